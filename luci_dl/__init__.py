@@ -1,0 +1,56 @@
+"""luci: a transactional download manager for large model files.
+
+A file stands at its final path only if it is complete, its SHA-256 is right and it is safely on disk.
+
+    import luci_dl
+
+    paths = luci_dl.install("llama3.2")          # names, groups, addresses, as on the command line
+    luci_dl.clean()
+
+Where things are, each line knowing only of those below it:
+
+    cli/          words in, exit code out; one file a command
+    ui/           shows events: bars, lines, JSON
+    api.py        the functions above
+    installer.py  the flow: what is there, a transaction, a fetch, the commit; one model or many
+    cleaner.py    orphans, roll-forward
+    library.py    what is installed: receipts
+    config.py     settings and where they come from
+    sources/      a reference becomes artifacts: the catalog, addresses
+    net/          bytes from servers: client (one request), worker (one connection), fetch, retry
+    disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), journal, part,
+                  target (what stands there), commit (rename, record, roll-forward), transaction
+    errors.py events.py artifact.py plan.py cancel.py names.py text.py     the words everyone uses
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from luci_dl.api import clean, install
+    from luci_dl.artifact import Artifact
+    from luci_dl.cancel import CancelToken
+    from luci_dl.disk.transaction import Transaction
+    from luci_dl.errors import LuciError
+
+__version__ = "0.1.0"
+__all__ = ["Artifact", "CancelToken", "LuciError", "Transaction", "__version__", "clean", "install"]
+
+_HOMES = {
+    "install": "luci_dl.api",
+    "clean": "luci_dl.api",
+    "Transaction": "luci_dl.disk.transaction",
+    "Artifact": "luci_dl.artifact",
+    "CancelToken": "luci_dl.cancel",
+    "LuciError": "luci_dl.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The API, each name imported when it is first used: the command line starts faster without it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'luci_dl' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,83 @@
+"""The Python API: what `luci install` and `luci clean` do, as functions that raise, with events. No signal handlers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from luci_dl import cleaner
+from luci_dl.cancel import CancelToken
+from luci_dl.config import load_settings
+from luci_dl.disk.transaction import ignore
+from luci_dl.events import Emit
+from luci_dl.installer import install_models
+from luci_dl.plan import Options, Plan
+from luci_dl.sources import catalog
+from luci_dl.sources.resolve import resolve
+
+
+def install(
+    *words: str,
+    folder: str | os.PathLike[str] | None = None,
+    output: str | None = None,
+    sha256: str | None = None,
+    options: Options | None = None,
+    token: CancelToken | None = None,
+    emit: Emit = ignore,
+) -> list[Path]:
+    """Install models, as `luci install WORD...` does. Usable in any thread.
+
+    Args:
+        words: names, aliases, groups ("core models"), addresses.
+        folder: the models folder; by default the one that the command line uses.
+        output, sha256: file name and digest, for one reference to a single file.
+        options: how; by default as the command line, with the settings of config.json.
+        token: cancel it from elsewhere to stop; what was not finished is rolled back then.
+        emit: called with each event, from any thread.
+
+    Returns: the paths of all files of all models, in the order of the words.
+    Raises: LuciError, the first one; models that did not fail are installed all the same (but not after a full disk).
+    """
+    settings = load_settings(os.environ, None if folder is None else Path(folder))
+    options = options or Options(min_free=settings.min_free, keep_partial=settings.on_interrupt == "keep")
+    split = [part for word in words for part in word.split()]
+    models = resolve(split, catalog.load(settings.catalog), output=output, sha256=sha256, unverified=options.unverified)
+    plans = [Plan(model, settings.models_dir) for model in models]
+    outcomes = install_models(plans, options, token or CancelToken(), emit)
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    return [Path(path) for outcome in outcomes if outcome.installed for path in outcome.installed.paths]
+
+
+def clean(
+    folder: str | os.PathLike[str] | None = None,
+    *,
+    targets: Sequence[str] | None = None,
+    dry_run: bool = False,
+    token: CancelToken | None = None,
+    emit: Emit = ignore,
+) -> cleaner.Report:
+    """Roll forward what a crash cut off, then remove orphans, as `luci clean` does. Usable in any thread.
+
+    Args:
+        folder: the models folder; by default every one that the command line knows.
+        targets: names below the folder, to limit it to.
+
+    Returns: what was removed (or would be, in a dry run), and the bytes that it freed.
+    Raises: StorageError; Interrupted.
+    """
+    settings = load_settings(os.environ, None if folder is None else Path(folder))
+    folders = [settings.models_dir] if folder is not None else [settings.models_dir, *settings.folders]
+    total = cleaner.Report(0, 0, 0)
+    for path in dict.fromkeys(folders):
+        report = cleaner.clean(path, targets, dry_run, token or CancelToken(), emit)
+        total = replace(
+            total,
+            removed=total.removed + report.removed,
+            freed=total.freed + report.freed,
+            left_alone=total.left_alone + report.left_alone,
+        )
+    return total

@@ -1,0 +1,191 @@
+"""Orphans: staging files whose lock nobody holds. What can be finished is finished first, the rest removed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import commit, fs, journal, receipt
+from luci_dl.disk.staging import FOLDER, Lock, Staging, read_holder, staging_at
+from luci_dl.disk.transaction import complete
+from luci_dl.errors import LockedError, StorageError
+from luci_dl.events import Cleaned, Emit, LeftAlone, RolledForward
+from luci_dl.names import STAGING_SUFFIXES
+
+_NEW = ".new"  # what a crash leaves of a file that was being replaced
+_KINDS = {".part": "part", ".journal": "journal", ".receipt": "receipt", ".commit": "commit record", ".lock": "lock"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a clean-up did: files removed (or to be removed, in a dry run), bytes freed on disk, files left alone."""
+
+    removed: int
+    freed: int
+    left_alone: int
+
+
+def clean(folder: Path, targets: Collection[str] | None, dry_run: bool, token: CancelToken, emit: Emit) -> Report:
+    """Clean the staging of one models folder. It asks the locks, never the clock.
+
+    Args:
+        targets: names below the folder to limit it to; None for all.
+
+    Raises: Interrupted; StorageError, when the folder cannot be read.
+    """
+    sweep = _Sweep(folder.absolute(), targets, dry_run, token, emit)
+    sweep.roll_forward()
+    for base in sweep.bases():
+        token.check()
+        sweep.one(base)
+    if not dry_run:
+        sweep.remove_empty_folders()
+    return Report(sweep.removed, sweep.freed, sweep.left_alone)
+
+
+def staged_names(folder: Path) -> list[str]:
+    """The names of the targets that have staging files in the models folder. Raises: StorageError."""
+    sweep = _Sweep(folder.absolute(), None, True, CancelToken(), lambda _event: None)
+    return [sweep.name_of(sweep.at(base)) for base in sweep.bases()]
+
+
+class _Sweep:
+    def __init__(
+        self, folder: Path, targets: Collection[str] | None, dry_run: bool, token: CancelToken, emit: Emit
+    ) -> None:
+        self.removed = self.freed = self.left_alone = 0
+        self._folder = folder
+        self._staging = folder / FOLDER
+        self._targets = targets
+        self._dry_run = dry_run
+        self._token = token
+        self._emit = emit
+
+    def _files(self) -> Iterator[Path]:
+        with fs.door("read", self._staging):
+            if self._staging.is_symlink() or not self._staging.is_dir():
+                return
+            for where, folders, names in os.walk(self._staging, onerror=_raise):
+                folders.sort()
+                yield from (Path(where) / name for name in sorted([*names, *_links(where, folders)]))
+
+    def bases(self) -> list[Path]:
+        """What the staging files of each target begin with, in order."""
+        found: dict[Path, None] = {}
+        for path in self._files():
+            stem, suffix = os.path.splitext(path.name.removesuffix(_NEW))
+            if suffix in STAGING_SUFFIXES:
+                found[path.with_name(stem)] = None
+        return list(found)
+
+    def roll_forward(self) -> None:
+        """Complete what a crash cut off after its commit record."""
+        for path in list(self._files()):
+            if path.suffix != ".commit" or not self._is_meant(self.at(path.with_suffix(""))):
+                continue
+            try:
+                if self._dry_run:
+                    names: list[str] | None = [name for name, _ in commit.read_record(path) or []]
+                else:
+                    names = complete(self._folder, path, 0, self._token, self._emit)
+            except (LockedError, StorageError) as error:
+                self._leave(path, error.message)
+                continue
+            for name in names or ():
+                self._emit(RolledForward(name))
+
+    def one(self, base: Path) -> None:
+        """Remove the orphans of one target, unless its lock is held."""
+        staging = self.at(base)
+        if not self._is_meant(staging):
+            return
+        if self._dry_run and not os.path.lexists(staging.lock):
+            self._sweep(staging)
+            return
+        lock = Lock(staging.lock)
+        try:
+            if not lock.try_acquire():
+                holder = lock.read()
+                self._leave(staging.base, f"held by pid {holder.pid} on {holder.host}" if holder else "held")
+                return
+        except StorageError as error:
+            self._leave(staging.lock, error.message)
+            return
+        try:
+            if self._sweep(self.at(base)) and not self._dry_run:
+                lock.unlink_and_release()
+        finally:
+            lock.release()
+
+    def _sweep(self, staging: Staging) -> bool:
+        """Under the lock, if there is one. Returns: whether nothing that matters is left."""
+        try:
+            if commit.record_of(staging):
+                return False  # it could not be rolled forward now, and has been said
+            if not self._dry_run and commit.finish_cut_off(staging):
+                self._emit(RolledForward(str(staging.name)))
+            doomed = [staging.part, staging.journal]
+            if receipt.read(staging.receipt) is None or not os.path.lexists(staging.target):
+                doomed.append(staging.receipt)
+            doomed += [path.with_name(path.name + _NEW) for path in (staging.receipt, staging.commit)]
+            for path in [*doomed, staging.lock]:
+                self._remove(path)
+        except StorageError as error:
+            self._leave(staging.base, error.message)
+            return False
+        return True
+
+    def _remove(self, path: Path) -> None:
+        if not fs.is_own(path):
+            return
+        kind = _KINDS[os.path.splitext(path.name.removesuffix(_NEW))[1]]
+        freed = os.lstat(path).st_blocks * 512
+        if not self._dry_run and kind != "lock":  # the lock goes last, while it is held
+            fs.unlink(path)
+        self.removed += 1
+        self.freed += freed
+        self._emit(Cleaned(str(path), kind, freed, self._dry_run))
+
+    def _leave(self, path: Path, reason: str) -> None:
+        self.left_alone += 1
+        self._emit(LeftAlone(str(path), reason))
+
+    def _is_meant(self, staging: Staging) -> bool:
+        return self._targets is None or self.name_of(staging) in self._targets
+
+    def name_of(self, staging: Staging) -> str:
+        """The target's name, as far as it is known."""
+        return staging.name or str(staging.target.relative_to(self._folder))
+
+    def at(self, base: Path) -> Staging:
+        """The staging at `base`, with the name that its lock, journal or receipt gives."""
+        bare = staging_at(self._folder, base, None)
+        holder = read_holder(bare.lock)
+        name = holder.name if holder else None
+        if name is None:
+            try:
+                log, known = journal.read(bare.journal), receipt.read(bare.receipt)
+            except StorageError:
+                return bare
+            name = log.header.name if log else known.name if known else None
+        return staging_at(self._folder, base, name)
+
+    def remove_empty_folders(self) -> None:
+        for where, _folders, _names in os.walk(self._staging, topdown=False):
+            fs.remove_empty(Path(where))
+
+
+def _links(where: str, folders: list[str]) -> list[str]:
+    """Symlinks to folders and planted folders with our suffixes: `os.walk` lists both as folders."""
+    return [
+        name
+        for name in folders
+        if os.path.splitext(name)[1] in STAGING_SUFFIXES or os.path.islink(os.path.join(where, name))
+    ]
+
+
+def _raise(error: OSError) -> None:
+    raise error

@@ -1,0 +1,73 @@
+"""`luci clean`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+import click
+
+from luci_dl.cancel import CancelToken
+from luci_dl.cli import session
+from luci_dl.config import Settings
+from luci_dl.errors import LuciError, ResolveError
+from luci_dl.events import Emit, Swept
+
+EPILOG = """\b
+Examples:
+  luci clean
+  luci clean --dry-run
+  luci clean mistral
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("--dir", "folder", metavar="PATH", help="Clean this models folder alone.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be removed.")
+@click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def command(names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Complete what a crash cut off, then remove what interrupted downloads left: partial files, journals, idle locks.
+
+    Nothing that a running luci holds is touched, and no file that luci did not make. NAMEs limit it to those models.
+    """
+    try:
+        settings = session.settings_for(folder)
+        folders = [path for path in session.all_folders(settings, folder) if path.is_dir()]
+        targets = _targets(names, settings, folders) if names else None
+    except LuciError as error:
+        return session.report(error, json=as_json)
+
+    def work(token: CancelToken, emit: Emit) -> int:
+        from luci_dl.cleaner import clean
+
+        reports = [clean(path, targets, dry_run, token, emit) for path in folders]
+        removed, freed = sum(report.removed for report in reports), sum(report.freed for report in reports)
+        emit(Swept(removed, freed, sum(report.left_alone for report in reports), dry_run))
+        return 0
+
+    return session.run(work, json=as_json, quiet=quiet)
+
+
+def _targets(names: Sequence[str], settings: Settings, folders: Sequence[Path]) -> Collection[str]:
+    """The target names that the words mean: of the catalog, of what is installed, or of what lies in the staging."""
+    from luci_dl import library
+    from luci_dl.cleaner import staged_names
+    from luci_dl.sources import catalog
+
+    known = catalog.load(settings.catalog)
+    there = library.installed(folders)
+    staged = {name for folder in folders for name in staged_names(folder)}
+    targets: set[str] = set()
+    for word in names:
+        model, own = known.find(word), library.find(there, word)
+        found = {artifact.name for artifact in model.artifacts} if model else set()
+        found |= {file.receipt.name for file in own.files} if own else set()
+        found |= {name for name in staged if word in (name, name.rpartition("/")[2])}
+        if not found:
+            near = known.suggest(word)
+            guess = f"; did you mean {', '.join(near)}?" if near else ""
+            raise ResolveError(f'nothing here is called "{word}"{guess}', "`luci clean` without names cleans all.")
+        targets |= found
+    return targets

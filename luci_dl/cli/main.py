@@ -1,0 +1,81 @@
+"""The commands, loaded when they are called for: `luci --help` and a typo cost no more than they must."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import click
+
+from luci_dl import __version__
+from luci_dl.cli.session import report
+from luci_dl.errors import LuciError, UsageError
+
+COMMANDS = {
+    "install": "Install models: names, groups, addresses.",
+    "clean": "Remove what interrupted or crashed downloads left behind.",
+    "list": "Installed models, or the catalog.",
+    "info": "Everything known of one model.",
+    "path": "Print the path of an installed model.",
+    "demo": "See it work: a download, an interrupt, a clean-up, offline.",
+}
+"""Each command, in the file of its name beside this one (`list` in `listing`)."""
+
+EPILOG = """\b
+Examples:
+  luci install llama3.2
+  luci install core models
+  luci clean
+"""
+
+
+class Commands(click.Group):
+    """Commands by name, each imported when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"luci_dl.cli.{'listing' if name == 'list' else name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = get_close_matches(args[0], COMMANDS, 1)
+            guess = f"; did you mean `luci {near[0]}`?" if near else ""
+            raise UsageError(f"there is no command `{args[0]}`{guess}", "`luci --help` shows the commands.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="luci")
+def luci() -> None:
+    """Download large model files so that a file is there whole, proved and safely on disk, or not at all."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line. Returns: the exit code."""
+    try:
+        code = luci.main(args=list(arguments), prog_name="luci", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return 2
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else "luci"
+        return report(UsageError(error.format_message(), f"`{where} --help` shows how."))
+    except LuciError as error:
+        return report(error)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,68 @@
+"""What every command works with, and how it ends: settings, events to the screen, a token that signals set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken, die_of, signals_cancel
+from luci_dl.config import Settings, load_settings
+from luci_dl.errors import Interrupted, LuciError, UsageError
+from luci_dl.events import Emit, Failed, Stopped
+from luci_dl.ui.choose import choose
+from luci_dl.ui.pump import Pump
+
+LAST_WORDS_S = 0.2
+"""How long the last words may take when a signal ends the run, in seconds: nobody may be reading."""
+
+
+def report(error: LuciError, *, json: bool = False) -> int:
+    """Show the error that ends a command. Returns: its exit code."""
+    renderer = choose(json=json, quiet=not json, environ=os.environ)
+    renderer(Failed("", error.message, error.hint, error.exit_code))
+    renderer.close()
+    return error.exit_code
+
+
+def run(work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: bool = False) -> int:
+    """Run `work` with a token that signals set and events that are shown.
+
+    Returns: the exit code; does not return when a signal came: clean-up is over by then, so the process dies of it.
+    """
+    token = CancelToken()
+    pump = Pump(choose(json=json, quiet=quiet, environ=os.environ))
+    with signals_cancel(token):
+        code = _run(work, token, pump)
+        pump.close(LAST_WORDS_S if token.cancelled else None, token)
+        if token.signum is not None:
+            die_of(token.signum)
+    return code
+
+
+def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: Pump) -> int:
+    try:
+        return work(token, pump)
+    except Interrupted as error:
+        pump(Stopped(error.signum))
+        return error.exit_code
+    except LuciError as error:
+        pump(Failed("", error.message, error.hint, error.exit_code))
+        return error.exit_code
+    except BaseException:
+        pump.close(LAST_WORDS_S)  # a bug: its traceback goes below what was said
+        raise
+
+
+def settings_for(folder: str | None) -> Settings:
+    """The settings, with `--dir` if it was given. Raises: UsageError; StorageError."""
+    if folder is not None and not folder.strip():
+        raise UsageError("--dir is empty", "Give a folder, or leave it out.")
+    return load_settings(os.environ, None if folder is None else Path(folder))
+
+
+def all_folders(settings: Settings, folder: str | None) -> list[Path]:
+    """Where to look for models: the one that `--dir` names, else every folder that was ever used."""
+    if folder is not None:
+        return [settings.models_dir]
+    return list(dict.fromkeys((settings.models_dir, *settings.folders)))

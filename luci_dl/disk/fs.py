@@ -1,0 +1,229 @@
+"""The calls that change the disk, one thin function each. Their order, made by the callers, is luci's promise.
+
+Every `OSError` leaves here as a `StorageError`. Linux and macOS; the macOS lines are untested.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from luci_dl.errors import StorageError
+
+_MACOS = sys.platform == "darwin"
+_F_PREALLOCATE, _F_ALLOCATEALL, _F_PEOFPOSMODE, _F_FULLFSYNC = 42, 4, 3, 51  # <sys/fcntl.h> of macOS
+_HINTS = {
+    errno.ENOSPC: "Free some space (luci clean, luci list), or install into another folder with --dir.",
+    errno.EDQUOT: "Your disk quota is used up: free some space, or install into another folder with --dir.",
+    errno.EACCES: "Check who owns the folder, or choose another one with --dir.",
+    errno.EPERM: "Check who owns the folder, or choose another one with --dir.",
+    errno.EROFS: "The file system is mounted read-only: choose another folder with --dir.",
+    errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another with --dir.",
+}
+
+
+@contextlib.contextmanager
+def door(doing: str, path: Path | str) -> Iterator[None]:
+    """Raises: StorageError, in place of any OSError of the block: "cannot DOING PATH: the system's words"."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise StorageError(f"cannot {doing} {path}: {reason}", _HINTS.get(error.errno or 0, ""), reason) from error
+
+
+def make_folder(path: Path) -> list[Path]:
+    """Make `path` and its parents; the folders that were not there before, outermost first."""
+    made: list[Path] = []
+    for folder in [*reversed(path.parents), path]:
+        with door("make the folder", folder):
+            try:
+                if not folder.is_dir():
+                    os.mkdir(folder)
+                    made.append(folder)
+            except FileExistsError:
+                if not folder.is_dir():  # a file, or a symlink that leads nowhere
+                    raise
+    return made
+
+
+class File:
+    """An open file. It closes when nobody refers to it any more: a thread that still writes keeps its own number."""
+
+    __slots__ = ("fd", "path")
+
+    def __init__(self, fd: int, path: Path) -> None:
+        self.fd = fd
+        self.path = path
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+    @property
+    def inode(self) -> int:
+        return os.fstat(self.fd).st_ino
+
+
+def create(path: Path) -> File:
+    """A new empty file, open for reading and writing; never through a symlink, never one that is there."""
+    with door("create", path):
+        return File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), path)
+
+
+def open_own(path: Path) -> File | None:
+    """The file that luci made at `path`, open for reading and writing; None when there is none.
+
+    Raises: StorageError, when something else (a symlink, a folder, a device) was put there.
+    """
+    if not is_own(path):
+        return None
+    with door("open", path):
+        return File(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), path)
+
+
+def open_to_read(path: Path) -> File:
+    """The file at `path`, whoever made it."""
+    with door("read", path):
+        return File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
+
+
+def is_own(path: Path) -> bool:
+    """True when a plain file is there, False when nothing is.
+
+    Raises: StorageError, when something else (a symlink, a folder, a device) was put there.
+    """
+    with door("look at", path):
+        try:
+            info = os.lstat(path)
+        except FileNotFoundError:
+            return False
+    if not stat.S_ISREG(info.st_mode):
+        kind = {stat.S_IFLNK: "a symlink", stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(info.st_mode), "not a plain file")
+        raise StorageError(f"{path} is {kind}, where luci keeps a file of its own", "Move it away and try again.")
+    return True
+
+
+def inode_of(path: Path) -> int | None:
+    """The inode that the name leads to now; None when there is none."""
+    try:
+        return os.lstat(path).st_ino
+    except FileNotFoundError:
+        return None
+
+
+def write_at(file: File, data: bytes, offset: int) -> None:
+    """Write all of `data` at `offset`."""
+    with door("write", file.path):
+        done = os.pwrite(file.fd, data, offset)
+        while done < len(data):
+            done += os.pwrite(file.fd, memoryview(data)[done:], offset + done)
+
+
+def read_at(file: File, size: int, offset: int) -> bytes:
+    """Up to `size` bytes from `offset`; fewer only at the end of the file."""
+    with door("read", file.path):
+        return os.pread(file.fd, size, offset)
+
+
+def allocate(file: File, size: int) -> None:
+    """Claim the blocks of the first `size` bytes and make the file at least that long.
+
+    Raises: OSError, as the system says it: ENOSPC, EFBIG, EOPNOTSUPP where the file system has no preallocation.
+    May take long: keep it off the thread that answers signals.
+    """
+    if _MACOS:
+        import fcntl
+        import struct
+
+        left = size - os.fstat(file.fd).st_size
+        fcntl.fcntl(file.fd, _F_PREALLOCATE, struct.pack("=Iiqqq", _F_ALLOCATEALL, _F_PEOFPOSMODE, 0, left, 0))
+        os.ftruncate(file.fd, size)
+        return
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    fallocate = getattr(libc, "fallocate64", None) or getattr(libc, "fallocate", None)
+    if fallocate is None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    while fallocate(file.fd, 0, 0, size) != 0:
+        code = ctypes.get_errno()
+        if code != errno.EINTR:
+            raise OSError(code, os.strerror(code))
+
+
+def set_length(file: File, size: int) -> None:
+    """Make the file `size` bytes long; what lay beyond is given back to the disk."""
+    with door("set the length of", file.path):
+        os.ftruncate(file.fd, size)
+
+
+def sync_data(file: File) -> None:
+    """What was written survives a crash of the system. Never retried: the kernel reports a failure once."""
+    with door("sync", file.path):
+        if _MACOS:
+            import fcntl
+
+            fcntl.fcntl(file.fd, _F_FULLFSYNC)
+        else:
+            os.fdatasync(file.fd)
+
+
+def sync_folder(path: Path) -> None:
+    """The names in the folder survive a crash of the system."""
+    with door("sync the folder", path):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that sync names at once
+                raise
+        finally:
+            os.close(fd)
+
+
+def rename(old: Path, new: Path) -> None:
+    """Put the file `old` in the place of `new`, at one stroke."""
+    with door(f"rename to {new.name} the file", old):
+        os.rename(old, new)
+
+
+def unlink(path: Path) -> bool:
+    """Remove the name; False when there was none."""
+    with door("delete", path):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return False
+    return True
+
+
+def remove_empty(folder: Path) -> bool:
+    """Remove the folder if it is empty; False when it stays."""
+    try:
+        os.rmdir(folder)
+    except OSError:
+        return False
+    return True
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Replace the file at `path` by `data`, at one stroke and durably."""
+    new = path.with_name(path.name + ".new")
+    unlink(new)
+    file = create(new)
+    write_at(file, data, 0)
+    sync_data(file)
+    rename(new, path)
+    sync_folder(path.parent)
+
+
+def overwrite(fd: int, data: bytes) -> None:
+    """Replace what the open file says, in place: for the text of a lock file, that a torn write cannot hurt."""
+    os.pwrite(fd, data, 0)
+    os.ftruncate(fd, len(data))

@@ -1,0 +1,159 @@
+"""The journal of a part: whose bytes these are, and the digests of its prefixes that were safely on disk.
+
+Append-only. Each line is a CRC-32 of the rest of it, a space, and a JSON object; reading stops at the first line that
+is torn or wrong. The first line identifies the bytes; then come `{"at": OFFSET, "sha256": HEX}` for the part up to
+that offset, and, when all is checked, one `Done`. A line is written after the data that it speaks of is synced.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from luci_dl.disk import fs
+from luci_dl.errors import StorageError
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Header:
+    """What identifies the bytes of a part.
+
+    Attributes:
+        name: the target's path below the models folder.
+        size: bytes, if known.
+        sha256, lfs_pointer_sha1: the digest to expect, if known.
+        validators: for each address that gave bytes, its strong ETag.
+    """
+
+    name: str
+    size: int | None
+    sha256: str | None
+    lfs_pointer_sha1: str | None
+    validators: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """The part is complete, checked and synced: it may be renamed.
+
+    Attributes:
+        inode: the part's, which the rename carries over to the target.
+        receipt: the receipt that the target will get, as its JSON object.
+        record: path of the commit record below the staging folder, when the part is one of several; else None.
+    """
+
+    size: int
+    sha256: str
+    inode: int
+    receipt: Mapping[str, Any]
+    record: str | None
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a journal says. `marks` are pairs of an offset and the SHA-256 up to there, in the order written."""
+
+    header: Header
+    marks: tuple[tuple[int, str], ...]
+    done: Done | None
+    end: int
+    """Bytes of the journal that were understood; what follows is torn."""
+
+
+def encode(fields: Mapping[str, Any]) -> bytes:
+    """One line that checks itself."""
+    text = json.dumps(fields, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (zlib.crc32(text), text)
+
+
+def decode(line: bytes) -> dict[str, Any] | None:
+    """The object of one line; None when the line is torn or wrong."""
+    text = line[9:].rstrip(b"\n")
+    if not line.endswith(b"\n") or line[:9] != b"%08x " % zlib.crc32(text):
+        return None
+    fields = json.loads(text)
+    return fields if isinstance(fields, dict) else None
+
+
+def check_version(fields: Mapping[str, Any], path: Path) -> None:
+    """Raises: StorageError, when a luci of another format wrote the file: it is left alone, and said."""
+    if fields.get("v") != VERSION:
+        raise StorageError(
+            f"{path} has format {fields.get('v')!r}, this luci knows format {VERSION}",
+            "Update luci, or remove the file to start over.",
+        )
+
+
+def read(path: Path) -> Log | None:
+    """What the journal at `path` says; None when there is none or its first line is torn.
+
+    Raises: StorageError, when it cannot be read or has another format.
+    """
+    if not fs.is_own(path):
+        return None
+    with fs.door("read", path):
+        raw = path.read_bytes()
+    lines = raw.splitlines(keepends=True)
+    first = decode(lines[0]) if lines else None
+    if first is None:
+        return None
+    check_version(first, path)
+    header = Header(**{key: value for key, value in first.items() if key != "v"})
+    marks: list[tuple[int, str]] = []
+    done: Done | None = None
+    end = len(lines[0])
+    for line in lines[1:]:
+        fields = decode(line)
+        if fields is None:
+            break
+        end += len(line)
+        if "at" in fields:
+            marks.append((fields["at"], fields["sha256"]))
+        elif "done" in fields:
+            done = Done(**fields["done"])
+    return Log(header, tuple(marks), done, end)
+
+
+class Journal:
+    """The journal of a part that is being filled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: fs.File | None = None
+        self._end = 0
+
+    def begin(self, header: Header) -> None:
+        """Start over with this header, in a journal that does not exist or is not worth keeping."""
+        fs.unlink(self.path)
+        self._file, self._end = fs.create(self.path), 0
+        self._append({"v": VERSION, **asdict(header)})
+
+    def go_on(self, log: Log) -> None:
+        """Go on behind the last good line."""
+        self._file, self._end = fs.open_own(self.path), log.end
+        fs.set_length(self._open_file(), log.end)
+
+    def mark(self, offset: int, sha256: str) -> None:
+        """The part's first `offset` bytes are on disk and have this digest."""
+        self._append({"at": offset, "sha256": sha256})
+
+    def finish(self, done: Done) -> None:
+        """The last line, on disk when this returns."""
+        self._append({"done": asdict(done)})
+        fs.sync_data(self._open_file())
+
+    def _append(self, fields: Mapping[str, Any]) -> None:
+        line = encode(fields)
+        fs.write_at(self._open_file(), line, self._end)
+        self._end += len(line)
+
+    def _open_file(self) -> fs.File:
+        if self._file is None:
+            raise StorageError(f"{self.path} has vanished", "Run the install command again.")
+        return self._file

@@ -1,0 +1,107 @@
+"""Who may write where: a range has one writer, and nothing is written below the frontier."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from luci_dl.plan import Lease, Revoked, Segment
+
+
+class Ledger:
+    """The segments of one file: free, leased, or written. Any thread may call.
+
+    Attributes:
+        received: bytes that are there, at the frontier or beyond.
+        fetched: bytes that were written in all, those that had to be fetched again counted again.
+    """
+
+    def __init__(self, start: int, size: int | None) -> None:
+        self.fetched = 0
+        self._lock = threading.Lock()  # always taken after a lease's own
+        self._leases: list[Lease] = []
+        self._closed = False
+        self._reset(start, size)
+
+    def _reset(self, start: int, size: int | None) -> None:
+        self.received = start
+        self._size = size
+        self._free = [] if start == size else [Segment(start, size)]  # in order
+
+    def claim(self, at_most: int | None = None) -> Lease | None:
+        """A lease on the first free segment, or on its first `at_most` bytes; None when nothing is free."""
+        with self._lock:
+            if not self._free or self._closed:
+                return None
+            segment = self._free.pop(0)
+            if at_most and (segment.end is None or segment.end - segment.start > at_most):
+                middle = segment.start + at_most
+                self._free.insert(0, Segment(middle, segment.end))
+                segment = Segment(segment.start, middle)
+            lease = Lease(segment)
+            self._leases.append(lease)
+            return lease
+
+    def write(self, lease: Lease, length: int, put: Callable[[int], None]) -> tuple[int, int]:
+        """Call `put` with the lease's position, which moves on by `length` then.
+
+        Returns: that position, and the offset below which every byte is there now. Raises: Revoked; what `put` raises.
+        """
+        with lease.lock:
+            if lease.revoked:
+                raise Revoked
+            offset = lease.pos
+            put(offset)
+            with self._lock:
+                lease.pos += length
+                self.received += length
+                self.fetched += length
+                return offset, self._written()
+
+    def revoke(self, lease: Lease) -> None:
+        """End the lease, waiting for a write under way; what it did not write is free again. Harmless twice."""
+        with lease.lock, self._lock:
+            lease.revoked = True
+            if lease in self._leases:
+                self._leases.remove(lease)
+                if lease.pos != lease.end:
+                    self._free = sorted([*self._free, Segment(lease.pos, lease.end)], key=lambda part: part.start)
+
+    def revoke_all(self) -> None:
+        """Nobody writes any more when this returns, until somebody claims."""
+        for lease in list(self._leases):
+            self.revoke(lease)
+
+    def restart(self, size: int | None) -> None:
+        """Nothing is there any more. Only after `revoke_all`."""
+        with self._lock:
+            self._reset(0, size)
+
+    def learn_size(self, size: int) -> None:
+        """The size is known now: the lease that had no end gets one."""
+        with self._lock:
+            self._size = size
+            for lease in self._leases:
+                lease.end = size if lease.end is None else lease.end
+
+    def close(self) -> None:
+        """No more claims, and no more writes but those under way, for which this does not wait."""
+        with self._lock:
+            self._closed = True
+            for lease in self._leases:
+                lease.revoked = True
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    @property
+    def written(self) -> int:
+        """Every byte below is on disk, synced or not."""
+        with self._lock:
+            return self._written()
+
+    def _written(self) -> int:
+        starts = [lease.pos for lease in self._leases if lease.pos != lease.end]
+        starts += [segment.start for segment in self._free[:1]]
+        return min(starts, default=self._size or 0)

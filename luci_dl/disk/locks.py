@@ -1,0 +1,144 @@
+"""The locks of one transaction: taken in one order, waited for in the open, and told about while held."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken
+from luci_dl.disk.holder import Holder
+from luci_dl.disk.receipt import now
+from luci_dl.disk.staging import Lock, Staging, in_lock_order
+from luci_dl.errors import IntegrityError, LockedError
+from luci_dl.events import Emit, Waiting
+
+POLL_S = 1.0
+"""How often a waiting process tries the lock, in seconds: a hundred of them cost a few per cent of a core."""
+TELL_S = 1.0
+"""How often, at most, a holder rewrites the text of its locks, in seconds."""
+
+
+class Locks:
+    """The locks of all files of one model. `acquire`, `tell` how far it is, `release` with how it ended."""
+
+    def __init__(self, files: Sequence[tuple[Staging, Artifact]], reference: str) -> None:
+        artifacts = dict(files)
+        self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
+        self._locks = {staging: Lock(staging.lock) for staging in self._artifacts}
+        self._texts: dict[Staging, Holder] = {}
+        self._reference = reference
+        self._nonce = secrets.token_hex(8)
+        self._released = threading.Event()
+
+    def acquire(self, wait: float | None, token: CancelToken, emit: Emit) -> None:
+        """Take every lock, in order, telling who is waited for.
+
+        Args:
+            wait: seconds to wait at most; None: as long as it takes.
+
+        Raises: LockedError, when that time is over; IntegrityError, when the holder waited for found the same bytes
+            to be wrong; Interrupted; StorageError. No lock is held then.
+        """
+        end = None if wait is None else time.monotonic() + wait
+        try:
+            for staging, lock in self._locks.items():
+                self._acquire_one(lock, self._artifacts[staging], end, token, emit)
+        except BaseException:
+            for lock in self._locks.values():
+                lock.release()
+            raise
+        for staging, artifact in self._artifacts.items():
+            self._texts[staging] = _introduce(self._nonce, artifact, self._reference)
+        self._write()
+        threading.Thread(target=self._tell_now_and_then, name="luci-lock", daemon=True).start()
+
+    def _acquire_one(self, lock: Lock, artifact: Artifact, end: float | None, token: CancelToken, emit: Emit) -> None:
+        waited = False
+        while not lock.try_acquire():
+            holder = lock.read()
+            left = POLL_S if end is None else end - time.monotonic()
+            if left <= 0:
+                raise LockedError(
+                    f"{artifact.name} is being installed by {_who(holder)}",
+                    "Leave out --no-wait (or give --wait more seconds) to wait for it.",
+                )
+            emit(_waiting(artifact.name, holder))
+            waited = True
+            token.wait(min(POLL_S, left))
+            token.check()
+        before = lock.read()
+        if waited and before and before.outcome == "wrong bytes" and before.key == key_of(artifact):
+            raise IntegrityError(before.message, before.hint)
+
+    def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
+        """Have the text of that file's lock say so, soon."""
+        for staging, text in self._texts.items():
+            if staging.name == name:
+                self._texts[staging] = replace(text, done=done, total=total, rate=rate)
+
+    def are_ours(self) -> bool:
+        """Whether every lock file is still the one that was locked, and says so."""
+        return all(lock.is_ours(self._nonce) for lock in self._locks.values())
+
+    def release(self, outcome: str, message: str = "", hint: str = "") -> None:
+        """Say how it ended, and let go."""
+        self._released.set()
+        for staging, text in self._texts.items():
+            self._texts[staging] = replace(text, outcome=outcome, message=message, hint=hint)
+        self._write()
+        for lock in self._locks.values():
+            lock.release()
+
+    def _tell_now_and_then(self) -> None:
+        told = dict(self._texts)
+        while not self._released.wait(TELL_S):
+            if told != self._texts:
+                told = dict(self._texts)
+                self._write()
+
+    def _write(self) -> None:
+        for staging, lock in self._locks.items():
+            lock.write(self._texts[staging])
+
+
+def key_of(artifact: Artifact) -> str:
+    """What identifies the bytes that are wanted: a digest, or the address where none is known."""
+    return artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.urls[0]
+
+
+def _introduce(nonce: str, artifact: Artifact, reference: str) -> Holder:
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = str(os.getuid())
+    return Holder(
+        nonce=nonce,
+        name=artifact.name,
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        user=user,
+        since=now(),
+        command=f"luci install {reference}",  # not sys.argv: an address there may carry a password
+        key=key_of(artifact),
+        total=artifact.size,
+    )
+
+
+def _who(holder: Holder | None) -> str:
+    if holder is None:
+        return "another process"
+    return f"pid {holder.pid} on {holder.host} ({holder.command}) since {holder.since}"
+
+
+def _waiting(name: str, holder: Holder | None) -> Waiting:
+    if holder is None:
+        return Waiting(name, None, None, None, None, None, None, None)
+    told = (holder.pid, holder.host, holder.since, holder.command, holder.done, holder.total, holder.rate)
+    return Waiting(name, *told)

@@ -1,0 +1,244 @@
+"""The bytes so far of one file: what is there, what is proved. Implements `plan.Sink`."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.disk import fs, identity, journal, space
+from luci_dl.disk.follower import Follower
+from luci_dl.disk.ledger import Ledger
+from luci_dl.disk.prove import Hashed, longest_prefix
+from luci_dl.disk.staging import Staging
+from luci_dl.errors import IntegrityError, StorageError
+from luci_dl.plan import Lease, Remote, Revoked
+
+_ROOM_POLL_S = 0.1
+
+
+class Part:
+    """A `.part` being filled: `open`, fetch into it, `verify`. Then it is renamed, kept (`suspend`) or removed."""
+
+    def __init__(self, staging: Staging, artifact: Artifact, min_free: int = 0) -> None:
+        self.staging = staging
+        self.artifact = artifact
+        self.log = journal.Journal(staging.journal)
+        self._min_free = min_free
+        self._known = identity.promised(artifact)
+        self._ledger = Ledger(0, artifact.size)
+        self._turn = threading.Lock()  # answers are held against what is known one after the other
+        self._file: fs.File | None = None
+        self._follower: Follower | None = None
+        self._watched = False  # nothing could be preallocated: the free space has to be watched
+
+    def open(self, resume: bool, token: CancelToken, hashed: Hashed) -> int:
+        """Take over what an earlier run left, as far as it is proved, and claim the space if the size is known.
+
+        Returns: the first byte that is missing. Raises: Interrupted; StorageError.
+        """
+        log = journal.read(self.staging.journal)
+        kept = fs.open_own(self.staging.part)
+        offset = 0
+        if resume and kept and log and identity.fits(log.header, self.artifact):
+            offset, sha = longest_prefix(kept, log.marks, token, hashed)
+        if kept and log and offset:
+            self._known = log.header
+            self.log.go_on(log)
+            self._follow(kept, offset, sha)
+        else:
+            self._unlink()
+            if self.size is not None:
+                self._create()
+        self._ledger = Ledger(offset, self.size)
+        off_thread(self._claim_space, token)
+        return offset
+
+    def verify(self, token: CancelToken) -> str:
+        """Wait until all is hashed and synced, and hold the digest against the one expected.
+
+        Returns: the SHA-256. Raises: IntegrityError; Interrupted; StorageError.
+        """
+        size = self.size
+        if size is None or self._ledger.written < size:
+            raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
+        digest = self._followed().finish(size, token)
+        identity.check_digest(self.artifact, self._known, digest, size)
+        return digest
+
+    def suspend(self, token: CancelToken) -> int:
+        """Stop all writing and keep what is there; remove the part when that is nothing.
+
+        Returns: the bytes kept, all of them synced and in the journal. Raises: Interrupted; StorageError.
+        """
+        self._ledger.revoke_all()
+        kept = self._ledger.written if self._follower else 0
+        if kept:
+            self._followed().finish(kept, token)
+            self.close()
+        else:
+            self.remove()
+        return kept
+
+    def remove(self) -> bool:
+        """Delete part and journal; False when there was no part. Raises: StorageError.
+
+        Waits for nobody: a thread that still writes has no name to write to.
+        """
+        self.close()
+        return self._unlink()
+
+    def close(self) -> None:
+        """End all rights to write, and the threads behind."""
+        self._ledger.close()
+        if self._follower:
+            self._follower.stop()
+
+    def check(self) -> None:
+        """Raises: StorageError, when the part is condemned or the disk runs full."""
+        if self._follower and self._follower.error:
+            raise self._follower.error
+        if self._watched:
+            space.watch(self.staging.part, self._min_free)
+
+    @property
+    def inode(self) -> int:
+        return self._opened().inode
+
+    @property
+    def proof(self) -> str:
+        """Against what `verify` holds the bytes: the word that the receipt keeps."""
+        if self.artifact.sha256:
+            return "sha256"
+        if self.artifact.lfs_pointer_sha1:
+            return "lfs pointer"
+        return "hub" if self._known.sha256 else "none"
+
+    # plan.Sink, called by the workers of a fetch:
+
+    @property
+    def size(self) -> int | None:
+        return self._known.size
+
+    @property
+    def frontier(self) -> int:
+        return self._follower.frontier if self._follower else 0
+
+    @property
+    def received(self) -> int:
+        return self._ledger.received
+
+    @property
+    def fetched(self) -> int:
+        return self._ledger.fetched
+
+    @property
+    def provable(self) -> bool:
+        return bool(self._known.sha256 or self._known.lfs_pointer_sha1)
+
+    def validator(self, url: str) -> str | None:
+        return self._known.validators.get(url)
+
+    def claim(self, at_most: int | None = None) -> Lease | None:
+        return self._ledger.claim(at_most)
+
+    def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
+        with self._turn:
+            if lease.revoked:
+                raise Revoked
+            identity.check_promise(self.artifact, remote)
+            other = self.received > 0 and identity.differs(self._known, remote)
+            if other and self.fetched and not self.provable:
+                raise IntegrityError(
+                    f"{self.artifact.name} changed on the server while it was downloaded", "Run the command again."
+                )
+            if other or offset != lease.pos:
+                self._restart(remote)
+            elif self.received:
+                self._known = identity.learn(self._known, remote)
+            else:
+                self._start(remote)
+
+    def write(self, lease: Lease, data: bytes) -> None:
+        if lease.end is not None and lease.pos + len(data) > lease.end:
+            raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
+        if lease.pos < len(identity.MAGIC):
+            identity.check_beginning(self.artifact, lease.pos, data)
+        self._wait_for_room(lease, lease.pos + len(data))
+        file, follower = self._opened(), self._followed()
+        offset, written = self._ledger.write(lease, len(data), lambda offset: fs.write_at(file, data, offset))
+        follower.offer(offset, data, written)
+
+    def end_of_file(self, lease: Lease) -> None:
+        self._known = identity.learn(self._known, Remote("", lease.pos, None))
+        self._ledger.learn_size(lease.pos)
+
+    def revoke(self, lease: Lease) -> None:
+        self._ledger.revoke(lease)
+
+    # what the above is made of:
+
+    def _start(self, remote: Remote) -> None:
+        """The first answer: the part gets its header and, where the size was not known until now, its room."""
+        self._known = identity.learn(self._known, remote)
+        if self.size is not None:
+            self._ledger.learn_size(self.size)
+        if self._file:
+            self.log.begin(self._known)
+        else:
+            self._create()
+            self._claim_space()
+
+    def _restart(self, remote: Remote) -> None:
+        """Nobody may write any more, and nothing that is there counts; the part's room stays claimed."""
+        self._ledger.revoke_all()
+        self._known = identity.learn(identity.promised(self.artifact), remote)
+        if self._file:
+            self._followed().stop()
+            fs.set_length(self._file, self.size or 0)
+            self._follow(self._file, 0, hashlib.sha256())
+        else:
+            self._create()
+        self._ledger.restart(self.size)
+        self._claim_space()
+
+    def _create(self) -> None:
+        file = fs.create(self.staging.part)
+        self._follow(file, 0, hashlib.sha256())
+        if self._ledger.closed:  # removed while this thread was at it
+            self._unlink()
+            raise Revoked
+
+    def _follow(self, file: fs.File, offset: int, sha: hashlib._Hash) -> None:
+        if offset == 0:
+            self.log = journal.Journal(self.staging.journal)  # a stopped follower may still write to its own
+            self.log.begin(self._known)
+        self._file = file
+        self._follower = Follower(file, self.log, offset, sha)
+
+    def _claim_space(self) -> None:
+        if self._file:
+            self._watched = self.size is None or not space.claim(self._file, self.size, self._min_free)
+
+    def _wait_for_room(self, lease: Lease, end: int) -> None:
+        follower = self._followed()
+        while not follower.has_room(end) and not lease.revoked:
+            if follower.error:
+                raise follower.error
+            follower.wait_for_room(end, _ROOM_POLL_S)
+
+    def _opened(self) -> fs.File:
+        if self._file is None:
+            raise RuntimeError(f"{self.staging.part} is not open")
+        return self._file
+
+    def _followed(self) -> Follower:
+        if self._follower is None:
+            raise RuntimeError(f"{self.staging.part} is not open")
+        return self._follower
+
+    def _unlink(self) -> bool:
+        there = fs.is_own(self.staging.part) and fs.unlink(self.staging.part)
+        fs.unlink(self.staging.journal)
+        return there

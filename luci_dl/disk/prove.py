@@ -1,0 +1,69 @@
+"""Reading files back to learn their digests. Slow by nature: off the thread that answers signals."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.disk import fs
+
+BLOCK = 1 << 20
+Hashed = Callable[[int], None]
+"""Told, on the calling thread and now and then, how many bytes have been read back."""
+
+
+class Reader:
+    """Hashes one file from its beginning, mark by mark."""
+
+    def __init__(self, file: fs.File, token: CancelToken) -> None:
+        self.offset = 0
+        self.sha = hashlib.sha256()
+        self._file = file
+        self._token = token
+
+    def read_to(self, end: int | None) -> bool:
+        """Hash up to `end` (None: the end of the file); False when the file is shorter than that."""
+        while end is None or self.offset < end:
+            self._token.check()
+            data = fs.read_at(self._file, BLOCK if end is None else min(BLOCK, end - self.offset), self.offset)
+            if not data:
+                return end is None
+            self.sha.update(data)
+            self.offset += len(data)
+        return True
+
+
+def longest_prefix(
+    file: fs.File, marks: Iterable[tuple[int, str]], token: CancelToken, hashed: Hashed
+) -> tuple[int, hashlib._Hash]:
+    """The longest prefix of the file that one of the marks proves, and the running hash at its end.
+
+    Args:
+        marks: pairs of an offset and the SHA-256 of every byte below it.
+
+    Raises: Interrupted; StorageError.
+    """
+    reader = Reader(file, token)
+
+    def work() -> tuple[int, hashlib._Hash]:
+        best = (0, hashlib.sha256())
+        for offset, digest in sorted(marks):
+            if not reader.read_to(offset):
+                break
+            if reader.sha.hexdigest() == digest:
+                best = (offset, reader.sha.copy())
+        return best
+
+    return off_thread(work, token, lambda: hashed(reader.offset))
+
+
+def hash_file(path: Path, token: CancelToken, hashed: Hashed) -> tuple[str, int]:
+    """The SHA-256 and the size of the file at `path`, following symlinks.
+
+    Raises: Interrupted; StorageError.
+    """
+    reader = Reader(fs.open_to_read(path), token)
+    off_thread(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
+    return reader.sha.hexdigest(), reader.offset

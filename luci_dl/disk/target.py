@@ -1,0 +1,75 @@
+"""What stands at a target already, and whether it is what the reference names."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import receipt
+from luci_dl.disk.prove import Hashed, hash_file
+from luci_dl.disk.receipt import Receipt
+from luci_dl.disk.staging import Staging
+from luci_dl.errors import StorageError
+
+State = Literal["missing", "installed", "newer", "damaged", "adoptable", "foreign"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What stands at a target.
+
+    Attributes:
+        state: "missing"; "installed" (right, and what is named); "newer" (right, but the reference names other bytes by
+            now); "damaged" (luci installed it, and it has changed since); "adoptable" (luci did not install it, but
+            it is right); "foreign" (luci did not install it, and it is wrong or nobody can tell).
+        sha256: hex digits, where it is known; size: bytes.
+    """
+
+    state: State
+    sha256: str = ""
+    size: int = 0
+    receipt: Receipt | None = None
+
+
+def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashed) -> Found:
+    """Under the lock. Reads the file only where receipt, size and mtime leave a doubt.
+
+    A receipt of which only the mtime is out of date is refreshed.
+    Raises: StorageError, when the target is a folder or cannot be read; Interrupted.
+    """
+    try:
+        info = os.stat(staging.target)
+    except FileNotFoundError:
+        return Found("foreign" if os.path.lexists(staging.target) else "missing")  # a symlink that leads nowhere
+    except OSError as error:
+        raise StorageError(f"cannot look at {staging.target}: {error.strerror}", "", error.strerror or "") from error
+    if not stat.S_ISREG(info.st_mode):
+        raise StorageError(f"{staging.target} is not a file", "Move it away, or install under another name with -o.")
+    known = receipt.read(staging.receipt)
+    if known is None:
+        return _judge_foreign(staging, artifact, token, hashed)
+    if info.st_size != known.size:
+        return Found("damaged", size=info.st_size, receipt=known)
+    if info.st_mtime_ns != known.mtime_ns:
+        digest, size = hash_file(staging.target, token, hashed)
+        if (digest, size) != (known.sha256, known.size):
+            return Found("damaged", digest, size, known)
+        known = replace(known, mtime_ns=info.st_mtime_ns, verified=receipt.now())
+        receipt.write(staging.receipt, known)
+    return Found("installed" if _is_named(known, artifact) else "newer", known.sha256, known.size, known)
+
+
+def _judge_foreign(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashed) -> Found:
+    if not artifact.provable:
+        return Found("foreign")
+    digest, size = hash_file(staging.target, token, hashed)
+    return Found("adoptable" if artifact.proves(digest, size) else "foreign", digest, size)
+
+
+def _is_named(known: Receipt, artifact: Artifact) -> bool:
+    """Whether the reference names the bytes of the receipt, as far as anybody can tell without asking a server."""
+    return artifact.proves(known.sha256, known.size) and (artifact.provable or known.url in artifact.urls)

@@ -1,0 +1,241 @@
+"""One model into one folder, all its files or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.disk import commit, fs, receipt, target
+from luci_dl.disk.journal import Done
+from luci_dl.disk.locks import Locks
+from luci_dl.disk.part import Part
+from luci_dl.disk.receipt import Receipt
+from luci_dl.disk.staging import FOLDER, Staging, in_lock_order, staging_for
+from luci_dl.disk.target import Found
+from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
+from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Started, Warned
+from luci_dl.plan import Options
+
+
+def ignore(_event: Event) -> None:
+    """Nobody listens."""
+
+
+class Transaction:
+    """Holds the locks of its files while the block runs; what is not committed then is rolled back, or kept.
+
+    `look` at what stands there, `open` a part for each file to be had, fill the parts, `commit`. The block's exception
+    decides what becomes of the parts: an interrupt or wrong bytes remove them, a network at its end keeps them for
+    the next time (`errors.LuciError.ending`).
+
+        with Transaction(folder, [artifact]) as transaction:
+            part = transaction.open(artifact)
+            ...
+            transaction.commit()
+
+    Usable in any thread, and needs no signal handlers: cancel `token` to stop it from elsewhere.
+
+    Attributes:
+        endings: after the block, what became of the parts: `Deleted`, `NotDeleted`, `Kept` events.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        artifacts: Sequence[Artifact],
+        *,
+        reference: str = "",
+        options: Options | None = None,
+        token: CancelToken | None = None,
+        emit: Emit = ignore,
+    ) -> None:
+        """Raises: UsageError, for a name that would leave the folder; StorageError."""
+        self.endings: list[Event] = []
+        self._reference = reference or artifacts[0].name
+        self._options = options or Options()
+        self._token = token or CancelToken()
+        self._emit = emit
+        self._folder = folder.absolute()
+        self._artifacts = {artifact.name: artifact for artifact in artifacts}
+        self._stagings = {name: staging_for(self._folder, name) for name in self._artifacts}
+        self._locks = self._new_locks()
+        self._parts: dict[str, Part] = {}
+        self._made: list[Path] = []
+        self._committed = False
+
+    def __enter__(self) -> Transaction:
+        """Take the locks; complete what a crash cut off.
+
+        Raises: LockedError; IntegrityError, when the holder that was waited for found these very bytes wrong;
+            Interrupted; StorageError.
+        """
+        while True:
+            self._roll_forward()
+            self._locks.acquire(self._options.wait, self._token, self._emit)
+            try:
+                if not any(commit.record_of(staging) for staging in self._stagings.values()):
+                    for name, staging in self._stagings.items():
+                        if commit.finish_cut_off(staging):
+                            self._emit(RolledForward(name))
+                    return self
+            except BaseException:
+                self._locks.release("rolled back")
+                raise
+            self._locks.release("rolled back")  # another process crashed in between: its record needs other locks
+            self._locks = self._new_locks()
+
+    def _new_locks(self) -> Locks:
+        files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
+        return Locks(files, self._reference)
+
+    def _roll_forward(self) -> None:
+        for staging in self._stagings.values():
+            path = commit.record_of(staging)
+            if path:
+                for name in complete(self._folder, path, self._options.wait, self._token, self._emit) or ():
+                    self._emit(RolledForward(name))
+
+    def look(self, artifact: Artifact) -> Found:
+        """What stands at the artifact's target. Raises: Interrupted; StorageError."""
+        staging = self._stagings[artifact.name]
+        return target.look(staging, artifact, self._token, self._hashing(artifact.name, staging.target))
+
+    def adopt(self, artifact: Artifact, found: Found) -> None:
+        """Write a receipt for a file that luci did not install, but that is right."""
+        known = self._receipt(artifact, found.sha256, found.size, "", "sha256" if artifact.sha256 else "lfs pointer")
+        path = self._stagings[artifact.name].target
+        with fs.door("look at", path):
+            mtime_ns = path.stat().st_mtime_ns
+        receipt.write(self._stagings[artifact.name].receipt, Receipt.from_json({**known, "mtime_ns": mtime_ns}))
+
+    def open(self, artifact: Artifact) -> Part:
+        """The part of that file, with what is proved of an earlier run, and with its room on the disk.
+
+        Raises: Interrupted; StorageError.
+        """
+        staging = self._stagings[artifact.name]
+        part = Part(staging, artifact, self._options.min_free)
+        self._parts[artifact.name] = part
+        offset = part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part))
+        self._emit(Started(artifact.name, part.size, offset))
+        return part
+
+    def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
+        """Let those who wait for the lock of `name` know how far it is."""
+        self._locks.tell(name, done, total, rate)
+
+    def commit(self) -> None:
+        """Verify every part that was opened, and put all in their places, or none.
+
+        Raises: IntegrityError; Interrupted; StorageError. After the last rename nothing is raised any more: late
+            trouble is a warning.
+        """
+        digests = {name: part.verify(self._token) for name, part in self._parts.items()}
+        stagings = in_lock_order(self._stagings[name] for name in self._parts)
+        record = stagings[0].commit if len(stagings) > 1 else None
+        files = [(staging, self._done(staging, digests, record)) for staging in stagings]
+        off_thread(lambda: self._finish_journals(files), self._token)
+        for staging in stagings:
+            self._made += fs.make_folder(staging.target.parent)
+        self._check_ownership()
+        self._token.check()
+        if record:
+            commit.write_record(record, files)
+            self._committed = True
+            self._finally(lambda: commit.carry_out(record, files))
+        else:
+            fs.rename(stagings[0].part, stagings[0].target)
+            self._committed = True
+            self._finally(lambda: fs.sync_folder(stagings[0].target.parent))
+            self._finally(lambda: commit.settle(*files[0]))
+
+    def _finish_journals(self, files: Sequence[tuple[Staging, Done]]) -> None:
+        for staging, done in files:
+            self._parts[str(staging.name)].log.finish(done)
+
+    def _finally(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except StorageError as error:
+            self._emit(Warned(f"{error.message} (the next luci install or luci clean completes it)"))
+
+    def _check_ownership(self) -> None:
+        """Locks save work; inode and digest keep truth."""
+        ours = all(fs.inode_of(part.staging.part) == part.inode for part in self._parts.values())
+        if not (ours and self._locks.are_ours()):
+            raise StorageError(
+                f"somebody else touched the staging files of {self._reference} in {self._folder / FOLDER}",
+                "Does another program clean up there, or does the file system not keep locks? Install again.",
+            )
+
+    def _done(self, staging: Staging, digests: dict[str, str], record: Path | None) -> Done:
+        part = self._parts[str(staging.name)]
+        digest, size, url = digests[part.artifact.name], part.received, part.artifact.urls[0]
+        known = self._receipt(part.artifact, digest, size, url, part.proof)
+        where = str(record.relative_to(self._folder)) if record else None
+        return Done(size, digest, part.inode, known, where)
+
+    def _receipt(self, artifact: Artifact, sha256: str, size: int, url: str, proof: str) -> dict[str, object]:
+        moment = receipt.now()
+        return Receipt(
+            artifact.name, self._reference, tuple(self._artifacts), artifact.role, url, sha256, proof, size, 0, moment,
+            moment,
+        ).to_json()  # fmt: skip
+
+    def _hashing(self, name: str, path: Path) -> Callable[[int], None]:
+        return lambda done: self._emit(Hashing(name, done, path.stat().st_size))
+
+    # --- the endings ---
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._committed:
+            for part in self._parts.values():
+                self._end(part, error)
+            for folder in reversed(self._made):
+                fs.remove_empty(folder)
+        self._locks.release(*self._outcome(error))
+
+    def _end(self, part: Part, error: BaseException | None) -> None:
+        name = part.artifact.name
+        try:
+            if self._is_kept_after(error):
+                kept = part.suspend(CancelToken())  # what is kept must be synced first, signals or not
+                if kept:
+                    self.endings.append(Kept(name, kept, part.size))
+            elif part.remove():
+                self.endings.append(Deleted(name))
+        except StorageError as trouble:
+            self.endings.append(NotDeleted(name, trouble.reason, str(part.staging.part)))
+
+    def _is_kept_after(self, error: BaseException | None) -> bool:
+        if isinstance(error, Interrupted):
+            return self._options.keep_partial
+        return isinstance(error, LuciError) and error.ending == "suspend"
+
+    def _outcome(self, error: BaseException | None) -> tuple[str, str, str]:
+        if self._committed:
+            return "installed", "", ""
+        if isinstance(error, IntegrityError):
+            return "wrong bytes", error.message, error.hint
+        return "suspended" if any(isinstance(event, Kept) for event in self.endings) else "rolled back", "", ""
+
+
+def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, emit: Emit) -> list[str] | None:
+    """Take the locks of all files of the commit record at `path`, and roll it forward.
+
+    Returns: the names that are installed now; None when it can never succeed. Raises: LockedError; Interrupted;
+        StorageError.
+    """
+    files = commit.read_record(path) or []
+    stagings = commit.stagings_of(folder, files)
+    locks = Locks([(staging, Artifact(str(staging.name), (str(path),))) for staging in stagings], path.name)
+    locks.acquire(wait, token, emit)
+    try:
+        return commit.roll_forward(folder, path, token)
+    finally:
+        locks.release("rolled forward")

@@ -1,0 +1,188 @@
+"""Facts that the engine tells, as frozen data. The engine hands them to one callable and never prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Emit = Callable[["Event"], None]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A fact. `name` of a file is always its target's path below the models folder."""
+
+
+@dataclass(frozen=True)
+class Planned(Event):
+    """What this run will install; `total` bytes, a lower bound when `at_least`."""
+
+    models: tuple[str, ...]
+    total: int
+    at_least: bool
+
+
+@dataclass(frozen=True)
+class Waiting(Event):
+    """Another process holds the lock of `name`. Told at most once a second; fields are None when it has not said."""
+
+    name: str
+    pid: int | None
+    host: str | None
+    since: str | None
+    command: str | None
+    done: int | None
+    total: int | None
+    rate: float | None
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The fetch of `name` begins at byte `offset`, of which all are verified; `total` is None when not known."""
+
+    name: str
+    total: int | None
+    offset: int
+
+
+@dataclass(frozen=True)
+class Progress(Event):
+    """`done` bytes of `total` are there; `rate` in bytes a second over the last seconds."""
+
+    name: str
+    done: int
+    total: int | None
+    rate: float
+
+
+@dataclass(frozen=True)
+class Hashing(Event):
+    """A file that is there already, or a kept part, is read and hashed."""
+
+    name: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Retrying(Event):
+    """An attempt failed for `reason`; the next one starts in `delay` seconds (try `attempt` of `attempts`)."""
+
+    name: str
+    reason: str
+    delay: float
+    attempt: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    """Something the user should know; nothing failed."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Installed(Event):
+    """The model `reference` stands at `paths` (the first is the one to load).
+
+    `how`: "downloaded", "already" (was there and right), "adopted" (was there, right, without a receipt), or
+    "newer" (was there and right, but the reference names other bytes by now). `fetched` bytes came over the network.
+    """
+
+    reference: str
+    paths: tuple[str, ...]
+    size: int
+    how: str
+    fetched: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Deleted(Event):
+    """The part of `name` is gone."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class NotDeleted(Event):
+    """The part of `name` could not be deleted, and why; it still lies at `path`."""
+
+    name: str
+    reason: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Kept(Event):
+    """The part of `name` is kept, `done` bytes of it proved."""
+
+    name: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Stopped(Event):
+    """The run was interrupted, by signal `signum` if there was one."""
+
+    signum: int | None
+
+
+@dataclass(frozen=True)
+class Failed(Event):
+    """`reference` could not be installed (or, when empty, the run could not start)."""
+
+    reference: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Summary(Event):
+    """How a run over several models ended. `failed` pairs each reference with the reason in one sentence."""
+
+    installed: tuple[str, ...]
+    interrupted: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+    not_started: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cleaned(Event):
+    """`clean` removed (or, in a dry run, would remove) the file at `path`, `freed` bytes on disk.
+
+    `kind`: "part", "journal", "receipt", "lock" or "commit record".
+    """
+
+    path: str
+    kind: str
+    freed: int
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class RolledForward(Event):
+    """An install that a crash cut off after its last check is completed now: `name` is installed."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class LeftAlone(Event):
+    """`clean` did not touch the file at `path`, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Swept(Event):
+    """`clean` is through: files removed (or to be removed, in a dry run), bytes freed on disk, files left alone."""
+
+    removed: int
+    freed: int
+    left_alone: int
+    dry_run: bool

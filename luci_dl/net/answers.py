@@ -1,0 +1,151 @@
+"""What the status and headers of an answer mean, taken literally. No library in here, only the rules of HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from luci_dl.errors import IntegrityError, NetworkError, ResolveError
+from luci_dl.net.retry import AttemptFailed, parse_retry_after
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_HEX64 = re.compile(r"[0-9a-f]{64}")
+_RETRIED = {408, 425, 429, 500, 502, 503, 504}
+_REDIRECTS = {301, 302, 303, 307, 308}
+_MEANINGS = {
+    401: ("the server asks who you are", "Check the credentials in the address."),
+    403: ("the server refuses access", "Do you have to log in or accept a licence there first?"),
+    404: ("the server has no such file", "Check the address."),
+    410: ("the file is gone from the server", "Look for another address."),
+}
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What was asked for: the bytes from `start` up to `end` (None: to the end of the file), from `url`."""
+
+    url: str
+    start: int
+    end: int | None
+    validator: str | None
+
+    def headers(self) -> dict[str, str]:
+        """The request headers that ask for it; none for a whole file."""
+        if self.start == 0 and self.end is None:
+            return {}
+        last = "" if self.end is None else str(self.end - 1)
+        condition = {"If-Range": self.validator} if self.validator else {}
+        return {"Range": f"bytes={self.start}-{last}", **condition}
+
+
+@dataclass(frozen=True)
+class Body:
+    """What an answer announces.
+
+    Attributes:
+        offset: where the body begins in the file.
+        length: its bytes; None when the server does not say.
+        size: bytes of the whole file; None when the server does not say.
+        validator: a strong ETag, None without one.
+        delimited: whether the end of the body can be told from a cut line.
+    """
+
+    offset: int
+    length: int | None
+    size: int | None
+    validator: str | None
+    delimited: bool
+
+
+def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
+    """What the body of a 200 or 206 is. Raises: AttemptFailed; NetworkError; ResolveError."""
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise NetworkError(f"{_host(ask.url)} sends the file {coding}-coded, which was not asked for")
+    validator = strong_etag(headers.get("etag"))
+    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
+    length = None if chunked else _length(headers.get("content-length"))
+    if status == 200:
+        return Body(0, length, length, validator, chunked or length is not None)
+    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
+    if not found:
+        raise AttemptFailed("the server sent a range without saying which", no_ranges=True)
+    first, last, size = (int(number) for number in found.groups())
+    wanted = (ask.start, (size if ask.end is None else ask.end) - 1)
+    if (first, last) != wanted or last >= size or length not in (None, last - first + 1):
+        raise AttemptFailed(
+            f"the server sent bytes {first}-{last} of {size} where {wanted[0]}-{wanted[1]} were asked", no_ranges=True
+        )
+    return Body(first, last - first + 1, size, validator, True)
+
+
+def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) -> Exception:
+    """The error that any other status stands for.
+
+    `redirected`: the answer came from where another host had sent us; there, "no access" means that the signed address
+    has expired, and the next attempt gets a new one.
+    """
+    host = _host(ask.url)
+    if status in _RETRIED or (redirected and 400 <= status < 500 and status != 416):
+        return AttemptFailed(f"{host} answered {status}", parse_retry_after(headers.get("retry-after")))
+    if status == 416:
+        return AttemptFailed("the server has no such range", no_ranges=True)
+    meaning, hint = _MEANINGS.get(status, (f"the server answered {status}", "Check the address."))
+    if 400 <= status < 500:
+        return ResolveError(f"{ask.url}: {meaning} ({status})", hint)
+    return NetworkError(f"{ask.url}: {meaning}", "This is not how a file is served; check the address.")
+
+
+def location_of(url: str, status: int, headers: Mapping[str, str]) -> str | None:
+    """Where the answer redirects to; None when it does not.
+
+    Raises: NetworkError, for a way that must not be gone.
+    """
+    if status not in _REDIRECTS:
+        return None
+    location = headers.get("location")
+    if not location:
+        raise NetworkError(f"{_host(url)} redirects without saying where to")
+    there = urljoin(url, location)
+    parts = urlsplit(there)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise NetworkError(f"{_host(url)} redirects to {parts.scheme or 'nowhere'}, which is not the web")
+    if urlsplit(url).scheme == "https" and parts.scheme == "http":
+        raise NetworkError(
+            f"{_host(url)} redirects from https to http ({parts.hostname}), where anybody could change the bytes",
+            "Give an address that stays on https.",
+        )
+    return there
+
+
+def check_type(name: str, url: str, headers: Mapping[str, str]) -> None:
+    """Raises: IntegrityError, when a web page comes instead of the file `name`: a login, most often."""
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in ("text/html", "application/xhtml+xml") and not name.lower().endswith((".html", ".htm")):
+        raise IntegrityError(
+            f"{_host(url)} sent a web page instead of {name}",
+            "It may ask you to log in, or the network here may want you to sign in first: open it in a browser.",
+        )
+
+
+def linked(headers: Mapping[str, str]) -> tuple[str | None, int | None]:
+    """SHA-256 and size of the file by the Hub's own word (X-Linked-Etag, X-Linked-Size); None where it gives none."""
+    digest = headers.get("x-linked-etag", "").strip().strip('"').lower()
+    return digest if _HEX64.fullmatch(digest) else None, _length(headers.get("x-linked-size"))
+
+
+def strong_etag(value: str | None) -> str | None:
+    """The ETag, if it is one that If-Range may name."""
+    text = (value or "").strip()
+    return text if len(text) > 2 and text[0] == text[-1] == '"' and text.isprintable() else None
+
+
+def _length(value: str | None) -> int | None:
+    text = (value or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or url

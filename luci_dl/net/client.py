@@ -1,0 +1,239 @@
+"""One request, from connection to body: the door to urllib3. What it cannot vouch for, it refuses."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http.client import BadStatusLine, HTTPException
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import urllib3
+from urllib3 import exceptions as trouble
+
+from luci_dl import __version__
+from luci_dl.errors import NetworkError
+from luci_dl.net.answers import Ask, Body, body_of, check_type, linked, location_of, refuse
+from luci_dl.net.retry import AttemptFailed
+from luci_dl.plan import Remote
+
+if TYPE_CHECKING:
+    import ssl
+
+REDIRECTS = 10
+CONNECT_S = 20.0
+READ_S = 30.0
+"""A read that brings nothing for that long has failed, in seconds."""
+_SMALL, _LARGE = 1 << 16, 1 << 20
+_QUICK_S, _SLOW_S = 0.02, 0.1
+
+
+class Answer:
+    """An answer whose headers are checked and whose body is to be read. `abort` may come from another thread.
+
+    Attributes:
+        remote: what it says of the whole file.
+        body: what it announces of its own bytes.
+    """
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, remote: Remote, body: Body) -> None:
+        self.remote = remote
+        self.body = body
+        self._response = response
+        self._block = _SMALL
+
+    def read(self) -> bytes:
+        """The next bytes, 64 KiB to 1 MiB as the line is fast; empty at the end. Raises: AttemptFailed."""
+        began = time.monotonic()
+        with _line_trouble(self.remote.url):
+            if self._block == _SMALL:  # whatever is there: a slow line shows its progress
+                data = self._response.read1(self._block, decode_content=False)
+            else:
+                data = self._response.read(self._block, decode_content=False)
+        took = time.monotonic() - began
+        if took < _QUICK_S and len(data) * 2 > self._block:
+            self._block = min(_LARGE, self._block * 2)
+        elif took > _SLOW_S:
+            self._block = max(_SMALL, self._block // 2)
+        return data
+
+    def abort(self) -> None:
+        """Free a blocked read at once. What it returns then may be anything: end its right to write first."""
+        with suppress(ValueError, RuntimeError, OSError):
+            self._response.shutdown()
+
+    def close(self) -> None:
+        """Let go of the connection, which serves again only when the body was read to its end."""
+        if self._response.closed:
+            self._response.release_conn()
+        else:
+            self._response.close()
+
+
+class Client:
+    """Connections to servers, straight or through the proxies that the environment names. Any thread may ask.
+
+    Args:
+        connect_s: seconds until a connection must stand; read_s: seconds without a byte until a read has failed.
+    """
+
+    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S) -> None:
+        self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
+        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str, ask: Ask, headers: Mapping[str, str]) -> Answer:
+        """Ask, follow redirects, and check what comes against what was asked.
+
+        Args:
+            name: of the target; a web page is refused unless it is named like one.
+            headers: sent to the host of the first address alone.
+
+        Raises: AttemptFailed, when another attempt may help; IntegrityError; NetworkError; ResolveError.
+        """
+        url, origin = ask.url, _origin(ask.url)
+        sha256: str | None = None
+        size: int | None = None
+        for hop in range(REDIRECTS + 1):
+            own = headers if _origin(url) == origin else {}
+            response = self._request(url, {**ask.headers(), **own})
+            if hop == 0:
+                sha256, size = linked(response.headers)
+            try:
+                there = location_of(url, response.status, response.headers)
+                if there is None:
+                    redirected = _origin(url) != origin
+                    return self._answer(name, ask, response, redirected, sha256, size)
+            except BaseException:
+                response.close()
+                raise
+            response.close()
+            url = there
+        raise NetworkError(f"{ask.url} redirects more than {REDIRECTS} times", "The server sends us in circles.")
+
+    def _answer(
+        self,
+        name: str,
+        ask: Ask,
+        response: urllib3.BaseHTTPResponse,
+        redirected: bool,
+        sha256: str | None,
+        size: int | None,
+    ) -> Answer:
+        if response.status not in (200, 206):
+            raise refuse(ask, response.status, response.headers, redirected)
+        check_type(name, ask.url, response.headers)
+        body = body_of(ask, response.status, response.headers)
+        if size is not None and body.size is not None and size != body.size:
+            raise AttemptFailed(f"the Hub speaks of {size} bytes, the server behind it of {body.size}")
+        return Answer(response, Remote(ask.url, body.size or size, body.validator, sha256), body)
+
+    def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        with _line_trouble(url):
+            return self._manager(url).request(
+                "GET",
+                url,
+                headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},
+                preload_content=False,
+                redirect=False,
+                retries=False,
+                timeout=self._timeout,
+            )
+
+    def _manager(self, url: str) -> urllib3.PoolManager:
+        parts = urlsplit(url)
+        proxy = _proxy_for(parts.scheme, parts.netloc.rpartition("@")[2])
+        with self._lock:
+            if proxy not in self._managers:
+                self._managers[proxy] = _new_manager(proxy)
+            return self._managers[proxy]
+
+
+def _new_manager(proxy: str | None) -> urllib3.PoolManager:
+    context = _system_certificates()
+    if proxy is None:
+        return urllib3.PoolManager(num_pools=8, maxsize=16, ssl_context=context)
+    parts = urlsplit(proxy)
+    if parts.scheme not in ("http", "https"):
+        raise NetworkError(f"the proxy {parts.scheme}://{parts.hostname} is not an http proxy", "Set HTTPS_PROXY.")
+    headers = {}
+    if parts.username:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return urllib3.ProxyManager(address, num_pools=8, maxsize=16, ssl_context=context, proxy_headers=headers)
+
+
+def _system_certificates() -> ssl.SSLContext:
+    """The system's trust store; on macOS it knows nothing of SSL_CERT_FILE, which is loaded beside it."""
+    import os
+    import ssl
+
+    import truststore
+
+    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    extra = os.environ.get("SSL_CERT_FILE")
+    if extra:
+        try:
+            context.load_verify_locations(extra)
+        except OSError as error:
+            raise NetworkError(f"SSL_CERT_FILE={extra} cannot be used: {error}", "Correct or unset it.") from error
+    return context
+
+
+def _proxy_for(scheme: str, host: str) -> str | None:
+    """The proxy that the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY...) names for that host."""
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _origin(url: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
+
+
+@contextmanager
+def _line_trouble(url: str) -> Iterator[None]:
+    """Raises: AttemptFailed or NetworkError, in place of what urllib3 and http.client raise."""
+    host = urlsplit(url).hostname or url
+    try:
+        yield
+    except trouble.NameResolutionError as error:
+        raise AttemptFailed(f"the name {host} cannot be looked up") from error
+    except trouble.ProxyError as error:
+        raise AttemptFailed(f"the proxy for {host} failed: {_words(error.original_error)}") from error
+    except trouble.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise NetworkError(
+                f"the certificate of {host} cannot be trusted: {_words(error)}",
+                "Behind a company's proxy? Add its certificate to the system's, or name it in SSL_CERT_FILE.",
+            ) from error
+        raise AttemptFailed(f"TLS with {host} failed: {_words(error)}") from error
+    except trouble.TimeoutError as error:
+        raise AttemptFailed(f"{host} does not answer") from error
+    except (trouble.ProtocolError, BadStatusLine) as error:
+        cause = error.args[-1] if error.args else error
+        if isinstance(cause, BadStatusLine) and str(cause.args[0]).strip("'\""):
+            raise NetworkError(f"{host} does not speak HTTP", "Check the address.") from error
+        raise AttemptFailed(f"the connection to {host} broke off") from error
+    except trouble.NewConnectionError as error:
+        raise AttemptFailed(f"no connection to {host}: {_words(error)}") from error
+    except (trouble.LocationValueError, UnicodeError) as error:
+        raise NetworkError(f"{url} cannot be asked for: {error}", "Check the address.") from error
+    except (trouble.HTTPError, HTTPException, OSError) as error:
+        raise AttemptFailed(f"{host}: {_words(error)}") from error
+
+
+def _words(error: BaseException) -> str:
+    """The system's own words, without the names of libraries and objects around them."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__ or error
+    strerror = getattr(error, "strerror", None)
+    return str(strerror or getattr(error, "verify_message", None) or error)

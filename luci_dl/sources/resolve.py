@@ -1,0 +1,145 @@
+"""The words of the command line become models, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from luci_dl.artifact import Model
+from luci_dl.errors import ResolveError, UsageError
+from luci_dl.names import check_digest, check_name
+from luci_dl.sources.catalog import Catalog, nearest
+from luci_dl.sources.merge import may_have, merge
+from luci_dl.sources.url import from_address, refuse_unproved_http
+from luci_dl.text import printable
+
+_BARE_GROUPS = ("all", "core")
+_NOT_YET = ("hf:", "ollama:")
+
+
+@dataclass(frozen=True)
+class _Phrase:
+    """A word, and whether `models` follows it."""
+
+    word: str
+    is_group: bool
+
+
+def resolve(
+    words: Sequence[str],
+    catalog: Catalog,
+    *,
+    output: str | None = None,
+    sha256: str | None = None,
+    unverified: bool = False,
+) -> list[Model]:
+    """The models that the words stand for, each once, merged by target.
+
+    Args:
+        output: the file name to give to the one file that the words stand for.
+        sha256: the digest of that file.
+        unverified: allow plain http without a digest.
+    Raises: ResolveError, which tells of all words that lead nowhere; UsageError.
+    """
+    phrases = _phrases(words)
+    found = _look_up_all(phrases, catalog, None if output is None else _check_output(output))
+    if output is not None or sha256 is not None:
+        found = [_with_options(found, output, sha256)]
+    models = merge(found)
+    if not unverified:
+        for model in models:
+            for artifact in model.artifacts:
+                refuse_unproved_http(artifact)
+    return models
+
+
+def _phrases(words: Sequence[str]) -> list[_Phrase]:
+    phrases: list[_Phrase] = []
+    for word in words:
+        if not word.strip():
+            raise UsageError("one of the words is empty", "Check the quotes around it.")
+        if word.casefold() != "models":
+            phrases.append(_Phrase(word, is_group=False))
+        elif phrases and not phrases[-1].is_group and "://" not in phrases[-1].word:
+            phrases[-1] = _Phrase(phrases[-1].word, is_group=True)
+        else:
+            raise UsageError("`models` must follow the name of a group", "For example: luci install core models")
+    if not phrases:
+        raise UsageError("no model is named", "For example: luci install mistral. `luci list --available` shows all.")
+    return phrases
+
+
+def _look_up_all(phrases: list[_Phrase], catalog: Catalog, output: str | None) -> list[Model]:
+    found: list[Model] = []
+    lost: list[ResolveError] = []
+    for phrase in phrases:
+        try:
+            found += _look_up(phrase, catalog, output)
+        except ResolveError as error:
+            lost.append(error)
+    if lost:
+        messages, hints = dict.fromkeys(error.message for error in lost), dict.fromkeys(error.hint for error in lost)
+        raise ResolveError("\n".join(messages), "\n".join(hints))
+    return found
+
+
+def _look_up(phrase: _Phrase, catalog: Catalog, output: str | None) -> tuple[Model, ...]:
+    word = phrase.word
+    if phrase.is_group or word.casefold() in _BARE_GROUPS:
+        members = catalog.group(word)
+        if members is None:
+            raise _no_group(word, catalog)
+        return members
+    if "://" in word:
+        return (from_address(word, output),)
+    model = catalog.find(word)
+    if model is None:
+        raise _no_model(word, catalog)
+    return (model,)
+
+
+def _no_group(word: str, catalog: Catalog) -> ResolveError:
+    if catalog.find(word):
+        return ResolveError(f"{word} is a model, not a group", "Leave out the word `models`.")
+    near = [f"`{group} models`" for group in nearest(word, catalog.groups, 3)]
+    message = f'there is no group "{printable(word)}"' + _did_you_mean(near)
+    return ResolveError(message, f"The groups: {', '.join(catalog.groups)}.")
+
+
+def _no_model(word: str, catalog: Catalog) -> ResolveError:
+    shown = printable(word)
+    if word.casefold().startswith(_NOT_YET):
+        return ResolveError(f"{shown}: luci does not know this kind of reference yet", "Give the https:// address.")
+    if catalog.group(word):
+        return ResolveError(
+            f"{word} is a group" + _did_you_mean([f"`{word} models`"]), "A group needs `models` behind."
+        )
+    near = [*catalog.suggest(word), *(f"`{group} models`" for group in nearest(word, catalog.groups, 1))]
+    return ResolveError(f'there is no model "{shown}"' + _did_you_mean(near), "`luci list --available` shows all.")
+
+
+def _did_you_mean(near: Sequence[str]) -> str:
+    return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def _check_output(output: str) -> str:
+    if "/" in output:
+        raise UsageError(f'-o takes a file name without folders, found "{printable(output)}"', "--dir says the folder.")
+    return check_name(output)
+
+
+def _with_options(found: Sequence[Model], output: str | None, sha256: str | None) -> Model:
+    """The one file that was asked for, with the name and the digest that the options give."""
+    if len(found) != 1 or len(found[0].artifacts) != 1:
+        raise UsageError("-o and --sha256 go with one reference to a single file", "Install the others apart.")
+    model, artifact = found[0], found[0].artifacts[0]
+    if sha256 is not None:
+        sha256 = check_digest(sha256, 64, "--sha256")
+        if not may_have(artifact, sha256):
+            raise UsageError(
+                f"--sha256 says {sha256[:12]}..., but {model.reference} is known to be another file"
+                + (f": {artifact.sha256[:12]}..." if artifact.sha256 else ""),
+                "Leave out --sha256, or give the address of the file that you mean.",
+            )
+        artifact = replace(artifact, sha256=sha256)
+    return replace(model, artifacts=(artifact if output is None else replace(artifact, name=output),))

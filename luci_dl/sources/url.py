@@ -1,0 +1,140 @@
+"""A plain http(s) address becomes a model of one file."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+
+from luci_dl.artifact import Artifact, Model
+from luci_dl.errors import UsageError
+from luci_dl.names import check_digest, check_name
+from luci_dl.text import printable
+
+HUB = "huggingface.co"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f.]*:[0-9a-f:.]*")
+_STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_HUB_PAGE = re.compile(r"^(/[^/]+/[^/]+)/blob/")
+_SAFE = "%/:@!$&'()*+,;=?~"  # may stand in a path or a query as it is; "%" because that is encoded already
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a file is, ready to be asked for.
+
+    Attributes:
+        url: ASCII, without credentials and fragment.
+        headers: the credentials that stood in the address.
+        sha256: the digest that stood in the fragment.
+    """
+
+    url: str
+    headers: dict[str, str]
+    sha256: str | None
+
+
+def from_address(text: str, name: str | None = None) -> Model:
+    """The file at the address, called `name` or else as the address ends.
+
+    Raises: UsageError
+    """
+    address = parse_address(text)
+    name = check_name(_file_name(address.url) if name is None else name)
+    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers=address.headers)
+    return Model(address.url, (artifact,))
+
+
+def parse_address(text: str) -> Address:
+    """What the address says.
+
+    Raises: UsageError, which never shows the credentials.
+    """
+    public = printable(re.sub("//.*@", "//", text))  # too much of a strange address rather than a password
+    if not text.isprintable() or " " in text or "\\" in text or _CONTROL.search(unquote(text)):
+        raise UsageError(f"{public} has a space, a backslash or a control character in it", "Check the address.")
+    try:
+        parts = urlsplit(text)
+        if parts.scheme not in ("http", "https"):
+            raise UsageError(f"{public} must begin with https:// or http://")
+        host = _host_and_port(parts)
+    except ValueError:
+        raise UsageError(f"{public} has a bad host or port", "Check the address.") from None  # it may quote a password
+    public = text.replace(parts.netloc, host, 1)
+    if ".." in re.split(r"[/\\]", unquote(parts.path)):
+        raise UsageError(f'{public} has ".." in its path', "Give the address without it.")
+    path, query = _encoded(parts.path), _encoded(parts.query)
+    if host == HUB:
+        path, query = _HUB_PAGE.sub(r"\1/resolve/", path), "" if query == "download=true" else query
+    sha256 = _digest(parts.fragment, public) if parts.fragment else None
+    return Address(urlunsplit((parts.scheme, host, path, query, "")), _credentials(parts), sha256)
+
+
+def refuse_unproved_http(artifact: Artifact) -> None:
+    """Plain http is what anybody on the way can change: it needs a digest, or a server on this very machine.
+
+    Raises: UsageError
+    """
+    for url in artifact.urls:
+        parts = urlsplit(url)
+        if parts.scheme == "http" and not artifact.provable and not is_loopback(parts.hostname or ""):
+            raise UsageError(
+                f"{url} is plain http and no digest is known, so nothing proves the bytes",
+                "Give the digest with --sha256, or accept the risk with --unverified.",
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """True for a name or address that never leaves this machine."""
+    host = host.strip("[]").rstrip(".").lower()
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _host_and_port(parts: SplitResult) -> str:
+    """Raises: ValueError"""
+    host, port = parts.hostname or "", parts.port
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    if not _HOST.fullmatch(host) or port == 0 or parts.netloc.endswith(":"):
+        raise ValueError
+    host = f"[{host}]" if ":" in host else host
+    return host if port is None else f"{host}:{port}"
+
+
+def _encoded(text: str) -> str:
+    """`text` with all that a request line cannot carry percent-encoded; what is encoded already stays."""
+    return quote(_STRAY_PERCENT.sub("%25", text), safe=_SAFE)
+
+
+def _credentials(parts: SplitResult) -> dict[str, str]:
+    if not parts.username and not parts.password:
+        return {}
+    pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+
+
+def _digest(fragment: str, public: str) -> str:
+    kind, _, digest = fragment.partition("=")
+    if kind.lower() != "sha256":
+        raise UsageError(f"{public} must end with #sha256= and 64 hex digits, or without any #")
+    return check_digest(digest, 64, f"the sha256 of {public}")
+
+
+def _file_name(url: str) -> str:
+    """The last part of the address, decoded. Raises: UsageError"""
+    last = urlsplit(url).path.rpartition("/")[2]
+    try:
+        name = unquote(last, errors="strict")
+    except UnicodeDecodeError:
+        raise UsageError(f"the file name in {url} is not UTF-8", "Give a name with -o.") from None
+    if not name:
+        raise UsageError(f"{url} has no file name at its end", "Give a name with -o.")
+    if "/" in name:
+        raise UsageError(f'{url} has a slash ("%2f") in its file name', "Give a name with -o.")
+    return name

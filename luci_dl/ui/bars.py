@@ -1,0 +1,121 @@
+"""On a terminal: a bar for each running file, below the messages. The one door to rich."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+
+from rich.console import Console, Group
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from luci_dl.events import Cleaned, Event, Hashing, Installed, Progress, Waiting
+from luci_dl.text import human_size
+from luci_dl.ui.board import Board
+from luci_dl.ui.figures import CUT, clock, cut_middle, percent, seconds_left
+from luci_dl.ui.stream import Output
+from luci_dl.ui.tally import Row, Tally
+from luci_dl.ui.words import base_name, words
+
+REDRAW_S = 0.1
+"""How far apart two frames are that differ in figures alone, in seconds."""
+
+FIGURE_WIDTHS = (4, 11, 7, 9)
+"""What percent, sizes, speed and time left usually need; so wide they are at least, and nothing jumps."""
+
+LEAST_NAME = 12
+"""Room for a file's name below which a figure is left out instead, the last one first."""
+
+
+class Bars:
+    """Draws what runs at the bottom of the terminal, and prints messages above it."""
+
+    def __init__(self, output: Output, color: bool = True, now: Callable[[], float] = time.monotonic) -> None:
+        self._output = output
+        self._now = now
+        self._next_frame = 0.0
+        self._tally = Tally()
+        self._board = Board(output.err)
+        file = io.TextIOWrapper(io.BytesIO(), output.err.encoding)  # frames are captured; it tells the encoding
+        self._console = Console(file=file, force_terminal=True, no_color=not color)
+        self._mark = CUT if output.err.shows(CUT) else ".."
+
+    def __call__(self, event: Event) -> None:
+        self._tally.note(event)
+        match event:
+            case Progress() | Hashing() | Waiting():
+                if self._now() >= self._next_frame:
+                    self._draw()
+            case Installed():
+                self._board.draw([], above=self._spelled(event))
+                self._output.paths(event.paths)
+                self._draw()
+            case Cleaned():
+                self._output.results(words(event))
+            case _:
+                self._draw(above=self._spelled(event))
+
+    def close(self) -> None:
+        """Take the bars away."""
+        self._board.draw([])
+
+    def _spelled(self, event: Event) -> list[str]:
+        return self._output.spell(words(event))
+
+    def _draw(self, above: Sequence[str] = ()) -> None:
+        self._next_frame = self._now() + REDRAW_S
+        columns, lines = self._output.err.size()
+        self._console.size = (columns - 1, lines)  # a full last column would wrap
+        with self._console.capture() as capture:
+            self._console.print(self._layout(columns - 1))
+        self._board.draw(capture.get().split("\n")[:-1][: lines - 1], above)
+
+    def _layout(self, columns: int) -> Group:
+        rows = self._tally.rows()
+        total = self._tally.total_line()
+        waiting = [self._fit(words(row)[0], columns) for row in rows if isinstance(row, Waiting)]
+        running = [row for row in rows if not isinstance(row, Waiting)]
+        table = [self._table(running, columns)] if running else []
+        return Group(*table, *waiting, *([self._fit(total, columns)] if total else []))
+
+    def _table(self, rows: list[Progress | Hashing], columns: int) -> Table:
+        figures = [_figures(row) for row in rows]
+        widths = [max(least, *(len(texts[i]) for texts in figures)) for i, least in enumerate(FIGURE_WIDTHS)]
+        bar_width = min(40, columns // 6) if columns >= 60 else 0
+        room = columns - bar_width - 1
+        while widths and room - sum(widths) - len(widths) < LEAST_NAME:
+            widths.pop()
+        room -= sum(widths) + len(widths)
+        table = Table.grid(padding=(0, 1, 0, 0))
+        table.add_column(no_wrap=True, overflow="crop")
+        table.add_column(width=bar_width)
+        for width in widths:
+            table.add_column(width=width, no_wrap=True, justify="right")
+        for row, texts in zip(rows, figures, strict=True):
+            table.add_row(self._fit(_title(row), room), _bar(row), *map(Text, texts[: len(widths)]))
+        return table
+
+    def _fit(self, text: str, columns: int) -> Text:
+        return Text(cut_middle(self._output.err.showable(text), columns, self._mark), no_wrap=True)
+
+
+def _title(row: Row) -> str:
+    return f"Checking {base_name(row.name)}" if isinstance(row, Hashing) else base_name(row.name)
+
+
+def _bar(row: Progress | Hashing) -> ProgressBar | str:
+    return "" if row.total is None else ProgressBar(total=max(1, row.total), completed=row.done, complete_style="cyan")
+
+
+def _figures(row: Progress | Hashing) -> tuple[str, str, str, str]:
+    """Percent, sizes, speed and time left; empty where not known."""
+    rate = row.rate if isinstance(row, Progress) else 0.0
+    left = seconds_left(row.done, row.total, rate)
+    return (
+        "" if row.total is None else f"{percent(row.done, row.total)}%",
+        human_size(row.done) + ("" if row.total is None else f"/{human_size(row.total)}"),
+        f"{human_size(int(rate))}/s" if rate >= 1 else "",
+        "" if left is None else f"{clock(left)} left",
+    )

@@ -1,0 +1,89 @@
+"""Text to file descriptors, past Python's own buffers."""
+
+from __future__ import annotations
+
+import os
+import select
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from luci_dl.text import printable
+from luci_dl.ui.words import plain
+
+UNKNOWN_SIZE = os.terminal_size((80, 24))
+
+
+class Stream:
+    """One file descriptor to write to.
+
+    A write to a pipe that nobody reads may be stuck for ever, so it holds no lock that the end of the process asks
+    for, as `sys.stderr` would. Output that nobody can get any more (a closed pipe, a terminal that is gone, a full
+    disk) is dropped.
+    """
+
+    def __init__(self, fd: int, encoding: str = "utf-8") -> None:
+        self._fd = fd
+        self._gone = False
+        self.encoding = encoding
+
+    def showable(self, text: str) -> str:
+        """`text` as this stream will show it: what its encoding lacks is escaped."""
+        return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
+
+    def shows(self, text: str) -> bool:
+        return self.showable(text) == text
+
+    def isatty(self) -> bool:
+        return os.isatty(self._fd)
+
+    def size(self) -> os.terminal_size:
+        """Columns and lines of the terminal, now."""
+        try:
+            size = os.get_terminal_size(self._fd)
+        except OSError:
+            return UNKNOWN_SIZE
+        return size if size.columns and size.lines else UNKNOWN_SIZE
+
+    def write(self, text: str) -> None:
+        self.send(text.encode(self.encoding, "backslashreplace"))
+
+    def send(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest and not self._gone:
+            try:
+                rest = rest[os.write(self._fd, rest) :]
+            except BlockingIOError:  # the descriptor was inherited non-blocking
+                select.select([], [self._fd], [])
+            except OSError:
+                self._gone = True
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a renderer writes: results to `out`, all else to `err`, in plain words unless `emoji`."""
+
+    out: Stream
+    err: Stream
+    emoji: bool = True
+
+    def spell(self, lines: Iterable[str]) -> list[str]:
+        """The lines as `err` can show them."""
+        return [self.err.showable(line if self.emoji else plain(line)) for line in lines]
+
+    def say(self, lines: Iterable[str]) -> None:
+        self.err.write("".join(f"{line}\n" for line in self.spell(lines)))
+
+    def say_stopped(self, lines: Iterable[str]) -> None:
+        """Say it on a fresh line: a terminal has just echoed ^C."""
+        self.say(["", *lines] if self.err.isatty() else lines)
+
+    def results(self, lines: Iterable[str]) -> None:
+        self.out.write("".join(f"{line}\n" for line in lines))
+
+    def paths(self, paths: Iterable[str]) -> None:
+        """Each path on its own line of `out`, exact to the byte where a program reads them."""
+        for path in paths:
+            if self.out.isatty():
+                self.out.write(f"{printable(path)}\n")
+            else:
+                self.out.send(os.fsencode(path) + b"\n")

@@ -1,0 +1,88 @@
+"""What runs now, and how far the whole run is, as the events tell it."""
+
+from __future__ import annotations
+
+from luci_dl.events import (
+    Deleted,
+    Event,
+    Failed,
+    Hashing,
+    Installed,
+    Kept,
+    NotDeleted,
+    Planned,
+    Progress,
+    Started,
+    Stopped,
+    Summary,
+    Waiting,
+)
+from luci_dl.text import human_size
+from luci_dl.ui.figures import clock, seconds_left
+
+Row = Progress | Hashing | Waiting
+
+
+class Tally:
+    """The latest word of every file that is not yet ended, and sums over the models."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, Row] = {}
+        self._planned: Planned | None = None
+        self._installed = 0
+        self._failed = 0
+        self._finished = 0
+        self._over = False
+
+    def note(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._planned = event
+            case Started(name, total, offset):
+                self._rows[name] = Progress(name, offset, total, 0.0)
+            case Progress() | Hashing() | Waiting():
+                self._rows[event.name] = event
+            case Installed(_, paths, size):
+                self._installed += 1
+                self._finished += size
+                for path in paths:
+                    self._drop(path)
+            case Failed():  # it names no file: all rows go, and those that still run are back with their next word
+                self._failed += 1
+                self._rows.clear()
+            case Deleted(name) | NotDeleted(name) | Kept(name):
+                self._rows.pop(name, None)
+            case Stopped() | Summary():
+                self._over = True
+
+    def rows(self) -> list[Row]:
+        """The files to show: those not complete, or else the last one (it is being checked or synced)."""
+        if self._over:
+            return []
+        rows = list(self._rows.values())
+        return [row for row in rows if isinstance(row, Waiting) or row.done != row.total] or rows[-1:]
+
+    def total_line(self) -> str:
+        """How far a run over several models is; empty for a single one."""
+        if self._over or self._planned is None or len(self._planned.models) < 2:
+            return ""
+        fetching = [row for row in self._rows.values() if isinstance(row, Progress)]
+        done = self._finished + sum(row.done for row in fetching)
+        rate = sum(row.rate for row in fetching if row.done != row.total)
+        total = self._planned.total
+        parts = [f"{self._installed} of {len(self._planned.models)} models"]
+        if self._failed:
+            parts.append(f"{self._failed} failed")
+        parts.append(f"{human_size(done)} of {'at least ' if self._planned.at_least else ''}{human_size(total)}")
+        if rate >= 1:
+            parts.append(f"{human_size(int(rate))}/s")
+        left = None if self._planned.at_least else seconds_left(done, total, rate)
+        if left is not None:
+            parts.append(f"{clock(left)} left")
+        return ", ".join(parts)
+
+    def _drop(self, path: str) -> None:
+        """Forget the row of the file that stands at `path` now; of several that fit, the longest name is meant."""
+        names = [name for name in self._rows if f"/{path}".endswith(f"/{name}")]
+        if names:
+            del self._rows[max(names, key=len)]

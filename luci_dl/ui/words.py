@@ -1,0 +1,202 @@
+"""What a person reads of each event: one place for all renderers that speak in words."""
+
+from __future__ import annotations
+
+from luci_dl.events import (
+    Cleaned,
+    Deleted,
+    Event,
+    Failed,
+    Hashing,
+    Installed,
+    Kept,
+    LeftAlone,
+    NotDeleted,
+    Planned,
+    Progress,
+    Retrying,
+    RolledForward,
+    Started,
+    Stopped,
+    Summary,
+    Swept,
+    Waiting,
+    Warned,
+)
+from luci_dl.text import human_size, printable
+from luci_dl.ui.figures import about, clock, percent, seconds_left, time_of_day
+
+INDENT = "   "
+PLAIN_WORDS = {
+    "⚠️  ": "Warning: ",
+    "🗑️  ": "",
+    "📥 ": "",
+    "📦 ": "",
+    "🔍 ": "",
+    "✅ ": "OK: ",
+    "❌ ": "Error: ",
+}
+"""What stands in the place of each sign that begins a line, where signs cannot be shown."""
+
+
+def plain(line: str) -> str:
+    """The line with words instead of its sign."""
+    for sign, word in PLAIN_WORDS.items():
+        if line.startswith(sign):
+            return word + line.removeprefix(sign)
+    return line
+
+
+def words(event: Event) -> list[str]:
+    """The lines that tell of the event, safe to print."""
+    match event:
+        case Planned():
+            return _planned(event)
+        case Waiting():
+            return [_waiting(event)]
+        case Started():
+            return [_started(event)]
+        case Progress() | Hashing():
+            return [_progress(event)]
+        case Retrying(name, reason, delay, attempt, attempts):
+            cause = f"{_one_line(reason)} ({attempt} of {attempts})"
+            return [f"Retrying in {about(round(delay))}: {cause} | {base_name(name)}"]
+        case Warned(message):
+            return _signed("⚠️  ", message)
+        case Installed():
+            return _installed(event)
+        case Stopped():
+            return ["⚠️  Download interrupted by user"]
+        case Deleted() | NotDeleted() | Kept():
+            return _ended(event)
+        case Failed(_, message, hint):
+            return _signed("❌ ", message) + [INDENT + line for line in _lines(hint)]
+        case Summary():
+            return _summary(event)
+        case Cleaned(path, _, freed, dry_run):
+            return [f"{'Would remove' if dry_run else 'Removed'} {printable(path)} ({human_size(freed)})"]
+        case RolledForward(name):
+            return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
+        case LeftAlone(path, reason):
+            return [f"Left alone {printable(path)}: {_one_line(reason)}"]
+        case Swept(removed, freed, _, dry_run):
+            files = f"{removed} file{'' if removed == 1 else 's'}"
+            if not removed:
+                return ["Nothing to clean"]
+            return [
+                f"Would free {human_size(freed)}: {files}" if dry_run else f"Freed {human_size(freed)}: {files} removed"
+            ]
+    return []
+
+
+def base_name(name: str) -> str:
+    """The last part of a path, safe to print."""
+    return printable(name.rpartition("/")[2])
+
+
+def _progress(event: Progress | Hashing) -> str:
+    """How far a file is, on one line."""
+    if isinstance(event, Hashing):
+        return f"🔍 Checking {base_name(event.name)}...  {_share(event.done, event.total)}"
+    figures = [_share(event.done, event.total)]
+    if event.rate > 0:
+        figures.append(f"{human_size(int(event.rate))}/s")
+    left = seconds_left(event.done, event.total, event.rate)
+    if left is not None:
+        figures.append(f"{clock(left)} left")
+    return f"📥 Downloading {base_name(event.name)}...  {' | '.join(figures)}"
+
+
+def _share(done: int, total: int | None) -> str:
+    if total is None:
+        return human_size(done)
+    return f"{percent(done, total)}% | {human_size(done)}/{human_size(total)}"
+
+
+def _lines(text: str) -> list[str]:
+    return [printable(line) for line in text.splitlines()]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(_lines(text))
+
+
+def _signed(sign: str, message: str) -> list[str]:
+    first, *others = _lines(message) or [""]
+    return [sign + first, *(INDENT + line for line in others)]
+
+
+def _planned(event: Planned) -> list[str]:
+    if len(event.models) < 2:
+        return []
+    return [f"Installing {len(event.models)} models, {'at least ' if event.at_least else ''}{human_size(event.total)}"]
+
+
+def _waiting(event: Waiting) -> str:
+    holder = "another process" if event.pid is None else f"pid {event.pid}"
+    if event.host:
+        holder += f" on {printable(event.host)}"
+    if event.command:
+        holder += f" ({_one_line(event.command)})"
+    if event.since:
+        holder += f" since {printable(time_of_day(event.since))}"
+    details = [f"Waiting for {holder}"]
+    if event.done is not None and event.total is not None:
+        details.append(f"{percent(event.done, event.total)} %")
+    left = seconds_left(event.done, event.total, event.rate)
+    if left is not None:
+        details.append(f"{about(left)} left")
+    return ", ".join(details)
+
+
+def _started(event: Started) -> str:
+    begin = f"📥 Downloading {base_name(event.name)}... "
+    if not event.offset:
+        return f"{begin} 0% | Starting fresh"
+    verified = human_size(event.offset)
+    if event.total is None:
+        return f"{begin} Resuming at {verified} (verified)"
+    return f"{begin} Resuming at {percent(event.offset, event.total)} % ({verified} verified)"
+
+
+def _installed(event: Installed) -> list[str]:
+    name = base_name(event.paths[0])
+    more = len(event.paths) - 1
+    if more:
+        name += f" and {more} more file{'s' if more > 1 else ''}"
+    match event.how:
+        case "already":
+            return [f"✅ {name} is already installed"]
+        case "adopted":
+            return [f"✅ Adopted {name}: it was there already, and is right"]
+        case "newer":
+            again = "Run the install command again with --force to replace it"
+            return [f"⚠️  {name} is installed, but a newer version exists", INDENT + again]
+    figures = human_size(event.size)
+    if event.fetched and event.seconds > 0:
+        figures += f", {human_size(int(event.fetched / event.seconds))}/s"
+    return [f"✅ Installed {name} ({figures})"]
+
+
+def _ended(event: Deleted | NotDeleted | Kept) -> list[str]:
+    match event:
+        case Deleted(name):
+            restart = "Run the install command again to restart"
+            return [f"🗑️  Deleted partial download: {base_name(name)}", INDENT + restart]
+        case NotDeleted(_, reason, path):
+            return [f"⚠️  Could not delete partial file: {_one_line(reason)}", f"📦 Partial file at: {printable(path)}"]
+        case Kept(name, done, total):
+            share = human_size(done) if total is None else f"{percent(done, total)} %"
+            resume = "Run the install command again to resume"
+            return [f"📦 Kept partial download: {base_name(name)} ({share})", INDENT + resume]
+
+
+def _summary(event: Summary) -> list[str]:
+    failed = [f"{printable(reference)}: {_one_line(reason)}" for reference, reason in event.failed]
+    rows = [
+        ("Installed", [", ".join(map(printable, event.installed))] if event.installed else []),
+        ("Interrupted", [", ".join(map(printable, event.interrupted))] if event.interrupted else []),
+        ("Failed", failed),
+        ("Not started", [", ".join(map(printable, event.not_started))] if event.not_started else []),
+    ]
+    return ["Summary:", *(f"{INDENT}{title}: {text}" for title, texts in rows for text in texts)]

@@ -1,0 +1,22 @@
+# shellcheck shell=sh
+# Read by scripts/luci and scripts/test, which set $root, the checkout.
+python=${root:?}/.venv/bin/python
+
+# Make .venv ready to "run" or to "test", if it is not; set_up.py leaves a copy of pyproject.toml as its stamp.
+ready_to() {
+    if [ ! -x "$python" ] || ! cmp -s "$root/pyproject.toml" "$root/.venv/ready-to-$1"; then
+        found=$(find_python)
+        "$found" -I "$root/scripts/set_up.py" "$1"
+    fi
+}
+
+find_python() {
+    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    echo "luci needs Python 3.11 or newer, and there is none in PATH. Install it, then run this again." >&2
+    return 1
+}

@@ -1,0 +1,64 @@
+"""What every test stands on: a home of its own, a clean environment, signals as a terminal gives them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.servers import FaultyServer
+
+OF_THE_USER = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "XDG_")
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
+OF_THE_TERMINAL = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _default_signals() -> None:
+    """A background job of a script inherits SIGINT ignored, and nohup SIGHUP; children of the tests must not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A LUCI_HOME that is not there yet, in an environment that knows nothing of the developer's."""
+    for name in list(os.environ):
+        if name.startswith(OF_THE_USER) or name.lower() in PROXIES or name in OF_THE_TERMINAL:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("LUCI_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TERM", "xterm-256color")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with FaultyServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def ca() -> trustme.CA:
+    """The authority behind every certificate of the tests."""
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The authority's certificate, for SSL_CERT_FILE."""
+    path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    ca.cert_pem.write_to_path(str(path))
+    return path
+
+
+@pytest.fixture
+def tls_server(ca: trustme.CA) -> Iterator[FaultyServer]:
+    with FaultyServer(tls=ca) as server:
+        yield server

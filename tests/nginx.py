@@ -1,0 +1,99 @@
+"""A real nginx on the loopback, without root, with its own configuration and port."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from tests.procs import wait_until
+from tests.tools import need
+
+CONFIG = """
+daemon off;
+master_process off;
+error_log stderr;
+pid {here}/pid;
+events {{ worker_connections 256; }}
+http {{
+    client_body_temp_path {here}/body;
+    proxy_temp_path {here}/proxy;
+    fastcgi_temp_path {here}/fastcgi;
+    uwsgi_temp_path {here}/uwsgi;
+    scgi_temp_path {here}/scgi;
+    log_format sent '$request_method $uri $status $body_bytes_sent';
+    access_log {here}/access.log sent;
+    sendfile on;
+    limit_rate {limit_rate};
+    server {{
+        listen 127.0.0.1:{port}{secure};
+        root {folder};
+        {tls}
+    }}
+}}
+"""
+TLS = "ssl_protocols TLSv1.3; ssl_certificate {here}/chain.pem; ssl_certificate_key {here}/key.pem;"
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """A running nginx."""
+
+    origin: str
+    access_log: Path
+
+    def url(self, target: str) -> str:
+        return self.origin + target
+
+    def sent(self) -> int:
+        """Bytes of bodies sent by the requests that have ended."""
+        return sum(int(line.rsplit(maxsplit=1)[1]) for line in self.access_log.read_text().splitlines())
+
+
+@contextmanager
+def nginx(folder: Path, here: Path, tls: trustme.CA | None = None, limit_rate: str = "0") -> Iterator[Nginx]:
+    """Serve the files of `folder`; `here` is a new folder for nginx's own; `limit_rate` as `20m`, per connection."""
+    program = need("nginx")
+    here.mkdir()
+    if tls:
+        certificate = tls.issue_cert("localhost", "127.0.0.1")
+        certificate.private_key_pem.write_to_path(str(here / "key.pem"))
+        for pem in certificate.cert_chain_pems:
+            pem.write_to_path(str(here / "chain.pem"), append=True)
+    port = _free_port()
+    (here / "nginx.conf").write_text(
+        CONFIG.format(
+            here=here,
+            folder=folder,
+            port=port,
+            limit_rate=limit_rate,
+            secure=" ssl" if tls else "",
+            tls=TLS.format(here=here) if tls else "",
+        )
+    )
+    command = [program, "-p", str(here), "-c", str(here / "nginx.conf"), "-e", "stderr"]
+    with (here / "error.log").open("wb") as errors, subprocess.Popen(command, stderr=errors) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or _accepts(port))
+            assert process.poll() is None, (here / "error.log").read_text()
+            yield Nginx(f"{'https' if tls else 'http'}://127.0.0.1:{port}", here / "access.log")
+        finally:
+            process.terminate()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luci_dl.text import human_size, printable, shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("mistral 7b", "mistral 7b"),
+        ("Modèle-große 模型 📥", "Modèle-große 模型 📥"),
+        ("\x1b[31mred", r"\x1b[31mred"),
+        ("a\nb\tc\x00", r"a\nb\tc\x00"),
+        ("\x7f\x9b", r"\x7f\x9b"),
+        ("gguf\u202efdp", r"gguf\u202efdp"),
+        ("\u2028\u2066", r"\u2028\u2066"),
+        ("\udcff", r"\udcff"),
+    ],
+)
+def test_what_a_terminal_could_obey_is_escaped(text: str, shown: str) -> None:
+    """Letters and emoji stay, all else is shown by its escape."""
+    assert printable(text) == shown
+
+
+@given(st.text())
+def test_every_text_becomes_printable(text: str) -> None:
+    """No text gets a control character through."""
+    assert printable(text).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (0, "0B"),
+        (512, "512B"),
+        (999, "999B"),
+        (1000, "1.0kB"),
+        (9_800_000, "9.8MB"),
+        (9_960_000, "10MB"),
+        (98_000_000, "98MB"),
+        (999_400_000, "999MB"),
+        (999_600_000, "1.0GB"),
+        (2_019_377_696, "2.0GB"),
+        (40_000_000_000, "40GB"),
+        (3_000_000_000_000_000, "3000TB"),
+    ],
+)
+def test_a_size_is_shown_in_the_unit_that_fits(size: int, shown: str) -> None:
+    """Decimal units, one decimal below ten, and never 1000 of a unit that has a larger one."""
+    assert human_size(size) == shown
+
+
+def test_an_unexpected_value_is_shown_briefly_and_safely() -> None:
+    """Its kind can be told from how it is written."""
+    assert [shown(value) for value in (1, "1", True, "\x1b")] == ["1", "'1'", "True", r"'\x1b'"]
+    assert len(shown("x" * 1000)) == 80

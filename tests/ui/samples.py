@@ -1,0 +1,34 @@
+"""One event of each kind."""
+
+from __future__ import annotations
+
+from luci_dl import events
+from luci_dl.events import Event
+
+MISTRAL = "mistral-7b-instruct-v0.2.Q4_K_M.gguf"
+LLAMA = "llama-3.2-3b-instruct-Q4_K_M.gguf"
+GB = 1_000_000_000
+
+
+def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
+    """Every kind of event, with `name` and `text` wherever a server, a catalog or another user chooses them."""
+    return [
+        events.Planned((name, "mistral"), 6 * GB, True),
+        events.Waiting(name, 4242, text, text, text, GB, 2 * GB, 98e6),
+        events.Started(name, 2 * GB, 0),
+        events.Progress(name, GB, 2 * GB, 98e6),
+        events.Hashing(name, GB, 2 * GB),
+        events.Retrying(name, text, 8.0, 2, 10),
+        events.Warned(text),
+        events.Installed(name, (f"/models/{name}",), 2 * GB, "downloaded", 2 * GB, 20.0),
+        events.Deleted(name),
+        events.NotDeleted(name, text, f"/models/.luci/{name}.part"),
+        events.Kept(name, GB, 2 * GB),
+        events.Stopped(2),
+        events.Failed(name, text, text, 4),
+        events.Summary((name,), (name,), ((name, text),), (name,)),
+        events.Cleaned(f"/models/.luci/{name}.part", "part", GB, False),
+        events.RolledForward(name),
+        events.Swept(3, GB, 1, False),
+        events.LeftAlone(f"/models/.luci/{name}.lock", text),
+    ]

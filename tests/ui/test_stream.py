@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import os
+import threading
+
+from luci_dl.ui.stream import Stream
+from tests.ui.taps import Taps, full_pipe, read_all
+
+
+def test_a_closed_pipe_swallows_output() -> None:
+    """When nobody reads any more, writing goes nowhere and fails nothing."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    stream = Stream(writer)
+    stream.write("one\n")
+    os.close(writer)
+    stream.write("two\n")
+
+
+def test_a_non_blocking_descriptor_gets_every_byte() -> None:
+    """A pipe that a parent made non-blocking is waited for."""
+    reader, writer = full_pipe()
+    os.set_blocking(writer, False)
+    thread = threading.Thread(target=Stream(writer).write, args=("the end",))
+    thread.start()
+    text = ""
+    while not text.endswith("the end"):
+        text += read_all(reader)
+    thread.join()
+    os.close(reader)
+    os.close(writer)
+
+
+def test_what_the_encoding_lacks_is_escaped(ascii_taps: Taps) -> None:
+    """An ASCII stream gets words for signs, and escapes for letters it lacks."""
+    ascii_taps.output.say(["✅ Installed café.gguf"])
+    assert ascii_taps.err() == "OK: Installed caf\\xe9.gguf\n"
+
+
+def test_paths_reach_a_program_to_the_byte(taps: Taps) -> None:
+    """Not even a file name that is no text is changed on its way to a pipe."""
+    path = os.fsdecode(b"/m/\xff\x1b.gguf")
+    taps.output.paths([path])
+    assert taps.out() == f"{path}\n"
+    assert taps.err() == ""
