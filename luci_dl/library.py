@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from luci_dl.disk import receipt
+from luci_dl.disk import fs, receipt
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import FOLDER
 from luci_dl.errors import StorageError
@@ -27,10 +28,16 @@ class InstalledFile:
 
 @dataclass(frozen=True)
 class InstalledModel:
-    """The installed files of one model, the one to load first."""
+    """What luci installed under one reference into one folder.
+
+    Attributes:
+        names: of all its files below the folder, the one to load first.
+        files: those that have a receipt, at least one, in the same order.
+    """
 
     folder: Path
     reference: str
+    names: tuple[str, ...]
     files: tuple[InstalledFile, ...]
 
     @property
@@ -39,16 +46,22 @@ class InstalledModel:
         return sum(file.receipt.size for file in self.files)
 
     @property
-    def is_whole(self) -> bool:
-        """Whether every file of the model is there, as it was installed."""
-        names = {file.receipt.name for file in self.files}
-        return set(self.files[0].receipt.files) <= names and all(file.state == "ok" for file in self.files)
+    def lost(self) -> tuple[str, ...]:
+        """The names of files of which even the receipt is gone."""
+        return tuple(name for name in self.names if name not in {file.receipt.name for file in self.files})
 
     @property
-    def to_load(self) -> Path:
+    def state(self) -> State:
+        """The worst of its files' states."""
+        states = {file.state for file in self.files}
+        if self.lost or "missing" in states:
+            return "missing"
+        return "changed" if "changed" in states else "ok"
+
+    @property
+    def to_load(self) -> InstalledFile:
         """What a loader is given: the first shard, never the projector."""
-        models = [file for file in self.files if file.receipt.role == "model"]
-        return (models or list(self.files))[0].path
+        return next((file for file in self.files if file.receipt.role == "model"), self.files[0])
 
 
 def installed(folders: Sequence[Path]) -> list[InstalledModel]:
@@ -56,30 +69,36 @@ def installed(folders: Sequence[Path]) -> list[InstalledModel]:
     return [model for folder in folders for model in _installed_in(folder.absolute())]
 
 
+def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:
+    """The models that the word means: by reference or file below the folder, else by the file's last part."""
+    exact = [model for model in models if word == model.reference or word in model.names]
+    return exact or [model for model in models if word in {name.rpartition("/")[2] for name in model.names}]
+
+
 def _installed_in(folder: Path) -> list[InstalledModel]:
-    groups: dict[tuple[str, tuple[str, ...]], list[InstalledFile]] = {}
-    for known in _receipts(folder):
-        file = InstalledFile(folder / known.name, known, _state(folder / known.name, known))
-        groups.setdefault((known.reference, known.files), []).append(file)
+    by_name = {known.name: known for known in _receipts(folder)}
     models = []
-    for (reference, names), files in sorted(groups.items()):
-        order = {name: index for index, name in enumerate(names)}
-        files.sort(key=lambda file: order.get(file.receipt.name, len(order)))
-        models.append(InstalledModel(folder, reference, tuple(files)))
+    for reference, names in sorted({(known.reference, known.files) for known in by_name.values()}):
+        there = [by_name[name] for name in names if name in by_name]  # models may share a file, which has one receipt
+        files = tuple(InstalledFile(folder / known.name, known, _state(folder / known.name, known)) for known in there)
+        models.append(InstalledModel(folder, reference, names, files))
     return models
 
 
 def _receipts(folder: Path) -> Iterator[Receipt]:
-    for where, folders, names in os.walk(folder / FOLDER):
-        folders.sort()
-        for name in sorted(names):
-            if name.endswith(".receipt"):
-                try:
-                    known = receipt.read(Path(where) / name)
-                except StorageError:
-                    continue  # of another format, or not ours to read: `clean` says so
-                if known:
-                    yield known
+    with fs.door("read", folder):
+        for where, folders, names in os.walk(folder / FOLDER, onerror=_raise_unless_missing):
+            folders.sort()
+            for name in sorted(names):
+                if name.endswith(".receipt"):
+                    with contextlib.suppress(StorageError):  # of another format, or not ours to read: `clean` says so
+                        if known := receipt.read(Path(where) / name):
+                            yield known
+
+
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _state(path: Path, known: Receipt) -> State:
@@ -88,12 +107,3 @@ def _state(path: Path, known: Receipt) -> State:
     except OSError:
         return "missing"
     return "ok" if (info.st_size, info.st_mtime_ns) == (known.size, known.mtime_ns) else "changed"
-
-
-def find(models: Sequence[InstalledModel], word: str) -> InstalledModel | None:
-    """The installed model that the word means: its reference, or one of its files by name."""
-    for model in models:
-        names = {file.receipt.name for file in model.files}
-        if word == model.reference or word in names or word in {name.rpartition("/")[2] for name in names}:
-            return model
-    return None

@@ -10,7 +10,7 @@ import click
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import session
 from luci_dl.config import Settings
-from luci_dl.errors import LuciError, ResolveError
+from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Swept
 
 EPILOG = """\b
@@ -54,6 +54,7 @@ def _targets(names: Sequence[str], settings: Settings, folders: Sequence[Path]) 
     """The target names that the words mean: of the catalog, of what is installed, or of what lies in the staging."""
     from luci_dl import library
     from luci_dl.cleaner import staged_names
+    from luci_dl.cli.lookup import look_up, unknown
     from luci_dl.sources import catalog
 
     known = catalog.load(settings.catalog)
@@ -61,13 +62,11 @@ def _targets(names: Sequence[str], settings: Settings, folders: Sequence[Path]) 
     staged = {name for folder in folders for name in staged_names(folder)}
     targets: set[str] = set()
     for word in names:
-        model, own = known.find(word), library.find(there, word)
-        found = {artifact.name for artifact in model.artifacts} if model else set()
-        found |= {file.receipt.name for file in own.files} if own else set()
-        found |= {name for name in staged if word in (name, name.rpartition("/")[2])}
+        meant = look_up(word, known, there)
+        found = {artifact.name for artifact in meant.entry.artifacts} if meant.entry else set()
+        found.update(name for model in meant.installed for name in model.names)
+        found.update(name for name in staged if word in (name, name.rpartition("/")[2]))
         if not found:
-            near = known.suggest(word)
-            guess = f"; did you mean {', '.join(near)}?" if near else ""
-            raise ResolveError(f'nothing here is called "{word}"{guess}', "`luci clean` without names cleans all.")
+            raise unknown(word, known, there, "`luci clean` without names cleans all.")
         targets |= found
     return targets

@@ -10,8 +10,9 @@ from luci_dl.cancel import CancelToken, die_of, signals_cancel
 from luci_dl.config import Settings, load_settings
 from luci_dl.errors import Interrupted, LuciError, UsageError
 from luci_dl.events import Emit, Failed, Stopped
-from luci_dl.ui.choose import choose
+from luci_dl.ui.choose import choose, standard_output
 from luci_dl.ui.pump import Pump
+from luci_dl.ui.stream import Output
 
 LAST_WORDS_S = 0.2
 """How long the last words may take when a signal ends the run, in seconds: nobody may be reading."""
@@ -23,6 +24,11 @@ def report(error: LuciError, *, json: bool = False) -> int:
     renderer(Failed("", error.message, error.hint, error.exit_code))
     renderer.close()
     return error.exit_code
+
+
+def output() -> Output:
+    """Where a command that only tells something writes."""
+    return standard_output(os.environ)
 
 
 def run(work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: bool = False) -> int:

@@ -55,8 +55,11 @@ class Receipt:
         known = cls(**{field.name: facts[field.name] for field in fields(cls)})
         known = replace(known, files=tuple(check_name(name) for name in known.files), name=check_name(known.name))
         texts = (known.reference, known.role, known.url, known.sha256, known.proof, known.installed, known.verified)
-        if not (all(isinstance(text, str) for text in texts) and type(known.size) is type(known.mtime_ns) is int):
+        numbers = (known.size, known.mtime_ns)
+        if not (all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)):
             raise TypeError("not a receipt")
+        if known.name not in known.files:
+            raise ValueError("a receipt of another file")
         return known
 
 

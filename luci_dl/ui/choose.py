@@ -14,21 +14,23 @@ from luci_dl.ui.stream import Output, Stream
 
 def choose(*, json: bool, quiet: bool, environ: Mapping[str, str], stdout_fd: int = 1, stderr_fd: int = 2) -> Renderer:
     """The renderer that the options and the terminal ask for."""
-    out = Stream(stdout_fd, _encoding(sys.stdout))
-    err = Stream(stderr_fd, _encoding(sys.stderr))
-    terminal = err.isatty()
-    term = environ.get("TERM", "")
-    bare_console = terminal and term == "linux"  # the kernel's own console has no glyphs for emoji
-    output = Output(out, err, emoji=err.shows("📥") and not bare_console)
+    output = standard_output(environ, stdout_fd, stderr_fd)
     if json:
         return JsonLines(output)
     if quiet:
         return Quiet(output)
-    if not terminal or term == "dumb":
+    if not output.err.isatty() or environ.get("TERM") == "dumb":
         return Lines(output)
     from luci_dl.ui.bars import Bars  # here, because only a terminal is worth the time that loading rich takes
 
     return Bars(output, color=not environ.get("NO_COLOR"))
+
+
+def standard_output(environ: Mapping[str, str], stdout_fd: int = 1, stderr_fd: int = 2) -> Output:
+    """Where this process writes, in the signs that the terminal can show."""
+    err = Stream(stderr_fd, _encoding(sys.stderr))
+    bare_console = err.isatty() and environ.get("TERM") == "linux"  # the kernel's own has no glyphs for emoji
+    return Output(Stream(stdout_fd, _encoding(sys.stdout)), err, emoji=err.shows("📥") and not bare_console)
 
 
 def _encoding(stream: TextIO | None) -> str:

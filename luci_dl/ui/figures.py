@@ -38,12 +38,16 @@ def about(seconds: int) -> str:
 
 def time_of_day(stamp: str, now: datetime | None = None) -> str:
     """An ISO time as hours and minutes here, with the date unless it is today's; other text as it stands."""
+    today = here(stamp, "%Y-%m-%d") == (now or datetime.now().astimezone()).strftime("%Y-%m-%d")
+    return here(stamp, "%H:%M" if today else "%Y-%m-%d %H:%M")
+
+
+def here(stamp: str, form: str) -> str:
+    """An ISO time as it is called here, in strftime's `form`; other text as it stands."""
     try:
-        then = datetime.fromisoformat(stamp).astimezone()
+        return datetime.fromisoformat(stamp).astimezone().strftime(form)
     except (ValueError, OverflowError):
         return stamp
-    today = (now or datetime.now().astimezone()).date()
-    return then.strftime("%H:%M" if then.date() == today else "%Y-%m-%d %H:%M")
 
 
 def cut_middle(text: str, room: int, mark: str = CUT) -> str:

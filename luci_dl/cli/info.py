@@ -1,0 +1,116 @@
+"""`luci info`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import click
+
+from luci_dl import library
+from luci_dl.artifact import Artifact, Model
+from luci_dl.cli import lookup, session
+from luci_dl.errors import LuciError
+from luci_dl.library import InstalledFile, InstalledModel
+from luci_dl.sources import catalog
+from luci_dl.text import human_size, printable
+from luci_dl.ui.figures import here
+
+EPILOG = """\b
+Examples:
+  luci info mistral
+  luci info mistral-7b-instruct-v0.2.Q4_K_M.gguf
+  luci info mistral --json
+
+\b
+With --json: one object with `name`, `catalog` (the entry, or null) and `installed` (one for each folder).
+"""
+
+PROOFS = {
+    "sha256": "by the SHA-256 that was given",
+    "lfs pointer": "by its Git LFS pointer",
+    "hub": "by the SHA-256 that the Hub told",
+    "none": "by nothing: no digest was known",
+}
+STATES = {
+    "ok": "size and time are as they were then",
+    "changed": "it has changed since then; luci install checks and repairs it",
+    "missing": "it is missing now; luci install fetches it again",
+}
+
+Row = tuple[str, str]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("name")
+@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+def command(name: str, folder: str | None, as_json: bool) -> int:
+    """Tell everything that is known of one model, installed or not.
+
+    NAME is a name or alias of the catalog, an address as it was installed, or the file's own name.
+    """
+    try:
+        settings = session.settings_for(folder)
+        known = catalog.load(settings.catalog)
+        there = library.installed(session.all_folders(settings, folder))
+        found = lookup.look_up(name, known, there)
+        if not found:
+            raise lookup.unknown(name, known, there)
+    except LuciError as error:
+        return session.report(error, json=as_json)
+    title = found.entry.reference if found.entry else found.installed[0].reference
+    output = session.output()
+    if as_json:
+        entry = lookup.entry_facts(found.entry) if found.entry else None
+        installed = [lookup.installed_facts(model) for model in found.installed]
+        output.results([json.dumps({"name": title, "catalog": entry, "installed": installed})])
+        return 0
+    rows = [*(_of_entry(found.entry) if found.entry else ()), *_of_installed(title, found.installed)]
+    output.results([printable(title), *(f"  {label:<11}{printable(text)}".rstrip() for label, text in rows)])
+    return 0
+
+
+def _of_entry(model: Model) -> Iterator[Row]:
+    yield "Aliases", ", ".join(model.aliases) or "none"
+    yield "Groups", ", ".join(model.groups) or "none"
+    yield "Tier", "none" if model.tier is None else str(model.tier)
+    yield "License", model.license or "unknown"
+    yield "Size", "unknown" if model.size is None else human_size(model.size)
+    for artifact in model.artifacts:
+        yield from _of_artifact(artifact)
+
+
+def _of_artifact(artifact: Artifact) -> Iterator[Row]:
+    yield "File", artifact.name + (" (projector)" if artifact.role == "projector" else "")
+    if artifact.size is not None:
+        yield "", f"{artifact.size} bytes"
+    if artifact.sha256:
+        yield "", f"SHA-256 {artifact.sha256}"
+    elif artifact.lfs_pointer_sha1:
+        yield "", f"Git LFS pointer {artifact.lfs_pointer_sha1}"
+    for url in artifact.urls:
+        yield "", url
+
+
+def _of_installed(title: str, models: tuple[InstalledModel, ...]) -> Iterator[Row]:
+    if not models:
+        yield "Installed", f"no; luci install {title}"
+    for model in models:
+        for file in model.files:
+            yield from _of_file(file)
+        for name in model.lost:
+            yield "Missing", str(model.folder / name)
+
+
+def _of_file(file: InstalledFile) -> Iterator[Row]:
+    known = file.receipt
+    yield "Installed", str(file.path)
+    yield "", f"{known.size} bytes, SHA-256 {known.sha256}"
+    yield "", f"from {known.url}" if known.url else "adopted: it was there already"
+    yield "", f"installed {_moment(known.installed)}, verified {_moment(known.verified)}"
+    yield "", f"proved {PROOFS.get(known.proof, known.proof)}; {STATES[file.state]}"
+
+
+def _moment(stamp: str) -> str:
+    return here(stamp, "%Y-%m-%d %H:%M")

@@ -1,0 +1,115 @@
+"""`luci list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from luci_dl import library
+from luci_dl.artifact import Model
+from luci_dl.cli import lookup, session
+from luci_dl.errors import LuciError, UsageError
+from luci_dl.library import InstalledModel
+from luci_dl.sources import catalog
+from luci_dl.text import human_size, printable
+from luci_dl.ui.figures import cut_middle, here
+from luci_dl.ui.stream import Stream
+
+EPILOG = """\b
+Examples:
+  luci list
+  luci list --available
+  luci list --tier 1
+  luci list --json
+
+\b
+With --json: one array, a model of `luci info --json` each (its `installed` ones, or its `catalog` entry).
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("-a", "--available", is_flag=True, help="The models of the catalog.")
+@click.option("--tier", type=int, metavar="N", help="Those of tier N: 0 runs anywhere, 4 needs a big machine.")
+@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+def command(available: bool, tier: int | None, folder: str | None, as_json: bool) -> int:
+    """Show the installed models, of every folder that was ever used; or the models that the catalog knows."""
+    try:
+        settings = session.settings_for(folder)
+        there = library.installed(session.all_folders(settings, folder))
+        known = _of_tier(tier, catalog.load(settings.catalog).models) if available or tier is not None else None
+    except LuciError as error:
+        return session.report(error, json=as_json)
+    output = session.output()
+    if as_json:
+        facts = map(lookup.installed_facts, there) if known is None else map(lookup.entry_facts, known)
+        output.results([json.dumps(list(facts))])
+    elif known is not None:
+        output.results(_table(_available(known, there), output.out))
+    elif there:
+        output.results(_table(_installed(there, settings.models_dir), output.out))
+        if any(model.state != "ok" for model in there):
+            output.say(["`luci install NAME` checks what is changed, and repairs what is damaged or missing."])
+    else:
+        where = "" if folder is None else f" in {printable(str(settings.models_dir))}"
+        output.say([f"No models are installed{where}. `luci list --available` shows what luci knows by name."])
+    return 0
+
+
+def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:
+    """Raises: UsageError, when there are none."""
+    if tier is None:
+        return models
+    found = [model for model in models if model.tier == tier]
+    if not found:
+        tiers = sorted({model.tier for model in models if model.tier is not None})
+        raise UsageError(f"the catalog has no tier {tier}", f"The tiers: {', '.join(map(str, tiers))}.")
+    return found
+
+
+def _installed(models: Sequence[InstalledModel], folder: Path) -> list[tuple[str, ...]]:
+    return [("NAME", "SIZE", "INSTALLED", "VERIFIED", "FILE"), *(_installed_row(model, folder) for model in models)]
+
+
+def _installed_row(model: InstalledModel, folder: Path) -> tuple[str, ...]:
+    first = model.to_load
+    more = len(model.names) - 1
+    file = first.receipt.name if model.folder == folder else str(first.path)
+    return (
+        model.reference,
+        human_size(model.size),
+        here(first.receipt.installed, "%Y-%m-%d"),
+        here(min(file.receipt.verified for file in model.files), "%Y-%m-%d") if model.state == "ok" else model.state,
+        file + (f" and {more} more" if more else ""),
+    )
+
+
+def _available(models: Sequence[Model], there: Sequence[InstalledModel]) -> list[tuple[str, ...]]:
+    installed = {model.reference for model in there}
+    rows = [
+        (
+            model.reference,
+            "unknown" if model.size is None else human_size(model.size),
+            "" if model.tier is None else str(model.tier),
+            "yes" if model.reference in installed else "",
+            ", ".join(model.groups),
+            ", ".join(model.aliases),
+        )
+        for model in models
+    ]
+    return [("NAME", "SIZE", "TIER", "INSTALLED", "GROUPS", "ALIASES"), *rows]
+
+
+def _table(rows: Sequence[Sequence[str]], out: Stream) -> list[str]:
+    """The rows in columns, the last one cut to what a terminal can show."""
+    safe = [[printable(text) for text in row] for row in rows]
+    *widths, _ = (max(map(len, column)) for column in zip(*safe, strict=True))
+    room = max(20, out.size().columns - sum(widths) - 2 * len(widths)) if out.isatty() else None
+    lines = []
+    for *texts, last in safe:
+        cells = [text.ljust(width) for text, width in zip(texts, widths, strict=True)]
+        lines.append("  ".join([*cells, last if room is None else cut_middle(last, room)]).rstrip())
+    return lines

@@ -1,0 +1,97 @@
+"""What a NAME means to the commands that ask about models, and what they tell programs of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from luci_dl.artifact import Model
+from luci_dl.errors import ResolveError
+from luci_dl.library import InstalledModel, find
+from luci_dl.sources.catalog import Catalog, nearest
+from luci_dl.sources.url import parse_address
+from luci_dl.text import printable
+
+WHERE_TO_LOOK = "`luci list` shows what is installed, `luci list --available` what can be."
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a NAME means: a model of the catalog, installed ones, or nothing at all."""
+
+    entry: Model | None
+    installed: tuple[InstalledModel, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.entry or self.installed)
+
+
+def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Found:
+    """What the word means: by name or alias, the reference as installed, or a file below the models folder.
+
+    Raises: UsageError, for an address that cannot be one.
+    """
+    if "://" in word:
+        word = parse_address(word).url  # as it was installed: without credentials and digest
+    entry = catalog.find(word)
+    if entry is None:
+        return Found(None, tuple(find(there, word)))
+    names = {artifact.name for artifact in entry.artifacts}
+    own = [model for model in there if model.reference == entry.reference or names <= set(model.names)]
+    return Found(entry, tuple(own))
+
+
+def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:
+    """Nothing is called so."""
+    names = [name.rpartition("/")[2] for model in there for name in (model.reference, *model.names)]
+    near = dict.fromkeys(map(printable, (*catalog.suggest(word), *nearest(word, names, 1))))
+    guess = f"; did you mean {', '.join(near)}?" if near else ""
+    return ResolveError(f'there is no model "{printable(word)}"{guess}', hint)
+
+
+def entry_facts(model: Model) -> dict[str, object]:
+    """A model of the catalog, for programs."""
+    return {
+        "name": model.reference,
+        "aliases": model.aliases,
+        "groups": model.groups,
+        "tier": model.tier,
+        "license": model.license,
+        "size": model.size,
+        "files": [
+            {
+                "name": artifact.name,
+                "role": artifact.role,
+                "size": artifact.size,
+                "sha256": artifact.sha256,
+                "lfs_pointer_sha1": artifact.lfs_pointer_sha1,
+                "urls": artifact.urls,
+            }
+            for artifact in model.artifacts
+        ],
+    }
+
+
+def installed_facts(model: InstalledModel) -> dict[str, object]:
+    """An installed model, for programs."""
+    return {
+        "name": model.reference,
+        "folder": str(model.folder),
+        "path": str(model.to_load.path),
+        "size": model.size,
+        "state": model.state,
+        "files": [
+            {
+                "path": str(file.path),
+                "role": file.receipt.role,
+                "size": file.receipt.size,
+                "sha256": file.receipt.sha256,
+                "proof": file.receipt.proof,
+                "url": file.receipt.url,
+                "installed": file.receipt.installed,
+                "verified": file.receipt.verified,
+                "state": file.state,
+            }
+            for file in model.files
+        ],
+    }
