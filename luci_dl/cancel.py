@@ -107,15 +107,17 @@ def signals_cancel(token: CancelToken) -> Iterator[None]:
     def handler(signum: int, _frame: FrameType | None) -> None:
         token.cancel(signum)
 
-    before = {}
-    for signum in SIGNALS:
-        if signal.getsignal(signum) not in (signal.SIG_IGN, None):
-            before[signum] = signal.signal(signum, handler)
+    before = {signum: signal.signal(signum, handler) for signum in heard_signals()}
     try:
         yield
     finally:
         for signum, old in before.items():
             signal.signal(signum, old)
+
+
+def heard_signals() -> list[signal.Signals]:
+    """Those of `SIGNALS` that this process, and so its children, do not ignore."""
+    return [signum for signum in SIGNALS if signal.getsignal(signum) not in (signal.SIG_IGN, None)]
 
 
 def die_at_once() -> None:

@@ -14,7 +14,7 @@ import pytest
 import trustme
 import urllib3
 
-from luci_dl.cli._gguf import make_gguf
+from luci_dl.cli.demo_gguf import make_gguf
 from tests.nginx import nginx
 from tests.procs import wait_until
 from tests.servers import FaultyServer, faults

@@ -1,0 +1,118 @@
+"""`luci demo`: the main job, offline. Every step is checked; what does not hold ends the demo."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from luci_dl.cancel import CancelToken, heard_signals
+from luci_dl.cli import session
+from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.cli.demo_server import DemoServer
+from luci_dl.cli.demo_stage import Stage
+from luci_dl.errors import Interrupted, LuciError
+from luci_dl.text import human_size
+
+EPILOG = """\b
+Examples:
+  luci demo
+  luci demo && echo "it works here"
+"""
+
+SIZE = 48_000_000
+RATE = 16_000_000
+FIRST, SECOND, THIRD = "demo-one", "demo-two", "demo-three"
+
+
+@click.command(epilog=EPILOG)
+def command() -> int:
+    """See it work, offline, in ten seconds: a download, an interrupt, a crash and the cleaning up after it.
+
+    A server on this machine has a small GGUF file; everything else is what you will use. All of it happens in a
+    temporary folder, which is removed at the end.
+    """
+
+    def work(token: CancelToken, _emit: object) -> int:
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="luci-demo-") as home,
+                DemoServer(make_gguf(SIZE), RATE) as server,
+            ):
+                _play(Stage(Path(home), server, (FIRST, SECOND, THIRD), token), server)
+        except Interrupted as error:
+            _say("", "The demo was interrupted; its folder is removed.")
+            return error.exit_code
+        _say("", "All of it held. Now a real model:  luci install llama3.2")
+        return 0
+
+    return session.run(work, quiet=True)
+
+
+def _play(stage: Stage, server: DemoServer) -> None:
+    _say(f"A server on this machine has a GGUF file of {human_size(SIZE)}. Everything happens in {stage.models.parent}")
+    _install(stage)
+    _interrupt(stage, server)
+    _crash(stage, server)
+    _clean(stage)
+
+
+def _install(stage: Stage) -> None:
+    _say("", "1. Install a model: downloaded, its SHA-256 checked, then put in its place.", f"$ luci install {FIRST}")
+    _check(stage.end(stage.start("install", FIRST)) == 0, "the install did not end with exit code 0")
+    _check(stage.digest(f"{FIRST}.gguf") == stage.sha256, "the installed file has another SHA-256")
+    _say(f"-> its SHA-256 is right: {stage.sha256}")
+
+
+def _interrupt(stage: Stage, server: DemoServer) -> None:
+    signum = heard_signals()[0]  # SIGINT is ignored in the background of a script
+    _say("", f"2. Install another, and interrupt it ({signum.name}, as Ctrl+C does).", f"$ luci install {SECOND}")
+    process = stage.start("install", SECOND)
+    _check(stage.end(process, until=lambda: server.sent(SECOND) > SIZE // 2) is None, "it ended before the interrupt")
+    process.send_signal(signum)
+    _check(stage.end(process) == -signum, f"luci did not end by {signum.name}")
+    files = stage.left()
+    _check(f"{FIRST}.gguf" in files, "the interrupt touched the first model")
+    _check(not set(files) & _files(SECOND, "", ".part", ".journal"), "something was left of the second")
+    _say(f"-> nothing is left of it. In the models folder: {', '.join(_models(files))}")
+
+
+def _crash(stage: Stage, server: DemoServer) -> None:
+    _say("", "3. Install a third, and kill it (SIGKILL): it cannot clean up.", f"$ luci install {THIRD}")
+    process = stage.start("install", THIRD, TERM="dumb")  # no bars: they would stay, and the cursor hidden
+    _check(stage.end(process, until=lambda: server.sent(THIRD) > SIZE // 2) is None, "it ended before it was killed")
+    process.kill()
+    process.wait()
+    files = stage.left()
+    _check(f"{THIRD}.gguf" not in files, "an unfinished file stands at its final path")
+    _check(_files(THIRD, ".part") <= set(files), "there is no part to clean")
+    _say("-> its part stays, in .luci/ where no model loader looks. The next install would go on from it; or:")
+
+
+def _clean(stage: Stage) -> None:
+    for words in (["clean", "--dry-run"], ["clean"]):
+        _say(f"$ luci {' '.join(words)}")
+        _check(stage.end(stage.start(*words)) == 0, "`luci clean` did not end with exit code 0")
+    files = set(stage.left())
+    _check(files == {f"{FIRST}.gguf", *_files(FIRST, ".receipt")}, f"these files are left: {', '.join(sorted(files))}")
+    _check(stage.digest(f"{FIRST}.gguf") == stage.sha256, "the first model has changed")
+    _say("-> left are the installed model and its receipt.")
+
+
+def _files(name: str, *suffixes: str) -> set[str]:
+    """The target (suffix "") and the staging files of a model."""
+    return {f".luci/{name}.gguf{suffix}" if suffix else f"{name}.gguf" for suffix in suffixes}
+
+
+def _models(files: list[str]) -> list[str]:
+    return [file for file in files if not file.startswith(".luci/")]
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise LuciError(f"the demo failed: {otherwise}", "This is a bug, or something odd about this machine.")
+
+
+def _say(*lines: str) -> None:
+    session.output().results(lines)

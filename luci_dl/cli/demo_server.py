@@ -1,0 +1,69 @@
+"""The mirror of the demo: one file on the loopback, with ranges, and slow enough to be watched."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+_BLOCK = 1 << 17
+
+
+class DemoServer(ThreadingHTTPServer):
+    """Answers every path with `data`, at `rate` bytes a second; a context manager that serves while it is open."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, data: bytes, rate: float) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.data = data
+        self.rate = rate
+        self._sent: dict[str, int] = {}
+        threading.Thread(target=self.serve_forever, args=(0.05,), name="demo-server", daemon=True).start()
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_port}/{name}"
+
+    def sent(self, name: str) -> int:
+        """Bytes of the file sent under that name so far."""
+        return self._sent.get(f"/{name}", 0)
+
+    def count(self, path: str, sent: int) -> None:
+        self._sent[path] = self._sent.get(path, 0) + sent
+
+    def server_close(self) -> None:
+        self.shutdown()
+        super().server_close()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away is what the demo is about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: DemoServer
+
+    def do_GET(self) -> None:
+        size = len(self.server.data)
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        start, end = (int(asked[1]), min(size, int(asked[2] or size) + 1)) if asked else (0, size)
+        if start >= end:
+            self.send_error(416)
+            return
+        self.send_response(206 if asked else 200)
+        if asked:
+            self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("ETag", '"demo"')
+        self.send_header("Content-Length", str(end - start))
+        self.end_headers()
+        for position in range(start, end, _BLOCK):
+            block = self.server.data[position : min(end, position + _BLOCK)]
+            self.wfile.write(block)
+            self.server.count(self.path, len(block))
+            time.sleep(len(block) / self.server.rate)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """The demo speaks for itself."""

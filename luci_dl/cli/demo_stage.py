@@ -1,0 +1,74 @@
+"""Where the demo plays: a LUCI_HOME of its own, models that its server has, and luci run there as a user runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken
+from luci_dl.cli.demo_server import DemoServer
+
+_POLL_S = 0.02
+_ENTRY = """
+[[model]]
+name = "{name}"
+[[model.file]]
+filename = "{name}.gguf"
+url = "{url}"
+size = {size}
+sha256 = "{sha256}"
+"""
+
+
+class Stage:
+    """Runs luci as a child process, with the terminal (or the pipes) of this one."""
+
+    def __init__(self, home: Path, server: DemoServer, models: tuple[str, ...], token: CancelToken) -> None:
+        self.models = home / "models"
+        self.sha256 = hashlib.sha256(server.data).hexdigest()
+        self._token = token
+        facts = {"size": len(server.data), "sha256": self.sha256}
+        entries = (_ENTRY.format(name=name, url=server.url(name), **facts) for name in models)
+        (home / "catalog.toml").write_text("".join(entries))
+        (home / "config.json").write_text(json.dumps({"min_free": 0}))  # the demo is small, and so may be /tmp
+        self._environ = {key: value for key, value in os.environ.items() if not key.startswith("LUCI_")} | {
+            "LUCI_HOME": str(home),
+            "LUCI_CATALOG": str(home / "catalog.toml"),
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+        }
+
+    def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
+        """Start `luci WORDS`."""
+        command = [sys.executable, "-P", "-m", "luci_dl", *words]
+        return subprocess.Popen(command, env=self._environ | environ, stdin=subprocess.DEVNULL)
+
+    def end(self, process: subprocess.Popen[bytes], until: Callable[[], bool] = lambda: False) -> int | None:
+        """Wait for its end. Returns: the exit code, or minus the signal; None when `until` came true before.
+
+        Raises: Interrupted, when the user has had enough; luci has ended by then.
+        """
+        try:
+            while process.poll() is None and not until():
+                self._token.wait(_POLL_S)
+                self._token.check()
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
+        return process.returncode
+
+    def left(self) -> list[str]:
+        """Every file in the models folder."""
+        return sorted(str(path.relative_to(self.models)) for path in self.models.rglob("*") if path.is_file())
+
+    def digest(self, name: str) -> str:
+        """The SHA-256 of an installed file."""
+        with (self.models / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
