@@ -1,0 +1,65 @@
+"""The limit on the rate, with a clock of its own."""
+
+from __future__ import annotations
+
+import heapq
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luci_dl.net.pace import LONGEST_S, Pace
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def bytes_read(pace: Pace, clock: Clock, readers: int, seconds: float) -> int:
+    """What so many readers get within that time, on a line that gives half of each block at once."""
+    end, done = clock.now + seconds, 0
+    turns: list[tuple[float, int]] = [(clock.now, 0)] * readers  # when, and with how many bytes, each reader goes on
+    while turns[0][0] < end:
+        clock.now, reserved = heapq.heappop(turns)
+        done += reserved // 2
+        pace.give_back(reserved - reserved // 2)
+        length = pace.block(1 << 20)
+        heapq.heappush(turns, (clock.now + pace.reserve(length), length))
+    return done
+
+
+@pytest.mark.parametrize("readers", [1, 4, 16])
+@pytest.mark.parametrize("limit", [50_000, 20_000_000])
+def test_the_limit_holds_within_five_percent_over_ten_seconds(readers: int, limit: int) -> None:
+    """All connections together read what the limit allows, no more and no less."""
+    clock = Clock()
+    done = bytes_read(Pace(limit, clock), clock, readers, 10)
+    assert done == pytest.approx(10 * limit, rel=0.05)
+
+
+@given(limit=st.integers(1, 10**9), wanted=st.integers(1, 1 << 20))
+def test_no_block_takes_longer_than_a_moment(limit: int, wanted: int) -> None:
+    """Even a slow rate stays even: blocks shrink with it."""
+    block = Pace(limit).block(wanted)
+    assert 1 <= block <= wanted
+    assert block == 1 or block / limit <= LONGEST_S
+
+
+def test_a_pause_is_not_made_up_for() -> None:
+    """Time that nobody used is lost: after it there is no burst."""
+    clock = Clock()
+    pace = Pace(1000, clock)
+    pace.reserve(100)
+    clock.now += 60
+    assert pace.reserve(100) == 0.0
+    assert pace.reserve(100) == pytest.approx(0.1)
+
+
+def test_without_a_limit_nobody_waits() -> None:
+    """The common case costs nothing."""
+    pace = Pace()
+    assert (pace.block(1 << 20), pace.reserve(1 << 20)) == (1 << 20, 0.0)

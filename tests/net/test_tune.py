@@ -1,0 +1,69 @@
+"""The number of connections, found on simulated lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from luci_dl.net.tune import MOST, REST_S, Tuner
+
+TICK_S = 0.1
+
+
+def run(tuner: Tuner, rate: Callable[[int], float], seconds: float, left: int = 1 << 50) -> list[int]:
+    """The connections after each tick, on a line that gives `rate(connections)` bytes a second."""
+    history, received, now = [], 0, 0.0
+    while now < seconds:
+        history.append(tuner.update(now, received, left - received))
+        received += int(rate(history[-1]) * TICK_S)
+        now += TICK_S
+    return history
+
+
+def test_a_throttled_line_gets_many_connections_soon() -> None:
+    """Where each connection is held at 20 MB/s, sixteen run within two seconds."""
+    assert run(Tuner(), lambda connections: 20e6 * connections, 2.0)[-1] == MOST
+
+
+def test_a_full_line_keeps_one_connection() -> None:
+    """Where more connections bring nothing, the second is given back, and only tried again much later."""
+    history = run(Tuner(), lambda _connections: 100e6, REST_S)
+    assert max(history) == 2
+    assert history[-1] == 1
+    assert history.count(2) <= 2.0 / TICK_S
+
+
+def test_the_last_step_that_does_not_pay_is_taken_back() -> None:
+    """A line that four connections fill keeps four."""
+    history = run(Tuner(), lambda connections: 25e6 * min(connections, 4), 10)
+    assert max(history) == 8
+    assert history[-1] == 4
+
+
+def test_a_line_that_gets_wider_is_tried_again() -> None:
+    """A step that did not pay is tried once more after a rest."""
+    tuner = Tuner()
+    run(tuner, lambda _connections: 100e6, 5)
+    assert tuner.connections == 1
+    later = [tuner.update(100 + tick * TICK_S, int(1e9 + tick * 1e7), 1 << 50) for tick in range(10)]
+    assert max(later) == 2
+
+
+def test_a_small_rest_is_not_worth_a_try() -> None:
+    """With less than two seconds to go, one connection stays alone."""
+    assert set(run(Tuner(), lambda connections: 20e6 * connections, 1.5, left=30_000_000)) == {1}
+
+
+def test_a_server_that_refuses_sets_the_most() -> None:
+    """After a 429 on the third connection, never more than two."""
+    tuner = Tuner()
+    run(tuner, lambda connections: 20e6 * connections, 1.0)
+    tuner.refused(2, 1.0)
+    assert max(run(tuner, lambda connections: 20e6 * connections, 60)) == 2
+
+
+@pytest.mark.parametrize("fixed", [1, 3, 16])
+def test_a_fixed_number_stays(fixed: int) -> None:
+    """What the user says is not measured."""
+    assert set(run(Tuner(fixed), lambda connections: 20e6 * connections, 5)) == {fixed}
