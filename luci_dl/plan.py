@@ -134,14 +134,23 @@ class Sink(Protocol):
         """
         ...
 
-    def claim(self, at_most: int | None = None) -> Lease | None:
-        """The right to write the first segment that nobody has; None when there is none left."""
+    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+        """The right to write the first segment that nobody has, or its first `at_most` bytes.
+
+        Returns: None when there is none left, or none that begins less than `within` bytes beyond what is there in
+            order.
+        """
         ...
 
-    def write(self, lease: Lease, data: bytes) -> None:
+    def shorten(self, lease: Lease, end: int) -> bool:
+        """Have the lease end at `end`, so that others can claim what lies beyond; False when it has come that far."""
+        ...
+
+    def write(self, lease: Lease, data: bytes) -> int:
         """Put `data` at the lease's position, and move that on. May wait while the disk or the hash is behind.
 
-        Raises: Revoked; IntegrityError, when there is more than the file may have; StorageError.
+        Returns: the bytes taken, fewer than there are when the lease ends before. Raises: Revoked; IntegrityError, when
+            there is more than the file may have; StorageError.
         """
         ...
 

@@ -28,35 +28,54 @@ class Ledger:
         self._size = size
         self._free = [] if start == size else [Segment(start, size)]  # in order
 
-    def claim(self, at_most: int | None = None) -> Lease | None:
-        """A lease on the first free segment, or on its first `at_most` bytes; None when nothing is free."""
+    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+        """A lease on the first free segment.
+
+        Args:
+            at_most: bytes to take of it.
+            within: how far beyond what is written in order it may reach, in bytes.
+
+        Returns: None when nothing is free, or nothing so near.
+        """
         with self._lock:
             if not self._free or self._closed:
                 return None
-            segment = self._free.pop(0)
-            if at_most and (segment.end is None or segment.end - segment.start > at_most):
-                middle = segment.start + at_most
-                self._free.insert(0, Segment(middle, segment.end))
-                segment = Segment(segment.start, middle)
-            lease = Lease(segment)
+            segment = self._free[0]
+            if within is not None and segment.start >= self._written() + within:
+                return None
+            end = segment.end
+            if at_most is not None and (end is None or end - segment.start > at_most):
+                end = segment.start + at_most
+            self._free[:1] = [] if end == segment.end else [Segment(end or 0, segment.end)]
+            lease = Lease(Segment(segment.start, end))
             self._leases.append(lease)
             return lease
 
-    def write(self, lease: Lease, length: int, put: Callable[[int], None]) -> tuple[int, int]:
-        """Call `put` with the lease's position, which moves on by `length` then.
+    def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> tuple[int, int, int]:
+        """Call `put` with the lease's position and how many of the `length` bytes it may still write there.
 
-        Returns: that position, and the offset below which every byte is there now. Raises: Revoked; what `put` raises.
+        Returns: both, and the offset below which every byte is there now. Raises: Revoked; what `put` raises.
         """
         with lease.lock:
             if lease.revoked:
                 raise Revoked
             offset = lease.pos
-            put(offset)
+            taken = length if lease.end is None else min(length, lease.end - offset)
+            put(offset, taken)
             with self._lock:
-                lease.pos += length
-                self.received += length
-                self.fetched += length
-                return offset, self._written()
+                lease.pos += taken
+                self.received += taken
+                self.fetched += taken
+                return offset, taken, self._written()
+
+    def shorten(self, lease: Lease, end: int) -> bool:
+        """Have the lease end at `end`; what lies beyond is free again. False when it has come that far already."""
+        with lease.lock, self._lock:
+            if lease.revoked or lease.end is None or not lease.pos < end < lease.end:
+                return False
+            self._free_again(Segment(end, lease.end))
+            lease.end = end
+            return True
 
     def revoke(self, lease: Lease) -> None:
         """End the lease, waiting for a write under way; what it did not write is free again. Harmless twice."""
@@ -65,7 +84,17 @@ class Ledger:
             if lease in self._leases:
                 self._leases.remove(lease)
                 if lease.pos != lease.end:
-                    self._free = sorted([*self._free, Segment(lease.pos, lease.end)], key=lambda part: part.start)
+                    self._free_again(Segment(lease.pos, lease.end))
+
+    def _free_again(self, segment: Segment) -> None:
+        """Neighbours become one segment: one request for both."""
+        merged: list[Segment] = []
+        for each in sorted([*self._free, segment], key=lambda each: each.start):
+            if merged and merged[-1].end == each.start:
+                merged[-1] = Segment(merged[-1].start, each.end)
+            else:
+                merged.append(each)
+        self._free = merged
 
     def revoke_all(self) -> None:
         """Nobody writes any more when this returns, until somebody claims."""

@@ -140,8 +140,11 @@ class Part:
     def validator(self, url: str) -> str | None:
         return self._known.validators.get(url)
 
-    def claim(self, at_most: int | None = None) -> Lease | None:
-        return self._ledger.claim(at_most)
+    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+        return self._ledger.claim(at_most, within)
+
+    def shorten(self, lease: Lease, end: int) -> bool:
+        return self._ledger.shorten(lease, end)
 
     def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
         with self._turn:
@@ -160,15 +163,18 @@ class Part:
             else:
                 self._start(remote)
 
-    def write(self, lease: Lease, data: bytes) -> None:
-        if lease.end is not None and lease.pos + len(data) > lease.end:
+    def write(self, lease: Lease, data: bytes) -> int:
+        if self.size is not None and lease.pos + len(data) > self.size:
             raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
         if lease.pos < len(identity.MAGIC):
             identity.check_beginning(self.artifact, lease.pos, data)
         self._wait_for_room(lease, lease.pos + len(data))
         file, follower = self._opened(), self._followed()
-        offset, written = self._ledger.write(lease, len(data), lambda offset: fs.write_at(file, data, offset))
-        follower.offer(offset, data, written)
+        offset, taken, written = self._ledger.write(
+            lease, len(data), lambda offset, taken: fs.write_at(file, data[:taken], offset)
+        )
+        follower.offer(offset, data[:taken], written)
+        return taken
 
     def end_of_file(self, lease: Lease) -> None:
         self._known = identity.learn(self._known, Remote("", lease.pos, None))
