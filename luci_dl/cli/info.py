@@ -23,7 +23,8 @@ Examples:
   luci info mistral --json
 
 \b
-With --json: one object with `name`, `catalog` (the entry, or null) and `installed` (one for each folder).
+With --json: one object with "name", "catalog" (the entry, or null) and
+"installed" (an array, one model for each folder that has it).
 """
 
 PROOFS = {

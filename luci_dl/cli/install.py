@@ -24,8 +24,8 @@ Examples:
   luci install mistral phi-3 -j 2 --dir /data/models
 
 \b
-Exit codes: 0 done, 2 usage, 3 no such name or file, 4 network, 5 wrong bytes, 6 disk, 7 locked by another,
-128+n ended by signal n.
+Exit codes: 0 done, 2 usage, 3 no such name, 4 network, 5 wrong bytes, 6 disk,
+7 locked by another luci, 128+n ended by signal n.
 """
 
 

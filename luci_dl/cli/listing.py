@@ -26,7 +26,8 @@ Examples:
   luci list --json
 
 \b
-With --json: one array, a model of `luci info --json` each (its `installed` ones, or its `catalog` entry).
+With --json: one array of models, each as `luci info --json` tells of it
+(an item of its "installed", or its "catalog").
 """
 
 
