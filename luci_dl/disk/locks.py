@@ -125,7 +125,7 @@ def _introduce(nonce: str, artifact: Artifact, reference: str) -> Holder:
         host=socket.gethostname(),
         user=user,
         since=now(),
-        command=f"luci install {reference}",  # not sys.argv: an address there may carry a password
+        command=f"luci install {reference.rpartition('/')[2]}",  # not sys.argv: there may be a password in it
         key=key_of(artifact),
         total=artifact.size,
     )

@@ -73,7 +73,8 @@ class Tally:
         parts = [f"{self._installed} of {len(self._planned.models)} models"]
         if self._failed:
             parts.append(f"{self._failed} failed")
-        parts.append(f"{human_size(done)} of {'at least ' if self._planned.at_least else ''}{human_size(total)}")
+        of = f" of {'at least ' if self._planned.at_least else ''}{human_size(total)}" if total >= done else ""
+        parts.append(f"{human_size(done)}{of}")
         if rate >= 1:
             parts.append(f"{human_size(int(rate))}/s")
         left = None if self._planned.at_least else seconds_left(done, total, rate)

@@ -129,7 +129,8 @@ def _signed(sign: str, message: str) -> list[str]:
 def _planned(event: Planned) -> list[str]:
     if len(event.models) < 2:
         return []
-    return [f"Installing {len(event.models)} models, {'at least ' if event.at_least else ''}{human_size(event.total)}"]
+    size = f", {'at least ' if event.at_least else ''}{human_size(event.total)}" if event.total else ""
+    return [f"Installing {len(event.models)} models{size}"]
 
 
 def _waiting(event: Waiting) -> str:
