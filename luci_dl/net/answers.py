@@ -14,6 +14,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
 _REDIRECTS = {301, 302, 303, 307, 308}
+_EXPIRED = {400, 401, 403, 410}
+_LONGEST_ETAG = 1024
 _MEANINGS = {
     401: ("the server asks who you are", "Check the credentials in the address."),
     403: ("the server refuses access", "Do you have to log in or accept a licence there first?"),
@@ -61,11 +63,12 @@ class Body:
 
 def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
     """What the body of a 200 or 206 is. Raises: AttemptFailed; NetworkError; ResolveError."""
-    coding = headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("", "identity"):
-        raise NetworkError(f"{_host(ask.url)} sends the file {coding}-coded, which was not asked for")
+    transfer = headers.get("transfer-encoding", "identity").strip().lower()
+    chunked = transfer == "chunked"
+    for coding in (headers.get("content-encoding", "identity").strip().lower(), "identity" if chunked else transfer):
+        if coding not in ("", "identity"):
+            raise NetworkError(f"{_host(ask.url)} sends the file {coding}-coded, which was not asked for")
     validator = strong_etag(headers.get("etag"))
-    chunked = "chunked" in headers.get("transfer-encoding", "").lower()
     length = None if chunked else _length(headers.get("content-length"))
     if status == 200:
         return Body(0, length, length, validator, chunked or length is not None)
@@ -74,7 +77,7 @@ def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
         raise AttemptFailed("the server sent a range without saying which", no_ranges=True)
     first, last, size = (int(number) for number in found.groups())
     wanted = (ask.start, (size if ask.end is None else ask.end) - 1)
-    if (first, last) != wanted or last >= size or length not in (None, last - first + 1):
+    if (first, last) != wanted or not first <= last < size or length not in (None, last - first + 1):
         raise AttemptFailed(
             f"the server sent bytes {first}-{last} of {size} where {wanted[0]}-{wanted[1]} were asked", no_ranges=True
         )
@@ -88,10 +91,13 @@ def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) 
     has expired, and the next attempt gets a new one.
     """
     host = _host(ask.url)
-    if status in _RETRIED or (redirected and 400 <= status < 500 and status != 416):
+    if status in _RETRIED or (redirected and status in _EXPIRED):
         return AttemptFailed(f"{host} answered {status}", parse_retry_after(headers.get("retry-after")))
     if status == 416:
         return AttemptFailed("the server has no such range", no_ranges=True)
+    if status == 407:
+        hint = "Put user:password@ before the host in HTTP_PROXY or HTTPS_PROXY."
+        return NetworkError(f"the proxy on the way to {host} asks who you are (407)", hint)
     meaning, hint = _MEANINGS.get(status, (f"the server answered {status}", "Check the address."))
     if 400 <= status < 500:
         return ResolveError(f"{ask.url}: {meaning} ({status})", hint)
@@ -108,8 +114,12 @@ def location_of(url: str, status: int, headers: Mapping[str, str]) -> str | None
     location = headers.get("location")
     if not location:
         raise NetworkError(f"{_host(url)} redirects without saying where to")
-    there = urljoin(url, location)
-    parts = urlsplit(there)
+    try:
+        there = urljoin(url, location)
+        parts = urlsplit(there)
+        parts.port  # noqa: B018 - it is checked when it is asked for
+    except ValueError as error:
+        raise NetworkError(f"{_host(url)} redirects to what is no address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise NetworkError(f"{_host(url)} redirects to {parts.scheme or 'nowhere'}, which is not the web")
     if urlsplit(url).scheme == "https" and parts.scheme == "http":
@@ -120,12 +130,18 @@ def location_of(url: str, status: int, headers: Mapping[str, str]) -> str | None
     return there
 
 
-def check_type(name: str, url: str, headers: Mapping[str, str]) -> None:
-    """Raises: IntegrityError, when a web page comes instead of the file `name`: a login, most often."""
+def check_type(name: str, ask: Ask, headers: Mapping[str, str]) -> None:
+    """Refuse a web page in place of the file `name`: a login, most often.
+
+    Raises: IntegrityError; AttemptFailed, when the file itself was there before: what came of it is worth keeping.
+    """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml") and not name.lower().endswith((".html", ".htm")):
+        what = f"{_host(ask.url)} sent a web page instead of {name}"
+        if ask.start:
+            raise AttemptFailed(what)
         raise IntegrityError(
-            f"{_host(url)} sent a web page instead of {name}",
+            what,
             "It may ask you to log in, or the network here may want you to sign in first: open it in a browser.",
         )
 
@@ -139,7 +155,7 @@ def linked(headers: Mapping[str, str]) -> tuple[str | None, int | None]:
 def strong_etag(value: str | None) -> str | None:
     """The ETag, if it is one that If-Range may name."""
     text = (value or "").strip()
-    return text if len(text) > 2 and text[0] == text[-1] == '"' and text.isprintable() else None
+    return text if 2 < len(text) <= _LONGEST_ETAG and text[0] == text[-1] == '"' and text.isprintable() else None
 
 
 def _length(value: str | None) -> int | None:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import base64
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from http.client import BadStatusLine, HTTPException
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import urlsplit
 
 import urllib3
 from urllib3 import exceptions as trouble
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
 from luci_dl.net.answers import Ask, Body, body_of, check_type, linked, location_of, refuse
+from luci_dl.net.head import WholeHead
+from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.plan import Remote
 
@@ -83,7 +84,7 @@ class Client:
 
     def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S) -> None:
         self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
-        self._managers: dict[str | None, urllib3.PoolManager] = {}
+        self._managers: dict[tuple[str, Proxy | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def get(self, name: str, ask: Ask, headers: Mapping[str, str]) -> Answer:
@@ -98,16 +99,15 @@ class Client:
         url, origin = ask.url, _origin(ask.url)
         sha256: str | None = None
         size: int | None = None
-        for hop in range(REDIRECTS + 1):
-            own = headers if _origin(url) == origin else {}
-            response = self._request(url, {**ask.headers(), **own})
-            if hop == 0:
+        for _ in range(REDIRECTS + 1):
+            at_home = _origin(url) == origin
+            response = self._request(url, {**ask.headers(), **(headers if at_home else {})})
+            if at_home and sha256 is None:  # a renamed repository redirects within the Hub first
                 sha256, size = linked(response.headers)
             try:
                 there = location_of(url, response.status, response.headers)
                 if there is None:
-                    redirected = _origin(url) != origin
-                    return self._answer(name, ask, response, redirected, sha256, size)
+                    return self._answer(name, ask, response, not at_home, sha256, size)
             except BaseException:
                 response.close()
                 raise
@@ -126,7 +126,7 @@ class Client:
     ) -> Answer:
         if response.status not in (200, 206):
             raise refuse(ask, response.status, response.headers, redirected)
-        check_type(name, ask.url, response.headers)
+        check_type(name, ask, response.headers)
         body = body_of(ask, response.status, response.headers)
         if size is not None and body.size is not None and size != body.size:
             raise AttemptFailed(f"the Hub speaks of {size} bytes, the server behind it of {body.size}")
@@ -145,27 +145,45 @@ class Client:
             )
 
     def _manager(self, url: str) -> urllib3.PoolManager:
-        parts = urlsplit(url)
-        proxy = _proxy_for(parts.scheme, parts.netloc.rpartition("@")[2])
+        key = urlsplit(url).scheme, proxy_for(url)
         with self._lock:
-            if proxy not in self._managers:
-                self._managers[proxy] = _new_manager(proxy)
-            return self._managers[proxy]
+            if key not in self._managers:
+                self._managers[key] = _new_manager(*key)
+            return self._managers[key]
 
 
-def _new_manager(proxy: str | None) -> urllib3.PoolManager:
-    context = _system_certificates()
+class _Plain(HTTPConnection):
+    response_class = WholeHead
+
+
+class _Secure(HTTPSConnection):
+    response_class = WholeHead
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
+    secure = scheme == "https" or (proxy and proxy.url.startswith("https:"))
+    context = _system_certificates() if secure else None  # loading them takes its time
     if proxy is None:
-        return urllib3.PoolManager(num_pools=8, maxsize=16, ssl_context=context)
-    parts = urlsplit(proxy)
-    if parts.scheme not in ("http", "https"):
-        raise NetworkError(f"the proxy {parts.scheme}://{parts.hostname} is not an http proxy", "Set HTTPS_PROXY.")
-    headers = {}
-    if parts.username:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Proxy-Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
-    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-    return urllib3.ProxyManager(address, num_pools=8, maxsize=16, ssl_context=context, proxy_headers=headers)
+        manager = urllib3.PoolManager(num_pools=8, maxsize=16, ssl_context=context)
+    else:
+        manager = urllib3.ProxyManager(
+            proxy.url,
+            num_pools=8,
+            maxsize=16,
+            proxy_headers=proxy.headers,
+            ssl_context=context,
+            proxy_ssl_context=context,
+        )
+    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+    return manager
 
 
 def _system_certificates() -> ssl.SSLContext:
@@ -183,15 +201,6 @@ def _system_certificates() -> ssl.SSLContext:
         except OSError as error:
             raise NetworkError(f"SSL_CERT_FILE={extra} cannot be used: {error}", "Correct or unset it.") from error
     return context
-
-
-def _proxy_for(scheme: str, host: str) -> str | None:
-    """The proxy that the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY...) names for that host."""
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(host):
-        return None
-    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def _origin(url: str) -> tuple[str, str | None, int]:
@@ -216,18 +225,18 @@ def _line_trouble(url: str) -> Iterator[None]:
                 "Behind a company's proxy? Add its certificate to the system's, or name it in SSL_CERT_FILE.",
             ) from error
         raise AttemptFailed(f"TLS with {host} failed: {_words(error)}") from error
+    except trouble.NewConnectionError as error:  # a TimeoutError too, by urllib3
+        raise AttemptFailed(f"no connection to {host}: {_words(error)}") from error
     except trouble.TimeoutError as error:
         raise AttemptFailed(f"{host} does not answer") from error
-    except (trouble.ProtocolError, BadStatusLine) as error:
+    except (trouble.ProtocolError, HTTPException) as error:
         cause = error.args[-1] if error.args else error
-        if isinstance(cause, BadStatusLine) and str(cause.args[0]).strip("'\""):
+        if isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected | IncompleteRead):
             raise NetworkError(f"{host} does not speak HTTP", "Check the address.") from error
         raise AttemptFailed(f"the connection to {host} broke off") from error
-    except trouble.NewConnectionError as error:
-        raise AttemptFailed(f"no connection to {host}: {_words(error)}") from error
     except (trouble.LocationValueError, UnicodeError) as error:
         raise NetworkError(f"{url} cannot be asked for: {error}", "Check the address.") from error
-    except (trouble.HTTPError, HTTPException, OSError) as error:
+    except (trouble.HTTPError, OSError) as error:
         raise AttemptFailed(f"{host}: {_words(error)}") from error
 
 

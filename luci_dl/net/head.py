@@ -1,0 +1,46 @@
+"""The head of an answer, whole or not at all: `http.client` takes what a cut line has left of one for all of it."""
+
+from __future__ import annotations
+
+from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from typing import BinaryIO
+
+MOST_LINES = 1000
+"""Lines of the head, those of interim answers counted too, after which a server is not taken seriously any more."""
+
+
+class WholeHead(HTTPResponse):
+    """An answer that begins behind the empty line that ends its head, and behind every interim (1xx) answer."""
+
+    def begin(self) -> None:
+        """Raises: RemoteDisconnected, when the line was cut in the head; HTTPException, for what is not HTTP."""
+        reader = self.fp
+        self.fp = _Lines(reader)  # type: ignore[assignment]
+        try:
+            super().begin()
+            while 100 <= self.status < 200:  # http.client passes over no interim answer but 100
+                self.headers = None  # type: ignore[assignment]
+                super().begin()
+        finally:
+            if self.fp:  # http.client closes it after what is not HTTP
+                self.fp = reader
+
+
+class _Lines:
+    """The lines of a head: as many as a head may have, and each to its end."""
+
+    def __init__(self, reader: BinaryIO) -> None:
+        self._reader = reader
+        self._left = MOST_LINES
+
+    def readline(self, limit: int) -> bytes:
+        line = self._reader.readline(limit)
+        if not line.endswith(b"\n") and len(line) < limit:
+            raise RemoteDisconnected("the connection ended within the head of the answer")
+        self._left -= 1
+        if not self._left:
+            raise HTTPException("the head of the answer does not end")
+        return line
+
+    def close(self) -> None:
+        self._reader.close()

@@ -1,0 +1,122 @@
+"""How often, how long, and when it is enough."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luci_dl.errors import NetworkError
+from luci_dl.net.retry import LONGEST_ASKED_S, LONGEST_S, PROGRESS, AttemptFailed, Patience, parse_retry_after
+
+NOW = datetime(2026, 10, 1, 12, 0, 0, tzinfo=UTC)
+FAILURE = AttemptFailed("it broke")
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("Thu, 01 Oct 2026 12:01:30 GMT", 90.0),
+        ("Thu, 01 Oct 2026 12:01:30 -0000", 90.0),
+        ("Thu, 01 Oct 2026 11:00:00 GMT", 0.0),
+        (None, None),
+        ("", None),
+        (",", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("Thu, 01 Oct 99999 12:01:30 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+    """Anything else is as good as nothing."""
+    assert parse_retry_after(value, NOW) == seconds
+
+
+@given(st.one_of(st.text(), st.text("0123456789 ,:+-GMTJanFebMonTue;()", max_size=40)))
+def test_no_retry_after_breaks_anything(value: str) -> None:
+    """Whatever a server writes there, it is a wait of no less than nothing, or no wait."""
+    seconds = parse_retry_after(value, NOW)
+    assert seconds is None or seconds >= 0
+
+
+@given(st.integers(0, 10**6), st.integers(-14, 14))
+def test_a_date_is_as_good_as_its_seconds(seconds: int, zone: int) -> None:
+    """In whatever time zone it is written."""
+    when = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=zone)))
+    assert parse_retry_after(format_datetime(when), NOW) == seconds
+
+
+@given(st.integers(1, 30), st.floats(0, 1))
+def test_waits_double_up_to_a_minute_and_are_jittered(failures: int, chance: float) -> None:
+    """The chosen wait lies between half of the doubled one and all of it."""
+    patience = Patience(100, dice=lambda: chance)
+    for _ in range(failures):
+        delay = patience.failed(FAILURE, "m")
+    longest = min(LONGEST_S, 2.0 ** (failures - 1))
+    assert longest / 2 <= delay <= longest
+
+
+@given(st.integers(0, 20))
+def test_so_many_failures_are_forgiven_and_no_more(retries: int) -> None:
+    """`retries` failures in a row give another attempt, the next one ends it with the file's name and the reason."""
+    patience = Patience(retries, dice=random.random)
+    for _ in range(retries):
+        patience.failed(FAILURE, "m.gguf")
+    with pytest.raises(NetworkError, match=r"m\.gguf: it broke"):
+        patience.failed(FAILURE, "m.gguf")
+
+
+@given(st.integers(0, 1 << 40), st.lists(st.integers(0, PROGRESS - 1), max_size=20))
+def test_less_than_a_mebibyte_beyond_the_best_makes_no_difference(start: int, gains: list[int]) -> None:
+    """Bytes that were there before, or that are fetched again and again, do not count."""
+    patience = Patience(len(gains), start)
+    for gain in gains:
+        patience.progressed(start + gain)
+        patience.failed(FAILURE, "m")
+    with pytest.raises(NetworkError):
+        patience.failed(FAILURE, "m")
+
+
+@given(st.integers(1, 5), st.lists(st.integers(PROGRESS, 3 * PROGRESS), min_size=1, max_size=20))
+def test_failures_are_counted_anew_after_each_mebibyte(retries: int, gains: list[int]) -> None:
+    """A bad line that brings a MiB between failures is never given up."""
+    patience, received = Patience(retries), 0
+    for gain in gains:
+        for _ in range(retries):
+            patience.failed(FAILURE, "m")
+        received += gain
+        patience.progressed(received)
+        assert patience.failures == 0
+
+
+def test_starting_over_is_no_progress() -> None:
+    """The same bytes fetched again after a restart do not make the count start anew."""
+    patience = Patience(3)
+    patience.progressed(10 * PROGRESS)
+    for _ in range(3):
+        patience.progressed(0)
+        patience.progressed(9 * PROGRESS)
+        patience.failed(FAILURE, "m")
+    with pytest.raises(NetworkError):
+        patience.failed(FAILURE, "m")
+
+
+@given(st.floats(0, LONGEST_ASKED_S))
+def test_the_server_may_ask_for_a_longer_wait(asked: float) -> None:
+    """Up to ten minutes; a shorter one than luci's own does not count."""
+    delay = Patience(5, dice=lambda: 1.0).failed(AttemptFailed("busy", asked), "m")
+    assert delay == max(1.0, asked)
+
+
+def test_more_than_ten_minutes_suspend() -> None:
+    """The message says for how long."""
+    with pytest.raises(NetworkError, match="come back in 61 minutes"):
+        Patience(5).failed(AttemptFailed("busy", 3660.0), "m")
