@@ -23,6 +23,8 @@ _HINTS = {
     errno.EACCES: "Check who owns the folder, or choose another one with --dir.",
     errno.EPERM: "Check who owns the folder, or choose another one with --dir.",
     errno.EROFS: "The file system is mounted read-only: choose another folder with --dir.",
+    errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
+    errno.EEXIST: "Something else has that name (a symlink that leads nowhere?): move it away, or choose another folder.",
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another with --dir.",
 }
 
@@ -104,7 +106,8 @@ def is_own(path: Path) -> bool:
             return False
     if not stat.S_ISREG(info.st_mode):
         kind = {stat.S_IFLNK: "a symlink", stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(info.st_mode), "not a plain file")
-        raise StorageError(f"{path} is {kind}, where luci keeps a file of its own", "Move it away and try again.")
+        message = f"{path} is {kind}, where luci keeps a file of its own"
+        raise StorageError(message, "Move it away and try again.", f"it is {kind}")
     return True
 
 
