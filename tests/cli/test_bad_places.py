@@ -1,0 +1,101 @@
+"""Places where no model can be put: exit 6, the system's own reason, and nothing else changed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shop import Shop, assert_nothing_left, assert_refused
+from tests.procs import LUCI, ROOT, files_left, luci
+from tests.tools import need
+
+
+@pytest.fixture
+def sold(shop: Shop) -> Shop:
+    shop.sell("a")
+    return shop
+
+
+def test_a_models_folder_that_is_a_file(sold: Shop, tmp_path: Path) -> None:
+    place = tmp_path / "file"
+    place.write_text("mine")
+    assert_refused(luci("install", "a", "--dir", place), 6, str(place), "A file stands where a folder should be")
+    assert place.read_text() == "mine"
+    assert not sold.server.exchanges()
+
+
+def test_a_models_folder_that_is_a_dangling_symlink(sold: Shop, tmp_path: Path) -> None:
+    place = tmp_path / "link"
+    place.symlink_to(tmp_path / "nowhere")
+    assert_refused(luci("install", "a", "--dir", place), 6, str(place), "leads nowhere")
+    assert not (tmp_path / "nowhere").exists()
+    assert not sold.server.exchanges()
+
+
+def test_a_models_folder_that_is_read_only(sold: Shop, models: Path) -> None:
+    """By its mode, or for root, whom no mode stops, by its mount."""
+    models.mkdir(parents=True)
+    command = [*LUCI, "install", "a"]
+    if os.geteuid() == 0:
+        mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && shift && exec "$@"'
+        command = [need("unshare"), "--mount", "sh", "-c", mount, "sh", str(models), *command]
+    models.chmod(0o555)
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True)
+    if "mount:" in ended.stderr or "unshare:" in ended.stderr:
+        pytest.skip("root may not mount here")
+    assert_refused(ended, 6, str(models), "--dir")
+    assert files_left(models) == []
+
+
+@pytest.mark.parametrize("suffix", [".part", ".journal", ".lock", ".commit"])
+@pytest.mark.parametrize("kind", ["symlink", "folder"])
+def test_what_is_planted_in_the_staging_is_never_followed(
+    kind: str, suffix: str, sold: Shop, models: Path, tmp_path: Path
+) -> None:
+    """Neither a symlink to a file of the user's nor a folder is written to, replaced or removed."""
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    planted = models / ".luci" / f"a.gguf{suffix}"
+    planted.parent.mkdir(parents=True)
+    if kind == "symlink":
+        planted.symlink_to(victim)
+    else:
+        planted.mkdir()
+        (planted / "file").touch()
+    assert_refused(luci("install", "a"), 6, str(planted))
+    assert luci("clean").returncode == 0
+    assert planted.is_symlink() if kind == "symlink" else (planted / "file").exists()
+    assert victim.read_text() == "mine"
+    assert not (models / "a.gguf").exists()
+
+
+def test_a_staging_folder_that_leads_elsewhere(sold: Shop, models: Path, tmp_path: Path) -> None:
+    models.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (models / ".luci").symlink_to(tmp_path / "elsewhere")
+    assert_refused(luci("install", "a"), 6, "leads out of the models folder")
+    assert files_left(tmp_path / "elsewhere") == []
+
+
+def test_a_folder_in_the_place_of_the_file(sold: Shop, models: Path) -> None:
+    (models / "a.gguf").mkdir(parents=True)
+    assert_refused(luci("install", "a", "--force"), 6, "is not a file")
+    assert (models / "a.gguf").is_dir()
+
+
+def test_a_disk_without_room(sold: Shop, home: Path, models: Path) -> None:
+    """The reserve counts as taken."""
+    home.mkdir()
+    (home / "config.json").write_text('{"min_free": "1000TB"}')
+    assert_refused(luci("install", "a"), 6, "min_free")
+    assert_nothing_left(models)
+
+
+def test_a_bad_config_is_named(sold: Shop, home: Path) -> None:
+    home.mkdir()
+    (home / "config.json").write_text('{"min_free": "much"}')
+    assert_refused(luci("install", "a"), 2, "config.json", "min_free", "much")

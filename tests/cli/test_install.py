@@ -1,0 +1,171 @@
+"""`luci install` as scripts and people run it: several models, what stands there already, what is printed where."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused
+from tests.procs import Spawned, luci
+
+
+def test_results_go_to_stdout_and_words_to_stderr(shop: Shop, models: Path) -> None:
+    """Each final path, one a line."""
+    shop.sell("one")
+    shop.sell("set", files=["set-1.gguf", "set-2.gguf", "set-proj.gguf"])
+    ended = luci("install", "one", "set")
+    paths = [str(models / name) for name in ("one.gguf", "set-1.gguf", "set-2.gguf", "set-proj.gguf")]
+    assert (ended.returncode, ended.stdout.splitlines()) == (0, paths)
+    assert "Installing 2 models, 1.2MB" in ended.stderr
+    assert "Downloading one.gguf...  0% | Starting fresh" in ended.stderr
+    assert "Summary:\n   Installed: one, set" in ended.stderr
+    assert_nothing_left(models, "one.gguf", "set-1.gguf", "set-2.gguf", "set-proj.gguf")
+
+
+def test_a_group_installs_side_by_side(shop: Shop, models: Path) -> None:
+    """A name inside and outside of the group is installed once."""
+    for name in ("one", "two", "three"):
+        shop.sell(name, groups=["trio"])
+    ended = luci("install", "trio", "models", "two", "-j", "2")
+    assert ended.returncode == 0, ended.stderr
+    assert len(shop.server.exchanges()) == 3
+    assert_nothing_left(models, "one.gguf", "three.gguf", "two.gguf")
+
+
+def test_after_a_failure_the_others_are_installed(shop: Shop, models: Path) -> None:
+    """The first failure's code is the exit code, and the summary says what happened to each."""
+    shop.sell("good")
+    shop.sell("gone")
+    shop.server.serve("/gone.gguf", OTHER)
+    shop.sell("last")
+    ended = luci("install", "good", "gone", "last")
+    assert ended.returncode == 5
+    assert "Installed: good, last" in ended.stderr
+    assert "Failed: gone: the bytes of gone.gguf are wrong" in ended.stderr
+    assert_nothing_left(models, "good.gguf", "last.gguf")
+
+
+def test_json_is_one_event_a_line(shop: Shop, models: Path) -> None:
+    """Also when it fails, with the message in words on stderr."""
+    shop.sell("one")
+    ended = luci("install", "one", "--json")
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [event["event"] for event in events if event["event"] != "progress"] == ["planned", "started", "installed"]
+    assert events[-1]["paths"] == [str(models / "one.gguf")]
+    failed = luci("install", "none", "--json")
+    assert failed.returncode == 3
+    assert json.loads(failed.stdout)["exit_code"] == 3
+    assert "there is no model" in failed.stderr
+
+
+def test_quiet_says_nothing_but_the_paths(shop: Shop, models: Path) -> None:
+    shop.sell("one")
+    for _ in range(2):
+        ended = luci("install", "one", "--quiet")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{models / 'one.gguf'}\n", "")
+
+
+def test_all_models_are_not_installed_unasked(shop: Shop, models: Path) -> None:
+    """Without a terminal and without --yes: exit 2, with the total."""
+    ended = luci("install", "all", "models")
+    assert_refused(ended, 2, "76 models, at least", "--yes")
+    assert not models.exists()
+
+
+def test_all_models_are_asked_about_in_a_terminal(shop: Shop, models: Path) -> None:
+    """No is the answer that enter gives."""
+    with Spawned("install", "all", terminal=True) as asked:
+        asked.wait_for("Install all: 76 models, at least")
+        asked.press("\n")
+        assert asked.wait() == 2
+        assert "nothing was installed" in asked.out
+    assert not models.exists()
+
+
+def test_what_is_installed_is_said_at_once(shop: Shop) -> None:
+    """Not a byte is asked for again."""
+    shop.sell("one")
+    luci("install", "one")
+    ended = luci("install", "one")
+    assert (ended.returncode, len(shop.server.exchanges())) == (0, 1)
+    assert "one.gguf is already installed" in ended.stderr
+
+
+def test_a_touched_file_is_hashed_and_its_receipt_refreshed(shop: Shop, models: Path) -> None:
+    shop.sell("one")
+    luci("install", "one")
+    os.utime(models / "one.gguf", (1, 1))
+    assert luci("path", "one").returncode == 5
+    assert "one.gguf is already installed" in luci("install", "one").stderr
+    assert luci("path", "one").returncode == 0
+    assert len(shop.server.exchanges()) == 1
+
+
+@pytest.mark.parametrize("damaged", [DATA[:-1], DATA[:-1] + b"?", None])
+def test_a_damaged_file_is_fetched_again(damaged: bytes | None, shop: Shop, models: Path) -> None:
+    """Cut short, changed, or gone."""
+    shop.sell("one")
+    luci("install", "one")
+    if damaged is None:
+        (models / "one.gguf").unlink()
+    else:
+        (models / "one.gguf").write_bytes(damaged)
+    assert luci("install", "one").returncode == 0
+    assert (models / "one.gguf").read_bytes() == DATA
+    assert_nothing_left(models, "one.gguf")
+
+
+def test_a_newer_version_is_only_told_until_forced(shop: Shop, models: Path) -> None:
+    """Exit 0: what stands there is right."""
+    shop.sell("one")
+    luci("install", "one")
+    shop.sell("one", OTHER)
+    ended = luci("install", "one")
+    assert ended.returncode == 0
+    assert "a newer version exists" in ended.stderr
+    assert (models / "one.gguf").read_bytes() == DATA
+    assert luci("install", "one", "--force").returncode == 0
+    assert (models / "one.gguf").read_bytes() == OTHER
+
+
+def test_a_foreign_file_is_adopted_when_right_and_kept_when_wrong(shop: Shop, models: Path) -> None:
+    """Only --force replaces it."""
+    shop.sell("one")
+    models.mkdir(parents=True)
+    (models / "one.gguf").write_bytes(DATA)
+    adopted = luci("install", "one")
+    assert adopted.returncode == 0
+    assert "Adopted one.gguf" in adopted.stderr
+    assert not shop.server.exchanges()
+    shop.sell("two")
+    (models / "two.gguf").write_text("mine")
+    assert_refused(luci("install", "two"), 5, "luci did not install it", "--force")
+    assert (models / "two.gguf").read_text() == "mine"
+    assert luci("install", "two", "--force").returncode == 0
+    assert (models / "two.gguf").read_bytes() == DATA
+
+
+def test_a_folder_once_named_is_remembered(shop: Shop, tmp_path: Path) -> None:
+    """list, path and clean look there from now on."""
+    shop.sell("one")
+    folder = tmp_path / "disk two"
+    assert luci("install", "one", "--dir", folder).returncode == 0
+    assert luci("path", "one").stdout == f"{folder / 'one.gguf'}\n"
+    assert str(folder / "one.gguf") in luci("list").stdout
+    (folder / ".luci" / "orphan.gguf.part").write_bytes(b"x")
+    assert "orphan.gguf.part" in luci("clean").stdout
+
+
+def test_escape_sequences_of_others_are_shown_not_obeyed(shop: Shop) -> None:
+    """Those of a catalog, of a receipt and of a server."""
+    shop.sell("one", license="free\x1b[31m")
+    luci("install", "one")
+    for args in (["info", "one"], ["list", "-a"], ["install", "one", "--json"], ["clean"]):
+        ended = luci(*args)
+        assert ended.returncode == 0
+        assert "\x1b" not in ended.stdout + ended.stderr
+    assert r"free\x1b[31m" in luci("info", "one").stdout
