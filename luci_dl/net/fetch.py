@@ -22,6 +22,8 @@ RATE_S = 4.0
 STALL_S = 30.0
 STALL_RATE = 1024
 """Fewer bytes a second than that, over `STALL_S` seconds of waiting for the network, are a stall."""
+LONGEST_TICK_S = 1.0
+"""Of a longer tick only so much counts as waiting, in seconds: the process was stopped (Ctrl+Z) meanwhile."""
 
 Tell = Callable[[Progress], None]
 
@@ -55,7 +57,7 @@ class StallWatch:
     def is_stalled(self, passed: float) -> bool:
         """Whether the worker stalled, now that `passed` more seconds are over."""
         if self._worker.reading:
-            self._waited += passed
+            self._waited += min(passed, LONGEST_TICK_S)
         if self._waited < STALL_S:
             return False
         brought = self._worker.moved - self._moved
@@ -126,7 +128,8 @@ class Fetch:
                 self._progress()
                 now = time.monotonic()
                 if watch.is_stalled(now - before):
-                    worker.stop(stalled=True)
+                    worker.stop()
+                    return AttemptFailed("the server stalled")
                 before = now
         except BaseException:
             threading.Thread(target=worker.stop, name="luci-stop", daemon=True).start()  # may wait for a write

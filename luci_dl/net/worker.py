@@ -35,7 +35,6 @@ class Worker:
         """`whole`: ask for the whole file, since this server cannot be trusted with ranges. Rings `bell` at its end."""
         self.moved = 0
         self.reading = False
-        self.done = False
         self.error: Exception | None = None
         self._client = client
         self._job = job
@@ -43,12 +42,15 @@ class Worker:
         self._bell = bell
         self._lease: Lease | None = None
         self._answer: Answer | None = None
-        self._stalled = False
+        self._stopped = False
         threading.Thread(target=self._run, name="luci-fetch", daemon=True).start()
 
-    def stop(self, stalled: bool = False) -> None:
-        """End the attempt: first its right to write, then the blocked read."""
-        self._stalled = stalled
+    def stop(self) -> None:
+        """End the attempt: first its right to write, then the blocked read.
+
+        A look-up or a wait for the headers cannot be ended; the thread lives on in it, without the right to write.
+        """
+        self._stopped = True
         if self._lease:
             self._job.sink.revoke(self._lease)
         if self._answer:
@@ -58,34 +60,38 @@ class Worker:
         try:
             self._attempt()
         except Revoked:
-            self.error = AttemptFailed("the server stalled") if self._stalled else None
+            pass
         except Exception as error:  # noqa: BLE001 - handed over to the thread that waits
-            self.error = AttemptFailed("the server stalled") if self._stalled else error
+            self.error = error
         finally:
             if self._lease:
                 self._job.sink.revoke(self._lease)
             if self._answer:
                 self._answer.close()
-            self.done = True
             self._bell.set()
 
     def _attempt(self) -> None:
         sink, job = self._job.sink, self._job
-        self._lease = sink.claim()
-        if self._lease is None:
+        lease = self._claim()
+        if lease is None:
             return
-        ask = self._ask(self._lease)
+        ask = self._ask(lease)
         self.reading = True
         self._answer = self._client.get(job.artifact.name, ask, job.artifact.headers)
         self.reading = False
         offset = self._answer.body.offset
-        sink.begin(self._lease, self._answer.remote, offset)
-        if self._lease.revoked:  # what was there is forgotten
-            if offset != 0:
-                return
-            self._lease = sink.claim()
-        if self._lease is not None:
-            self._copy(self._lease, self._answer)
+        sink.begin(lease, self._answer.remote, offset)
+        if lease.revoked:  # what was there is forgotten
+            lease = self._claim() if offset == 0 else None
+        if lease is not None:
+            self._copy(lease, self._answer)
+
+    def _claim(self) -> Lease | None:
+        """A lease that `stop` knows of. Raises: Revoked, when that came before."""
+        self._lease = self._job.sink.claim()
+        if self._stopped:
+            raise Revoked
+        return self._lease
 
     def _ask(self, lease: Lease) -> Ask:
         """A range only where what comes can be held against what is there; else the whole file once more."""

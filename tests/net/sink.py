@@ -1,0 +1,113 @@
+"""A `plan.Sink` in memory: the rules of the disk wing without a disk, for one connection at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+from luci_dl.errors import IntegrityError
+from luci_dl.plan import Lease, Remote, Revoked, Segment
+
+
+class MemorySink:
+    """Holds the bytes of one file, those that are `there` already among them.
+
+    Attributes:
+        data: every byte so far.
+        remotes: what each answer said of the file.
+        restarts: how often all was forgotten.
+    """
+
+    def __init__(
+        self,
+        size: int | None = None,
+        there: bytes = b"",
+        provable: bool = True,
+        validators: Mapping[str, str] | None = None,
+    ) -> None:
+        self.data = bytearray(there)
+        self.remotes: list[Remote] = []
+        self.restarts = 0
+        self._promised = Remote("", size, None)
+        self._known = self._promised
+        self._provable = provable
+        self._validators = dict(validators or {})
+        self._lease: Lease | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def size(self) -> int | None:
+        return self._known.size
+
+    @property
+    def frontier(self) -> int:
+        return len(self.data)
+
+    @property
+    def received(self) -> int:
+        return len(self.data)
+
+    @property
+    def provable(self) -> bool:
+        return self._provable or self._known.sha256 is not None
+
+    @property
+    def leased(self) -> bool:
+        """Whether somebody has the right to write."""
+        return self._lease is not None
+
+    def validator(self, url: str) -> str | None:
+        return self._validators.get(url)
+
+    def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
+        if lease.revoked:
+            raise Revoked
+        self.remotes.append(remote)
+        mine = self._validators.get(remote.url)
+        other = _differ(self._known.size, remote.size) or _differ(mine, remote.validator)
+        if self.data and other and not self.provable:
+            raise IntegrityError("the file changed on the server")
+        if (self.data and other) or offset != len(self.data):
+            self.revoke(lease)
+            self.data.clear()
+            self.restarts += 1
+            self._known, self._validators = self._promised, {}
+        self._known = replace(self._known, size=self._known.size or remote.size, sha256=remote.sha256)
+        if remote.validator:
+            self._validators[remote.url] = remote.validator
+        lease.end = self._known.size
+
+    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+        with self._lock:
+            if self._lease or len(self.data) == self.size:
+                return None
+            self._lease = Lease(Segment(len(self.data), self.size))
+            return self._lease
+
+    def shorten(self, lease: Lease, end: int) -> bool:
+        return False
+
+    def write(self, lease: Lease, data: bytes) -> int:
+        with lease.lock:
+            if lease.revoked:
+                raise Revoked
+            if lease.end is not None and lease.pos + len(data) > lease.end:
+                raise IntegrityError("the server sends more than the file may have")
+            assert lease.pos == len(self.data), "a range has one writer"
+            self.data += data
+            lease.pos += len(data)
+            return len(data)
+
+    def end_of_file(self, lease: Lease) -> None:
+        self._known = replace(self._known, size=lease.pos)
+
+    def revoke(self, lease: Lease) -> None:
+        with lease.lock, self._lock:
+            lease.revoked = True
+            if self._lease is lease:
+                self._lease = None
+
+
+def _differ(known: object, said: object) -> bool:
+    return None not in (known, said) and known != said
