@@ -12,12 +12,14 @@ Where things are, each line knowing only of those below it:
     cli/          words in, exit code out; one file a command
     ui/           shows events: bars, lines, JSON
     api.py        the functions above
-    installer.py  the flow: what is there, a transaction, a fetch, the commit; one model or many
+    installer.py  many models: in turn or side by side, and how it ended for each
+    installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
     cleaner.py    orphans, roll-forward
     library.py    what is installed: receipts
     config.py     settings and where they come from
     sources/      a reference becomes artifacts: the catalog, addresses
-    net/          bytes from servers: client (one request), worker (one connection), fetch, retry
+    net/          bytes from servers: client (one request), worker (one segment), crew (the connections), fetch,
+                  tune (how many), pace (the limit), mirrors, retry
     disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), journal, part,
                   target (what stands there), commit (rename, record, roll-forward), transaction
     errors.py events.py artifact.py plan.py cancel.py names.py text.py     the words everyone uses

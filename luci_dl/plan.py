@@ -32,6 +32,8 @@ class Options:
 
     Attributes:
         jobs: models side by side.
+        connections: for each file; None to find out by measuring.
+        limit_rate: bytes a second, of all connections and jobs together; None for no limit.
         retries: failed attempts in a row, without a MiB of progress between them, before giving up.
         wait: seconds to wait for another process that holds the target; None: as long as it takes.
         keep_partial: keep the part when interrupted.
@@ -42,6 +44,8 @@ class Options:
     """
 
     jobs: int = 1
+    connections: int | None = None
+    limit_rate: int | None = None
     retries: int = 10
     wait: float | None = None
     keep_partial: bool = False

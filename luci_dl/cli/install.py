@@ -10,7 +10,7 @@ import click
 from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import session
-from luci_dl.config import Settings, remember_folder
+from luci_dl.config import Settings, parse_size, remember_folder
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.plan import Options, Plan
@@ -29,12 +29,38 @@ Exit codes: 0 done, 2 usage, 3 no such name, 4 network, 5 wrong bytes, 6 disk,
 """
 
 
+def _connections(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
+    """1 to 16, or "auto", which is None."""
+    if text == "auto":
+        return None
+    if not (text.isdecimal() and 1 <= int(text) <= 16):
+        raise click.BadParameter(f'expected "auto" or a number from 1 to 16, found "{text}"')
+    return int(text)
+
+
+def _rate(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
+    """Bytes a second; None for no limit."""
+    if text is None:
+        return None
+    try:
+        rate = parse_size(text.removesuffix("/s"))
+    except UsageError as error:
+        raise click.BadParameter(error.message) from error
+    if rate < 1:
+        raise click.BadParameter("expected at least one byte a second")
+    return rate
+
+
 @click.command(epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="WORD...")
 @click.option("--dir", "folder", metavar="PATH", help="Install into this models folder.")
 @click.option("-o", "--output", metavar="NAME", help="The file's name, for one single-file reference.")
 @click.option("--sha256", metavar="HEX", help="The digest of the file, for one single-file reference.")
+@click.option(
+    "-c", "--connections", callback=_connections, default="auto", metavar="auto|N", help="Connections for each file."
+)
 @click.option("-j", "--jobs", type=click.IntRange(1, 16), default=1, metavar="N", help="Models side by side.")
+@click.option("--limit-rate", callback=_rate, metavar="RATE", help="Bytes a second in all, like 20M.")
 @click.option(
     "--retries", type=click.IntRange(0), default=10, metavar="N", help="Failed attempts in a row that are forgiven."
 )
@@ -57,7 +83,9 @@ def command(
     folder: str | None,
     output: str | None,
     sha256: str | None,
+    connections: int | None,
     jobs: int,
+    limit_rate: int | None,
     retries: int,
     wait: float | None,
     no_wait: bool,
@@ -78,6 +106,8 @@ def command(
         settings = session.settings_for(folder)
         options = Options(
             jobs=jobs,
+            connections=connections,
+            limit_rate=limit_rate,
             retries=retries,
             wait=0.0 if no_wait else wait,
             keep_partial=keep_partial or settings.on_interrupt == "keep",

@@ -67,6 +67,10 @@ class Part:
         identity.check_digest(self.artifact, self._known, digest, size)
         return digest
 
+    def forget(self) -> None:
+        """Every byte counts as missing again; the part's room stays claimed."""
+        self._restart(Remote("", self.size, None))
+
     def suspend(self, token: CancelToken) -> int:
         """Stop all writing and keep what is there; remove the part when that is nothing.
 

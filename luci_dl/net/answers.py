@@ -52,6 +52,7 @@ class Body:
         size: bytes of the whole file; None when the server does not say.
         validator: a strong ETag, None without one.
         delimited: whether the end of the body can be told from a cut line.
+        ranges: whether the server serves ranges.
     """
 
     offset: int
@@ -59,6 +60,7 @@ class Body:
     size: int | None
     validator: str | None
     delimited: bool
+    ranges: bool
 
 
 def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
@@ -71,7 +73,8 @@ def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
     validator = strong_etag(headers.get("etag"))
     length = None if chunked else _length(headers.get("content-length"))
     if status == 200:
-        return Body(0, length, length, validator, chunked or length is not None)
+        ranges = headers.get("accept-ranges", "").strip().lower() == "bytes"
+        return Body(0, length, length, validator, chunked or length is not None, ranges)
     found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if not found:
         raise AttemptFailed("the server sent a range without saying which", no_ranges=True)
@@ -81,7 +84,7 @@ def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
         raise AttemptFailed(
             f"the server sent bytes {first}-{last} of {size} where {wanted[0]}-{wanted[1]} were asked", no_ranges=True
         )
-    return Body(first, last - first + 1, size, validator, True)
+    return Body(first, last - first + 1, size, validator, True, True)
 
 
 def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) -> Exception:
@@ -92,7 +95,8 @@ def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) 
     """
     host = _host(ask.url)
     if status in _RETRIED or (redirected and status in _EXPIRED):
-        return AttemptFailed(f"{host} answered {status}", parse_retry_after(headers.get("retry-after")))
+        retry_after = parse_retry_after(headers.get("retry-after"))
+        return AttemptFailed(f"{host} answered {status}", retry_after, crowded=status in _RETRIED)
     if status == 416:
         return AttemptFailed("the server has no such range", no_ranges=True)
     if status == 407:

@@ -47,16 +47,17 @@ class Answer:
         self._response = response
         self._block = _SMALL
 
-    def read(self) -> bytes:
+    def read(self, at_most: int = _LARGE) -> bytes:
         """The next bytes, 64 KiB to 1 MiB as the line is fast; empty at the end. Raises: AttemptFailed."""
         began = time.monotonic()
+        block = min(self._block, at_most)
         with _line_trouble(self.remote.url):
-            if self._block == _SMALL:  # whatever is there: a slow line shows its progress
-                data = self._response.read1(self._block, decode_content=False)
+            if block <= _SMALL:  # whatever is there: a slow line shows its progress
+                data = self._response.read1(block, decode_content=False)
             else:
-                data = self._response.read(self._block, decode_content=False)
+                data = self._response.read(block, decode_content=False)
         took = time.monotonic() - began
-        if took < _QUICK_S and len(data) * 2 > self._block:
+        if took * self._block < _QUICK_S * len(data):  # at this speed a whole block would be there in a moment
             self._block = min(_LARGE, self._block * 2)
         elif took > _SLOW_S:
             self._block = max(_SMALL, self._block // 2)

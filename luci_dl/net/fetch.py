@@ -1,74 +1,38 @@
-"""Fetching one file: workers that bring bytes, the patience between their attempts, and an eye on both."""
+"""Fetching one file: a crew that brings the bytes, patience when it fails, and word of how far it is."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
-from luci_dl.events import Emit, Progress, Retrying
+from luci_dl.errors import LuciError, StorageError
+from luci_dl.events import Emit, Progress, Retrying, Warned
 from luci_dl.net.client import Client
+from luci_dl.net.crew import Crew
+from luci_dl.net.pace import Pace
 from luci_dl.net.retry import AttemptFailed, Patience
-from luci_dl.net.worker import Job, Worker
+from luci_dl.net.speed import Speed
+from luci_dl.net.tune import Tuner
 from luci_dl.plan import Sink
 
 TICK_S = 0.1
 """How often progress is told, in seconds."""
-RATE_S = 4.0
-"""The time over which the rate is taken, in seconds."""
-STALL_S = 30.0
-STALL_RATE = 1024
-"""Fewer bytes a second than that, over `STALL_S` seconds of waiting for the network, are a stall."""
-LONGEST_TICK_S = 1.0
-"""Of a longer tick only so much counts as waiting, in seconds: the process was stopped (Ctrl+Z) meanwhile."""
+REST_S = 1.0
+"""How long no connection is added after one failed while others went on, in seconds; a server may ask for more."""
 
 Tell = Callable[[Progress], None]
 
 
-class Speed:
-    """Bytes a second over the last seconds."""
-
-    def __init__(self) -> None:
-        self._samples: deque[tuple[float, int]] = deque()
-
-    def add(self, now: float, received: int) -> float:
-        """The rate, when `received` bytes are there at the moment `now`."""
-        samples = self._samples
-        if samples and received < samples[-1][1]:
-            samples.clear()  # started over
-        samples.append((now, received))
-        while now - samples[0][0] > RATE_S:
-            samples.popleft()
-        (then, before), elapsed = samples[0], now - samples[0][0]
-        return (received - before) / elapsed if elapsed > 0 and then != now else 0.0
-
-
-class StallWatch:
-    """Notices a worker that waits for the network and gets next to nothing."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-        self._waited = 0.0
-        self._moved = 0
-
-    def is_stalled(self, passed: float) -> bool:
-        """Whether the worker stalled, now that `passed` more seconds are over."""
-        if self._worker.reading:
-            self._waited += min(passed, LONGEST_TICK_S)
-        if self._waited < STALL_S:
-            return False
-        brought = self._worker.moved - self._moved
-        self._waited, self._moved = 0.0, self._worker.moved
-        return brought < STALL_RATE * STALL_S
-
-
 class Fetch:
-    """One artifact into one sink. The calling thread waits, tells and decides; workers bring the bytes.
+    """One artifact into one sink. The calling thread waits, tells and decides.
 
     Args:
+        retries: failures in a row that are forgiven.
+        connections: how many; None to find out by measuring.
+        pace: of the whole process.
         check: called again and again; raises what went wrong behind the sink.
         tell: called with each progress, beside `emit`.
     """
@@ -84,9 +48,13 @@ class Fetch:
         emit: Emit,
         tell: Tell,
         check: Callable[[], None],
+        connections: int | None = 1,
+        pace: Pace | None = None,
     ) -> None:
-        self._client = client
-        self._job = Job(artifact, artifact.urls[0], sink)
+        self._artifact = artifact
+        self._sink = sink
+        self._tuner = Tuner(connections)
+        self._crew = Crew(client, artifact, sink, self._tuner, pace or Pace())
         self._patience = Patience(retries, sink.received)
         self._token = token
         self._emit = emit
@@ -94,60 +62,69 @@ class Fetch:
         self._check = check
         self._speed = Speed()
         self._told = -1
+        self._rest_until = 0.0
 
     def run(self) -> None:
         """Bring every byte that is missing.
 
-        Raises: what `errors` has for it; the sink stays as it is then, without a worker that could write.
+        Raises: what `errors` has for it; no worker has the right to write for long then, and the sink stays as it is.
         """
-        whole = False
-        while not self._is_full():
-            failure = self._attempt(whole)
-            if failure is None:
-                continue
-            whole = whole or failure.no_ranges
-            delay = self._patience.failed(failure, self._job.artifact.name)
-            attempt, attempts = self._patience.failures, self._patience.retries
-            self._emit(Retrying(self._job.artifact.name, failure.reason, delay, attempt, attempts))
-            self._token.wait(delay)
-            self._token.check()
-        self._progress()
-
-    def _is_full(self) -> bool:
-        sink = self._job.sink
-        return sink.size is not None and sink.received >= sink.size
-
-    def _attempt(self, whole: bool) -> AttemptFailed | None:
-        bell = threading.Event()
-        worker = Worker(self._client, self._job, whole, bell)
-        watch, before = StallWatch(worker), time.monotonic()
         try:
-            while not bell.wait(TICK_S):
+            while not self._is_full():
+                self._go_on(time.monotonic())
+                self._crew.bell.wait(TICK_S)
+                self._crew.bell.clear()
                 self._token.check()
                 self._check()
                 self._progress()
-                now = time.monotonic()
-                if watch.is_stalled(now - before):
-                    worker.stop()
-                    return AttemptFailed("the server stalled")
-                before = now
-        except BaseException:
-            threading.Thread(target=worker.stop, name="luci-stop", daemon=True).start()  # may wait for a write
-            raise
-        self._patience.progressed(self._job.sink.received)
-        if isinstance(worker.error, AttemptFailed):
-            return worker.error
-        if worker.error:
-            raise worker.error
-        return None
+        finally:
+            # Beside this thread, which has to answer a signal: it may wait for a write.
+            threading.Thread(target=self._crew.stop, name="luci-stop", daemon=True).start()
+
+    def _is_full(self) -> bool:
+        return self._sink.size is not None and self._sink.received >= self._sink.size
+
+    def _go_on(self, now: float) -> None:
+        failures = [failure for url, error in self._crew.ended(now) if (failure := self._judge(url, error))]
+        if failures:
+            self._rest_until = now + self._rest_after(failures, now)
+        if now >= self._rest_until and not self._is_full():
+            self._crew.employ(now)
+
+    def _judge(self, url: str, error: Exception | None) -> AttemptFailed | None:
+        """What may go better next time. Raises: what will not, unless another mirror is left."""
+        if error is None:
+            return None
+        for_good = not isinstance(error, AttemptFailed)
+        if for_good and (isinstance(error, StorageError) or not isinstance(error, LuciError)):
+            raise error
+        if self._crew.mirrors.failed(url, for_good):
+            self._emit(Warned(f"{url} is not asked any more: {error}"))
+            return None
+        if not isinstance(error, AttemptFailed):
+            raise error
+        if error.no_ranges:
+            self._crew.distrust_ranges()
+        return error
+
+    def _rest_after(self, failures: Sequence[AttemptFailed], now: float) -> float:
+        """Seconds without new connections. Raises: NetworkError, when nobody is at work and patience is at its end."""
+        worst = max(failures, key=lambda failure: failure.retry_after or 0.0)
+        if len(self._crew):
+            if worst.crowded:
+                self._tuner.refused(len(self._crew), now)
+            return min(worst.retry_after or REST_S, 60.0) if worst.crowded else 0.0
+        name = self._artifact.name
+        delay = self._patience.failed(worst, name)
+        self._emit(Retrying(name, worst.reason, delay, self._patience.failures, self._patience.retries))
+        return delay
 
     def _progress(self) -> None:
-        sink = self._job.sink
-        received = sink.received
+        received = self._sink.received
         self._patience.progressed(received)
         rate = self._speed.add(time.monotonic(), received)
         if received != self._told:
             self._told = received
-            progress = Progress(self._job.artifact.name, received, sink.size, rate)
+            progress = Progress(self._artifact.name, received, self._sink.size, rate)
             self._emit(progress)
             self._tell(progress)

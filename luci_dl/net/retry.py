@@ -24,13 +24,17 @@ class AttemptFailed(Exception):
         reason: in a few words.
         retry_after: seconds that the server asked to wait; None when it did not.
         no_ranges: the server cannot be trusted with ranges: ask for the whole file next time.
+        crowded: fewer connections may go better.
     """
 
-    def __init__(self, reason: str, retry_after: float | None = None, no_ranges: bool = False) -> None:
+    def __init__(
+        self, reason: str, retry_after: float | None = None, *, no_ranges: bool = False, crowded: bool = True
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
         self.no_ranges = no_ranges
+        self.crowded = crowded
 
 
 class Patience:

@@ -1,4 +1,4 @@
-"""One connection at work: claims a segment, asks for it, and hands over what comes until the segment is full."""
+"""One connection at work on one segment: asks for it, and hands over what comes until the segment is full."""
 
 from __future__ import annotations
 
@@ -9,50 +9,67 @@ from luci_dl.artifact import Artifact
 from luci_dl.errors import IntegrityError
 from luci_dl.net.answers import Ask
 from luci_dl.net.client import Answer, Client
+from luci_dl.net.pace import Pace
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.plan import Lease, Revoked, Sink
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker works at: one address of an artifact, into a sink."""
+    """What a worker has to do.
+
+    Attributes:
+        url: which of the artifact's addresses to ask.
+        whole: ask for the whole file, since ranges cannot be trusted there.
+        block: bytes to read at a time, at most.
+    """
 
     artifact: Artifact
     url: str
     sink: Sink
+    lease: Lease
+    whole: bool
+    block: int
+    pace: Pace
 
 
 class Worker:
-    """One attempt, in a thread of its own.
+    """One attempt at one segment, in a thread of its own.
 
     Attributes:
         moved: bytes it brought.
-        reading: it waits for the network, not for the disk.
-        error: how it ended: None when its segment is full, or there was none to claim.
+        reading: it waits for the network, not for the disk or the pace.
+        ranges: whether the server serves ranges; None before it has answered.
+        error: how it ended: None when its segment is full, or no longer its own.
     """
 
-    def __init__(self, client: Client, job: Job, whole: bool, bell: threading.Event) -> None:
-        """`whole`: ask for the whole file, since this server cannot be trusted with ranges. Rings `bell` at its end."""
+    def __init__(self, client: Client, job: Job, bell: threading.Event) -> None:
+        """Rings `bell` at its end."""
+        self.job = job
         self.moved = 0
         self.reading = False
+        self.done = False
+        self.ranges: bool | None = None
         self.error: Exception | None = None
         self._client = client
-        self._job = job
-        self._whole = whole
         self._bell = bell
-        self._lease: Lease | None = None
+        self._lease = job.lease
         self._answer: Answer | None = None
-        self._stopped = False
+        self._stopped = threading.Event()
         threading.Thread(target=self._run, name="luci-fetch", daemon=True).start()
+
+    @property
+    def lease(self) -> Lease:
+        """What it writes by; another than the job's after a file had to be started over."""
+        return self._lease
 
     def stop(self) -> None:
         """End the attempt: first its right to write, then the blocked read.
 
         A look-up or a wait for the headers cannot be ended; the thread lives on in it, without the right to write.
         """
-        self._stopped = True
-        if self._lease:
-            self._job.sink.revoke(self._lease)
+        self._stopped.set()
+        self.job.sink.revoke(self._lease)
         if self._answer:
             self._answer.abort()
 
@@ -64,66 +81,73 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - handed over to the thread that waits
             self.error = error
         finally:
-            if self._lease:
-                self._job.sink.revoke(self._lease)
+            self.job.sink.revoke(self._lease)
             if self._answer:
                 self._answer.close()
+            self.done = True
             self._bell.set()
 
     def _attempt(self) -> None:
-        sink, job = self._job.sink, self._job
-        lease = self._claim()
-        if lease is None:
-            return
-        ask = self._ask(lease)
+        job, lease = self.job, self._lease
         self.reading = True
-        self._answer = self._client.get(job.artifact.name, ask, job.artifact.headers)
+        self._answer = self._client.get(job.artifact.name, self._ask(lease), job.artifact.headers)
         self.reading = False
-        offset = self._answer.body.offset
-        sink.begin(lease, self._answer.remote, offset)
+        body = self._answer.body
+        self.ranges = body.ranges
+        job.sink.begin(lease, self._answer.remote, body.offset)
         if lease.revoked:  # what was there is forgotten
-            lease = self._claim() if offset == 0 else None
-        if lease is not None:
-            self._copy(lease, self._answer)
+            lease = self._claim_all() if body.offset == 0 else lease
+        self._copy(lease, self._answer)
 
-    def _claim(self) -> Lease | None:
-        """A lease that `stop` knows of. Raises: Revoked, when that came before."""
-        self._lease = self._job.sink.claim()
-        if self._stopped:
+    def _claim_all(self) -> Lease:
+        """The whole file, as a lease that `stop` knows of. Raises: Revoked, when it came before."""
+        lease = self.job.sink.claim()
+        if lease is None:
             raise Revoked
-        return self._lease
+        self._lease = lease
+        if self._stopped.is_set():
+            raise Revoked
+        return lease
 
     def _ask(self, lease: Lease) -> Ask:
         """A range only where what comes can be held against what is there; else the whole file once more."""
-        url = self._job.url
-        validator = self._job.sink.validator(url)
-        if self._whole or not (validator or self._job.sink.provable):
+        url, sink = self.job.url, self.job.sink
+        validator = sink.validator(url)
+        if self.job.whole or not (validator or sink.provable):
             return Ask(url, 0, None, None)
-        end = None if lease.end == self._job.sink.size else lease.end
-        return Ask(url, lease.pos, end, validator)
+        return Ask(url, lease.pos, None if lease.end == sink.size else lease.end, validator)
 
     def _copy(self, lease: Lease, answer: Answer) -> None:
-        sink, body = self._job.sink, answer.body
-        left = body.length
+        job, left = self.job, answer.body.length
         while left is None or left > 0:
-            self.reading = True
-            data = answer.read()
-            self.reading = False
+            data = self._read(answer)
             if lease.revoked:
                 raise Revoked
             if not data:
                 break
+            self.moved += job.sink.write(lease, data)
+            if lease.pos == lease.end:
+                return  # even when more was asked for: the segment became shorter meanwhile
             left = None if left is None else left - len(data)
-            sink.write(lease, data)
-            self.moved += len(data)
+            self._stopped.wait(job.pace.delay(len(data)))
         if left:
             raise AttemptFailed("the connection broke off")
-        if left is None and not body.delimited and not sink.provable:
+        self._end_of_body(lease, answer)
+
+    def _read(self, answer: Answer) -> bytes:
+        self.reading = True
+        data = answer.read(self.job.pace.block(self.job.block))
+        self.reading = False
+        return data
+
+    def _end_of_body(self, lease: Lease, answer: Answer) -> None:
+        if lease.end is not None:
+            if lease.pos != lease.end:
+                raise AttemptFailed(f"the file ended at byte {lease.pos} of {lease.end}")
+            return
+        if not answer.body.delimited and not self.job.sink.provable:
             raise IntegrityError(
-                f"{self._job.url} does not say how long the file is, so nobody can tell whether it is complete",
+                f"{self.job.url} does not say how long the file is, so nobody can tell whether it is complete",
                 "Give its digest with --sha256.",
             )
-        if lease.end is None:
-            sink.end_of_file(lease)
-        elif lease.pos != lease.end:
-            raise AttemptFailed(f"the file ended at byte {lease.pos} of {lease.end}")
+        self.job.sink.end_of_file(lease)

@@ -1,0 +1,166 @@
+"""One model: what stands there already, a transaction, a fetch into each part, the commit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.disk.part import Part
+from luci_dl.disk.target import Found
+from luci_dl.disk.transaction import Transaction
+from luci_dl.errors import IntegrityError, NetworkError
+from luci_dl.events import Emit, Installed, Progress, Warned
+from luci_dl.net.pace import Pace
+from luci_dl.plan import Options, Plan
+
+if TYPE_CHECKING:
+    from luci_dl.net.client import Client
+
+_FETCHED = {"missing", "damaged", "foreign"}
+
+
+class Network:
+    """What all fetches of a run share. Its libraries are loaded when the first byte is needed, and not before."""
+
+    def __init__(self, options: Options) -> None:
+        self.pace = Pace(options.limit_rate)
+
+    @cached_property
+    def client(self) -> Client:
+        from luci_dl.net.client import Client
+
+        return Client()
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The install of one plan, in the context of its run."""
+
+    plan: Plan
+    transaction: Transaction
+    options: Options
+    network: Network
+    token: CancelToken
+    emit: Emit
+
+    def run(self) -> Installed:
+        """Install all files or none.
+
+        Raises: LuciError of every kind; then no target has changed, and `transaction.endings` tells of the parts.
+        """
+        began = time.monotonic()
+        fetched = 0
+        with self.transaction:
+            artifacts, how = self._missing()
+            for artifact in artifacts:
+                fetched += self._fill(artifact)
+            if artifacts:
+                self.transaction.commit()
+        targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
+        size = sum(target.stat().st_size for target in targets)
+        paths = tuple(str(target) for target in targets)
+        return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
+
+    def _fill(self, artifact: Artifact) -> int:
+        """Fill the part of that file. Returns: bytes that came over the network."""
+        part = self.transaction.open(artifact)
+        self._fetch(artifact, part)
+        if len(artifact.urls) > 1:
+            self._distrust_mirrors(artifact, part)
+        if not part.provable:
+            digest = part.verify(self.token)
+            checked = "only its length and first bytes were checked"
+            self.emit(Warned(f"{artifact.name}: no digest is known, so {checked}; its SHA-256 is {digest}"))
+        return part.fetched
+
+    def _fetch(self, artifact: Artifact, part: Part) -> None:
+        from luci_dl.net.fetch import Fetch  # the network: not before it is needed
+
+        def tell(progress: Progress) -> None:
+            self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
+
+        Fetch(
+            self.network.client,
+            artifact,
+            part,
+            retries=self.options.retries,
+            connections=self.options.connections,
+            pace=self.network.pace,
+            token=self.token,
+            emit=self.emit,
+            tell=tell,
+            check=part.check,
+        ).run()
+
+    def _distrust_mirrors(self, artifact: Artifact, part: Part) -> None:
+        """Wrong bytes may be one mirror's: before it counts as wrong, all comes from the first address alone."""
+        try:
+            part.verify(self.token)
+        except IntegrityError as error:
+            self.emit(Warned(f"{error.message}; fetching it again from {artifact.urls[0]} alone"))
+            part.forget()
+            self._fetch(replace(artifact, urls=artifact.urls[:1]), part)
+
+    def _missing(self) -> tuple[list[Artifact], str]:
+        """The files that have to be fetched, and how the model counts as installed once they are there.
+
+        Raises: IntegrityError, when a file that luci did not install is in the way.
+        """
+        found = {artifact: self._look(artifact) for artifact in self.plan.artifacts}
+        states = {here.state for here in found.values()}
+        fetched = set(_FETCHED)
+        if states & fetched or self.options.force:
+            fetched.add("newer")  # files of two versions do not make a model
+        missing = [
+            artifact
+            for artifact, here in found.items()
+            if here.state in fetched or (self.options.force and not artifact.provable)
+        ]
+        if missing:
+            return missing, "downloaded"
+        if "newer" in states:
+            return [], "newer"
+        return [], "adopted" if "adoptable" in states else "already"
+
+    def _look(self, artifact: Artifact) -> Found:
+        """What stands at the target; adopted if luci did not install it, but it is right."""
+        here = self.transaction.look(artifact)
+        if here.state == "foreign" and not self.options.force:
+            if not artifact.provable:
+                artifact = self._ask_the_hub(artifact)
+                here = self.transaction.look(artifact) if artifact.provable else here
+            if here.state == "foreign":
+                raise self._in_the_way(artifact, here)
+        if here.state == "adoptable":
+            self.transaction.adopt(artifact, here)
+        return here
+
+    def _ask_the_hub(self, artifact: Artifact) -> Artifact:
+        """The artifact, of which no digest is known, with the digest by the Hub's word, if that has one."""
+        from luci_dl.net.answers import Ask
+        from luci_dl.net.retry import AttemptFailed
+
+        ask, client = Ask(artifact.urls[0], 0, None, None), self.network.client
+        try:
+            answer = off_thread(lambda: client.get(artifact.name, ask, artifact.headers), self.token)
+        except AttemptFailed as failure:
+            message = f"{artifact.name} is there, and luci did not install it; to judge it, {failure.reason}"
+            raise NetworkError(message, "Try again later.") from failure
+        answer.close()
+        return replace(artifact, sha256=answer.remote.sha256, size=artifact.size or answer.remote.size)
+
+    def _in_the_way(self, artifact: Artifact, found: Found) -> IntegrityError:
+        if found.sha256 and artifact.sha256:
+            wrong = f"its SHA-256 is {found.sha256}, expected {artifact.sha256}"
+        elif found.sha256:
+            wrong = "it is not the file that is named"
+        else:
+            wrong = "no digest is known to hold it against"
+        return IntegrityError(
+            f"{self.plan.folder / artifact.name} is there, luci did not install it, and {wrong}",
+            "Move it away, or replace it with --force.",
+        )

@@ -1,0 +1,256 @@
+"""Many connections and several addresses for one file, from servers that fail, over the real disk."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+import luci_dl
+from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.disk import follower
+from luci_dl.errors import IntegrityError, NetworkError
+from luci_dl.events import Event, Retrying, Started, Warned
+from luci_dl.net import crew, retry, tune
+from luci_dl.plan import Options
+from tests.procs import files_left, lock_is_free
+from tests.servers import FaultyServer, faults
+
+KIB = 1 << 10
+DATA = make_gguf(3_000_001)
+DIGEST = hashlib.sha256(DATA).hexdigest()
+LEFT = [".luci/", ".luci/m.gguf.lock", ".luci/m.gguf.receipt", "m.gguf"]
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments, waits and syncs a thousand times smaller."""
+    monkeypatch.setattr(crew, "WINDOW", 512 * KIB)
+    monkeypatch.setattr(crew, "LEAST", 64 * KIB)
+    monkeypatch.setattr(crew, "RELIEF_S", 0.3)
+    monkeypatch.setattr(follower, "SYNC_EVERY", 256 * KIB)
+    monkeypatch.setattr(follower, "AHEAD", 1024 * KIB)
+    monkeypatch.setattr(retry, "LONGEST_S", 0.01)
+    monkeypatch.setattr(tune, "STEP_S", 0.1)
+
+
+@dataclass
+class Home:
+    """A models folder, and what was told of an install into it."""
+
+    folder: Path
+    events: list[Event] = field(default_factory=list)
+
+    def install(self, *urls: str, connections: int | None = 4, sha256: str = DIGEST, **options: int) -> Path:
+        words = [f"{url}#sha256={sha256}" for url in urls] if sha256 else urls
+        chosen = Options(connections=connections, min_free=0, retries=options.pop("retries", 3), **options)
+        return luci_dl.install(*words, folder=self.folder, output=None, options=chosen, emit=self.events.append)[0]
+
+    @property
+    def warnings(self) -> str:
+        return "\n".join(event.message for event in self.events if isinstance(event, Warned))
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Home:
+    return Home(tmp_path / "models")
+
+
+def ranges(server: FaultyServer) -> list[str]:
+    return [exchange.headers.get("range", "") for exchange in server.exchanges()]
+
+
+@pytest.mark.parametrize("connections", [1, 2, 4, 16])
+def test_segments_out_of_order_end_in_the_right_bytes(server: FaultyServer, models: Home, connections: int) -> None:
+    """However many connections share the file, each byte is fetched once and the whole is right."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.trickle(8e6)])
+    assert models.install(url, connections=connections).read_bytes() == DATA
+    assert files_left(models.folder) == LEFT
+    assert len(ranges(server)) >= connections
+    assert (ranges(server) == [""]) == (connections == 1)
+
+
+def test_no_segment_reaches_beyond_the_window(server: FaultyServer, models: Home) -> None:
+    """Nothing but the first, open request asks for more than the window beyond what is there."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.trickle(2e6)])
+    models.install(url, connections=8)
+    asked = [span.removeprefix("bytes=").split("-") for span in ranges(server)[1:]]
+    assert all(int(last) - int(first) < crew.segment_length(8) for first, last in asked)
+
+
+def test_a_throttled_server_is_given_more_connections(server: FaultyServer, models: Home) -> None:
+    """With `auto`, a server that holds back each connection is asked by several."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.trickle(400e3)])
+    models.install(url, connections=None)
+    assert len(ranges(server)) > 4
+
+
+def test_a_server_without_ranges_gets_one_connection(server: FaultyServer, models: Home) -> None:
+    """Whatever is asked for on the command line."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.no_ranges() + faults.trickle(8e6)])
+    assert models.install(url, connections=16).read_bytes() == DATA
+    assert ranges(server) == [""]
+
+
+def test_a_server_that_only_promises_ranges_costs_a_fresh_start(server: FaultyServer, models: Home) -> None:
+    """One that says Accept-Ranges and answers 200 all the same is never appended; the file is started over."""
+    lying = faults.no_ranges() + faults.headers(Accept_Ranges="bytes") + faults.trickle(8e6)
+    url = server.serve("/m.gguf", DATA, faults=[lying])
+    assert models.install(url).read_bytes() == DATA
+    assert files_left(models.folder) == LEFT
+
+
+def test_without_digest_and_validator_there_is_one_connection(server: FaultyServer, models: Home) -> None:
+    """Nothing would prove that the segments belong together."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.no_etag() + faults.trickle(8e6)])
+    assert models.install(url, sha256="").read_bytes() == DATA
+    assert ranges(server) == [""]
+
+
+def test_every_segment_names_the_version(server: FaultyServer, models: Home) -> None:
+    """Each range request carries If-Range with the server's own strong ETag."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.trickle(4e6)])
+    models.install(url)
+    assert all("if-range" in exchange.headers for exchange in server.exchanges()[1:])
+
+
+def test_a_file_that_changes_between_two_segments_is_wrong(server: FaultyServer, models: Home) -> None:
+    """With a known digest the new version is fetched whole, and found to be wrong."""
+    other = make_gguf(len(DATA), seed=7)
+    url = server.serve("/m.gguf", DATA, faults=[*[faults.trickle(2e6)] * 3, faults.changed(other)])
+    with pytest.raises(IntegrityError):
+        models.install(url)
+    assert files_left(models.folder) == LEFT[:2]
+    assert lock_is_free(models.folder / LEFT[1])
+
+
+def test_a_file_that_changes_without_a_digest_is_refused(server: FaultyServer, models: Home) -> None:
+    """Bytes of two versions are never put together."""
+    other = make_gguf(len(DATA), seed=7)
+    url = server.serve("/m.gguf", DATA, faults=[*[faults.trickle(2e6)] * 3, faults.changed(other)])
+    with pytest.raises(IntegrityError, match="changed on the server"):
+        models.install(url, sha256="")
+    assert files_left(models.folder) == LEFT[:2]
+
+
+def test_too_many_connections_are_taken_back(server: FaultyServer, models: Home) -> None:
+    """A 429 to the third connection leaves two at work, and nothing is said of it."""
+    slow = faults.trickle(1e6)
+    url = server.serve("/m.gguf", DATA, faults=[slow, slow, faults.status(429, retry_after=0), slow])
+    assert models.install(url, connections=4).read_bytes() == DATA
+    assert not [event for event in models.events if isinstance(event, Retrying)]
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_cut_segments_are_fetched_again_from_where_they_ended(server: FaultyServer, models: Home, reset: bool) -> None:
+    """Every third connection breaks off; the bytes that came are kept."""
+    script = [faults.trickle(8e6), faults.trickle(8e6), faults.cut(20_000, reset=reset)] * 30
+    url = server.serve("/m.gguf", DATA, faults=[*script, faults.ok()])
+    assert models.install(url).read_bytes() == DATA
+    assert files_left(models.folder) == LEFT
+
+
+def test_a_crawling_segment_is_taken_over(server: FaultyServer, models: Home) -> None:
+    """One connection of four that nearly stands still holds nobody up."""
+    quick, crawling = faults.trickle(3e6), faults.trickle(2000)
+    url = server.serve("/m.gguf", DATA, faults=[quick, quick, crawling, quick])
+    assert models.install(url).read_bytes() == DATA  # it alone would take more than a minute
+
+
+def test_an_outage_counts_once(server: FaultyServer, models: Home) -> None:
+    """Sixteen connections that fail together are one failure, not sixteen."""
+    script = [faults.trickle(4e6)] + [faults.cut(1000)] * 20
+    url = server.serve("/m.gguf", DATA, faults=[*script, faults.ok()])
+    assert models.install(url, connections=16, retries=6).read_bytes() == DATA
+
+
+def test_signed_addresses_that_expire_are_resolved_again(server: FaultyServer, models: Home) -> None:
+    """With sixteen segments in flight, a 403 of the host behind the origin brings a fresh address."""
+    cdn = server.serve("/cdn", DATA, faults=[*[faults.trickle(4e6)] * 9, *[faults.status(403)] * 8, faults.ok()])
+    there = cdn.replace("127.0.0.1", "localhost")
+    url = server.serve("/m.gguf", b"", faults=[faults.redirect(there)])
+    assert models.install(url, connections=16).read_bytes() == DATA
+    assert not [event for event in models.events if isinstance(event, Retrying)]
+
+
+@pytest.fixture
+def other() -> FaultyServer:
+    return FaultyServer()
+
+
+class TestMirrors:
+    """Several addresses for one file of known digest."""
+
+    @pytest.fixture(autouse=True)
+    def _servers(self, server: FaultyServer, models: Home) -> object:
+        self.first, self.models = server, models
+        with FaultyServer() as self.second, FaultyServer() as self.third:
+            yield
+
+    def urls(self, *scripts: Sequence[faults.Fault]) -> list[str]:
+        servers = (self.first, self.second, self.third)
+        return [server.serve("/m.gguf", DATA, faults=script) for server, script in zip(servers, scripts, strict=False)]
+
+    def test_mirrors_share_the_segments(self) -> None:
+        """Both give bytes, and together just the file."""
+        slow = [faults.trickle(1e6)]
+        assert self.models.install(*self.urls(slow, slow)).read_bytes() == DATA
+        assert self.first.sent() > 300_000
+        assert self.second.sent() > 300_000
+
+    def test_the_faster_mirror_gives_more(self) -> None:
+        """Work is spread as the rates are."""
+        self.models.install(*self.urls([faults.trickle(200e3)], [faults.trickle(2e6)]))
+        assert self.second.sent() > 2 * self.first.sent()
+
+    def test_a_dead_mirror_is_dropped_with_a_word(self) -> None:
+        """One that answers 404, and one that nobody listens at."""
+        urls = self.urls([faults.trickle(1e6)], [faults.status(404)])
+        dead = "http://127.0.0.1:9/m.gguf"
+        assert self.models.install(*urls, dead).read_bytes() == DATA
+        assert "404" in self.models.warnings
+        assert dead in self.models.warnings
+
+    def test_the_first_address_may_be_the_dead_one(self) -> None:
+        """Then the others bring it all."""
+        assert self.models.install(*self.urls([faults.status(404)], [faults.ok()])).read_bytes() == DATA
+
+    def test_a_lying_mirror_costs_a_second_fetch_from_the_first(self) -> None:
+        """A flipped byte at one mirror: wrong at the end, so all comes again from the first address alone."""
+        urls = self.urls([faults.trickle(1e6)], [faults.flipped(len(DATA) // 2) + faults.trickle(1e6)])
+        before = self.models.install(*urls, connections=8).read_bytes()
+        assert before == DATA
+
+    def test_a_mirror_with_another_file_is_dropped_at_once(self) -> None:
+        """Its length gives it away before a byte of it is taken."""
+        urls = self.urls([faults.trickle(1e6)], [faults.longer(1)])
+        assert self.models.install(*urls).read_bytes() == DATA
+
+    def test_when_all_are_dead_the_error_is_the_last_ones(self) -> None:
+        """Nothing is left, and the exit is that of a network failure."""
+        urls = self.urls([faults.status(503)], [faults.status(503)])
+        with pytest.raises(NetworkError, match="503"):
+            self.models.install(*urls, retries=4)
+        assert files_left(self.models.folder) == LEFT[:2]
+
+
+def test_an_interrupted_fetch_with_many_connections_leaves_nothing(server: FaultyServer, models: Home) -> None:
+    """A cancel while sixteen connections are stalled."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.trickle(8e6), faults.stall(10_000)])
+    token = luci_dl.CancelToken()
+    threading.Thread(target=lambda: (server.stalled.wait(), token.cancel()), daemon=True).start()
+    with pytest.raises(luci_dl.LuciError):
+        luci_dl.install(
+            f"{url}#sha256={DIGEST}",
+            folder=models.folder,
+            options=Options(connections=16, min_free=0),
+            token=token,
+            emit=models.events.append,
+        )
+    assert files_left(models.folder) == LEFT[:2]
+    assert lock_is_free(models.folder / LEFT[1])
+    assert [event for event in models.events if isinstance(event, Started)]
