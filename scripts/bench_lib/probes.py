@@ -49,20 +49,23 @@ def resume(ground: Ground, rounds: int) -> Runs:
 
 
 def _resumed(ground: Ground, site: Site) -> Run:
-    tool = luci(None)
-    with ground.job(site) as job, (job.run / "log").open("wb") as log:
-        with subprocess.Popen(tool.command(job), env=job.env, stdout=log, stderr=log) as first:
-            try:
-                wait_until(
-                    lambda: first.poll() is not None or _written(first.pid) >= KILLED_AT * job.file.size, PATIENCE_S
-                )
-            finally:
-                first.kill()
-        if job.target.exists():
-            raise BenchError("it was done before it could be killed")
-        run = measure(tool.command(job), job.env, job.run / "log")
+    with ground.job(site) as job:
+        command = luci(None).command(job)
+        _kill_midway(command, job)
+        run = measure(command, job.env, job.run / "log")
         job.check()
     return run
+
+
+def _kill_midway(command: list[str], job: Job) -> None:
+    enough = KILLED_AT * job.file.size
+    with (job.run / "log").open("wb") as log, subprocess.Popen(command, env=job.env, stdout=log, stderr=log) as process:
+        try:
+            wait_until(lambda: process.poll() is not None or _written(process.pid) >= enough, PATIENCE_S)
+        finally:
+            process.kill()
+    if job.target.exists():
+        raise BenchError("it was done before it could be killed")
 
 
 def _written(pid: int) -> int:

@@ -26,7 +26,7 @@ class Scenario:
 SCENARIOS = (
     Scenario("plain", "Plain HTTP"),
     Scenario("tls", "TLS 1.3", tls=True),
-    Scenario("throttled", "20 MB/s per connection (with one, every tool takes as long as curl)", limit_rate="20m"),
+    Scenario("throttled", "20 MB/s per connection (with only one, every tool takes as long as curl)", limit_rate="20m"),
 )
 
 
