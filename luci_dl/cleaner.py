@@ -68,7 +68,7 @@ class _Sweep:
         with fs.door("read", self._staging):
             if self._staging.is_symlink() or not self._staging.is_dir():
                 return
-            for where, folders, names in os.walk(self._staging, onerror=_raise):
+            for where, folders, names in os.walk(self._staging, onerror=_raise_unless_gone):
                 folders.sort()
                 yield from (Path(where) / name for name in sorted([*names, *_links(where, folders)]))
 
@@ -83,26 +83,29 @@ class _Sweep:
 
     def roll_forward(self) -> None:
         """Complete what a crash cut off after its commit record."""
-        for path in list(self._files()):
-            if path.suffix != ".commit" or not self._is_meant(self.at(path.with_suffix(""))):
+        for path in [path for path in self._files() if path.suffix == ".commit"]:
+            try:
+                names = [name for name, _ in commit.read_record(path) or []]
+            except StorageError:
+                continue  # `one` says so
+            if not any(map(self._is_meant, names)):
                 continue
             try:
-                if self._dry_run:
-                    names: list[str] | None = [name for name, _ in commit.read_record(path) or []]
-                else:
-                    names = complete(self._folder, path, 0, self._token, self._emit)
+                if not self._dry_run:
+                    names = complete(self._folder, path, 0, self._token, self._emit) or []
             except (LockedError, StorageError) as error:
                 self._leave(path, error.message)
                 continue
-            for name in names or ():
+            for name in names:
                 self._emit(RolledForward(name))
 
     def one(self, base: Path) -> None:
         """Remove the orphans of one target, unless its lock is held."""
         staging = self.at(base)
-        if not self._is_meant(staging):
+        if not self._is_meant(self.name_of(staging)):
             return
-        if self._dry_run and not os.path.lexists(staging.lock):
+        is_new = not os.path.lexists(staging.lock)
+        if self._dry_run and is_new:
             self._sweep(staging)
             return
         lock = Lock(staging.lock)
@@ -111,12 +114,11 @@ class _Sweep:
                 holder = lock.read()
                 self._leave(staging.base, f"held by pid {holder.pid} on {holder.host}" if holder else "held")
                 return
+            is_clean = self._sweep(self.at(base))
+            if not self._dry_run and (is_clean or is_new):
+                lock.unlink_and_release()
         except StorageError as error:
             self._leave(staging.lock, error.message)
-            return
-        try:
-            if self._sweep(self.at(base)) and not self._dry_run:
-                lock.unlink_and_release()
         finally:
             lock.release()
 
@@ -127,22 +129,23 @@ class _Sweep:
                 return False  # it could not be rolled forward now, and has been said
             if not self._dry_run and commit.finish_cut_off(staging):
                 self._emit(RolledForward(str(staging.name)))
-            doomed = [staging.part, staging.journal]
+            doomed = [staging.part, staging.journal, staging.commit]  # a record that makes no sense
             if receipt.read(staging.receipt) is None or not os.path.lexists(staging.target):
                 doomed.append(staging.receipt)
             doomed += [path.with_name(path.name + _NEW) for path in (staging.receipt, staging.commit)]
-            for path in [*doomed, staging.lock]:
+            for path in doomed:
                 self._remove(path)
+            self._remove(staging.lock)
         except StorageError as error:
             self._leave(staging.base, error.message)
             return False
         return True
 
     def _remove(self, path: Path) -> None:
-        if not fs.is_own(path):
+        freed = fs.blocks_of(path)
+        if freed is None:
             return
         kind = _KINDS[os.path.splitext(path.name.removesuffix(_NEW))[1]]
-        freed = os.lstat(path).st_blocks * 512
         if not self._dry_run and kind != "lock":  # the lock goes last, while it is held
             fs.unlink(path)
         self.removed += 1
@@ -153,8 +156,8 @@ class _Sweep:
         self.left_alone += 1
         self._emit(LeftAlone(str(path), reason))
 
-    def _is_meant(self, staging: Staging) -> bool:
-        return self._targets is None or self.name_of(staging) in self._targets
+    def _is_meant(self, name: str) -> bool:
+        return self._targets is None or name in self._targets
 
     def name_of(self, staging: Staging) -> str:
         """The target's name, as far as it is known."""
@@ -187,5 +190,6 @@ def _links(where: str, folders: list[str]) -> list[str]:
     ]
 
 
-def _raise(error: OSError) -> None:
-    raise error
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):  # another `clean` removed the empty folder
+        raise error

@@ -6,11 +6,13 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from luci_dl import __version__
 from tests.procs import ROOT, Spawned
 from tests.tools import need
 
@@ -39,8 +41,8 @@ def clone(tmp_path: Path) -> Path:
     return clone
 
 
-def fresh_luci(clone: Path, *args: str) -> Spawned:
-    return Spawned(*args, command=[str(clone / "scripts" / "luci")], env={"PYTHONPATH": ""})
+def fresh_luci(clone: Path, *args: str, **env: str) -> Spawned:
+    return Spawned(*args, command=[str(clone / "scripts" / "luci")], env={"PYTHONPATH": ""} | env)
 
 
 @pytest.mark.parametrize("script", [*SCRIPTS, "scripts/venv.sh"])
@@ -78,6 +80,17 @@ def test_luci_runs_through_symlinks_from_anywhere(clone: Path, tmp_path: Path) -
     for call in ("bin/luci", str(tmp_path / "bin" / "luci"), str(clone / "scripts" / "luci")):
         said = subprocess.run([call, "a  b", ""], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
         assert said.splitlines() == [str(tmp_path), "-P", "-m", "luci_dl", "a  b", ""]
+
+
+def test_a_fresh_clone_tells_its_version(clone: Path) -> None:
+    """The real code; what it depends on is lent by the venv of the tests."""
+    shutil.rmtree(clone / "luci_dl")
+    shutil.copytree(ROOT / "luci_dl", clone / "luci_dl", ignore=shutil.ignore_patterns("__pycache__"))
+    installed = [path for path in sys.path if path.endswith("site-packages")]
+    with fresh_luci(clone, "--version", PYTHONPATH=os.pathsep.join(installed)) as told:
+        assert told.wait() == 0, told.err
+        assert told.out == f"luci, version {__version__}\n"
+        assert "Setting up" in told.err
 
 
 def test_two_terminals_set_a_clone_up_once(clone: Path) -> None:

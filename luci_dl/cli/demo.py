@@ -12,7 +12,7 @@ from luci_dl.cli import session
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.demo_server import DemoServer
 from luci_dl.cli.demo_stage import Stage
-from luci_dl.errors import Interrupted, LuciError
+from luci_dl.errors import Interrupted, LuciError, StorageError
 from luci_dl.text import human_size
 
 EPILOG = """\b
@@ -44,6 +44,10 @@ def command() -> int:
         except Interrupted as error:
             _say("", "The demo was interrupted; its folder is removed.")
             return error.exit_code
+        except OSError as error:
+            raise StorageError(
+                f"cannot play the demo: {error}", "Let TMPDIR name a folder with room."
+            ) from error
         _say("", "All of it held. Now a real model:  luci install llama3.2")
         return 0
 

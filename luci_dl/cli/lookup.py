@@ -35,7 +35,8 @@ def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Fou
         word = parse_address(word).url  # as it was installed: without credentials and digest
     entry = catalog.find(word)
     if entry is None:
-        return Found(None, tuple(find(there, word)))
+        named = find(there, word)
+        return Found(catalog.find(named[0].reference) if named else None, tuple(named))
     names = {artifact.name for artifact in entry.artifacts}
     own = [model for model in there if model.reference == entry.reference or names <= set(model.names)]
     return Found(entry, tuple(own))

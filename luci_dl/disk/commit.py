@@ -7,8 +7,8 @@ it stands the model counts as installed, and whoever takes the locks next comple
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
@@ -16,10 +16,15 @@ from luci_dl.disk import fs, journal, receipt
 from luci_dl.disk.journal import Done
 from luci_dl.disk.prove import hash_file
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import Staging, in_lock_order, staging_for
-from luci_dl.errors import StorageError
+from luci_dl.disk.staging import Staging, staging_for
+from luci_dl.errors import StorageError, UsageError
+from luci_dl.names import check_name
 
 VERSION = 1
+
+
+Files = list[tuple[str, Done]]
+"""What a commit record lists: names below the models folder, and what is known of their bytes."""
 
 
 def write_record(path: Path, files: Sequence[tuple[Staging, Done]]) -> None:
@@ -27,8 +32,6 @@ def write_record(path: Path, files: Sequence[tuple[Staging, Done]]) -> None:
 
     Raises: StorageError; then they do not count.
     """
-    for folder in {staging.part.parent for staging, _ in files}:
-        fs.sync_folder(folder)
     entries = [{"name": staging.name, "done": asdict(done)} for staging, done in files]
     try:
         fs.write_file(path, journal.encode({"v": VERSION, "files": entries}))
@@ -37,8 +40,8 @@ def write_record(path: Path, files: Sequence[tuple[Staging, Done]]) -> None:
         raise
 
 
-def read_record(path: Path) -> list[tuple[str, Done]] | None:
-    """The names and facts in the record at `path`; None when there is none, or when it was never completed.
+def read_record(path: Path) -> Files | None:
+    """What the record at `path` lists; None when there is none, or it makes no sense.
 
     Raises: StorageError, when it has another format.
     """
@@ -49,19 +52,18 @@ def read_record(path: Path) -> list[tuple[str, Done]] | None:
     if fields is None:
         return None
     journal.check_version(fields, path)
-    return [(entry["name"], Done(**entry["done"])) for entry in fields["files"]]
-
-
-def publish(staging: Staging) -> None:
-    """Rename the part, which must be verified and synced, to its target; the name is on disk when this returns."""
-    fs.rename(staging.part, staging.target)
-    fs.sync_folder(staging.target.parent)
+    try:
+        files = [(check_name(entry["name"]), journal.done_from(entry["done"])) for entry in fields["files"]]
+    except (KeyError, TypeError, AttributeError, UsageError):
+        return None
+    known = [(name, done) for name, done in files if done]
+    return known if len(known) == len(files) else None
 
 
 def settle(staging: Staging, done: Done) -> None:
-    """The target stands: write its receipt, drop its journal."""
-    mtime_ns = os.stat(staging.target).st_mtime_ns
-    receipt.write(staging.receipt, replace(Receipt.from_json(done.receipt), mtime_ns=mtime_ns))
+    """The target stands: have its name on disk, write its receipt, drop its journal."""
+    fs.sync_folder(staging.target.parent)
+    receipt.write(staging.receipt, Receipt.from_json(done.receipt))
     fs.unlink(staging.journal)
 
 
@@ -80,47 +82,45 @@ def finish_cut_off(staging: Staging) -> bool:
 
 
 def record_of(staging: Staging) -> Path | None:
-    """The commit record that the target is in, if one stands."""
-    if fs.is_own(staging.commit):
+    """The commit record that the target is in, if one stands. Raises: StorageError."""
+    if read_record(staging.commit):
         return staging.commit
     log = journal.read(staging.journal)
-    path = staging.folder / log.done.record if log and log.done and log.done.record else None
-    return path if path and fs.is_own(path) else None
+    if not (log and log.done and log.done.record):
+        return None
+    path = staging_for(staging.folder, log.done.record).commit
+    return path if read_record(path) else None
 
 
-def stagings_of(folder: Path, files: Iterable[tuple[str, Done]]) -> list[Staging]:
-    """The stagings of a record's files, in the order in which locks are taken."""
-    return in_lock_order(staging_for(folder, name) for name, _ in files)
+def roll_forward(path: Path, files: Sequence[tuple[Staging, Done]], token: CancelToken) -> bool:
+    """Complete the renames of the record at `path`, which lists `files`, while holding the locks of all of them.
 
-
-def roll_forward(folder: Path, path: Path, token: CancelToken) -> list[str] | None:
-    """Complete the renames of the record at `path`, while holding the locks of all its files.
-
-    Returns: the names that are installed now; None when that can never succeed (a part is gone): the record is removed
-        then, and what is left of the parts is like any other.
+    Returns: False when that can never succeed (a part is gone): the record is removed then, and what is left of the
+        parts is like any other.
     Raises: StorageError; then record and parts stay. Interrupted, while a part whose inode changed is read.
     """
-    files = read_record(path)
-    if files is None:
+    if not all(_can_finish(staging, done, token) for staging, done in files):
         fs.unlink(path)
-        return []
-    by_name = [(staging_for(folder, name), done) for name, done in files]
-    if not all(_can_finish(staging, done, token) for staging, done in by_name):
-        fs.unlink(path)
-        return None
-    carry_out(path, by_name)
-    return [name for name, _ in files]
+        return False
+    rename_all(files)
+    settle_all(path, files)
+    return True
 
 
-def carry_out(path: Path, files: Sequence[tuple[Staging, Done]]) -> None:
-    """The renames of a record that stands, then the receipts, and last the record's own end."""
+def rename_all(files: Sequence[tuple[Staging, Done]]) -> None:
+    """The renames of a record that stands."""
     for staging, _ in files:
         fs.make_folder(staging.target.parent)
         if fs.is_own(staging.part):
-            publish(staging)
+            fs.rename(staging.part, staging.target)
+
+
+def settle_all(path: Path | None, files: Sequence[tuple[Staging, Done]]) -> None:
+    """All targets stand: `settle` each, and last comes the end of the record at `path`, if they have one."""
     for staging, done in files:
         settle(staging, done)
-    fs.unlink(path)
+    if path:
+        fs.unlink(path)
 
 
 def _can_finish(staging: Staging, done: Done, token: CancelToken) -> bool:

@@ -32,13 +32,13 @@ class Follower:
     Attributes:
         frontier: every byte below is on disk (synced or not) and hashed.
         journaled: every byte below is synced, and the journal has its digest.
-        error: what went wrong in a thread of its own; the part is condemned then.
+        error: what went wrong in a thread behind; the part is condemned then.
     """
 
     def __init__(self, file: fs.File, journal: Journal, start: int = 0, sha: hashlib._Hash | None = None) -> None:
         self.frontier = start
         self.journaled = start
-        self.error: StorageError | None = None
+        self.error: Exception | None = None
         self._file = file
         self._journal = journal
         self._sha = sha or hashlib.sha256()
@@ -58,7 +58,7 @@ class Follower:
         """`data` stands at `offset` now, and every byte below `written` is there."""
         with self._change:
             self._written = max(self._written, written)  # two writers may come in the other order
-            if offset == self._promised and self._queued < QUEUE:
+            if data and offset == self._promised and self._queued < QUEUE:
                 self._blocks.append(data)
                 self._queued += len(data)
                 self._promised += len(data)
@@ -84,6 +84,8 @@ class Follower:
         token.wait_for(self._reached)
         if self.error:
             raise self.error
+        if self.journaled != goal:
+            raise RuntimeError(f"stopped at byte {self.journaled} on the way to {goal}")
         return self._digest
 
     def stop(self) -> None:
@@ -92,11 +94,12 @@ class Follower:
             self._stopped = True
             self._blocks.clear()
             self._change.notify_all()
+        self._reached.set()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - raised again where somebody asks for the result
             with self._change:
                 self.error = error
                 self._change.notify_all()

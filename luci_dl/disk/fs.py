@@ -24,7 +24,8 @@ _HINTS = {
     errno.EPERM: "Check who owns the folder, or choose another one with --dir.",
     errno.EROFS: "The file system is mounted read-only: choose another folder with --dir.",
     errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
-    errno.EEXIST: "Something else has that name (a symlink that leads nowhere?): move it away, or choose another folder.",
+    errno.EEXIST: "Something else has that name (a symlink that leads nowhere?): move it away, or choose another one "
+    "with --dir.",
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another with --dir.",
 }
 
@@ -40,18 +41,28 @@ def door(doing: str, path: Path | str) -> Iterator[None]:
 
 
 def make_folder(path: Path) -> list[Path]:
-    """Make `path` and its parents; the folders that were not there before, outermost first."""
+    """Make `path` and its parents, durably; the folders that were not there before, outermost first."""
     made: list[Path] = []
-    for folder in [*reversed(path.parents), path]:
+    while folder := _first_missing(path):
         with door("make the folder", folder):
             try:
-                if not folder.is_dir():
-                    os.mkdir(folder)
-                    made.append(folder)
+                os.mkdir(folder)
             except FileExistsError:
-                if not folder.is_dir():  # a file, or a symlink that leads nowhere
+                if os.path.lexists(folder) and not folder.is_dir():  # a file, or a symlink that leads nowhere
                     raise
+            except FileNotFoundError:
+                if folder.parent.is_dir():
+                    raise
+                # `clean` removed the empty parent in between
+            else:
+                made.append(folder)
+                sync_folder(folder.parent)
     return made
+
+
+def _first_missing(path: Path) -> Path | None:
+    with door("look at", path):
+        return next((folder for folder in [*reversed(path.parents), path] if not folder.is_dir()), None)
 
 
 class File:
@@ -69,6 +80,10 @@ class File:
     @property
     def inode(self) -> int:
         return os.fstat(self.fd).st_ino
+
+    @property
+    def mtime_ns(self) -> int:
+        return os.fstat(self.fd).st_mtime_ns
 
 
 def create(path: Path) -> File:
@@ -99,24 +114,30 @@ def is_own(path: Path) -> bool:
 
     Raises: StorageError, when something else (a symlink, a folder, a device) was put there.
     """
+    return blocks_of(path) is not None
+
+
+def blocks_of(path: Path) -> int | None:
+    """Bytes on disk of luci's own file at `path`; None when there is none. Raises: StorageError, as `is_own`."""
     with door("look at", path):
         try:
             info = os.lstat(path)
         except FileNotFoundError:
-            return False
+            return None
     if not stat.S_ISREG(info.st_mode):
         kind = {stat.S_IFLNK: "a symlink", stat.S_IFDIR: "a folder"}.get(stat.S_IFMT(info.st_mode), "not a plain file")
         message = f"{path} is {kind}, where luci keeps a file of its own"
         raise StorageError(message, "Move it away and try again.", f"it is {kind}")
-    return True
+    return info.st_blocks * 512
 
 
 def inode_of(path: Path) -> int | None:
     """The inode that the name leads to now; None when there is none."""
-    try:
-        return os.lstat(path).st_ino
-    except FileNotFoundError:
-        return None
+    with door("look at", path):
+        try:
+            return os.lstat(path).st_ino
+        except FileNotFoundError:
+            return None
 
 
 def write_at(file: File, data: bytes, offset: int) -> None:
@@ -166,6 +187,13 @@ def set_length(file: File, size: int) -> None:
         os.ftruncate(file.fd, size)
 
 
+def free(file: File) -> None:
+    """Give the blocks of a file that has lost its name back to the disk, though it is still open."""
+    with door("free", file.path):
+        if os.fstat(file.fd).st_nlink == 0:  # else somebody made a hard link to it
+            os.ftruncate(file.fd, 0)
+
+
 def sync_data(file: File) -> None:
     """What was written survives a crash of the system. Never retried: the kernel reports a failure once."""
     with door("sync", file.path):
@@ -180,7 +208,10 @@ def sync_data(file: File) -> None:
 def sync_folder(path: Path) -> None:
     """The names in the folder survive a crash of the system."""
     with door("sync the folder", path):
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except PermissionError:
+            return  # one that we may write into, but not read
         try:
             os.fsync(fd)
         except OSError as error:
@@ -219,10 +250,15 @@ def write_file(path: Path, data: bytes) -> None:
     """Replace the file at `path` by `data`, at one stroke and durably."""
     new = path.with_name(path.name + ".new")
     unlink(new)
-    file = create(new)
-    write_at(file, data, 0)
-    sync_data(file)
-    rename(new, path)
+    try:
+        file = create(new)
+        write_at(file, data, 0)
+        sync_data(file)
+        rename(new, path)
+    except StorageError:
+        with contextlib.suppress(StorageError):
+            unlink(new)
+        raise
     sync_folder(path.parent)
 
 

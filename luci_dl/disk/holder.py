@@ -50,9 +50,9 @@ class Holder:
             if facts["v"] != VERSION:
                 return None
             holder = cls(**{field.name: facts[field.name] for field in fields(cls)})
-        except (ValueError, TypeError, KeyError):
+            return holder if _well_typed(holder) else None
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             return None
-        return holder if _well_typed(holder) else None
 
 
 def _well_typed(holder: Holder) -> bool:

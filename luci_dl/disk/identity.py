@@ -66,6 +66,14 @@ def check_beginning(artifact: Artifact, offset: int, data: bytes) -> None:
         )
 
 
+def check_size(artifact: Artifact, size: int) -> None:
+    """Raises: IntegrityError, when a file of that size is too small for the kind that its name says."""
+    if kind_of(artifact.name) == "gguf" and size < len(MAGIC):
+        raise IntegrityError(
+            f"{artifact.name} is not a GGUF file: it has only {size} bytes", "The address may lead to something else."
+        )
+
+
 def check_digest(artifact: Artifact, known: Header, sha256: str, size: int) -> None:
     """Raises: IntegrityError, when the whole has another digest than the one expected."""
     wanted = replace(artifact, sha256=known.sha256, size=known.size)

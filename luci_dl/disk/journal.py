@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
-from luci_dl.errors import StorageError
+from luci_dl.errors import StorageError, UsageError
+from luci_dl.names import check_name
 
 VERSION = 1
 
@@ -45,7 +46,8 @@ class Done:
     Attributes:
         inode: the part's, which the rename carries over to the target.
         receipt: the receipt that the target will get, as its JSON object.
-        record: path of the commit record below the staging folder, when the part is one of several; else None.
+        record: when the part is one of several, the name of the target beside whose staging files the commit record
+            lies; else None.
     """
 
     size: int
@@ -77,7 +79,10 @@ def decode(line: bytes) -> dict[str, Any] | None:
     text = line[9:].rstrip(b"\n")
     if not line.endswith(b"\n") or line[:9] != b"%08x " % zlib.crc32(text):
         return None
-    fields = json.loads(text)
+    try:
+        fields = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
     return fields if isinstance(fields, dict) else None
 
 
@@ -91,7 +96,7 @@ def check_version(fields: Mapping[str, Any], path: Path) -> None:
 
 
 def read(path: Path) -> Log | None:
-    """What the journal at `path` says; None when there is none or its first line is torn.
+    """What the journal at `path` says; None when there is none or its first line is torn or makes no sense.
 
     Raises: StorageError, when it cannot be read or has another format.
     """
@@ -104,20 +109,50 @@ def read(path: Path) -> Log | None:
     if first is None:
         return None
     check_version(first, path)
-    header = Header(**{key: value for key, value in first.items() if key != "v"})
+    header = _header_from(first)
+    if header is None:
+        return None
     marks: list[tuple[int, str]] = []
     done: Done | None = None
     end = len(lines[0])
     for line in lines[1:]:
-        fields = decode(line)
-        if fields is None:
+        said = _said(decode(line) or {})
+        if said is None:
             break
         end += len(line)
-        if "at" in fields:
-            marks.append((fields["at"], fields["sha256"]))
-        elif "done" in fields:
-            done = Done(**fields["done"])
+        if isinstance(said, Done):
+            done = said
+        else:
+            marks.append(said)
     return Log(header, tuple(marks), done, end)
+
+
+def _header_from(fields: Mapping[str, Any]) -> Header | None:
+    try:
+        header = Header(**{key: value for key, value in fields.items() if key != "v"})
+        check_name(header.name)
+    except (TypeError, AttributeError, UsageError):
+        return None
+    return header if isinstance(header.size, int | None) and isinstance(header.validators, dict) else None
+
+
+def _said(fields: Mapping[str, Any]) -> tuple[int, str] | Done | None:
+    """What a line after the first says: a mark, or that all is done; None when it makes no sense."""
+    if "done" in fields:
+        return done_from(fields["done"])
+    at, sha256 = fields.get("at"), fields.get("sha256")
+    return (at, sha256) if isinstance(at, int) and isinstance(sha256, str) else None
+
+
+def done_from(fields: Any) -> Done | None:
+    """What `asdict` made of a `Done`; None when it makes no sense: another user of the folder may have written it."""
+    try:
+        done = Done(**fields)
+        if done.record is not None:
+            check_name(done.record)
+    except (TypeError, AttributeError, UsageError):
+        return None
+    return done if type(done.size) is type(done.inode) is int and isinstance(done.receipt, dict) else None
 
 
 class Journal:
@@ -144,9 +179,10 @@ class Journal:
         self._append({"at": offset, "sha256": sha256})
 
     def finish(self, done: Done) -> None:
-        """The last line, on disk when this returns."""
+        """The last line; it and the names beside the journal are on disk when this returns."""
         self._append({"done": asdict(done)})
         fs.sync_data(self._open_file())
+        fs.sync_folder(self.path.parent)
 
     def _append(self, fields: Mapping[str, Any]) -> None:
         line = encode(fields)

@@ -25,6 +25,7 @@ class Ledger:
 
     def _reset(self, start: int, size: int | None) -> None:
         self.received = start
+        self._halted = False
         self._size = size
         self._free = [] if start == size else [Segment(start, size)]  # in order
 
@@ -38,7 +39,7 @@ class Ledger:
         Returns: None when nothing is free, or nothing so near.
         """
         with self._lock:
-            if not self._free or self._closed:
+            if not self._free or self._halted or self._closed:
                 return None
             segment = self._free[0]
             if within is not None and segment.start >= self._written() + within:
@@ -96,22 +97,27 @@ class Ledger:
                 merged.append(each)
         self._free = merged
 
-    def revoke_all(self) -> None:
-        """Nobody writes any more when this returns, until somebody claims."""
-        for lease in list(self._leases):
+    def halt(self) -> None:
+        """Nobody writes any more when this returns, and nobody can claim until `restart`."""
+        with self._lock:
+            self._halted = True
+            leases = list(self._leases)
+        for lease in leases:
             self.revoke(lease)
 
     def restart(self, size: int | None) -> None:
-        """Nothing is there any more. Only after `revoke_all`."""
+        """Nothing is there any more, and all can be claimed again. Only after `halt`."""
         with self._lock:
             self._reset(0, size)
 
     def learn_size(self, size: int) -> None:
-        """The size is known now: the lease that had no end gets one."""
+        """The size is known now: the segment that had no end gets one."""
         with self._lock:
             self._size = size
             for lease in self._leases:
                 lease.end = size if lease.end is None else lease.end
+            ended = (Segment(part.start, size if part.end is None else part.end) for part in self._free)
+            self._free = [part for part in ended if part.start != part.end]
 
     def close(self) -> None:
         """No more claims, and no more writes but those under way, for which this does not wait."""
@@ -119,10 +125,6 @@ class Ledger:
             self._closed = True
             for lease in self._leases:
                 lease.revoked = True
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
 
     @property
     def written(self) -> int:

@@ -36,6 +36,7 @@ class Locks:
         self._reference = reference
         self._nonce = secrets.token_hex(8)
         self._released = threading.Event()
+        self._writing = threading.Lock()  # or the other thread's older text could come after the outcome
 
     def acquire(self, wait: float | None, token: CancelToken, emit: Emit) -> None:
         """Take every lock, in order, telling who is waited for.
@@ -50,14 +51,14 @@ class Locks:
         try:
             for staging, lock in self._locks.items():
                 self._acquire_one(lock, self._artifacts[staging], end, token, emit)
+            for staging, artifact in self._artifacts.items():
+                self._texts[staging] = _introduce(self._nonce, artifact, self._reference)
+            self._write()
+            threading.Thread(target=self._tell_now_and_then, name="luci-lock", daemon=True).start()
         except BaseException:
             for lock in self._locks.values():
                 lock.release()
             raise
-        for staging, artifact in self._artifacts.items():
-            self._texts[staging] = _introduce(self._nonce, artifact, self._reference)
-        self._write()
-        threading.Thread(target=self._tell_now_and_then, name="luci-lock", daemon=True).start()
 
     def _acquire_one(self, lock: Lock, artifact: Artifact, end: float | None, token: CancelToken, emit: Emit) -> None:
         waited = False
@@ -104,8 +105,9 @@ class Locks:
                 self._write()
 
     def _write(self) -> None:
-        for staging, lock in self._locks.items():
-            lock.write(self._texts[staging])
+        with self._writing:
+            for staging, lock in self._locks.items():
+                lock.write(self._texts[staging])
 
 
 def key_of(artifact: Artifact) -> str:

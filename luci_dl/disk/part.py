@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
+from collections.abc import Iterator
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
@@ -22,13 +24,17 @@ class Part:
     """A `.part` being filled: `open`, fetch into it, `verify`. Then it is renamed, kept (`suspend`) or removed."""
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int = 0) -> None:
+        """Touches nothing. Raises: StorageError, when what lies there is not luci's, or of another format."""
         self.staging = staging
         self.artifact = artifact
         self.log = journal.Journal(staging.journal)
+        self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._min_free = min_free
         self._known = identity.promised(artifact)
         self._ledger = Ledger(0, artifact.size)
         self._turn = threading.Lock()  # answers are held against what is known one after the other
+        self._names = threading.Lock()  # held while part and journal get or lose their names
+        self._removed = False
         self._file: fs.File | None = None
         self._follower: Follower | None = None
         self._watched = False  # nothing could be preallocated: the free space has to be watched
@@ -38,11 +44,11 @@ class Part:
 
         Returns: the first byte that is missing. Raises: Interrupted; StorageError.
         """
-        log = journal.read(self.staging.journal)
-        kept = fs.open_own(self.staging.part)
+        kept, log = self._left
         offset = 0
         if resume and kept and log and identity.fits(log.header, self.artifact):
             offset, sha = longest_prefix(kept, log.marks, token, hashed)
+        self._left = None, None
         if kept and log and offset:
             self._known = log.header
             self.log.go_on(log)
@@ -52,7 +58,15 @@ class Part:
             if self.size is not None:
                 self._create()
         self._ledger = Ledger(offset, self.size)
-        off_thread(self._claim_space, token)
+
+        def make_room() -> None:
+            if kept and offset:
+                fs.set_length(kept, offset)  # what lies beyond is not proved
+            elif kept:
+                fs.free(kept)  # or the old bytes would stand in the way of the new ones
+            self._claim_space()
+
+        off_thread(make_room, token)
         return offset
 
     def verify(self, token: CancelToken) -> str:
@@ -63,6 +77,7 @@ class Part:
         size = self.size
         if size is None or self._ledger.written < size:
             raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
+        identity.check_size(self.artifact, size)
         digest = self._followed().finish(size, token)
         identity.check_digest(self.artifact, self._known, digest, size)
         return digest
@@ -72,26 +87,30 @@ class Part:
         self._restart(Remote("", self.size, None))
 
     def suspend(self, token: CancelToken) -> int:
-        """Stop all writing and keep what is there; remove the part when that is nothing.
+        """Stop all writing and keep what is there.
 
-        Returns: the bytes kept, all of them synced and in the journal. Raises: Interrupted; StorageError.
+        Returns: the bytes kept, all of them synced and in the journal; when that is 0, nothing is worth keeping.
+        Raises: Interrupted; StorageError, when the part is condemned.
         """
-        self._ledger.revoke_all()
-        kept = self._ledger.written if self._follower else 0
+        self._ledger.close()
+        with self._turn:  # an answer that makes it start over is through with that
+            self._ledger.halt()
+            kept = self._ledger.written if self._follower else 0
         if kept:
             self._followed().finish(kept, token)
-            self.close()
-        else:
-            self.remove()
-        return kept
+        self.close()
+        part, log = self._left
+        return max((offset for offset, _ in log.marks), default=0) if part and log else kept
 
     def remove(self) -> bool:
         """Delete part and journal; False when there was no part. Raises: StorageError.
 
-        Waits for nobody: a thread that still writes has no name to write to.
+        Waits for nobody: a thread that still writes has no name to write to, and gets none any more.
         """
         self.close()
-        return self._unlink()
+        with self._names:
+            self._removed = True
+            return self._unlink()
 
     def close(self) -> None:
         """End all rights to write, and the threads behind."""
@@ -109,6 +128,10 @@ class Part:
     @property
     def inode(self) -> int:
         return self._opened().inode
+
+    @property
+    def mtime_ns(self) -> int:
+        return self._opened().mtime_ns
 
     @property
     def proof(self) -> str:
@@ -163,7 +186,7 @@ class Part:
             if other or offset != lease.pos:
                 self._restart(remote)
             elif self.received:
-                self._known = identity.learn(self._known, remote)
+                self._learn(remote)
             else:
                 self._start(remote)
 
@@ -181,8 +204,8 @@ class Part:
         return taken
 
     def end_of_file(self, lease: Lease) -> None:
-        self._known = identity.learn(self._known, Remote("", lease.pos, None))
-        self._ledger.learn_size(lease.pos)
+        with self._turn:
+            self._learn(Remote("", lease.pos, None))
 
     def revoke(self, lease: Lease) -> None:
         self._ledger.revoke(lease)
@@ -191,18 +214,21 @@ class Part:
 
     def _start(self, remote: Remote) -> None:
         """The first answer: the part gets its header and, where the size was not known until now, its room."""
-        self._known = identity.learn(self._known, remote)
-        if self.size is not None:
-            self._ledger.learn_size(self.size)
+        self._learn(remote)
         if self._file:
-            self.log.begin(self._known)
+            self._begin_log()
         else:
             self._create()
             self._claim_space()
 
+    def _learn(self, remote: Remote) -> None:
+        self._known = identity.learn(self._known, remote)
+        if self.size is not None:
+            self._ledger.learn_size(self.size)
+
     def _restart(self, remote: Remote) -> None:
         """Nobody may write any more, and nothing that is there counts; the part's room stays claimed."""
-        self._ledger.revoke_all()
+        self._ledger.halt()
         self._known = identity.learn(identity.promised(self.artifact), remote)
         if self._file:
             self._followed().stop()
@@ -214,18 +240,28 @@ class Part:
         self._claim_space()
 
     def _create(self) -> None:
-        file = fs.create(self.staging.part)
+        with self._naming():
+            file = fs.create(self.staging.part)
         self._follow(file, 0, hashlib.sha256())
-        if self._ledger.closed:  # removed while this thread was at it
-            self._unlink()
-            raise Revoked
 
     def _follow(self, file: fs.File, offset: int, sha: hashlib._Hash) -> None:
         if offset == 0:
             self.log = journal.Journal(self.staging.journal)  # a stopped follower may still write to its own
-            self.log.begin(self._known)
+            self._begin_log()
         self._file = file
         self._follower = Follower(file, self.log, offset, sha)
+
+    def _begin_log(self) -> None:
+        with self._naming():
+            self.log.begin(self._known)
+
+    @contextlib.contextmanager
+    def _naming(self) -> Iterator[None]:
+        """The block makes names. Raises: Revoked, when the part was removed: nothing may appear there any more."""
+        with self._names:
+            if self._removed:
+                raise Revoked
+            yield
 
     def _claim_space(self) -> None:
         if self._file:

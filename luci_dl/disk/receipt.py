@@ -81,7 +81,7 @@ def read(path: Path) -> Receipt | None:
         facts = json.loads(raw)
         check_version(facts, path)
         return Receipt.from_json(facts)
-    except (ValueError, KeyError, TypeError, AttributeError, UsageError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError):
         return None
 
 

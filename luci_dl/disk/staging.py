@@ -21,6 +21,7 @@ FOLDER = ".luci"
 _LOCK_MODE = 0o664  # several users of one group may share a models folder
 _ROOM = 12  # bytes that the longest suffix and the ".new" of its replacement need
 _NAME_MAX = 255
+_TEXT_MAX = 1 << 16  # bytes of a lock file that are read
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,9 @@ def staging_for(folder: Path, name: str) -> Staging:
                 "Give a shorter one with -o.",
             )
     base = folder / FOLDER / name
-    real = folder.resolve()
+    real = os.path.realpath(folder)
     for parent in (target.parent, base.parent):
-        if not parent.resolve().is_relative_to(real):
+        if not Path(os.path.realpath(parent)).is_relative_to(real):
             raise StorageError(f"{parent} leads out of the models folder {folder}", "Remove the symlink there.")
     return Staging(folder, name, target, base.with_name(_shortened(base.name, longest - _ROOM)))
 
@@ -143,9 +144,10 @@ class Lock:
         return self._fd >= 0
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody has it, making its folder where that is missing."""
+        """Take the lock if nobody has it, making its folder where that is missing. Raises: StorageError."""
         while True:
             fs.make_folder(self.path.parent)
+            fs.is_own(self.path)
             try:
                 self._file.acquire(blocking=False)
             except Timeout:
@@ -185,8 +187,9 @@ class Lock:
 
     def is_ours(self, nonce: str) -> bool:
         """True when the path still leads to this very lock and its text carries our nonce."""
-        holder = self.read()
-        return self.held and self._is_at_path() and holder is not None and holder.nonce == nonce
+        with self._mutex:
+            holder = self.read()
+            return self.held and self._is_at_path() and holder is not None and holder.nonce == nonce
 
     def release(self) -> None:
         """Let go; harmless when not held."""
@@ -204,7 +207,8 @@ class Lock:
 def read_holder(path: Path) -> Holder | None:
     """What the lock file at `path` says, without taking the lock; None when it says nothing that luci knows."""
     try:
-        return Holder.from_bytes(path.read_bytes())
+        with path.open("rb") as file:
+            return Holder.from_bytes(file.read(_TEXT_MAX))
     except OSError:
         return None
 

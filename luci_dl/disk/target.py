@@ -9,7 +9,7 @@ from typing import Literal
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import receipt
+from luci_dl.disk import fs, receipt
 from luci_dl.disk.prove import Hashed, hash_file
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging
@@ -26,12 +26,13 @@ class Found:
         state: "missing"; "installed" (right, and what is named); "newer" (right, but the reference names other bytes by
             now); "damaged" (luci installed it, and it has changed since); "adoptable" (luci did not install it, but
             it is right); "foreign" (luci did not install it, and it is wrong or nobody can tell).
-        sha256: hex digits, where it is known; size: bytes.
+        sha256: hex digits, where it is known; size: bytes; mtime_ns: of the file, from before it was read.
     """
 
     state: State
     sha256: str = ""
     size: int = 0
+    mtime_ns: int = 0
     receipt: Receipt | None = None
 
 
@@ -41,33 +42,37 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
     A receipt of which only the mtime is out of date is refreshed.
     Raises: StorageError, when the target is a folder or cannot be read; Interrupted.
     """
-    try:
-        info = os.stat(staging.target)
-    except FileNotFoundError:
+    info = stat_of(staging)
+    if info is None:
         return Found("foreign" if os.path.lexists(staging.target) else "missing")  # a symlink that leads nowhere
-    except OSError as error:
-        raise StorageError(f"cannot look at {staging.target}: {error.strerror}", "", error.strerror or "") from error
-    if not stat.S_ISREG(info.st_mode):
-        raise StorageError(f"{staging.target} is not a file", "Move it away, or install under another name with -o.")
+    moment = info.st_mtime_ns
     known = receipt.read(staging.receipt)
     if known is None:
-        return _judge_foreign(staging, artifact, token, hashed)
+        if not artifact.provable:
+            return Found("foreign")
+        digest, size = hash_file(staging.target, token, hashed)
+        return Found("adoptable" if artifact.proves(digest, size) else "foreign", digest, size, moment)
     if info.st_size != known.size:
-        return Found("damaged", size=info.st_size, receipt=known)
-    if info.st_mtime_ns != known.mtime_ns:
+        return Found("damaged", "", info.st_size, moment, known)
+    if moment != known.mtime_ns:
         digest, size = hash_file(staging.target, token, hashed)
         if (digest, size) != (known.sha256, known.size):
-            return Found("damaged", digest, size, known)
-        known = replace(known, mtime_ns=info.st_mtime_ns, verified=receipt.now())
+            return Found("damaged", digest, size, moment, known)
+        known = replace(known, mtime_ns=moment, verified=receipt.now())
         receipt.write(staging.receipt, known)
-    return Found("installed" if _is_named(known, artifact) else "newer", known.sha256, known.size, known)
+    return Found("installed" if _is_named(known, artifact) else "newer", known.sha256, known.size, moment, known)
 
 
-def _judge_foreign(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashed) -> Found:
-    if not artifact.provable:
-        return Found("foreign")
-    digest, size = hash_file(staging.target, token, hashed)
-    return Found("adoptable" if artifact.proves(digest, size) else "foreign", digest, size)
+def stat_of(staging: Staging) -> os.stat_result | None:
+    """Of the file at the target; None when there is none. Raises: StorageError, when it is no file."""
+    with fs.door("look at", staging.target):
+        try:
+            info = os.stat(staging.target)
+        except FileNotFoundError:
+            return None
+    if not stat.S_ISREG(info.st_mode):
+        raise StorageError(f"{staging.target} is not a file", "Move it away, or install under another name with -o.")
+    return info
 
 
 def _is_named(known: Receipt, artifact: Artifact) -> bool:

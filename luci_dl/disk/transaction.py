@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -36,7 +38,7 @@ class Transaction:
             ...
             transaction.commit()
 
-    Usable in any thread, and needs no signal handlers: cancel `token` to stop it from elsewhere.
+    Usable in any thread, once, and needs no signal handlers: cancel `token` to stop it from elsewhere.
 
     Attributes:
         endings: after the block, what became of the parts: `Deleted`, `NotDeleted`, `Kept` events.
@@ -61,7 +63,8 @@ class Transaction:
         self._folder = folder.absolute()
         self._artifacts = {artifact.name: artifact for artifact in artifacts}
         self._stagings = {name: staging_for(self._folder, name) for name in self._artifacts}
-        self._locks = self._new_locks()
+        self._locks: Locks | None = None
+        self._seen: dict[str, os.stat_result | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
         self._made: list[Path] = []
         self._committed = False
@@ -72,24 +75,24 @@ class Transaction:
         Raises: LockedError; IntegrityError, when the holder that was waited for found these very bytes wrong;
             Interrupted; StorageError.
         """
+        if self._locks:
+            raise RuntimeError("a Transaction serves one `with` block")
+        files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
         while True:
             self._roll_forward()
-            self._locks.acquire(self._options.wait, self._token, self._emit)
+            locks = Locks(files, self._reference)
+            locks.acquire(self._options.wait, self._token, self._emit)
             try:
                 if not any(commit.record_of(staging) for staging in self._stagings.values()):
                     for name, staging in self._stagings.items():
                         if commit.finish_cut_off(staging):
                             self._emit(RolledForward(name))
+                    self._locks = locks
                     return self
             except BaseException:
-                self._locks.release("rolled back")
+                locks.release("rolled back")
                 raise
-            self._locks.release("rolled back")  # another process crashed in between: its record needs other locks
-            self._locks = self._new_locks()
-
-    def _new_locks(self) -> Locks:
-        files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
-        return Locks(files, self._reference)
+            locks.release("rolled back")  # another process crashed in between: its record needs other locks
 
     def _roll_forward(self) -> None:
         for staging in self._stagings.values():
@@ -101,15 +104,14 @@ class Transaction:
     def look(self, artifact: Artifact) -> Found:
         """What stands at the artifact's target. Raises: Interrupted; StorageError."""
         staging = self._stagings[artifact.name]
+        self._seen[artifact.name] = target.stat_of(staging)
         return target.look(staging, artifact, self._token, self._hashing(artifact.name, staging.target))
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right."""
-        known = self._receipt(artifact, found.sha256, found.size, "", "sha256" if artifact.sha256 else "lfs pointer")
-        path = self._stagings[artifact.name].target
-        with fs.door("look at", path):
-            mtime_ns = path.stat().st_mtime_ns
-        receipt.write(self._stagings[artifact.name].receipt, Receipt.from_json({**known, "mtime_ns": mtime_ns}))
+        proof = "sha256" if artifact.sha256 else "lfs pointer"
+        known = self._receipt(artifact, found.sha256, found.size, found.mtime_ns, "", proof)
+        receipt.write(self._stagings[artifact.name].receipt, known)
 
     def open(self, artifact: Artifact) -> Part:
         """The part of that file, with what is proved of an earlier run, and with its room on the disk.
@@ -125,7 +127,7 @@ class Transaction:
 
     def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Let those who wait for the lock of `name` know how far it is."""
-        self._locks.tell(name, done, total, rate)
+        self._held().tell(name, done, total, rate)
 
     def commit(self) -> None:
         """Verify every part that was opened, and put all in their places, or none.
@@ -133,10 +135,13 @@ class Transaction:
         Raises: IntegrityError; Interrupted; StorageError. After the last rename nothing is raised any more: late
             trouble is a warning.
         """
+        if not self._parts:
+            return
         digests = {name: part.verify(self._token) for name, part in self._parts.items()}
         stagings = in_lock_order(self._stagings[name] for name in self._parts)
-        record = stagings[0].commit if len(stagings) > 1 else None
-        files = [(staging, self._done(staging, digests, record)) for staging in stagings]
+        first = stagings[0].name if len(stagings) > 1 else None
+        record = stagings[0].commit if first else None
+        files = [(staging, self._done(staging, digests, first)) for staging in stagings]
         off_thread(lambda: self._finish_journals(files), self._token)
         for staging in stagings:
             self._made += fs.make_folder(staging.target.parent)
@@ -145,68 +150,95 @@ class Transaction:
         if record:
             commit.write_record(record, files)
             self._committed = True
-            self._finally(lambda: commit.carry_out(record, files))
+            self._rename_all(files)
         else:
             fs.rename(stagings[0].part, stagings[0].target)
             self._committed = True
-            self._finally(lambda: fs.sync_folder(stagings[0].target.parent))
-            self._finally(lambda: commit.settle(*files[0]))
+        try:
+            commit.settle_all(record, files)
+        except StorageError as error:
+            self._emit(Warned(f"{error.message} (the next luci install or luci clean completes it)"))
+
+    def _rename_all(self, files: Sequence[tuple[Staging, Done]]) -> None:
+        try:
+            commit.rename_all(files)
+        except StorageError as error:
+            hint = "Correct that and run the install command again: all bytes are there, and verified."
+            raise StorageError(error.message, hint, error.reason) from error
 
     def _finish_journals(self, files: Sequence[tuple[Staging, Done]]) -> None:
         for staging, done in files:
             self._parts[str(staging.name)].log.finish(done)
 
-    def _finally(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except StorageError as error:
-            self._emit(Warned(f"{error.message} (the next luci install or luci clean completes it)"))
-
     def _check_ownership(self) -> None:
         """Locks save work; inode and digest keep truth."""
         ours = all(fs.inode_of(part.staging.part) == part.inode for part in self._parts.values())
-        if not (ours and self._locks.are_ours()):
+        if not (ours and self._held().are_ours()):
             raise StorageError(
                 f"somebody else touched the staging files of {self._reference} in {self._folder / FOLDER}",
                 "Does another program clean up there, or does the file system not keep locks? Install again.",
             )
+        for name in self._parts:
+            there = target.stat_of(self._stagings[name])
+            if there and _identity(there) != _identity(self._seen.get(name, there)):
+                raise StorageError(
+                    f"somebody else put a file at {self._stagings[name].target} while it was downloaded",
+                    "Install again, and it is looked at.",
+                )
 
-    def _done(self, staging: Staging, digests: dict[str, str], record: Path | None) -> Done:
+    def _done(self, staging: Staging, digests: dict[str, str], record: str | None) -> Done:
         part = self._parts[str(staging.name)]
         digest, size, url = digests[part.artifact.name], part.received, part.artifact.urls[0]
-        known = self._receipt(part.artifact, digest, size, url, part.proof)
-        where = str(record.relative_to(self._folder)) if record else None
-        return Done(size, digest, part.inode, known, where)
+        known = self._receipt(part.artifact, digest, size, part.mtime_ns, url, part.proof)
+        return Done(size, digest, part.inode, known.to_json(), record)
 
-    def _receipt(self, artifact: Artifact, sha256: str, size: int, url: str, proof: str) -> dict[str, object]:
+    def _receipt(self, artifact: Artifact, sha256: str, size: int, mtime_ns: int, url: str, proof: str) -> Receipt:
         moment = receipt.now()
         return Receipt(
-            artifact.name, self._reference, tuple(self._artifacts), artifact.role, url, sha256, proof, size, 0, moment,
-            moment,
-        ).to_json()  # fmt: skip
+            artifact.name, self._reference, tuple(self._artifacts), artifact.role, url, sha256, proof, size, mtime_ns,
+            moment, moment,
+        )  # fmt: skip
 
     def _hashing(self, name: str, path: Path) -> Callable[[int], None]:
-        return lambda done: self._emit(Hashing(name, done, path.stat().st_size))
+        def told(done: int) -> None:
+            try:
+                total = path.stat().st_size
+            except OSError:  # it vanishes while it is read
+                total = done
+            self._emit(Hashing(name, done, total))
+
+        return told
+
+    def _held(self) -> Locks:
+        if self._locks is None:
+            raise RuntimeError("not inside the `with` block")
+        return self._locks
 
     # --- the endings ---
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if not self._committed:
+        try:
+            if not self._committed:
+                for part in self._parts.values():
+                    self._end(part, error)
+                for folder in reversed(self._made):
+                    fs.remove_empty(folder)
+        finally:
             for part in self._parts.values():
-                self._end(part, error)
-            for folder in reversed(self._made):
-                fs.remove_empty(folder)
-        self._locks.release(*self._outcome(error))
+                part.close()
+            self._held().release(*self._outcome(error))
 
     def _end(self, part: Part, error: BaseException | None) -> None:
         name = part.artifact.name
-        try:
-            if self._is_kept_after(error):
+        kept = 0
+        if self._is_kept_after(error):
+            with contextlib.suppress(StorageError):  # condemned
                 kept = part.suspend(CancelToken())  # what is kept must be synced first, signals or not
-                if kept:
-                    self.endings.append(Kept(name, kept, part.size))
+        try:
+            if kept:
+                self.endings.append(Kept(name, kept, part.size))
             elif part.remove():
                 self.endings.append(Deleted(name))
         except StorageError as trouble:
@@ -232,10 +264,16 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
         StorageError.
     """
     files = commit.read_record(path) or []
-    stagings = commit.stagings_of(folder, files)
-    locks = Locks([(staging, Artifact(str(staging.name), (str(path),))) for staging in stagings], path.name)
+    staged = [(staging_for(folder, name), done) for name, done in files]
+    locks = Locks([(staging, Artifact(str(staging.name), (str(path),))) for staging, _ in staged], path.name)
     locks.acquire(wait, token, emit)
     try:
-        return commit.roll_forward(folder, path, token)
+        if commit.read_record(path) != files:
+            return []  # somebody else completed it, and there may be a new one
+        return [name for name, _ in files] if commit.roll_forward(path, staged, token) else None
     finally:
         locks.release("rolled forward")
+
+
+def _identity(info: os.stat_result | None) -> tuple[int, ...] | None:
+    return info and (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns)

@@ -245,5 +245,4 @@ def _words(error: BaseException) -> str:
     """The system's own words, without the names of libraries and objects around them."""
     while error.__cause__ or error.__context__:
         error = error.__cause__ or error.__context__ or error
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or getattr(error, "verify_message", None) or error)
+    return str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error)

@@ -41,10 +41,12 @@ class FaultyServer:
 
     Attributes:
         stalled: set once an answer has come to a stall.
+        connections: accepted so far.
     """
 
     def __init__(self, tls: trustme.CA | None = None) -> None:
         self.stalled = threading.Event()
+        self.connections = 0
         self._tls = _context(tls) if tls else None
         self._released = threading.Event()
         self._closed = threading.Event()
@@ -113,6 +115,7 @@ class FaultyServer:
                 return
             thread = threading.Thread(target=self._talk, args=(connection,), name="server-connection")
             with self._lock:
+                self.connections += 1
                 self._connections[connection] = thread
             thread.start()
 

@@ -1,0 +1,120 @@
+"""scripts/bench: set up, measure, tell."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+from pathlib import Path
+
+from bench_lib import probes, programs
+from bench_lib.ground import Ground
+from bench_lib.measure import Results
+from bench_lib.peers import Tool, all_tools, luci_takes_connections
+from bench_lib.picture import picture
+from bench_lib.report import goals_table, probes_table, scenario_table
+from bench_lib.scenarios import SCENARIOS, race
+from luci_dl.config import parse_size
+from luci_dl.errors import LuciError
+from tests.procs import ROOT
+
+PROBES = "probes"
+NOTES = """\
+Each run is a whole process on an empty folder; its file was checked afterwards, outside of the time.
+Digest and sync: whether the time includes the check of the SHA-256 and the sync to disk.
+× luci: how many times as long as luci, the median of the rounds' ratios."""
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = parse(arguments)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored, and luci from us
+    tools = install(options.tools, with_probes=PROBES in options.only)
+    if not luci_takes_connections():
+        print("luci has no --connections yet: what needs it is left out.", file=sys.stderr)
+    results = measure_all(Ground(options.folder, options.size), options, tools)
+    tell(results, tools)
+    if options.json:
+        options.json.write_text(as_json(results, options))
+    if options.svg:
+        gib = options.size / 2**30
+        title = f"Installing a model of {gib:.3g} GiB: seconds, less is better"
+        subtitle = f"{os.cpu_count()} cores, nginx on the loopback, medians of {options.rounds}"
+        options.svg.parent.mkdir(parents=True, exist_ok=True)
+        options.svg.write_text(picture(results, tools, title, subtitle))
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    kinds = [*(scenario.name for scenario in SCENARIOS), PROBES]
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure luci against its peers and its goals.")
+    parser.add_argument("--size", type=parse_size, default=1 << 30, help="of the file, as 64M or 1GiB (default: 1GiB)")
+    parser.add_argument("--rounds", type=int, default=3, help="that count; one more comes before them (default: 3)")
+    parser.add_argument("--only", action="append", choices=kinds, help="measure only that; may be repeated")
+    parser.add_argument("--tools", metavar="NAME,...", help="only these tools, as the tables call them")
+    parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="on the disk to measure")
+    parser.add_argument("--svg", type=Path, help="draw the figures into this file")
+    parser.add_argument("--json", type=Path, help="write the figures into this file")
+    options = parser.parse_args(arguments)
+    options.only = options.only or kinds
+    options.tools = options.tools and options.tools.split(",")
+    return options
+
+
+def install(names: Sequence[str] | None, with_probes: bool) -> dict[str, Tool]:
+    """The tools of those names (None: all) that are there, after an attempt to install what is missing."""
+    wanted = [tool for tool in all_tools() if names is None or tool.name in names]
+    needed = {tool.program for tool in wanted} - {"luci"} | {"nginx"}
+    programs.install(needed | {"hf"} if with_probes else needed)
+    missing = {program for program in needed if not programs.is_there(program)}
+    if "nginx" in missing:
+        sys.exit("nginx is not installed: there is nothing to fetch from.")
+    if missing:
+        print("Not installed, so left out:", *sorted(missing), file=sys.stderr)
+    return {tool.name: tool for tool in wanted if tool.program not in missing}
+
+
+def measure_all(ground: Ground, options: argparse.Namespace, tools: Mapping[str, Tool]) -> Results:
+    results: Results = {}
+    for scenario in SCENARIOS:
+        if scenario.name in options.only:
+            print(f"--- {scenario.title}", file=sys.stderr)
+            results[scenario.name] = race(ground, scenario, tools.values(), options.rounds)
+    if PROBES in options.only:
+        print("--- luci alone", file=sys.stderr)
+        results["memory"] = probes.memory(ground)
+        results["resume"] = probes.resume(ground, options.rounds)
+        results["installed"] = probes.installed(ground, options.rounds)
+        results["start"] = probes.start(ground, options.rounds)
+        if luci_takes_connections():
+            results["interrupt"] = probes.interrupt(ground, options.rounds)
+    return results
+
+
+def tell(results: Results, tools: Mapping[str, Tool]) -> None:
+    races = {scenario.name: scenario.title for scenario in SCENARIOS}
+    for name, runs in results.items():
+        if name in races:
+            print(f"## {races[name]}", scenario_table(runs, tools), sep="\n\n", end="\n\n")
+    print(NOTES, end="\n\n")
+    if alone := {name: runs for name, runs in results.items() if name not in races}:
+        print("## luci alone", probes_table(alone), sep="\n\n", end="\n\n")
+    print("## Goals", goals_table(results), sep="\n\n")
+
+
+def as_json(results: Results, options: argparse.Namespace) -> str:
+    """Every run as [seconds, CPU seconds, peak bytes]."""
+    runs = {
+        name: {tool: [astuple(run) for run in runs] for tool, runs in by_tool.items()}
+        for name, by_tool in results.items()
+    }
+    return json.dumps({"size": options.size, "cores": os.cpu_count(), "results": runs}, indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except LuciError as error:
+        sys.exit(error.message)

@@ -1,0 +1,149 @@
+"""What the tools run on: a file to fetch, servers that have it, and a clean slate for each run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trustme
+
+from bench_lib.hub import fake_hub
+from bench_lib.measure import BenchError
+from luci_dl.cli.demo_gguf import make_gguf
+from tests.nginx import nginx
+
+HEAD = 1 << 20  # bytes of a sparse file that are not zeros
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the servers have."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Site:
+    """Servers that run.
+
+    Attributes:
+        origin: what the addresses of files begin with.
+        folder: nginx's own; its process id is in the file `pid`.
+    """
+
+    origin: str
+    folder: Path
+
+    @property
+    def port(self) -> int:
+        return int(self.origin.rpartition(":")[2])
+
+    @property
+    def pid(self) -> int:
+        return int((self.folder / "pid").read_text())
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to fetch from one address, in a folder of its own.
+
+    Attributes:
+        hub: a Hub that has the file, too.
+        run: the folder, new and empty; gone after the run.
+        ca_file: the authority to trust.
+    """
+
+    file: File
+    url: str
+    hub: str
+    run: Path
+    ca_file: Path
+
+    @property
+    def models(self) -> Path:
+        """The folder where the file is to stand."""
+        return self.run / "models"
+
+    @property
+    def target(self) -> Path:
+        return self.models / self.file.name
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The whole environment: nothing of the user's but where programs are."""
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.run),
+            "LANG": "C.UTF-8",
+            "SSL_CERT_FILE": str(self.ca_file),
+            "REQUESTS_CA_BUNDLE": str(self.ca_file),
+            "LUCI_HOME": str(self.run / "luci"),
+            "LUCI_MODELS_DIR": str(self.models),
+            "HF_HOME": str(self.run / "hf"),
+            "HF_ENDPOINT": self.hub,
+            "HF_HUB_DISABLE_XET": "1",
+        }
+
+    def check(self) -> None:
+        """Raises: BenchError, unless the target is the file."""
+        if not self.target.exists() or sha256_of(self.target) != self.file.sha256:
+            raise BenchError("it ended well, and the file is missing or wrong")
+
+
+class Ground:
+    """A folder on the disk that is measured, and what lies there. The served files stay, for the next time."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder = folder.absolute()
+        self._served = self.folder / "served"
+        self._served.mkdir(parents=True, exist_ok=True)
+        self._ca = trustme.CA()
+        self._ca_file = self.folder / "ca.pem"
+        self._ca.cert_pem.write_to_path(str(self._ca_file))
+        self.file = self.make_file(size)
+
+    def make_file(self, size: int, sparse: bool = False) -> File:
+        """A GGUF file of that size: noise, or beyond its head zeros that take no room."""
+        path = self._served / f"{'zeros' if sparse else 'noise'}-{size}.gguf"
+        if not path.exists():
+            new = path.with_suffix(".new")
+            new.write_bytes(make_gguf(min(size, HEAD) if sparse else size))
+            os.truncate(new, size)
+            new.rename(path)
+        return File(path.name, size, sha256_of(path))
+
+    @contextmanager
+    def site(self, tls: bool = False, limit_rate: str = "0") -> Iterator[Site]:
+        """Run a server; `limit_rate` as `20m`, per connection."""
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix="nginx-") as folder:
+            here = Path(folder) / "nginx"
+            with nginx(self._served, here, self._ca if tls else None, limit_rate) as server:
+                yield Site(server.origin, here)
+
+    @contextmanager
+    def job(self, site: Site, file: File | None = None) -> Iterator[Job]:
+        """A clean slate: a new folder on a disk that has nothing left to write."""
+        file = file or self.file
+        url = f"{site.origin}/{file.name}"
+        run = Path(tempfile.mkdtemp(dir=self.folder, prefix="run-"))
+        try:
+            with fake_hub(url, file.sha256, file.size) as hub:
+                job = Job(file, url, hub, run, self._ca_file)
+                job.models.mkdir()
+                os.sync()
+                yield job
+        finally:
+            shutil.rmtree(run)
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,99 @@
+"""`luci demo` shows the main job, leaves nothing behind, and fails when something does not hold."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from luci_dl.cli import demo
+from luci_dl.cli.demo_server import DemoServer
+from luci_dl.cli.demo_stage import Stage
+from tests.procs import LUCI, Spawned, files_left, luci
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the demo makes its folder."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def test_the_demo_shows_every_step_and_leaves_nothing(temporary: Path, home: Path) -> None:
+    """No proxy and no setting of the user's gets in its way."""
+    ended = luci("demo", env={"http_proxy": "http://127.0.0.1:1", "LUCI_MODELS_DIR": "/nowhere", "NO_PROXY": ""})
+    assert ended.returncode == 0, ended.stderr
+    assert "its SHA-256 is right" in ended.stdout
+    assert "Download interrupted by user" in ended.stderr
+    assert "Deleted partial download: demo-two.gguf" in ended.stderr
+    assert "nothing is left of it. In the models folder: demo-one.gguf" in ended.stdout
+    assert "Would remove" in ended.stdout
+    assert ended.stdout.rstrip().endswith("luci install llama3.2")
+    assert files_left(temporary) == []
+    assert not home.exists()
+
+
+def test_an_interrupted_demo_cleans_up_and_dies_of_the_signal(temporary: Path) -> None:
+    """Its terminal's Ctrl+C reaches it and the luci that it runs."""
+    with Spawned("demo", terminal=True) as played:
+        played.wait_for("Starting fresh")
+        played.press("\x03")
+        assert played.wait() == -signal.SIGINT
+        assert "Deleted partial download: demo-one.gguf" in played.out
+        assert "its folder is removed" in played.out
+    assert files_left(temporary) == []
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_demo_alone_ends_what_it_runs(signum: signal.Signals, temporary: Path) -> None:
+    with Spawned("demo") as played:
+        played.wait_for("Starting fresh")
+        played.signal(signum)
+        assert played.wait() == -signum
+    assert files_left(temporary) == []
+
+
+def test_where_ctrl_c_is_ignored_another_signal_is_shown(temporary: Path) -> None:
+    """As in the background of a script."""
+    with Spawned("demo", command=["sh", "-c", 'trap "" INT; exec "$@"', "sh", *LUCI]) as played:
+        assert played.wait() == 0, played.err
+        assert "(SIGTERM, as Ctrl+C does)" in played.out
+
+
+def test_what_does_not_hold_fails_the_demo(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Exit 1, what failed, and nothing left."""
+    monkeypatch.setattr(demo, "SIZE", 100_000)
+    monkeypatch.setattr(Stage, "digest", lambda _stage, _name: "another")
+    assert demo.command.main([], standalone_mode=False) == 1
+    assert "the demo failed: the installed file has another SHA-256" in capfd.readouterr().err
+    assert files_left(temporary) == []
+
+
+def test_a_demo_without_room_says_so(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert demo.command.main([], standalone_mode=False) == 6
+    assert files_left(temporary) == []
+
+
+def test_the_server_of_the_demo_keeps_to_ranges() -> None:
+    """Whole, from an offset, between two, and past the end."""
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    with DemoServer(b"0123456789", 1e9) as server:
+        asked = {None: b"0123456789", "bytes=4-": b"456789", "bytes=4-5": b"45"}
+        for span, data in asked.items():
+            request = Request(server.url("a"), headers={"Range": span} if span else {})
+            with urlopen(request, timeout=10) as answer:
+                assert answer.read() == data
+        with pytest.raises(HTTPError, match="416") as refused:
+            urlopen(Request(server.url("a"), headers={"Range": "bytes=10-"}), timeout=10)
+        refused.value.close()

@@ -1,0 +1,148 @@
+"""`luci list`, `luci info` and `luci path`: what is installed, sound or not, and what could be."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shop import DATA, Shop, assert_refused, sha256
+from tests.procs import LUCI, Spawned, luci
+
+
+@pytest.fixture
+def stocked(shop: Shop) -> Shop:
+    """A model of one file, under two words, and one of three, all installed."""
+    shop.sell("one", aliases=["uno"], groups=["numbers"], tier=3, license="mit")
+    shop.sell("set", files=["set-proj.gguf", "set-1.gguf", "set-2.gguf"])
+    assert luci("install", "one", "set").returncode == 0
+    return shop
+
+
+def test_an_empty_shelf_says_where_to_find_models(home: Path) -> None:
+    """Nothing on stdout, for pipes, and nothing made on disk."""
+    ended = luci("list")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "luci list --available" in ended.stderr
+    assert luci("list", "--json").stdout == "[]\n"
+    assert not home.exists()
+
+
+def test_the_list_is_a_table(stocked: Shop) -> None:
+    """Columns stand below their titles; it fits 80 columns."""
+    title, one, several = luci("list").stdout.splitlines()
+    assert title.split() == ["NAME", "SIZE", "INSTALLED", "VERIFIED", "FILE"]
+    assert max(map(len, (title, one, several))) <= 80
+    assert one[title.index("FILE") :] == "one.gguf"
+    assert several[title.index("FILE") :] == "set-1.gguf and 2 more"
+    assert "300kB" in one
+    assert "900kB" in several
+
+
+def test_in_a_terminal_the_list_is_cut_to_its_width(shop: Shop) -> None:
+    """Elsewhere it is not: a program may read it."""
+    name = "a" * 120 + ".gguf"
+    shop.sell("long", files=[name])
+    luci("install", "long")
+    with Spawned("list", terminal=True) as listing:
+        assert listing.wait() == 0
+        assert max(map(len, listing.out.splitlines())) == 120  # the width of that terminal
+        assert ".gguf" in listing.out
+    assert name in luci("list").stdout
+
+
+def test_list_marks_what_is_changed_or_missing(stocked: Shop, models: Path) -> None:
+    """And says what to do about it, on stderr."""
+    os.utime(models / "one.gguf", (1, 1))
+    (models / "set-2.gguf").unlink()
+    ended = luci("list")
+    assert [line.split()[3] for line in ended.stdout.splitlines()] == ["VERIFIED", "changed", "missing"]
+    assert "luci install NAME" in ended.stderr
+    assert [model["state"] for model in json.loads(luci("list", "--json").stdout)] == ["changed", "missing"]
+
+
+def test_the_catalog_is_listed_whole_or_by_tier(stocked: Shop) -> None:
+    """With a mark at what is installed."""
+    rows = luci("list", "--available").stdout.splitlines()
+    assert len(rows) == 1 + 76 + 2
+    assert next(row for row in rows if row.startswith("one ")).split() == ["one", "300kB", "3", "yes", "numbers", "uno"]
+    tier = json.loads(luci("list", "--tier", "3", "--json").stdout)
+    assert {model["tier"] for model in tier} == {3}
+    assert "one" in {model["name"] for model in tier}
+
+
+@pytest.mark.parametrize("args", [["list"], ["list", "-a"], ["info", "one"]])
+def test_a_reader_that_goes_away_is_no_error(args: list[str], stocked: Shop) -> None:
+    """As in `luci list | head -1`."""
+    with Spawned(*args, command=["sh", "-c", '"$@" | true', "sh", *LUCI]) as piped:
+        assert piped.wait() == 0
+        assert piped.err == ""
+
+
+def test_info_tells_everything_of_an_installed_model(stocked: Shop, models: Path) -> None:
+    """Words and files lead to the same model; an address too, however it was written."""
+    told = luci("info", "one").stdout
+    for text in ("Aliases    uno", "Groups     numbers", "Tier       3", "License    mit", "300000 bytes"):
+        assert text in told
+    assert f"SHA-256 {sha256(DATA)}" in told
+    assert f"Installed  {models / 'one.gguf'}" in told
+    assert "proved by the SHA-256 that was given" in told
+    assert luci("info", "UNO").stdout == luci("info", "one").stdout
+    facts = json.loads(luci("info", "one", "--json").stdout)
+    assert (facts["name"], facts["catalog"]["aliases"]) == ("one", ["uno"])
+    assert facts["installed"][0]["files"][0]["sha256"] == facts["catalog"]["files"][0]["sha256"]
+    assert json.loads(luci("info", "one.gguf", "--json").stdout) == facts
+
+
+def test_info_tells_what_is_wrong(stocked: Shop, models: Path) -> None:
+    (models / "set-2.gguf").unlink()
+    assert "it is missing now" in luci("info", "set").stdout
+    luci("clean")  # takes the receipt without file
+    assert f"Missing    {models / 'set-2.gguf'}" in luci("info", "set").stdout
+    assert_refused(luci("path", "set"), 5, str(models / "set-2.gguf"), "is missing", "luci install set")
+
+
+def test_info_of_what_is_not_installed(shop: Shop) -> None:
+    """Names the command that changes that; what nobody knows gets suggestions."""
+    assert "Installed  no; luci install mistral-7b" in luci("info", "mistral").stdout
+    assert json.loads(luci("info", "mistral", "--json").stdout)["installed"] == []
+    assert_refused(luci("info", "mistrall"), 3, "did you mean mistral")
+    assert_refused(luci("info", "https://h/a.gguf"), 3, "https://h/a.gguf")
+
+
+def test_path_prints_what_a_loader_is_given(stocked: Shop, models: Path, tmp_path: Path) -> None:
+    """Of a set the first shard, never the projector; by every word for it."""
+    for word in ("set", "SET", "set-2.gguf", "set-proj.gguf"):
+        assert luci("path", word).stdout == f"{models / 'set-1.gguf'}\n"
+    url = stocked.server.serve("/by-address.gguf", DATA)
+    assert luci("install", url).returncode == 0
+    for word in (url, f"{url}#sha256={sha256(DATA)}", "by-address.gguf"):
+        assert luci("path", word).stdout == f"{models / 'by-address.gguf'}\n"
+    assert_refused(luci("path", "one", "--dir", tmp_path), 3, "not installed")
+
+
+def test_path_of_what_is_not_there(stocked: Shop, models: Path) -> None:
+    """Not installed: exit 3; damaged or missing: exit 5; each with the command that helps."""
+    assert_refused(luci("path", "mistral"), 3, "mistral is not installed", "luci install mistral")
+    assert_refused(luci("path", "onne"), 3, "did you mean one")
+    assert_refused(luci("path", "https://h/a.gguf"), 3, "not installed")
+    (models / "one.gguf").write_bytes(b"short")
+    assert_refused(luci("path", "one"), 5, "has changed since luci installed it", "luci install one")
+    (models / "one.gguf").unlink()
+    assert_refused(luci("path", "one"), 5, "is missing", "luci install one")
+
+
+def test_path_takes_the_sound_one_of_two_folders(stocked: Shop, models: Path, tmp_path: Path) -> None:
+    luci("install", "one", "--dir", tmp_path / "other")
+    assert luci("path", "one").stdout == f"{models / 'one.gguf'}\n"
+    (models / "one.gguf").unlink()
+    assert luci("path", "one").stdout == f"{tmp_path / 'other' / 'one.gguf'}\n"
+
+
+def test_a_model_installed_by_its_address_answers_to_its_name(shop: Shop, models: Path) -> None:
+    """As `luci install` would say that it is installed already."""
+    url = shop.sell("one")
+    luci("install", url)
+    assert luci("path", "one").stdout == f"{models / 'one.gguf'}\n"

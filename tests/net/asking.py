@@ -1,0 +1,27 @@
+"""One request of a client that carries secrets, for the tests of the ways that it may go."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from luci_dl.net.answers import Ask
+from luci_dl.net.client import Answer, Client
+
+DATA = bytes(range(256)) * 1200
+SECRET = {"Authorization": "Bearer secret", "X-Token": "secret"}
+
+
+@contextlib.contextmanager
+def asked(url: str, client: Client | None = None, start: int = 0) -> Iterator[Answer]:
+    answer = (client or Client()).get("m.gguf", Ask(url, start, None, None), SECRET)
+    try:
+        yield answer
+    finally:
+        answer.close()
+
+
+def body(url: str, client: Client | None = None) -> bytes:
+    """All that the answer brings."""
+    with asked(url, client) as answer:
+        return b"".join(iter(answer.read, b""))
