@@ -79,7 +79,7 @@ def test_no_segment_reaches_beyond_the_window(server: FaultyServer, models: Home
     url = server.serve("/m.gguf", DATA, faults=[faults.trickle(2e6)])
     models.install(url, connections=8)
     asked = [span.removeprefix("bytes=").split("-") for span in ranges(server)[1:]]
-    assert all(int(last) - int(first) < crew.segment_length(8) for first, last in asked)
+    assert all(int(last or len(DATA)) - int(first) <= crew.segment_length(8) for first, last in asked)
 
 
 def test_a_throttled_server_is_given_more_connections(server: FaultyServer, models: Home) -> None:
@@ -161,13 +161,6 @@ def test_a_crawling_segment_is_taken_over(server: FaultyServer, models: Home) ->
     assert models.install(url).read_bytes() == DATA  # it alone would take more than a minute
 
 
-def test_an_outage_counts_once(server: FaultyServer, models: Home) -> None:
-    """Sixteen connections that fail together are one failure, not sixteen."""
-    script = [faults.trickle(4e6)] + [faults.cut(1000)] * 20
-    url = server.serve("/m.gguf", DATA, faults=[*script, faults.ok()])
-    assert models.install(url, connections=16, retries=6).read_bytes() == DATA
-
-
 def test_signed_addresses_that_expire_are_resolved_again(server: FaultyServer, models: Home) -> None:
     """With sixteen segments in flight, a 403 of the host behind the origin brings a fresh address."""
     cdn = server.serve("/cdn", DATA, faults=[*[faults.trickle(4e6)] * 9, *[faults.status(403)] * 8, faults.ok()])
@@ -175,11 +168,6 @@ def test_signed_addresses_that_expire_are_resolved_again(server: FaultyServer, m
     url = server.serve("/m.gguf", b"", faults=[faults.redirect(there)])
     assert models.install(url, connections=16).read_bytes() == DATA
     assert not [event for event in models.events if isinstance(event, Retrying)]
-
-
-@pytest.fixture
-def other() -> FaultyServer:
-    return FaultyServer()
 
 
 class TestMirrors:
@@ -220,10 +208,11 @@ class TestMirrors:
         assert self.models.install(*self.urls([faults.status(404)], [faults.ok()])).read_bytes() == DATA
 
     def test_a_lying_mirror_costs_a_second_fetch_from_the_first(self) -> None:
-        """A flipped byte at one mirror: wrong at the end, so all comes again from the first address alone."""
-        urls = self.urls([faults.trickle(1e6)], [faults.flipped(len(DATA) // 2) + faults.trickle(1e6)])
-        before = self.models.install(*urls, connections=8).read_bytes()
-        assert before == DATA
+        """Other bytes of the same length from one: wrong at the end, so all comes again from the first alone."""
+        other = make_gguf(len(DATA), seed=7)
+        urls = self.urls([faults.trickle(1e6)], [faults.changed(other) + faults.trickle(1e6)])
+        assert self.models.install(*urls).read_bytes() == DATA
+        assert "again from" in self.models.warnings
 
     def test_a_mirror_with_another_file_is_dropped_at_once(self) -> None:
         """Its length gives it away before a byte of it is taken."""

@@ -67,8 +67,9 @@ class Crew:
         self._tuner = tuner
         self._pace = pace
         self._members: list[Member] = []
-        self._ranges = False  # whether the server has said that it serves them
-        self._whole = False  # whether it has shown that it does not
+        self._usual = 0.0  # bytes a second that a connection brings
+        self._ranges: bool | None = None  # whether the server serves them; once it did not, they are not relied on
+        self._whole = False  # nor are they asked for, once they came wrong
 
     def __len__(self) -> int:
         return len(self._members)
@@ -79,10 +80,12 @@ class Crew:
         for member in list(self._members):
             worker = member.worker
             stalled = member.update(now) and not worker.done
-            self._ranges = self._ranges or bool(worker.ranges)
+            if worker.ranges is not None and self._ranges is not False:
+                self._ranges = worker.ranges
             if stalled or worker.done:
                 self._members.remove(member)
                 self.mirrors.brought(worker.job.url, worker.moved, now - member.since)
+                self._usual = (self._usual + member.rate) / 2 if self._usual else member.rate
                 over.append((worker.job.url, AttemptFailed("the server stalled") if stalled else worker.error))
             if stalled:
                 worker.stop()
@@ -90,7 +93,7 @@ class Crew:
 
     def distrust_ranges(self) -> None:
         """The server showed that it cannot be trusted with ranges: one connection, and the whole file."""
-        self._whole = True
+        self._ranges, self._whole = False, True
 
     def employ(self, now: float) -> None:
         """As many workers as there should be now, as far as there is something for them to do."""
@@ -119,7 +122,7 @@ class Crew:
     def _wanted(self, now: float) -> int:
         sink = self._sink
         left = None if sink.size is None else sink.size - sink.received
-        if self._whole or not self._ranges or sink.size is None:
+        if not self._ranges or sink.size is None:
             return 1
         if not (sink.provable or sink.validator(self._artifact.urls[0])):
             return 1
@@ -139,10 +142,9 @@ class Crew:
         worker, lease, end = member.worker, member.worker.lease, member.worker.lease.end
         if end is None:
             return False
-        others = [other.rate for other in self._members if other is not member]
-        if others and (member.left_s(now) < RELIEF_S or not worker.reading):
+        if self._usual and (member.left_s(now) < RELIEF_S or not worker.reading):
             return False
-        if others and now - member.since > RELIEF_S and member.rate * SLOW < sum(others) / len(others):
+        if now - member.since > RELIEF_S and member.rate * SLOW < self._usual:
             self._members.remove(member)
             worker.stop()
             return True

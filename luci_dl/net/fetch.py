@@ -93,7 +93,7 @@ class Fetch:
 
     def _judge(self, url: str, error: Exception | None) -> AttemptFailed | None:
         """What may go better next time. Raises: what will not, unless another mirror is left."""
-        if error is None:
+        if error is None or url not in self._crew.mirrors.urls:
             return None
         for_good = not isinstance(error, AttemptFailed)
         if for_good and (isinstance(error, StorageError) or not isinstance(error, LuciError)):
@@ -111,9 +111,10 @@ class Fetch:
         """Seconds without new connections. Raises: NetworkError, when nobody is at work and patience is at its end."""
         worst = max(failures, key=lambda failure: failure.retry_after or 0.0)
         if len(self._crew):
-            if worst.crowded:
-                self._tuner.refused(len(self._crew), now)
-            return min(worst.retry_after or REST_S, 60.0) if worst.crowded else 0.0
+            if not worst.crowded or len(self._crew.mirrors.urls) > 1:
+                return 0.0  # the next attempt goes elsewhere
+            self._tuner.refused(len(self._crew), now)
+            return min(worst.retry_after or REST_S, 60.0)
         name = self._artifact.name
         delay = self._patience.failed(worst, name)
         self._emit(Retrying(name, worst.reason, delay, self._patience.failures, self._patience.retries))

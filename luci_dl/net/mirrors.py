@@ -45,9 +45,7 @@ class Mirrors:
             self._failures[url] = 0
 
     def failed(self, url: str, for_good: bool) -> bool:
-        """An attempt at `url` failed. Returns: whether it is dropped now; the last one never is."""
-        if url not in self._rates:
-            return False
+        """An attempt at one of the `urls` failed. Returns: whether it is dropped now; the last one never is."""
         self._failures[url] += 1
         if len(self._rates) == 1 or not (for_good or self._failures[url] >= FAILURES):
             return False

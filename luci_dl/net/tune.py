@@ -38,19 +38,21 @@ class Tuner:
 
     def refused(self, alive: int, now: float) -> None:
         """A server said "too many", or cut a connection, while `alive` others went on: no more than those for now."""
-        self._most = max(1, min(self._most, alive))
-        self.connections = min(self.connections, self._most)
-        self._before, self._rest_until = 0, now + REST_S
+        self.connections = max(1, min(self.connections, alive))
+        self._before, self._best, self._rest_until = 0, 0.0, now + REST_S
 
     def update(self, now: float, received: int, left: int | None) -> int:
         """The connections that there should be, when `received` bytes are there at `now` and `left` are missing.
 
         Call it again and again; the first call begins the first window.
         """
+        if self._fixed:
+            self.connections = self._most if now >= self._rest_until else self.connections
+            return self.connections
         if self._since is None or received < self._received:
             self._since, self._received = now, received
         passed = now - self._since
-        if self._fixed or passed < STEP_S:
+        if passed < STEP_S:
             return self.connections
         rate = (received - self._received) / passed
         self._since, self._received = now, received

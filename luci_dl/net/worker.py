@@ -90,10 +90,11 @@ class Worker:
     def _attempt(self) -> None:
         job, lease = self.job, self._lease
         self.reading = True
-        self._answer = self._client.get(job.artifact.name, self._ask(lease), job.artifact.headers)
+        ask = self._ask(lease)
+        self._answer = self._client.get(job.artifact.name, ask, job.artifact.headers)
         self.reading = False
         body = self._answer.body
-        self.ranges = body.ranges
+        self.ranges = body.ranges and body.offset == ask.start
         job.sink.begin(lease, self._answer.remote, body.offset)
         if lease.revoked:  # what was there is forgotten
             lease = self._claim_all() if body.offset == 0 else lease

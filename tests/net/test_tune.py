@@ -55,12 +55,15 @@ def test_a_small_rest_is_not_worth_a_try() -> None:
     assert set(run(Tuner(), lambda connections: 20e6 * connections, 1.5, left=30_000_000)) == {1}
 
 
-def test_a_server_that_refuses_sets_the_most() -> None:
-    """After a 429 on the third connection, never more than two."""
-    tuner = Tuner()
+@pytest.mark.parametrize("fixed", [None, 16])
+def test_after_a_refusal_there_are_fewer_for_a_while(fixed: int | None) -> None:
+    """After a 429 on the third connection, no more than two for twenty seconds; then more are tried again."""
+    tuner = Tuner(fixed)
     run(tuner, lambda connections: 20e6 * connections, 1.0)
-    tuner.refused(2, 1.0)
-    assert max(run(tuner, lambda connections: 20e6 * connections, 60)) == 2
+    tuner.refused(2, 0.0)
+    history = run(tuner, lambda connections: 20e6 * connections, REST_S + 5)
+    assert set(history[: int(REST_S / TICK_S) - 1]) == {2}
+    assert history[-1] == MOST
 
 
 @pytest.mark.parametrize("fixed", [1, 3, 16])
