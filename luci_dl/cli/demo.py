@@ -45,9 +45,7 @@ def command() -> int:
             _say("", "The demo was interrupted; its folder is removed.")
             return error.exit_code
         except OSError as error:
-            raise StorageError(
-                f"cannot play the demo: {error}", "Let TMPDIR name a folder with room."
-            ) from error
+            raise StorageError(f"cannot play the demo: {error}", "Let TMPDIR name a folder with room.") from error
         _say("", "All of it held. Now a real model:  luci install llama3.2")
         return 0
 
