@@ -28,13 +28,13 @@ With --json: one object with "name", "catalog" (the entry, or null) and
 """
 
 PROOFS = {
-    "sha256": "by the SHA-256 that was given",
-    "lfs pointer": "by its Git LFS pointer",
-    "hub": "by the SHA-256 that the Hub told",
-    "none": "by nothing: no digest was known",
+    "sha256": "the SHA-256 that was given",
+    "lfs pointer": "the Git LFS pointer",
+    "hub": "the SHA-256 that the Hub told",
+    "none": "none: no digest was known",
 }
 STATES = {
-    "ok": "size and time are as they were then",
+    "ok": "size and time are as they were when it was verified",
     "changed": "it has changed since then; luci install checks and repairs it",
     "missing": "it is missing now; luci install fetches it again",
 }
@@ -85,13 +85,13 @@ def _of_entry(model: Model) -> Iterator[Row]:
 def _of_artifact(artifact: Artifact) -> Iterator[Row]:
     yield "File", artifact.name + (" (projector)" if artifact.role == "projector" else "")
     if artifact.size is not None:
-        yield "", f"{artifact.size} bytes"
+        yield "Bytes", str(artifact.size)
     if artifact.sha256:
-        yield "", f"SHA-256 {artifact.sha256}"
+        yield "SHA-256", artifact.sha256
     elif artifact.lfs_pointer_sha1:
-        yield "", f"Git LFS pointer {artifact.lfs_pointer_sha1}"
+        yield "LFS SHA-1", artifact.lfs_pointer_sha1
     for url in artifact.urls:
-        yield "", url
+        yield "Address", url
 
 
 def _of_installed(title: str, models: tuple[InstalledModel, ...]) -> Iterator[Row]:
@@ -107,10 +107,12 @@ def _of_installed(title: str, models: tuple[InstalledModel, ...]) -> Iterator[Ro
 def _of_file(file: InstalledFile) -> Iterator[Row]:
     known = file.receipt
     yield "Installed", str(file.path)
-    yield "", f"{known.size} bytes, SHA-256 {known.sha256}"
-    yield "", f"from {known.url}" if known.url else "adopted: it was there already"
-    yield "", f"installed {_moment(known.installed)}, verified {_moment(known.verified)}"
-    yield "", f"proved {PROOFS.get(known.proof, known.proof)}; {STATES[file.state]}"
+    yield "Bytes", str(known.size)
+    yield "SHA-256", known.sha256
+    yield "From", known.url or "adopted: it was there already"
+    yield "When", f"installed {_moment(known.installed)}, verified {_moment(known.verified)}"
+    yield "Proof", PROOFS.get(known.proof, known.proof)
+    yield "State", STATES[file.state]
 
 
 def _moment(stamp: str) -> str:

@@ -84,11 +84,11 @@ def test_a_reader_that_goes_away_is_no_error(args: list[str], stocked: Shop) -> 
 def test_info_tells_everything_of_an_installed_model(stocked: Shop, models: Path) -> None:
     """Words and files lead to the same model; an address too, however it was written."""
     told = luci("info", "one").stdout
-    for text in ("Aliases    uno", "Groups     numbers", "Tier       3", "License    mit", "300000 bytes"):
+    for text in ("Aliases    uno", "Groups     numbers", "Tier       3", "License    mit", "Bytes      300000"):
         assert text in told
-    assert f"SHA-256 {sha256(DATA)}" in told
+    assert f"SHA-256    {sha256(DATA)}" in told
     assert f"Installed  {models / 'one.gguf'}" in told
-    assert "proved by the SHA-256 that was given" in told
+    assert "Proof      the SHA-256 that was given" in told
     assert luci("info", "UNO").stdout == luci("info", "one").stdout
     facts = json.loads(luci("info", "one", "--json").stdout)
     assert (facts["name"], facts["catalog"]["aliases"]) == ("one", ["uno"])

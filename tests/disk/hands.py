@@ -1,0 +1,151 @@
+"""What the network wing would do to the disk wing, by hand."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import follower
+from luci_dl.disk.part import Part
+from luci_dl.disk.staging import staging_for
+from luci_dl.disk.transaction import Transaction
+from luci_dl.errors import LuciError
+from luci_dl.plan import Options, Remote
+from tests.procs import lock_is_free
+from tests.tools import need
+
+NAME = "model.gguf"
+KIB = 1 << 10
+OPTIONS = Options(min_free=0)
+
+
+def gguf(size: int, seed: int = 0) -> bytes:
+    """Bytes that begin like a GGUF file."""
+    return (b"GGUF" + random.Random(seed).randbytes(size))[:size]
+
+
+def digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def url_of(name: str = NAME) -> str:
+    return f"https://example.com/{name}"
+
+
+def artifact_of(data: bytes, name: str = NAME) -> Artifact:
+    """Of which everything is known."""
+    return Artifact(name, (url_of(name),), len(data), digest_of(data))
+
+
+def unproved(name: str = NAME, size: int | None = None) -> Artifact:
+    """Of which no digest is known."""
+    return Artifact(name, (url_of(name),), size)
+
+
+def remote_of(data: bytes, validator: str | None = '"one"', name: str = NAME) -> Remote:
+    """The answer of a server that has `data`."""
+    return Remote(url_of(name), len(data), validator)
+
+
+def pour(part: Part, data: bytes, upto: int | None = None, remote: Remote | None = None, block: int = 16 * KIB) -> None:
+    """Fetch what is missing of `data`, up to the offset `upto`."""
+    end = len(data) if upto is None else upto
+    while (lease := part.claim()) is not None:
+        part.begin(lease, remote or remote_of(data, name=part.artifact.name), lease.pos)
+        while not lease.revoked and lease.pos < (end if lease.end is None else min(end, lease.end)):
+            part.write(lease, data[lease.pos : min(lease.pos + block, end)])
+        part.revoke(lease)
+        if end < len(data):
+            return
+
+
+def opened(part: Part, resume: bool = True) -> int:
+    """Open it as a transaction would. Returns: the first byte that is missing."""
+    part.staging.part.parent.mkdir(parents=True, exist_ok=True)
+    return part.open(resume, CancelToken(), lambda _done: None)
+
+
+def part_at(folder: Path, artifact: Artifact, min_free: int = 0) -> Part:
+    return Part(staging_for(folder, artifact.name), artifact, min_free)
+
+
+def install(folder: Path, *files: tuple[bytes, str], options: Options = OPTIONS) -> None:
+    """Install the files as one model, by the steps of the engine."""
+    artifacts = [artifact_of(data, name) for data, name in files]
+    with Transaction(folder, artifacts, options=options) as transaction:
+        for artifact, (data, _) in zip(artifacts, files, strict=True):
+            transaction.look(artifact)
+            pour(transaction.open(artifact), data)
+        transaction.commit()
+
+
+def kill_after(folder: Path, data: bytes, upto: int, name: str = NAME, artifact: Artifact | None = None) -> None:
+    """Leave what a killed process leaves that got as far as `upto`, all of it synced and in the journal."""
+    part = part_at(folder, artifact or artifact_of(data, name))
+    opened(part)
+    pour(part, data, upto)
+    assert part.suspend(CancelToken()) == upto
+
+
+def staged(folder: Path) -> list[str]:
+    """What lies in the staging folder besides lock files and folders."""
+    return sorted(
+        path.relative_to(folder / ".luci").as_posix()
+        for path in (folder / ".luci").rglob("*")
+        if path.suffix != ".lock" and not path.is_dir()
+    )
+
+
+def is_free(folder: Path, name: str = NAME) -> bool:
+    """Whether nobody holds the lock of that target."""
+    return lock_is_free(staging_for(folder, name).lock)
+
+
+@contextlib.contextmanager
+def held(folder: Path, name: str = NAME) -> Iterator[None]:
+    """Somebody else holds the lock of that target, without a word in its file."""
+    path = staging_for(folder, name).lock
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def assert_ends(folder: Path, error: type[LuciError], act: Callable[[], object], left: list[str]) -> LuciError:
+    """`act` fails with that error, leaves these files in the staging, and the lock free."""
+    with pytest.raises(error) as caught:
+        act()
+    assert staged(folder) == left
+    assert is_free(folder)
+    return caught.value
+
+
+def sync_every(monkeypatch: pytest.MonkeyPatch, size: int, ahead: int = 64 << 20) -> None:
+    """A line in the journal for each `size` bytes."""
+    monkeypatch.setattr(follower, "SYNC_EVERY", size)
+    monkeypatch.setattr(follower, "AHEAD", ahead)
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A file system of `size` bytes, mounted at the folder; only root can do that."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    folder.mkdir()
+    mount = [need("mount"), "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True).returncode != 0:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run([need("umount"), "-l", str(folder)], check=True)

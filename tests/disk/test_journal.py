@@ -1,0 +1,161 @@
+"""The journal: whatever becomes of its bytes, what is read is a prefix of what was written."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luci_dl.disk import journal
+from luci_dl.disk.journal import Done, Header, Journal, Log
+from luci_dl.errors import StorageError
+from tests.procs import files_left
+
+HEADER = Header("a/m.gguf", 4096, "0" * 64, None, {"https://h/m.gguf": '"v1"'})
+MARKS = tuple((at, f"{at:064x}") for at in (1024, 2048, 3072, 4096))
+DONE = Done(4096, "f" * 64, 77, {"v": 1}, "a/first.gguf")
+
+
+@functools.cache
+def written() -> bytes:
+    """A whole journal."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.journal"
+        log = Journal(path)
+        log.begin(HEADER)
+        for at, sha256 in MARKS:
+            log.mark(at, sha256)
+        log.finish(DONE)
+        return path.read_bytes()
+
+
+def read(data: bytes) -> Log | None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "m.journal").write_bytes(data)
+        return journal.read(Path(folder) / "m.journal")
+
+
+def assert_is_a_prefix(log: Log | None) -> None:
+    if log:
+        assert log.header == HEADER
+        assert log.marks == MARKS[: len(log.marks)]
+        assert log.done is None or (log.done == DONE and log.marks == MARKS)
+        assert written()[: log.end].endswith(b"\n")
+
+
+def test_a_journal_is_read_as_it_was_written() -> None:
+    """The header, every mark in its order, and the end."""
+    assert read(written()) == Log(HEADER, MARKS, DONE, len(written()))
+
+
+def test_any_cut_leaves_a_prefix_of_the_lines() -> None:
+    """Every length a crash may leave."""
+    for end in range(len(written())):
+        assert_is_a_prefix(read(written()[:end]))
+
+
+@given(st.data())
+def test_any_wrong_bytes_leave_a_prefix_of_the_lines(data: st.DataObject) -> None:
+    """A flipped bit, a zeroed page, a line end that became another one."""
+    raw = bytearray(written())
+    start = data.draw(st.integers(0, len(raw) - 1))
+    raw[start : start + data.draw(st.sampled_from((1, 1, 2, 512)))] = data.draw(st.binary(min_size=1, max_size=4))
+    assert_is_a_prefix(read(bytes(raw)))
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_no_journal(data: bytes) -> None:
+    """And no traceback."""
+    assert read(data) is None
+    assert_is_a_prefix(read(written() + data))
+
+
+def test_no_journal_is_none(tmp_path: Path) -> None:
+    """There is nothing to resume then."""
+    assert journal.read(tmp_path / "m.journal") is None
+
+
+def test_going_on_cuts_off_what_is_torn(tmp_path: Path) -> None:
+    """The next line stands right behind the last good one."""
+    path = tmp_path / "m.journal"
+    path.write_bytes(written()[: -len(written().splitlines(keepends=True)[-1]) - 5])
+    log = journal.read(path)
+    assert log
+    more = Journal(path)
+    more.go_on(log)
+    more.mark(*MARKS[-1])
+    assert journal.read(path) == Log(HEADER, MARKS, None, path.stat().st_size)
+
+
+def test_beginning_takes_another_file_than_the_one_that_is_there(tmp_path: Path) -> None:
+    """A thread that still writes to the old journal writes to no name."""
+    path = tmp_path / "m.journal"
+    old, new = Journal(path), Journal(path)
+    old.begin(HEADER)
+    new.begin(HEADER)
+    old.mark(1024, "wrong")
+    old.finish(DONE)
+    assert journal.read(path) == Log(HEADER, (), None, path.stat().st_size)
+
+
+def test_a_journal_of_another_format_is_left_alone_and_said(tmp_path: Path) -> None:
+    """Its luci may know what it means."""
+    path = tmp_path / "m.journal"
+    path.write_bytes(journal.encode({"v": 2, "anything": "else"}))
+    with pytest.raises(StorageError, match="has format 2, this luci knows format 1"):
+        journal.read(path)
+    assert files_left(tmp_path) == ["m.journal"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": "m.gguf"},
+        {"name": "../m.gguf", "size": 1, "sha256": None, "lfs_pointer_sha1": None},
+        {"name": "m.gguf", "size": "1", "sha256": None, "lfs_pointer_sha1": None},
+        {"name": "m.gguf", "size": 1, "sha256": None, "lfs_pointer_sha1": None, "validators": []},
+        {"name": "m.gguf", "size": 1, "sha256": None, "lfs_pointer_sha1": None, "more": 1},
+        {"name": ["m.gguf"], "size": 1, "sha256": None, "lfs_pointer_sha1": None},
+    ],
+)
+def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mapping[str, Any]) -> None:
+    """Another user of the folder may have written anything, with a checksum that is right."""
+    path = tmp_path / "m.journal"
+    path.write_bytes(journal.encode({"v": 1, **fields}))
+    assert journal.read(path) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"at": "1024", "sha256": "0"},
+        {"at": 1024},
+        {"done": {}},
+        {"done": 5},
+        {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "/etc/passwd"}},
+        {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "../../secret"}},
+        {"done": {"size": "1", "sha256": "0", "inode": 1, "receipt": {}, "record": None}},
+        {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": [], "record": None}},
+        {"else": 1},
+    ],
+)
+def test_a_line_that_makes_no_sense_ends_the_reading(fields: Mapping[str, Any]) -> None:
+    """As a torn one does; a record outside the folder is not even looked at."""
+    log = read(written() + journal.encode(fields) + journal.encode({"at": 5000, "sha256": "0"}))
+    assert log == Log(HEADER, MARKS, DONE, len(written()))
+
+
+def test_a_right_checksum_of_no_json_is_no_line() -> None:
+    """No traceback comes of it."""
+    text = b"[" * 100_000
+    assert journal.decode(b"%08x %b\n" % (zlib.crc32(text), text)) is None
+    assert journal.decode(journal.encode({"a": "ü\n"})) == {"a": "ü\n"}
+    assert json.loads(journal.encode({"a": 1})[9:]) == {"a": 1}

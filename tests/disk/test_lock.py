@@ -1,0 +1,205 @@
+"""One lock: who holds it, what its file says, and what happens when others touch that."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from luci_dl.disk import fs
+from luci_dl.disk.holder import Holder
+from luci_dl.disk.staging import Lock, read_holder
+from luci_dl.errors import StorageError
+from tests.disk.hands import held
+from tests.procs import ROOT, lock_is_free
+
+HOLDER = Holder("nonce", "m.gguf", 1, "host", "me", "2026-01-01T00:00:00+00:00", "luci install m", "key")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / ".luci" / "m.gguf.lock"
+
+
+def test_a_lock_has_one_holder_even_in_one_process(path: Path) -> None:
+    """Two handles block each other, and the folder is made on the way."""
+    one, two = Lock(path), Lock(path)
+    assert one.try_acquire()
+    assert not two.try_acquire()
+    one.release()
+    assert two.try_acquire()
+    two.release()
+    assert lock_is_free(path)
+
+
+def test_a_lock_is_released_by_another_thread(path: Path) -> None:
+    """The thread that cleans up is not always the one that began."""
+    lock = Lock(path)
+    assert lock.try_acquire()
+    thread = threading.Thread(target=lock.release)
+    thread.start()
+    thread.join()
+    assert not lock.held
+    assert lock_is_free(path)
+
+
+def test_a_release_is_harmless_twice(path: Path) -> None:
+    """And without an acquire."""
+    lock = Lock(path)
+    lock.release()
+    assert lock.try_acquire()
+    lock.release()
+    lock.release()
+    assert lock_is_free(path)
+
+
+def test_a_killed_holder_frees_the_lock(path: Path) -> None:
+    """The kernel does it; the text stays and proves nothing."""
+    code = (
+        "import os, sys; from pathlib import Path; from luci_dl.disk.staging import Lock\n"
+        "lock = Lock(Path(sys.argv[1])); assert lock.try_acquire(); os.kill(os.getpid(), 9)"
+    )
+    ended = subprocess.run([sys.executable, "-P", "-c", code, str(path)], env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert ended.returncode == -9
+    assert Lock(path).try_acquire()
+
+
+def test_the_file_says_who_holds_it_and_keeps_saying_so(path: Path) -> None:
+    """A shorter text replaces a longer one whole; after the release nobody writes any more."""
+    lock = Lock(path)
+    lock.write(HOLDER)
+    assert lock.read() is None
+    assert lock.try_acquire()
+    lock.write(replace(HOLDER, command="luci install " + "x" * 500))
+    lock.write(replace(HOLDER, done=5, total=10))
+    assert path.read_bytes() == replace(HOLDER, done=5, total=10).to_bytes()
+    lock.release()
+    lock.write(replace(HOLDER, nonce="late"))
+    assert read_holder(path) == replace(HOLDER, done=5, total=10)
+
+
+def test_a_lock_is_ours_by_its_nonce_and_its_inode(path: Path) -> None:
+    """Not by another's text, not under another inode, not without a text, not once it is released."""
+    lock = Lock(path)
+    assert lock.try_acquire()
+    lock.write(HOLDER)
+    assert lock.is_ours("nonce")
+    assert not lock.is_ours("another")
+    text = path.read_bytes()
+    path.rename(path.with_name("moved"))
+    assert not lock.is_ours("nonce")
+    path.write_bytes(text)
+    assert not lock.is_ours("nonce")
+    path.with_name("moved").rename(path)
+    assert lock.is_ours("nonce")
+    path.write_bytes(b"")
+    assert not lock.is_ours("nonce")
+    lock.write(HOLDER)
+    lock.release()
+    assert not lock.is_ours("nonce")
+
+
+def test_a_lock_whose_file_is_unlinked_by_its_holder_is_one_lock_still(path: Path) -> None:
+    """Whoever opened the old file before must lock the new one: no two hold it at a time."""
+    holders, overlaps, ended = [0], [], threading.Barrier(4)
+
+    def work() -> None:
+        lock, got = Lock(path), 0
+        while got < 60:
+            if lock.try_acquire():
+                holders[0] += 1
+                overlaps.append(holders[0] != 1)
+                holders[0] -= 1
+                got += 1
+                lock.unlink_and_release()
+        ended.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(overlaps) == 240
+    assert not any(overlaps)
+
+
+def test_a_folder_that_is_cleaned_away_while_a_lock_is_taken_is_made_again(path: Path) -> None:
+    """An install never fails because a clean-up removed the empty staging folder."""
+    stop = threading.Event()
+
+    def sweep() -> None:
+        while not stop.is_set():
+            fs.remove_empty(path.parent)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for _ in range(60):
+            lock = Lock(path)
+            assert lock.try_acquire()
+            lock.unlink_and_release()
+    finally:
+        stop.set()
+        sweeper.join()
+
+
+@pytest.mark.parametrize("kind", ["symlink", "folder", "pipe"])
+def test_what_was_put_in_the_place_of_a_lock_is_refused(path: Path, kind: str) -> None:
+    """It is neither followed nor waited for."""
+    path.parent.mkdir()
+    if kind == "symlink":
+        path.symlink_to(path.with_name("victim"))
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    with pytest.raises(StorageError, match="where luci keeps a file of its own"):
+        Lock(path).try_acquire()
+    assert not path.with_name("victim").exists()
+
+
+def test_a_lock_that_is_held_by_another_process_says_so_at_once(tmp_path: Path, path: Path) -> None:
+    """An empty text is no reason to fail."""
+    with held(tmp_path, "m.gguf"):
+        assert not Lock(path).try_acquire()
+        assert Lock(path).read() is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"\xff\xfe\n",
+        b"null\n",
+        b"[]\n",
+        b'{"v": 2}\n',
+        b'{"v": [1]}\n',
+        b"[" * 50_000,
+        HOLDER.to_bytes()[:-20],
+        HOLDER.to_bytes().replace(b'"pid": 1', b'"pid": "1"'),
+        HOLDER.to_bytes().replace(b'"pid": 1', b'"pid": -1'),
+        HOLDER.to_bytes().replace(b'"done": 0', b'"done": true'),
+        HOLDER.to_bytes().replace(b'"rate": 0.0', b'"rate": NaN'),
+        HOLDER.to_bytes().replace(b'"rate": 0.0', b'"rate": 1' + b"0" * 400),
+        HOLDER.to_bytes().replace(b'"host": "host"', b'"host": null'),
+    ],
+)
+def test_a_torn_or_hostile_text_says_nothing(path: Path, text: bytes) -> None:
+    """Another user of the folder may have written anything."""
+    path.parent.mkdir()
+    path.write_bytes(text)
+    assert read_holder(path) is None
+
+
+def test_a_text_of_which_an_old_end_is_left_is_read(path: Path) -> None:
+    """The line is complete before what is behind it is cut off."""
+    path.parent.mkdir()
+    path.write_bytes(HOLDER.to_bytes() + b'{"nonce": "old')
+    assert read_holder(path) == HOLDER
+    assert json.loads(HOLDER.to_bytes()) == asdict(HOLDER)

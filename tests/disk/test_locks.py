@@ -1,0 +1,178 @@
+"""The locks of one model: taken in one order, all or none, and told about while they are held."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import locks
+from luci_dl.disk.locks import Locks
+from luci_dl.disk.staging import read_holder, staging_for
+from luci_dl.errors import IntegrityError, Interrupted, LockedError
+from luci_dl.events import Event, Waiting
+from tests.disk.hands import artifact_of, held, is_free
+from tests.procs import wait_until
+
+DATA = b"GGUF and more"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "POLL_S", 0.02)
+    monkeypatch.setattr(locks, "TELL_S", 0.02)
+
+
+def locks_of(folder: Path, *names: str, artifact: Artifact | None = None) -> Locks:
+    return Locks([(staging_for(folder, name), artifact or artifact_of(DATA, name)) for name in names], "model")
+
+
+def ignore(_event: Event) -> None:
+    pass
+
+
+def test_all_locks_or_none(tmp_path: Path) -> None:
+    """The one that was taken first is free again when the second is held by another."""
+    with held(tmp_path, "b.gguf"), pytest.raises(LockedError, match="another process") as caught:
+        locks_of(tmp_path, "b.gguf", "a.gguf").acquire(0.0, CancelToken(), ignore)
+    assert caught.value.exit_code == 7
+    assert is_free(tmp_path, "a.gguf")
+
+
+def test_two_models_that_share_files_never_wait_for_each_other_in_a_circle(tmp_path: Path) -> None:
+    """Whatever order their files come in."""
+    rounds = 30
+
+    def work(*names: str) -> None:
+        for _ in range(rounds):
+            mine = locks_of(tmp_path, *names)
+            mine.acquire(None, CancelToken(), ignore)
+            mine.release("installed")
+
+    threads = [threading.Thread(target=work, args=names) for names in (("a", "b", "c"), ("c", "b"), ("b", "a"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_the_waiting_one_is_told_who_holds_it_and_how_far_it_is(tmp_path: Path) -> None:
+    """Pid, command, since, bytes; and what it reads is not older than a moment."""
+    mine = locks_of(tmp_path, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    token, told = CancelToken(), list[Event]()
+
+    def hear(event: Event) -> None:
+        told.append(event)
+        if isinstance(event, Waiting) and event.done == 5:
+            token.cancel()
+
+    mine.tell("a.gguf", 5, 10, 2.5)
+    with pytest.raises(Interrupted):
+        locks_of(tmp_path, "a.gguf").acquire(None, token, hear)
+    last = told[-1]
+    assert isinstance(last, Waiting)
+    assert (last.done, last.total, last.rate, last.command) == (5, 10, 2.5, "luci install model")
+    mine.release("installed")
+    assert is_free(tmp_path, "a.gguf")
+
+
+def test_the_time_to_wait_ends(tmp_path: Path) -> None:
+    """And the error says who is in the way."""
+    mine = locks_of(tmp_path, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    with pytest.raises(LockedError, match=r"pid \d+ on .* \(luci install model\) since"):
+        locks_of(tmp_path, "a.gguf").acquire(0.1, CancelToken(), ignore)
+    mine.release("installed")
+
+
+def wait_while(folder: Path, artifact: Artifact, outcome: str, message: str = "") -> BaseException | None:
+    """What becomes of one who waits for another that ends so."""
+    mine = locks_of(folder, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    waiting, ends = threading.Event(), list[BaseException | None]()
+
+    def work() -> None:
+        other = locks_of(folder, "a.gguf", artifact=artifact)
+        try:
+            other.acquire(None, CancelToken(), lambda _event: waiting.set())
+        except IntegrityError as error:
+            ends.append(error)
+        else:
+            other.release("rolled back")
+            ends.append(None)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert waiting.wait(10)
+    mine.release(outcome, message, "a hint")
+    thread.join(10)
+    assert is_free(folder, "a.gguf")
+    return ends[0]
+
+
+def test_who_waited_for_the_same_wrong_bytes_fails_with_them(tmp_path: Path) -> None:
+    """With the words of the one who found out, and without fetching them again."""
+    error = wait_while(tmp_path, artifact_of(DATA, "a.gguf"), "wrong bytes", "they are wrong")
+    assert isinstance(error, IntegrityError)
+    assert (error.message, error.hint) == ("they are wrong", "a hint")
+
+
+def test_who_waited_for_other_bytes_goes_on(tmp_path: Path) -> None:
+    """Another digest may well be right."""
+    assert wait_while(tmp_path, artifact_of(b"others", "a.gguf"), "wrong bytes", "they are wrong") is None
+
+
+@pytest.mark.parametrize("outcome", ["installed", "suspended", "rolled back", ""])
+def test_any_other_outcome_lets_the_waiting_one_take_over(tmp_path: Path, outcome: str) -> None:
+    """An interrupt in one terminal is none in the other."""
+    assert wait_while(tmp_path, artifact_of(DATA, "a.gguf"), outcome) is None
+
+
+def test_who_did_not_wait_does_not_care_how_it_ended_last_time(tmp_path: Path) -> None:
+    """The user tries again."""
+    mine = locks_of(tmp_path, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    mine.release("wrong bytes", "they are wrong")
+    again = locks_of(tmp_path, "a.gguf")
+    again.acquire(None, CancelToken(), ignore)
+    assert again.are_ours()
+    again.release("installed")
+
+
+def test_the_outcome_is_the_last_word(tmp_path: Path) -> None:
+    """Never overwritten by an older text of the thread that tells how far it is."""
+    staging = staging_for(tmp_path, "a.gguf")
+    for done in range(150):
+        mine = locks_of(tmp_path, "a.gguf")
+        mine.acquire(None, CancelToken(), ignore)
+        mine.tell("a.gguf", done, None, 0.0)
+        mine.release("wrong bytes", "they are wrong")
+        text = read_holder(staging.lock)
+        assert text
+        assert (text.outcome, text.done) == ("wrong bytes", done)
+
+
+def test_an_acquire_that_fails_for_any_reason_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even when no thread can be started."""
+
+    def fail(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RuntimeError):
+        locks_of(tmp_path, "a.gguf", "b.gguf").acquire(None, CancelToken(), ignore)
+    assert is_free(tmp_path, "a.gguf")
+    assert is_free(tmp_path, "b.gguf")
+
+
+def test_the_thread_that_tells_ends_with_the_locks(tmp_path: Path) -> None:
+    """Nothing goes on after the release."""
+    mine = locks_of(tmp_path, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    mine.release("installed")
+    wait_until(lambda: not any(thread.name == "luci-lock" for thread in threading.enumerate()))
