@@ -45,9 +45,9 @@ class Home:
     folder: Path
     events: list[Event] = field(default_factory=list)
 
-    def install(self, *urls: str, connections: int | None = 4, sha256: str = DIGEST, **options: int) -> Path:
+    def install(self, *urls: str, connections: int | None = 4, sha256: str = DIGEST, retries: int = 3) -> Path:
         words = [f"{url}#sha256={sha256}" for url in urls] if sha256 else urls
-        chosen = Options(connections=connections, min_free=0, retries=options.pop("retries", 3), **options)
+        chosen = Options(connections=connections, min_free=0, retries=retries)
         return luci_dl.install(*words, folder=self.folder, output=None, options=chosen, emit=self.events.append)[0]
 
     @property
@@ -231,7 +231,12 @@ def test_an_interrupted_fetch_with_many_connections_leaves_nothing(server: Fault
     """A cancel while sixteen connections are stalled."""
     url = server.serve("/m.gguf", DATA, faults=[faults.trickle(8e6), faults.stall(10_000)])
     token = luci_dl.CancelToken()
-    threading.Thread(target=lambda: (server.stalled.wait(), token.cancel()), daemon=True).start()
+
+    def cancel() -> None:
+        server.stalled.wait()
+        token.cancel()
+
+    threading.Thread(target=cancel, daemon=True).start()
     with pytest.raises(luci_dl.LuciError):
         luci_dl.install(
             f"{url}#sha256={DIGEST}",

@@ -30,7 +30,7 @@ CONNECT_S = 20.0
 READ_S = 30.0
 """A read that brings nothing for that long has failed, in seconds."""
 _SMALL, _LARGE = 1 << 16, 1 << 20
-_QUICK_S, _SLOW_S = 0.02, 0.1
+_MOMENT_S = 0.05
 
 
 class Answer:
@@ -45,22 +45,23 @@ class Answer:
         self.remote = remote
         self.body = body
         self._response = response
-        self._block = _SMALL
+        self._block = _SMALL  # about what comes in a moment
+        self._measured = 0
+        self._since = time.monotonic()
 
     def read(self, at_most: int = _LARGE) -> bytes:
         """The next bytes, 64 KiB to 1 MiB as the line is fast; empty at the end. Raises: AttemptFailed."""
-        began = time.monotonic()
         block = min(self._block, at_most)
         with _line_trouble(self.remote.url):
             if block <= _SMALL:  # whatever is there: a slow line shows its progress
                 data = self._response.read1(block, decode_content=False)
             else:
                 data = self._response.read(block, decode_content=False)
-        took = time.monotonic() - began
-        if took * self._block < _QUICK_S * len(data):  # at this speed a whole block would be there in a moment
-            self._block = min(_LARGE, self._block * 2)
-        elif took > _SLOW_S:
-            self._block = max(_SMALL, self._block // 2)
+        self._measured += len(data)
+        passed = time.monotonic() - self._since
+        if passed >= _MOMENT_S:
+            self._block = max(_SMALL, min(_LARGE, int(self._measured / passed * _MOMENT_S)))
+            self._measured, self._since = 0, time.monotonic()
         return data
 
     def abort(self) -> None:

@@ -127,9 +127,10 @@ class Worker:
             if not data:
                 break
             self.moved += job.sink.write(lease, data)
-            if lease.pos == lease.end:
-                return  # even when more was asked for: the segment became shorter meanwhile
-            left = None if left is None else left - len(data)
+            if left is not None:
+                left -= len(data)
+                if lease.pos == lease.end:
+                    return  # even when more was asked for: the segment became shorter meanwhile
             self._stopped.wait(job.pace.delay(len(data)))
         if left:
             raise AttemptFailed("the connection broke off")

@@ -31,16 +31,18 @@ def test_a_range_names_the_version_it_belongs_to(ask: Ask, headers: dict[str, st
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
-        ({"content-length": "300"}, Body(0, 300, 300, None, True)),
-        ({"content-length": "0"}, Body(0, 0, 0, None, True)),
-        ({"content-length": "300", "etag": '"v"'}, Body(0, 300, 300, '"v"', True)),
-        ({"content-length": "300", "etag": 'W/"v"'}, Body(0, 300, 300, None, True)),
-        ({"transfer-encoding": "Chunked", "content-length": "9"}, Body(0, None, None, None, True)),
-        ({"content-encoding": "identity"}, Body(0, None, None, None, False)),
-        ({"content-length": "-3"}, Body(0, None, None, None, False)),
-        ({"content-length": "3, 3"}, Body(0, None, None, None, False)),
-        ({"content-length": "٣"}, Body(0, None, None, None, False)),
-        ({"content-length": "9" * 19}, Body(0, None, None, None, False)),
+        ({"content-length": "300"}, Body(0, 300, 300, None, True, False)),
+        ({"content-length": "0"}, Body(0, 0, 0, None, True, False)),
+        ({"content-length": "300", "etag": '"v"'}, Body(0, 300, 300, '"v"', True, False)),
+        ({"content-length": "300", "etag": 'W/"v"'}, Body(0, 300, 300, None, True, False)),
+        ({"transfer-encoding": "Chunked", "content-length": "9"}, Body(0, None, None, None, True, False)),
+        ({"content-encoding": "identity"}, Body(0, None, None, None, False, False)),
+        ({"content-length": "-3"}, Body(0, None, None, None, False, False)),
+        ({"content-length": "3, 3"}, Body(0, None, None, None, False, False)),
+        ({"content-length": "٣"}, Body(0, None, None, None, False, False)),
+        ({"content-length": "9" * 19}, Body(0, None, None, None, False, False)),
+        ({"content-length": "3", "accept-ranges": "bytes"}, Body(0, 3, 3, None, True, True)),
+        ({"content-length": "3", "accept-ranges": "none"}, Body(0, 3, 3, None, True, False)),
     ],
 )
 def test_a_200_is_the_whole_file_whatever_was_asked(headers: dict[str, str], body: Body) -> None:
@@ -51,10 +53,10 @@ def test_a_200_is_the_whole_file_whatever_was_asked(headers: dict[str, str], bod
 @pytest.mark.parametrize(
     ("ask", "content_range", "body"),
     [
-        (REST, "bytes 100-299/300", Body(100, 200, 300, None, True)),
-        (REST, " bytes 100-299/300 ", Body(100, 200, 300, None, True)),
-        (MIDDLE, "bytes 100-199/300", Body(100, 100, 300, None, True)),
-        (WHOLE, "bytes 0-299/300", Body(0, 300, 300, None, True)),
+        (REST, "bytes 100-299/300", Body(100, 200, 300, None, True, True)),
+        (REST, " bytes 100-299/300 ", Body(100, 200, 300, None, True, True)),
+        (MIDDLE, "bytes 100-199/300", Body(100, 100, 300, None, True, True)),
+        (WHOLE, "bytes 0-299/300", Body(0, 300, 300, None, True, True)),
     ],
 )
 def test_a_206_is_taken_with_exactly_the_range_asked(ask: Ask, content_range: str, body: Body) -> None:
