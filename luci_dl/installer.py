@@ -46,7 +46,7 @@ def install_models(
     emit(Planned(tuple(plan.reference for plan in plans), total, any(plan.model.size is None for plan in plans)))
     run = _Run(plans, options, token, emit, client or Client())
     outcomes = run.all()
-    if any(outcome.status == "interrupted" for outcome in outcomes):
+    if token.cancelled and any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         emit(Stopped(token.signum))
         for outcome in outcomes:
             if outcome.status == "interrupted":
