@@ -37,7 +37,7 @@ def install_models(plans: Sequence[Plan], options: Options, token: CancelToken, 
     total = sum(artifact.size or 0 for plan in plans for artifact in plan.artifacts)
     emit(Planned(tuple(plan.reference for plan in plans), total, any(plan.model.size is None for plan in plans)))
     outcomes = _Run(plans, options, token, emit).all()
-    if any(outcome.status == "interrupted" for outcome in outcomes):
+    if token.cancelled and any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         emit(Stopped(token.signum))
         for outcome in outcomes:
             if outcome.status == "interrupted":

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Sequence
 
 import click
 
 from luci_dl.artifact import Model
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.cli import session
 from luci_dl.config import Settings, parse_size, remember_folder
-from luci_dl.errors import LuciError, UsageError
+from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.plan import Options, Plan
 from luci_dl.text import human_size
@@ -127,7 +127,7 @@ def command(
         from luci_dl.installer import exit_code, install_models  # the network: not before the words are right
 
         if folder is not None:
-            _remember(settings, emit)
+            _remember(settings, token, emit)
         return exit_code(install_models(plans, options, token, emit))
 
     return session.run(work, json=as_json, quiet=quiet)
@@ -148,15 +148,15 @@ def _ask(models: Sequence[Model]) -> None:
     total = sum(artifact.size or 0 for model in models for artifact in model.artifacts)
     at_least = "at least " if any(model.size is None for model in models) else ""
     what = f"{len(models)} models, {at_least}{human_size(total)}"
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (os.isatty(0) and os.isatty(2)):  # sys.stdin is None where it was closed
         raise UsageError(f"`all` means {what}, and nobody is at a terminal to agree", "Agree beforehand with --yes.")
     if not click.confirm(f"Install all: {what}?", err=True):
         raise UsageError("nothing was installed", "Name the models that you want, or a group.")
 
 
-def _remember(settings: Settings, emit: Emit) -> None:
-    """Have the other commands look into the `--dir` folder from now on."""
+def _remember(settings: Settings, token: CancelToken, emit: Emit) -> None:
+    """Have the other commands look into the `--dir` folder from now on. Raises: Interrupted."""
     try:
-        remember_folder(settings, settings.models_dir)
-    except LuciError as error:
+        off_thread(lambda: remember_folder(settings, settings.models_dir), token)  # it waits for a lock
+    except (UsageError, StorageError) as error:
         emit(Warned(f"{error.message}; `luci list` and `luci clean` will need --dir to find this folder"))

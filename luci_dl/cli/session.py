@@ -41,8 +41,8 @@ def run(work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: 
     with signals_cancel(token):
         code = _run(work, token, pump)
         pump.close(LAST_WORDS_S if token.cancelled else None, token)
-        if token.signum is not None:
-            die_of(token.signum)
+    if token.signum is not None:  # asked when no handler could set it any more
+        die_of(token.signum)
     return code
 
 

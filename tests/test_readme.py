@@ -1,0 +1,177 @@
+"""What the README says is so: its transcripts are run, its names exist, and every command is in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from luci_dl import errors
+from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.cli.main import COMMANDS, luci
+from luci_dl.config import load_settings
+from luci_dl.sources import catalog
+from luci_dl.sources.entries import read_entries
+from tests.cli.shop import Shop
+from tests.procs import ROOT, Spawned
+from tests.servers import FaultyServer, faults
+
+README = (ROOT / "README.md").read_text()
+DATA = make_gguf(3_000_000)
+ELSEWHERE = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
+"""Variables that luci leaves to the standard library."""
+
+CHANGING = [
+    (r"\d+-\d+-\d+", "DATE"),
+    (r"\d+(\.\d+)?[kMG]?B(/s)?", "SIZE"),
+    (r" {2,}", "  "),
+]
+"""What of an output is another one each time: dates, sizes, and how wide a column is because of them."""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def transcript(block: str) -> Iterator[tuple[str, str]]:
+    """Each command of a console block, and what it is shown to say."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        command, _, said = part.partition("\n")
+        yield command, said
+
+
+def steady(text: str, user: Path) -> str:
+    text = text.replace(str(user), "/home/me")
+    for pattern, name in CHANGING:
+        text = re.sub(pattern, name, text)
+    return text
+
+
+@pytest.fixture
+def user(tmp_path: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The home of somebody for whom llama3.2 is small, and mistral never comes to its end."""
+    home = tmp_path / "user"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("LUCI_HOME")
+    shop = Shop(server, tmp_path / "catalog.toml")
+    monkeypatch.setenv("LUCI_CATALOG", str(shop.file))
+    for name, answers in {"llama3.2": [faults.ok()], "mistral": [faults.stall(2_000_000)]}.items():
+        model = catalog.load().find(name)
+        assert model is not None
+        shop.sell(model.reference, DATA, answers, files=[model.artifacts[0].name], aliases=model.aliases)
+    return home
+
+
+def run(command: str, interrupt: bool) -> str:
+    """What the command says on both streams; stdout comes last where it is a path, as in a terminal."""
+    words = shlex.split(command)
+    assert words[0] == "luci"
+    with Spawned(*words[1:]) as process:
+        if interrupt:
+            process.wait_for("Starting fresh")
+            process.signal(signal.SIGINT)
+        code = process.wait()
+        assert (code == -signal.SIGINT) == interrupt
+        return process.out + process.err if words[1] in ("clean", "list") else process.err + process.out
+
+
+def crash() -> None:
+    """Leave what a `kill -9` leaves."""
+    with Spawned("install", "mistral") as process:
+        process.wait_for("Starting fresh")
+        process.signal(signal.SIGKILL)
+
+
+def test_the_transcripts_are_what_luci_says(user: Path) -> None:
+    """Up to sizes, speeds and dates; the clean-up follows a crash."""
+    commands = [pair for block in blocks("console") for pair in transcript(block)]
+    assert len(commands) >= 7
+    for command, said in commands:
+        if command.startswith("luci clean"):
+            crash()
+        interrupted = "^C\n" in said
+        assert steady(run(command, interrupted), user) == steady(said.replace("^C\n", ""), Path("/home/me")), command
+
+
+def test_the_python_example_runs(user: Path) -> None:
+    """And says what was installed."""
+    (example,) = blocks("python")
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert f"installed {user}/.luciferai/models/llama-3.2-3b-instruct-Q4_K_M.gguf\n" in ended.stdout
+    assert ended.stdout.endswith(" bytes could be freed\n")
+
+
+def test_the_catalog_and_the_config_can_be_read(tmp_path: Path) -> None:
+    (toml,), (json,) = blocks("toml"), blocks("json")
+    (model,) = read_entries(toml, "README.md")
+    assert [artifact.role for artifact in model.artifacts] == ["model", "projector"]
+    (tmp_path / "config.json").write_text(json)
+    settings = load_settings({"LUCI_HOME": str(tmp_path)})
+    assert (settings.min_free, settings.on_interrupt) == (5 << 30, "keep")
+    assert {str(settings.models_dir), str(settings.catalog)} == {"/data/models", "/home/me/models.toml"}
+
+
+def command_lines() -> list[list[str]]:
+    """Every `luci ...` of the shell blocks and the text."""
+    shown = [command for block in blocks("console") for command, _ in transcript(block)]
+    shell = "\n".join([*blocks("sh"), *shown])
+    lines = re.findall(r"(?:^|\$\(|scripts/)(luci [^\n#)]*)", shell, re.MULTILINE)
+    lines += re.findall(r"`(?:scripts/)?(luci [^`]*)`", README)
+    return [shlex.split(line.strip().rstrip('"')) for line in lines]
+
+
+@pytest.mark.parametrize("words", command_lines(), ids=" ".join)
+def test_every_command_line_is_one_that_luci_takes(words: list[str]) -> None:
+    """The command exists, and so does each of its options."""
+    if words[1] in ("COMMAND", "--help"):
+        return
+    command = luci.get_command(click.Context(luci), words[1])
+    assert command is not None
+    try:
+        command.make_context(words[1], words[2:])
+    except click.MissingParameter:
+        assert len(words) == 2  # the name of the command alone, in the text
+    except click.exceptions.Exit:
+        assert "--help" in words
+
+
+def test_every_command_is_told_of() -> None:
+    assert all(re.search(rf"luci (list, )?(info, )?{name}\b", README) for name in COMMANDS)
+
+
+def test_every_option_and_variable_exists() -> None:
+    """Nothing is promised that is not there yet."""
+    commands = [luci.get_command(click.Context(luci), name) for name in COMMANDS]
+    params = [param for command in commands if command for param in command.params]
+    options = {option for param in params for option in param.opts} | {"--help"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README)) <= options
+    source = "".join(path.read_text() for path in (ROOT / "luci_dl").rglob("*.py"))
+    variables = set(re.findall(r"`\$?([A-Z]+(?:_[A-Z]+)+)", README))
+    assert {name for name in variables - ELSEWHERE if f'"{name}"' not in source} == set()
+    assert set(re.findall(r'"(LUCI_\w+|NO_COLOR|SSL_CERT_FILE)"', source)) <= variables
+
+
+def test_the_exit_codes_are_those_of_the_errors() -> None:
+    told = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
+    kinds = set(errors.LuciError.__subclasses__()) - {errors.Interrupted}
+    assert told == {0, 1} | {kind.exit_code for kind in kinds}
+
+
+def test_the_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists()
