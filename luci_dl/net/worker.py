@@ -127,10 +127,9 @@ class Worker:
             if not data:
                 break
             self.moved += job.sink.write(lease, data)
-            if left is not None:
-                left -= len(data)
-                if lease.pos == lease.end:
-                    return  # even when more was asked for: the segment became shorter meanwhile
+            if lease.pos == lease.end:
+                return  # whatever else would come: the segment became shorter meanwhile, or the server does not end
+            left = None if left is None else left - len(data)
             self._stopped.wait(job.pace.delay(len(data)))
         if left:
             raise AttemptFailed("the connection broke off")

@@ -212,7 +212,14 @@ def test_without_a_length_and_a_digest_nobody_knows_the_end(server: FaultyServer
         run.fetch(faults.close_delimited() + CUT)
 
 
-@pytest.mark.parametrize("fault", [faults.longer(9), faults.endless(), faults.close_delimited() + faults.longer(9)])
+def test_a_body_without_end_is_read_up_to_the_known_size(server: FaultyServer) -> None:
+    """What the digest proves is right, however the server goes on."""
+    run = Run(server, MemorySink(size=len(DATA)))
+    run.fetch(faults.endless())
+    proved(run)
+
+
+@pytest.mark.parametrize("fault", [faults.longer(9), faults.close_delimited() + faults.longer(9)])
 def test_more_than_the_file_may_have_is_refused(server: FaultyServer, fault: faults.Fault) -> None:
     """The sink has the last word, and the sender is not read to its end."""
     run = Run(server, MemorySink(size=len(DATA)))
