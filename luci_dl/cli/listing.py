@@ -108,7 +108,7 @@ def _table(rows: Sequence[Sequence[str]], out: Stream) -> list[str]:
     """The rows in columns, the last one cut to what a terminal can show."""
     safe = [[printable(text) for text in row] for row in rows]
     *widths, _ = (max(map(len, column)) for column in zip(*safe, strict=True))
-    room = max(20, out.size().columns - sum(widths) - 2 * len(widths)) if out.isatty() else None
+    room = max(8, out.size().columns - sum(widths) - 2 * len(widths)) if out.isatty() else None
     lines = []
     for *texts, last in safe:
         cells = [text.ljust(width) for text, width in zip(texts, widths, strict=True)]

@@ -95,7 +95,8 @@ class Part:
         self._ledger.close()
         with self._turn:  # an answer that makes it start over is through with that
             self._ledger.halt()
-            kept = self._ledger.written if self._follower else 0
+            worth = self._follower and identity.fits(self._known, self.artifact)  # for the next run, that is
+            kept = self._ledger.written if worth else 0
         if kept:
             self._followed().finish(kept, token)
         self.close()
@@ -178,7 +179,7 @@ class Part:
             if lease.revoked:
                 raise Revoked
             identity.check_promise(self.artifact, remote)
-            other = self.received > 0 and identity.differs(self._known, remote)
+            other = identity.differs(self._known, remote)
             if other and self.fetched and not self.provable:
                 raise IntegrityError(
                     f"{self.artifact.name} changed on the server while it was downloaded", "Run the command again."
