@@ -43,6 +43,7 @@ def door(doing: str, path: Path | str) -> Iterator[None]:
 def make_folder(path: Path) -> list[Path]:
     """Make `path` and its parents, durably; the folders that were not there before, outermost first."""
     made: list[Path] = []
+    refused: Path | None = None
     while folder := _first_missing(path):
         with door("make the folder", folder):
             try:
@@ -51,9 +52,9 @@ def make_folder(path: Path) -> list[Path]:
                 if os.path.lexists(folder) and not folder.is_dir():  # a file, or a symlink that leads nowhere
                     raise
             except FileNotFoundError:
-                if folder.parent.is_dir():
+                if folder == refused and folder.parent.is_dir():
                     raise
-                # `clean` removed the empty parent in between
+                refused = folder  # once may mean that `clean` removed the empty parent in between
             else:
                 made.append(folder)
                 sync_folder(folder.parent)
@@ -210,8 +211,8 @@ def sync_folder(path: Path) -> None:
     with door("sync the folder", path):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except PermissionError:
-            return  # one that we may write into, but not read
+        except (FileNotFoundError, PermissionError):
+            return  # it is gone, or we may write into it but not read it
         try:
             os.fsync(fd)
         except OSError as error:

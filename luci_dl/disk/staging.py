@@ -153,8 +153,8 @@ class Lock:
             except Timeout:
                 if self.path.parent.is_dir():
                     return False  # held, not its folder cleaned away
-            except FileNotFoundError:
-                continue  # `clean` removed the empty folder in between
+            except (FileNotFoundError, FileExistsError):
+                continue  # `clean` removed the empty folder in between, which filelock too tries to make
             except OSError as error:
                 raise StorageError(
                     f"cannot lock {self.path}: {error.strerror or error}",
