@@ -20,7 +20,7 @@ from luci_dl.disk.part import Part
 from luci_dl.disk.staging import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LuciError
-from luci_dl.plan import Options, Remote
+from luci_dl.plan import Lease, Options, Remote
 from tests.procs import lock_is_free
 from tests.tools import need
 
@@ -67,6 +67,18 @@ def pour(part: Part, data: bytes, upto: int | None = None, remote: Remote | None
         part.revoke(lease)
         if end < len(data):
             return
+
+
+def claimed(part: Part) -> Lease:
+    """A lease on what is free."""
+    lease = part.claim()
+    assert lease
+    return lease
+
+
+def verified(part: Part) -> str:
+    """The digest of the whole."""
+    return part.verify(CancelToken())
 
 
 def opened(part: Part, resume: bool = True) -> int:

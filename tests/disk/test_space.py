@@ -1,0 +1,185 @@
+"""Room on the disk, on real small disks where root runs the tests."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import fs, space
+from luci_dl.disk.journal import Header, Journal
+from luci_dl.disk.staging import staging_for
+from luci_dl.disk.transaction import Transaction
+from luci_dl.errors import StorageError
+from luci_dl.plan import Options, Remote
+from tests.disk.hands import (
+    KIB,
+    NAME,
+    OPTIONS,
+    artifact_of,
+    assert_ends,
+    digest_of,
+    gguf,
+    install,
+    opened,
+    part_at,
+    pour,
+    small_disk,
+    staged,
+    unproved,
+    url_of,
+)
+from tests.procs import wait_until
+
+MIB = 1 << 20
+
+
+def refuse(_file: fs.File, _size: int) -> None:
+    raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+
+def test_a_claim_holds_the_room_before_the_first_byte(tmp_path: Path) -> None:
+    """The file has its full size then, and the disk that much less."""
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        before = space.free_bytes(disk)
+        file = fs.create(disk / "a.part")
+        assert space.claim(file, 3 * MIB, 0)
+        assert (disk / "a.part").stat().st_size == 3 * MIB
+        assert before - space.free_bytes(disk) == 3 * MIB
+        del file
+
+
+def test_two_claims_cannot_promise_themselves_the_same_room(tmp_path: Path) -> None:
+    """The second one fails, says what it needs and what is free, and gives back all it had."""
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        one, two = fs.create(disk / "a.gguf.part"), fs.create(disk / "b.gguf.part")
+        space.claim(one, 5 * MIB, 0)
+        with pytest.raises(StorageError, match=r"no room for b\.gguf: it needs 5\.2MB, 3\.1MB are free") as caught:
+            space.claim(two, 5 * MIB, 0)
+        assert caught.value.reason == "No space left on device"
+        assert (disk / "b.gguf.part").stat().st_blocks == 0
+        assert space.claim(two, 3 * MIB, 0)
+        del one, two
+
+
+def test_the_reserve_stays_free(tmp_path: Path) -> None:
+    """The claim is given back when it would eat into it."""
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        file = fs.create(disk / "a.part")
+        with pytest.raises(StorageError, match=r"of which 4\.2MB stay free \(min_free\)"):
+            space.claim(file, 5 * MIB, 4 * MIB)
+        assert space.free_bytes(disk) == 8 * MIB
+        assert space.claim(file, 4 * MIB, 4 * MIB)
+        del file
+
+
+def test_where_nothing_can_be_claimed_the_length_is_set_and_the_room_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the part holds already counts."""
+    monkeypatch.setattr(fs, "allocate", refuse)
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        file = fs.create(disk / "a.part")
+        assert not space.claim(file, 6 * MIB, 0)
+        assert (disk / "a.part").stat().st_size == 6 * MIB
+        assert space.free_bytes(disk) == 8 * MIB
+        with pytest.raises(StorageError, match="no room"):
+            space.claim(file, 6 * MIB, 3 * MIB)
+        fs.write_at(file, bytes(4 * MIB), 0)
+        assert not space.claim(file, 6 * MIB, 2 * MIB)
+        del file
+
+
+@pytest.mark.parametrize("code", [errno.EFBIG, errno.EIO])
+def test_another_refusal_of_the_system_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """A file system for small files only, say."""
+
+    def fail(_file: fs.File, _size: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fs, "allocate", fail)
+    with pytest.raises(StorageError, match=os.strerror(code)):
+        space.claim(fs.create(tmp_path / "a.part"), MIB, 0)
+
+
+def test_a_file_that_no_disk_holds_is_refused_at_once(tmp_path: Path) -> None:
+    """A server may announce anything."""
+    with pytest.raises(StorageError):
+        space.claim(fs.create(tmp_path / "a.part"), 10**17, 0)
+    assert (tmp_path / "a.part").stat().st_blocks == 0
+
+
+def test_an_install_that_does_not_fit_leaves_the_room_as_it_was(tmp_path: Path) -> None:
+    """Error, files, lock; and the room is free again."""
+    with small_disk(tmp_path / "disk", 4 * MIB) as disk:
+        data = gguf(8 * MIB)
+        (disk / NAME).write_text("older")
+        error = assert_ends(disk, StorageError, lambda: install(disk, (data, NAME)), [])
+        assert error.exit_code == 6
+        assert (disk / NAME).read_text() == "older"
+        wait_until(lambda: space.free_bytes(disk) >= 4 * MIB - 64 * KIB)
+
+
+def test_an_old_part_does_not_stand_in_the_way_of_its_successor(tmp_path: Path) -> None:
+    """Its room is free before the new claim, though it was open a moment ago."""
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        data, staging = gguf(6 * MIB), staging_for(disk, NAME)
+        staging.part.parent.mkdir()
+        staging.part.write_bytes(data)
+        Journal(staging.journal).begin(Header(NAME, len(data), digest_of(data), None))
+        part = part_at(disk, artifact_of(data))
+        assert opened(part) == 0
+        part.remove()
+        del part
+
+
+def test_a_resumed_part_claims_only_what_it_lacks(tmp_path: Path) -> None:
+    """Its own room counts."""
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        data = gguf(6 * MIB)
+        part = part_at(disk, artifact_of(data))
+        opened(part)
+        pour(part, data, 4 * MIB, block=MIB)
+        assert part.suspend(CancelToken()) == 4 * MIB
+        del part
+        again = part_at(disk, artifact_of(data))
+        assert opened(again) == 4 * MIB
+        pour(again, data, block=MIB)
+        assert again.verify(CancelToken()) == digest_of(data)
+        again.remove()
+        del again
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_disk_that_runs_full_meanwhile_ends_the_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Where nothing was claimed: with the system's word, or earlier, by the watch, with the reserve untouched."""
+    monkeypatch.setattr(fs, "allocate", refuse)
+    data = gguf(6 * MIB)
+    with small_disk(tmp_path / "disk", 8 * MIB) as disk:
+        artifact = artifact_of(data) if known else unproved()
+
+        def fetch() -> None:
+            with Transaction(disk, [artifact], options=Options(min_free=MIB)) as transaction:
+                part = transaction.open(artifact)
+                pour(part, data, 2 * MIB, Remote(url_of(), artifact.size, None))
+                part.check()
+                (disk / "other").write_bytes(bytes(5 * MIB + 4096))
+                part.check()
+
+        error = assert_ends(disk, StorageError, fetch, [])
+        assert "more room" in error.message
+
+
+def test_a_disk_that_is_full_to_the_last_byte_is_one_clear_error(tmp_path: Path) -> None:
+    """Whether the lock's text can be written or not."""
+    with small_disk(tmp_path / "disk", MIB) as disk:
+        (disk / "other").write_bytes(bytes(space.free_bytes(disk)))
+        with pytest.raises(StorageError):
+            install(disk, (gguf(64 * KIB), NAME), options=OPTIONS)
+        assert not (disk / NAME).exists()
+        assert not (disk / ".luci").exists() or staged(disk) == []
