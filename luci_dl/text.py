@@ -15,12 +15,12 @@ def shown(value: object) -> str:
     return repr(value)[:80]
 
 
-def human_size(n: int) -> str:
-    """Bytes in the unit that fits, with one decimal below ten: 512B, 9.8MB, 98MB, 2.0GB."""
+def human_size(n: int, space: str = "") -> str:
+    """Bytes in the unit that fits, with one decimal below ten: 512B, 9.8MB, 98MB, 2.0GB; `space` before the unit."""
     value, unit = float(n), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 999.5:
             break
         value, unit = value / 1000, larger
     whole = unit == "B" or value >= 9.95
-    return f"{value:.0f}{unit}" if whole else f"{value:.1f}{unit}"
+    return f"{value:.0f}{space}{unit}" if whole else f"{value:.1f}{space}{unit}"

@@ -174,7 +174,7 @@ def test_what_came_is_kept_when_the_network_fails_and_gone_on_with(case: Case, p
     assert files_left(case.models) == [".luci/", *(f".luci/m.gguf.{end}" for end in ("journal", "lock", "part"))]
     assert lock_is_free(case.models / ".luci" / "m.gguf.lock")
     assert case.install(*proof) == 0
-    assert "Resuming at 50 % (500kB verified)" in case.said
+    assert "Resuming at 50 % (500 kB verified)" in case.said
     assert case.target.read_bytes() == DATA
     assert case.server.sent() == len(DATA)
     assert_nothing_left(case.models, "m.gguf")

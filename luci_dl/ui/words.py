@@ -154,7 +154,7 @@ def _started(event: Started) -> str:
     begin = f"📥 Downloading {base_name(event.name)}... "
     if not event.offset:
         return f"{begin} 0% | Starting fresh"
-    verified = human_size(event.offset)
+    verified = human_size(event.offset, " ")
     if event.total is None:
         return f"{begin} Resuming at {verified} (verified)"
     return f"{begin} Resuming at {percent(event.offset, event.total)} % ({verified} verified)"

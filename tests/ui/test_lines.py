@@ -74,7 +74,7 @@ def test_hashing_is_told_apart_from_downloading(taps: Taps) -> None:
     lines(Progress(LLAMA, GB, 2 * GB, 1.0))
     assert taps.err().splitlines() == [
         f"🔍 Checking {LLAMA}...  0% | 0B/2.0GB",
-        f"📥 Downloading {LLAMA}...  Resuming at 50 % (1.0GB verified)",
+        f"📥 Downloading {LLAMA}...  Resuming at 50 % (1.0 GB verified)",
     ]
 
 

@@ -60,8 +60,8 @@ def test_a_kept_part_says_how_far_it_is_and_how_to_go_on() -> None:
     ("event", "text"),
     [
         (Started(LLAMA, 2 * GB, 0), f"📥 Downloading {LLAMA}...  0% | Starting fresh"),
-        (Started(LLAMA, 2 * GB, 1_740_000_000), f"📥 Downloading {LLAMA}...  Resuming at 87 % (1.7GB verified)"),
-        (Started(LLAMA, None, 1_740_000_000), f"📥 Downloading {LLAMA}...  Resuming at 1.7GB (verified)"),
+        (Started(LLAMA, 2 * GB, 1_740_000_000), f"📥 Downloading {LLAMA}...  Resuming at 87 % (1.7 GB verified)"),
+        (Started(LLAMA, None, 1_740_000_000), f"📥 Downloading {LLAMA}...  Resuming at 1.7 GB (verified)"),
         (Progress(LLAMA, GB, 2 * GB, 98e6), f"📥 Downloading {LLAMA}...  50% | 1.0GB/2.0GB | 98MB/s | 0:11 left"),
         (Progress(LLAMA, GB, None, 98e6), f"📥 Downloading {LLAMA}...  1.0GB | 98MB/s"),
         (Progress(LLAMA, GB, 2 * GB, 0.0), f"📥 Downloading {LLAMA}...  50% | 1.0GB/2.0GB"),
