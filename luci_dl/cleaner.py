@@ -127,7 +127,7 @@ class _Sweep:
         try:
             if commit.record_of(staging):
                 return False  # it could not be rolled forward now, and has been said
-            if not self._dry_run and commit.finish_cut_off(staging):
+            if not self._dry_run and commit.finish_cut_off(staging, self._token):
                 self._emit(RolledForward(str(staging.name)))
             doomed = [staging.part, staging.journal, staging.commit]  # a record that makes no sense
             if receipt.read(staging.receipt) is None or not os.path.lexists(staging.target):

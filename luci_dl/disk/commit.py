@@ -7,6 +7,7 @@ it stands the model counts as installed, and whoever takes the locks next comple
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -67,15 +68,15 @@ def settle(staging: Staging, done: Done) -> None:
     fs.unlink(staging.journal)
 
 
-def finish_cut_off(staging: Staging) -> bool:
+def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
     """Complete the install of a single file that a crash cut off between rename and receipt. Under its lock.
 
-    Returns: whether there was one.
+    Returns: whether there was one. Raises: StorageError; Interrupted.
     """
     log = journal.read(staging.journal)
     if not log or not log.done or log.done.record or fs.is_own(staging.part):
         return False
-    if not _is_inode(staging.target, log.done):
+    if not _holds(staging.target, log.done, token):
         return False
     settle(staging, log.done)
     return True
@@ -125,18 +126,19 @@ def settle_all(path: Path | None, files: Sequence[tuple[Staging, Done]]) -> None
 
 def _can_finish(staging: Staging, done: Done, token: CancelToken) -> bool:
     """Whether the verified bytes are there, as the part or already at the target."""
-    path = staging.part if fs.is_own(staging.part) else staging.target
-    if _is_inode(path, done):
-        return True
-    if not path.is_file():
-        return False
-    # The same bytes under another inode, restored from a backup, say, will do.
-    return hash_file(path, token, lambda _done: None) == (done.sha256, done.size)
+    return _holds(staging.part if fs.is_own(staging.part) else staging.target, done, token)
 
 
-def _is_inode(path: Path, done: Done) -> bool:
+def _holds(path: Path, done: Done, token: CancelToken) -> bool:
+    """Whether the verified bytes are there. They are read again where anything but the name has changed: numbers of
+    inodes are used again, and the same bytes under another one, restored from a backup, say, will do.
+    """
     try:
         info = os.lstat(path)
     except OSError:
         return False
-    return (info.st_ino, info.st_size) == (done.inode, done.size)
+    if not stat.S_ISREG(info.st_mode) or info.st_size != done.size:
+        return False
+    if (info.st_ino, info.st_mtime_ns) == (done.inode, done.receipt.get("mtime_ns")):
+        return True
+    return hash_file(path, token, lambda _done: None) == (done.sha256, done.size)

@@ -85,7 +85,7 @@ class Transaction:
             try:
                 if not any(commit.record_of(staging) for staging in self._stagings.values()):
                     for name, staging in self._stagings.items():
-                        if commit.finish_cut_off(staging):
+                        if commit.finish_cut_off(staging, self._token):
                             self._emit(RolledForward(name))
                     self._locks = locks
                     return self
