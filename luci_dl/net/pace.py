@@ -10,12 +10,15 @@ LONGEST_S = 0.02
 """No block should take longer than that at the limit, in seconds: the rate stays even, and sixteen connections that
 read their first block at once are less than a third of a second ahead of it."""
 
+LATE_S = 0.05
+"""By so much, in seconds, whoever comes late may catch up."""
+
 
 class Pace:
     """Hands out time: whoever has read so many bytes waits as long as they take at the limit.
 
-    All callers stand in one queue of time, so the sum of what they read keeps the limit. Time that nobody used is lost:
-    there are no bursts to make up for it.
+    All callers stand in one queue of time, so the sum of what they read keeps the limit. Time that nobody used is lost,
+    save for the moments by which a thread wakes late: there are no bursts to make up for a pause.
 
     Args:
         limit: bytes a second; None for no limit.
@@ -38,5 +41,5 @@ class Pace:
             return 0.0
         with self._lock:
             now = self._clock()
-            self._paid_until = max(self._paid_until, now) + length / self.limit
-            return self._paid_until - now
+            self._paid_until = max(self._paid_until, now - LATE_S) + length / self.limit
+            return max(0.0, self._paid_until - now)
