@@ -163,7 +163,8 @@ def test_the_hashing_of_a_big_file_is_ended(server: FaultyServer, models: Path, 
         took = interrupt(luci, [signum])
         assert luci.process.returncode == -signum
         assert luci.err.endswith(STOPPED)
-    assert target.stat() == before
+    after = target.stat()
+    assert (after.st_ino, after.st_size, after.st_mtime_ns) == (before.st_ino, before.st_size, before.st_mtime_ns)
     assert lock_is_free(models / ".luci" / "m.gguf.lock")
     assert took < SOON_S
 
