@@ -13,7 +13,7 @@ from luci_dl.disk.part import Part
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, NetworkError
-from luci_dl.events import Emit, Installed, Progress, Warned
+from luci_dl.events import Emit, Installed, Progress, Started, Warned
 from luci_dl.net.pace import Pace
 from luci_dl.plan import Options, Plan
 
@@ -56,18 +56,19 @@ class Installation:
         fetched = 0
         with self.transaction:
             artifacts, how = self._missing()
-            for artifact in artifacts:
-                fetched += self._fill(artifact)
-            if artifacts:
-                self.transaction.commit()
+            parts = [self.transaction.open(artifact) for artifact in artifacts]  # room for all before the first byte
+            for part in parts:
+                fetched += self._fill(part)
+            self.transaction.commit()
         targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
         size = sum(target.stat().st_size for target in targets)
         paths = tuple(str(target) for target in targets)
         return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
 
-    def _fill(self, artifact: Artifact) -> int:
-        """Fill the part of that file. Returns: bytes that came over the network."""
-        part = self.transaction.open(artifact)
+    def _fill(self, part: Part) -> int:
+        """Fetch what is missing of a file. Returns: bytes that came over the network."""
+        artifact = part.artifact
+        self.emit(Started(artifact.name, part.size, part.received))
         self._fetch(artifact, part)
         if len(artifact.urls) > 1:
             self._distrust_mirrors(artifact, part)

@@ -18,7 +18,7 @@ from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import FOLDER, Staging, in_lock_order, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
-from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Started, Warned
+from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Warned
 from luci_dl.plan import Options
 
 
@@ -121,8 +121,7 @@ class Transaction:
         staging = self._stagings[artifact.name]
         part = Part(staging, artifact, self._options.min_free)
         self._parts[artifact.name] = part
-        offset = part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part))
-        self._emit(Started(artifact.name, part.size, offset))
+        part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part))
         return part
 
     def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
