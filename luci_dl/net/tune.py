@@ -5,7 +5,7 @@ from __future__ import annotations
 MOST = 16
 RISE = 1.15
 """More connections must bring that much more, or they are given back."""
-STEP_S = 0.25
+STEP_S = 0.18
 """After that time a step that pays is taken for good, in seconds."""
 PATIENCE_S = 1.5
 """A step that does not pay has that long to show that it does: new connections start slowly."""
