@@ -1,0 +1,196 @@
+"""Killed or signalled before and after every change to the disk: the target is right or untouched."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.disk import commit, journal
+from luci_dl.disk.staging import staging_for
+from tests.disk.hands import digest_of, install
+from tests.nursery import Ended, Nursery
+from tests.procs import files_left, lock_is_free
+from tests.servers import FaultyServer
+
+NEW = [(make_gguf(230_000, seed), name) for seed, name in enumerate(("a.gguf", "b.gguf"))]
+OLD = [(make_gguf(90_000, seed), name) for seed, name in ((7, "a.gguf"), (8, "b.gguf"))]
+SCENARIOS = {"one file": (NEW[:1], []), "a set": (NEW, []), "an older file": (NEW[:1], OLD[:1]), "older": (NEW, OLD)}
+Files = list[tuple[bytes, str]]
+
+
+class Case:
+    """One models folder, in which a run comes to its end at one point."""
+
+    def __init__(self, home: Path, server: FaultyServer, nursery: Nursery, new: Files, old: Files) -> None:
+        self.home, self.models = home, home / "models"
+        self.new, self.old = new, old
+        self._server, self._nursery = server, nursery
+        self._runs = 0
+        home.mkdir()
+        install(self.models, *old) if old else self.models.mkdir()
+
+    def luci(self, *args: str, point: int = -1, signum: int = 0) -> Ended:
+        """Run it. What the server sends is counted for each run by itself."""
+        self._runs += 1
+        catalog = self.home / "catalog.toml"
+        catalog.write_text("\n".join(['[[model]]\nname = "m"', *map(self._entry, self.new)]))
+        (self.home / "config.json").write_text('{"min_free": 0}')
+        env = {"LUCI_HOME": str(self.home), "LUCI_CATALOG": str(catalog)}
+        return self._nursery.run(*args, env=env, point=point, signum=signum)
+
+    def install(self, point: int = -1, signum: int = 0) -> Ended:
+        return self.luci("install", "m", "--force", point=point, signum=signum)
+
+    def _entry(self, file: tuple[bytes, str]) -> str:
+        data, name = file
+        url = self._server.url(self._target(name))
+        return f'[[model.file]]\nfilename = "{name}"\nurl = "{url}"\nsize = {len(data)}\nsha256 = "{digest_of(data)}"'
+
+    def _target(self, name: str) -> str:
+        return f"/{name}?{self.home.name}-{self._runs}"
+
+    def sent(self) -> int:
+        """Bytes that the server sent in the last run."""
+        return sum(self._server.sent(self._target(name)) for _, name in self.new)
+
+    def is_new(self, name: str) -> bool:
+        """Whether the new file stands at the target, whole; else it must be the old one, or nothing as before."""
+        target = self.models / name
+        there = target.read_bytes() if target.exists() else None
+        new, old = (next((data for data, known in files if known == name), None) for files in (self.new, self.old))
+        assert there in (new, old)
+        return there == new
+
+    def stands(self) -> bool:
+        """Whether a commit record stands."""
+        return commit.read_record(staging_for(self.models, "a.gguf").commit) is not None
+
+    def missing(self) -> int:
+        """Bytes of the new files that nothing on the disk proves."""
+        return 0 if self.stands() else sum(len(data) - self._proved(data, name) for data, name in self.new)
+
+    def _proved(self, data: bytes, name: str) -> int:
+        staging = staging_for(self.models, name)
+        log = journal.read(staging.journal)
+        if self.is_new(name):
+            return len(data)
+        return max((at for at, _ in log.marks), default=0) if log and staging.part.exists() else 0
+
+    def assert_installed(self) -> None:
+        assert {self.is_new(name) for _, name in self.new} == {True}
+        self.assert_nothing_left()
+        assert len([name for name in files_left(self.models) if name.endswith(".receipt")]) == len(self.new)
+
+    def assert_nothing_left(self, *, locks: bool = True) -> None:
+        """Nothing but the targets, receipts of installed files, and idle locks."""
+        targets = [name for name in files_left(self.models) if name.endswith(".gguf")]
+        receipts = [f".luci/{name}.receipt" for name in targets]
+        idle = [f".luci/{name}.lock" for _, name in self.new]
+        left = {name for name in files_left(self.models) if name != ".luci/"}
+        assert left - set(targets) - set(receipts) <= set(idle if locks else ())
+        assert all(lock_is_free(self.models / name) for name in idle)
+
+
+class Matrix:
+    """One scenario, at every point of its way."""
+
+    def __init__(self, folder: Path, server: FaultyServer, nurseries: Sequence[Nursery], scenario: str) -> None:
+        self._folder, self._server = folder, server
+        self._new, self._old = SCENARIOS[scenario]
+        self._free: queue.Queue[Nursery] = queue.Queue()
+        for nursery in nurseries:
+            self._free.put(nursery)
+        for data, name in self._new:
+            server.serve(f"/{name}", data)
+
+    def check(self, check: Callable[[Case, int], None]) -> None:
+        """Call `check` for each point, with a folder in the state before."""
+        ended = list[Ended]()
+        self._at(-1, lambda case, _: ended.append(case.install()))
+        assert ended[0].code == 0, ended[0].err
+        assert ended[0].points > 20
+        with ThreadPoolExecutor(self._free.qsize()) as pool:
+            for _ in pool.map(lambda point: self._at(point, check), range(ended[0].points)):
+                pass  # raises what the check raised
+
+    def _at(self, point: int, check: Callable[[Case, int], None]) -> None:
+        nursery = self._free.get()
+        case = Case(self._folder / f"home{point}", self._server, nursery, self._new, self._old)
+        try:
+            check(case, point)
+        except BaseException as error:
+            error.add_note(f"at point {point}: {files_left(case.models)}")
+            raise
+        finally:
+            self._free.put(nursery)
+        shutil.rmtree(case.home)
+
+
+@pytest.fixture(scope="module")
+def nurseries() -> Iterator[list[Nursery]]:
+    """Two, for two cores."""
+    with Nursery() as one, Nursery() as two:
+        yield [one, two]
+
+
+@pytest.fixture(params=SCENARIOS)
+def matrix(request: pytest.FixtureRequest, tmp_path: Path, server: FaultyServer, nurseries: list[Nursery]) -> Matrix:
+    return Matrix(tmp_path, server, nurseries, request.param)
+
+
+def test_killed_anywhere_the_next_install_completes(matrix: Matrix) -> None:
+    """Target old or new, a set never mixed but while its record stands; what is proved is not fetched again."""
+
+    def check(case: Case, point: int) -> None:
+        killed = case.install(point, signal.SIGKILL)
+        assert killed.code in (-signal.SIGKILL, 0)
+        state = {case.is_new(name) for _, name in case.new}
+        assert len(state) == 1 or case.stands()
+        missing = case.missing()
+        again = case.install()
+        assert again.code == 0, again.err
+        assert case.sent() == missing
+        case.assert_installed()
+
+    matrix.check(check)
+
+
+def test_killed_anywhere_clean_leaves_only_receipts_of_installed_files(matrix: Matrix) -> None:
+    """All of the set or none of it, no part, no journal, no lock; and the next install completes."""
+
+    def check(case: Case, point: int) -> None:
+        case.install(point, signal.SIGKILL)
+        cleaned = case.luci("clean")
+        assert cleaned.code == 0, cleaned.err
+        assert len({case.is_new(name) for _, name in case.new}) == 1
+        case.assert_nothing_left(locks=False)
+        assert case.install().code == 0
+        case.assert_installed()
+
+    matrix.check(check)
+
+
+def test_signalled_anywhere_nothing_is_left(matrix: Matrix) -> None:
+    """It dies of the signal with old files in place, or with all of the new ones and their receipts."""
+
+    def check(case: Case, point: int) -> None:
+        signum = (signal.SIGINT, signal.SIGTERM)[point % 2]
+        ended = case.install(point, signum)
+        assert ended.code in (-signum, 0), ended.err
+        assert "Traceback" not in ended.err
+        states = {case.is_new(name) for _, name in case.new}
+        assert len(states) == 1
+        if states == {True}:
+            case.assert_installed()
+        else:
+            case.assert_nothing_left()
+            assert len([name for name in files_left(case.models) if name.endswith(".receipt")]) == len(case.old)
+
+    matrix.check(check)
