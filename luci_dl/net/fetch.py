@@ -93,19 +93,21 @@ class Fetch:
 
     def _judge(self, url: str, error: Exception | None) -> AttemptFailed | None:
         """What may go better next time. Raises: what will not, unless another mirror is left."""
-        if error is None or url not in self._crew.mirrors.urls:
+        if error is None:
             return None
-        for_good = not isinstance(error, AttemptFailed)
-        if for_good and (isinstance(error, StorageError) or not isinstance(error, LuciError)):
+        failure = error if isinstance(error, AttemptFailed) else None
+        if failure is None and (isinstance(error, StorageError) or not isinstance(error, LuciError)):
             raise error
-        if self._crew.mirrors.failed(url, for_good):
+        if url not in self._crew.mirrors.urls:
+            return None
+        if self._crew.mirrors.failed(url, for_good=failure is None or failure.no_ranges):
             self._emit(Warned(f"{url} is not asked any more: {error}"))
             return None
-        if not isinstance(error, AttemptFailed):
+        if failure is None:
             raise error
-        if error.no_ranges:
+        if failure.no_ranges:
             self._crew.distrust_ranges()
-        return error
+        return failure
 
     def _rest_after(self, failures: Sequence[AttemptFailed], now: float) -> float:
         """Seconds without new connections. Raises: NetworkError, when nobody is at work and patience is at its end."""

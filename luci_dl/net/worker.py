@@ -96,17 +96,19 @@ class Worker:
         body = self._answer.body
         self.ranges = body.ranges and body.offset == ask.start
         job.sink.begin(lease, self._answer.remote, body.offset)
-        if lease.revoked:  # what was there is forgotten
-            lease = self._claim_all() if body.offset == 0 else lease
+        if lease.revoked:  # what was there is forgotten, and only the beginning can be gone on with
+            if body.offset != 0:
+                raise AttemptFailed("the server has another version of the file than before", no_ranges=True)
+            lease = self._claim_beginning()
         self._copy(lease, self._answer)
 
-    def _claim_all(self) -> Lease:
-        """The whole file, as a lease that `stop` knows of. Raises: Revoked, when it came before."""
+    def _claim_beginning(self) -> Lease:
+        """What is missing from byte 0 on. Raises: Revoked, when another worker was faster, or `stop` came before."""
         lease = self.job.sink.claim()
         if lease is None:
             raise Revoked
-        self._lease = lease
-        if self._stopped.is_set():
+        self._lease = lease  # from here on `stop` knows of it
+        if lease.pos != 0 or self._stopped.is_set():
             raise Revoked
         return lease
 

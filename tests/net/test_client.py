@@ -77,7 +77,7 @@ def test_silence_is_tried_again(server: FaultyServer) -> None:
 
 def test_plain_http_on_a_tls_port_is_tried_again(server: FaultyServer) -> None:
     """It may be a network that interferes."""
-    with pytest.raises(AttemptFailed, match="TLS with|broke off"):
+    with pytest.raises(AttemptFailed, match=r"TLS with|broke off"):
         body(server.serve("/m.gguf", DATA).replace("http:", "https:"))
 
 

@@ -1,0 +1,70 @@
+"""One worker, and a race that it must lose."""
+
+from __future__ import annotations
+
+import threading
+
+from luci_dl.artifact import Artifact
+from luci_dl.net.client import Client
+from luci_dl.net.pace import Pace
+from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.worker import Job, Worker
+from luci_dl.plan import Lease, Segment
+from tests.net.sink import MemorySink
+from tests.procs import wait_until
+from tests.servers import FaultyServer, faults
+from tests.servers.honest import File
+
+DATA = bytes(range(256)) * 1200
+HALF = len(DATA) // 2
+
+
+class Contested(MemorySink):
+    """Once all is forgotten, somebody else claims the beginning first."""
+
+    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+        if self.restarts:
+            self._lease = Lease(Segment(1000, self.size))
+            return self._lease
+        return super().claim(at_most, within)
+
+
+def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
+    """A worker at the second half, set to work."""
+    url = server.serve("/m.gguf", DATA, faults=[fault])
+    lease = sink.claim()
+    assert lease
+    job = Job(Artifact("m.gguf", (url,)), url, sink, lease, whole=False, block=1 << 20, pace=Pace())
+    return Worker(Client(), job, threading.Event())
+
+
+def test_who_loses_the_beginning_writes_nothing(server: FaultyServer) -> None:
+    """An answer that begins at byte 0 is never written where another segment begins."""
+    sink = Contested(size=len(DATA), there=DATA[:HALF])
+    worker = work(server, sink, faults.no_ranges())
+    wait_until(lambda: worker.done)
+    assert (worker.error, bytes(sink.data), sink.restarts) == (None, b"", 1)
+    assert not sink.leased
+
+
+def test_a_stop_during_a_stall_frees_the_segment_at_once(server: FaultyServer) -> None:
+    """The thread may live on; its right to write is gone when `stop` returns."""
+    sink = MemorySink(size=len(DATA), there=DATA[:HALF])
+    worker = work(server, sink, faults.stall_head())
+    assert server.stalled.wait(10)
+    worker.stop()
+    assert not sink.leased
+    server.release()
+    wait_until(lambda: worker.done)
+    assert (worker.error, len(sink.data)) == (None, HALF)
+
+
+def test_another_version_of_the_rest_makes_ranges_untrusted(server: FaultyServer) -> None:
+    """A server that ignores If-Range may have yet another version the next time."""
+    there = {server.url("/m.gguf"): File.of(DATA).etag or ""}
+    sink = MemorySink(size=len(DATA), there=DATA[:HALF], validators=there)
+    worker = work(server, sink, faults.headers(ETag='"other"'))
+    wait_until(lambda: worker.done)
+    assert isinstance(worker.error, AttemptFailed)
+    assert worker.error.no_ranges
+    assert sink.restarts == 1
