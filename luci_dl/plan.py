@@ -147,7 +147,10 @@ class Sink(Protocol):
         ...
 
     def shorten(self, lease: Lease, end: int) -> bool:
-        """Have the lease end at `end`, so that others can claim what lies beyond; False when it has come that far."""
+        """Have the lease end at `end`, so that others can claim what lies beyond.
+
+        Returns soon: False when it has come that far, or when the disk is slow just then.
+        """
         ...
 
     def write(self, lease: Lease, data: bytes) -> int:

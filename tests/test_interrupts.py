@@ -65,13 +65,28 @@ def preallocating(server: FaultyServer, models: Path) -> Iterator[Spawned]:
     yield from _halted("from luci_dl.disk import fs; fs.allocate = halt", server)
 
 
+HUNG_DISK = """
+from luci_dl.disk import fs, ledger
+write, shorten = fs.write_at, ledger.Ledger.shorten
+fs.write_at = lambda file, *rest: halt() if file.path.suffix == ".part" else write(file, *rest)
+ledger.Ledger.shorten = lambda *args: (os.write(2, b"shorten\\n"), shorten(*args))[1]
+"""
+
+
+def writing(server: FaultyServer, models: Path) -> Iterator[Spawned]:
+    """The disk hangs in the first write, while more connections want their share of that segment."""
+    with Spawned("install", server.serve("/m.gguf", DATA), "-c", "4", command=patched(HUNG_DISK)) as luci:
+        luci.wait_for("shorten")
+        yield luci
+
+
 def _halted(code: str, server: FaultyServer) -> Iterator[Spawned]:
     with Spawned("install", server.serve("/m.gguf", DATA), command=patched(code)) as luci:
         luci.wait_for("halted")
         yield luci
 
 
-WITH_PART = [downloading, stalled_body, waiting_for_a_retry, syncing, preallocating]
+WITH_PART = [downloading, stalled_body, waiting_for_a_retry, writing, syncing, preallocating]
 WITHOUT_PART = [stalled_head, looking_up_a_name]
 
 
