@@ -59,6 +59,7 @@ class _Run:
         self._outcomes = [Outcome(plan.reference, "not started") for plan in plans]
         self._next = 0
         self._halted = False
+        self._bug: Exception | None = None
         self._lock = threading.Lock()
 
     def all(self) -> list[Outcome]:
@@ -66,13 +67,21 @@ class _Run:
         if jobs <= 1:
             self._work()
             return self._outcomes
-        threads = [threading.Thread(target=self._work, name=f"luci-job-{number}") for number in range(jobs)]
+        threads = [threading.Thread(target=self._work_beside, name=f"luci-job-{number}") for number in range(jobs)]
         for thread in threads:
             thread.start()
         for thread in threads:
             while thread.is_alive():
                 thread.join(0.1)  # short, so that a signal reaches its handler
+        if self._bug:
+            raise self._bug
         return self._outcomes
+
+    def _work_beside(self) -> None:
+        try:
+            self._work()
+        except Exception as bug:  # noqa: BLE001 - raised again where the run was called
+            self._bug, self._halted = bug, True
 
     def _work(self) -> None:
         while True:
