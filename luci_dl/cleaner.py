@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
@@ -115,8 +116,10 @@ class _Sweep:
                 self._leave(staging.base, f"held by pid {holder.pid} on {holder.host}" if holder else "held")
                 return
             is_clean = self._sweep(self.at(base))
-            if not self._dry_run and (is_clean or is_new):
+            if is_new:
                 lock.unlink_and_release()
+            elif is_clean:
+                self._remove(staging.lock, lock.unlink_and_release)  # last, while it is held
         except StorageError as error:
             self._leave(staging.lock, error.message)
         finally:
@@ -134,20 +137,19 @@ class _Sweep:
                 doomed.append(staging.receipt)
             doomed += [path.with_name(path.name + _NEW) for path in (staging.receipt, staging.commit)]
             for path in doomed:
-                self._remove(path)
-            self._remove(staging.lock)
+                self._remove(path, partial(fs.unlink, path))
         except StorageError as error:
             self._leave(staging.base, error.message)
             return False
         return True
 
-    def _remove(self, path: Path) -> None:
+    def _remove(self, path: Path, unlink: Callable[[], object]) -> None:
         freed = fs.blocks_of(path)
         if freed is None:
             return
+        if not self._dry_run:
+            unlink()
         kind = _KINDS[os.path.splitext(path.name.removesuffix(_NEW))[1]]
-        if not self._dry_run and kind != "lock":  # the lock goes last, while it is held
-            fs.unlink(path)
         self.removed += 1
         self.freed += freed
         self._emit(Cleaned(str(path), kind, freed, self._dry_run))
@@ -178,7 +180,8 @@ class _Sweep:
 
     def remove_empty_folders(self) -> None:
         for where, _folders, _names in os.walk(self._staging, topdown=False):
-            fs.remove_empty(Path(where))
+            if os.path.splitext(where)[1] not in STAGING_SUFFIXES:  # no folder of luci's is called so
+                fs.remove_empty(Path(where))
 
 
 def _links(where: str, folders: list[str]) -> list[str]:
