@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import threading
 import time
-from collections.abc import Iterator
 from email.utils import formatdate
 
 import pytest
@@ -13,78 +11,15 @@ import pytest
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.errors import IntegrityError, Interrupted, NetworkError, ResolveError
-from luci_dl.events import Event, Progress, Retrying
-from luci_dl.net import fetch as module
+from luci_dl.events import Progress, Retrying
 from luci_dl.net import retry, speed
 from luci_dl.net.client import Client
 from luci_dl.net.fetch import Fetch
 from luci_dl.plan import Lease
+from tests.net.fetching import CUT, DATA, HALF, OK, Run, proved
 from tests.net.sink import MemorySink
 from tests.procs import wait_until
 from tests.servers import FaultyServer, faults
-
-DATA = bytes(range(256)) * 1200  # 300 KiB
-HALF = len(DATA) // 2
-OK = faults.ok()
-CUT = faults.cut(after=HALF)
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits of milliseconds, and a stall after a fifth of a second."""
-    monkeypatch.setattr(retry, "LONGEST_S", 0.001)
-    monkeypatch.setattr(speed, "STALL_S", 0.2)
-    monkeypatch.setattr(module, "TICK_S", 0.02)
-
-
-@dataclasses.dataclass
-class Run:
-    """One fetch, its sink and what it told."""
-
-    server: FaultyServer
-    sink: MemorySink
-    events: list[Event] = dataclasses.field(default_factory=list)
-    told: list[Progress] = dataclasses.field(default_factory=list)
-    token: CancelToken = dataclasses.field(default_factory=CancelToken)
-
-    def fetch(self, *scripted: faults.Fault, retries: int = 3) -> None:
-        url = self.server.serve("/m.gguf", DATA, faults=scripted)
-        Fetch(
-            Client(connect_s=60, read_s=60),
-            Artifact("m.gguf", (url,)),
-            self.sink,
-            retries=retries,
-            token=self.token,
-            emit=self.events.append,
-            tell=self.told.append,
-            check=lambda: None,
-        ).run()
-
-    @property
-    def retries(self) -> list[str]:
-        return [event.reason for event in self.events if isinstance(event, Retrying)]
-
-    @property
-    def asked(self) -> list[tuple[str | None, str | None]]:
-        """Range and If-Range of each request."""
-        return [(e.headers.get("range"), e.headers.get("if-range")) for e in self.server.exchanges("/m.gguf")]
-
-    def etag(self) -> str:
-        validator = self.sink.remotes[0].validator
-        assert validator
-        return validator
-
-
-@pytest.fixture
-def run(server: FaultyServer) -> Iterator[Run]:
-    """A fetch of a file of unknown size whose digest is known; afterwards nobody may still write."""
-    run = Run(server, MemorySink())
-    yield run
-    wait_until(lambda: not run.sink.leased)
-
-
-def proved(run: Run) -> None:
-    assert bytes(run.sink.data) == DATA
 
 
 @pytest.mark.parametrize(
@@ -98,15 +33,15 @@ def test_an_honest_server_is_asked_once(run: Run, fault: faults.Fault) -> None:
 
 
 @pytest.mark.parametrize("cut", [CUT, faults.close_delimited() + CUT, faults.cut(0)])
-def test_a_cut_line_is_gone_on_with(server: FaultyServer, cut: faults.Fault) -> None:
+def test_a_cut_line_is_gone_on_with(run: Run, cut: faults.Fault) -> None:
     """The next request asks for what is missing, on the condition that the file is the same."""
-    run = Run(server, MemorySink(size=len(DATA)))
+    run.sink = MemorySink(size=len(DATA))
     run.fetch(cut, OK)
     proved(run)
     assert len(run.retries) == 1
-    there = server.exchanges()[0].sent
+    there = run.server.exchanges()[0].sent
     assert run.asked[1] == ((f"bytes={there}-", run.etag()) if there else (None, None))
-    assert server.sent() == len(DATA)
+    assert run.server.sent() == len(DATA)
 
 
 @pytest.mark.parametrize("cut", [faults.cut(HALF, reset=True), faults.chunked() + CUT])
@@ -142,110 +77,12 @@ def test_a_trickle_is_a_stall(run: Run) -> None:
     assert run.retries == ["the server stalled"]
 
 
-def test_a_trickle_above_the_limit_is_none(server: FaultyServer) -> None:
+def test_a_trickle_above_the_limit_is_none(run: Run) -> None:
     """Slow is not stalled."""
-    run = Run(server, MemorySink(size=len(DATA), there=DATA[: -(8 << 10)]))
+    run.sink = MemorySink(size=len(DATA), there=DATA[: -(8 << 10)])
     run.fetch(faults.trickle(8 << 10))
     proved(run)
     assert run.retries == []
-
-
-@pytest.mark.parametrize("fault", [faults.no_ranges(), faults.wrong_range(shift=1), faults.wrong_range(total=7)])
-def test_without_the_range_asked_it_starts_over(run: Run, fault: faults.Fault) -> None:
-    """Never are bytes appended that belong elsewhere."""
-    run.fetch(CUT, fault, OK)
-    proved(run)
-    assert run.sink.restarts == 1
-    assert run.asked[-1] == ((f"bytes={HALF}-", run.etag()) if len(run.asked) == 2 else (None, None))
-
-
-@pytest.mark.parametrize("fault", [faults.status(416), faults.headers(Content_Range="bytes */5")])
-def test_a_range_that_is_refused_is_not_asked_again(run: Run, fault: faults.Fault) -> None:
-    """After a 416, or a 206 without a range, the whole file is asked for."""
-    run.fetch(CUT, fault, OK)
-    proved(run)
-    assert (run.asked[2], run.sink.restarts) == ((None, None), 1)
-
-
-def test_a_server_that_never_honours_ranges_and_cuts_is_given_up(run: Run) -> None:
-    """Bytes fetched again are no progress."""
-    with pytest.raises(NetworkError, match="broke off"):
-        run.fetch(faults.no_ranges() + CUT)
-    assert len(run.retries) == 3
-
-
-def test_a_changed_file_starts_over_when_its_digest_is_known(run: Run) -> None:
-    """If-Range makes the server say so; nothing of two versions is mixed."""
-    new = DATA[::-1]
-    run.fetch(CUT, faults.changed(new))
-    assert (bytes(run.sink.data), run.sink.restarts) == (new, 1)
-
-
-def test_a_changed_file_without_digest_is_an_integrity_error(server: FaultyServer) -> None:
-    """There is nothing to prove the new one by."""
-    run = Run(server, MemorySink(provable=False))
-    with pytest.raises(IntegrityError, match="changed"):
-        run.fetch(CUT, faults.changed(DATA[::-1]))
-    assert not run.sink.leased
-
-
-def test_a_server_that_changes_its_file_each_time_is_given_up(run: Run) -> None:
-    """Another version with each request is no reason to ask for ever."""
-    versions = [faults.changed(DATA + bytes([n])) + CUT for n in range(20)]
-    with pytest.raises(NetworkError):
-        run.fetch(*versions, retries=5)
-    assert len(run.asked) == 6
-
-
-def test_without_validator_and_digest_it_starts_over(server: FaultyServer) -> None:
-    """Nothing says that the rest would belong to the beginning."""
-    run = Run(server, MemorySink(provable=False))
-    run.fetch(faults.no_etag() + CUT, faults.no_etag())
-    proved(run)
-    assert (run.asked, run.sink.restarts) == ([(None, None)] * 2, 1)
-
-
-def test_without_a_length_and_a_digest_nobody_knows_the_end(server: FaultyServer) -> None:
-    """A body that ends with its connection may have been cut."""
-    run = Run(server, MemorySink(provable=False))
-    with pytest.raises(IntegrityError, match="how long the file is"):
-        run.fetch(faults.close_delimited() + CUT)
-
-
-def test_a_body_without_end_is_read_up_to_the_known_size(server: FaultyServer) -> None:
-    """What the digest proves is right, however the server goes on."""
-    run = Run(server, MemorySink(size=len(DATA)))
-    run.fetch(faults.endless())
-    proved(run)
-
-
-@pytest.mark.parametrize("fault", [faults.longer(9), faults.close_delimited() + faults.longer(9)])
-def test_more_than_the_file_may_have_is_refused(server: FaultyServer, fault: faults.Fault) -> None:
-    """The sink has the last word, and the sender is not read to its end."""
-    run = Run(server, MemorySink(size=len(DATA)))
-    with pytest.raises(IntegrityError, match="more than"):
-        run.fetch(fault)
-    assert len(run.sink.data) <= len(DATA)
-    assert not run.sink.leased
-
-
-def test_a_body_longer_than_announced_is_cut_there(run: Run) -> None:
-    """Content-Length is where the body ends; what follows does not spoil the next request on the connection."""
-    run.fetch(faults.announce(-9))
-    assert bytes(run.sink.data) == DATA[:-9]
-
-
-def test_less_than_the_file_must_have_is_given_up(server: FaultyServer) -> None:
-    """Each attempt brings the same short file."""
-    run = Run(server, MemorySink(size=len(DATA)))
-    with pytest.raises(NetworkError):
-        run.fetch(faults.shorter(9), retries=1)
-
-
-def test_a_flipped_byte_arrives_as_it_was_sent(run: Run) -> None:
-    """The net wing proves nothing: that is done at the end, over what is on disk."""
-    run.fetch(faults.flipped(5))
-    assert [at for at in range(len(DATA)) if run.sink.data[at] != DATA[at]] == [5]
 
 
 def test_a_busy_server_is_waited_for(run: Run) -> None:
@@ -276,10 +113,10 @@ def test_so_many_retries_and_no_more(run: Run, retries: int) -> None:
     assert len(run.asked) == retries + 1
 
 
-def test_a_mebibyte_of_progress_makes_the_retries_start_anew(server: FaultyServer, run: Run) -> None:
+def test_a_mebibyte_of_progress_makes_the_retries_start_anew(run: Run) -> None:
     """More cuts than retries, each after more than a MiB."""
     data = bytes(6 << 20)
-    url = server.serve("/m.gguf", data, faults=[faults.cut(1_500_000)])
+    url = run.server.serve("/m.gguf", data, faults=[faults.cut(1_500_000)])
     sink = MemorySink(size=len(data))
     artifact = Artifact("m.gguf", (url,))
     Fetch(
@@ -309,20 +146,20 @@ def test_what_no_retry_can_help_ends_at_once(run: Run, fault: faults.Fault, erro
     assert (run.retries, run.sink.received) == ([], 0)
 
 
-def test_an_expired_address_is_resolved_again_from_the_origin(server: FaultyServer) -> None:
+def test_an_expired_address_is_resolved_again_from_the_origin(run: Run) -> None:
     """A 403 where the origin had sent us costs a retry, not the download."""
-    there = server.url("/signed", host="localhost")
-    server.serve("/signed", DATA, faults=[CUT, faults.status(403), OK])
-    run = Run(server, MemorySink(size=len(DATA)))
+    there = run.server.url("/signed", host="localhost")
+    run.server.serve("/signed", DATA, faults=[CUT, faults.status(403), OK])
+    run.sink = MemorySink(size=len(DATA))
     run.fetch(faults.hub_redirect(there, DATA))
     proved(run)
-    assert len(server.exchanges("/m.gguf")) == len(server.exchanges("/signed")) == 3
+    assert len(run.server.exchanges("/m.gguf")) == len(run.server.exchanges("/signed")) == 3
     assert [remote.sha256 is not None for remote in run.sink.remotes] == [True, True]
 
 
-def test_progress_is_told_and_ends_with_all(server: FaultyServer) -> None:
+def test_progress_is_told_and_ends_with_all(run: Run) -> None:
     """It rises, knows the total, and its last word is that all is there."""
-    run = Run(server, MemorySink())
+    run.sink = MemorySink()
     run.fetch(faults.trickle(1 << 20))
     progress = [event for event in run.events if isinstance(event, Progress)]
     assert progress == run.told
@@ -331,9 +168,9 @@ def test_progress_is_told_and_ends_with_all(server: FaultyServer) -> None:
     assert (progress[-1].done, progress[-1].total) == (len(DATA), len(DATA))
 
 
-def test_what_is_all_there_needs_no_server(server: FaultyServer) -> None:
+def test_what_is_all_there_needs_no_server(run: Run) -> None:
     """A part that is complete already is not asked for."""
-    run = Run(server, MemorySink(size=len(DATA), there=DATA))
+    run.sink = MemorySink(size=len(DATA), there=DATA)
     run.fetch()
     assert run.asked == []
 

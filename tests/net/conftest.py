@@ -1,0 +1,24 @@
+"""Fetches that wait for milliseconds where others wait for minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from luci_dl.net import fetch, retry, speed
+from tests.net.fetching import Run
+from tests.net.sink import MemorySink
+from tests.procs import wait_until
+from tests.servers import FaultyServer
+
+
+@pytest.fixture
+def run(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """A fetch of a file of unknown size whose digest is known; afterwards nobody may still write."""
+    monkeypatch.setattr(retry, "LONGEST_S", 0.001)
+    monkeypatch.setattr(speed, "STALL_S", 0.2)
+    monkeypatch.setattr(fetch, "TICK_S", 0.02)
+    run = Run(server, MemorySink())
+    yield run
+    wait_until(lambda: not run.sink.leased)
