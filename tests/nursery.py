@@ -23,6 +23,7 @@ from typing import Any, Self
 from tests.procs import ROOT
 
 SYNC_EVERY = 64 << 10
+WINDOW = 128 << 10
 READING = {"blocks_of", "door", "inode_of", "is_own", "open_own", "open_to_read", "read_at"}
 
 
@@ -126,8 +127,10 @@ def _run(args: list[str], points: Points) -> int:
     from luci_dl.cancel import die_at_once
     from luci_dl.cli.main import run
     from luci_dl.disk import follower, fs
+    from luci_dl.net import crew
 
     follower.SYNC_EVERY = SYNC_EVERY
+    crew.WINDOW, crew.LEAST = WINDOW, 16 << 10
     for name, function in inspect.getmembers(fs, inspect.isfunction):
         if function.__module__ == fs.__name__ and name not in READING and not name.startswith("_"):
             setattr(fs, name, points.wrap(function))
