@@ -11,7 +11,6 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, journal, receipt
 from luci_dl.disk.staging import FOLDER, Lock, Staging, read_holder, staging_at
-from luci_dl.disk.transaction import complete
 from luci_dl.errors import LockedError, StorageError
 from luci_dl.events import Cleaned, Emit, LeftAlone, RolledForward
 from luci_dl.names import STAGING_SUFFIXES
@@ -93,7 +92,7 @@ class _Sweep:
                 continue
             try:
                 if not self._dry_run:
-                    names = complete(self._folder, path, 0, self._token, self._emit) or []
+                    names = commit.complete(self._folder, path, 0, self._token, self._emit) or []
             except (LockedError, StorageError) as error:
                 self._leave(path, error.message)
                 continue

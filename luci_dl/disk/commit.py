@@ -12,13 +12,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, journal, receipt
 from luci_dl.disk.journal import Done
+from luci_dl.disk.locks import Locks
 from luci_dl.disk.prove import hash_file
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging, staging_for
 from luci_dl.errors import StorageError, UsageError
+from luci_dl.events import Emit
 from luci_dl.names import check_name
 
 VERSION = 1
@@ -91,6 +94,24 @@ def record_of(staging: Staging) -> Path | None:
         return None
     path = staging_for(staging.folder, log.done.record).commit
     return path if read_record(path) else None
+
+
+def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, emit: Emit) -> list[str] | None:
+    """Take the locks of all files of the commit record at `path`, and roll it forward.
+
+    Returns: the names that are installed now; None when it can never succeed. Raises: LockedError; Interrupted;
+        StorageError.
+    """
+    files = read_record(path) or []
+    staged = [(staging_for(folder, name), done) for name, done in files]
+    locks = Locks([(staging, Artifact(str(staging.name), (str(path),))) for staging, _ in staged], path.name)
+    locks.acquire(wait, token, emit)
+    try:
+        if read_record(path) != files:
+            return []  # somebody else completed it, and there may be a new one
+        return [name for name, _ in files] if roll_forward(path, staged, token) else None
+    finally:
+        locks.release("rolled forward")
 
 
 def roll_forward(path: Path, files: Sequence[tuple[Staging, Done]], token: CancelToken) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import threading
-from collections.abc import Iterator
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk import fs, identity, journal, space
 from luci_dl.disk.follower import Follower
 from luci_dl.disk.ledger import Ledger
+from luci_dl.disk.pair import Pair
 from luci_dl.disk.prove import Hashed, longest_prefix
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import IntegrityError, StorageError
@@ -33,8 +32,7 @@ class Part:
         self._known = identity.promised(artifact)
         self._ledger = Ledger(0, artifact.size)
         self._turn = threading.Lock()  # answers are held against what is known one after the other
-        self._names = threading.Lock()  # held while part and journal get or lose their names
-        self._removed = False
+        self._pair = Pair(staging)
         self._file: fs.File | None = None
         self._follower: Follower | None = None
         self._watched = False  # nothing could be preallocated: the free space has to be watched
@@ -54,7 +52,7 @@ class Part:
             self.log.go_on(log)
             self._follow(kept, offset, sha)
         else:
-            self._unlink()
+            self._pair.clear()
             if self.size is not None:
                 self._create()
         self._ledger = Ledger(offset, self.size)
@@ -84,7 +82,8 @@ class Part:
 
     def forget(self) -> None:
         """Every byte counts as missing again; the part's room stays claimed."""
-        self._restart(Remote("", self.size, None))
+        with self._turn:
+            self._restart(Remote("", self.size, None))
 
     def suspend(self, token: CancelToken) -> int:
         """Stop all writing and keep what is there.
@@ -109,9 +108,7 @@ class Part:
         Waits for nobody: a thread that still writes has no name to write to, and gets none any more.
         """
         self.close()
-        with self._names:
-            self._removed = True
-            return self._unlink()
+        return self._pair.remove()
 
     def close(self) -> None:
         """End all rights to write, and the threads behind."""
@@ -217,7 +214,7 @@ class Part:
         """The first answer: the part gets its header and, where the size was not known until now, its room."""
         self._learn(remote)
         if self._file:
-            self._begin_log()
+            self._pair.begin(self.log, self._known)
         else:
             self._create()
             self._claim_space()
@@ -241,28 +238,14 @@ class Part:
         self._claim_space()
 
     def _create(self) -> None:
-        with self._naming():
-            file = fs.create(self.staging.part)
-        self._follow(file, 0, hashlib.sha256())
+        self._follow(self._pair.create(), 0, hashlib.sha256())
 
     def _follow(self, file: fs.File, offset: int, sha: hashlib._Hash) -> None:
         if offset == 0:
             self.log = journal.Journal(self.staging.journal)  # a stopped follower may still write to its own
-            self._begin_log()
+            self._pair.begin(self.log, self._known)
         self._file = file
         self._follower = Follower(file, self.log, offset, sha)
-
-    def _begin_log(self) -> None:
-        with self._naming():
-            self.log.begin(self._known)
-
-    @contextlib.contextmanager
-    def _naming(self) -> Iterator[None]:
-        """The block makes names. Raises: Revoked, when the part was removed: nothing may appear there any more."""
-        with self._names:
-            if self._removed:
-                raise Revoked
-            yield
 
     def _claim_space(self) -> None:
         if self._file:
@@ -284,8 +267,3 @@ class Part:
         if self._follower is None:
             raise RuntimeError(f"{self.staging.part} is not open")
         return self._follower
-
-    def _unlink(self) -> bool:
-        there = fs.is_own(self.staging.part) and fs.unlink(self.staging.part)
-        fs.unlink(self.staging.journal)
-        return there

@@ -15,6 +15,7 @@ from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import StorageError
 
+Identity = tuple[int, int, int, int]
 State = Literal["missing", "installed", "newer", "damaged", "adoptable", "foreign"]
 
 
@@ -61,6 +62,12 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         known = replace(known, mtime_ns=moment, verified=receipt.now())
         receipt.write(staging.receipt, known)
     return Found("installed" if _is_named(known, artifact) else "newer", known.sha256, known.size, moment, known)
+
+
+def identity_of(staging: Staging) -> Identity | None:
+    """What another file at the target would change; None when there is none. Raises: StorageError, as `look`."""
+    info = stat_of(staging)
+    return info and (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns)
 
 
 def stat_of(staging: Staging) -> os.stat_result | None:

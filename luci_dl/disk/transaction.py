@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -64,7 +63,7 @@ class Transaction:
         self._artifacts = {artifact.name: artifact for artifact in artifacts}
         self._stagings = {name: staging_for(self._folder, name) for name in self._artifacts}
         self._locks: Locks | None = None
-        self._seen: dict[str, os.stat_result | None] = {}  # what `look` saw at the targets
+        self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
         self._made: list[Path] = []
         self._committed = False
@@ -98,13 +97,13 @@ class Transaction:
         for staging in self._stagings.values():
             path = commit.record_of(staging)
             if path:
-                for name in complete(self._folder, path, self._options.wait, self._token, self._emit) or ():
+                for name in commit.complete(self._folder, path, self._options.wait, self._token, self._emit) or ():
                     self._emit(RolledForward(name))
 
     def look(self, artifact: Artifact) -> Found:
         """What stands at the artifact's target. Raises: Interrupted; StorageError."""
         staging = self._stagings[artifact.name]
-        self._seen[artifact.name] = target.stat_of(staging)
+        self._seen[artifact.name] = target.identity_of(staging)
         return target.look(staging, artifact, self._token, self._hashing(artifact.name, staging.target))
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
@@ -178,8 +177,8 @@ class Transaction:
                 "Does another program clean up there, or does the file system not keep locks? Install again.",
             )
         for name in self._parts:
-            there = target.stat_of(self._stagings[name])
-            if there and _identity(there) != _identity(self._seen.get(name, there)):
+            there = target.identity_of(self._stagings[name])
+            if there and there != self._seen.get(name, there):
                 raise StorageError(
                     f"somebody else put a file at {self._stagings[name].target} while it was downloaded",
                     "Install again, and it is looked at.",
@@ -254,25 +253,3 @@ class Transaction:
         if isinstance(error, IntegrityError):
             return "wrong bytes", error.message, error.hint
         return "suspended" if any(isinstance(event, Kept) for event in self.endings) else "rolled back", "", ""
-
-
-def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, emit: Emit) -> list[str] | None:
-    """Take the locks of all files of the commit record at `path`, and roll it forward.
-
-    Returns: the names that are installed now; None when it can never succeed. Raises: LockedError; Interrupted;
-        StorageError.
-    """
-    files = commit.read_record(path) or []
-    staged = [(staging_for(folder, name), done) for name, done in files]
-    locks = Locks([(staging, Artifact(str(staging.name), (str(path),))) for staging, _ in staged], path.name)
-    locks.acquire(wait, token, emit)
-    try:
-        if commit.read_record(path) != files:
-            return []  # somebody else completed it, and there may be a new one
-        return [name for name, _ in files] if commit.roll_forward(path, staged, token) else None
-    finally:
-        locks.release("rolled forward")
-
-
-def _identity(info: os.stat_result | None) -> tuple[int, ...] | None:
-    return info and (info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns)

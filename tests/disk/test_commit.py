@@ -17,7 +17,7 @@ from luci_dl.disk import commit, fs, journal, receipt
 from luci_dl.disk.journal import Done
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging, staging_for
-from luci_dl.disk.transaction import Transaction, complete
+from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, StorageError
 from luci_dl.events import Event, LeftAlone, RolledForward
 from tests.disk.hands import (
@@ -166,7 +166,9 @@ def test_a_record_that_can_never_succeed_is_given_up(tmp_path: Path, harm: str) 
     staging.part.unlink()
     if harm != "gone":
         staging.part.write_bytes(FILES[1][0][:-1] + (b"" if harm == "shorter" else b"!"))
-    assert complete(tmp_path, staging_for(tmp_path, NAMES[0]).commit, 0, CancelToken(), lambda _event: None) is None
+    assert (
+        commit.complete(tmp_path, staging_for(tmp_path, NAMES[0]).commit, 0, CancelToken(), lambda _event: None) is None
+    )
     assert (tmp_path / "a.gguf").read_text() == "older"
     assert not staging_for(tmp_path, NAMES[0]).commit.exists()
     install(tmp_path, *FILES)
@@ -250,7 +252,7 @@ def test_a_record_that_changed_while_its_locks_were_waited_for_is_not_touched(tm
     path, waiting, ends = found[0][0].commit, threading.Event(), list[list[str] | None]()
 
     def wait() -> None:
-        ends.append(complete(tmp_path, path, None, CancelToken(), lambda _event: waiting.set()))
+        ends.append(commit.complete(tmp_path, path, None, CancelToken(), lambda _event: waiting.set()))
 
     thread = threading.Thread(target=wait)
     with held(tmp_path, NAMES[1]):
