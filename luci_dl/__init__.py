@@ -20,8 +20,9 @@ Where things are, each line knowing only of those below it:
     sources/      a reference becomes artifacts: the catalog, addresses
     net/          bytes from servers: client (one request), worker (one segment), crew (the connections), fetch,
                   tune (how many), pace (the limit), mirrors, retry
-    disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), journal, part,
-                  target (what stands there), commit (rename, record, roll-forward), transaction
+    disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), part with ledger (who may
+                  write where), follower (hash, sync) and journal, target (what stands there), commit (rename,
+                  record, roll-forward), transaction
     errors.py events.py artifact.py plan.py cancel.py names.py text.py     the words everyone uses
 """
 

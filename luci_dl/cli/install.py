@@ -57,7 +57,12 @@ def _rate(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
 @click.option("-o", "--output", metavar="NAME", help="The file's name, for one single-file reference.")
 @click.option("--sha256", metavar="HEX", help="The digest of the file, for one single-file reference.")
 @click.option(
-    "-c", "--connections", callback=_connections, default="auto", metavar="auto|N", help="Connections for each file."
+    "-c",
+    "--connections",
+    callback=_connections,
+    default="auto",
+    metavar="auto|N",
+    help="Connections for each file; auto measures.",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 16), default=1, metavar="N", help="Models side by side.")
 @click.option("--limit-rate", callback=_rate, metavar="RATE", help="Bytes a second in all, like 20M.")
