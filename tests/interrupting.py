@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from luci_dl.cli.demo_gguf import make_gguf
-from tests.procs import Spawned, files_left, lock_is_free
+from tests.procs import Spawned, files_left, lock_is_free, wait_until
 
 DATA = make_gguf(1_000_000)
 HALF = len(DATA) // 2
@@ -34,6 +34,11 @@ def interrupt(luci: Spawned, signals: Sequence[int]) -> float:
         time.sleep(0.005)
     luci.wait(10)
     return time.monotonic() - began
+
+
+def wait_for_part(models: Path, name: str = "m.gguf") -> None:
+    """Wait until luci has begun the part, not only the server its answer."""
+    wait_until(lambda: (models / ".luci" / f"{name}.journal").exists())
 
 
 @contextlib.contextmanager

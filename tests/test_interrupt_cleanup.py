@@ -28,7 +28,7 @@ if __name__ == "__main__":
 
 from luci_dl.cli.demo_gguf import make_gguf  # noqa: E402 - by hand, nothing is on the path before
 from luci_dl.cli.demo_server import DemoServer  # noqa: E402
-from tests.interrupting import DATA, DELETED, HALF, STOPPED, assert_nothing_left, patched  # noqa: E402
+from tests.interrupting import DATA, DELETED, HALF, STOPPED, assert_nothing_left, patched, wait_for_part  # noqa: E402
 from tests.procs import LUCI, Spawned, files_left  # noqa: E402
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def test_ctrl_c_in_a_terminal_says_what_was_deleted(server: FaultyServer, home: 
 
     url = server.serve(f"/{MISTRAL}", DATA, faults=[faults.trickle(100_000)])
     with Spawned("install", url, terminal=True) as luci:
-        luci.wait_for("Starting fresh")
+        wait_for_part(home / "models", MISTRAL)
         luci.press("\x03")
         assert luci.wait() == -signal.SIGINT
         assert words(luci.out).endswith(STOPPED + DELETED.format(MISTRAL))
@@ -69,7 +69,7 @@ def test_a_part_that_cannot_be_deleted_is_named(server: FaultyServer, home: Path
     )
     url = server.serve(f"/{MISTRAL}", DATA, faults=[faults.stall(HALF)])
     with Spawned("install", url, terminal=True, command=patched(refuse)) as luci:
-        assert server.stalled.wait(10)
+        wait_for_part(home / "models", MISTRAL)
         luci.press("\x03")
         assert luci.wait() == -signal.SIGINT
         part = home / "models" / ".luci" / f"{MISTRAL}.part"
@@ -97,7 +97,7 @@ def test_this_very_file_runs_by_hand(tmp_path: Path) -> None:
     """From its own folder, in a terminal, it tells whether the clean-up succeeded."""
     by_hand = [sys.executable, Path(__file__).name]
     with Spawned(command=by_hand, cwd=Path(__file__).parent, terminal=True, env={"PYTHONPATH": ""}) as script:
-        script.wait_for("Starting fresh")
+        script.wait_for("MB/s")
         script.press("\x03")
         assert script.wait() == 0
         assert STOPPED + DELETED.format(MISTRAL) in words(script.out)

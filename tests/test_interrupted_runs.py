@@ -11,7 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupting import DATA, DELETED, HALF, SOON_S, STOPPED, assert_nothing_left, held, interrupt, patched
+from luci_dl.disk.staging import read_holder
+from tests.interrupting import (
+    DATA,
+    DELETED,
+    HALF,
+    SOON_S,
+    STOPPED,
+    assert_nothing_left,
+    held,
+    interrupt,
+    patched,
+    wait_for_part,
+)
 from tests.procs import IN_TERMINAL, LUCI, ROOT, Spawned, luci, wait_until
 from tests.servers import FaultyServer, faults
 
@@ -40,7 +52,7 @@ def test_finished_models_stay_and_each_is_accounted_for(server: FaultyServer, mo
     """The summary says what was installed, interrupted, and not started."""
     one, two, three = addresses(server, one=faults.ok(), two=faults.stall(HALF), three=faults.ok())
     with Spawned("install", one, two, three) as run:
-        assert server.stalled.wait(10)
+        wait_for_part(models, "two.gguf")
         took = interrupt(run, [signal.SIGINT])
         assert run.process.returncode == -signal.SIGINT
         said = summary(installed=[one], interrupted=[two], not_started=[three])
@@ -57,8 +69,8 @@ def test_models_side_by_side_are_all_interrupted(server: FaultyServer, models: P
         server, one=faults.ok(), two=faults.stall(HALF), three=faults.stall(HALF), four=faults.ok()
     )
     with Spawned("install", one, two, three, four, "-j", "2") as run:
-        wait_until(lambda: server.sent("/two.gguf") == server.sent("/three.gguf") == HALF)
-        wait_until(lambda: len(list(models.rglob("*.journal"))) == 2)
+        wait_for_part(models, "two.gguf")
+        wait_for_part(models, "three.gguf")
         took = interrupt(run, [signal.SIGINT])
         assert run.process.returncode == -signal.SIGINT
         said = summary(installed=[one], interrupted=[two, three], not_started=[four])
@@ -128,6 +140,7 @@ def test_a_kept_part_is_resumed(server: FaultyServer, home: Path, models: Path, 
     url = server.serve("/m.gguf", DATA, faults=[faults.stall(HALF), faults.ok()])
     with Spawned("install", url, *(["--keep-partial"] if by == "flag" else [])) as run:
         assert server.stalled.wait(10)
+        wait_until(lambda: (holder := read_holder(models / ".luci" / "m.gguf.lock")) and holder.done)
         interrupt(run, [signal.SIGINT])
         assert run.process.returncode == -signal.SIGINT
         kept = KEPT.fullmatch(run.err.partition(STOPPED)[2])
@@ -159,7 +172,7 @@ def test_who_waits_takes_over_after_an_interrupt(server: FaultyServer, models: P
     """The second terminal downloads what the first one gave up."""
     url = server.serve("/m.gguf", DATA, faults=[faults.stall(HALF), faults.ok()])
     with Spawned("install", url) as first:
-        assert server.stalled.wait(10)
+        wait_for_part(models)
         with Spawned("install", url) as second:
             second.wait_for(f"Waiting for pid {first.pid}")
             interrupt(first, [signal.SIGINT])

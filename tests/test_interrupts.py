@@ -13,8 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.interrupting import DATA, DELETED, HALF, SOON_S, STOPPED, assert_nothing_left, held, interrupt, patched
-from tests.procs import LUCI, Spawned, lock_is_free, wait_until
+from tests.interrupting import (
+    DATA,
+    DELETED,
+    HALF,
+    SOON_S,
+    STOPPED,
+    assert_nothing_left,
+    held,
+    interrupt,
+    patched,
+    wait_for_part,
+)
+from tests.procs import LUCI, Spawned, lock_is_free
 from tests.servers import FaultyServer, faults
 from tests.tools import need
 from tests.ui.taps import full_pipe
@@ -28,7 +39,7 @@ Standstill = Callable[[FaultyServer, Path], Iterator[Spawned]]
 def downloading(server: FaultyServer, models: Path) -> Iterator[Spawned]:
     url = server.serve("/m.gguf", DATA, faults=[faults.trickle(100_000)])
     with Spawned("install", url) as luci:
-        wait_until(lambda: server.sent() > 30_000)
+        wait_for_part(models)
         yield luci
 
 
@@ -37,7 +48,9 @@ def stalled_head(server: FaultyServer, models: Path) -> Iterator[Spawned]:
 
 
 def stalled_body(server: FaultyServer, models: Path) -> Iterator[Spawned]:
-    yield from _stalled(server, faults.stall(HALF))
+    for luci in _stalled(server, faults.stall(HALF)):
+        wait_for_part(models)
+        yield luci
 
 
 def _stalled(server: FaultyServer, fault: faults.Fault) -> Iterator[Spawned]:
@@ -138,10 +151,10 @@ def test_a_signal_ends_a_stall_under_tls(
 def test_an_impatient_user_changes_nothing(
     server: FaultyServer, models: Path, standstill: Standstill, signals: list[int]
 ) -> None:
-    """The first signal counts; the others neither hurry nor disturb the clean-up, nor the words."""
+    """One of the signals counts; the others neither hurry nor disturb the clean-up, nor the words."""
     with at(standstill, server, models) as luci:
         took = interrupt(luci, signals)
-        assert luci.process.returncode == -signals[0]
+        assert -luci.process.returncode in signals
         assert luci.err.endswith(STOPPED + DELETED.format("m.gguf"))
         assert_nothing_left(models)
         assert took < SOON_S
@@ -206,7 +219,7 @@ def test_pid_1_of_a_container_ends_by_its_exit_code(server: FaultyServer, models
     """Signals have no default action there, so the code says 128+n."""
     container = [need("unshare"), "--pid", "--fork", "--kill-child", *LUCI]
     with Spawned("install", server.serve("/m.gguf", DATA, faults=[faults.stall(HALF)]), command=container) as luci:
-        assert server.stalled.wait(10)
+        wait_for_part(models)
         (pid,) = Path(f"/proc/{luci.pid}/task/{luci.pid}/children").read_text().split()
         began = time.monotonic()
         os.kill(int(pid), signum)
