@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from luci_dl.cancel import CancelToken
     from luci_dl.disk.transaction import Transaction
     from luci_dl.errors import LuciError
+    from luci_dl.plan import Options
 
 __version__ = "0.1.0"
-__all__ = ["Artifact", "CancelToken", "LuciError", "Transaction", "__version__", "clean", "install"]
+__all__ = ["Artifact", "CancelToken", "LuciError", "Options", "Transaction", "__version__", "clean", "install"]
 
 _HOMES = {
     "install": "luci_dl.api",
@@ -47,6 +48,7 @@ _HOMES = {
     "Artifact": "luci_dl.artifact",
     "CancelToken": "luci_dl.cancel",
     "LuciError": "luci_dl.errors",
+    "Options": "luci_dl.plan",
 }
 
 

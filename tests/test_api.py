@@ -139,3 +139,34 @@ def test_a_transaction_without_commit_rolls_back(tmp_path: Path) -> None:
     in_thread(lambda: bring(commit=True))
     assert_nothing_left(tmp_path, "a.gguf")
     assert (tmp_path / "a.gguf").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("size", [None, len(DATA)])
+def test_a_transaction_takes_bytes_from_anywhere(tmp_path: Path, size: int | None) -> None:
+    """What the caller gives in blocks is proved and committed like a download, in any thread."""
+    artifact = luci_dl.Artifact("m.gguf", ("usb:stick",), size=size, sha256=sha256(DATA))
+
+    def work() -> None:
+        with luci_dl.Transaction(tmp_path, [artifact], options=Options(min_free=0)) as transaction:
+            transaction.fill(artifact, (DATA[at : at + 1000] for at in range(0, len(DATA), 1000)))
+            assert not (tmp_path / "m.gguf").exists()
+            transaction.commit()
+
+    in_thread(work)
+    assert (tmp_path / "m.gguf").read_bytes() == DATA
+    assert files_left(tmp_path) == [".luci/", ".luci/m.gguf.lock", ".luci/m.gguf.receipt", "m.gguf"]
+
+
+@pytest.mark.parametrize("blocks", [[DATA[:-1]], [DATA, b"more"], [DATA[:-1], b"X"]])
+def test_a_transaction_refuses_other_bytes_from_anywhere(tmp_path: Path, blocks: list[bytes]) -> None:
+    """Too few, too many or wrong ones: nothing is installed, nothing left."""
+    artifact = luci_dl.Artifact("m.gguf", ("usb:stick",), size=len(DATA), sha256=sha256(DATA))
+
+    def work() -> None:
+        with luci_dl.Transaction(tmp_path, [artifact], options=Options(min_free=0)) as transaction:
+            transaction.fill(artifact, blocks)
+            transaction.commit()
+
+    with pytest.raises(LuciError):
+        in_thread(work)
+    assert_nothing_left(tmp_path)

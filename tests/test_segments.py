@@ -14,7 +14,7 @@ import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.disk import follower
 from luci_dl.errors import IntegrityError, NetworkError
-from luci_dl.events import Event, Retrying, Started, Warned
+from luci_dl.events import Event, Progress, Retrying, Started, Warned
 from luci_dl.net import crew, retry, tune
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
@@ -49,6 +49,10 @@ class Home:
         words = [f"{url}#sha256={sha256}" for url in urls] if sha256 else urls
         chosen = Options(connections=connections, min_free=0, retries=retries)
         return luci_dl.install(*words, folder=self.folder, output=None, options=chosen, emit=self.events.append)[0]
+
+    @property
+    def progress(self) -> list[Progress]:
+        return [event for event in self.events if isinstance(event, Progress)]
 
     @property
     def warnings(self) -> str:
@@ -218,6 +222,14 @@ class TestMirrors:
         """Its length gives it away before a byte of it is taken."""
         urls = self.urls([faults.trickle(1e6)], [faults.longer(1)])
         assert self.models.install(*urls).read_bytes() == DATA
+
+    def test_a_mirror_without_ranges_is_dropped_and_costs_nothing(self) -> None:
+        """It answers 200 to a range: what the others brought is not forgotten for it."""
+        urls = self.urls([faults.trickle(1e6)], [faults.no_ranges()])
+        assert self.models.install(*urls).read_bytes() == DATA
+        assert self.first.url("/m.gguf") not in self.models.warnings
+        assert "whole file where a range" in self.models.warnings
+        assert [event.done for event in self.models.progress] == sorted(event.done for event in self.models.progress)
 
     def test_when_all_are_dead_the_error_is_the_last_ones(self) -> None:
         """Nothing is left, and the exit is that of a network failure."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -18,7 +18,7 @@ from luci_dl.disk.staging import FOLDER, Staging, in_lock_order, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
 from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Warned
-from luci_dl.plan import Options
+from luci_dl.plan import Options, Remote
 
 
 def ignore(_event: Event) -> None:
@@ -28,13 +28,12 @@ def ignore(_event: Event) -> None:
 class Transaction:
     """Holds the locks of its files while the block runs; what is not committed then is rolled back, or kept.
 
-    `look` at what stands there, `open` a part for each file to be had, fill the parts, `commit`. The block's exception
-    decides what becomes of the parts: an interrupt or wrong bytes remove them, a network at its end keeps them for
-    the next time (`errors.LuciError.ending`).
+    `look` at what stands there, `open` a part for each file to be had and fetch into it (or `fill` it from bytes that
+    come from elsewhere), `commit`. The block's exception decides what becomes of the parts: an interrupt or wrong bytes
+    remove them, a network at its end keeps them for the next time (`errors.LuciError.ending`).
 
         with Transaction(folder, [artifact]) as transaction:
-            part = transaction.open(artifact)
-            ...
+            transaction.fill(artifact, blocks)
             transaction.commit()
 
     Usable in any thread, once, and needs no signal handlers: cancel `token` to stop it from elsewhere.
@@ -122,6 +121,25 @@ class Transaction:
         self._parts[artifact.name] = part
         part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part))
         return part
+
+    def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:
+        """Open the part of that file, and write the whole of it.
+
+        Raises: IntegrityError, when there is more than the artifact's size; Interrupted; StorageError.
+        """
+        part = self.open(artifact)
+        if part.received:
+            part.forget()
+        lease = part.claim()
+        if lease is None:
+            return
+        part.begin(lease, Remote(artifact.urls[0], artifact.size, None), 0)
+        for block in blocks:
+            self._token.check()
+            part.write(lease, block)
+        if lease.end is None:
+            part.end_of_file(lease)
+        part.revoke(lease)
 
     def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Let those who wait for the lock of `name` know how far it is."""

@@ -109,6 +109,7 @@ class Crew:
                 sink=self._sink,
                 lease=lease,
                 whole=self._whole,
+                alone=len(self.mirrors.urls) == 1,
                 block=min(1 << 20, BLOCKS // wanted),
                 pace=self._pace,
             )

@@ -21,6 +21,7 @@ class Job:
     Attributes:
         url: which of the artifact's addresses to ask.
         whole: ask for the whole file, since ranges cannot be trusted there.
+        alone: no other address is left, so a server without ranges has to be taken as it is.
         block: bytes to read at a time, at most.
     """
 
@@ -29,6 +30,7 @@ class Job:
     sink: Sink
     lease: Lease
     whole: bool
+    alone: bool
     block: int
     pace: Pace
 
@@ -95,6 +97,8 @@ class Worker:
         self.reading = False
         body = self._answer.body
         self.ranges = body.ranges and body.offset == ask.start
+        if body.offset != ask.start and not job.alone:
+            raise AttemptFailed("the server sends the whole file where a range was asked", no_ranges=True)
         job.sink.begin(lease, self._answer.remote, body.offset)
         if lease.revoked:  # what was there is forgotten, and only the beginning can be gone on with
             if body.offset != 0:

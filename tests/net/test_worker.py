@@ -34,7 +34,7 @@ def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
     url = server.serve("/m.gguf", DATA, faults=[fault])
     lease = sink.claim()
     assert lease
-    job = Job(Artifact("m.gguf", (url,)), url, sink, lease, whole=False, block=1 << 20, pace=Pace())
+    job = Job(Artifact("m.gguf", (url,)), url, sink, lease, whole=False, alone=True, block=1 << 20, pace=Pace())
     return Worker(Client(), job, threading.Event())
 
 
