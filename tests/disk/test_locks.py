@@ -10,8 +10,9 @@ import pytest
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import locks
+from luci_dl.disk.holder import Holder
 from luci_dl.disk.locks import Locks
-from luci_dl.disk.staging import read_holder, staging_for
+from luci_dl.disk.staging import Lock, read_holder, staging_for
 from luci_dl.errors import IntegrityError, Interrupted, LockedError
 from luci_dl.events import Event, Waiting
 from tests.disk.hands import artifact_of, held, is_free
@@ -144,17 +145,31 @@ def test_who_did_not_wait_does_not_care_how_it_ended_last_time(tmp_path: Path) -
     again.release("installed")
 
 
-def test_the_outcome_is_the_last_word(tmp_path: Path) -> None:
-    """Never overwritten by an older text of the thread that tells how far it is."""
-    staging = staging_for(tmp_path, "a.gguf")
-    for done in range(150):
-        mine = locks_of(tmp_path, "a.gguf")
-        mine.acquire(None, CancelToken(), ignore)
-        mine.tell("a.gguf", done, None, 0.0)
-        mine.release("wrong bytes", "they are wrong")
-        text = read_holder(staging.lock)
-        assert text
-        assert (text.outcome, text.done) == ("wrong bytes", done)
+def test_the_outcome_is_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never overwritten by an older text of the thread that tells how far it is, however slow that is."""
+    real, telling, said, late = Lock.write, threading.Event(), threading.Event(), threading.Event()
+
+    def slow(lock: Lock, text: Holder) -> None:
+        if threading.current_thread().name == "luci-lock":
+            telling.set()
+            said.wait(0.2)
+            real(lock, text)
+            late.set()
+        else:
+            real(lock, text)
+            said.set()
+            late.wait(0.2)
+
+    path = staging_for(tmp_path, "a.gguf").lock
+    mine = locks_of(tmp_path, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    monkeypatch.setattr(Lock, "write", slow)
+    mine.tell("a.gguf", 5, None, 0.0)
+    assert telling.wait(10)
+    mine.release("wrong bytes", "they are wrong")
+    text = read_holder(path)
+    assert text
+    assert (text.outcome, text.done) == ("wrong bytes", 5)
 
 
 def test_an_acquire_that_fails_for_any_reason_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
