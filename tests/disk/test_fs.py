@@ -55,7 +55,7 @@ def test_make_folder_survives_a_clean_up_that_removes_empty_folders(tmp_path: Pa
     path, stop = tmp_path / "a" / "b" / "c", threading.Event()
 
     def sweep() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.0002):
             for folder in (path, *path.parents[:2]):
                 fs.remove_empty(folder)
 

@@ -134,7 +134,7 @@ def test_a_folder_that_is_cleaned_away_while_a_lock_is_taken_is_made_again(path:
     stop = threading.Event()
 
     def sweep() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.0005):
             fs.remove_empty(path.parent)
 
     sweeper = threading.Thread(target=sweep)
