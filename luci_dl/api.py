@@ -11,11 +11,13 @@ from luci_dl import cleaner
 from luci_dl.cancel import CancelToken
 from luci_dl.config import load_settings
 from luci_dl.disk.transaction import ignore
+from luci_dl.errors import UsageError
 from luci_dl.events import Emit
 from luci_dl.installer import install_models
 from luci_dl.plan import Options, Plan
 from luci_dl.sources import catalog
 from luci_dl.sources.resolve import resolve
+from luci_dl.text import shown
 
 
 def install(
@@ -42,6 +44,8 @@ def install(
     """
     settings = load_settings(os.environ, None if folder is None else Path(folder))
     options = options or Options(min_free=settings.min_free, keep_partial=settings.on_interrupt == "keep")
+    if not all(isinstance(word, str) for word in words):
+        raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
     split = [part for word in words for part in word.split()]
     models = resolve(split, catalog.load(settings.catalog), output=output, sha256=sha256, unverified=options.unverified)
     plans = [Plan(model, settings.models_dir) for model in models]
@@ -79,5 +83,6 @@ def clean(
             removed=total.removed + report.removed,
             freed=total.freed + report.freed,
             left_alone=total.left_alone + report.left_alone,
+            failed=total.failed + report.failed,
         )
     return total

@@ -11,7 +11,7 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, journal, receipt
 from luci_dl.disk.staging import FOLDER, Lock, Staging, read_holder, staging_at
-from luci_dl.errors import LockedError, StorageError
+from luci_dl.errors import LockedError, LuciError, StorageError
 from luci_dl.events import Cleaned, Emit, LeftAlone, RolledForward
 from luci_dl.names import STAGING_SUFFIXES
 
@@ -26,6 +26,8 @@ class Report:
     removed: int
     freed: int
     left_alone: int
+    failed: int = 0
+    """Of those left alone, the ones that the system would not let go."""
 
 
 def clean(folder: Path, targets: Collection[str] | None, dry_run: bool, token: CancelToken, emit: Emit) -> Report:
@@ -43,7 +45,7 @@ def clean(folder: Path, targets: Collection[str] | None, dry_run: bool, token: C
         sweep.one(base)
     if not dry_run:
         sweep.remove_empty_folders()
-    return Report(sweep.removed, sweep.freed, sweep.left_alone)
+    return Report(sweep.removed, sweep.freed, sweep.left_alone, sweep.failed)
 
 
 def staged_names(folder: Path) -> list[str]:
@@ -56,7 +58,7 @@ class _Sweep:
     def __init__(
         self, folder: Path, targets: Collection[str] | None, dry_run: bool, token: CancelToken, emit: Emit
     ) -> None:
-        self.removed = self.freed = self.left_alone = 0
+        self.removed = self.freed = self.left_alone = self.failed = 0
         self._folder = folder
         self._staging = folder / FOLDER
         self._targets = targets
@@ -94,7 +96,7 @@ class _Sweep:
                 if not self._dry_run:
                     names = commit.complete(self._folder, path, 0, self._token, self._emit) or []
             except (LockedError, StorageError) as error:
-                self._leave(path, error.message)
+                self._leave_after(path, error)
                 continue
             for name in names:
                 self._emit(RolledForward(name))
@@ -120,7 +122,7 @@ class _Sweep:
             elif is_clean:
                 self._remove(staging.lock, lock.unlink_and_release)  # last, while it is held
         except StorageError as error:
-            self._leave(staging.lock, error.message)
+            self._leave_after(staging.lock, error)
         finally:
             lock.release()
 
@@ -138,7 +140,7 @@ class _Sweep:
             for path in doomed:
                 self._remove(path, partial(fs.unlink, path))
         except StorageError as error:
-            self._leave(staging.base, error.message)
+            self._leave_after(staging.base, error)
             return False
         return True
 
@@ -156,6 +158,10 @@ class _Sweep:
     def _leave(self, path: Path, reason: str) -> None:
         self.left_alone += 1
         self._emit(LeftAlone(str(path), reason))
+
+    def _leave_after(self, path: Path, error: LuciError) -> None:
+        self.failed += isinstance(error.__cause__, OSError)
+        self._leave(path, error.message)
 
     def _is_meant(self, name: str) -> bool:
         return self._targets is None or name in self._targets

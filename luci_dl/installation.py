@@ -6,13 +6,14 @@ import time
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk.part import Part
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
-from luci_dl.errors import IntegrityError, NetworkError
+from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
 from luci_dl.net.pace import Pace
 from luci_dl.plan import Options, Plan
@@ -28,6 +29,8 @@ class Network:
 
     def __init__(self, options: Options) -> None:
         self.pace = Pace(options.limit_rate)
+        self.lost: set[str] = set()
+        """Hosts at which patience came to its end: the next file from there gets one attempt more, and no more."""
 
     @cached_property
     def client(self) -> Client:
@@ -84,27 +87,49 @@ class Installation:
         def tell(progress: Progress) -> None:
             self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
 
-        Fetch(
+        host = urlsplit(artifact.urls[0]).netloc
+        retries = min(self.options.retries, 1) if host in self.network.lost else self.options.retries
+        fetch = Fetch(
             self.network.client,
             artifact,
             part,
-            retries=self.options.retries,
+            retries=retries,
             connections=self.options.connections,
             pace=self.network.pace,
             token=self.token,
             emit=self.emit,
             tell=tell,
             check=part.check,
-        ).run()
+        )
+        try:
+            fetch.run()
+        except NetworkError:
+            self.network.lost.add(host)
+            raise
+        self.network.lost.discard(host)
 
     def _distrust_mirrors(self, artifact: Artifact, part: Part) -> None:
-        """Wrong bytes may be one mirror's: before it counts as wrong, all comes from the first address alone."""
+        """Wrong bytes may be one mirror's: before they count as wrong, all comes from each address alone, in turn."""
+        wrong = self._wrong(part)
+        for url in artifact.urls:
+            if wrong is None:
+                return
+            self.emit(Warned(f"{wrong.message}; fetching it again from {url} alone"))
+            part.forget()
+            try:
+                self._fetch(replace(artifact, urls=(url,)), part)
+                wrong = self._wrong(part)
+            except (IntegrityError, NetworkError, ResolveError) as error:
+                wrong = error
+        if wrong:
+            raise wrong
+
+    def _wrong(self, part: Part) -> LuciError | None:
         try:
             part.verify(self.token)
         except IntegrityError as error:
-            self.emit(Warned(f"{error.message}; fetching it again from {artifact.urls[0]} alone"))
-            part.forget()
-            self._fetch(replace(artifact, urls=artifact.urls[:1]), part)
+            return error
+        return None
 
     def _missing(self) -> tuple[list[Artifact], str]:
         """The files that have to be fetched, and how the model counts as installed once they are there.

@@ -10,7 +10,7 @@ from typing import Literal
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, LuciError
-from luci_dl.events import Emit, Event, Failed, Installed, Planned, Stopped, Summary
+from luci_dl.events import Deleted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
 from luci_dl.installation import Installation, Network
 from luci_dl.plan import Options, Plan
 
@@ -117,7 +117,9 @@ class _Run:
 
     def _failed(self, plan: Plan, error: LuciError, endings: tuple[Event, ...]) -> Outcome:
         self._emit(Failed(plan.reference, error.message, error.hint, error.exit_code))
-        _tell_all(endings, self._emit)
+        _tell_all(
+            [event for event in endings if not isinstance(event, Deleted)], self._emit
+        )  # the hint says what to do
         return Outcome(plan.reference, "failed", error=error, endings=endings)
 
 

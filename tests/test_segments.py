@@ -154,7 +154,7 @@ def test_cut_segments_are_fetched_again_from_where_they_ended(server: FaultyServ
     """Every third connection breaks off; the bytes that came are kept."""
     script = [faults.trickle(8e6), faults.trickle(8e6), faults.cut(20_000, reset=reset)] * 30
     url = server.serve("/m.gguf", DATA, faults=[*script, faults.ok()])
-    assert models.install(url).read_bytes() == DATA
+    assert models.install(url, retries=20).read_bytes() == DATA
     assert files_left(models.folder) == LEFT
 
 
@@ -222,6 +222,13 @@ class TestMirrors:
         """Its length gives it away before a byte of it is taken."""
         urls = self.urls([faults.trickle(1e6)], [faults.longer(1)])
         assert self.models.install(*urls).read_bytes() == DATA
+
+    def test_when_the_first_address_has_wrong_bytes_the_second_alone_saves_it(self) -> None:
+        """Each address gets its chance alone, one after the other."""
+        other = make_gguf(len(DATA), seed=7)
+        urls = self.urls([faults.changed(other) + faults.trickle(2e6)], [faults.trickle(2e6)])
+        assert self.models.install(*urls).read_bytes() == DATA
+        assert files_left(self.models.folder) == LEFT
 
     def test_a_mirror_without_ranges_is_dropped_and_costs_nothing(self) -> None:
         """It answers 200 to a range: what the others brought is not forgotten for it."""

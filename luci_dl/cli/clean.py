@@ -10,7 +10,7 @@ import click
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import session
 from luci_dl.config import Settings
-from luci_dl.errors import LuciError
+from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Emit, Swept
 
 EPILOG = """\b
@@ -45,7 +45,7 @@ def command(names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: 
         reports = [clean(path, targets, dry_run, token, emit) for path in folders]
         removed, freed = sum(report.removed for report in reports), sum(report.freed for report in reports)
         emit(Swept(removed, freed, sum(report.left_alone for report in reports), dry_run))
-        return 0
+        return StorageError.exit_code if any(report.failed for report in reports) else 0
 
     return session.run(work, json=as_json, quiet=quiet)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def command() -> int:
             return error.exit_code
         except OSError as error:
             raise StorageError(f"cannot play the demo: {error}", "Let TMPDIR name a folder with room.") from error
-        _say("", "All of it held. Now a real model:  luci install llama3.2")
+        luci = "luci" if shutil.which("luci") else "scripts/luci"
+        _say("", f"All of it held. Now a real model:  {luci} install llama3.2")
         return 0
 
     return session.run(work, quiet=True)

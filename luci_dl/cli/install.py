@@ -64,10 +64,17 @@ def _rate(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
     metavar="auto|N",
     help="Connections for each file; auto measures.",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1, 16), default=1, metavar="N", help="Models side by side.")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="Models side by side."
+)
 @click.option("--limit-rate", callback=_rate, metavar="RATE", help="Bytes a second in all, like 20M.")
 @click.option(
-    "--retries", type=click.IntRange(0), default=10, metavar="N", help="Failed attempts in a row that are forgiven."
+    "--retries",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="Failed attempts in a row that are forgiven.",
 )
 @click.option(
     "--wait",
@@ -155,7 +162,11 @@ def _ask(models: Sequence[Model]) -> None:
     what = f"{len(models)} models, {at_least}{human_size(total)}"
     if not (os.isatty(0) and os.isatty(2)):  # sys.stdin is None where it was closed
         raise UsageError(f"`all` means {what}, and nobody is at a terminal to agree", "Agree beforehand with --yes.")
-    if not click.confirm(f"Install all: {what}?", err=True):
+    try:
+        agreed = click.confirm(f"Install all: {what}?", err=True)
+    except click.Abort:  # the end of the input
+        agreed = False
+    if not agreed:
         raise UsageError("nothing was installed", "Name the models that you want, or a group.")
 
 

@@ -22,6 +22,8 @@ COMMANDS = {
 }
 """Each command, in the file of its name beside this one (`list` in `listing`)."""
 
+_UNINSTALL = ("uninstall", "remove", "rm", "delete")
+
 EPILOG = """\b
 Examples:
   luci install llama3.2
@@ -46,8 +48,10 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] in _UNINSTALL:
+            raise UsageError("there is no command to uninstall yet", "Delete the file, then run `luci clean`.")
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], COMMANDS, 1)
+            near = get_close_matches(args[0], COMMANDS, 1, 0.7)
             guess = f"; did you mean `luci {near[0]}`?" if near else ""
             raise UsageError(f"there is no command `{args[0]}`{guess}", "`luci --help` shows the commands.")
         return super().resolve_command(ctx, args)

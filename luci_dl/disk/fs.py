@@ -66,6 +66,14 @@ def _first_missing(path: Path) -> Path | None:
         return next((folder for folder in [*reversed(path.parents), path] if not folder.is_dir()), None)
 
 
+def check_writable(folder: Path) -> None:
+    """Raises: StorageError, when names cannot be made in the folder, or, where it is missing, in the one above."""
+    there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    with door("write into", there):
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
 class File:
     """An open file. It closes when nobody refers to it any more: a thread that still writes keeps its own number."""
 

@@ -62,7 +62,7 @@ def watch(path: Path, min_free: int) -> None:
 def _no_room(path: Path, size: int | None, free: int, min_free: int) -> StorageError:
     name = path.name.removesuffix(".part")
     needed = "more room" if size is None else human_size(size)
-    reserve = f", of which {human_size(min_free)} stay free (min_free)" if min_free else ""
+    reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
     return StorageError(
         f"no room for {name}: it needs {needed}, {human_size(free)} are free{reserve}",
         "Free some space (luci clean, luci list), or install into another folder with --dir.",

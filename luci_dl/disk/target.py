@@ -61,6 +61,9 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
             return Found("damaged", digest, size, moment, known)
         known = replace(known, mtime_ns=moment, verified=receipt.now())
         receipt.write(staging.receipt, known)
+    if known.proof == "none" and artifact.sha256 == known.sha256:
+        known = replace(known, proof="sha256")  # a digest that came later
+        receipt.write(staging.receipt, known)
     return Found("installed" if _is_named(known, artifact) else "newer", known.sha256, known.size, moment, known)
 
 

@@ -117,6 +117,7 @@ class Transaction:
         Raises: Interrupted; StorageError.
         """
         staging = self._stagings[artifact.name]
+        fs.check_writable(staging.target.parent)
         part = Part(staging, artifact, self._options.min_free)
         self._parts[artifact.name] = part
         part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part))

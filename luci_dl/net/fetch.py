@@ -117,6 +117,7 @@ class Fetch:
                 return 0.0  # the next attempt goes elsewhere
             self._tuner.refused(len(self._crew), now)
             return min(worst.retry_after or REST_S, 60.0)
+        self._tuner.lost(now)
         name = self._artifact.name
         delay = self._patience.failed(worst, name)
         self._emit(Retrying(name, worst.reason, delay, self._patience.failures, self._patience.retries))
@@ -126,6 +127,9 @@ class Fetch:
         received = self._sink.received
         self._patience.progressed(received)
         rate = self._speed.add(time.monotonic(), received)
+        if received < self._told:
+            began = "what was begun cannot be gone on with"
+            self._emit(Warned(f"{self._artifact.name}: {began} (another version, or no ranges); starting over"))
         if received != self._told:
             self._told = received
             progress = Progress(self._artifact.name, received, self._sink.size, rate)

@@ -32,14 +32,22 @@ class Tuner:
         self._before = 0  # connections before the step that is being tried; 0: none is
         self._tried_at = 0.0
         self._rest_until = 0.0
-        self._best = 0.0  # bytes a second that the connections of before the step reached
+        self._best = 0.0  # bytes a second that the connections of before the step reach, usually
+        self._level = self.connections  # connections before the last refusals
         self._since: float | None = None  # when the present window began
         self._received = 0  # bytes at that moment
 
     def refused(self, alive: int, now: float) -> None:
         """A server said "too many", or cut a connection, while `alive` others went on: no more than those for now."""
+        if now >= self._rest_until:
+            self._level = self.connections
         self.connections = max(1, min(self.connections, alive))
         self._before, self._best, self._rest_until = 0, 0.0, now + REST_S
+
+    def lost(self, now: float) -> None:
+        """Every connection is gone: it was the line, not their number. The next ones may be as many as before."""
+        self.connections = max(self.connections, self._level)
+        self._rest_until, self._since = now, None
 
     def update(self, now: float, received: int, left: int | None) -> int:
         """The connections that there should be, when `received` bytes are there at `now` and `left` are missing.
@@ -59,14 +67,14 @@ class Tuner:
         if self._before:
             self._judge(rate, now)
         if not self._before:
-            self._best = max(self._best, rate)
+            self._best = (self._best + rate) / 2 if self._best else rate
             self._try_more(rate, now, left)
         return self.connections
 
     def _judge(self, rate: float, now: float) -> None:
         """Whether the step that is being tried pays."""
         if rate >= self._best * RISE:
-            self._before = 0
+            self._before, self._best = 0, 0.0
         elif now - self._tried_at >= PATIENCE_S:
             self.connections, self._before = self._before, 0
             self._rest_until = now + REST_S

@@ -69,7 +69,7 @@ def test_the_reserve_stays_free(tmp_path: Path) -> None:
     """The claim is given back when it would eat into it."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         file = fs.create(disk / "a.part")
-        with pytest.raises(StorageError, match=r"of which 4\.2MB stay free \(min_free\)"):
+        with pytest.raises(StorageError, match=r"and 4\.2MB must stay free \(min_free"):
             space.claim(file, 5 * MIB, 4 * MIB)
         assert space.free_bytes(disk) == 8 * MIB
         assert space.claim(file, 4 * MIB, 4 * MIB)
