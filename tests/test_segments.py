@@ -149,6 +149,13 @@ def test_too_many_connections_are_taken_back(server: FaultyServer, models: Home)
     assert not [event for event in models.events if isinstance(event, Retrying)]
 
 
+def test_a_busy_server_gets_one_connection_for_a_while(server: FaultyServer, models: Home) -> None:
+    """After a 503 to the only connection there is none beside the next one."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.status(503, retry_after=0), faults.trickle(6e6)])
+    models.install(url, connections=4)
+    assert ranges(server) == ["", ""]
+
+
 @pytest.mark.parametrize("reset", [True, False])
 def test_cut_segments_are_fetched_again_from_where_they_ended(server: FaultyServer, models: Home, reset: bool) -> None:
     """Every third connection breaks off; the bytes that came are kept."""

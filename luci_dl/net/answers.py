@@ -13,6 +13,7 @@ from luci_dl.net.retry import AttemptFailed, parse_retry_after
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _RETRIED = {408, 425, 429, 500, 502, 503, 504}
+_BUSY = {429, 503}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _EXPIRED = {400, 401, 403, 410}
 _LONGEST_ETAG = 1024
@@ -96,7 +97,7 @@ def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) 
     host = _host(ask.url)
     if status in _RETRIED or (redirected and status in _EXPIRED):
         retry_after = parse_retry_after(headers.get("retry-after"))
-        return AttemptFailed(f"{host} answered {status}", retry_after, crowded=status in _RETRIED)
+        return AttemptFailed(f"{host} answered {status}", retry_after, crowded=status in _RETRIED, busy=status in _BUSY)
     if status == 416:
         return AttemptFailed("the server has no such range", no_ranges=True)
     if status == 407:

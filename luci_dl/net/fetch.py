@@ -117,7 +117,10 @@ class Fetch:
                 return 0.0  # the next attempt goes elsewhere
             self._tuner.refused(len(self._crew), now)
             return min(worst.retry_after or REST_S, 60.0)
-        self._tuner.lost(now)
+        if worst.busy:
+            self._tuner.refused(1, now)
+        else:
+            self._tuner.lost(now)
         name = self._artifact.name
         delay = self._patience.failed(worst, name)
         self._emit(Retrying(name, worst.reason, delay, self._patience.failures, self._patience.retries))

@@ -25,16 +25,24 @@ class AttemptFailed(Exception):
         retry_after: seconds that the server asked to wait; None when it did not.
         no_ranges: the server cannot be trusted with ranges: ask for the whole file next time.
         crowded: fewer connections may go better.
+        busy: the server said so itself.
     """
 
     def __init__(
-        self, reason: str, retry_after: float | None = None, *, no_ranges: bool = False, crowded: bool = True
+        self,
+        reason: str,
+        retry_after: float | None = None,
+        *,
+        no_ranges: bool = False,
+        crowded: bool = True,
+        busy: bool = False,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
         self.no_ranges = no_ranges
         self.crowded = crowded
+        self.busy = busy
 
 
 class Patience:

@@ -159,3 +159,14 @@ def test_a_change_while_the_file_is_hashed_is_noticed_later(there: Staging, monk
     assert look(there.folder, artifact_of(DATA)).state == "installed"
     monkeypatch.undo()
     assert look(there.folder, artifact_of(DATA)).state == "damaged"
+
+
+def test_a_digest_that_comes_later_is_recorded(there: Staging, tmp_path: Path) -> None:
+    """What was installed without one counts as proved once one is known that fits."""
+    known = receipt.read(there.receipt)
+    assert known
+    receipt.write(there.receipt, replace(known, proof="none"))
+    found = look(tmp_path, Artifact(known.name, (known.url,), sha256=known.sha256))
+    after = receipt.read(there.receipt)
+    assert after
+    assert (found.state, after.proof) == ("installed", "sha256")
