@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from luci_dl import cleaner
+from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
-from luci_dl.config import load_settings
+from luci_dl.config import Settings, load_settings
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit
 from luci_dl.installer import install_models
+from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
 from luci_dl.sources import catalog
+from luci_dl.sources.choice import Choice
+from luci_dl.sources.endpoints import endpoints_of
 from luci_dl.sources.resolve import resolve
+from luci_dl.sources.web import Web
 from luci_dl.text import shown
 
 
@@ -47,13 +52,39 @@ def install(
     if not all(isinstance(word, str) for word in words):
         raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
     split = [part for word in words for part in word.split()]
-    models = resolve(split, catalog.load(settings.catalog), output=output, sha256=sha256, unverified=options.unverified)
+    token, network = token or CancelToken(), network_for(os.environ, options)
+    choice = Choice(output=output, sha256=sha256, unverified=options.unverified)
+    models = resolve_words(split, settings, choice, options, network, token, emit)
     plans = [Plan(model, settings.models_dir) for model in models]
-    outcomes = install_models(plans, options, token or CancelToken(), emit)
+    outcomes = install_models(plans, options, token, emit, network)
     for outcome in outcomes:
         if outcome.error:
             raise outcome.error
     return [Path(path) for outcome in outcomes if outcome.installed for path in outcome.installed.paths]
+
+
+def network_for(environ: Mapping[str, str], options: Options) -> Network:
+    """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them."""
+    offline = options.offline or environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    return Network(options.limit_rate, offline=offline)
+
+
+def resolve_words(
+    words: Sequence[str],
+    settings: Settings,
+    choice: Choice,
+    options: Options,
+    network: Network,
+    token: CancelToken,
+    emit: Emit,
+) -> list[Model]:
+    """The models that the words stand for, by the catalog and the servers that the settings name.
+
+    Raises: ResolveError; UsageError; NetworkError; Interrupted.
+    """
+    endpoints = endpoints_of(os.environ, settings.mirrors)
+    web = Web(network, endpoints, token, emit, options.retries)
+    return resolve(words, catalog.load(settings.catalog), choice, web)
 
 
 def clean(

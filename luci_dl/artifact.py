@@ -17,6 +17,7 @@ class Artifact:
         size: bytes, if known.
         sha256: 64 lower-case hex digits, if known.
         lfs_pointer_sha1: git blob SHA-1 of the file's LFS pointer, 40 hex digits: proves a file of unknown SHA-256.
+        blob_sha1: git blob SHA-1 of the file itself, 40 hex digits: proves a small file of unknown SHA-256.
         headers: sent to the host of the first address alone, never to where it redirects.
         role: "model", or "projector" for the file beside a vision model.
     """
@@ -26,6 +27,7 @@ class Artifact:
     size: int | None = None
     sha256: str | None = None
     lfs_pointer_sha1: str | None = None
+    blob_sha1: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     role: str = "model"
 

@@ -34,6 +34,7 @@ class Settings:
         min_free: bytes that stay free on the disk.
         on_interrupt: what becomes of a part when a signal comes.
         folders: other models folders, which were once named by --dir.
+        mirrors: addresses of servers that have what the Hub has, as config.json names them.
     """
 
     home: Path
@@ -42,6 +43,7 @@ class Settings:
     min_free: int = _MIN_FREE
     on_interrupt: OnInterrupt = "delete"
     folders: tuple[Path, ...] = ()
+    mirrors: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -71,6 +73,7 @@ def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) ->
         min_free=config.get("min_free", _bytes, _MIN_FREE),
         on_interrupt=config.get("on_interrupt", _on_interrupt, "delete"),
         folders=config.get("folders", config.paths, ()),
+        mirrors=config.get("mirrors", _texts, ()),
     )
 
 
@@ -160,6 +163,12 @@ def _bytes(value: object, what: str) -> int:
         return parse_size(value)
     except UsageError as error:
         raise UsageError(f"{what}: {error.message}") from error
+
+
+def _texts(value: object, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"{what}: expected a list of texts, found {shown(value)}")
+    return tuple(value)
 
 
 def _on_interrupt(value: object, what: str) -> OnInterrupt:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luci_dl.artifact import Artifact
@@ -15,28 +13,10 @@ from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
-from luci_dl.net.pace import Pace
+from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
 
-if TYPE_CHECKING:
-    from luci_dl.net.client import Client
-
 _FETCHED = {"missing", "damaged", "foreign"}
-
-
-class Network:
-    """What all fetches of a run share. Its libraries are loaded when the first byte is needed, and not before."""
-
-    def __init__(self, options: Options) -> None:
-        self.pace = Pace(options.limit_rate)
-        self.lost: set[str] = set()
-        """Hosts at which patience came to its end: the next file from there gets one attempt more, and no more."""
-
-    @cached_property
-    def client(self) -> Client:
-        from luci_dl.net.client import Client
-
-        return Client()
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,7 @@ class Installation:
         host = urlsplit(artifact.urls[0]).netloc
         retries = min(self.options.retries, 1) if host in self.network.lost else self.options.retries
         fetch = Fetch(
-            self.network.client,
+            self.network.client_for(artifact.urls[0]),
             artifact,
             part,
             retries=retries,
@@ -170,7 +150,7 @@ class Installation:
         from luci_dl.net.answers import Ask
         from luci_dl.net.retry import AttemptFailed
 
-        ask, client = Ask(artifact.urls[0], 0, None, None), self.network.client
+        ask, client = Ask(artifact.urls[0], 0, None, None), self.network.client_for(artifact.urls[0])
         try:
             answer = off_thread(lambda: client.get(artifact.name, ask, artifact.headers), self.token)
         except AttemptFailed as failure:

@@ -11,7 +11,8 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Deleted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
-from luci_dl.installation import Installation, Network
+from luci_dl.installation import Installation
+from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
 
 Status = Literal["installed", "failed", "interrupted", "not started"]
@@ -29,14 +30,16 @@ class Outcome:
     endings: tuple[Event, ...] = ()
 
 
-def install_models(plans: Sequence[Plan], options: Options, token: CancelToken, emit: Emit) -> list[Outcome]:
+def install_models(
+    plans: Sequence[Plan], options: Options, token: CancelToken, emit: Emit, network: Network | None = None
+) -> list[Outcome]:
     """Install every model, `options.jobs` side by side; go on after a failure, but not after a full disk or a signal.
 
     Returns: one outcome for each plan, in their order. Emits everything that a user should read, the summary last.
     """
     total = sum(artifact.size or 0 for plan in plans for artifact in plan.artifacts)
     emit(Planned(tuple(plan.reference for plan in plans), total, any(plan.model.size is None for plan in plans)))
-    outcomes = _Run(plans, options, token, emit).all()
+    outcomes = _Run(plans, options, token, emit, network or Network(options.limit_rate)).all()
     if token.cancelled and any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         emit(Stopped(token.signum))
         for outcome in outcomes:
@@ -50,12 +53,14 @@ def install_models(plans: Sequence[Plan], options: Options, token: CancelToken, 
 class _Run:
     """Several models, each in one transaction of its own."""
 
-    def __init__(self, plans: Sequence[Plan], options: Options, token: CancelToken, emit: Emit) -> None:
+    def __init__(
+        self, plans: Sequence[Plan], options: Options, token: CancelToken, emit: Emit, network: Network
+    ) -> None:
         self._plans = plans
         self._options = options
         self._token = token
         self._emit = emit
-        self._network = Network(options)
+        self._network = network
         self._outcomes = [Outcome(plan.reference, "not started") for plan in plans]
         self._next = 0
         self._halted = False

@@ -41,6 +41,9 @@ class Options:
         force: replace a file that stands at the target, even one that luci did not install.
         unverified: allow plain http without a digest.
         min_free: bytes that stay free on the disk.
+        offline: ask no server.
+        adopt: take a right copy from the caches of other programs instead of fetching it.
+        copies: files and folders in which to look for right copies, too.
     """
 
     jobs: int = 1
@@ -53,6 +56,9 @@ class Options:
     force: bool = False
     unverified: bool = False
     min_free: int = 1 << 30
+    offline: bool = False
+    adopt: bool = True
+    copies: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

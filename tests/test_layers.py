@@ -17,7 +17,7 @@ WORDS = {"errors", "events", "artifact", "plan", "cancel", "text", "names"}
 MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": {"api", "disk"},
-    "api": {"installer", "cleaner", "config", "sources", "disk"},
+    "api": {"installer", "cleaner", "config", "sources", "net", "disk"},
     "cli": {"ui", "api", "installer", "cleaner", "library", "config", "sources", "net", "disk"},
     "ui": set(),
     "installer": {"installation", "config", "sources", "net", "disk"},

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +18,7 @@ from luci_dl.config import Settings, parse_size, remember_folder
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.plan import Options, Plan
+from luci_dl.sources.choice import Choice
 from luci_dl.text import human_size
 
 EPILOG = """\b
@@ -87,72 +92,122 @@ def _rate(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
 @click.option("--no-resume", is_flag=True, help="Start over, whatever is there.")
 @click.option("--force", is_flag=True, help="Replace files that are in the way or no longer what is named.")
 @click.option("--unverified", is_flag=True, help="Allow plain http without a digest.")
+@click.option("--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="Send it to the host of an address.")
+@click.option("--no-projector", is_flag=True, help="Leave out the projector beside a vision model.")
+@click.option("--all-files", is_flag=True, help="Every file of a Hub repository.")
+@click.option("--include", multiple=True, metavar="GLOB", help="Files of a Hub repository that match.")
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Not those that match.")
+@click.option("--from", "copies", multiple=True, metavar="PATH", help="Take a right copy from this file or folder.")
+@click.option("--no-adopt", is_flag=True, help="Do not look for copies in the caches of the Hub's tools and Ollama.")
+@click.option("--offline", is_flag=True, help="Ask no server: say what is installed, and what would be needed.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before installing all models.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors, and the paths.")
-def command(
-    words: tuple[str, ...],
-    folder: str | None,
-    output: str | None,
-    sha256: str | None,
-    connections: int | None,
-    jobs: int,
-    limit_rate: int | None,
-    retries: int,
-    wait: float | None,
-    no_wait: bool,
-    keep_partial: bool,
-    no_resume: bool,
-    force: bool,
-    unverified: bool,
-    yes: bool,
-    as_json: bool,
-    quiet: bool,
-) -> int:
-    """Install models: each WORD is a name or alias of the catalog, a group (`core models`, `all models`), or an
-    https:// address. A file appears under its final name only when it is complete, verified and safely on disk.
+def command(**given: Any) -> int:
+    """Install models: each WORD is a name or alias of the catalog, a group (`core models`, `all models`), a Hub
+    repository (hf:OWNER/REPO:QUANT), an Ollama name (ollama:MODEL:TAG), or an https:// address. A file appears under
+    its final name only when it is complete, verified and safely on disk.
     """
+    flags = _Flags(**given)
     try:
-        if no_wait and wait is not None:
-            raise UsageError("--wait and --no-wait exclude each other")
-        settings = session.settings_for(folder)
-        options = Options(
-            jobs=jobs,
-            connections=connections,
-            limit_rate=limit_rate,
-            retries=retries,
-            wait=0.0 if no_wait else wait,
-            keep_partial=keep_partial or settings.on_interrupt == "keep",
-            resume=not no_resume,
-            force=force,
-            unverified=unverified,
-            min_free=settings.min_free,
-        )
-        models = _resolve(words, settings, output, sha256, unverified)
-        if "all" in (word.casefold() for word in words) and not yes:
-            _ask(models)
+        settings = session.settings_for(flags.folder)
+        options, choice = _options(flags, settings), _choice(flags)
     except LuciError as error:
-        return session.report(error, json=as_json)
-    plans = [Plan(model, settings.models_dir) for model in models]
+        return session.report(error, json=flags.as_json)
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.installer import exit_code, install_models  # the network: not before the words are right
+        from luci_dl.api import network_for, resolve_words  # not before the options are right
 
-        if folder is not None:
+        network = network_for(os.environ, options)
+        models = resolve_words(flags.words, settings, choice, options, network, token, emit)
+        if "all" in (word.casefold() for word in flags.words) and not flags.yes:
+            off_thread(lambda: _ask(models), token)  # which answers no signal
+        if flags.folder is not None:
             _remember(settings, token, emit)
-        return exit_code(install_models(plans, options, token, emit))
+        from luci_dl.installer import exit_code, install_models  # the engine: not before the words are right
 
-    return session.run(work, json=as_json, quiet=quiet)
+        plans = [Plan(model, settings.models_dir) for model in models]
+        return exit_code(install_models(plans, options, token, emit, network))
+
+    return session.run(work, json=flags.as_json, quiet=flags.quiet)
 
 
-def _resolve(
-    words: Sequence[str], settings: Settings, output: str | None, sha256: str | None, unverified: bool
-) -> list[Model]:
-    from luci_dl.sources import catalog
-    from luci_dl.sources.resolve import resolve
+@dataclass(frozen=True)
+class _Flags:
+    """What the command line says."""
 
-    known = catalog.load(settings.catalog)
-    return resolve(words, known, output=output, sha256=sha256, unverified=unverified)
+    words: tuple[str, ...]
+    folder: str | None
+    output: str | None
+    sha256: str | None
+    connections: int | None
+    jobs: int
+    limit_rate: int | None
+    retries: int
+    wait: float | None
+    no_wait: bool
+    keep_partial: bool
+    no_resume: bool
+    force: bool
+    unverified: bool
+    headers: tuple[str, ...]
+    no_projector: bool
+    all_files: bool
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    copies: tuple[str, ...]
+    no_adopt: bool
+    offline: bool
+    yes: bool
+    as_json: bool
+    quiet: bool
+
+
+def _options(flags: _Flags, settings: Settings) -> Options:
+    """Raises: UsageError, for options that exclude each other."""
+    if flags.no_wait and flags.wait is not None:
+        raise UsageError("--wait and --no-wait exclude each other")
+    return Options(
+        jobs=flags.jobs,
+        connections=flags.connections,
+        limit_rate=flags.limit_rate,
+        retries=flags.retries,
+        wait=0.0 if flags.no_wait else flags.wait,
+        keep_partial=flags.keep_partial or settings.on_interrupt == "keep",
+        resume=not flags.no_resume,
+        force=flags.force,
+        unverified=flags.unverified,
+        min_free=settings.min_free,
+        offline=flags.offline,
+        adopt=not flags.no_adopt,
+        copies=tuple(Path(path).absolute() for path in flags.copies),
+    )
+
+
+def _choice(flags: _Flags) -> Choice:
+    """Raises: UsageError, for a header that is none."""
+    if flags.all_files and (flags.include or flags.exclude):
+        raise UsageError("--all-files and --include or --exclude exclude each other")
+    return Choice(
+        output=flags.output,
+        sha256=flags.sha256,
+        headers=dict(map(_header, flags.headers)),
+        projector=not flags.no_projector,
+        all_files=flags.all_files,
+        include=flags.include,
+        exclude=flags.exclude,
+        unverified=flags.unverified,
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Name and value. Raises: UsageError, which does not show the value: it may be a password."""
+    name, colon, value = text.partition(":")
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not value.isprintable():
+        raise UsageError("--header: expected NAME: VALUE", "For example: --header 'Authorization: Bearer TOKEN'")
+    if name.casefold() in ("host", "range", "if-range", "content-length", "transfer-encoding", "accept-encoding"):
+        raise UsageError(f"--header: {name} is what luci itself says")
+    return name, value.strip()
 
 
 def _ask(models: Sequence[Model]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,6 +65,30 @@ class Body:
     ranges: bool
 
 
+@dataclass(frozen=True)
+class Document:
+    """An answer of any status.
+
+    Attributes:
+        url: where it came from, after redirects.
+        headers: by lower-case name.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self) -> object:
+        """Raises: NetworkError, when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise NetworkError(
+                f"{self.url} answers {self.status} with something that is not JSON", "Check the address, or try later."
+            ) from error
+
+
 def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
     """What the body of a 200 or 206 is. Raises: AttemptFailed; NetworkError; ResolveError."""
     transfer = headers.get("transfer-encoding", "identity").strip().lower()
@@ -96,8 +121,9 @@ def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) 
     """
     host = _host(ask.url)
     if status in _RETRIED or (redirected and status in _EXPIRED):
-        retry_after = parse_retry_after(headers.get("retry-after"))
-        return AttemptFailed(f"{host} answered {status}", retry_after, crowded=status in _RETRIED, busy=status in _BUSY)
+        return AttemptFailed(
+            f"{host} answered {status}", retry_after(headers), crowded=status in _RETRIED, busy=status in _BUSY
+        )
     if status == 416:
         return AttemptFailed("the server has no such range", no_ranges=True)
     if status == 407:
@@ -107,6 +133,16 @@ def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) 
     if 400 <= status < 500:
         return ResolveError(f"{ask.url}: {meaning} ({status})", hint)
     return NetworkError(f"{ask.url}: {meaning}", "This is not how a file is served; check the address.")
+
+
+def is_passing(status: int) -> bool:
+    """True for a status that may be another one a little later."""
+    return status in _RETRIED
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that the server asks to wait; None when it does not."""
+    return parse_retry_after(headers.get("retry-after"))
 
 
 def location_of(url: str, status: int, headers: Mapping[str, str]) -> str | None:

@@ -16,7 +16,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
-from luci_dl.net.answers import Ask, Body, body_of, check_type, linked, location_of, refuse
+from luci_dl.net.answers import Ask, Body, Document, body_of, check_type, linked, location_of, refuse
 from luci_dl.net.head import WholeHead
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
@@ -117,6 +117,28 @@ class Client:
             url = there
         raise NetworkError(f"{ask.url} redirects more than {REDIRECTS} times", "The server sends us in circles.")
 
+    def document(self, url: str, headers: Mapping[str, str], at_most: int) -> Document:
+        """Ask, follow redirects, and read the answer whole, whatever its status.
+
+        Args:
+            headers: sent to the host of the first address alone.
+            at_most: bytes that it may have.
+
+        Raises: AttemptFailed, when another attempt may help; NetworkError.
+        """
+        origin, first = _origin(url), url
+        for _ in range(REDIRECTS + 1):
+            response = self._request(url, headers if _origin(url) == origin else {})
+            try:
+                there = location_of(url, response.status, response.headers)
+                if there is None:
+                    lowered = {name.lower(): value for name, value in response.headers.items()}
+                    return Document(url, response.status, lowered, _whole(url, response, at_most))
+            finally:
+                response.close()
+            url = there
+        raise NetworkError(f"{first} redirects more than {REDIRECTS} times", "The server sends us in circles.")
+
     def _answer(
         self,
         name: str,
@@ -203,6 +225,14 @@ def _system_certificates() -> ssl.SSLContext:
         except OSError as error:
             raise NetworkError(f"SSL_CERT_FILE={extra} cannot be used: {error}", "Correct or unset it.") from error
     return context
+
+
+def _whole(url: str, response: urllib3.BaseHTTPResponse, at_most: int) -> bytes:
+    with _line_trouble(url):
+        body = response.read(at_most + 1, decode_content=False)
+    if len(body) > at_most:
+        raise NetworkError(f"{url} answers with more than {at_most >> 20} MiB", "Check the address.")
+    return body
 
 
 def _origin(url: str) -> tuple[str, str | None, int]:

@@ -93,7 +93,8 @@ class Worker:
         job, lease = self.job, self._lease
         self.reading = True
         ask = self._ask(lease)
-        self._answer = self._client.get(job.artifact.name, ask, job.artifact.headers)
+        headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
+        self._answer = self._client.get(job.artifact.name, ask, headers)
         self.reading = False
         body = self._answer.body
         self.ranges = body.ranges and body.offset == ask.start

@@ -1,8 +1,13 @@
-"""A reference becomes a model: names of the catalog, addresses.
+"""A reference becomes a model: names of the catalog, the Hub, Ollama's registry, addresses.
 
-resolve   the words of the command line become models, merged by target
-merge     no target is written twice
-catalog   the models known by name, luci's own and the user's
-entries   one catalog file, read strictly
-url       a plain address
+resolve      the words of the command line become models, merged by target
+merge        no target is written twice
+choice       which files of a reference are meant
+catalog      the models known by name, luci's own and the user's
+entries      one catalog file, read strictly
+huggingface  the Hub
+ollama       the registry of Ollama
+url          a plain address
+endpoints    whom to ask, with which token; the mirrors of the Hub
+web          what a source that asks servers works with
 """

@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from luci_dl.artifact import Model
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.names import check_digest, check_name
+from luci_dl.sources import huggingface, ollama
 from luci_dl.sources.catalog import Catalog, nearest
+from luci_dl.sources.choice import Choice
 from luci_dl.sources.merge import may_have, merge
 from luci_dl.sources.url import from_address, refuse_unproved_http
+from luci_dl.sources.web import Web
 from luci_dl.text import printable
 
 _BARE_GROUPS = ("all", "core")
-_NOT_YET = ("hf:", "ollama:")
 
 
 @dataclass(frozen=True)
@@ -26,27 +28,21 @@ class _Phrase:
 
 
 def resolve(
-    words: Sequence[str],
-    catalog: Catalog,
-    *,
-    output: str | None = None,
-    sha256: str | None = None,
-    unverified: bool = False,
+    words: Sequence[str], catalog: Catalog, choice: Choice | None = None, web: Web | None = None
 ) -> list[Model]:
-    """The models that the words stand for, each once, merged by target.
+    """The models that the words stand for, each once, merged by target. What needs no server is looked up first.
 
-    Args:
-        output: the file name to give to the one file that the words stand for.
-        sha256: the digest of that file.
-        unverified: allow plain http without a digest.
-    Raises: ResolveError, which tells of all words that lead nowhere; UsageError.
+    Raises: ResolveError, which tells of all words that lead nowhere; UsageError; NetworkError; Interrupted.
     """
+    choice, web = choice or Choice(), web or Web()
     phrases = _phrases(words)
-    found = _look_up_all(phrases, catalog, None if output is None else _check_output(output))
-    if output is not None or sha256 is not None:
-        found = [_with_options(found, output, sha256)]
-    models = merge(found)
-    if not unverified:
+    if choice.output is not None:
+        choice = replace(choice, output=_check_output(choice.output))
+    found = _look_up_all(phrases, catalog, choice, web)
+    if choice.output is not None or choice.sha256 is not None:
+        found = [_with_options(found, choice.output, choice.sha256)]
+    models = merge([web.endpoints.spread(model) for model in found])
+    if not choice.unverified:
         for model in models:
             for artifact in model.artifacts:
                 refuse_unproved_http(artifact)
@@ -69,29 +65,41 @@ def _phrases(words: Sequence[str]) -> list[_Phrase]:
     return phrases
 
 
-def _look_up_all(phrases: list[_Phrase], catalog: Catalog, output: str | None) -> list[Model]:
-    found: list[Model] = []
+def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: Choice, web: Web) -> list[Model]:
+    """In the order of the phrases; no server is asked as long as a word is misspelt."""
+    found: dict[_Phrase, tuple[Model, ...]] = {}
     lost: list[ResolveError] = []
-    for phrase in phrases:
-        try:
-            found += _look_up(phrase, catalog, output)
-        except ResolveError as error:
-            lost.append(error)
-    if lost:
-        messages, hints = dict.fromkeys(error.message for error in lost), dict.fromkeys(error.hint for error in lost)
-        raise ResolveError("\n".join(messages), "\n".join(hints))
-    return found
+    for ask_servers in (False, True):
+        for phrase in dict.fromkeys(phrases):
+            if _needs_server(phrase) is ask_servers:
+                try:
+                    found[phrase] = _look_up(phrase, catalog, choice, web)
+                except ResolveError as error:
+                    lost.append(error)
+        if lost:
+            messages = dict.fromkeys(error.message for error in lost)
+            hints = dict.fromkeys(error.hint for error in lost if error.hint)
+            raise ResolveError("\n".join(messages), "\n".join(hints))
+    return [model for phrase in phrases for model in found[phrase]]
 
 
-def _look_up(phrase: _Phrase, catalog: Catalog, output: str | None) -> tuple[Model, ...]:
+def _needs_server(phrase: _Phrase) -> bool:
+    return not phrase.is_group and (huggingface.is_reference(phrase.word) or ollama.is_reference(phrase.word))
+
+
+def _look_up(phrase: _Phrase, catalog: Catalog, choice: Choice, web: Web) -> tuple[Model, ...]:
     word = phrase.word
     if phrase.is_group or word.casefold() in _BARE_GROUPS:
         members = catalog.group(word)
         if members is None:
             raise _no_group(word, catalog)
         return members
+    if huggingface.is_reference(word):
+        return (huggingface.from_reference(word, choice, web),)
+    if ollama.is_reference(word):
+        return (ollama.from_reference(word, choice, web),)
     if "://" in word:
-        return (from_address(word, output),)
+        return (from_address(word, choice.output, choice.headers),)
     model = catalog.find(word)
     if model is None:
         raise _no_model(word, catalog)
@@ -108,8 +116,6 @@ def _no_group(word: str, catalog: Catalog) -> ResolveError:
 
 def _no_model(word: str, catalog: Catalog) -> ResolveError:
     shown = printable(word)
-    if word.casefold().startswith(_NOT_YET):
-        return ResolveError(f"{shown}: luci does not know this kind of reference yet", "Give the https:// address.")
     if catalog.group(word):
         return ResolveError(
             f"{word} is a group" + _did_you_mean([f"`{word} models`"]), "A group needs `models` behind."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
@@ -37,14 +38,14 @@ class Address:
     sha256: str | None
 
 
-def from_address(text: str, name: str | None = None) -> Model:
-    """The file at the address, called `name` or else as the address ends.
+def from_address(text: str, name: str | None = None, headers: Mapping[str, str] | None = None) -> Model:
+    """The file at the address, called `name` or else as the address ends; `headers` for its host alone.
 
     Raises: UsageError
     """
     address = parse_address(text)
     name = check_name(_file_name(address.url) if name is None else name)
-    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers=address.headers)
+    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers={**address.headers, **(headers or {})})
     return Model(address.url, (artifact,))
 
 

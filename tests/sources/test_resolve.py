@@ -5,6 +5,7 @@ import pytest
 from luci_dl.artifact import Artifact, Model, lfs_pointer_sha1
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.sources.catalog import Catalog
+from luci_dl.sources.choice import Choice
 from luci_dl.sources.resolve import resolve
 
 A, B = "a1" * 32, "b2" * 32
@@ -115,13 +116,13 @@ def test_all_unknown_words_are_told_at_once(catalog: Catalog) -> None:
 
 def test_plain_http_is_taken_when_the_user_says_so(catalog: Catalog) -> None:
     """--unverified accepts the risk."""
-    assert resolve(["http://x/y.gguf"], catalog, unverified=True)
+    assert resolve(["http://x/y.gguf"], catalog, Choice(unverified=True))
 
 
 @pytest.mark.parametrize("word", ["tiny", "https://x/y.gguf", "https://x/"])
 def test_output_names_the_file(catalog: Catalog, word: str) -> None:
     """A catalog's model and an address alike, also one that has no name to give."""
-    (found,) = resolve([word], catalog, output="mine.gguf")
+    (found,) = resolve([word], catalog, Choice(output="mine.gguf"))
     assert [artifact.name for artifact in found.artifacts] == ["mine.gguf"]
 
 
@@ -129,7 +130,7 @@ def test_output_names_the_file(catalog: Catalog, word: str) -> None:
 def test_output_is_a_file_name_without_folders(catalog: Catalog, output: str) -> None:
     """And under the rules of all names."""
     with pytest.raises(UsageError):
-        resolve(["tiny"], catalog, output=output)
+        resolve(["tiny"], catalog, Choice(output=output))
 
 
 @pytest.mark.parametrize("words", [["tiny", "mistral"], ["core"], ["qwen-vl"], ["tiny", "https://x/y.gguf"]])
@@ -137,13 +138,13 @@ def test_output_is_a_file_name_without_folders(catalog: Catalog, output: str) ->
 def test_options_for_one_file_refuse_several(catalog: Catalog, words: list[str], option: dict[str, str]) -> None:
     """-o and --sha256 speak of one file, so there must be just one."""
     with pytest.raises(UsageError, match="one reference to a single file"):
-        resolve(words, catalog, output=option.get("output"), sha256=option.get("sha256"))
+        resolve(words, catalog, Choice(output=option.get("output"), sha256=option.get("sha256")))
 
 
 @pytest.mark.parametrize("word", ["tiny", "big", "pointed", "http://x/y.gguf", f"https://x/y.gguf#sha256={A}"])
 def test_sha256_is_taken_where_it_contradicts_nothing(catalog: Catalog, word: str) -> None:
     """It may say what is known, and fill in what is not."""
-    (found,) = resolve([word], catalog, sha256=A.upper())
+    (found,) = resolve([word], catalog, Choice(sha256=A.upper()))
     assert found.artifacts[0].sha256 == A
 
 
@@ -151,11 +152,11 @@ def test_sha256_is_taken_where_it_contradicts_nothing(catalog: Catalog, word: st
 def test_sha256_that_contradicts_is_refused(catalog: Catalog, word: str) -> None:
     """What is known of the file is not overruled by a slip of the hand."""
     with pytest.raises(UsageError, match="known to be another file"):
-        resolve([word], catalog, sha256=B)
+        resolve([word], catalog, Choice(sha256=B))
 
 
 @pytest.mark.parametrize(("sha256", "problem"), [("ab", "found 2"), ("", "found 0"), ("x" * 64, '"x"')])
 def test_sha256_that_is_no_digest_is_refused(catalog: Catalog, sha256: str, problem: str) -> None:
     """The message says how long it is, or what is strange in it."""
     with pytest.raises(UsageError, match=problem):
-        resolve(["tiny"], catalog, sha256=sha256)
+        resolve(["tiny"], catalog, Choice(sha256=sha256))
