@@ -11,12 +11,12 @@ import click
 from luci_dl import library
 from luci_dl.artifact import Model
 from luci_dl.cli import lookup, session
+from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.library import InstalledModel
 from luci_dl.sources import catalog
 from luci_dl.text import human_size, printable
-from luci_dl.ui.figures import cut_middle, here
-from luci_dl.ui.stream import Stream
+from luci_dl.ui.figures import here
 
 EPILOG = """\b
 Examples:
@@ -49,9 +49,9 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
         facts = map(lookup.installed_facts, there) if known is None else map(lookup.entry_facts, known)
         output.results([json.dumps(list(facts))])
     elif known is not None:
-        output.results(_table(_available(known, there), output.out))
+        output.results(table(_available(known, there), output.out))
     elif there:
-        output.results(_table(_installed(there, settings.models_dir), output.out))
+        output.results(table(_installed(there, settings.models_dir), output.out))
         if any(model.state != "ok" for model in there):
             output.say(["`luci install NAME` checks what is changed, and repairs what is damaged or missing."])
     else:
@@ -102,15 +102,3 @@ def _available(models: Sequence[Model], there: Sequence[InstalledModel]) -> list
         for model in models
     ]
     return [("NAME", "SIZE", "TIER", "INSTALLED", "GROUPS", "ALIASES"), *rows]
-
-
-def _table(rows: Sequence[Sequence[str]], out: Stream) -> list[str]:
-    """The rows in columns, the last one cut to what a terminal can show."""
-    safe = [[printable(text) for text in row] for row in rows]
-    *widths, _ = (max(map(len, column)) for column in zip(*safe, strict=True))
-    room = max(8, out.size().columns - sum(widths) - 2 * len(widths)) if out.isatty() else None
-    lines = []
-    for *texts, last in safe:
-        cells = [text.ljust(width) for text, width in zip(texts, widths, strict=True)]
-        lines.append("  ".join([*cells, last if room is None else cut_middle(last, room)]).rstrip())
-    return lines
