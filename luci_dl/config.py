@@ -30,7 +30,7 @@ class Settings:
     Attributes:
         home: luci's own folder.
         models_dir: where models are installed.
-        catalog: the user's catalog file.
+        catalog: the user's catalog file: one that was named, else `catalog.toml` in luci's own folder if it is there.
         min_free: bytes that stay free on the disk.
         on_interrupt: what becomes of a part when a signal comes.
         folders: other models folders, which were once named by --dir.
@@ -50,6 +50,11 @@ class Settings:
         """Where the settings are kept."""
         return self.home / "config.json"
 
+    @property
+    def own_catalog(self) -> Path:
+        """Where the user's own models are written, which need not be there yet."""
+        return self.catalog or self.home / "catalog.toml"
+
 
 def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) -> Settings:
     """The settings; `models_dir` is what the flag says. A variable that is empty counts as not set.
@@ -64,7 +69,8 @@ def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) ->
     home = told("LUCI_HOME") or _path("~/.luciferai", Path(), "LUCI_HOME")
     config = _read(home / "config.json")
     configured = config.get("models_dir", config.path, home / "models")
-    catalog = config.get("catalog", config.path, None)
+    default = home / "catalog.toml"
+    catalog = config.get("catalog", config.path, default if os.path.exists(default) else None)
     flag = None if models_dir is None else _path(str(models_dir), Path(), "--dir")
     return Settings(
         home=home,

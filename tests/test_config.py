@@ -49,6 +49,14 @@ def test_every_key_of_the_file_is_read(luci_home: Path) -> None:
     assert settings.folders == (Path("/a"), luci_home.parent / "b")
 
 
+def test_a_catalog_in_lucis_folder_needs_no_setting(luci_home: Path) -> None:
+    """It is used once it is there; another one that is named takes its place."""
+    assert load_settings({}).own_catalog == luci_home / "catalog.toml"
+    (luci_home / "catalog.toml").touch()
+    assert load_settings({}).catalog == load_settings({}).own_catalog == luci_home / "catalog.toml"
+    assert load_settings({"LUCI_CATALOG": "/my.toml"}).own_catalog == Path("/my.toml")
+
+
 def test_a_null_counts_as_not_set_and_a_zero_as_zero(luci_home: Path) -> None:
     """Nobody has to keep space free who does not want to."""
     write(luci_home, models_dir=None, min_free=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luci_dl.artifact import Model
@@ -28,11 +28,20 @@ class Catalog:
 
     @classmethod
     def of(cls, built_in: Iterable[Model], own: Iterable[Model] = ()) -> Catalog:
-        """The built-in models and the user's own, which win a name or alias that both have."""
+        """The built-in models and the user's own, which win a name or alias that both have.
+
+        An entry of the user's that has the name of a built-in one takes its place, and with it the aliases, groups and
+        tier that it does not name itself.
+        """
         own = tuple(own)
-        by_name = {model.reference.casefold(): model for model in (*built_in, *own)}
-        models = tuple(by_name.values())
-        return cls(models, {word.casefold(): model for model in (*models, *own) for word in words_of(model)})
+        by_name = {_key(model.reference): model for model in built_in}
+        for model in own:
+            name = _key(model.reference)
+            by_name[name] = _in_place_of(by_name.get(name), model)
+        owners = {_key(word): name for name, model in by_name.items() for word in words_of(model)}
+        owners |= {_key(word): _key(model.reference) for model in own for word in words_of(model)}
+        by_name = {name: _with_aliases(model, name, owners) for name, model in by_name.items()}
+        return cls(tuple(by_name.values()), {word: by_name[name] for word, name in owners.items()})
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -65,8 +74,27 @@ def load(user_file: Path | None = None) -> Catalog:
 
     Raises: UsageError, which names the file, the entry and the key.
     """
-    built_in = read_entries(BUILT_IN.read_text(encoding="utf-8"), str(BUILT_IN))
-    return Catalog.of(built_in, () if user_file is None else _read_user_file(user_file))
+    return Catalog.of(read_built_in(), () if user_file is None else read_user_file(user_file))
+
+
+def read_built_in() -> tuple[Model, ...]:
+    """The models that luci knows itself."""
+    return read_entries(BUILT_IN.read_text(encoding="utf-8"), str(BUILT_IN))
+
+
+def read_user_file(path: Path) -> tuple[Model, ...]:
+    """The models of the user's own file. Raises: UsageError."""
+    return read_entries(text_of(path), printable(str(path)))
+
+
+def text_of(path: Path) -> str:
+    """What the user's own file says. Raises: UsageError."""
+    try:
+        return path.read_bytes().decode()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        hint = "Check LUCI_CATALOG, or `catalog` in config.json."
+        raise UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", hint) from error
 
 
 def nearest(word: str, candidates: Iterable[str], n: int) -> tuple[str, ...]:
@@ -76,14 +104,21 @@ def nearest(word: str, candidates: Iterable[str], n: int) -> tuple[str, ...]:
     return tuple(get_close_matches(word.casefold()[:100], list(candidates), n))
 
 
-def _read_user_file(path: Path) -> tuple[Model, ...]:
-    file = printable(str(path))
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise UsageError(f"cannot read the catalog {file}: {reason}", "Check LUCI_CATALOG.") from error
-    return read_entries(text, file)
+def _key(word: str) -> str:
+    return word.casefold()
+
+
+def _in_place_of(old: Model | None, new: Model) -> Model:
+    if old is None:
+        return new
+    tier = old.tier if new.tier is None else new.tier
+    return replace(new, aliases=new.aliases or old.aliases, groups=new.groups or old.groups, tier=tier)
+
+
+def _with_aliases(model: Model, name: str, owners: Mapping[str, str]) -> Model:
+    """The model without the aliases that lead to another one."""
+    aliases = tuple(alias for alias in model.aliases if owners[_key(alias)] == name)
+    return model if aliases == model.aliases else replace(model, aliases=aliases)
 
 
 def _place_in_all(model: Model) -> tuple[bool, int]:

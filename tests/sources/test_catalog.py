@@ -108,7 +108,7 @@ def test_the_users_entries_win(built_in: Catalog, user_file: Path) -> None:
     assert files == {"tiny": "o.gguf", "llama3.2": "o.gguf"}
     found = [catalog.find(word) for word in ("mistral-7b", "deepseek", "tinyllama", "llama-3.2")]
     assert [model and model.reference for model in found] == ["Mistral-7B", "deepseek", "tinyllama", "llama3.2"]
-    assert catalog.find("mistral") is None
+    assert [catalog.find(word) for word in ("mistral", "mistral-7b-instruct")] == [catalog.find("mistral-7b")] * 2
     assert [model.reference for model in catalog.models[:4]] == [
         "tinyllama",
         "llama3.2",
@@ -117,13 +117,31 @@ def test_the_users_entries_win(built_in: Catalog, user_file: Path) -> None:
     ]
 
 
+def test_an_entry_in_the_place_of_a_built_in_one_keeps_what_it_does_not_name(tmp_path: Path) -> None:
+    """Aliases, groups and tier stay, so that `core models` stays whole; the licence does not: the files are others."""
+    path = tmp_path / "my.toml"
+    files = '[[model.file]]\nfilename = "m.gguf"\nurl = "https://h/m.gguf"\n'
+    path.write_text(f'[[model]]\nname = "mistral-7b"\n{files}[[model]]\nname = "LLAMA3.2"\naliases = ["ll"]\n{files}')
+    catalog = load(path)
+    mistral, llama = catalog.find("mistral"), catalog.find("llama3.2")
+    assert mistral is not None
+    assert llama is not None
+    assert (mistral.aliases, mistral.groups) == (("mistral", "mistral-7b-instruct"), ("core",))
+    assert (mistral.tier, mistral.license, mistral.artifacts[0].name) == (2, None, "m.gguf")
+    assert [model.reference for model in catalog.group("core") or ()] == [*CORE[:1], "LLAMA3.2", *CORE[2:]]
+    assert (llama.aliases, catalog.find("ll"), catalog.find("llama-3.2")) == (("ll",), llama, None)
+
+
+def test_a_model_shows_no_alias_that_leads_to_another(user_file: Path) -> None:
+    """What the user's entry took from a built-in one is not told of both."""
+    catalog = load(user_file)
+    for model in catalog.models:
+        assert [alias for alias in model.aliases if catalog.find(alias) is not model] == []
+
+
 def test_a_model_without_tier_comes_last(user_file: Path) -> None:
     """Where nothing says how big it is, it goes behind those of which it is known."""
-    assert [model.reference for model in (load(user_file).group("all") or ())[-3:]] == [
-        "Mistral-7B",
-        "other",
-        "deepseek",
-    ]
+    assert [model.reference for model in (load(user_file).group("all") or ())[-2:]] == ["other", "deepseek"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "not UTF-8"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from luci_dl.errors import UsageError
-from luci_dl.sources.entries import read_entries
+from luci_dl.sources.entries import examine, read_entries
 
 SHA = "a1" * 32
 FILE = '[[model.file]]\nfilename = "a.gguf"\nurl = "https://h/a.gguf"\n'
@@ -45,6 +45,40 @@ def test_every_key_is_read() -> None:
     assert (first.sha256, first.lfs_pointer_sha1, first.role) == (SHA, SHA[:40], "model")
     assert set(first.headers) == {"Authorization"}
     assert (second.size, second.sha256, second.role, second.headers) == (None, None, "projector", {})
+
+
+@pytest.mark.parametrize("revision", ["main", "refs%2Fpr%2F1", "0123456789" * 4])
+def test_a_pinned_file_comes_from_its_commit(revision: str) -> None:
+    """Whatever revision its address names."""
+    address = "https://huggingface.co/O/R/resolve/{}/sub/a%20b.gguf?x=1"
+    text = MODEL.replace("https://h/a.gguf", address.format(revision)) + f'commit = "{SHA[:40].upper()}"'
+    (model,) = read_entries(text, "my.toml")
+    assert model.artifacts[0].urls == (address.format(SHA[:40]),)
+
+
+def test_all_problems_are_told_at_once() -> None:
+    """A line each, in the order of the file; sound models are read all the same."""
+    broken = (
+        with_key("tier = -1").replace('"a.gguf"', '"../a"')
+        + "size = true\n"
+        + f'commit = "x"\n{FILE}[[model]]\nx = 1\n'
+    )
+    models, problems = examine(broken + MODEL.replace("mine", "sound"), "my.toml")
+    assert [model.reference for model in models] == ["sound"]
+    told = [
+        "my.toml, model mine, tier: expected zero",
+        "my.toml, model mine, file ../a, filename",
+        "my.toml, model mine, file ../a, commit",
+        "my.toml, model mine, file ../a, size",
+        "my.toml, model 2, x: unknown",
+        "my.toml, model 2, name: ",
+        "my.toml, model 2, file: expected at least one",
+    ]
+    assert [problem[: len(begin)] for problem, begin in zip(problems, told, strict=True)] == told
+    with pytest.raises(UsageError) as caught:
+        read_entries(broken, "my.toml")
+    assert caught.value.message == problems[0]
+    assert "6 more: luci catalog check my.toml" in caught.value.hint
 
 
 def test_an_empty_file_has_no_models() -> None:
@@ -94,6 +128,8 @@ def test_an_empty_file_has_no_models() -> None:
         (MODEL + 'sha256 = ""', ["sha256", "64 hex digits", "found 0"]),
         (MODEL + f'sha256 = "{"z" * 64}"', ["sha256", "64 hex digits", '"z"']),
         (MODEL + f'lfs_pointer_sha1 = "{SHA}"', ["lfs_pointer_sha1", "40 hex digits", "found 64"]),
+        (MODEL + f'commit = "{SHA}"', ["file a.gguf", "commit", "40 hex digits", "found 64"]),
+        (MODEL + f'commit = "{SHA[:40]}"', ["file a.gguf", "commit", "/resolve/", "https://h/a.gguf"]),
         (MODEL + "size = -1", ["size", "zero or more", "-1"]),
         (MODEL + "size = true", ["size", "a whole number", "True"]),
         (MODEL + "size = 1.5", ["size", "a whole number", "1.5"]),
