@@ -16,7 +16,9 @@ Where things are, each line knowing only of those below it:
     installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
     cleaner.py    orphans, roll-forward
     library.py    what is installed: receipts
-    config.py     settings and where they come from
+    running.py    what runs now: the locks that are held
+    gguf/         what a GGUF file says of itself, and how many bytes it must have
+    config.py     settings and where they come from; config_keys.py: what each may be; config_file.py: the file
     sources/      a reference becomes artifacts: the catalog, addresses
     net/          bytes from servers: client (one request), worker (one segment), crew (the connections), fetch,
                   tune (how many), pace (the limit), mirrors, retry

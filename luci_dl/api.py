@@ -48,7 +48,7 @@ def install(
     Raises: LuciError, the first one; models that did not fail are installed all the same (but not after a full disk).
     """
     settings = load_settings(os.environ, None if folder is None else Path(folder))
-    options = options or Options(min_free=settings.min_free, keep_partial=settings.on_interrupt == "keep")
+    options = options or settings.options
     if not all(isinstance(word, str) for word in words):
         raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
     split = [part for word in words for part in word.split()]

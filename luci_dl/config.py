@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from luci_dl.errors import StorageError, UsageError
-from luci_dl.text import printable, shown
-
-OnInterrupt = Literal["delete", "keep"]
+from luci_dl import config_keys as keys
+from luci_dl.config_file import ConfigFile, change_config, read_config
+from luci_dl.config_keys import Key, OnInterrupt
+from luci_dl.plan import Options
 
 _MIN_FREE = 1 << 30
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]i?)?b?", re.IGNORECASE)
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -30,30 +26,62 @@ class Settings:
     Attributes:
         home: luci's own folder.
         models_dir: where models are installed.
+        backup_models_dir: takes what `models_dir` has no room for.
         catalog: the user's catalog file: one that was named, else `catalog.toml` in luci's own folder if it is there.
         min_free: bytes that stay free on the disk.
         on_interrupt: what becomes of a part when a signal comes.
         folders: other models folders, which were once named by --dir.
-        mirrors: addresses of servers that have what the Hub has, as config.json names them.
+        mirrors: addresses of servers that have what the Hub has.
+        connections: for each file; None to find out by measuring.
+        jobs: models side by side.
+        limit_rate: bytes a second; None for no limit.
+        retries: failed attempts in a row that are forgiven.
     """
 
     home: Path
     models_dir: Path
+    backup_models_dir: Path | None = None
     catalog: Path | None = None
     min_free: int = _MIN_FREE
     on_interrupt: OnInterrupt = "delete"
     folders: tuple[Path, ...] = ()
     mirrors: tuple[str, ...] = ()
+    connections: int | None = None
+    jobs: int = 1
+    limit_rate: int | None = None
+    retries: int = 10
 
     @property
     def file(self) -> Path:
         """Where the settings are kept."""
-        return self.home / "config.json"
+        return config_path(self.home)
 
     @property
     def own_catalog(self) -> Path:
         """Where the user's own models are written, which need not be there yet."""
         return self.catalog or self.home / "catalog.toml"
+
+    @property
+    def options(self) -> Options:
+        """How to install, as far as the settings say."""
+        return Options(
+            jobs=self.jobs,
+            connections=self.connections,
+            limit_rate=self.limit_rate,
+            retries=self.retries,
+            keep_partial=self.on_interrupt == "keep",
+            min_free=self.min_free,
+        )
+
+
+def config_path(home: Path) -> Path:
+    """Where the settings are kept."""
+    return home / "config.json"
+
+
+def home_of(environ: Mapping[str, str]) -> Path:
+    """luci's own folder. Raises: UsageError"""
+    return keys.path(environ.get("LUCI_HOME") or "~/.luciferai", "LUCI_HOME", Path())
 
 
 def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) -> Settings:
@@ -61,26 +89,37 @@ def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) ->
 
     Raises: UsageError, which names the variable, or the file and the key; StorageError.
     """
+    home = home_of(environ)
+    config = read_config(config_path(home))
 
-    def told(variable: str) -> Path | None:
-        text = environ.get(variable)
-        return _path(text, Path(), variable) if text else None
+    def get(key: Key[T], default: D) -> T | D:
+        return setting(key, default, environ, config)
 
-    home = told("LUCI_HOME") or _path("~/.luciferai", Path(), "LUCI_HOME")
-    config = _read(home / "config.json")
-    configured = config.get("models_dir", config.path, home / "models")
-    default = home / "catalog.toml"
-    catalog = config.get("catalog", config.path, default if os.path.exists(default) else None)
-    flag = None if models_dir is None else _path(str(models_dir), Path(), "--dir")
+    configured = get(keys.MODELS_DIR, home / "models")
+    own = home / "catalog.toml"
     return Settings(
         home=home,
-        models_dir=flag or told("LUCI_MODELS_DIR") or configured,
-        catalog=told("LUCI_CATALOG") or catalog,
-        min_free=config.get("min_free", _bytes, _MIN_FREE),
-        on_interrupt=config.get("on_interrupt", _on_interrupt, "delete"),
-        folders=config.get("folders", config.paths, ()),
-        mirrors=config.get("mirrors", _texts, ()),
+        models_dir=configured if models_dir is None else keys.path(str(models_dir), "--dir", Path()),
+        backup_models_dir=get(keys.BACKUP_MODELS_DIR, None),
+        catalog=get(keys.CATALOG, own if own.exists() else None),
+        min_free=get(keys.MIN_FREE, _MIN_FREE),
+        on_interrupt=get(keys.ON_INTERRUPT, "delete"),
+        folders=get(keys.FOLDERS, ()),
+        mirrors=get(keys.MIRRORS, ()),
+        connections=get(keys.CONNECTIONS, None),
+        jobs=get(keys.JOBS, 1),
+        limit_rate=get(keys.LIMIT_RATE, None),
+        retries=get(keys.RETRIES, 10),
     )
+
+
+def setting(key: Key[T], default: D, environ: Mapping[str, str], config: ConfigFile) -> T | D:
+    """What holds for one of them. Raises: UsageError, which names the variable, or the file and the key."""
+    text = environ.get(key.variable) if key.variable else ""
+    if not text:
+        return config.get(key, default)
+    typed = [part for part in re.split(r"[\s,]+", text) if part] if key.many else text
+    return key.rule(typed, key.variable, Path())
 
 
 def remember_folder(settings: Settings, folder: Path) -> None:
@@ -88,96 +127,14 @@ def remember_folder(settings: Settings, folder: Path) -> None:
 
     Raises: UsageError, when the file is broken; StorageError.
     """
-    from luci_dl.disk import fs, staging  # not needed to read the settings, and filelock costs start-up time
-
     folder = folder.absolute()
     if folder in (settings.home / "models", *settings.folders):
         return
-    with staging.file_lock(settings.file.with_name("config.json.lock")):
-        config = _read(settings.file)
-        folders = config.get("folders", config.paths, ())
-        if folder not in folders:
-            values = {**config.values, "folders": [str(known) for known in (*folders, folder)]}
-            fs.write_file(settings.file, json.dumps(values, indent=2).encode() + b"\n")
 
+    def add(config: ConfigFile) -> Mapping[str, object] | None:
+        folders = config.get(keys.FOLDERS, ())
+        if folder in folders:
+            return None
+        return {**config.values, keys.FOLDERS.name: keys.FOLDERS.json((*folders, folder))}
 
-def parse_size(text: str) -> int:
-    """Bytes: 512, 20M (decimal), 1.5G, 1GiB (binary).
-
-    Raises: UsageError
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise UsageError(f'expected a size such as 512, 20M, 1.5G or 1GiB, found "{printable(text)}"')
-    number, unit = match.groups()
-    return round(float(number) * _UNITS[(unit or "").lower()])
-
-
-@dataclass(frozen=True)
-class _Config:
-    """config.json as it stands, and the rules for its values; a rule is told what to call the value."""
-
-    file: Path
-    values: dict[str, object]
-
-    def get(self, key: str, rule: Callable[[object, str], T], default: D) -> T | D:
-        value = self.values.get(key)
-        return default if value is None else rule(value, f"{printable(str(self.file))}, {key}")
-
-    def path(self, value: object, what: str) -> Path:
-        return _path(value, self.file.parent, what)
-
-    def paths(self, value: object, what: str) -> tuple[Path, ...]:
-        if not isinstance(value, list):
-            raise UsageError(f"{what}: expected a list of folders, found {shown(value)}")
-        return tuple(self.path(item, what) for item in value)
-
-
-def _read(file: Path) -> _Config:
-    """The file at `file`, or no values when it is not there."""
-    name = printable(str(file))
-    try:
-        values = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        return _Config(file, {})
-    except OSError as error:
-        raise StorageError(f"cannot read {name}: {error.strerror}", "Check who owns it.") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{name} is not JSON: {error}", "Correct the file or move it away.") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{name}: expected a JSON object, found {shown(values)}", "Correct the file or move it away.")
-    return _Config(file, values)
-
-
-def _path(value: object, base: Path, what: str) -> Path:
-    """An absolute path; a relative one starts at `base`."""
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise UsageError(f"{what}: expected a path, found {shown(value)}")
-    try:
-        os.fsencode(value)
-        return (base / Path(value).expanduser()).absolute()
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{what}: {shown(value)} leads nowhere: {error}", "Give an absolute path.") from error
-
-
-def _bytes(value: object, what: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    if not isinstance(value, str):
-        raise UsageError(f'{what}: expected bytes, or a size such as "1G", found {shown(value)}')
-    try:
-        return parse_size(value)
-    except UsageError as error:
-        raise UsageError(f"{what}: {error.message}") from error
-
-
-def _texts(value: object, what: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"{what}: expected a list of texts, found {shown(value)}")
-    return tuple(value)
-
-
-def _on_interrupt(value: object, what: str) -> OnInterrupt:
-    if value not in ("delete", "keep"):
-        raise UsageError(f'{what}: expected "delete" or "keep", found {shown(value)}')
-    return "keep" if value == "keep" else "delete"
+    change_config(settings.file, add)

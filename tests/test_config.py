@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.config import load_settings, parse_size, remember_folder
+from luci_dl.config import load_settings, remember_folder
+from luci_dl.config_keys import parse_size, size_text
 from luci_dl.errors import StorageError, UsageError
+from luci_dl.plan import Options
 
 
 @pytest.fixture
@@ -42,11 +44,20 @@ def test_every_key_of_the_file_is_read(luci_home: Path) -> None:
         on_interrupt="keep",
         folders=["/a", "~/b"],
         other=1,
+        backup_models_dir="/spare",
+        mirrors=["https://a.example"],
+        connections=4,
+        jobs=2,
+        limit_rate="20M/s",
+        retries=0,
     )
     settings = load_settings({})
     assert (settings.models_dir, settings.catalog) == (luci_home.parent / "m", luci_home / "my.toml")
     assert (settings.min_free, settings.on_interrupt) == (20_000_000, "keep")
     assert settings.folders == (Path("/a"), luci_home.parent / "b")
+    assert (settings.backup_models_dir, settings.mirrors) == (Path("/spare"), ("https://a.example",))
+    expected = Options(2, 4, 20_000_000, 0, keep_partial=True, min_free=20_000_000)
+    assert settings.options == expected
 
 
 def test_a_catalog_in_lucis_folder_needs_no_setting(luci_home: Path) -> None:
@@ -73,6 +84,10 @@ def test_a_flag_beats_the_environment_which_beats_the_file(luci_home: Path, monk
     assert load_settings(environ).models_dir == luci_home.parent / "env"
     assert load_settings(environ).catalog == luci_home.parent / "env.toml"
     assert load_settings(environ, Path("flag")).models_dir == luci_home.parent / "flag"
+    assert load_settings({"LUCI_MIRRORS": "https://a.example, http://b:8080"}).mirrors == (
+        "https://a.example",
+        "http://b:8080",
+    )
     assert load_settings(environ, Path("~/flag")).models_dir == luci_home.parent / "flag"
 
 
@@ -105,6 +120,14 @@ def test_luci_home_moves_everything(tmp_path: Path) -> None:
         ('{"on_interrupt": ["keep"]}', ["on_interrupt", '"delete" or "keep"']),
         ('{"folders": "/a"}', ["folders", "a list", "'/a'"]),
         ('{"folders": [1]}', ["folders", "a path", "1"]),
+        ('{"backup_models_dir": []}', ["backup_models_dir", "a path", "[]"]),
+        ('{"mirrors": "https://a.example"}', ["mirrors", "a list", "'https://a.example'"]),
+        ('{"mirrors": ["a.example"]}', ["mirrors", "https://", "'a.example'"]),
+        ('{"jobs": 0}', ["jobs", "a number from 1 to 16", "0"]),
+        ('{"jobs": true}', ["jobs", "a number from 1 to 16", "True"]),
+        ('{"connections": 17}', ["connections", '"auto" or a number from 1 to 16', "17"]),
+        ('{"limit_rate": 0}', ["limit_rate", "at least one byte", "0"]),
+        ('{"retries": -1}', ["retries", "a number from 0", "-1"]),
     ],
 )
 def test_a_broken_file_is_told_and_left_as_it_is(luci_home: Path, text: str, words: list[str]) -> None:
@@ -150,6 +173,19 @@ def test_remembering_makes_the_home_that_is_missing(tmp_path: Path) -> None:
     settings = load_settings({"LUCI_HOME": str(tmp_path / "new" / "home")})
     remember_folder(settings, tmp_path / "m")
     assert json.loads(settings.file.read_text()) == {"folders": [str(tmp_path / "m")]}
+
+
+def test_what_the_user_wrote_stays_readable(luci_home: Path) -> None:
+    """Letters are not turned into escapes, and a file that is a link stays one."""
+    file = luci_home / "dotfiles" / "config.json"
+    file.parent.mkdir()
+    file.write_text('{"note": "Köln", "folders": []}')
+    (luci_home / "config.json").symlink_to(file)
+    remember_folder(load_settings({}), Path("/Modèles"))
+    assert (luci_home / "config.json").is_symlink()
+    assert json.loads(file.read_text()) == {"note": "Köln", "folders": ["/Modèles"]}
+    assert "Köln" in file.read_text()
+    assert "Modèles" in file.read_text()
 
 
 def test_a_folder_whose_name_is_not_utf8_is_remembered(luci_home: Path) -> None:
@@ -209,3 +245,11 @@ def test_a_size_that_is_none_is_refused(text: str) -> None:
     """The message shows what a size looks like."""
     with pytest.raises(UsageError, match="expected a size such as 512, 20M"):
         parse_size(text)
+
+
+@pytest.mark.parametrize("size", [0, 1, 512, 1000, 1024, 1536, 20_000_000, 1 << 30, 3 << 29, 2 * 10**12, 999_999_999])
+def test_a_size_is_told_so_that_it_is_read_back_exactly(size: int) -> None:
+    """In the largest unit that divides it."""
+    assert parse_size(size_text(size)) == size
+    assert size_text(1 << 30) == "1GiB"
+    assert size_text(20_000_000) == "20M"

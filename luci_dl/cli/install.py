@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from luci_dl import config_keys
 from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.cli import session
-from luci_dl.config import Settings, parse_size, remember_folder
+from luci_dl.config import Settings, remember_folder
+from luci_dl.config_keys import Key
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.plan import Options, Plan
@@ -33,27 +35,18 @@ Exit codes: 0 done, 2 usage, 3 no such name, 4 network, 5 wrong bytes, 6 disk,
 7 locked by another luci, 128+n ended by signal n.
 """
 
+_TYPED = click.core.ParameterSource.COMMANDLINE
 
-def _connections(_ctx: click.Context, _param: click.Parameter, text: str) -> int | None:
-    """1 to 16, or "auto", which is None."""
-    if text == "auto":
-        return None
-    if not (text.isdecimal() and 1 <= int(text) <= 16):
-        raise click.BadParameter(f'expected "auto" or a number from 1 to 16, found "{text}"')
-    return int(text)
+T = TypeVar("T")
 
 
-def _rate(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int | None:
-    """Bytes a second; None for no limit."""
-    if text is None:
-        return None
-    try:
-        rate = parse_size(text.removesuffix("/s"))
-    except UsageError as error:
-        raise click.BadParameter(error.message) from error
-    if rate < 1:
-        raise click.BadParameter("expected at least one byte a second")
-    return rate
+def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """What the option says, by the rule of the setting that has the same name."""
+
+    def callback(_ctx: click.Context, param: click.Parameter, text: str | None) -> T | None:
+        return None if text is None else key.rule(text, param.opts[-1], Path())
+
+    return callback
 
 
 @click.command(epilog=EPILOG)
@@ -64,19 +57,27 @@ def _rate(_ctx: click.Context, _param: click.Parameter, text: str | None) -> int
 @click.option(
     "-c",
     "--connections",
-    callback=_connections,
+    callback=_checked(config_keys.CONNECTIONS),
     default="auto",
     metavar="auto|N",
     help="Connections for each file; auto measures.",
 )
 @click.option(
-    "-j", "--jobs", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="Models side by side."
+    "-j",
+    "--jobs",
+    callback=_checked(config_keys.JOBS),
+    default="1",
+    show_default=True,
+    metavar="N",
+    help="Models side by side.",
 )
-@click.option("--limit-rate", callback=_rate, metavar="RATE", help="Bytes a second in all, like 20M.")
+@click.option(
+    "--limit-rate", callback=_checked(config_keys.LIMIT_RATE), metavar="RATE", help="Bytes a second in all, like 20M."
+)
 @click.option(
     "--retries",
-    type=click.IntRange(0),
-    default=10,
+    callback=_checked(config_keys.RETRIES),
+    default="10",
     show_default=True,
     metavar="N",
     help="Failed attempts in a row that are forgiven.",
@@ -167,21 +168,24 @@ def _options(flags: _Flags, settings: Settings) -> Options:
     """Raises: UsageError, for options that exclude each other."""
     if flags.no_wait and flags.wait is not None:
         raise UsageError("--wait and --no-wait exclude each other")
-    return Options(
-        jobs=flags.jobs,
-        connections=flags.connections,
-        limit_rate=flags.limit_rate,
-        retries=flags.retries,
+    return replace(
+        settings.options,
+        **_given("jobs", "connections", "limit_rate", "retries"),
         wait=0.0 if flags.no_wait else flags.wait,
-        keep_partial=flags.keep_partial or settings.on_interrupt == "keep",
+        keep_partial=flags.keep_partial or settings.options.keep_partial,
         resume=not flags.no_resume,
         force=flags.force,
         unverified=flags.unverified,
-        min_free=settings.min_free,
         offline=flags.offline,
         adopt=not flags.no_adopt,
         copies=tuple(Path(path).absolute() for path in flags.copies),
     )
+
+
+def _given(*names: str) -> dict[str, Any]:
+    """Those options that stand on the command line, where they beat the settings."""
+    context = click.get_current_context()
+    return {name: context.params[name] for name in names if context.get_parameter_source(name) is _TYPED}
 
 
 def _choice(flags: _Flags) -> Choice:
