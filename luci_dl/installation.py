@@ -13,8 +13,9 @@ from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
+from luci_dl.gguf.header import check_whole
 from luci_dl.net.network import Network
-from luci_dl.plan import Options, Plan
+from luci_dl.plan import Options, Plan, kind_of
 
 _FETCHED = {"missing", "damaged", "foreign"}
 
@@ -56,8 +57,9 @@ class Installation:
         if len(artifact.urls) > 1:
             self._distrust_mirrors(artifact, part)
         if not part.provable:
-            digest = part.verify(self.token)
-            checked = "only its length and first bytes were checked"
+            digest = self._prove(part)
+            header = " and header" if kind_of(artifact.name) == "gguf" else ""
+            checked = f"nothing but its length{header} was checked"
             self.emit(Warned(f"{artifact.name}: no digest is known, so {checked}; its SHA-256 is {digest}"))
         return part.fetched
 
@@ -106,10 +108,20 @@ class Installation:
 
     def _wrong(self, part: Part) -> LuciError | None:
         try:
-            part.verify(self.token)
+            self._prove(part)
         except IntegrityError as error:
             return error
         return None
+
+    def _prove(self, part: Part) -> str:
+        """The digest of the part; where nobody knows the right one, the file itself may say that it is cut off.
+
+        Raises: IntegrityError; Interrupted; StorageError.
+        """
+        digest = part.verify(self.token)
+        if not part.provable and kind_of(part.artifact.name) == "gguf":
+            off_thread(lambda: check_whole(part.staging.part), self.token)
+        return digest
 
     def _missing(self) -> tuple[list[Artifact], str]:
         """The files that have to be fetched, and how the model counts as installed once they are there.

@@ -1,0 +1,216 @@
+"""What a GGUF file says of itself, and how many bytes it must have for that. Source: docs/gguf.md of ggml."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luci_dl.disk import fs
+from luci_dl.errors import IntegrityError
+from luci_dl.gguf.cursor import Cursor, Damaged, NotKnown, ReadAt
+from luci_dl.gguf.ggml import FILES, tensor_type
+
+MAGIC = b"GGUF"
+_NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
+_STRING, _ARRAY = 8, 9
+_KEY_MAX = 0xFFFF
+_TEXT_MAX = 1 << 10  # bytes that are kept of a string
+_MOST_VALUES, _MOST_TENSORS = 1 << 16, 1 << 18
+_MOST_DIMENSIONS = 8  # ggml has four
+_ALIGNMENT = 32
+
+_WANTED = {
+    "general.architecture",
+    "general.name",
+    "general.license",
+    "general.file_type",
+    "general.alignment",
+    "tokenizer.ggml.model",
+    "tokenizer.ggml.tokens",
+    "split.no",
+    "split.count",
+}
+
+Value = str | int | float
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of itself; None or nothing where it does not.
+
+    Attributes:
+        file_type: the quantisation of the whole, like "Q4_K_M".
+        tokens: words of the vocabulary.
+        shard, shards: which one of how many files this is, from 1.
+        tensor_types: each with the number of its tensors, the one with the most parameters first.
+        needed: bytes that a file with these tensors has at least.
+    """
+
+    version: int
+    big_endian: bool
+    architecture: str | None
+    name: str | None
+    license: str | None
+    file_type: str | None
+    context_length: int | None
+    tokenizer: str | None
+    tokens: int | None
+    shard: int | None
+    shards: int | None
+    parameters: int
+    tensors: int
+    tensor_types: tuple[tuple[str, int], ...]
+    needed: int
+
+
+def read_header(path: Path) -> Header | None:
+    """What the GGUF file at `path` says of itself; None when it says so in a form that luci does not know.
+
+    Raises: IntegrityError, when it cannot be a whole GGUF file; StorageError.
+    """
+    file = fs.open_to_read(path)
+    size = os.fstat(file.fd).st_size
+    try:
+        header = parse(lambda count, offset: fs.read_at(file, count, offset), size)
+    except NotKnown:
+        return None
+    except Damaged as error:
+        raise _damaged(path, str(error)) from error
+    return header
+
+
+def check_whole(path: Path) -> Header | None:
+    """`read_header`, where the file has all the bytes that its header promises.
+
+    Raises: IntegrityError, when it has not; StorageError.
+    """
+    header = read_header(path)
+    size = path.stat().st_size if header else 0
+    if header and size < header.needed:
+        raise _damaged(path, f"its header promises {header.needed} bytes or more, and it has {size}")
+    return header
+
+
+def _damaged(path: Path, what: str) -> IntegrityError:
+    name = path.name.removesuffix(".part")
+    return IntegrityError(
+        f"{name} is truncated or damaged: {what}", "Fetch it again, or from another address: the file there may be so."
+    )
+
+
+def parse(read_at: ReadAt, size: int) -> Header:
+    """The header of a file of `size` bytes. Raises: Damaged; NotKnown; what `read_at` raises."""
+    begin = read_at(8, 0)
+    if len(begin) < 8 or begin[:4] != MAGIC:
+        raise Damaged(f"it begins with {begin[:4]!r}, expected {MAGIC!r} and a version")
+    version = struct.unpack("<I", begin[4:])[0]
+    big_endian = version & 0xFFFF == 0
+    if big_endian:
+        version = struct.unpack(">I", begin[4:])[0]
+    if version == 0:
+        raise Damaged("its header has version 0")
+    if version > 3:
+        raise NotKnown(f"its header has version {version}")
+    cursor = Cursor(read_at, size, 8, big_endian=big_endian, wide=version > 1)
+    tensors = _count(cursor, "tensors", _MOST_TENSORS)
+    values = _values(cursor, _count(cursor, "values", _MOST_VALUES))
+    found = _Tensors()
+    for _ in range(tensors):
+        _tensor(cursor, found)
+    return _header(version, big_endian, values, found, cursor.pos)
+
+
+def _count(cursor: Cursor, what: str, most: int) -> int:
+    count = cursor.length()
+    if count > cursor.left // 8:  # fewer bytes than any of them takes
+        raise Damaged(f"its header promises {count} {what}, more than it has room for")
+    if count > most:
+        raise NotKnown(f"its header has {count} {what}")
+    return count
+
+
+def _values(cursor: Cursor, count: int) -> dict[str, Value]:
+    """The values that are asked for later; of an array its length."""
+    values = {}
+    for _ in range(count):
+        key = cursor.text(_KEY_MAX)
+        value = _value(cursor, cursor.u32())
+        if key in _WANTED or key.endswith(".context_length"):
+            values[key] = value
+    return values
+
+
+def _value(cursor: Cursor, kind: int) -> Value:
+    if kind in _NUMBERS:
+        return cursor.number(_NUMBERS[kind])
+    if kind == _STRING:
+        return cursor.text(_TEXT_MAX)
+    if kind != _ARRAY:
+        raise Damaged(f"its header has a value of type {kind}, which there is not")
+    kind, count = cursor.u32(), cursor.length()
+    if kind in _NUMBERS:
+        cursor.skip(count * struct.calcsize("<" + _NUMBERS[kind]))
+    elif kind == _STRING:
+        cursor.skip_strings(count)
+    elif kind == _ARRAY:
+        raise NotKnown("its header has an array of arrays")
+    else:
+        raise Damaged(f"its header has an array of type {kind}, which there is not")
+    return count
+
+
+@dataclass
+class _Tensors:
+    """The sum of what the tensors' descriptions say. `end`: of the last one's bytes, from where the data begins."""
+
+    end: int = 0
+    parameters: Counter[str] = field(default_factory=Counter)
+    count: Counter[str] = field(default_factory=Counter)
+
+
+def _tensor(cursor: Cursor, found: _Tensors) -> None:
+    cursor.text(0)
+    dimensions = cursor.u32()
+    if dimensions > _MOST_DIMENSIONS:
+        raise Damaged(f"its header has a tensor of {dimensions} dimensions")
+    elements = math.prod(cursor.length() for _ in range(dimensions))
+    kind = tensor_type(cursor.u32())
+    offset = cursor.u64()
+    found.end = max(found.end, offset + elements // kind.block * kind.size)
+    found.parameters[kind.name] += elements
+    found.count[kind.name] += 1
+
+
+def _header(version: int, big_endian: bool, values: dict[str, Value], found: _Tensors, end: int) -> Header:
+    def text(key: str) -> str | None:
+        value = values.get(key)
+        return value if isinstance(value, str) else None
+
+    def number(key: str) -> int | None:
+        value = values.get(key)
+        return value if isinstance(value, int) and value >= 0 else None
+
+    alignment = number("general.alignment") or _ALIGNMENT
+    architecture, shard = text("general.architecture"), number("split.no")
+    file_type = number("general.file_type")
+    return Header(
+        version=version,
+        big_endian=big_endian,
+        architecture=architecture,
+        name=text("general.name"),
+        license=text("general.license"),
+        file_type=None if file_type is None else FILES.get(file_type),
+        context_length=number(f"{architecture}.context_length"),
+        tokenizer=text("tokenizer.ggml.model"),
+        tokens=number("tokenizer.ggml.tokens"),
+        shard=None if shard is None else shard + 1,
+        shards=number("split.count"),
+        parameters=sum(found.parameters.values()),
+        tensors=sum(found.count.values()),
+        tensor_types=tuple((name, found.count[name]) for name, _ in found.parameters.most_common()),
+        needed=-(-end // alignment) * alignment + found.end if found.end else end,
+    )

@@ -1,0 +1,224 @@
+"""The header of a GGUF file: all that it says, and nothing that a hostile one could do."""
+
+from __future__ import annotations
+
+import contextlib
+import tracemalloc
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.errors import IntegrityError
+from luci_dl.gguf.cursor import LONGEST, WINDOW, Damaged, NotKnown
+from luci_dl.gguf.header import Header, check_whole, parse, read_header
+from tests.gguf.files import ARRAY, REAL, REAL_BIG_ENDIAN, TENSOR_Q4_K, V3, Form, model
+
+FORMS = [Form(1), Form(2), Form(3), Form(3, ">")]
+HUGE = (1 << 64) - 1
+
+
+def parsed(data: bytes) -> Header:
+    return parse(lambda count, offset: data[offset : offset + count], len(data))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_everything_that_the_header_says(form: Form) -> None:
+    """In every version and byte order; a key may stand before the architecture that it belongs to."""
+    header = parsed(model(form))
+    assert (header.version, header.big_endian) == (form.version, form.order == ">")
+    assert (header.architecture, header.name, header.license) == ("llama", "Tiny", "mit")
+    assert (header.file_type, header.context_length) == ("Q4_K_M", 4096)
+    assert (header.tokenizer, header.tokens) == ("gpt2", 100)
+    assert (header.parameters, header.tensors) == (64 + 1024, 2)
+    assert header.tensor_types == (("Q4_K", 1), ("F32", 1))
+    assert header.needed == len(model(form))
+
+
+@pytest.mark.parametrize("data", [REAL, REAL_BIG_ENDIAN])
+def test_what_the_writer_of_llama_cpp_wrote(data: bytes) -> None:
+    """The bytes that it needs are those that it has."""
+    header = parsed(data)
+    assert (header.architecture, header.name, header.license) == ("llama", "Tiny é", "apache-2.0")
+    assert (header.file_type, header.context_length, header.tokenizer) == ("Q4_K_M", 8192, "gpt2")
+    assert (header.parameters, header.tensors, header.needed) == (4096, 4, len(data))
+    assert dict(header.tensor_types) == {"F32": 1, "Q4_K": 1, "Q6_K": 1, "Q8_0": 1}
+
+
+def test_a_bare_header_says_nothing_and_is_whole() -> None:
+    header = parsed(V3.file())
+    assert (header.architecture, header.context_length, header.file_type, header.tokens) == (None,) * 4
+    assert (header.parameters, header.needed) == (0, 24)
+
+
+def test_values_of_other_types_than_expected_say_nothing() -> None:
+    """A number for a name, a string for a length, an array for a type."""
+    values = [V3.u32("general.name", 7), V3.string("general.file_type", "x"), V3.string("None.context_length", "x")]
+    header = parsed(V3.file([*values, V3.u32("general.alignment", 0), V3.strings("general.license", ["mit"])]))
+    assert (header.name, header.license, header.file_type, header.context_length) == (None,) * 4
+
+
+def test_the_shard_of_a_set() -> None:
+    header = parsed(V3.file([V3.u32("split.no", 1), V3.u32("split.count", 3)]))
+    assert (header.shard, header.shards) == (2, 3)
+
+
+def test_the_alignment_that_the_header_names_counts() -> None:
+    header = parsed(V3.file([V3.u32("general.alignment", 4096)], [V3.tensor("a", [4])]))
+    assert header.needed == 4096 + 16
+
+
+def test_of_an_unknown_tensor_type_only_the_offset_counts() -> None:
+    """So that a quantisation of next year is not called truncated."""
+    data = V3.file([], [V3.tensor("a", [1 << 40], 4711, 64)])
+    header = parsed(data)
+    assert header.needed == len(data) + 64
+    assert (header.parameters, header.tensor_types) == (1 << 40, (("type 4711", 1),))
+
+
+def test_a_large_vocabulary_costs_a_window_of_memory(tmp_path: Path) -> None:
+    """And none of its words is made."""
+    path = tmp_path / "m.gguf"
+    path.write_bytes(model(words=150_000))
+    tracemalloc.start()
+    header = read_header(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert header is not None
+    assert header.tokens == 150_000
+    assert peak < 3 * WINDOW
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "begins with"),
+        (b"GGUF", "begins with"),
+        (b"<!doctype html>", "begins with b'<!do'"),
+        (b"GGUF" + bytes(20), "version 0"),
+        (V3.file()[:20], "beyond its end"),
+        (b"GGUF" + V3.number("I", 3) + V3.length(HUGE) + V3.length(0), f"{HUGE} tensors"),
+        (b"GGUF" + V3.number("I", 3) + V3.length(0) + V3.length(HUGE), f"{HUGE} values"),
+        (V3.file([V3.length(HUGE)]) + bytes(64), "beyond its end"),
+        (V3.file([V3.text("a") + V3.number("I", 8) + V3.length(1 << 40)]), "beyond its end"),
+        (V3.file([V3.text("a") + V3.number("I", 13)]), "value of type 13"),
+        (V3.file([V3.text("a") + V3.number("I", ARRAY) + V3.number("I", 77) + V3.length(1)]), "array of type 77"),
+        (V3.file([V3.text("a") + V3.number("I", ARRAY) + V3.number("I", 10) + V3.length(HUGE)]), "beyond its end"),
+        (V3.file([V3.text("a") + V3.number("I", ARRAY) + V3.number("I", 8) + V3.length(HUGE)]), "beyond its end"),
+        (V3.file([], [V3.tensor("a", [1] * 9)]), "9 dimensions"),
+        (V3.file([], [V3.text("a") + V3.number("I", (1 << 32) - 1)]), "4294967295 dimensions"),
+    ],
+)
+def test_what_cannot_be_a_gguf_file_is_told(data: bytes, what: str) -> None:
+    with pytest.raises(Damaged, match=what):
+        parsed(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GGUF" + V3.number("I", 4) + bytes(100),
+        V3.file([V3.text("a") + V3.number("I", ARRAY) + V3.number("I", ARRAY) + V3.length(1)]),
+    ],
+)
+def test_what_luci_does_not_know_is_not_called_wrong(data: bytes, tmp_path: Path) -> None:
+    """A later version, arrays of arrays."""
+    with pytest.raises(NotKnown):
+        parsed(data)
+    (tmp_path / "m.gguf").write_bytes(data)
+    assert check_whole(tmp_path / "m.gguf") is None
+
+
+@pytest.mark.parametrize(("counts", "of"), [((1 << 19, 0), "tensors"), ((0, 1 << 17), "values"), ((0, 1), "64 MiB")])
+def test_a_header_without_end_is_given_up(counts: tuple[int, int], of: str) -> None:
+    """However large the file is, and though each single length fits into it."""
+    head = b"GGUF" + V3.number("I", 3) + V3.length(counts[0]) + V3.length(counts[1])
+    head += V3.text("a") + V3.number("I", ARRAY) + V3.number("I", 10) + V3.length(LONGEST // 8)
+    read = 0
+
+    def read_at(count: int, offset: int) -> bytes:
+        nonlocal read
+        read += count
+        return head[offset : offset + count].ljust(count, b"\0")
+
+    with pytest.raises(NotKnown, match=of):
+        parse(read_at, 1 << 45)
+    assert read <= LONGEST + 2 * WINDOW
+
+
+def test_tensors_without_elements_and_without_end() -> None:
+    """Zero sides, sides whose product fits no register, offsets at the end of the numbers."""
+    tensors = [V3.tensor("a", [0, HUGE]), V3.tensor("b", []), V3.tensor("c", [HUGE] * 8, TENSOR_Q4_K, HUGE)]
+    header = parsed(V3.file([], tensors))
+    assert header.parameters == 1 + HUGE**8
+    assert header.needed > 1 << 500
+
+
+def test_a_file_that_lacks_bytes_is_truncated(tmp_path: Path) -> None:
+    """One byte is enough; the message names the file and both sizes."""
+    path = tmp_path / "m.gguf.part"
+    path.write_bytes(model())
+    assert check_whole(path)
+    path.write_bytes(model(cut=1))
+    needed = len(model())
+    with pytest.raises(IntegrityError, match=rf"^m\.gguf is truncated .* {needed} bytes .* it has {needed - 1}$"):
+        check_whole(path)
+
+
+def test_what_the_demo_makes_is_whole(tmp_path: Path) -> None:
+    """It has the sizes that its header says, whatever they are."""
+    path = tmp_path / "m.gguf"
+    path.write_bytes(make_gguf(5000))
+    header = check_whole(path)
+    assert header is not None
+    assert header.needed <= 5000
+
+
+def test_every_beginning_of_a_file_is_truncated() -> None:
+    """There is no length at which a cut would not be seen."""
+    whole = model(words=3)
+    for length in range(len(whole)):
+        try:
+            assert parsed(whole[:length]).needed > length
+        except Damaged:
+            continue
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=400), st.sampled_from(FORMS))
+def test_any_bytes_are_a_header_or_one_clear_answer(noise: bytes, form: Form) -> None:
+    """Noise alone, and noise behind the beginning of a header."""
+    for data in (noise, b"GGUF" + form.number("I", form.version) + form.length(2) + form.length(3) + noise):
+        _read_or_refused(data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(FORMS),
+    st.lists(st.tuples(st.integers(4, 600), st.sampled_from([0, 1, 0x7F, 0x80, 0xFF])), max_size=6),
+    st.integers(0, 900),
+)
+def test_a_header_with_wrong_bytes_is_a_header_or_one_clear_answer(
+    form: Form, changes: list[tuple[int, int]], length: int
+) -> None:
+    """Lengths, counts, types and offsets become huge, zero or another."""
+    data = bytearray(model(form, words=3))
+    for at, byte in changes:
+        data[at % 900] = byte
+    _read_or_refused(bytes(data))
+    _read_or_refused(bytes(data[:length]))
+
+
+def _read_or_refused(data: bytes) -> None:
+    read = 0
+
+    def read_at(count: int, offset: int) -> bytes:
+        nonlocal read
+        read += count
+        return data[offset : offset + count]
+
+    with contextlib.suppress(Damaged, NotKnown):
+        assert parse(read_at, len(data)).needed >= 0
+    assert read <= 4 * len(data) + 8
