@@ -103,6 +103,12 @@ class Lease:
         self.lock = threading.Lock()
 
 
+BUFFER = 4 << 20
+"""Bytes of the memory that a worker reads into: disks take large blocks faster."""
+PAGE = 4096
+"""Blocks that begin and end at multiples of so many bytes go to the disk the short way."""
+
+
 class Revoked(Exception):
     """The lease has ended: somebody else may write there by now, so the worker drops what it holds."""
 
@@ -153,14 +159,17 @@ class Sink(Protocol):
         ...
 
     def shorten(self, lease: Lease, end: int) -> bool:
-        """Have the lease end at `end`, so that others can claim what lies beyond.
-
-        Returns soon: False when it has come that far, or when the disk is slow just then.
-        """
+        """Have the lease end at `end`, so that others can claim what lies beyond. False when it has come that far."""
         ...
 
-    def write(self, lease: Lease, data: bytes) -> int:
-        """Put `data` at the lease's position, and move that on. May wait while the disk or the hash is behind.
+    def buffer(self) -> memoryview:
+        """Memory to read into, `BUFFER` bytes of it, that begins at a page. It is the caller's until `write` has it."""
+        ...
+
+    def write(self, lease: Lease, data: bytes | memoryview) -> int:
+        """Have `data` put at the lease's position, and move that on. May wait while the disk or the hash is behind.
+
+        The sink keeps `data` for a while: a part of a `buffer` must begin where that does, and not be touched any more.
 
         Returns: the bytes taken, fewer than there are when the lease ends before. Raises: Revoked; IntegrityError, when
             there is more than the file may have; StorageError.

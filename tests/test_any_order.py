@@ -32,6 +32,7 @@ def _small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(crew, "WINDOW", 1 << 18)
         patch.setattr(crew, "LEAST", 1 << 14)
+        patch.setattr(crew, "BLOCKS", 1 << 17)
         patch.setattr(crew, "RELIEF_S", 0.05)
         patch.setattr(follower, "SYNC_EVERY", 1 << 15)
         patch.setattr(follower, "AHEAD", 1 << 19)

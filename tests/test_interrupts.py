@@ -79,18 +79,14 @@ def preallocating(server: FaultyServer, models: Path) -> Iterator[Spawned]:
 
 
 HUNG_DISK = """
-from luci_dl.disk import fs, ledger
-write, shorten = fs.write_at, ledger.Ledger.shorten
-fs.write_at = lambda file, *rest: halt() if file.path.suffix == ".part" else write(file, *rest)
-ledger.Ledger.shorten = lambda *args: (os.write(2, b"shorten\\n"), shorten(*args))[1]
+from luci_dl.disk import fs
+write = fs.write_at
+fs.write_at = lambda file, *rest, **more: halt() if file.path.suffix == ".part" else write(file, *rest, **more)
 """
 
 
 def writing(server: FaultyServer, models: Path) -> Iterator[Spawned]:
-    """The disk hangs in the first write, while more connections want their share of that segment."""
-    with Spawned("install", server.serve("/m.gguf", DATA), "-c", "4", command=patched(HUNG_DISK)) as luci:
-        luci.wait_for("shorten")
-        yield luci
+    yield from _halted(HUNG_DISK, server)
 
 
 def _halted(code: str, server: FaultyServer) -> Iterator[Spawned]:

@@ -31,6 +31,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments, waits and syncs a thousand times smaller."""
     monkeypatch.setattr(crew, "WINDOW", 512 * KIB)
     monkeypatch.setattr(crew, "LEAST", 64 * KIB)
+    monkeypatch.setattr(crew, "BLOCKS", 256 * KIB)
     monkeypatch.setattr(crew, "RELIEF_S", 0.3)
     monkeypatch.setattr(follower, "SYNC_EVERY", 256 * KIB)
     monkeypatch.setattr(follower, "AHEAD", 1024 * KIB)

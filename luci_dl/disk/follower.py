@@ -1,6 +1,6 @@
-"""The threads behind the frontier: one hashes what is there in order, one syncs it and writes the journal.
+"""The threads behind the workers: one writes what they bring, one hashes it in order, one syncs and keeps the journal.
 
-A block that arrives just at the end of what is promised to the hash is handed over in memory; what was written
+A block that comes just at the end of what is promised to the hash is hashed from memory while it is written; what comes
 further ahead is read back when the frontier comes there.
 """
 
@@ -10,9 +10,11 @@ import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
+from luci_dl.disk.buffers import Buffers
 from luci_dl.disk.journal import Journal
 from luci_dl.errors import StorageError
 
@@ -20,67 +22,102 @@ SYNC_EVERY = 32 << 20
 """Bytes between two syncs, each of which puts a line into the journal."""
 AHEAD = 192 << 20
 """Writing stops that many bytes ahead of the journal: no more is fetched again after a kill."""
-QUEUE = 4 << 20
-"""Bytes in memory that wait for the hash; beyond that the writers wait."""
+QUEUE = 8 << 20
+"""Bytes in memory that wait for the hash, and for the disk; beyond that the workers wait."""
 BLOCK = 1 << 20
 """Bytes read back at a time."""
 
 
+@dataclass
+class _Block:
+    """`data` that belongs at `offset`; `users` have still to write or to hash it."""
+
+    offset: int
+    data: bytes | memoryview
+    in_order: bool
+    users: int
+
+
 class Follower:
-    """Hashes, syncs and journals one part from `start` on, where `sha` has seen every byte before.
+    """Writes, hashes, syncs and journals one part from `start` on, where `sha` has seen every byte before.
 
     Attributes:
-        frontier: every byte below is on disk (synced or not) and hashed.
         journaled: every byte below is synced, and the journal has its digest.
         error: what went wrong in a thread behind; the part is condemned then.
     """
 
-    def __init__(self, file: fs.File, journal: Journal, start: int = 0, sha: hashlib._Hash | None = None) -> None:
-        self.frontier = start
+    def __init__(
+        self, file: fs.File, journal: Journal, buffers: Buffers, start: int = 0, sha: hashlib._Hash | None = None
+    ) -> None:
         self.journaled = start
         self.error: Exception | None = None
         self._file = file
         self._journal = journal
+        self._buffers = buffers
         self._sha = sha or hashlib.sha256()
-        self._digest = self._sha.hexdigest()  # of what is below the frontier; changes together with it
-        self._change = threading.Condition()
-        self._blocks: deque[bytes] = deque()
-        self._queued = 0  # bytes in _blocks
+        self._hashed = start
+        self._digest = self._sha.hexdigest()  # of what is below `_hashed`; changes together with it
+        self._lock = threading.Lock()  # for all that follows; what changes is told to those alone who wait for it
+        self._write_next = threading.Condition(self._lock)
+        self._hash_next = threading.Condition(self._lock)
+        self._sync_next = threading.Condition(self._lock)
+        self._room = threading.Condition(self._lock)
+        self._pen = threading.Lock()  # held by whoever writes
+        self._to_write: deque[_Block] = deque()  # the first stays until it is on disk
+        self._to_hash: deque[_Block] = deque()
+        self._unwritten = 0  # bytes in _to_write
+        self._queued = 0  # bytes in _to_hash
         self._promised = start  # end of what is hashed, queued, or being read back
-        self._written = start  # every byte below is on disk
+        self._accepted = start  # every byte below was put
+        self._on_disk = start  # every byte below was written
         self._goal: int | None = None  # where to make the last mark
         self._stopped = False
         self._reached = threading.Event()
-        for work in (self._hash, self._sync):
+        for work in (self._write, self._hash, self._sync):
             threading.Thread(target=self._guarded, args=(work,), name=f"luci{work.__name__}", daemon=True).start()
 
-    def offer(self, offset: int, data: bytes, written: int) -> None:
-        """`data` stands at `offset` now, and every byte below `written` is there."""
-        with self._change:
-            self._written = max(self._written, written)  # two writers may come in the other order
-            if data and offset == self._promised and self._queued < QUEUE:
-                self._blocks.append(data)
+    @property
+    def frontier(self) -> int:
+        """Every byte below is on disk (synced or not) and hashed."""
+        return min(self._hashed, self._on_disk)
+
+    def put(self, offset: int, data: bytes | memoryview) -> None:
+        """Have `data` written at `offset`."""
+        with self._lock:
+            in_order = offset == self._promised and self._queued < QUEUE
+            block = _Block(offset, data, in_order, 2 if in_order else 1)
+            self._to_write.append(block)
+            self._unwritten += len(data)
+            if in_order:
+                self._to_hash.append(block)
                 self._queued += len(data)
                 self._promised += len(data)
-            self._change.notify_all()
+                self._hash_next.notify()
+            self._write_next.notify()
+
+    def accept(self, end: int) -> None:
+        """Every byte below `end` was put."""
+        with self._lock:
+            self._accepted = max(self._accepted, end)  # two workers may come in the other order
+            self._advance()
 
     def has_room(self, end: int) -> bool:
-        """True when a block that ends at `end` may be written now."""
-        return self._queued < QUEUE and end <= self.journaled + AHEAD
+        """True when a block that ends at `end` may be put now."""
+        return self._queued < QUEUE and self._unwritten < QUEUE and end <= self.journaled + AHEAD
 
     def wait_for_room(self, end: int, seconds: float) -> None:
         """Wait, but no longer than that, until `has_room`."""
-        with self._change:
-            self._change.wait_for(lambda: self._stopped or self.error or self.has_room(end), seconds)
+        with self._room:
+            self._room.wait_for(lambda: self._stopped or self.error or self.has_room(end), seconds)
 
     def finish(self, goal: int, token: CancelToken) -> str:
-        """Hash, sync and mark up to `goal`, below which every byte must be written and beyond which none is.
+        """Write, hash, sync and mark up to `goal`, below which every byte must be put and beyond which none is.
 
         Returns: the SHA-256 of all of it. Raises: Interrupted; StorageError.
         """
-        with self._change:
+        with self._lock:
             self._goal = goal
-            self._change.notify_all()
+            self._sync_next.notify()
         token.wait_for(self._reached)
         if self.error:
             raise self.error
@@ -89,40 +126,81 @@ class Follower:
         return self._digest
 
     def stop(self) -> None:
-        """End the threads, soon: a line that is being written may still go to this follower's own journal."""
-        with self._change:
+        """End the threads, soon: what is being written may still go to this follower's own file and journal."""
+        with self._lock:
             self._stopped = True
-            self._blocks.clear()
-            self._change.notify_all()
+            self._to_hash.clear()
+            self._tell_all()
         self._reached.set()
+
+    def stop_writing(self) -> None:
+        """`stop`, and wait for a write under way: nothing is written any more when this returns."""
+        self.stop()
+        with self._pen:
+            pass
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - raised again where somebody asks for the result
-            with self._change:
+            with self._lock:
                 self.error = error
-                self._change.notify_all()
+                self._tell_all()
             self._reached.set()
+
+    def _tell_all(self) -> None:
+        for waiters in (self._write_next, self._hash_next, self._sync_next, self._room):
+            waiters.notify_all()
+
+    def _write(self) -> None:
+        while True:
+            with self._write_next:
+                self._write_next.wait_for(lambda: self._stopped or self._to_write)
+            with self._pen:
+                if self._stopped:
+                    return
+                block = self._to_write[0]
+                fs.write_at(self._file, block.data, block.offset, past_cache=block.in_order)
+            with self._lock:
+                self._to_write.popleft()
+                self._unwritten -= len(block.data)
+                self._room.notify_all()
+                self._advance()
+                self._used(block)
+
+    def _advance(self) -> None:
+        self._on_disk = min([self._accepted, *(block.offset for block in self._to_write)])
+        if self._on_disk > self._promised:
+            self._hash_next.notify()
+        self._sync_next.notify()
+
+    def _used(self, block: _Block) -> None:
+        block.users -= 1
+        if not block.users:
+            self._buffers.give_back(block.data)
 
     def _hash(self) -> None:
         while True:
-            with self._change:
-                self._change.wait_for(lambda: self._stopped or self._blocks or self._written > self._promised)
+            with self._hash_next:
+                self._hash_next.wait_for(lambda: self._stopped or self._to_hash or self._on_disk > self._promised)
                 if self._stopped:
                     return
-                data = self._blocks.popleft() if self._blocks else b""
-                self._queued -= len(data)
-                offset, length = self._promised, min(BLOCK, self._written - self._promised)
-                if not data:
+                block = self._to_hash.popleft() if self._to_hash else None
+                offset, length = self._promised, min(BLOCK, self._on_disk - self._promised)
+                if not block:
                     self._promised += length
-            data = data or self._read_back(offset, length)
+            data = block.data if block else self._read_back(offset, length)
             self._sha.update(data)
             digest = self._sha.hexdigest()
-            with self._change:
-                self.frontier += len(data)
+            with self._lock:
+                self._hashed += len(data)
                 self._digest = digest
-                self._change.notify_all()
+                if block:
+                    self._queued -= len(data)
+                    self._used(block)
+                    self._room.notify_all()
+                if self._sync_is_due():
+                    self._sync_next.notify()
 
     def _read_back(self, offset: int, length: int) -> bytes:
         data = fs.read_at(self._file, length, offset)
@@ -134,19 +212,27 @@ class Follower:
 
     def _sync(self) -> None:
         while not self._reached.is_set():
-            with self._change:
-                self._change.wait_for(lambda: self._stopped or self._sync_is_due())
+            with self._sync_next:
+                self._sync_next.wait_for(lambda: self._stopped or self._sync_is_due())
                 if self._stopped:
                     return
-                offset, digest, goal = self.frontier, self._digest, self._goal
+                offset, digest, goal = self._hashed, self._digest, self._goal
+            if not self._is_on_disk(offset):
+                return
             fs.sync_data(self._file)
             if offset > self.journaled and not self._stopped:
                 self._journal.mark(offset, digest)
-            with self._change:
+            with self._lock:
                 self.journaled = offset
-                self._change.notify_all()
+                self._room.notify_all()
             if offset == goal:
                 self._reached.set()
 
+    def _is_on_disk(self, end: int) -> bool:
+        """Wait until every byte below `end` is; False when that will not be."""
+        with self._sync_next:
+            self._sync_next.wait_for(lambda: self._stopped or self.error or self._on_disk >= end)
+            return not (self._stopped or self.error)
+
     def _sync_is_due(self) -> bool:
-        return self.frontier == self._goal or self.frontier - self.journaled >= SYNC_EVERY
+        return self._hashed == self._goal or self._hashed - self.journaled >= SYNC_EVERY

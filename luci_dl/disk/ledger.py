@@ -7,9 +7,6 @@ from collections.abc import Callable
 
 from luci_dl.plan import Lease, Revoked, Segment
 
-PATIENCE_S = 0.05
-"""How long `shorten` waits for a write under way, in seconds: who calls it has signals to answer."""
-
 
 class Ledger:
     """The segments of one file: free, leased, or written. Any thread may call.
@@ -55,10 +52,10 @@ class Ledger:
             self._leases.append(lease)
             return lease
 
-    def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> tuple[int, int, int]:
+    def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> tuple[int, int]:
         """Call `put` with the lease's position and how many of the `length` bytes it may still write there.
 
-        Returns: both, and the offset below which every byte is there now. Raises: Revoked; what `put` raises.
+        Returns: the latter, and the offset below which every byte was put. Raises: Revoked; what `put` raises.
         """
         with lease.lock:
             if lease.revoked:
@@ -70,24 +67,16 @@ class Ledger:
                 lease.pos += taken
                 self.received += taken
                 self.fetched += taken
-                return offset, taken, self._written()
+                return taken, self._written()
 
     def shorten(self, lease: Lease, end: int) -> bool:
-        """Have the lease end at `end`; what lies beyond is free again.
-
-        Returns: False when it has come that far already, or when the disk takes its time over a write.
-        """
-        if not lease.lock.acquire(timeout=PATIENCE_S):
-            return False
-        try:
-            with self._lock:
-                if lease.revoked or lease.end is None or not lease.pos < end < lease.end:
-                    return False
-                self._free_again(Segment(end, lease.end))
-                lease.end = end
-                return True
-        finally:
-            lease.lock.release()
+        """Have the lease end at `end`; what lies beyond is free again. False when it has come that far already."""
+        with lease.lock, self._lock:
+            if lease.revoked or lease.end is None or not lease.pos < end < lease.end:
+                return False
+            self._free_again(Segment(end, lease.end))
+            lease.end = end
+            return True
 
     def revoke(self, lease: Lease) -> None:
         """End the lease, waiting for a write under way; what it did not write is free again. Harmless twice."""

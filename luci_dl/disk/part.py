@@ -8,6 +8,7 @@ import threading
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk import fs, identity, journal, space
+from luci_dl.disk.buffers import Buffers
 from luci_dl.disk.follower import Follower
 from luci_dl.disk.ledger import Ledger
 from luci_dl.disk.pair import Pair
@@ -34,6 +35,7 @@ class Part:
         self._turn = threading.Lock()  # answers are held against what is known one after the other
         self._pair = Pair(staging)
         self._file: fs.File | None = None
+        self._buffers = Buffers()
         self._follower: Follower | None = None
         self._watched = False  # nothing could be preallocated: the free space has to be watched
 
@@ -188,17 +190,18 @@ class Part:
             else:
                 self._start(remote)
 
-    def write(self, lease: Lease, data: bytes) -> int:
+    def buffer(self) -> memoryview:
+        return self._buffers.take()
+
+    def write(self, lease: Lease, data: bytes | memoryview) -> int:
         if self.size is not None and lease.pos + len(data) > self.size:
             raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
         if lease.pos < len(identity.MAGIC):
-            identity.check_beginning(self.artifact, lease.pos, data)
+            identity.check_beginning(self.artifact, lease.pos, bytes(data[:16]))
         self._wait_for_room(lease, lease.pos + len(data))
-        file, follower = self._opened(), self._followed()
-        offset, taken, written = self._ledger.write(
-            lease, len(data), lambda offset, taken: fs.write_at(file, data[:taken], offset)
-        )
-        follower.offer(offset, data[:taken], written)
+        follower = self._followed()
+        taken, accepted = self._ledger.write(lease, len(data), lambda offset, taken: follower.put(offset, data[:taken]))
+        follower.accept(accepted)
         return taken
 
     def end_of_file(self, lease: Lease) -> None:
@@ -229,7 +232,7 @@ class Part:
         self._ledger.halt()
         self._known = identity.learn(identity.promised(self.artifact), remote)
         if self._file:
-            self._followed().stop()
+            self._followed().stop_writing()
             fs.set_length(self._file, self.size or 0)
             self._follow(self._file, 0, hashlib.sha256())
         else:
@@ -245,7 +248,7 @@ class Part:
             self.log = journal.Journal(self.staging.journal)  # a stopped follower may still write to its own
             self._pair.begin(self.log, self._known)
         self._file = file
-        self._follower = Follower(file, self.log, offset, sha)
+        self._follower = Follower(file, self.log, self._buffers, offset, sha)
 
     def _claim_space(self) -> None:
         if self._file:

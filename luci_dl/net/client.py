@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -29,8 +29,9 @@ REDIRECTS = 10
 CONNECT_S = 20.0
 READ_S = 30.0
 """A read that brings nothing for that long has failed, in seconds."""
-_SMALL, _LARGE = 1 << 16, 1 << 20
 _MOMENT_S = 0.05
+_FAST = 20e6
+"""Bytes a second from which it pays to collect a large block before it is handed over."""
 
 
 class Answer:
@@ -45,24 +46,45 @@ class Answer:
         self.remote = remote
         self.body = body
         self._response = response
-        self._block = _SMALL  # about what comes in a moment
+        self._fast = False
         self._measured = 0
         self._since = time.monotonic()
+        self._failure: AttemptFailed | None = None
+        self._head = _head_of(response)  # read without what urllib3 puts on top: it copies
 
-    def read(self, at_most: int = _LARGE) -> bytes:
-        """The next bytes, 64 KiB to 1 MiB as the line is fast; empty at the end. Raises: AttemptFailed."""
-        block = min(self._block, at_most)
-        with _line_trouble(self.remote.url):
-            if block <= _SMALL:  # whatever is there: a slow line shows its progress
-                data = self._response.read1(block, decode_content=False)
-            else:
-                data = self._response.read(block, decode_content=False)
-        self._measured += len(data)
+    def read_into(self, memory: memoryview) -> int:
+        """Fill `memory` from its beginning with what comes in a moment: on a slow line that is whatever is there.
+
+        Returns: how many bytes came; 0 at the end, or where the line was cut: hold the sum against what was announced.
+        Raises: AttemptFailed, when all that came before was returned.
+        """
+        if self._failure:
+            raise self._failure
+        count, until = 0, time.monotonic() + _MOMENT_S
+        try:
+            while count < len(memory) and (came := self._head.read_some(memory[count:])):
+                count += came
+                if not self._fast or time.monotonic() >= until:  # or what came would wait for what may not come
+                    break
+        except (HTTPException, OSError, ValueError) as error:
+            self._failure = self._broken(error)
+            if not count:
+                raise self._failure from error
+        self._measure(count)
+        return count
+
+    def _measure(self, count: int) -> None:
+        self._measured += count
         passed = time.monotonic() - self._since
         if passed >= _MOMENT_S:
-            self._block = max(_SMALL, min(_LARGE, int(self._measured / passed * _MOMENT_S)))
+            self._fast = self._measured > _FAST * passed
             self._measured, self._since = 0, time.monotonic()
-        return data
+
+    def _broken(self, error: Exception) -> AttemptFailed:
+        host = urlsplit(self.remote.url).hostname or self.remote.url
+        if isinstance(error, TimeoutError):
+            return AttemptFailed(f"{host} does not answer")
+        return AttemptFailed(f"the connection to {host} broke off")
 
     def abort(self) -> None:
         """Free a blocked read at once. What it returns then may be anything: end its right to write first."""
@@ -71,7 +93,9 @@ class Answer:
 
     def close(self) -> None:
         """Let go of the connection, which serves again only when the body was read to its end."""
-        if self._response.closed:
+        if self._head.length == 0:
+            self._head.close()  # of its own accord only in some versions, after `read1`
+        if self._head.isclosed():
             self._response.release_conn()
         else:
             self._response.close()
@@ -176,12 +200,26 @@ class Client:
             return self._managers[key]
 
 
-class _Plain(HTTPConnection):
-    response_class = WholeHead
+class _Headed:
+    """A connection that knows the head, and so the body, of the answer that comes over it."""
+
+    def response_class(self, *args: Any, **more: Any) -> WholeHead:
+        self.head = WholeHead(*args, **more)
+        return self.head
 
 
-class _Secure(HTTPSConnection):
-    response_class = WholeHead
+class _Plain(_Headed, HTTPConnection):  # type: ignore[misc]
+    pass
+
+
+class _Secure(_Headed, HTTPSConnection):  # type: ignore[misc]
+    pass
+
+
+def _head_of(response: urllib3.BaseHTTPResponse) -> WholeHead:
+    connection = response.connection
+    assert isinstance(connection, _Headed)
+    return connection.head
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):

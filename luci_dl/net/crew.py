@@ -13,7 +13,7 @@ from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.speed import Speed, StallWatch
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker import Job, Worker
-from luci_dl.plan import Lease, Sink
+from luci_dl.plan import BUFFER, Lease, Sink
 
 WINDOW = 128 << 20
 """No more is asked for beyond what is there in order, in bytes, unless one connection brings all."""
@@ -110,7 +110,7 @@ class Crew:
                 lease=lease,
                 whole=self._whole,
                 alone=len(self.mirrors.urls) == 1,
-                block=min(1 << 20, BLOCKS // wanted),
+                block=min(BUFFER, BLOCKS // wanted),
                 pace=self._pace,
             )
             self._members.append(Member(Worker(self._client, job, self.bell), now))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
+from io import DEFAULT_BUFFER_SIZE
 from typing import BinaryIO
 
 MOST_LINES = 1000
@@ -24,6 +25,26 @@ class WholeHead(HTTPResponse):
         finally:
             if self.fp:  # http.client closes it after what is not HTTP
                 self.fp = reader
+
+    _holds = True  # the reader may, of what came together with the head, or was not asked for before
+
+    def read_some(self, memory: memoryview) -> int:
+        """Put the next bytes of the body into `memory`, as soon as there are any. Returns: how many; 0 at the end."""
+        if self.chunked or self.length is None:
+            data = self.read1(len(memory))
+            memory[: len(data)] = data
+            return len(data)
+        if self.fp is None or not self.length:
+            self.close()
+            return 0
+        if self._holds:  # asked for more, `readinto1` would wait for the line though something is here already
+            memory = memory[:DEFAULT_BUFFER_SIZE]
+        self._holds = len(memory) < DEFAULT_BUFFER_SIZE
+        count: int = self.fp.readinto1(memory[: self.length])
+        self.length -= count
+        if not (count and self.length):
+            self.close()
+        return count
 
 
 class _Lines:

@@ -7,11 +7,13 @@ import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import follower, fs, journal
+from luci_dl.disk.buffers import Buffers
 from luci_dl.disk.follower import Follower
 from luci_dl.disk.journal import Header, Journal
 from luci_dl.errors import Interrupted, StorageError
@@ -30,15 +32,14 @@ class Bench:
         self.log = Journal(folder / "m.journal")
         self.log.begin(Header("m.gguf", len(DATA), None, None))
         fs.write_at(self.file, DATA[:start], 0)
-        self.follower = Follower(self.file, self.log, start, hashlib.sha256(DATA[:start]))
+        self.follower = Follower(self.file, self.log, Buffers(), start, hashlib.sha256(DATA[:start]))
         self._there = set(range(0, start, BLOCK))
 
     def write(self, offset: int) -> None:
         block = DATA[offset : offset + BLOCK]
-        fs.write_at(self.file, block, offset)
+        self.follower.put(offset, block)
         self._there.add(offset)
-        written = next((at for at in range(0, len(DATA), BLOCK) if at not in self._there), len(DATA))
-        self.follower.offer(offset, block, written)
+        self.follower.accept(next((at for at in range(0, len(DATA), BLOCK) if at not in self._there), len(DATA)))
 
     def marks(self) -> tuple[tuple[int, str], ...]:
         log = journal.read(self.log.path)
@@ -76,13 +77,55 @@ def test_it_goes_on_with_the_hash_of_what_was_proved(tmp_path: Path) -> None:
     assert bench.follower.finish(len(DATA), CancelToken()) == digest_of(DATA)
 
 
-def test_an_empty_block_changes_nothing(bench: Bench) -> None:
-    """It does not let what was written ahead get before those that wait for the hash."""
-    bench.write(BLOCK)
-    with bench.follower._change:
-        bench.follower.offer(0, b"", 0)
-        bench.write(0)
+def test_two_workers_may_tell_in_the_other_order(bench: Bench) -> None:
+    """What one of them says late takes nothing back."""
+    bench.follower.put(0, DATA[:BLOCK])
+    bench.follower.put(BLOCK, DATA[BLOCK : 2 * BLOCK])
+    bench.follower.accept(2 * BLOCK)
+    bench.follower.accept(BLOCK)
     assert bench.follower.finish(2 * BLOCK, CancelToken()) == digest_of(DATA[: 2 * BLOCK])
+
+
+def test_what_is_hashed_but_not_written_is_not_behind_the_frontier(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a write hangs nothing of it is synced or in the journal, whatever the hash has seen."""
+    go, real = threading.Event(), fs.write_at
+
+    def slow(file: fs.File, *rest: Any, **more: Any) -> None:
+        assert file is not bench.file or go.wait(10)
+        real(file, *rest, **more)
+
+    monkeypatch.setattr(fs, "write_at", slow)
+    for offset in range(0, 32 * KIB, BLOCK):
+        bench.write(offset)
+    wait_until(lambda: bench.follower._hashed == 32 * KIB)
+    assert (bench.follower.frontier, bench.follower.journaled, bench.marks()) == (0, 0, ())
+    go.set()
+    assert bench.follower.finish(32 * KIB, CancelToken()) == digest_of(DATA[: 32 * KIB])
+
+
+def test_nothing_is_written_once_writing_was_stopped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write under way is waited for: those who start over must not be written over."""
+    writing, go, real = threading.Event(), threading.Event(), fs.write_at
+    order: list[str] = []
+
+    def slow(*args: Any, **more: Any) -> None:
+        writing.set()
+        assert go.wait(10)
+        real(*args, **more)
+        order.append("written")
+
+    monkeypatch.setattr(fs, "write_at", slow)
+    bench.write(0)
+    bench.write(BLOCK)
+    assert writing.wait(10)
+    stopper = threading.Thread(target=lambda: (bench.follower.stop_writing(), order.append("stopped")))
+    stopper.start()
+    wait_until(lambda: bench.follower._stopped)
+    go.set()
+    stopper.join(10)
+    assert order == ["written", "stopped"]
 
 
 def test_a_line_is_written_after_the_sync_of_what_it_speaks_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,9 +186,9 @@ def test_a_bug_in_a_thread_behind_is_raised_where_somebody_waits(bench: Bench, m
 def test_a_file_that_became_shorter_is_an_error(bench: Bench) -> None:
     """What was written ahead must still be there when the frontier comes."""
     bench.write(BLOCK)
+    wait_until(lambda: not bench.follower._to_write)
     fs.set_length(bench.file, 0)
     bench.write(0)
-    fs.set_length(bench.file, BLOCK)
     with pytest.raises(StorageError, match="became shorter"):
         bench.follower.finish(2 * BLOCK, CancelToken())
 
@@ -171,8 +214,8 @@ def test_writers_wait_while_the_hash_is_behind(bench: Bench, monkeypatch: pytest
     monkeypatch.setattr(bench.follower, "_queued", 2 * BLOCK)
     assert not bench.follower.has_room(BLOCK)
     bench.write(0)
-    assert not bench.follower._blocks
-    with bench.follower._change:
+    assert not bench.follower._to_hash
+    with bench.follower._lock:
         bench.follower._queued = 0
     for offset in range(BLOCK, len(DATA), BLOCK):
         bench.write(offset)

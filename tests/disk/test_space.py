@@ -168,6 +168,7 @@ def test_a_disk_that_runs_full_meanwhile_ends_the_download(
                 part = transaction.open(artifact)
                 pour(part, data, 2 * MIB, Remote(url_of(), artifact.size, None))
                 part.check()
+                wait_until(lambda: part.frontier == 2 * MIB)
                 (disk / "other").write_bytes(bytes(5 * MIB + 4096))
                 part.check()
 

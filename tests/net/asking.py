@@ -24,4 +24,10 @@ def asked(url: str, client: Client | None = None, start: int = 0) -> Iterator[An
 def body(url: str, client: Client | None = None) -> bytes:
     """All that the answer brings."""
     with asked(url, client) as answer:
-        return b"".join(iter(answer.read, b""))
+        return b"".join(iter(lambda: block(answer), b""))
+
+
+def block(answer: Answer) -> bytes:
+    """The next bytes that it brings; none at the end."""
+    memory = memoryview(bytearray(1 << 20))
+    return bytes(memory[: answer.read_into(memory)])

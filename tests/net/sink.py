@@ -88,7 +88,10 @@ class MemorySink:
     def shorten(self, lease: Lease, end: int) -> bool:
         return False
 
-    def write(self, lease: Lease, data: bytes) -> int:
+    def buffer(self) -> memoryview:
+        return memoryview(bytearray(1 << 20))
+
+    def write(self, lease: Lease, data: bytes | memoryview) -> int:
         with lease.lock:
             if lease.revoked:
                 raise Revoked

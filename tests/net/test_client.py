@@ -13,7 +13,7 @@ import pytest
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.net.client import Client
 from luci_dl.net.retry import AttemptFailed
-from tests.net.asking import DATA, asked, body
+from tests.net.asking import DATA, asked, block, body
 from tests.servers import FaultyServer, faults
 
 
@@ -59,7 +59,7 @@ def test_interim_answers_are_passed_over(server: FaultyServer) -> None:
 def test_an_answer_of_http_1_0_is_one(server: FaultyServer) -> None:
     """It ends with its connection, and says that its end is not sure."""
     with asked(server.serve("/m.gguf", faults=[faults.garbage(b"HTTP/1.0 200 OK\r\n\r\nGGUF")])) as answer:
-        assert (answer.body.delimited, answer.read(), answer.read()) == (False, b"GGUF", b"")
+        assert (answer.body.delimited, block(answer), block(answer)) == (False, b"GGUF", b"")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/m.gguf", "http://luci-dl.invalid/m.gguf"])
@@ -111,7 +111,7 @@ def test_abort_frees_a_blocked_read_at_once(
     url = chosen.serve("/m.gguf", DATA, faults=[faults.stall(1000), faults.ok()])
     freed: list[float] = []
     with asked(url, client) as answer:
-        assert answer.read() == DATA[:1000]
+        assert block(answer) == DATA[:1000]
 
         def abort() -> None:
             freed.append(time.monotonic())
@@ -120,7 +120,7 @@ def test_abort_frees_a_blocked_read_at_once(
         timer = threading.Timer(0.1, abort)
         timer.start()
         with contextlib.suppress(AttemptFailed):
-            answer.read()
+            block(answer)
         assert time.monotonic() - freed[0] < 0.5
         timer.join()
     assert body(url, client) == DATA

@@ -9,7 +9,7 @@ import pytest
 from luci_dl.errors import NetworkError
 from luci_dl.net.client import REDIRECTS
 from luci_dl.net.retry import AttemptFailed
-from tests.net.asking import DATA, SECRET, asked, body
+from tests.net.asking import DATA, SECRET, asked, block, body
 from tests.servers import FaultyServer, faults
 
 
@@ -24,7 +24,7 @@ def test_a_relative_redirect_stays_with_its_credentials(server: FaultyServer, co
     """The same host may know what it was told before; the range is asked again."""
     server.serve("/there", DATA)
     with asked(server.serve("/m.gguf", faults=[faults.redirect("there?a=b", code)]), start=100) as answer:
-        assert (answer.body.offset, answer.read()[:4]) == (100, DATA[100:104])
+        assert (answer.body.offset, block(answer)[:4]) == (100, DATA[100:104])
     assert sent_along(server, "/there?a=b") == set(SECRET)
 
 

@@ -1,0 +1,30 @@
+"""Memory for what is on its way to the disk: pages, used again and again, since new ones cost as much as a copy."""
+
+from __future__ import annotations
+
+import mmap
+from collections import deque
+
+from luci_dl.plan import BUFFER
+
+SPARE = 4
+"""Buffers that are kept while nobody needs them."""
+
+
+class Buffers:
+    """Takers and givers may be different threads. What is never given back, its last user takes with it."""
+
+    def __init__(self) -> None:
+        self._spare: deque[mmap.mmap] = deque(maxlen=SPARE)
+
+    def take(self) -> memoryview:
+        """A buffer of `BUFFER` bytes that begins at a page and holds anything."""
+        try:
+            return memoryview(self._spare.pop())
+        except IndexError:
+            return memoryview(mmap.mmap(-1, BUFFER))
+
+    def give_back(self, data: bytes | memoryview) -> None:
+        """Nobody reads `data` any more, which is a part of a buffer, or of anything else."""
+        if isinstance(data, memoryview) and isinstance(data.obj, mmap.mmap):
+            self._spare.append(data.obj)
