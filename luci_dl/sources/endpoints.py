@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from luci_dl.artifact import Artifact, Model
 from luci_dl.errors import UsageError
-from luci_dl.sources.url import HUB, is_loopback, parse_address
+from luci_dl.net.origin import is_loopback
+from luci_dl.sources.url import HUB, parse_address
 from luci_dl.text import printable
 
 
