@@ -30,6 +30,7 @@ With --json: one object with "name", "catalog" (the entry, or null) and
 PROOFS = {
     "sha256": "the SHA-256 that was given",
     "lfs pointer": "the Git LFS pointer",
+    "git blob": "the SHA-1 that git has of it",
     "hub": "the SHA-256 that the Hub told",
     "none": "none: no digest was known",
 }

@@ -112,7 +112,7 @@ class Locks:
 
 def key_of(artifact: Artifact) -> str:
     """What identifies the bytes that are wanted: a digest, or the address where none is known."""
-    return artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.urls[0]
+    return artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or artifact.urls[0]
 
 
 def _introduce(nonce: str, artifact: Artifact, reference: str) -> Holder:

@@ -11,7 +11,7 @@ from luci_dl.disk import fs, identity, journal, space
 from luci_dl.disk.follower import Follower
 from luci_dl.disk.ledger import Ledger
 from luci_dl.disk.pair import Pair
-from luci_dl.disk.prove import Hashed, longest_prefix
+from luci_dl.disk.prove import Hashed, hash_blob, longest_prefix
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.plan import Lease, Remote, Revoked
@@ -77,7 +77,10 @@ class Part:
             raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
         identity.check_size(self.artifact, size)
         digest = self._followed().finish(size, token)
-        identity.check_digest(self.artifact, self._known, digest, size)
+        blob_sha1 = None
+        if self.artifact.blob_sha1:
+            blob_sha1 = hash_blob(self._opened(), size, token, lambda _done: None)
+        identity.check_digest(self.artifact, self._known, digest, size, blob_sha1)
         return digest
 
     def forget(self) -> None:
@@ -134,11 +137,8 @@ class Part:
     @property
     def proof(self) -> str:
         """Against what `verify` holds the bytes: the word that the receipt keeps."""
-        if self.artifact.sha256:
-            return "sha256"
-        if self.artifact.lfs_pointer_sha1:
-            return "lfs pointer"
-        return "hub" if self._known.sha256 else "none"
+        proof = self.artifact.proof
+        return "hub" if proof == "none" and self._known.sha256 else proof
 
     # plan.Sink, called by the workers of a fetch:
 
@@ -160,7 +160,7 @@ class Part:
 
     @property
     def provable(self) -> bool:
-        return bool(self._known.sha256 or self._known.lfs_pointer_sha1)
+        return identity.provable(self._known)
 
     def validator(self, url: str) -> str | None:
         return self._known.validators.get(url)

@@ -28,7 +28,7 @@ class Receipt:
         role: "model" or "projector".
         url: where the bytes came from, without credentials; empty for an adopted file.
         sha256: of the file, 64 hex digits.
-        proof: what it was held against: "sha256", "lfs pointer", "hub" (the Hub's own word), or "none".
+        proof: what it was held against: "sha256", "lfs pointer", "git blob", "hub" (the Hub's own word), or "none".
         size: bytes; mtime_ns: of the file when it was last known to be right.
         installed, verified: when, ISO 8601 in UTC.
     """

@@ -10,7 +10,7 @@ from typing import Literal
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
-from luci_dl.disk.prove import Hashed, hash_file
+from luci_dl.disk.prove import Hashed, hash_blob, hash_file
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import StorageError
@@ -52,7 +52,8 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         if not artifact.provable:
             return Found("foreign")
         digest, size = hash_file(staging.target, token, hashed)
-        return Found("adoptable" if artifact.proves(digest, size) else "foreign", digest, size, moment)
+        right = artifact.proves(digest, size, _blob_sha1(staging, artifact, size, token, hashed))
+        return Found("adoptable" if right else "foreign", digest, size, moment)
     if info.st_size != known.size:
         return Found("damaged", "", info.st_size, moment, known)
     if moment != known.mtime_ns:
@@ -64,7 +65,9 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
     if known.proof == "none" and artifact.sha256 == known.sha256:
         known = replace(known, proof="sha256")  # a digest that came later
         receipt.write(staging.receipt, known)
-    return Found("installed" if _is_named(known, artifact) else "newer", known.sha256, known.size, moment, known)
+    blob_sha1 = _blob_sha1(staging, artifact, known.size, token, hashed)
+    named = _is_named(known, artifact, blob_sha1)
+    return Found("installed" if named else "newer", known.sha256, known.size, moment, known)
 
 
 def identity_of(staging: Staging) -> Identity | None:
@@ -85,6 +88,14 @@ def stat_of(staging: Staging) -> os.stat_result | None:
     return info
 
 
-def _is_named(known: Receipt, artifact: Artifact) -> bool:
+def _blob_sha1(staging: Staging, artifact: Artifact, size: int, token: CancelToken, hashed: Hashed) -> str | None:
+    """Of the file at the target, where the artifact needs it: no receipt tells, and such files are small."""
+    if artifact.blob_sha1 is None or artifact.size not in (None, size):
+        return None
+    return hash_blob(fs.open_to_read(staging.target), size, token, hashed)
+
+
+def _is_named(known: Receipt, artifact: Artifact, blob_sha1: str | None) -> bool:
     """Whether the reference names the bytes of the receipt, as far as anybody can tell without asking a server."""
-    return artifact.proves(known.sha256, known.size) and (artifact.provable or known.url in artifact.urls)
+    right = artifact.proves(known.sha256, known.size, blob_sha1)
+    return right and (artifact.provable or known.url in artifact.urls)

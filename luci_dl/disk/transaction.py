@@ -107,8 +107,7 @@ class Transaction:
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right."""
-        proof = "sha256" if artifact.sha256 else "lfs pointer"
-        known = self._receipt(artifact, found.sha256, found.size, found.mtime_ns, "", proof)
+        known = self._receipt(artifact, found.sha256, found.size, found.mtime_ns, "", artifact.proof)
         receipt.write(self._stagings[artifact.name].receipt, known)
 
     def open(self, artifact: Artifact) -> Part:
