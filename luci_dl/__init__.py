@@ -17,6 +17,7 @@ Where things are, each line knowing only of those below it:
     cleaner.py    orphans, roll-forward
     library.py    what is installed: receipts
     running.py    what runs now: the locks that are held
+    machine.py    what there is room for
     gguf/         what a GGUF file says of itself, and how many bytes it must have
     config.py     settings and where they come from; config_keys.py: what each may be; config_file.py: the file
     sources/      a reference becomes artifacts: the catalog, addresses

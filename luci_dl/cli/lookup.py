@@ -37,9 +37,13 @@ def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Fou
     if entry is None:
         named = find(there, word)
         return Found(catalog.find(named[0].reference) if named else None, tuple(named))
+    return Found(entry, installed_of(entry, there))
+
+
+def installed_of(entry: Model, there: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
+    """Those of the installed models that are this one of the catalog, whatever they were installed by."""
     names = {artifact.name for artifact in entry.artifacts}
-    own = [model for model in there if model.reference == entry.reference or names <= set(model.names)]
-    return Found(entry, tuple(own))
+    return tuple(model for model in there if model.reference == entry.reference or names <= set(model.names))
 
 
 def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:
