@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3 import exceptions as trouble
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
 from luci_dl.net.answers import Ask, Body, Document, body_of, check_type, linked, location_of, refuse
-from luci_dl.net.head import WholeHead
+from luci_dl.net.connections import new_manager
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.trouble import line_trouble, refuses_user
 from luci_dl.plan import Remote
-
-if TYPE_CHECKING:
-    import ssl
 
 REDIRECTS = 10
 CONNECT_S = 20.0
@@ -41,9 +35,11 @@ class Answer:
         body: what it announces of its own bytes.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, remote: Remote, body: Body) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, remote: Remote, body: Body) -> None:
+        """`url` is the one that answered, after redirects."""
         self.remote = remote
         self.body = body
+        self._url = url
         self._response = response
         self._block = _SMALL  # about what comes in a moment
         self._measured = 0
@@ -52,7 +48,7 @@ class Answer:
     def read(self, at_most: int = _LARGE) -> bytes:
         """The next bytes, 64 KiB to 1 MiB as the line is fast; empty at the end. Raises: AttemptFailed."""
         block = min(self._block, at_most)
-        with _line_trouble(self.remote.url):
+        with line_trouble(self._url, proxy_for(self._url)):
             if block <= _SMALL:  # whatever is there: a slow line shows its progress
                 data = self._response.read1(block, decode_content=False)
             else:
@@ -109,7 +105,7 @@ class Client:
             try:
                 there = location_of(url, response.status, response.headers)
                 if there is None:
-                    return self._answer(name, ask, response, not at_home, sha256, size)
+                    return self._answer(name, ask, response, url, sha256, size)
             except BaseException:
                 response.close()
                 raise
@@ -144,21 +140,23 @@ class Client:
         name: str,
         ask: Ask,
         response: urllib3.BaseHTTPResponse,
-        redirected: bool,
+        url: str,
         sha256: str | None,
         size: int | None,
     ) -> Answer:
         if response.status not in (200, 206):
-            raise refuse(ask, response.status, response.headers, redirected)
+            sent_to = url if _origin(url) != _origin(ask.url) else None
+            raise refuse(ask, response.status, response.headers, sent_to=sent_to, by=_forwarding(url))
         check_type(name, ask, response.headers)
         body = body_of(ask, response.status, response.headers)
         if size is not None and body.size is not None and size != body.size:
             raise AttemptFailed(f"the Hub speaks of {size} bytes, the server behind it of {body.size}")
-        return Answer(response, Remote(ask.url, body.size or size, body.validator, sha256), body)
+        return Answer(response, url, Remote(ask.url, body.size or size, body.validator, sha256), body)
 
     def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        with _line_trouble(url):
-            return self._manager(url).request(
+        proxy = proxy_for(url)
+        with line_trouble(url, proxy):
+            response = self._manager(urlsplit(url).scheme, proxy).request(
                 "GET",
                 url,
                 headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},
@@ -167,68 +165,27 @@ class Client:
                 retries=False,
                 timeout=self._timeout,
             )
+        if response.status == 407 and proxy and proxy == _forwarding(url):
+            response.close()
+            raise refuses_user(proxy, response.headers.get("Proxy-Authenticate", ""))
+        return response
 
-    def _manager(self, url: str) -> urllib3.PoolManager:
-        key = urlsplit(url).scheme, proxy_for(url)
+    def _manager(self, scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
+        key = scheme, proxy
         with self._lock:
             if key not in self._managers:
-                self._managers[key] = _new_manager(*key)
+                self._managers[key] = new_manager(scheme, proxy)
             return self._managers[key]
 
 
-class _Plain(HTTPConnection):
-    response_class = WholeHead
-
-
-class _Secure(HTTPSConnection):
-    response_class = WholeHead
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
-def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
-    secure = scheme == "https" or (proxy and proxy.url.startswith("https:"))
-    context = _system_certificates() if secure else None  # loading them takes its time
-    if proxy is None:
-        manager = urllib3.PoolManager(num_pools=8, maxsize=16, ssl_context=context)
-    else:
-        manager = urllib3.ProxyManager(
-            proxy.url,
-            num_pools=8,
-            maxsize=16,
-            proxy_headers=proxy.headers,
-            ssl_context=context,
-            proxy_ssl_context=context,
-        )
-    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
-    return manager
-
-
-def _system_certificates() -> ssl.SSLContext:
-    """The system's trust store; on macOS it knows nothing of SSL_CERT_FILE, which is loaded beside it."""
-    import os
-    import ssl
-
-    import truststore
-
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    extra = os.environ.get("SSL_CERT_FILE")
-    if extra:
-        try:
-            context.load_verify_locations(extra)
-        except OSError as error:
-            raise NetworkError(f"SSL_CERT_FILE={extra} cannot be used: {error}", "Correct or unset it.") from error
-    return context
+def _forwarding(url: str) -> Proxy | None:
+    """The proxy that reads what we ask of `url`, and may answer itself: only a plain request by an http proxy."""
+    proxy = proxy_for(url) if url.startswith("http:") else None
+    return None if proxy and proxy.socks else proxy
 
 
 def _whole(url: str, response: urllib3.BaseHTTPResponse, at_most: int) -> bytes:
-    with _line_trouble(url):
+    with line_trouble(url, proxy_for(url)):
         body = response.read(at_most + 1, decode_content=False)
     if len(body) > at_most:
         raise NetworkError(f"{url} answers with more than {at_most >> 20} MiB", "Check the address.")
@@ -238,42 +195,3 @@ def _whole(url: str, response: urllib3.BaseHTTPResponse, at_most: int) -> bytes:
 def _origin(url: str) -> tuple[str, str | None, int]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
-
-
-@contextmanager
-def _line_trouble(url: str) -> Iterator[None]:
-    """Raises: AttemptFailed or NetworkError, in place of what urllib3 and http.client raise."""
-    host = urlsplit(url).hostname or url
-    try:
-        yield
-    except trouble.NameResolutionError as error:
-        raise AttemptFailed(f"the name {host} cannot be looked up") from error
-    except trouble.ProxyError as error:
-        raise AttemptFailed(f"the proxy for {host} failed: {_words(error.original_error)}") from error
-    except trouble.SSLError as error:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise NetworkError(
-                f"the certificate of {host} cannot be trusted: {_words(error)}",
-                "Behind a company's proxy? Add its certificate to the system's, or name it in SSL_CERT_FILE.",
-            ) from error
-        raise AttemptFailed(f"TLS with {host} failed: {_words(error)}") from error
-    except trouble.NewConnectionError as error:  # a TimeoutError too, by urllib3
-        raise AttemptFailed(f"no connection to {host}: {_words(error)}") from error
-    except trouble.TimeoutError as error:
-        raise AttemptFailed(f"{host} does not answer") from error
-    except (trouble.ProtocolError, HTTPException) as error:
-        cause = error.args[-1] if error.args else error
-        if isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected | IncompleteRead):
-            raise NetworkError(f"{host} does not speak HTTP", "Check the address.") from error
-        raise AttemptFailed(f"the connection to {host} broke off") from error
-    except (trouble.LocationValueError, UnicodeError) as error:
-        raise NetworkError(f"{url} cannot be asked for: {error}", "Check the address.") from error
-    except (trouble.HTTPError, OSError) as error:
-        raise AttemptFailed(f"{host}: {_words(error)}") from error
-
-
-def _words(error: BaseException) -> str:
-    """The system's own words, without the names of libraries and objects around them."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error)
