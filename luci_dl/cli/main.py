@@ -16,8 +16,11 @@ COMMANDS = {
     "install": "Install models: names, groups, addresses.",
     "clean": "Remove what interrupted or crashed downloads left behind.",
     "list": "Installed models, or the catalog.",
+    "search": "Search the catalog.",
     "info": "Everything known of one model.",
     "path": "Print the path of an installed model.",
+    "status": "What is being installed now, in every terminal.",
+    "config": "Settings: get, set, unset, list.",
     "demo": "See it work: a download, an interrupt, a clean-up, offline.",
 }
 """Each command, in the file of its name beside this one (`list` in `listing`)."""
