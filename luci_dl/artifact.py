@@ -22,6 +22,8 @@ class Artifact:
         lfs_pointer_sha1: git blob SHA-1 of the file's LFS pointer, 40 hex digits: proves a file of unknown SHA-256.
         blob_sha1: git blob SHA-1 of the file itself, 40 hex digits: proves a small file of unknown SHA-256.
         headers: sent to the host of the first address alone, never to where it redirects.
+        repository: for a file in a registry, which may ask for a token first: the address that all files beside it begin
+            with; empty elsewhere.
         role: "model", or "projector" for the file beside a vision model.
     """
 
@@ -32,6 +34,7 @@ class Artifact:
     lfs_pointer_sha1: str | None = None
     blob_sha1: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    repository: str = ""
     role: str = "model"
 
     @property

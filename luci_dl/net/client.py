@@ -13,7 +13,9 @@ import urllib3
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
 from luci_dl.net.answers import Ask, Body, Document, body_of, check_type, linked, location_of, refuse
+from luci_dl.net.bearer import Tokens, bearing, without_account
 from luci_dl.net.connections import new_manager
+from luci_dl.net.origin import origin_of
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.trouble import line_trouble, refuses_user
@@ -84,27 +86,31 @@ class Client:
         self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
         self._managers: dict[tuple[str, Proxy | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
+        self._tokens = Tokens(lambda url: self.document(url, {}, 1 << 20))
 
-    def get(self, name: str, ask: Ask, headers: Mapping[str, str]) -> Answer:
+    def get(self, name: str, ask: Ask, headers: Mapping[str, str], repository: str = "") -> Answer:
         """Ask, follow redirects, and check what comes against what was asked.
 
         Args:
             name: of the target; a web page is refused unless it is named like one.
             headers: sent to the host of the first address alone.
+            repository: of the artifact; where it asks for a token, it gets one.
 
         Raises: AttemptFailed, when another attempt may help; IntegrityError; NetworkError; ResolveError.
         """
-        url, origin = ask.url, _origin(ask.url)
+        url, origin = ask.url, origin_of(ask.url)
         sha256: str | None = None
         size: int | None = None
         for _ in range(REDIRECTS + 1):
-            at_home = _origin(url) == origin
-            response = self._request(url, {**ask.headers(), **(headers if at_home else {})})
+            at_home = origin_of(url) == origin
+            response = self._request_with_token(url, {**ask.headers(), **(headers if at_home else {})}, repository)
             if at_home and sha256 is None:  # a renamed repository redirects within the Hub first
                 sha256, size = linked(response.headers)
             try:
                 there = location_of(url, response.status, response.headers)
                 if there is None:
+                    if repository and at_home and response.status in (401, 403):
+                        raise without_account(url, response.status)
                     return self._answer(name, ask, response, url, sha256, size)
             except BaseException:
                 response.close()
@@ -113,18 +119,19 @@ class Client:
             url = there
         raise NetworkError(f"{ask.url} redirects more than {REDIRECTS} times", "The server sends us in circles.")
 
-    def document(self, url: str, headers: Mapping[str, str], at_most: int) -> Document:
+    def document(self, url: str, headers: Mapping[str, str], at_most: int, repository: str = "") -> Document:
         """Ask, follow redirects, and read the answer whole, whatever its status.
 
         Args:
             headers: sent to the host of the first address alone.
             at_most: bytes that it may have.
+            repository: as in `get`.
 
         Raises: AttemptFailed, when another attempt may help; NetworkError.
         """
-        origin, first = _origin(url), url
+        origin, first = origin_of(url), url
         for _ in range(REDIRECTS + 1):
-            response = self._request(url, headers if _origin(url) == origin else {})
+            response = self._request_with_token(url, headers if origin_of(url) == origin else {}, repository)
             try:
                 there = location_of(url, response.status, response.headers)
                 if there is None:
@@ -145,13 +152,31 @@ class Client:
         size: int | None,
     ) -> Answer:
         if response.status not in (200, 206):
-            sent_to = url if _origin(url) != _origin(ask.url) else None
+            sent_to = url if origin_of(url) != origin_of(ask.url) else None
             raise refuse(ask, response.status, response.headers, sent_to=sent_to, by=_forwarding(url))
         check_type(name, ask, response.headers)
         body = body_of(ask, response.status, response.headers)
         if size is not None and body.size is not None and size != body.size:
             raise AttemptFailed(f"the Hub speaks of {size} bytes, the server behind it of {body.size}")
         return Answer(response, url, Remote(ask.url, body.size or size, body.validator, sha256), body)
+
+    def _request_with_token(self, url: str, headers: Mapping[str, str], repository: str) -> urllib3.BaseHTTPResponse:
+        """With the repository's token, a new one where that is refused; the token goes to the registry's host alone."""
+        if not repository or origin_of(url) != origin_of(repository):
+            return self._request(url, headers)
+        token = self._tokens.of(repository)
+        response = self._request(url, {**headers, **bearing(token)})
+        if response.status != 401:
+            return response
+        try:
+            token = self._tokens.renew(repository, response.headers.getlist("www-authenticate"), token)
+        except BaseException:
+            response.close()
+            raise
+        if token is None:
+            return response
+        response.close()
+        return self._request(url, {**headers, **bearing(token)})
 
     def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         proxy = proxy_for(url)
@@ -190,8 +215,3 @@ def _whole(url: str, response: urllib3.BaseHTTPResponse, at_most: int) -> bytes:
     if len(body) > at_most:
         raise NetworkError(f"{url} answers with more than {at_most >> 20} MiB", "Check the address.")
     return body
-
-
-def _origin(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]

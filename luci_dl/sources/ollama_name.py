@@ -1,0 +1,107 @@
+"""What a model is called in a registry, and what its files are called here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from luci_dl.errors import ResolveError, UsageError
+from luci_dl.net.origin import is_loopback
+from luci_dl.sources.url import parse_address
+from luci_dl.text import printable
+
+DEFAULT_HOST = "registry.ollama.ai"
+DEFAULT_NAMESPACE = "library"
+
+_PREFIX = "ollama:"
+_PAGE = re.compile(r"(?:https?://)?(?:www\.)?ollama\.com/([^/?#]+/[^/?#]+)(?:/tags)?/?(?:[?#].*)?", re.IGNORECASE)
+_NO_NAMESPACES = ("api", "assets", "blog", "docs", "download", "install", "public", "v2")
+_HOSTS_OF_DEFAULT = (DEFAULT_HOST, "ollama.com", "www.ollama.com")
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
+_FORM = "ollama:[HOST/][NAMESPACE/]MODEL[:TAG]"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A model in a registry. As a string: the same for all ways to write it.
+
+    Attributes:
+        host: with its port, if it has one; DEFAULT_HOST for the registry that names without a host are in.
+    """
+
+    host: str
+    namespace: str
+    model: str
+    tag: str
+
+    def __str__(self) -> str:
+        if self.is_default:
+            return f"{_PREFIX}{self.model}:{self.tag}"
+        host = "" if self.host == DEFAULT_HOST else f"{self.host}/"
+        return f"{_PREFIX}{host}{self.namespace}/{self.model}:{self.tag}"
+
+    @property
+    def is_default(self) -> bool:
+        """Whether neither host nor namespace has to be said."""
+        return (self.host, self.namespace) == (DEFAULT_HOST, DEFAULT_NAMESPACE)
+
+    @property
+    def stem(self) -> str:
+        """The target's path below the models folder, up to the suffix; a port's colon is a plus there."""
+        file = f"{self.model}-{self.tag}"
+        host = self.host.strip("[]").replace("]", "").replace(":", "+")
+        return file if self.is_default else f"{host}/{self.namespace}/{file}"
+
+    def repository(self, default: str) -> str:
+        """The address that all addresses of the model begin with; `default` is that of the default's registry."""
+        if self.host == DEFAULT_HOST:
+            base = default
+        else:
+            scheme = "http" if is_loopback(urlsplit(f"//{self.host}").hostname or "") else "https"
+            base = default if urlsplit(default).netloc == self.host else f"{scheme}://{self.host}"
+        return f"{base}/v2/{self.namespace}/{self.model}"
+
+
+def is_name(word: str) -> bool:
+    """True for what begins with `ollama:`, and for the address of a model's page."""
+    return word[: len(_PREFIX)].casefold() == _PREFIX or _on_page(word) is not None
+
+
+def parse_name(word: str) -> Name:
+    """Raises: ResolveError, for what cannot be a name."""
+    text = _on_page(word) or word[len(_PREFIX) :].removeprefix("//")
+    path, _, last = text.rpartition("/")
+    model, colon, tag = last.partition(":")
+    host, _, namespace = path.rpartition("/")
+    if not host and ("." in namespace or ":" in namespace or namespace == "localhost"):
+        host, namespace = namespace, ""
+    namespace, tag = namespace or DEFAULT_NAMESPACE, tag if colon else "latest"
+    host = _host(host, word) if host else DEFAULT_HOST
+    for part, what in ((model, "MODEL"), (namespace, "NAMESPACE"), (tag, "TAG")):
+        if not _PART.fullmatch(part):
+            raise ResolveError(
+                f'{printable(word)[:200]}: "{printable(part)[:100]}" cannot be a {what}; expected {_FORM}',
+                "For example: ollama:llama3.2, ollama:llama3.2:1b or ollama:registry.example/team/model:tag.",
+            )
+    return Name(host, namespace, model, tag)
+
+
+def _host(text: str, word: str) -> str:
+    try:
+        url = parse_address(f"https://{text}/").url
+    except UsageError:
+        url = ""
+    host = urlsplit(url).netloc
+    if not host or url != f"https://{host}/" or "@" in text:
+        raise ResolveError(
+            f'{printable(word)[:200]}: "{printable(text)[:100]}" cannot be a HOST; expected {_FORM}',
+            "A host may have a port, but no scheme, user or folder.",
+        )
+    return DEFAULT_HOST if host in _HOSTS_OF_DEFAULT else host
+
+
+def _on_page(word: str) -> str | None:
+    """NAMESPACE/MODEL[:TAG] of a model's page at ollama.com; None for every other word."""
+    found = _PAGE.fullmatch(word)
+    return found[1] if found and found[1].partition("/")[0].casefold() not in _NO_NAMESPACES else None
