@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from luci_dl.artifact import Model
 from luci_dl.errors import ResolveError
 from luci_dl.library import InstalledModel, find
+from luci_dl.sources import ollama_name
 from luci_dl.sources.catalog import Catalog, nearest
 from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
@@ -29,9 +30,11 @@ class Found:
 def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Found:
     """What the word means: by name or alias, the reference as installed, or a file below the models folder.
 
-    Raises: UsageError, for an address that cannot be one.
+    Raises: UsageError, for an address that cannot be one; ResolveError, for what begins like a reference and is none.
     """
-    if "://" in word:
+    if ollama_name.is_name(word):
+        word = str(ollama_name.parse_name(word))
+    elif "://" in word:
         word = parse_address(word).url  # as it was installed: without credentials and digest
     entry = catalog.find(word)
     if entry is None:

@@ -27,11 +27,6 @@ def is_reference(word: str) -> bool:
     return is_name(word)
 
 
-def canonical(word: str) -> str:
-    """The one way to write the reference, as it is remembered. Raises: ResolveError, for what cannot be one."""
-    return str(parse_name(word))
-
-
 def from_reference(word: str, choice: Choice, web: Web) -> Model:
     """The files that the word means. Raises: ResolveError; UsageError; NetworkError; Interrupted."""
     name = parse_name(word)
