@@ -51,10 +51,12 @@ class Transaction:
         options: Options | None = None,
         token: CancelToken | None = None,
         emit: Emit = ignore,
+        verb: str = "install",
     ) -> None:
         """Raises: UsageError, for a name that would leave the folder; StorageError."""
         self.endings: list[Event] = []
         self._reference = reference or artifacts[0].name
+        self._verb = verb
         self._options = options or Options()
         self._token = token or CancelToken()
         self._emit = emit
@@ -78,7 +80,7 @@ class Transaction:
         files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
         while True:
             self._roll_forward()
-            locks = Locks(files, self._reference)
+            locks = Locks(files, self._reference, self._verb)
             locks.acquire(self._options.wait, self._token, self._emit)
             try:
                 if not any(commit.record_of(staging) for staging in self._stagings.values()):
