@@ -49,6 +49,11 @@ def installed_of(entry: Model, there: Sequence[InstalledModel]) -> tuple[Install
     return tuple(model for model in there if model.reference == entry.reference or names <= set(model.names))
 
 
+def is_reference(word: str) -> bool:
+    """True for what cannot be a name or a file here: it leads to a server."""
+    return "://" in word or ollama_name.is_name(word)
+
+
 def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:
     """Nothing is called so."""
     names = [name.rpartition("/")[2] for model in there for name in (model.reference, *model.names)]

@@ -46,7 +46,7 @@ def _find(name: str, known: catalog.Catalog, there: list[InstalledModel]) -> Ins
     """The model that the name means, a sound one where it is in several folders. Raises: ResolveError."""
     found = lookup.look_up(name, known, there)
     if not found.installed:
-        if found.entry or "://" in name:
+        if found.entry or lookup.is_reference(name):
             raise ResolveError(f"{printable(name)} is not installed", f"Install it: luci install {printable(name)}")
         raise lookup.unknown(name, known, there)
     meant = dict.fromkeys(model.to_load.receipt.name for model in found.installed)

@@ -97,12 +97,12 @@ def _not_found(name: Name, repository: str, web: Web) -> ResolveError:
             f"There are {', '.join(near)}{more}. Name one behind a colon.",
         )
     if listed.status == 404 and '"NAME_UNKNOWN"' in listed.body[:1000].decode("latin-1"):
-        return ResolveError(f"{name}: {host} has no model {name.namespace}/{name.model}", _where_to_look(name))
-    return ResolveError(f"{name}: {host} has no such model, or not with that tag", _where_to_look(name))
+        return ResolveError(f"{name}: {host} has no such model", _where_to_look(name, host))
+    return ResolveError(f"{name}: {host} has no such model, or not with that tag", _where_to_look(name, host))
 
 
-def _where_to_look(name: Name) -> str:
-    if name.host == DEFAULT_HOST:
+def _where_to_look(name: Name, host: str) -> str:
+    if host == DEFAULT_HOST:
         return f"See https://ollama.com/{name.namespace}/{name.model}/tags, or search at https://ollama.com/search."
     return _on_hub(name) or "Check host, namespace and name; a tag goes behind a colon."
 
