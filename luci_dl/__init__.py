@@ -14,6 +14,7 @@ Where things are, each line knowing only of those below it:
     api.py        the functions above
     installer.py  many models: in turn or side by side, and how it ended for each
     installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
+    adoption.py   bytes from a copy on this machine; copies.py knows where to look
     cleaner.py    orphans, roll-forward
     library.py    what is installed: receipts
     running.py    what runs now: the locks that are held

@@ -11,6 +11,7 @@ from luci_dl import cleaner
 from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
 from luci_dl.config import Settings, load_settings
+from luci_dl.copies import Copies
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit
@@ -53,10 +54,11 @@ def install(
         raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
     split = [part for word in words for part in word.split()]
     token, network = token or CancelToken(), network_for(os.environ, options)
+    copies = copies_for(os.environ, settings, options, emit)
     choice = Choice(output=output, sha256=sha256, unverified=options.unverified)
     models = resolve_words(split, settings, choice, options, network, token, emit)
     plans = [Plan(model, settings.models_dir) for model in models]
-    outcomes = install_models(plans, options, token, emit, network)
+    outcomes = install_models(plans, options, token, emit, network, copies)
     for outcome in outcomes:
         if outcome.error:
             raise outcome.error
@@ -67,6 +69,12 @@ def network_for(environ: Mapping[str, str], options: Options) -> Network:
     """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them."""
     offline = options.offline or environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
     return Network(options.limit_rate, offline=offline)
+
+
+def copies_for(environ: Mapping[str, str], settings: Settings, options: Options, emit: Emit) -> Copies:
+    """Where files may be taken from instead. Raises: UsageError, for a `--from` that leads nowhere."""
+    folders = tuple(dict.fromkeys((settings.models_dir, *settings.folders)))
+    return Copies(environ, folders, options.copies, caches=options.adopt, emit=emit)
 
 
 def resolve_words(

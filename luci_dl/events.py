@@ -56,6 +56,21 @@ class Progress(Event):
 
 
 @dataclass(frozen=True)
+class Copying(Progress):
+    """The same, of bytes that come from a copy on this machine."""
+
+
+@dataclass(frozen=True)
+class CopyFound(Event):
+    """The file of `size` bytes at `path` may be `name`, and is taken if it is right; people call the place `where`."""
+
+    name: str
+    path: str
+    where: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Hashing(Event):
     """A file that is there already, or a kept part, is read and hashed."""
 
@@ -86,8 +101,9 @@ class Warned(Event):
 class Installed(Event):
     """The model `reference` stands at `paths` (the first is the one to load).
 
-    `how`: "downloaded", "already" (was there and right), "adopted" (was there, right, without a receipt), or
-    "newer" (was there and right, but the reference names other bytes by now). `fetched` bytes came over the network.
+    `how`: "downloaded", "copied" (all that was missing, from copies on this machine), "already" (was there and right),
+    "adopted" (was there, right, without a receipt), or "newer" (was there and right, but the reference names other
+    bytes by now). `fetched` bytes came over the network.
     """
 
     reference: str

@@ -6,8 +6,10 @@ import time
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from luci_dl.adoption import Adoption, source_of
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.copies import Copies, Copy
 from luci_dl.disk.part import Part
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
@@ -28,6 +30,7 @@ class Installation:
     transaction: Transaction
     options: Options
     network: Network
+    copies: Copies | None
     token: CancelToken
     emit: Emit
 
@@ -37,21 +40,49 @@ class Installation:
         Raises: LuciError of every kind; then no target has changed, and `transaction.endings` tells of the parts.
         """
         began = time.monotonic()
-        fetched = 0
+        fetched = copied = 0
         with self.transaction:
             artifacts, how = self._missing()
-            parts = [self.transaction.open(artifact) for artifact in artifacts]  # room for all before the first byte
-            for part in parts:
-                fetched += self._fill(part)
+            copies = [self._find_copies(artifact) for artifact in artifacts]
+            parts = [self._open(*each) for each in zip(artifacts, copies, strict=True)]  # room for all at first
+            for part, found in zip(parts, copies, strict=True):
+                if self._adopt(part, found):
+                    copied += 1
+                else:
+                    fetched += self._fill(part)
             self.transaction.commit()
+        if copied and copied == len(parts):
+            how = "copied"
         targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
         size = sum(target.stat().st_size for target in targets)
         paths = tuple(str(target) for target in targets)
         return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
 
+    def _find_copies(self, artifact: Artifact) -> list[Copy]:
+        """Copies on this machine that a digest could prove."""
+        if self.copies is None:
+            return []
+        finder, target = self.copies, self.plan.folder / artifact.name
+        found = off_thread(lambda: finder.find(artifact, target), self.token)
+        if found and not artifact.provable:
+            unproved = f"no digest is known of {artifact.name} to prove it with, so it is not taken"
+            self.emit(Warned(f"{found[0].path}: {unproved} (--sha256 gives one)"))
+            return []
+        return found
+
+    def _open(self, artifact: Artifact, copies: list[Copy]) -> Part:
+        return self.transaction.open(artifact, off_thread(lambda: source_of(copies), self.token))
+
+    def _adopt(self, part: Part, copies: list[Copy]) -> bool:
+        """Whether a copy gave what is missing."""
+        if part.received == part.size and not part.cloned:
+            return False  # nothing is
+
+        return Adoption(part, self.token, self.emit, self._tell).take(copies)
+
     def _fill(self, part: Part) -> int:
         """Fetch what is missing of a file. Returns: bytes that came over the network."""
-        artifact = part.artifact
+        artifact, copied = part.artifact, part.fetched
         self.emit(Started(artifact.name, part.size, part.received))
         self._fetch(artifact, part)
         if len(artifact.urls) > 1:
@@ -61,13 +92,10 @@ class Installation:
             header = " and header" if kind_of(artifact.name) == "gguf" else ""
             checked = f"nothing but its length{header} was checked"
             self.emit(Warned(f"{artifact.name}: no digest is known, so {checked}; its SHA-256 is {digest}"))
-        return part.fetched
+        return part.fetched - copied
 
     def _fetch(self, artifact: Artifact, part: Part) -> None:
         from luci_dl.net.fetch import Fetch  # the network: not before it is needed
-
-        def tell(progress: Progress) -> None:
-            self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
 
         host = urlsplit(artifact.urls[0]).netloc
         retries = min(self.options.retries, 1) if host in self.network.lost else self.options.retries
@@ -80,7 +108,7 @@ class Installation:
             pace=self.network.pace,
             token=self.token,
             emit=self.emit,
-            tell=tell,
+            tell=self._tell,
             check=part.check,
         )
         try:
@@ -89,6 +117,9 @@ class Installation:
             self.network.lost.add(host)
             raise
         self.network.lost.discard(host)
+
+    def _tell(self, progress: Progress) -> None:
+        self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
 
     def _distrust_mirrors(self, artifact: Artifact, part: Part) -> None:
         """Wrong bytes may be one mirror's: before they count as wrong, all comes from each address alone, in turn."""

@@ -17,7 +17,7 @@ WORDS = {"errors", "events", "artifact", "plan", "cancel", "text", "names"}
 MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": {"api", "disk"},
-    "api": {"installer", "cleaner", "config", "sources", "net", "disk"},
+    "api": {"installer", "copies", "cleaner", "config", "sources", "net", "disk"},
     "cli": {
         "ui",
         "api",
@@ -35,8 +35,10 @@ MAY_IMPORT = {
         "disk",
     },
     "ui": set(),
-    "installer": {"installation", "config", "sources", "net", "disk"},
-    "installation": {"gguf", "net", "disk"},
+    "installer": {"installation", "copies", "config", "sources", "net", "disk"},
+    "installation": {"adoption", "copies", "gguf", "net", "disk"},
+    "adoption": {"copies", "net", "disk"},
+    "copies": {"library", "disk"},
     "cleaner": {"library", "config", "disk"},
     "library": {"gguf", "config", "disk"},
     "running": {"disk"},

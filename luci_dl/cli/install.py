@@ -117,9 +117,10 @@ def command(**given: Any) -> int:
         return session.report(error, json=flags.as_json)
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api import network_for, resolve_words  # not before the options are right
+        from luci_dl.api import copies_for, network_for, resolve_words  # not before the options are right
 
         network = network_for(os.environ, options)
+        copies = copies_for(os.environ, settings, options, emit)
         models = resolve_words(flags.words, settings, choice, options, network, token, emit)
         if "all" in (word.casefold() for word in flags.words) and not flags.yes:
             off_thread(lambda: _ask(models), token)  # which answers no signal
@@ -128,7 +129,7 @@ def command(**given: Any) -> int:
         from luci_dl.installer import exit_code, install_models  # the engine: not before the words are right
 
         plans = [Plan(model, settings.models_dir) for model in models]
-        return exit_code(install_models(plans, options, token, emit, network))
+        return exit_code(install_models(plans, options, token, emit, network, copies))
 
     return session.run(work, json=flags.as_json, quiet=flags.quiet)
 

@@ -17,6 +17,7 @@ from luci_dl.errors import StorageError
 
 _MACOS = sys.platform == "darwin"
 _F_PREALLOCATE, _F_ALLOCATEALL, _F_PEOFPOSMODE, _F_FULLFSYNC = 42, 4, 3, 51  # <sys/fcntl.h> of macOS
+_FICLONE = 0x40049409  # <linux/fs.h>
 _HINTS = {
     errno.ENOSPC: "Free some space (luci clean, luci list), or install into another folder with --dir.",
     errno.EDQUOT: "Your disk quota is used up: free some space, or install into another folder with --dir.",
@@ -188,6 +189,22 @@ def allocate(file: File, size: int) -> None:
         code = ctypes.get_errno()
         if code != errno.EINTR:
             raise OSError(code, os.strerror(code))
+
+
+def clone(source: File, file: File) -> bool:
+    """Let `file` share all blocks of `source` until one of the two changes; False where that is not to be had.
+
+    May take long: keep it off the thread that answers signals.
+    """
+    if _MACOS:
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(file.fd, _FICLONE, source.fd)
+    except OSError:  # two file systems, or one that cannot; what is wrong with the disk, a copy will tell
+        return False
+    return True
 
 
 def set_length(file: File, size: int) -> None:

@@ -20,12 +20,19 @@ _ROOM_POLL_S = 0.1
 
 
 class Part:
-    """A `.part` being filled: `open`, fetch into it, `verify`. Then it is renamed, kept (`suspend`) or removed."""
+    """A `.part` being filled: `open`, fetch into it, `verify`. Then it is renamed, kept (`suspend`) or removed.
+
+    Attributes:
+        origin: where its bytes come from, for the receipt.
+        cloned: it shares the blocks of a local copy, and has all of them.
+    """
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int = 0) -> None:
         """Touches nothing. Raises: StorageError, when what lies there is not luci's, or of another format."""
         self.staging = staging
         self.artifact = artifact
+        self.origin = artifact.urls[0]
+        self.cloned = False
         self.log = journal.Journal(staging.journal)
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._min_free = min_free
@@ -37,8 +44,10 @@ class Part:
         self._follower: Follower | None = None
         self._watched = False  # nothing could be preallocated: the free space has to be watched
 
-    def open(self, resume: bool, token: CancelToken, hashed: Hashed) -> int:
+    def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
         """Take over what an earlier run left, as far as it is proved, and claim the space if the size is known.
+
+        `source`: a copy of the file; where nothing was left, its blocks are shared if the file system can do that.
 
         Returns: the first byte that is missing. Raises: Interrupted; StorageError.
         """
@@ -62,10 +71,16 @@ class Part:
                 fs.set_length(kept, offset)  # what lies beyond is not proved
             elif kept:
                 fs.free(kept)  # or the old bytes would stand in the way of the new ones
-            self._claim_space()
+            if source and self._file and not offset and fs.clone(source, self._file):
+                self.cloned = True
+            else:
+                self._claim_space()
 
         off_thread(make_room, token)
-        return offset
+        if self.cloned and self.size is not None:
+            self._ledger = Ledger(self.size, self.size)
+            self._followed().offer(0, b"", self.size)
+        return self.received
 
     def verify(self, token: CancelToken) -> str:
         """Wait until all is hashed and synced, and hold the digest against the one expected.
@@ -98,6 +113,7 @@ class Part:
         with self._turn:  # an answer that makes it start over is through with that
             self._ledger.halt()
             worth = self._follower and identity.fits(self._known, self.artifact)  # for the next run, that is
+            worth = worth and not self.cloned  # the copy is still there
             kept = self._ledger.written if worth else 0
         if kept:
             self._followed().finish(kept, token)
@@ -230,7 +246,8 @@ class Part:
         self._known = identity.learn(identity.promised(self.artifact), remote)
         if self._file:
             self._followed().stop()
-            fs.set_length(self._file, self.size or 0)
+            fs.set_length(self._file, 0 if self.cloned else self.size or 0)
+            self.cloned = False
             self._follow(self._file, 0, hashlib.sha256())
         else:
             self._create()

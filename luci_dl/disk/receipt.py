@@ -26,7 +26,7 @@ class Receipt:
         reference: what the user asked for.
         files: names of all files of the model, this one among them, the one to load first.
         role: "model" or "projector".
-        url: where the bytes came from, without credentials; empty for an adopted file.
+        url: where the bytes came from, without credentials (file://... for a copy); empty for a file that was there.
         sha256: of the file, 64 hex digits.
         proof: what it was held against: "sha256", "lfs pointer", "git blob", "hub" (the Hub's own word), or "none".
         size: bytes; mtime_ns: of the file when it was last known to be right.

@@ -112,16 +112,17 @@ class Transaction:
         known = self._receipt(artifact, found.sha256, found.size, found.mtime_ns, "", artifact.proof)
         receipt.write(self._stagings[artifact.name].receipt, known)
 
-    def open(self, artifact: Artifact) -> Part:
+    def open(self, artifact: Artifact, source: fs.File | None = None) -> Part:
         """The part of that file, with what is proved of an earlier run, and with its room on the disk.
 
+        `source`: a copy of the file, whose blocks it shares if it can.
         Raises: Interrupted; StorageError.
         """
         staging = self._stagings[artifact.name]
         fs.check_writable(staging.target.parent)
         part = Part(staging, artifact, self._options.min_free)
         self._parts[artifact.name] = part
-        part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part))
+        part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part), source)
         return part
 
     def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:
@@ -206,7 +207,7 @@ class Transaction:
 
     def _done(self, staging: Staging, digests: dict[str, str], record: str | None) -> Done:
         part = self._parts[str(staging.name)]
-        digest, size, url = digests[part.artifact.name], part.received, part.artifact.urls[0]
+        digest, size, url = digests[part.artifact.name], part.received, part.origin
         known = self._receipt(part.artifact, digest, size, part.mtime_ns, url, part.proof)
         return Done(size, digest, part.inode, known.to_json(), record)
 

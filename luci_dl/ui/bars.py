@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from luci_dl.events import Cleaned, Event, Hashing, Installed, Progress, Waiting
+from luci_dl.events import Cleaned, Copying, Event, Hashing, Installed, Progress, Waiting
 from luci_dl.text import human_size
 from luci_dl.ui.board import Board
 from luci_dl.ui.figures import CUT, clock, cut_middle, percent, seconds_left
@@ -102,7 +102,8 @@ class Bars:
 
 
 def _title(row: Row) -> str:
-    return f"Checking {base_name(row.name)}" if isinstance(row, Hashing) else base_name(row.name)
+    doing = "Checking " if isinstance(row, Hashing) else "Copying " if isinstance(row, Copying) else ""
+    return doing + base_name(row.name)
 
 
 def _bar(row: Progress | Hashing) -> ProgressBar | str:

@@ -6,7 +6,19 @@ import math
 import time
 from collections.abc import Callable
 
-from luci_dl.events import Cleaned, Event, Failed, Hashing, Installed, NotDeleted, Progress, Started, Stopped, Waiting
+from luci_dl.events import (
+    Cleaned,
+    Copying,
+    Event,
+    Failed,
+    Hashing,
+    Installed,
+    NotDeleted,
+    Progress,
+    Started,
+    Stopped,
+    Waiting,
+)
 from luci_dl.ui.stream import Output
 from luci_dl.ui.words import words
 
@@ -57,8 +69,8 @@ def _topic(event: Started | Progress | Hashing | Waiting) -> Topic:
     match event:
         case Waiting(_, pid, host, since):
             return ("waiting", pid, host, since)
-        case Hashing():
-            return ("hashing",)
+        case Hashing() | Copying():
+            return (type(event),)
         case _:
             return ("fetching",)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from luci_dl.events import (
     Cleaned,
+    CopyFound,
+    Copying,
     Deleted,
     Event,
     Failed,
@@ -55,6 +57,8 @@ def words(event: Event) -> list[str]:
         case Waiting():
             return [_waiting(event)]
         case Started():
+        case CopyFound(name, _, where):
+            return [f"📦 Found in {printable(where)}: {base_name(name)}"]
             return [_started(event)]
         case Progress() | Hashing():
             return [_progress(event)]
@@ -104,7 +108,8 @@ def _progress(event: Progress | Hashing) -> str:
     left = seconds_left(event.done, event.total, event.rate)
     if left is not None:
         figures.append(f"{clock(left)} left")
-    return f"📥 Downloading {base_name(event.name)}...  {' | '.join(figures)}"
+    doing = "Copying" if isinstance(event, Copying) else "Downloading"
+    return f"📥 {doing} {base_name(event.name)}...  {' | '.join(figures)}"
 
 
 def _share(done: int, total: int | None) -> str:

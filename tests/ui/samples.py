@@ -17,6 +17,8 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         events.Waiting(name, 4242, text, text, text, GB, 2 * GB, 98e6),
         events.Started(name, 2 * GB, 0),
         events.Progress(name, GB, 2 * GB, 98e6),
+        events.CopyFound(name, f"/models/{name}", text, 2 * GB),
+        events.Copying(name, GB, 2 * GB, 98e6),
         events.Hashing(name, GB, 2 * GB),
         events.Retrying(name, text, 8.0, 2, 10),
         events.Warned(text),
