@@ -19,6 +19,7 @@ Where things are, each line knowing only of those below it:
     library.py    what is installed: receipts
     running.py    what runs now: the locks that are held
     machine.py    what there is room for
+    curator.py    the user's own catalog: entries added, facts refreshed
     gguf/         what a GGUF file says of itself, and how many bytes it must have
     config.py     settings and where they come from; config_keys.py: what each may be; config_file.py: the file
     sources/      a reference becomes artifacts: the catalog, addresses

@@ -21,6 +21,7 @@ COMMANDS = {
     "path": "Print the path of an installed model.",
     "status": "What is being installed now, in every terminal.",
     "config": "Settings: get, set, unset, list.",
+    "catalog": "Your own catalog: list, check, add, update.",
     "demo": "See it work: a download, an interrupt, a clean-up, offline.",
 }
 """Each command, in the file of its name beside this one (`list` in `listing`)."""

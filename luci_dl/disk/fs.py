@@ -272,12 +272,19 @@ def remove_empty(folder: Path) -> bool:
     return True
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replace the file at `path` by `data`, at one stroke and durably."""
+def write_file(path: Path, data: bytes, *, keep_mode: bool = False) -> None:
+    """Replace the file at `path` by `data`, at one stroke and durably.
+
+    Args:
+        keep_mode: a file of the user's own, which only they may read perhaps, keeps its mode.
+    """
     new = path.with_name(path.name + ".new")
     unlink(new)
     try:
         file = create(new)
+        if keep_mode and path.exists():
+            with door("set the mode of", new):
+                os.fchmod(file.fd, stat.S_IMODE(path.stat().st_mode))
         write_at(file, data, 0)
         sync_data(file)
         rename(new, path)

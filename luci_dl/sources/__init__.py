@@ -6,6 +6,8 @@ choice       which files of a reference are meant
 catalog      the models known by name, luci's own and the user's
 entries      one catalog file, read strictly
 pin          the address of a file in a repository, at one commit
+check        what is to be said of a catalog file
+refresh      what the Hub says of a catalog's files by now
 search       what the catalog has of some words
 toml_text    a catalog file as text, changed in place
 huggingface  the Hub
