@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from luci_dl.errors import IntegrityError, NetworkError, ResolveError
+from luci_dl.net.hub import hub_refusal
 from luci_dl.net.proxy import Proxy
 from luci_dl.net.retry import AttemptFailed, parse_retry_after
 
@@ -137,6 +138,8 @@ def refuse(
         )
     if status == 416:
         return AttemptFailed(f"{who} has no such range", no_ranges=True)
+    if refusal := hub_refusal(ask.url, status, headers):
+        return refusal
     meaning, hint = _MEANINGS.get(status, ("the server does not give the file", "Check the address."))
     message = f"{ask.url}: {meaning}" + (f": {who} answered {status}" if sent_to or by else f" ({status})")
     if 400 <= status < 500:

@@ -13,6 +13,7 @@ from luci_dl.names import check_digest
 from luci_dl.net.answers import Document
 from luci_dl.net.hub import hub_refusal
 from luci_dl.sources.catalog import nearest
+from luci_dl.sources.hub_reference import is_repo
 from luci_dl.sources.web import Web
 from luci_dl.text import printable, shown
 
@@ -22,7 +23,6 @@ MOST_FILES = 100_000
 MOST_BYTES = 1 << 50
 """Of one file: a size beyond is a slip or a lie."""
 
-_REPO = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
 
 
@@ -56,11 +56,6 @@ class Listing:
     commit: str
     files: tuple[RepoFile, ...]
     by: str
-
-
-def is_repo(text: str) -> bool:
-    """True for OWNER/REPO in letters that the Hub allows."""
-    return _REPO.fullmatch(text) is not None and ".." not in text
 
 
 def listing(web: Web, repo: str, revision: str = "main") -> Listing:

@@ -89,7 +89,6 @@ def test_words_that_cannot_be_meant_so_are_refused(catalog: Catalog, words: list
         (["corre", "models"], 'no group "corre"; did you mean `core models`', "all, core, vision"),
         (["xyzzy", "models"], 'no group "xyzzy"', "all, core, vision"),
         (["tiny", "models"], "tiny is a model, not a group", "`models`"),
-        (["hf:o/r"], "hf:o/r", "https://"),
         (["ollama:llama3.2"], "ollama:llama3.2", "https://"),
         (["\x1b[31m"], r"\x1b[31m", ""),
     ],
