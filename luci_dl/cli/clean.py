@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import session
+from luci_dl.cli import complete, session
 from luci_dl.config import Settings
 from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Emit, Swept
@@ -22,8 +22,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option("--dir", "folder", metavar="PATH", help="Clean this models folder alone.")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.known_or_installed)
+@session.dir_option("Clean this models folder alone.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only list what would be removed.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")

@@ -9,7 +9,7 @@ import click
 
 from luci_dl import library
 from luci_dl.artifact import Artifact, Model
-from luci_dl.cli import lookup, session
+from luci_dl.cli import complete, lookup, session
 from luci_dl.errors import LuciError
 from luci_dl.library import InstalledFile, InstalledModel
 from luci_dl.sources import catalog
@@ -44,8 +44,8 @@ Row = tuple[str, str]
 
 
 @click.command(epilog=EPILOG)
-@click.argument("name")
-@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@click.argument("name", shell_complete=complete.known_or_installed)
+@session.dir_option("Look into this models folder alone.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(name: str, folder: str | None, as_json: bool) -> int:
     """Tell everything that is known of one model, installed or not.

@@ -36,7 +36,7 @@ false, or null where that cannot be told.
 @click.command(epilog=EPILOG)
 @click.option("-a", "--available", is_flag=True, help="The models of the catalog.")
 @click.option("--tier", type=int, metavar="N", help="Those of tier N: 0 runs anywhere, 4 needs a big machine.")
-@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@session.dir_option("Look into this models folder alone.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(available: bool, tier: int | None, folder: str | None, as_json: bool) -> int:
     """Show the installed models, of every folder that was ever used; or the models that the catalog knows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -22,9 +23,16 @@ COMMANDS = {
     "status": "What is being installed now, in every terminal.",
     "config": "Settings: get, set, unset, list.",
     "catalog": "Your own catalog: list, check, add, update.",
+    "shell": "A prompt that takes the same words.",
+    "completion": "Print the script that makes TAB complete luci's words.",
+    "help": "Show what luci can do, or how to use one command.",
+    "version": "The version of luci and of what it stands on.",
     "demo": "See it work: a download, an interrupt, a clean-up, offline.",
 }
 """Each command, in the file of its name beside this one (`list` in `listing`)."""
+
+COMPLETION = "_LUCI_COMPLETE"
+"""By this variable a shell asks how the words may go on, in place of running them."""
 
 _UNINSTALL = ("uninstall", "remove", "rm", "delete")
 
@@ -75,6 +83,10 @@ def luci() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line. Returns: the exit code."""
+    if COMPLETION in os.environ:
+        from luci_dl.cli.completion import answer
+
+        return answer()
     try:
         code = luci.main(args=list(arguments), prog_name="luci", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

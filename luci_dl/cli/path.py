@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from luci_dl import library
-from luci_dl.cli import lookup, session
+from luci_dl.cli import complete, lookup, session
 from luci_dl.errors import IntegrityError, LuciError, ResolveError
 from luci_dl.library import InstalledModel
 from luci_dl.sources import catalog
@@ -24,8 +24,8 @@ Exit codes: 3 not installed, 5 the file is missing or has changed.
 
 
 @click.command(epilog=EPILOG)
-@click.argument("name")
-@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@click.argument("name", shell_complete=complete.installed)
+@session.dir_option("Look into this models folder alone.")
 def command(name: str, folder: str | None) -> int:
     """Print the path of the installed file, and nothing else; of a model of several files the one to load.
 

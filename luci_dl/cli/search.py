@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from luci_dl import library
-from luci_dl.cli import session, shelf
+from luci_dl.cli import complete, session, shelf
 from luci_dl.errors import LuciError
 from luci_dl.sources import catalog
 from luci_dl.sources.search import search
@@ -23,8 +23,8 @@ Exit code 3: nothing was found.
 
 
 @click.command(epilog=EPILOG)
-@click.argument("text", nargs=-1, required=True, metavar="TEXT...")
-@click.option("--dir", "folder", metavar="PATH", help="Ask about this models folder, whether it has room.")
+@click.argument("text", nargs=-1, required=True, metavar="TEXT...", shell_complete=complete.known)
+@session.dir_option("Ask about this models folder, whether it has room.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(text: tuple[str, ...], folder: str | None, as_json: bool) -> int:
     """Search the catalog, and yours: names, aliases, groups, licences and file names.

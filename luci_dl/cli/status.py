@@ -40,7 +40,7 @@ NOTHING = "Nothing is being installed."
 
 @click.command(epilog=EPILOG)
 @click.option("-w", "--watch", is_flag=True, help="Look again every second, until Ctrl+C.")
-@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@session.dir_option("Look into this models folder alone.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(watch: bool, folder: str | None, as_json: bool) -> int:
     """Show what luci is installing now, in every terminal and every models folder that was ever used."""

@@ -272,6 +272,16 @@ def remove_empty(folder: Path) -> bool:
     return True
 
 
+def append(path: Path, data: bytes) -> None:
+    """Add to the file at `path`, which is for its owner alone where it is new."""
+    with door("write", path):
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
+
+
 def write_file(path: Path, data: bytes, *, keep_mode: bool = False) -> None:
     """Replace the file at `path` by `data`, at one stroke and durably.
 
