@@ -65,10 +65,10 @@ def install(
     return [Path(path) for outcome in outcomes if outcome.installed for path in outcome.installed.paths]
 
 
-def network_for(environ: Mapping[str, str], options: Options) -> Network:
-    """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them."""
+def network_for(environ: Mapping[str, str], options: Options, log: Emit | None = None) -> Network:
+    """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them; `log` is told of each request."""
     offline = options.offline or environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    return Network(options.limit_rate, offline=offline)
+    return Network(options.limit_rate, offline=offline, log=log)
 
 
 def copies_for(environ: Mapping[str, str], settings: Settings, options: Options, emit: Emit) -> Copies:

@@ -91,6 +91,27 @@ class Retrying(Event):
 
 
 @dataclass(frozen=True)
+class Requested(Event):
+    """A request went out, and what came of it. Told only where each request is asked for.
+
+    Attributes:
+        url: without credentials and query.
+        asked: the bytes that were asked for, like "bytes=0-1023"; empty for all.
+        masked: names of the headers that were sent, and whose values nobody is to see.
+        status: None when no answer came, for `reason`.
+        seconds: until the answer began.
+    """
+
+    method: str
+    url: str
+    asked: str
+    masked: tuple[str, ...]
+    status: int | None
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Warned(Event):
     """Something the user should know; nothing failed."""
 

@@ -12,9 +12,11 @@ import urllib3
 
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
+from luci_dl.events import Emit
 from luci_dl.net.answers import Ask, Body, Document, body_of, check_type, linked, location_of, refuse
 from luci_dl.net.bearer import Tokens, bearing, without_account
 from luci_dl.net.connections import new_manager
+from luci_dl.net.log import logged
 from luci_dl.net.origin import origin_of
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
@@ -80,9 +82,11 @@ class Client:
 
     Args:
         connect_s: seconds until a connection must stand; read_s: seconds without a byte until a read has failed.
+        log: told of each request.
     """
 
-    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S) -> None:
+    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S, log: Emit | None = None) -> None:
+        self._log = log
         self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
         self._managers: dict[tuple[str, Proxy | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
@@ -180,7 +184,7 @@ class Client:
 
     def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         proxy = proxy_for(url)
-        with line_trouble(url, proxy):
+        with logged(self._log, url, headers) as answered, line_trouble(url, proxy):
             response = self._manager(urlsplit(url).scheme, proxy).request(
                 "GET",
                 url,
@@ -190,6 +194,7 @@ class Client:
                 retries=False,
                 timeout=self._timeout,
             )
+            answered(response.status)
         if response.status == 407 and proxy and proxy == _forwarding(url):
             response.close()
             raise refuses_user(proxy, response.headers.get("Proxy-Authenticate", ""))

@@ -16,6 +16,7 @@ from luci_dl.events import (
     NotDeleted,
     Planned,
     Progress,
+    Requested,
     Retrying,
     RolledForward,
     Started,
@@ -56,15 +57,17 @@ def words(event: Event) -> list[str]:
             return _planned(event)
         case Waiting():
             return [_waiting(event)]
-        case Started():
         case CopyFound(name, _, where):
             return [f"📦 Found in {printable(where)}: {base_name(name)}"]
+        case Started():
             return [_started(event)]
         case Progress() | Hashing():
             return [_progress(event)]
         case Retrying(name, reason, delay, attempt, attempts):
             cause = f"{_one_line(reason)} ({attempt} of {attempts})"
             return [f"Retrying in {about(round(delay))}: {cause} | {base_name(name)}"]
+        case Requested():
+            return [_requested(event)]
         case Warned(message):
             return _signed("⚠️  ", message)
         case Installed():
@@ -163,6 +166,12 @@ def _started(event: Started) -> str:
     if event.total is None:
         return f"{begin} Resuming at {verified} (verified)"
     return f"{begin} Resuming at {percent(event.offset, event.total)} % ({verified} verified)"
+
+
+def _requested(event: Requested) -> str:
+    parts = [event.method, event.url, event.asked.replace("=", " "), *(f"({name}: ***)" for name in event.masked)]
+    outcome = f"no answer ({_one_line(event.reason)})" if event.status is None else str(event.status)
+    return f"{printable(' '.join(filter(None, parts)))}: {outcome} in {event.seconds:.2f} s"
 
 
 def _installed(event: Installed) -> list[str]:
