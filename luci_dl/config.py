@@ -6,12 +6,14 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl import config_keys as keys
 from luci_dl.config_file import ConfigFile, change_config, read_config
 from luci_dl.config_keys import Key, OnInterrupt
-from luci_dl.plan import Options
+
+if TYPE_CHECKING:
+    from luci_dl.plan import Options
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -62,6 +64,8 @@ class Settings:
     @property
     def options(self) -> Options:
         """How to install, as far as the settings say."""
+        from luci_dl.plan import Options  # not needed to read the settings
+
         return Options(
             jobs=self.jobs,
             connections=self.connections,
