@@ -16,6 +16,7 @@ Where things are, each line knowing only of those below it:
     installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
     adoption.py   bytes from a copy on this machine; copies.py knows where to look
     cleaner.py    orphans, roll-forward
+    recall.py     what was installed by a reference: all that can be said offline
     library.py    what is installed: receipts
     running.py    what runs now: the locks that are held
     machine.py    what there is room for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from luci_dl.events import Emit
 from luci_dl.installer import install_models
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
+from luci_dl.recall import installed_by
 from luci_dl.sources import catalog
 from luci_dl.sources.choice import Choice
 from luci_dl.sources.endpoints import endpoints_of
@@ -91,7 +93,9 @@ def resolve_words(
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
     endpoints = endpoints_of(os.environ, settings.mirrors)
-    web = Web(network, endpoints, token, emit, options.retries)
+    folders = (settings.models_dir, *settings.folders)
+    recall = functools.partial(installed_by, folders=folders)
+    web = Web(network, endpoints, token, emit, options.retries, recall)
     return resolve(words, catalog.load(settings.catalog), choice, web)
 
 

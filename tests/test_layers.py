@@ -17,7 +17,7 @@ WORDS = {"errors", "events", "artifact", "plan", "cancel", "text", "names"}
 MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": {"api", "disk"},
-    "api": {"installer", "copies", "cleaner", "config", "sources", "net", "disk"},
+    "api": {"installer", "copies", "cleaner", "recall", "config", "sources", "net", "disk"},
     "cli": {
         "ui",
         "api",
@@ -41,6 +41,7 @@ MAY_IMPORT = {
     "adoption": {"copies", "net", "disk"},
     "copies": {"library", "disk"},
     "cleaner": {"library", "config", "disk"},
+    "recall": {"library"},
     "library": {"gguf", "config", "disk"},
     "running": {"disk"},
     "machine": {"disk"},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from luci_dl.artifact import Model
 from luci_dl.errors import ResolveError
 from luci_dl.library import InstalledModel, find
-from luci_dl.sources import ollama_name
+from luci_dl.sources import hub_reference, ollama_name
 from luci_dl.sources.catalog import Catalog, nearest
 from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
@@ -34,6 +35,8 @@ def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Fou
     """
     if ollama_name.is_name(word):
         word = str(ollama_name.parse_name(word))
+    elif hub_reference.is_reference(word, _hub()):
+        word = hub_reference.parse(word, _hub()).text
     elif "://" in word:
         word = parse_address(word).url  # as it was installed: without credentials and digest
     entry = catalog.find(word)
@@ -51,7 +54,11 @@ def installed_of(entry: Model, there: Sequence[InstalledModel]) -> tuple[Install
 
 def is_reference(word: str) -> bool:
     """True for what cannot be a name or a file here: it leads to a server."""
-    return "://" in word or ollama_name.is_name(word)
+    return "://" in word or ollama_name.is_name(word) or hub_reference.is_reference(word)
+
+
+def _hub() -> str:
+    return os.environ.get("HF_ENDPOINT") or hub_reference.ADDRESS
 
 
 def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:

@@ -27,31 +27,29 @@ def hub_refusal(url: str, status: int, headers: Mapping[str, str]) -> ResolveErr
     if found is None or not (code or said) or not 400 <= status < 500:
         return None
     repo, revision, path = (printable(unquote(found[part] or "")) for part in ("repo", "revision", "path"))
-    page = f"{PAGES}/{repo}"
+    page, host = f"{PAGES}/{repo}", urlsplit(url).netloc
     refusals = {
         "GatedRepo": (
-            f"{repo} is gated: its files are for those who accepted its licence ({status})",
+            f"{repo} is gated: {host} gives it to those who accepted its licence ({status})",
             f"Accept it at {page}, then set HF_TOKEN to a token of that account ({PAGES}/settings/tokens).",
         ),
         "RepoNotFound": (
-            f"there is no repository {repo} on the Hub, or it is private ({status})",
+            f"{host} has no repository {repo}, or it is private ({status})",
             f"Check the name at {page}. For a private one set HF_TOKEN ({PAGES}/settings/tokens).",
         ),
         "RevisionNotFound": (
-            f'{repo} has no revision "{revision}" ({status})',
+            f'{repo} has no revision "{revision}", says {host} ({status})',
             f"Its branches, tags and commits: {page}/tree/main",
         ),
-        "EntryNotFound": (f'{repo} has no file "{path}" ({status})', f"Its files: {page}/tree/main"),
+        "EntryNotFound": (f'{repo} has no file "{path}", says {host} ({status})', f"Its files: {page}/tree/main"),
     }
     if code in refusals:
         return ResolveError(*refusals[code])
     if "disabled" in said.lower():
-        return ResolveError(f"{repo} is disabled by the Hub ({status}): {said}", f"Its page may say why: {page}")
+        return ResolveError(f"{repo} is disabled, says {host} ({status}): {said}", f"Its page may say why: {page}")
     if status == 401:
         return ResolveError(
-            f"the Hub does not accept the token (401): {said}",
+            f"{host} does not accept the token (401): {said}",
             f"Set HF_TOKEN to a token that holds ({PAGES}/settings/tokens), or remove the one that is saved.",
         )
-    return ResolveError(
-        f"the Hub refuses {repo} ({status}): {said or printable(code)}", f"Its page may say why: {page}"
-    )
+    return ResolveError(f"{host} refuses {repo} ({status}): {said or printable(code)}", f"Its page may say why: {page}")

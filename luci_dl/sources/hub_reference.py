@@ -12,6 +12,8 @@ from luci_dl.text import printable
 
 SHAPE = "hf:OWNER/REPO, hf:OWNER/REPO:QUANT or hf:OWNER/REPO/FILE, with @REVISION behind REPO where it is not main"
 
+ADDRESS = f"https://{HUB}"
+
 _SITES = (HUB, f"www.{HUB}", "hf.co")
 _OTHER_KINDS = ("datasets", "spaces")
 _PAGES = ("tree", "blob", "resolve", "raw", "commit")
@@ -53,7 +55,7 @@ def is_repo(text: str) -> bool:
     return _REPO.fullmatch(text) is not None and ".." not in text
 
 
-def is_reference(word: str, hub: str = f"https://{HUB}") -> bool:
+def is_reference(word: str, hub: str = ADDRESS) -> bool:
     """True when the word can only mean something on the Hub, or on the server at the address `hub` in its place.
 
     The address of a file in a dataset or a space is a plain address.
@@ -68,7 +70,7 @@ def is_reference(word: str, hub: str = f"https://{HUB}") -> bool:
     return not re.search(r"/(datasets|spaces)/[^/]+/[^/]+/(resolve|raw)/", rest)
 
 
-def parse(word: str, hub: str = f"https://{HUB}") -> HubReference:
+def parse(word: str, hub: str = ADDRESS) -> HubReference:
     """What the word says; `hub` as in `is_reference`, which is true of it.
 
     Raises: UsageError, for what cannot be meant so; ResolveError, for what is no model.

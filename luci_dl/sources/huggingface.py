@@ -46,7 +46,7 @@ def from_reference(word: str, choice: Choice, web: Web) -> Model:
 
 
 def _installed(asked: HubReference, web: Web) -> Model:
-    model = web.installed(asked.text)
+    model = web.installed(asked.text) or (web.installed(f"{asked.repo}/{asked.path}") if asked.path else None)
     if model is None:
         raise NetworkError(
             f"{asked.text} is not installed, and luci, which is to stay offline, would have to ask {web.endpoints.hub}",

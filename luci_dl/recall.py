@@ -1,0 +1,27 @@
+"""What can be said of a reference without asking any server: what was installed by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from luci_dl.artifact import Artifact, Model
+from luci_dl.library import InstalledModel, find, installed
+
+
+def installed_by(reference: str, folders: Sequence[Path]) -> Model | None:
+    """The model that was installed by that reference into the first of the folders that has it.
+
+    Raises: StorageError.
+    """
+    there = [model for model in find(installed(folders), reference) if not model.lost]
+    return _model(there[0]) if there else None
+
+
+def _model(there: InstalledModel) -> Model:
+    files = [file.receipt for file in there.files]
+    artifacts = [
+        Artifact(known.name, (known.url or known.reference,), known.size, known.sha256, role=known.role)
+        for known in files
+    ]
+    return Model(there.reference, tuple(artifacts))
