@@ -71,20 +71,21 @@ def is_name(word: str) -> bool:
 def parse_name(word: str) -> Name:
     """Raises: ResolveError, for what cannot be a name."""
     text = _on_page(word) or word[len(_PREFIX) :].removeprefix("//")
-    path, _, last = text.rpartition("/")
+    *front, last = text.split("/")
     model, colon, tag = last.partition(":")
-    host, _, namespace = path.rpartition("/")
-    if not host and ("." in namespace or ":" in namespace or namespace == "localhost"):
-        host, namespace = namespace, ""
-    namespace, tag = namespace or DEFAULT_NAMESPACE, tag if colon else "latest"
-    host = _host(host, word) if host else DEFAULT_HOST
+    if len(front) == 1 and _names_host(front[0]):
+        front.append(DEFAULT_NAMESPACE)
+    host = _host("/".join(front[:-1]), word) if len(front) > 1 else DEFAULT_HOST
+    namespace, tag = front[-1] if front else DEFAULT_NAMESPACE, tag if colon else "latest"
     for part, what in ((model, "MODEL"), (namespace, "NAMESPACE"), (tag, "TAG")):
         if not _PART.fullmatch(part):
-            raise ResolveError(
-                f'{printable(word)[:200]}: "{printable(part)[:100]}" cannot be a {what}; expected {_FORM}',
-                "For example: ollama:llama3.2, ollama:llama3.2:1b or ollama:registry.example/team/model:tag.",
-            )
+            example = "For example: ollama:llama3.2, ollama:llama3.2:1b or ollama:registry.example/team/model:tag."
+            raise _no_name(word, part, what, example)
     return Name(host, namespace, model, tag)
+
+
+def _names_host(part: str) -> bool:
+    return "." in part or ":" in part or part == "localhost"
 
 
 def _host(text: str, word: str) -> str:
@@ -94,10 +95,7 @@ def _host(text: str, word: str) -> str:
         url = ""
     host = urlsplit(url).netloc
     if not host or url != f"https://{host}/" or "@" in text:
-        raise ResolveError(
-            f'{printable(word)[:200]}: "{printable(text)[:100]}" cannot be a HOST; expected {_FORM}',
-            "A host may have a port, but no scheme, user or folder.",
-        )
+        raise _no_name(word, text, "HOST", "A host may have a port, but no scheme, user or folder.")
     return DEFAULT_HOST if host in _HOSTS_OF_DEFAULT else host
 
 
@@ -105,3 +103,9 @@ def _on_page(word: str) -> str | None:
     """NAMESPACE/MODEL[:TAG] of a model's page at ollama.com; None for every other word."""
     found = _PAGE.fullmatch(word)
     return found[1] if found and found[1].partition("/")[0].casefold() not in _NO_NAMESPACES else None
+
+
+def _no_name(word: str, part: str, what: str, hint: str) -> ResolveError:
+    """Without what stands before an @, which may be a password."""
+    word, part = (printable(text.rpartition("@")[2])[:200] for text in (word, part))
+    return ResolveError(f'{word}: "{part}" cannot be a {what}; expected {_FORM}', hint)
