@@ -90,11 +90,11 @@ def _not_found(name: Name, repository: str, web: Web) -> ResolveError:
     listed = web.document(f"{repository}/tags/list", {}, repository=repository, at_most=MOST_BYTES)
     tags = _tags(listed) if listed.status == 200 else []
     if tags:
-        near = [*nearest(name.tag, tags, 3)] or tags[:_SHOWN_TAGS]
-        more = f" and {len(tags) - len(near)} more" if len(tags) > len(near) else ""
+        shown = list(dict.fromkeys((*nearest(name.tag, tags, 3), *tags)))[:_SHOWN_TAGS]
+        more = f" and {len(tags) - len(shown)} more" if len(tags) > len(shown) else ""
         return ResolveError(
             f'{name}: {name.model} has no tag "{name.tag}"',
-            f"There are {', '.join(near)}{more}. Name one behind a colon.",
+            f"There are {', '.join(shown)}{more}. Name one behind a colon.",
         )
     if listed.status == 404 and '"NAME_UNKNOWN"' in listed.body[:1000].decode("latin-1"):
         return ResolveError(f"{name}: {host} has no such model", _where_to_look(name, host))

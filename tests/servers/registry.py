@@ -60,14 +60,17 @@ class Registry:
         front: the registry itself; `issuer` gives the tokens; `store` has the blobs.
         private: repositories for which strangers get a token that opens nothing.
         challenge: what is said in place of the usual challenge.
-        on_manifest, on_token: what goes wrong there.
+        manifests: by repository and tag.
+        on_manifest, on_tags, on_token: what goes wrong there.
         on_blob: what goes wrong with each blob in turn; the last one stays.
     """
 
     def __init__(self, *, asks_for_tokens: bool = True, uses: int | None = None) -> None:
         self.private: set[str] = set()
         self.challenge: str | None = None
+        self.manifests: dict[tuple[str, str], bytes] = {}
         self.on_manifest: Fault = ok()
+        self.on_tags: Fault = ok()
         self.on_token: Fault = ok()
         self.on_blob: list[Fault] = [ok()]
         self._asks_for_tokens = asks_for_tokens
@@ -75,7 +78,6 @@ class Registry:
         self._lock = threading.Lock()
         self._left: dict[str, int | None] = {}  # uses of each token
         self._scopes: dict[str, str] = {}
-        self._manifests: dict[tuple[str, str], bytes] = {}
         self._blobs: dict[str, File] = {}
         self.front = Scripted(self._registry)
         self.issuer = Scripted(self._issue)
@@ -103,7 +105,7 @@ class Registry:
 
     def put(self, repository: str, tag: str, manifest: bytes) -> None:
         """Any manifest."""
-        self._manifests[repository, tag] = manifest
+        self.manifests[repository, tag] = manifest
 
     def expire(self) -> None:
         """No token that was given is good any more."""
@@ -129,14 +131,15 @@ class Registry:
         if kind == "manifests":
             return self._manifest(request, repository, what)
         if kind == "tags":
-            tags = [tag for name, tag in self._manifests if name == repository]
-            return _json(200, {"name": repository, "tags": tags}) if tags else _error(404, "NAME_UNKNOWN")
+            tags = [tag for name, tag in self.manifests if name == repository]
+            known = _json(200, {"name": repository, "tags": tags}) if tags else _error(404, "NAME_UNKNOWN")
+            return self.on_tags.on_answer(known)
         if what in self._blobs:
             return Answer(307, {"Location": f"{self.store.url(f'/{what}', 'localhost')}?signature=of-{what}"})
         return _error(404, "BLOB_UNKNOWN")
 
     def _manifest(self, request: Request, repository: str, tag: str) -> Answer:
-        found = self._manifests.get((repository, tag))
+        found = self.manifests.get((repository, tag))
         if found is None or MANIFEST not in request.headers.get("accept", ""):
             return _error(404, "MANIFEST_UNKNOWN")
         return self.on_manifest.on_answer(Answer(200, {"Content-Type": MANIFEST}, found))
