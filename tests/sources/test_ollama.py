@@ -109,7 +109,7 @@ def test_of_many_tags_a_few_are_told(registry: Registry, web: Web) -> None:
     assert "and 994 more" in refused(web, "ollama:m:q1001").hint
 
 
-@pytest.mark.parametrize("tags", [b"", b"[]", b'{"tags": {"a": 1}}', b'{"tags": [1, [], "\u001b[2J", "../x"]}'])
+@pytest.mark.parametrize("tags", [b"", b"[]", b'{"tags": {"a": 1}}', b'{"tags": [1, [], "\\u001b[2J", "../x"]}'])
 def test_a_list_of_tags_that_is_none_tells_nothing(registry: Registry, web: Web, tags: bytes) -> None:
     """The message is what it would be without it."""
     registry.on_tags = faults.status(200, body=tags)
