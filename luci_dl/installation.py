@@ -11,15 +11,13 @@ from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.copies import Copies, Copy
 from luci_dl.disk.part import Part
-from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
 from luci_dl.gguf.header import check_whole
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan, kind_of
-
-_FETCHED = {"missing", "damaged", "foreign"}
+from luci_dl.standing import Judge, to_fetch
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,8 @@ class Installation:
             self.emit(Warned(f"{wrong.message}; fetching it again from {url} alone"))
             part.forget()
             try:
-                self._fetch(replace(artifact, urls=(url,)), part)
+                headers = artifact.headers if url == artifact.urls[0] else {}  # no mirror is told who asks
+                self._fetch(replace(artifact, urls=(url,), headers=headers), part)
                 wrong = self._wrong(part)
             except (IntegrityError, NetworkError, ResolveError) as error:
                 wrong = error
@@ -157,59 +156,12 @@ class Installation:
     def _missing(self) -> tuple[list[Artifact], str]:
         """The files that have to be fetched, and how the model counts as installed once they are there.
 
-        Raises: IntegrityError, when a file that luci did not install is in the way.
+        Files that luci did not install, but that are right, are adopted. Raises: as `Judge.judge`.
         """
-        found = {artifact: self._look(artifact) for artifact in self.plan.artifacts}
-        states = {here.state for here in found.values()}
-        fetched = set(_FETCHED)
-        if states & fetched or self.options.force:
-            fetched.add("newer")  # files of two versions do not make a model
-        missing = [
-            artifact
-            for artifact, here in found.items()
-            if here.state in fetched or (self.options.force and not artifact.provable)
-        ]
-        if missing:
-            return missing, "downloaded"
-        if "newer" in states:
-            return [], "newer"
-        return [], "adopted" if "adoptable" in states else "already"
-
-    def _look(self, artifact: Artifact) -> Found:
-        """What stands at the target; adopted if luci did not install it, but it is right."""
-        here = self.transaction.look(artifact)
-        if here.state == "foreign" and not self.options.force:
-            if not artifact.provable:
-                artifact = self._ask_the_hub(artifact)
-                here = self.transaction.look(artifact) if artifact.provable else here
-            if here.state == "foreign":
-                raise self._in_the_way(artifact, here)
-        if here.state == "adoptable":
-            self.transaction.adopt(artifact, here)
-        return here
-
-    def _ask_the_hub(self, artifact: Artifact) -> Artifact:
-        """The artifact, of which no digest is known, with the digest by the Hub's word, if that has one."""
-        from luci_dl.net.answers import Ask
-        from luci_dl.net.retry import AttemptFailed
-
-        ask, client = Ask(artifact.urls[0], 0, None, None), self.network.client_for(artifact.urls[0])
-        try:
-            answer = off_thread(lambda: client.get(artifact.name, ask, artifact.headers), self.token)
-        except AttemptFailed as failure:
-            message = f"{artifact.name} is there, and luci did not install it; to judge it, {failure.reason}"
-            raise NetworkError(message, "Try again later.") from failure
-        answer.close()
-        return replace(artifact, sha256=answer.remote.sha256, size=artifact.size or answer.remote.size)
-
-    def _in_the_way(self, artifact: Artifact, found: Found) -> IntegrityError:
-        if found.sha256 and artifact.sha256:
-            wrong = f"its SHA-256 is {found.sha256}, expected {artifact.sha256}"
-        elif found.sha256:
-            wrong = "it is not the file that is named"
-        else:
-            wrong = "no digest is known to hold it against"
-        return IntegrityError(
-            f"{self.plan.folder / artifact.name} is there, luci did not install it, and {wrong}",
-            "Move it away, or replace it with --force.",
-        )
+        folder, look = self.plan.folder, self.transaction.look
+        judge = Judge(folder, look, self.options.force, self.network, self.token).judge
+        there = {artifact: judge(artifact) for artifact in self.plan.artifacts}
+        for standing in there.values():
+            if standing.found.state == "adoptable":
+                self.transaction.adopt(standing.artifact, standing.found)
+        return to_fetch({artifact: standing.found for artifact, standing in there.items()}, self.options.force)

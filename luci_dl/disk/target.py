@@ -37,10 +37,10 @@ class Found:
     receipt: Receipt | None = None
 
 
-def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashed) -> Found:
-    """Under the lock. Reads the file only where receipt, size and mtime leave a doubt.
+def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashed, *, only_look: bool = False) -> Found:
+    """Reads the file only where receipt, size and mtime leave a doubt.
 
-    A receipt of which only the mtime is out of date is refreshed.
+    Under the lock, unless it is to `only_look`: else a receipt of which only the mtime is out of date is refreshed.
     Raises: StorageError, when the target is a folder or cannot be read; Interrupted.
     """
     info = stat_of(staging)
@@ -61,8 +61,9 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         if (digest, size) != (known.sha256, known.size):
             return Found("damaged", digest, size, moment, known)
         known = replace(known, mtime_ns=moment, verified=receipt.now())
-        receipt.write(staging.receipt, known)
-    if known.proof == "none" and artifact.sha256 == known.sha256:
+        if not only_look:
+            receipt.write(staging.receipt, known)
+    if known.proof == "none" and artifact.sha256 == known.sha256 and not only_look:
         known = replace(known, proof="sha256")  # a digest that came later
         receipt.write(staging.receipt, known)
     blob_sha1 = _blob_sha1(staging, artifact, known.size, token, hashed)
