@@ -208,8 +208,18 @@ class RolledForward(Event):
 
 
 @dataclass(frozen=True)
+class Removed(Event):
+    """The model `reference` is (or, in a dry run, would be) uninstalled: the files at `paths`, `freed` bytes on disk."""
+
+    reference: str
+    paths: tuple[str, ...]
+    freed: int
+    dry_run: bool
+
+
+@dataclass(frozen=True)
 class LeftAlone(Event):
-    """`clean` did not touch the file at `path`, and why."""
+    """`clean` or `remove` did not touch the file at `path`, and why."""
 
     path: str
     reason: str

@@ -38,6 +38,10 @@ class Running:
     total: int | None
     rate: float
 
+    @property
+    def who(self) -> str:
+        return f"pid {self.pid} on {self.host} ({self.command}) since {self.since}"
+
 
 def running(folders: Sequence[Path]) -> list[Running]:
     """What runs in these models folders, the oldest first. Nobody is disturbed. Raises: StorageError."""

@@ -20,6 +20,7 @@ COMMANDS = {
     "search": "Search the catalog.",
     "info": "Everything known of one model.",
     "path": "Print the path of an installed model.",
+    "remove": "Uninstall models.",
     "status": "What is being installed now, in every terminal.",
     "config": "Settings: get, set, unset, list.",
     "catalog": "Your own catalog: list, check, add, update.",
@@ -34,7 +35,7 @@ COMMANDS = {
 COMPLETION = "_LUCI_COMPLETE"
 """By this variable a shell asks how the words may go on, in place of running them."""
 
-_UNINSTALL = ("uninstall", "remove", "rm", "delete")
+_UNINSTALL = ("uninstall", "rm", "delete")
 
 EPILOG = """\b
 Examples:
@@ -61,7 +62,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] in _UNINSTALL:
-            raise UsageError("there is no command to uninstall yet", "Delete the file, then run `luci clean`.")
+            raise UsageError(f"there is no command `{args[0]}`; did you mean `luci remove`?")
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = get_close_matches(args[0], COMMANDS, 1, 0.7)
             guess = f"; did you mean `luci {near[0]}`?" if near else ""

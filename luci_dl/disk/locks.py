@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
@@ -26,15 +27,21 @@ GLANCE_S = 0.05
 TELL_S = 1.0
 """How often, at most, a holder rewrites the text of its locks, in seconds."""
 
+Verb = Literal["install", "remove"]
+_HINTS: dict[Verb, str] = {
+    "install": "Leave out --no-wait (or give --wait more seconds) to wait for it.",
+    "remove": "Interrupt that, or wait until it is done.",
+}
+
 
 class Locks:
     """The locks of all files of one model. `acquire`, `tell` how far it is, `release` with how it ended.
 
     Args:
-        verb: what luci is doing with the model, for those who wait: "install" or "remove".
+        verb: what luci is doing with the model, for those who wait.
     """
 
-    def __init__(self, files: Sequence[tuple[Staging, Artifact]], reference: str, verb: str = "install") -> None:
+    def __init__(self, files: Sequence[tuple[Staging, Artifact]], reference: str, verb: Verb = "install") -> None:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
         self._locks = {staging: Lock(staging.lock) for staging in self._artifacts}
@@ -77,10 +84,7 @@ class Locks:
                 token.check()
                 if lock.try_acquire():
                     break
-                raise LockedError(
-                    f"{artifact.name} is being {_done_to(holder)} by {_who(holder)}",
-                    "Leave out --no-wait (or give --wait more seconds) to wait for it.",
-                )
+                raise LockedError(f"{artifact.name} is being {_done_to(holder)} by {_who(holder)}", _HINTS[self._verb])
             emit(_waiting(artifact.name, holder))
             waited = True
             token.wait(min(POLL_S, left))
@@ -126,7 +130,7 @@ def key_of(artifact: Artifact) -> str:
     return artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or artifact.urls[0]
 
 
-def _introduce(nonce: str, artifact: Artifact, reference: str, verb: str) -> Holder:
+def _introduce(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> Holder:
     try:
         user = getpass.getuser()
     except (OSError, KeyError):

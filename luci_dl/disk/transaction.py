@@ -11,7 +11,7 @@ from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk import commit, fs, receipt, target
 from luci_dl.disk.journal import Done
-from luci_dl.disk.locks import Locks
+from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import FOLDER, Staging, in_lock_order, staging_for
@@ -51,7 +51,7 @@ class Transaction:
         options: Options | None = None,
         token: CancelToken | None = None,
         emit: Emit = ignore,
-        verb: str = "install",
+        verb: Verb = "install",
     ) -> None:
         """Raises: UsageError, for a name that would leave the folder; StorageError."""
         self.endings: list[Event] = []

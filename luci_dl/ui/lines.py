@@ -15,6 +15,7 @@ from luci_dl.events import (
     Installed,
     NotDeleted,
     Progress,
+    Removed,
     Started,
     Stopped,
     Waiting,
@@ -43,7 +44,7 @@ class Lines:
         if isinstance(event, Stopped):
             self._stopped = True
             self._output.say_stopped(words(event))
-        elif isinstance(event, Cleaned):
+        elif isinstance(event, Cleaned | Removed):
             self._output.results(words(event))
         else:
             self._output.say(words(event))

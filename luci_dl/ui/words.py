@@ -16,6 +16,7 @@ from luci_dl.events import (
     NotDeleted,
     Planned,
     Progress,
+    Removed,
     Requested,
     Retrying,
     RolledForward,
@@ -82,6 +83,8 @@ def words(event: Event) -> list[str]:
             return _summary(event)
         case Cleaned(path, _, freed, dry_run):
             return [f"{'Would remove' if dry_run else 'Removed'} {printable(path)} ({human_size(freed)})"]
+        case Removed():
+            return _removed(event)
         case RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
         case LeftAlone(path, reason):
@@ -204,6 +207,14 @@ def _ended(event: Deleted | NotDeleted | Kept) -> list[str]:
             share = human_size(done) if total is None else f"{percent(done, total)} %"
             resume = "Run the install command again to resume"
             return [f"📦 Kept partial download: {base_name(name)} ({share})", INDENT + resume]
+
+
+def _removed(event: Removed) -> list[str]:
+    begin = "Would remove" if event.dry_run else "Removed"
+    return [
+        f"{begin} {printable(event.reference)} ({human_size(event.freed)})",
+        *(INDENT + printable(path) for path in event.paths),
+    ]
 
 
 def _summary(event: Summary) -> list[str]:

@@ -31,6 +31,7 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         events.Failed(name, text, text, 4),
         events.Summary((name,), (name,), ((name, text),), (name,)),
         events.Cleaned(f"/models/.luci/{name}.part", "part", GB, False),
+        events.Removed(name, (f"/models/{name}",), GB, False),
         events.RolledForward(name),
         events.Swept(3, GB, 1, False),
         events.LeftAlone(f"/models/.luci/{name}.lock", text),
