@@ -78,9 +78,9 @@ def show_all(as_json: bool) -> int:
     short_help="Say all that is wrong with a catalog.",
     epilog=_epilog(
         ["luci catalog check", "luci catalog check my-models.toml --json"],
-        'With --json: one object with "file" (null: you have none), "models" and "files"',
-        '(how many), "without_digest" (file names), "overrides" (each with "word",',
-        '"model" and "built_in"), "warnings" and "problems" (texts).',
+        'With --json: one object with "file" (null: you have none), "models" and',
+        '"files" (how many), "without_digest" (file names), "overrides" (each with',
+        '"word", "model" and "built_in"), "warnings" and "problems" (texts).',
         "Exit code 2: there are problems.",
     ),
 )
@@ -143,8 +143,8 @@ def _told(added: Added, shelf: Shelf) -> list[str]:
         ["luci catalog update --dry-run", "luci catalog update my-model --pin"],
         'With --json: one object with "file", "written", "compared", "left" and',
         '"elsewhere" (how many files), "changes" (each with "model", "file", "key",',
-        '"old", null for unknown, and "new") and "problems" (each with "message", "hint"',
-        'and "exit_code"; the first one\'s is that of the command).',
+        '"old", null for unknown, and "new") and "problems" (each with "message",',
+        '"hint" and "exit_code"; the first one\'s is that of the command).',
     ),
 )
 @click.argument("names", nargs=-1, metavar="[NAME...]")

@@ -9,7 +9,7 @@ from pathlib import Path
 from luci_dl.cli import session
 from luci_dl.errors import UsageError
 from luci_dl.sources.check import Checked, Override, check_built_in, check_file
-from luci_dl.text import printable
+from luci_dl.text import counted, printable
 from luci_dl.ui.stream import Output
 
 _SHOWN = 5
@@ -46,11 +46,7 @@ def _count(what: str, checked: Checked) -> str:
     bare = checked.without_digest
     more = f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
     which = f", {len(bare)} without a digest: {printable(', '.join(bare[:_SHOWN]))}{more}" if bare else ""
-    return f"{what}: {_number(len(checked.models), 'model')}, {_number(checked.files, 'file')}{which}"
-
-
-def _number(n: int, what: str) -> str:
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+    return f"{what}: {counted(len(checked.models), 'model')}, {counted(checked.files, 'file')}{which}"
 
 
 def _override(override: Override) -> str:

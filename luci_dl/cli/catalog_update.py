@@ -15,7 +15,7 @@ from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit, Failed
 from luci_dl.sources.catalog import BUILT_IN
 from luci_dl.sources.refresh import Change, Refreshed
-from luci_dl.text import printable
+from luci_dl.text import counted, printable
 
 COMMENTS_LOST = "It was in another form (inline tables), and is written anew: comments in it are gone."
 
@@ -76,9 +76,9 @@ def _summary(done: Updated, shelf: Shelf, *, dry_run: bool) -> list[str]:
     result = done.result
     others = f", {result.elsewhere} not there" if result.elsewhere else ""
     left = f", {result.left} left as they were" if result.left else ""
-    changes = f"{len(result.changes)} changes" if len(result.changes) != 1 else "1 change"
+    changes = counted(len(result.changes), "change")
     written = "" if dry_run or not result.changes else f" written to {printable(str(shelf.file))}"
-    lines = [f"Compared {result.compared} files with the Hub{others}{left}: {changes}{written}"]
+    lines = [f"Compared {counted(result.compared, 'file')} with the Hub{others}{left}: {changes}{written}"]
     return [*lines, COMMENTS_LOST] if written and done.lost_comments else lines
 
 
