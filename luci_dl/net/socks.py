@@ -47,6 +47,8 @@ def socks_trouble(causes: Iterable[BaseException], host: str, place: str, proxy:
     error = next((cause for cause in causes if isinstance(cause, socks.ProxyError)), None)
     if error is None:
         return None
+    while isinstance(error.socket_err, socks.ProxyError):  # PySocks takes its own for the socket's
+        error = error.socket_err
     inner = error.socket_err
     if isinstance(inner, socket.gaierror):
         hint = f"Let {proxy.variable} begin with socks5h:// to have names looked up by the proxy."

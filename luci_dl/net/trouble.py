@@ -102,7 +102,7 @@ def _explained(error: Exception, url: str, proxy: Proxy | None) -> Exception:
 
 def _peer(proxy: Proxy) -> _Peer:
     return _Peer(
-        proxy.host,
+        f"{proxy.host} ({proxy.variable})",
         str(proxy),
         f"Let its address in {proxy.variable} begin with http://",
         f"Is {proxy.variable} right? Name hosts that are to be reached without a proxy in NO_PROXY.",
