@@ -6,12 +6,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from luci_dl.errors import IntegrityError, NetworkError, ResolveError
 from luci_dl.net.hub import hub_refusal
-from luci_dl.net.proxy import Proxy
 from luci_dl.net.retry import AttemptFailed, parse_retry_after
+
+if TYPE_CHECKING:
+    from luci_dl.net.proxy import Proxy
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _HEX64 = re.compile(r"[0-9a-f]{64}")

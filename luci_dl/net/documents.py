@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
-from luci_dl.net.answers import Document, is_passing, retry_after
+from luci_dl.net.answers import TRY_LATER, Document, is_passing, retry_after
 from luci_dl.net.network import Network
 from luci_dl.net.retry import AttemptFailed, Patience
 
@@ -53,5 +53,5 @@ def _attempt(ask: Callable[[], Document]) -> Document:
     document = ask()
     if is_passing(document.status):
         reason = f"{urlsplit(document.url).netloc} answers {document.status}"
-        raise AttemptFailed(reason, retry_after(document.headers), busy=True)
+        raise AttemptFailed(reason, retry_after(document.headers), busy=True, hint=TRY_LATER)
     return document

@@ -7,7 +7,6 @@ import ipaddress
 import os
 import re
 import sys
-import urllib.request
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -64,7 +63,9 @@ def proxy_for(url: str) -> Proxy | None:
     """None when the way is straight. Raises: NetworkError, for a proxy that luci cannot use."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if sys.platform == "darwin" and not urllib.request.getproxies_environment():
+    if sys.platform == "darwin" and not any(name.lower().endswith("_proxy") for name in os.environ):
+        import urllib.request
+
         address = urllib.request.getproxies().get(parts.scheme)
         if not address or urllib.request.proxy_bypass(host):
             return None

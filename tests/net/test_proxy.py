@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +98,18 @@ def test_a_cgi_s_request_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy_for("http://h/") is None
     monkeypatch.setenv("http_proxy", HERE)
     assert proxy_for("http://h/")
+
+
+def test_the_mac_s_settings_count_where_no_variable_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their own exceptions; one variable, and they are not asked any more."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://mac:3128"})
+    monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: host == "near")
+    assert str(proxy_for("https://far/")) == "the proxy mac:3128 (the system's settings)"
+    assert proxy_for("https://near/") is None
+    assert proxy_for("http://far/") is None
+    monkeypatch.setenv("NO_PROXY", "other")
+    assert proxy_for("https://far/") is None
 
 
 @pytest.mark.parametrize(
