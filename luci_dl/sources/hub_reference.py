@@ -21,6 +21,8 @@ _REPO = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCI
 _TEXT = re.compile(
     r"(?P<repo>[^/@:]+/[^/@:]+)(?:@(?P<revision>refs/[^/:]+/[^/:]+|[^/:]+))?(?::(?P<quant>[^/:]+)|/(?P<path>.*))?"
 )
+_PLAIN = re.compile(r"/(datasets|spaces)/[^/]+/[^/]+/(resolve|raw)/|^[^/]+/[^/]+/(resolve|raw)/")
+_ANCHOR = re.compile("#(?!sha256=).*", re.IGNORECASE | re.DOTALL)
 _REFS = re.compile(r"refs/[^/]+/[^/]+")
 
 
@@ -58,7 +60,7 @@ def is_repo(text: str) -> bool:
 def is_reference(word: str, hub: str = ADDRESS) -> bool:
     """True when the word can only mean something on the Hub, or on the server at the address `hub` in its place.
 
-    The address of a file in a dataset or a space is a plain address.
+    The address of a file in a dataset or a space is a plain one, and so is that in an old repository without an owner.
     """
     word = word.casefold()
     if word.startswith(("hf:", *(f"{site}/" for site in _SITES))):
@@ -67,7 +69,7 @@ def is_reference(word: str, hub: str = ADDRESS) -> bool:
     place = rest.partition("/")[0].rpartition("@")[2]
     if scheme not in ("http", "https") or not (place in _SITES or word.startswith(f"{hub.casefold().rstrip('/')}/")):
         return False
-    return not re.search(r"/(datasets|spaces)/[^/]+/[^/]+/(resolve|raw)/", rest)
+    return not _PLAIN.search(rest)
 
 
 def parse(word: str, hub: str = ADDRESS) -> HubReference:
@@ -77,7 +79,7 @@ def parse(word: str, hub: str = ADDRESS) -> HubReference:
     """
     if word[:3].casefold() == "hf:":
         return _checked(word, *_of_text(word, word[3:]))
-    address = parse_address(word if "://" in word else f"https://{word}")
+    address = parse_address(_ANCHOR.sub("", word if "://" in word else f"https://{word}"))
     if address.headers:
         raise UsageError("a Hub address takes no user and password", "Leave them out, and set HF_TOKEN.")
     base = urlsplit(hub).path.rstrip("/") if word.casefold().startswith(hub.casefold()) else ""

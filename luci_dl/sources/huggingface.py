@@ -106,10 +106,10 @@ def _place(file: RepoFile) -> tuple[int, str]:
 
 
 def _artifact(listed: Listing, file: RepoFile, choice: Choice, web: Web) -> Artifact:
-    path = f"/{listed.repo}/resolve/{listed.commit}/{quote(file.path)}"
-    urls = web.endpoints.hub_urls(path, listed.by)
+    name = _target(listed, file, choice)  # first: an address is made of sound names only
+    urls = web.endpoints.hub_urls(f"/{listed.repo}/resolve/{listed.commit}/{quote(file.path)}", listed.by)
     return Artifact(
-        _target(listed, file, choice),
+        name,
         urls,
         file.size,
         file.sha256,
@@ -121,11 +121,13 @@ def _artifact(listed: Listing, file: RepoFile, choice: Choice, web: Web) -> Arti
 
 def _target(listed: Listing, file: RepoFile, choice: Choice) -> str:
     """Where the file goes below the models folder. Raises: ResolveError, for a name that must not be there."""
-    name = f"{listed.repo}/{file.path}"
+    name, parts = f"{listed.repo}/{file.path}", file.path.split("/")
     try:
-        if any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in name.split("/")):
+        if choice.output and file.path.isprintable() and not {"", ".", ".."} & set(parts):
+            return choice.output
+        if any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts):
             raise UsageError(f'"{printable(name)[:100]}..." is too long for a file name')
-        return choice.output or check_name(name)
+        return check_name(name)
     except UsageError as error:
         raise ResolveError(
             f"{listed.repo} has a file that cannot be installed: {error.message}", "Leave it out with --exclude."
