@@ -41,9 +41,12 @@ def run(settings: Settings, shelf: Shelf, names: Sequence[str], *, pin: bool, dr
         try:
             options = settings.options
             web = Web(network_for(os.environ, options), endpoints_of(os.environ), token, emit, options.retries)
+            if not as_json:
+                session.output().say([f"Asking the Hub about the files of {printable(str(shelf.file))} ..."])
             done = update(shelf, web, names, pin=pin, dry_run=dry_run)
-        except Interrupted:
-            raise
+        except Interrupted as error:
+            session.output().say_stopped(["⚠️  Interrupted by user"])  # it is no download
+            return error.exit_code
         except LuciError as error:
             return session.report(error, json=as_json)
         _tell(done, shelf, emit, dry_run=dry_run, as_json=as_json)

@@ -26,9 +26,9 @@ Examples:
   luci list --json
 
 \b
-With --json: one array of models, each as `luci info --json` tells of it
-(an item of its "installed", or its "catalog"). Those of the catalog have
-"installed" (true or false) and "fits" besides: "disk" and "memory", each true,
+With --json: one array of models, each as `luci info --json` tells of it (an
+item of its "installed", or its "catalog"). Those of the catalog have also
+"installed" (true or false) and "fits": its "disk" and "memory" are true,
 false, or null where that cannot be told.
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from luci_dl.cli.catalog_update import built_in_shelf
 from luci_dl.config import load_settings
 from luci_dl.sources.catalog import BUILT_IN
 from tests.cli.shop import assert_refused
-from tests.procs import ROOT, luci
+from tests.procs import ROOT, Spawned, lock_is_free, luci
 from tests.servers.hub import Hub
 
 ENTRY = '[[model]]\nname = "{0}"\n\n[[model.file]]\nfilename = "{0}.gguf"\nurl = "{1}/{0}.gguf"\n'
@@ -180,6 +181,21 @@ def test_an_update_that_learns_nothing_says_why(args: list[str], code: int, file
     assert ended.returncode == code
     assert ("O/R" if "nope" not in args else 'no model "nope"') in ended.stdout + ended.stderr
     assert own.read_text() == before
+
+
+def test_ctrl_c_ends_an_update_at_once(file: Path, own: Path, hub: Hub) -> None:
+    """By the signal, with nothing written."""
+    luci("catalog", "add", file)
+    before = own.read_text()
+    hub.stall = True
+    with Spawned("catalog", "update", terminal=True) as process:
+        assert hub.stalled.wait(20)
+        process.press("\x03")
+        assert process.wait() == -signal.SIGINT
+        assert "Interrupted by user" in process.out
+        assert "Download" not in process.out
+    assert own.read_text() == before
+    assert lock_is_free(own.with_name("catalog.lock"))
 
 
 def test_the_script_compares_lucis_own_catalog(hub: Hub, tmp_path: Path) -> None:
