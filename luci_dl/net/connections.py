@@ -54,7 +54,7 @@ class _Plain(HTTPConnection):
         if not host.isascii() or not host.isprintable() or " " in host:
             raise trouble.LocationParseError(host)
         place = f"[{host}]:{self._tunnel_port}" if ":" in host else f"{host}:{self._tunnel_port}"
-        headers = {"Host": place, **self._tunnel_headers}  # type: ignore[attr-defined]
+        headers = {**self._tunnel_headers, "Host": place}  # type: ignore[attr-defined]
         lines = [f"CONNECT {place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         self.send("\r\n".join(lines).encode("latin-1"))
         answer = self.response_class(self.sock, method="CONNECT")
