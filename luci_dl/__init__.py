@@ -14,6 +14,7 @@ Where things are, each line knowing only of those below it:
     api.py        the functions above
     installer.py  many models: in turn or side by side, and how it ended for each
     installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
+    dry_run.py    what an install would do
     standing.py   what stands at the targets already, and what has to be fetched because of it
     adoption.py   bytes from a copy on this machine; copies.py knows where to look
     cleaner.py    orphans, roll-forward

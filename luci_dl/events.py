@@ -162,9 +162,10 @@ class Kept(Event):
 
 @dataclass(frozen=True)
 class Stopped(Event):
-    """The run was interrupted, by signal `signum` if there was one."""
+    """The run was interrupted, by signal `signum` if there was one; `what` it was doing."""
 
     signum: int | None
+    what: str = "Download"
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,53 @@ class Summary(Event):
     interrupted: tuple[str, ...]
     failed: tuple[tuple[str, str], ...]
     not_started: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WouldInstall(Event):
+    """What an install would do about one file of `reference`. Told by a dry run.
+
+    Attributes:
+        path: of the target.
+        action: "already", "adopt" or "newer" (as `Installed` has it); "complete" (a crash cut its install off after the
+            last check); "wait" (for another process); "copy", "resume" or "download".
+        urls: where it would come from, best first.
+        size: bytes; None where it is not known.
+        proof: "sha256", "lfs pointer", "git blob" or "none"; digest: the hex digits of that.
+        told_by: who says so: "catalog", "hub", "registry", "user", or "server" (asked just now); empty without digest.
+        done: bytes of a kept part, before they are proved.
+        copy, where: the path of the copy that would be tried first, and what people call the place; else empty.
+        waits_for: who holds the lock; empty when nobody does.
+    """
+
+    reference: str
+    name: str
+    path: str
+    action: str
+    urls: tuple[str, ...]
+    size: int | None
+    proof: str
+    digest: str
+    told_by: str
+    done: int
+    copy: str
+    where: str
+    waits_for: str
+
+
+@dataclass(frozen=True)
+class Room(Event):
+    """What all that is missing needs on the file system of `folder`, and what is free there, in bytes.
+
+    `at_least`: the size of some files is not known. `enough`: with `min_free` bytes staying free.
+    """
+
+    folder: str
+    needed: int
+    at_least: bool
+    free: int
+    min_free: int
+    enough: bool
 
 
 @dataclass(frozen=True)

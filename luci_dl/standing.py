@@ -44,7 +44,7 @@ class Judge:
         if found.state != "foreign" or self.force:
             return Standing(artifact, found)
         if not artifact.provable:
-            why = f"{artifact.name} is there, and luci did not install it; to judge it"
+            why = f"{artifact.name} is there, and luci did not install it; to judge it,"
             artifact = ask_server(artifact, self.network, self.token, why)
             found = self.look(artifact) if artifact.provable else found
         if found.state == "foreign":
@@ -80,7 +80,7 @@ def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: st
     try:
         answer = off_thread(lambda: client.get(artifact.name, ask, artifact.headers, artifact.repository), token)
     except AttemptFailed as failure:
-        raise NetworkError(f"{why}, {failure.reason}", "Try again later.") from failure
+        raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure
     answer.close()
     told = answer.remote
     return replace(artifact, sha256=artifact.sha256 or told.sha256, size=artifact.size or told.size)

@@ -29,6 +29,7 @@ Examples:
   luci install core models
   luci install https://example.com/model.gguf --sha256 HEX
   luci install mistral phi-3 -j 2 --dir /data/models
+  luci install mistral --from /media/usb --dry-run
 
 \b
 Exit codes: 0 done, 2 usage, 3 no such name, 4 network, 5 wrong bytes, 6 disk,
@@ -108,6 +109,7 @@ def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | Non
 )
 @click.option("--no-adopt", is_flag=True, help="Do not look for copies in the caches of the Hub's tools and Ollama.")
 @click.option("--offline", is_flag=True, help="Ask no server: say what is installed, and what would be needed.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done, and whether it would work.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before installing all models.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors, and the paths.")
@@ -130,13 +132,17 @@ def command(**given: Any) -> int:
         copies = copies_for(os.environ, settings, options, emit)
         network = network_for(os.environ, options, emit if flags.verbose else None)
         models = resolve_words(flags.words, settings, choice, options, network, token, emit)
+        plans = [Plan(model, settings.models_dir) for model in models]
+        if flags.dry_run:
+            from luci_dl.dry_run import DryRun
+
+            return DryRun(options, network, copies, token, emit).run(plans)
         if "all" in (word.casefold() for word in flags.words) and not flags.yes:
             _ask(models, token)
         if flags.folder is not None:
             _remember(settings, token, emit)
         from luci_dl.installer import exit_code, install_models  # the engine: not before the words are right
 
-        plans = [Plan(model, settings.models_dir) for model in models]
         return exit_code(install_models(plans, options, token, emit, network, copies))
 
     return session.run(work, json=flags.as_json, quiet=flags.quiet)
@@ -168,6 +174,7 @@ class _Flags:
     copies: tuple[str, ...]
     no_adopt: bool
     offline: bool
+    dry_run: bool
     yes: bool
     as_json: bool
     quiet: bool

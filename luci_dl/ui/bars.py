@@ -11,7 +11,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from luci_dl.events import Cleaned, Copying, Event, Hashing, Installed, Progress, Removed, Waiting
+from luci_dl.events import (
+    Cleaned,
+    Copying,
+    Event,
+    Hashing,
+    Installed,
+    Progress,
+    Removed,
+    Room,
+    Waiting,
+    WouldInstall,
+)
 from luci_dl.text import human_size
 from luci_dl.ui.board import Board
 from luci_dl.ui.figures import CUT, clock, cut_middle, percent, seconds_left
@@ -52,7 +63,8 @@ class Bars:
                 self._board.draw([], above=self._spelled(event))
                 self._output.paths(event.paths)
                 self._draw()
-            case Cleaned() | Removed():
+            case Cleaned() | Removed() | WouldInstall() | Room():
+                self._board.draw([])
                 self._output.results(words(event))
             case _:
                 self._draw(above=self._spelled(event))

@@ -16,9 +16,11 @@ from luci_dl.events import (
     NotDeleted,
     Progress,
     Removed,
+    Room,
     Started,
     Stopped,
     Waiting,
+    WouldInstall,
 )
 from luci_dl.ui.stream import Output
 from luci_dl.ui.words import words
@@ -44,7 +46,7 @@ class Lines:
         if isinstance(event, Stopped):
             self._stopped = True
             self._output.say_stopped(words(event))
-        elif isinstance(event, Cleaned | Removed):
+        elif isinstance(event, Cleaned | Removed | WouldInstall | Room):
             self._output.results(words(event))
         else:
             self._output.say(words(event))
@@ -87,7 +89,7 @@ class Quiet:
             self._output.paths(event.paths)
         elif isinstance(event, Stopped):
             self._output.say_stopped(words(event))
-        elif isinstance(event, Failed | NotDeleted):
+        elif isinstance(event, Failed | NotDeleted) or (isinstance(event, Checked) and event.wrong):
             self._output.say(words(event))
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from luci_dl.events import (
     Stopped,
     Summary,
     Waiting,
+    WouldInstall,
 )
 from luci_dl.text import human_size
 from luci_dl.ui.figures import clock, seconds_left
@@ -50,7 +51,7 @@ class Tally:
             case Failed():  # it names no file: all rows go, and those that still run are back with their next word
                 self._failed += 1
                 self._rows.clear()
-            case Deleted(name) | NotDeleted(name) | Kept(name):
+            case WouldInstall(_, name) | Deleted(name) | NotDeleted(name) | Kept(name):
                 self._rows.pop(name, None)
             case Stopped() | Summary():
                 self._over = True

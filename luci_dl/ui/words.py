@@ -20,15 +20,18 @@ from luci_dl.events import (
     Requested,
     Retrying,
     RolledForward,
+    Room,
     Started,
     Stopped,
     Summary,
     Swept,
     Waiting,
     Warned,
+    WouldInstall,
 )
 from luci_dl.text import human_size, printable
 from luci_dl.ui.figures import about, clock, percent, seconds_left, time_of_day
+from luci_dl.ui.forecast import room, would_install
 
 INDENT = "   "
 PLAIN_WORDS = {
@@ -73,14 +76,18 @@ def words(event: Event) -> list[str]:
             return _signed("⚠️  ", message)
         case Installed():
             return _installed(event)
-        case Stopped():
-            return ["⚠️  Download interrupted by user"]
+        case Stopped(_, what):
+            return [f"⚠️  {what} interrupted by user"]
         case Deleted() | NotDeleted() | Kept():
             return _ended(event)
         case Failed(_, message, hint):
             return _signed("❌ ", message) + [INDENT + line for line in _lines(hint)]
         case Summary():
             return _summary(event)
+        case WouldInstall():
+            return would_install(event)
+        case Room():
+            return room(event)
         case Cleaned(path, _, freed, dry_run):
             return [f"{'Would remove' if dry_run else 'Removed'} {printable(path)} ({human_size(freed)})"]
         case Removed():
