@@ -27,7 +27,7 @@ from tests.servers import FaultyServer, faults
 README = (ROOT / "README.md").read_text()
 DATA = make_gguf(3_000_000)
 ELSEWHERE = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
-"""Variables that luci leaves to the standard library."""
+"""Variables whose names the source puts together."""
 
 CHANGING = [
     (r"\d+-\d+-\d+", "DATE"),
