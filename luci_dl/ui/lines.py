@@ -89,7 +89,7 @@ class Quiet:
             self._output.paths(event.paths)
         elif isinstance(event, Stopped):
             self._output.say_stopped(words(event))
-        elif isinstance(event, Failed | NotDeleted) or (isinstance(event, Checked) and event.wrong):
+        elif isinstance(event, Failed | NotDeleted):
             self._output.say(words(event))
 
     def close(self) -> None:
