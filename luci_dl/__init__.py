@@ -28,8 +28,9 @@ Where things are, each line knowing only of those below it:
     gguf/         what a GGUF file says of itself, and how many bytes it must have
     config.py     settings and where they come from; config_keys.py: what each may be; config_file.py: the file
     sources/      a reference becomes artifacts: the catalog, addresses
-    net/          bytes from servers: client (one request), worker (one segment), crew (the connections), fetch,
-                  tune (how many), pace (the limit), mirrors, retry
+    net/          bytes from servers: client (one request), connections and dial (straight or by a proxy), certificates,
+                  trouble (what went wrong, in words), worker (one segment), crew (the workers), fetch, tune (how many),
+                  pace (the limit), mirrors, retry
     disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), part with ledger (who may
                   write where), follower (hash, sync) and journal, target (what stands there), commit (rename,
                   record, roll-forward), transaction
