@@ -144,7 +144,7 @@ def test_a_model_without_tier_comes_last(user_file: Path) -> None:
     assert [model.reference for model in (load(user_file).group("all") or ())[-2:]] == ["other", "deepseek"]
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "not UTF-8"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "not UTF-8", "without end"])
 def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
     """The user said that it is there, so it is an error when it is not."""
     path = tmp_path / "my.toml"
@@ -152,6 +152,8 @@ def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> No
         path.mkdir()
     elif kind == "not UTF-8":
         path.write_bytes(b"\xff")
+    elif kind == "without end":
+        path.symlink_to("/dev/zero")
     with pytest.raises(UsageError, match=r"cannot read the catalog .*my\.toml") as caught:
         load(path)
     assert "LUCI_CATALOG" in caught.value.hint
