@@ -26,6 +26,7 @@ class Repo:
         revisions: by branch, tag or commit: the files, by path. Files of `lfs_from` bytes and more are LFS files.
         gated, private: for those whose token is in the Hub's `tokens`.
         entries: added to the listing as they are, whatever they say.
+        swapped: by path: what is sent where the listing speaks of another file.
     """
 
     revisions: dict[str, dict[str, bytes]]
@@ -34,6 +35,7 @@ class Repo:
     private: bool = False
     disabled: bool = False
     entries: list[object] = field(default_factory=list)
+    swapped: dict[str, bytes] = field(default_factory=dict)
 
     def commit(self, revision: str) -> str | None:
         """What the revision means now; None when there is no such thing."""
@@ -186,12 +188,13 @@ class Hub:
         data = repo.files(commit).get(path)
         if data is None:
             return _error(404, "EntryNotFound", "Entry not found")
+        sent = repo.swapped.get(path, data)
         if len(data) < repo.lfs_from:
-            return _Answer(200, {"X-Repo-Commit": commit, "ETag": f'"{blob_sha1(data)}"'}, data)
+            return _Answer(200, {"X-Repo-Commit": commit, "ETag": f'"{blob_sha1(data)}"'}, sent)
         digest = hashlib.sha256(data).hexdigest()
         with self._lock:
             ticket = f"/{digest}?signature={len(self._signed)}"
-            self._signed[ticket] = data, 0
+            self._signed[ticket] = sent, 0
         linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data)), "X-Repo-Commit": commit}
         return _Answer(302, {"Location": self.store + ticket, **linked})
 
