@@ -93,6 +93,8 @@ class Installation:
         return part.fetched - copied
 
     def _fetch(self, artifact: Artifact, part: Part) -> None:
+        if part.received == part.size:
+            return  # a kept part that is whole needs no server, which may be out of reach
         from luci_dl.net.fetch import Fetch  # the network: not before it is needed
 
         host = urlsplit(artifact.urls[0]).netloc
