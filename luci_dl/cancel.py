@@ -139,6 +139,29 @@ def at_a_prompt(leave: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def typing(leave: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, Ctrl+Z calls `leave` and stops the process; gone on with, it raises KeyboardInterrupt.
+
+    For when the terminal is an editor's own, which must draw its line anew. Main thread only.
+    """
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        leave()
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+        raise KeyboardInterrupt
+
+    ours = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL  # else whoever started luci has no use for it
+    if ours:
+        signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
 def _handled_by(handler: Callable[[int], Callable[[int, FrameType | None], object]]) -> Iterator[None]:
     before = {signum: signal.signal(signum, handler(signum)) for signum in heard_signals()}
     try:

@@ -32,8 +32,8 @@ class Editor:
 
     def read(self, prompt: str) -> str:
         """The next line. Raises: EOFError, at its end; KeyboardInterrupt."""
-        line = input(prompt)
-        if line.strip() and line != self._last:
+        line = input(prompt).strip()
+        if line and line != self._last:
             self._last = line
             self._remember(line)
         return line

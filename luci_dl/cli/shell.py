@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from luci_dl.cancel import CTRL_C, at_a_prompt
+from luci_dl.cancel import CTRL_C, at_a_prompt, typing
 from luci_dl.cli import session
 from luci_dl.cli.editor import Editor
 from luci_dl.cli.line import complete_line
@@ -71,10 +71,12 @@ def _converse() -> int:
         return session.report(error)
     output = session.output()
     output.say(["`help` shows the commands, `exit` or Ctrl+D leaves."])
-    with at_a_prompt(_terminal_keeper()), session.at_prompt():
+    put_back = _terminal_keeper()
+    with at_a_prompt(put_back), session.at_prompt():
         while True:
             try:
-                line = read()
+                with typing(put_back):
+                    line = read()
                 if line.strip() in LEAVE:
                     return 0
                 _obey(line)
@@ -130,13 +132,14 @@ def _obey(line: str) -> int:
 
 def _words(line: str) -> list[str]:
     """The command's words, without a `luci` before them. Raises: UsageError"""
-    if line.lstrip().startswith("#"):
+    line = line.strip()
+    if line.startswith("#"):
         return []
     if "\0" in line:
         raise UsageError("there is a NUL character in the line")
     try:
         words = shlex.split(line)
     except ValueError:
-        what = "a backslash ends the line" if line.rstrip("\n").endswith("\\") else "a quote is opened and never closed"
+        what = "a backslash ends the line" if line.endswith("\\") else "a quote is opened and never closed"
         raise UsageError(what, "Close it, or put a backslash before a quote that is meant as such.") from None
     return words[1:] or ["help"] if words[:1] == ["luci"] else words
