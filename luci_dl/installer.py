@@ -9,6 +9,7 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken
 from luci_dl.copies import Copies
+from luci_dl.disk import fs
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Deleted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
@@ -18,6 +19,8 @@ from luci_dl.plan import Options, Plan
 
 Status = Literal["installed", "failed", "interrupted", "not started"]
 _STORAGE_EXIT = 6
+_BESIDE, _EACH = 100, 3
+"""Files that are open at once: connections and the like, and of each artifact its lock, part and journal."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ def install_models(
     """
     total = sum(artifact.size or 0 for plan in plans for artifact in plan.artifacts)
     emit(Planned(tuple(plan.reference for plan in plans), total, any(plan.model.size is None for plan in plans)))
+    fs.allow_files(_BESIDE + _EACH * options.jobs * max((len(plan.artifacts) for plan in plans), default=0))
     outcomes = _Run(plans, options, token, emit, network or Network(options.limit_rate), copies).all()
     if token.cancelled and any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         emit(Stopped(token.signum))

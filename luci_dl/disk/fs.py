@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import stat
 import sys
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ _HINTS = {
     errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
     errno.EEXIST: "Something else has that name (a symlink that leads nowhere?): move it away, or choose another one "
     "with --dir.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or install fewer at a time.",
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another with --dir.",
 }
 
@@ -39,6 +41,15 @@ def door(doing: str, path: Path | str) -> Iterator[None]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise StorageError(f"cannot {doing} {path}: {reason}", _HINTS.get(error.errno or 0, ""), reason) from error
+
+
+def allow_files(count: int) -> None:
+    """Let this process have so many files open at once, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def make_folder(path: Path) -> list[Path]:

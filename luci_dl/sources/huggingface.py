@@ -19,7 +19,7 @@ from luci_dl.text import printable
 
 __all__ = ["from_reference", "is_reference"]
 
-MOST_FILES = 1000
+MOST_FILES = 400
 """Of one model: they are installed all or none, so all are open at once."""
 _LONGEST_NAME = 255
 

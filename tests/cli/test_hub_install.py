@@ -11,7 +11,7 @@ import pytest
 from luci_dl.cli.demo_gguf import make_gguf
 from tests.cli.shop import assert_nothing_left, assert_refused
 from tests.interrupting import STOPPED, interrupt
-from tests.procs import Spawned, luci, wait_until
+from tests.procs import LUCI, Spawned, luci, wait_until
 from tests.servers import FaultyServer
 from tests.servers.faults import status
 from tests.servers.hub import Hub
@@ -73,6 +73,15 @@ def test_a_repository_without_gguf_is_installed_whole(hub: Hub, models: Path) ->
     assert "no digest" not in ended.stderr
     there = {name: (models / FOLDER / name).read_bytes() for name in files if name[0] != "."}
     assert there == {name: data for name, data in files.items() if name[0] != "."}
+
+
+def test_many_files_do_not_meet_the_limit_of_open_ones(hub: Hub, models: Path) -> None:
+    """The usual soft limit of macOS is 256; luci may raise its own."""
+    hub.add(FOLDER, {f"{number}.json": b"{}" for number in range(30)})
+    limited = ["sh", "-c", 'ulimit -S -n 64; exec "$@"', "sh", *LUCI]
+    with Spawned("install", "hf:me/model", "--all-files", command=limited) as many:
+        assert many.wait() == 0, many.err
+    assert len(list((models / FOLDER).iterdir())) == 30
 
 
 def test_a_small_file_with_wrong_bytes_is_not_installed(hub: Hub, models: Path) -> None:
