@@ -19,10 +19,13 @@ Where things are, each line knowing only of those below it:
     adoption.py   bytes from a copy on this machine; copies.py knows where to look
     cleaner.py    orphans, roll-forward
     recall.py     what was installed by a reference: all that can be said offline
+    verifier.py   installed files, read again
     remover.py    an installed model goes
     library.py    what is installed: receipts
     running.py    what runs now: the locks that are held
     partials.py   what lies half-fetched, by the journals
+    doctor/       is this machine ready: each check looks at one thing
+    versions.py   what luci runs on
     machine.py    what there is room for
     curator.py    the user's own catalog: entries added, facts refreshed
     gguf/         what a GGUF file says of itself, and how many bytes it must have

@@ -69,8 +69,12 @@ def install(
 
 def network_for(environ: Mapping[str, str], options: Options, log: Emit | None = None) -> Network:
     """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them; `log` is told of each request."""
-    offline = options.offline or environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    return Network(options.limit_rate, offline=offline, log=log)
+    return Network(options.limit_rate, offline=options.offline or is_offline(environ), log=log)
+
+
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Whether the environment keeps luci from asking servers."""
+    return environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def copies_for(environ: Mapping[str, str], settings: Settings, options: Options, emit: Emit) -> Copies:

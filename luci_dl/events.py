@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 Emit = Callable[["Event"], None]
 
@@ -255,9 +256,45 @@ class RolledForward(Event):
     name: str
 
 
+Verdict = Literal["ok", "newer", "changed", "truncated", "missing", "unreadable", "unmanaged"]
+
+
+@dataclass(frozen=True)
+class Verified(Event):
+    """`verify` looked at the file at `path`, and at all of its bytes where there was a doubt.
+
+    Attributes:
+        reference: of its model; empty when luci did not install it.
+        state: "ok"; "newer" (as it was installed, but the catalog names other bytes by now); "changed"; "truncated";
+            "missing"; "unreadable"; "unmanaged" (luci did not install it).
+        expected, found: what was, in words; empty where the state says all.
+    """
+
+    name: str
+    path: str
+    reference: str
+    state: Verdict
+    expected: str = ""
+    found: str = ""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether luci installed it, and it is not as it was then."""
+        return self.state not in ("ok", "newer", "unmanaged")
+
+
+@dataclass(frozen=True)
+class VerifiedAll(Event):
+    """`verify` is through: so many installed files, so many of them wrong."""
+
+    files: int
+    wrong: int
+    unmanaged: int
+
+
 @dataclass(frozen=True)
 class Removed(Event):
-    """The model `reference` is (or, in a dry run, would be) uninstalled: the files at `paths`, `freed` bytes on disk."""
+    """The model `reference` is uninstalled (or would be): the files at `paths` are gone, `freed` bytes on disk."""
 
     reference: str
     paths: tuple[str, ...]
@@ -281,3 +318,14 @@ class Swept(Event):
     freed: int
     left_alone: int
     dry_run: bool
+
+
+@dataclass(frozen=True)
+class Finding(Event):
+    """`doctor` looked at `topic`, and found it to be "ok", or a "warning" or an "error" (then with its exit code)."""
+
+    topic: str
+    level: str
+    message: str
+    hint: str
+    exit_code: int

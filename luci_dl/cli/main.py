@@ -9,7 +9,6 @@ from difflib import get_close_matches
 
 import click
 
-from luci_dl import __version__
 from luci_dl.cli.session import report
 from luci_dl.errors import LuciError, UsageError
 
@@ -24,6 +23,7 @@ COMMANDS = {
     "status": "What is being installed now, in every terminal.",
     "config": "Settings: get, set, unset, list.",
     "catalog": "Your own catalog: list, check, add, update.",
+    "doctor": "Check folders, locks, room, proxies, servers; say what to do.",
     "shell": "A prompt that takes the same words.",
     "completion": "Print the script that makes TAB complete luci's words.",
     "help": "Show what luci can do, or how to use one command.",
@@ -74,10 +74,26 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if not asked or ctx.resilient_parsing:
+        return
+    from luci_dl.versions import versions
+
+    click.echo("\n".join(f"{name} {version}" for name, version in versions().items()))
+    ctx.exit()
+
+
 @click.group(
     cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(__version__, prog_name="luci")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the versions of luci and of what it stands on.",
+)
 def luci() -> None:
     """Download large model files so that a file is there whole, proved and safely on disk, or not at all."""
 

@@ -43,8 +43,10 @@ def output() -> Output:
     return standard_output(os.environ)
 
 
-def run(work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: bool = False) -> int:
-    """Run `work` with a token that signals set and events that are shown.
+def run(
+    work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: bool = False, what: str = "Download"
+) -> int:
+    """Run `work` with a token that signals set and events that are shown; `what` it does, for when it is interrupted.
 
     Returns: the exit code; does not return when a signal came: clean-up is over by then, so the process dies of it,
         but not of a Ctrl+C at luci's own prompt.
@@ -52,7 +54,7 @@ def run(work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: 
     token = CancelToken()
     pump = Pump(choose(json=json, quiet=quiet, environ=os.environ))
     with signals_cancel(token) as heard:
-        code = _run(work, token, pump)
+        code = _run(work, token, pump, what)
         pump.close(LAST_WORDS_S if token.cancelled else None, token)
         if _AT_PROMPT.get():
             pump.close(BEFORE_PROMPT_S)
@@ -84,11 +86,11 @@ def agreed(question: str, token: CancelToken) -> bool:
     return os.read(0, 1000).strip().lower() in (b"y", b"yes")
 
 
-def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: Pump) -> int:
+def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: Pump, what: str) -> int:
     try:
         return work(token, pump)
     except Interrupted as error:
-        pump(Stopped(error.signum))
+        pump(Stopped(error.signum, what))
         return error.exit_code
     except LuciError as error:
         pump(Failed("", error.message, error.hint, error.exit_code))

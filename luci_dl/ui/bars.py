@@ -15,11 +15,13 @@ from luci_dl.events import (
     Cleaned,
     Copying,
     Event,
+    Finding,
     Hashing,
     Installed,
     Progress,
     Removed,
     Room,
+    Verified,
     Waiting,
     WouldInstall,
 )
@@ -63,7 +65,7 @@ class Bars:
                 self._board.draw([], above=self._spelled(event))
                 self._output.paths(event.paths)
                 self._draw()
-            case Cleaned() | Removed() | WouldInstall() | Room():
+            case Cleaned() | Finding() | Removed() | Verified() | WouldInstall() | Room():
                 self._board.draw([])
                 self._output.results(words(event))
             case _:

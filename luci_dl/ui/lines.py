@@ -11,6 +11,7 @@ from luci_dl.events import (
     Copying,
     Event,
     Failed,
+    Finding,
     Hashing,
     Installed,
     NotDeleted,
@@ -19,6 +20,7 @@ from luci_dl.events import (
     Room,
     Started,
     Stopped,
+    Verified,
     Waiting,
     WouldInstall,
 )
@@ -46,7 +48,7 @@ class Lines:
         if isinstance(event, Stopped):
             self._stopped = True
             self._output.say_stopped(words(event))
-        elif isinstance(event, Cleaned | Removed | WouldInstall | Room):
+        elif isinstance(event, Cleaned | Finding | Removed | Verified | WouldInstall | Room):
             self._output.results(words(event))
         else:
             self._output.say(words(event))
@@ -89,7 +91,7 @@ class Quiet:
             self._output.paths(event.paths)
         elif isinstance(event, Stopped):
             self._output.say_stopped(words(event))
-        elif isinstance(event, Failed | NotDeleted):
+        elif isinstance(event, Failed | NotDeleted) or (isinstance(event, Verified) and event.wrong):
             self._output.say(words(event))
 
     def close(self) -> None:

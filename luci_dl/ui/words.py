@@ -9,6 +9,7 @@ from luci_dl.events import (
     Deleted,
     Event,
     Failed,
+    Finding,
     Hashing,
     Installed,
     Kept,
@@ -25,6 +26,8 @@ from luci_dl.events import (
     Stopped,
     Summary,
     Swept,
+    Verified,
+    VerifiedAll,
     Waiting,
     Warned,
     WouldInstall,
@@ -90,10 +93,16 @@ def words(event: Event) -> list[str]:
             return room(event)
         case Cleaned(path, _, freed, dry_run):
             return [f"{'Would remove' if dry_run else 'Removed'} {printable(path)} ({human_size(freed)})"]
+        case Verified():
+            return [_verified(event)]
+        case VerifiedAll(count, wrong):
+            return [] if wrong else [f"✅ {'The file is' if count == 1 else f'All {count} files are'} right"]
         case Removed():
             return _removed(event)
         case RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
+        case Finding():
+            return _finding(event)
         case LeftAlone(path, reason):
             return [f"Left alone {printable(path)}: {_one_line(reason)}"]
         case Swept(removed, freed, _, dry_run):
@@ -214,6 +223,20 @@ def _ended(event: Deleted | NotDeleted | Kept) -> list[str]:
             share = human_size(done) if total is None else f"{percent(done, total)} %"
             resume = "Run the install command again to resume"
             return [f"📦 Kept partial download: {base_name(name)} ({share})", INDENT + resume]
+
+
+def _finding(event: Finding) -> list[str]:
+    mark = "OK" if event.level == "ok" else event.level.capitalize()
+    return [f"{mark:<8} {event.topic}: {_one_line(event.message)}", *(f"{'':8} {line}" for line in _lines(event.hint))]
+
+
+def _verified(event: Verified) -> str:
+    line = f"{event.state:<10} {printable(event.path)}"
+    if event.expected:
+        line += f": expected {_one_line(event.expected)}"
+    if event.found:
+        line += f"{', found' if event.expected else ':'} {_one_line(event.found)}"
+    return line
 
 
 def _removed(event: Removed) -> list[str]:

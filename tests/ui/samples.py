@@ -47,8 +47,11 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         ),
         events.Room(f"/models/{name}", GB, True, 2 * GB, GB, True),
         events.Cleaned(f"/models/.luci/{name}.part", "part", GB, False),
+        events.Verified(name, f"/models/{name}", "mistral", "changed", text, text),
+        events.VerifiedAll(3, 1, 1),
         events.Removed(name, (f"/models/{name}",), GB, False),
         events.RolledForward(name),
         events.Swept(3, GB, 1, False),
         events.LeftAlone(f"/models/.luci/{name}.lock", text),
+        events.Finding("folder", "error", text, text, 6),
     ]
