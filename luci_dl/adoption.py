@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -114,7 +113,7 @@ def _opened(copy: Copy) -> fs.File:
         source = fs.open_to_read(copy.path)
     except StorageError as error:
         raise _Unusable(f"cannot be read ({error.reason})") from error
-    if os.fstat(source.fd).st_size != copy.size:
+    if source.size != copy.size:
         raise _Unusable("has another size by now")
     return source
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luci_dl.artifact import Artifact
@@ -95,7 +95,7 @@ class DryRun:
         fs.check_writable(staging.base.parent)
         done = self._kept(staging, artifact)
         copies = off_thread(lambda: self.copies.find(artifact, staging.target), self.token) if artifact.provable else []
-        known = artifact
+        known = replace(artifact, size=copies[0].size) if copies else artifact
         if not copies and (self.network.offline or artifact.size is None or not artifact.provable):
             known = ask_server(artifact, self.network, self.token, f"{artifact.name} could not be asked about:")
         self._note_need(staging, known)

@@ -103,6 +103,10 @@ class File:
         return os.fstat(self.fd).st_ino
 
     @property
+    def size(self) -> int:
+        return os.fstat(self.fd).st_size
+
+    @property
     def mtime_ns(self) -> int:
         return os.fstat(self.fd).st_mtime_ns
 

@@ -62,6 +62,8 @@ class Part:
             self._follow(kept, offset, sha)
         else:
             self._pair.clear()
+            if source:
+                self._known = identity.learn(self._known, Remote("", source.size, None))
             if self.size is not None:
                 self._create()
         self._ledger = Ledger(offset, self.size)

@@ -158,6 +158,16 @@ def test_where_every_copy_is_rotten_the_file_is_fetched(shop: Shop, models: Path
     assert_nothing_left(models, "m.gguf")
 
 
+def test_a_wrong_copy_says_nothing_of_the_size(shop: Shop, models: Path, user: Path) -> None:
+    """Where nobody knows it before."""
+    url = shop.sell("m", digest=False)
+    in_hub_cache(user, DATA + b"more", sha256(DATA))
+    ended = luci("install", url, "--sha256", sha256(DATA))
+    assert "has the wrong bytes" in ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    assert (models / "m.gguf").read_bytes() == DATA
+
+
 def test_a_file_of_the_disk_that_cannot_be_proved_is_not_taken(shop: Shop, models: Path, tmp_path: Path) -> None:
     """No digest is known: its name is not enough."""
     shop.sell("m", digest=False)

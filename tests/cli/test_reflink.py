@@ -65,10 +65,11 @@ def put(disk: Path, data: bytes) -> Path:
     return copy
 
 
-def test_the_blocks_are_shared(shop: Shop, disk: Path) -> None:
-    """On a disk without room for a second one, and every byte is hashed all the same."""
+@pytest.mark.parametrize("word", ["m", f"https://nowhere.invalid/m.gguf#sha256={sha256(DATA)}"])
+def test_the_blocks_are_shared(shop: Shop, disk: Path, word: str) -> None:
+    """On a disk without room for a second one, whether the size is known or not; all of it is hashed all the same."""
     copy = put(disk, DATA)
-    ended = luci("install", "m", "--dir", disk / "models", "--from", disk / "usb", "--json")
+    ended = luci("install", word, "--dir", disk / "models", "--from", disk / "usb", "--json")
     assert ended.returncode == 0, ended.stdout
     assert json.loads(ended.stdout.splitlines()[-1])["how"] == "copied"
     assert (disk / "models" / "m.gguf").read_bytes() == DATA == copy.read_bytes()
