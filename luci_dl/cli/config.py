@@ -157,7 +157,7 @@ def _change(name: str, make: Callable[[ConfigFile], Mapping[str, object] | None]
         off_thread(lambda: change_config(path, make), token)  # it waits for a lock
         return 0
 
-    code = session.run(work, json=as_json, quiet=not as_json)
+    code = session.run(work, json=as_json, quiet=not as_json, what="Change")
     if code:
         return code
     after = next((one for one in config_show.every_setting(os.environ) if one.name == name), None)
