@@ -40,6 +40,8 @@ def resolve(
     if choice.output is not None:
         choice = replace(choice, output=_check_output(choice.output))
     found = _look_up_all(phrases, catalog, choice, web)
+    if not choice.projector:
+        found = [_without_projector(model) for model in found]
     if choice.output is not None or choice.sha256 is not None:
         found = [_with_options(found, choice.output, choice.sha256)]
     models = merge([web.endpoints.spread(model) for model in found])
@@ -74,6 +76,8 @@ def _check_options(phrases: Sequence[_Phrase], choice: Choice, web: Web) -> None
                 f"--all-files, --include and --exclude go with Hub repositories, and {printable(phrase.word)} is none",
                 "Install it apart.",
             )
+    if choice.headers and not any("://" in phrase.word and not _needs_server(phrase, web) for phrase in phrases):
+        raise UsageError("--header goes with plain addresses, and none is named", "The Hub is told HF_TOKEN.")
 
 
 def _is_on_the_hub(phrase: _Phrase, web: Web) -> bool:
@@ -141,6 +145,12 @@ def _no_model(word: str, catalog: Catalog) -> ResolveError:
 
 def _did_you_mean(near: Sequence[str]) -> str:
     return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def _without_projector(model: Model) -> Model:
+    """The model alone, unless the projector is all that was asked for."""
+    rest = tuple(artifact for artifact in model.artifacts if artifact.role != "projector")
+    return replace(model, artifacts=rest or model.artifacts)
 
 
 def _check_output(output: str) -> str:
