@@ -27,6 +27,7 @@ EPILOG = """\b
 Examples:
   luci install llama3.2
   luci install core models
+  luci install hf:OWNER/REPO:Q4_K_M
   luci install https://example.com/model.gguf --sha256 HEX
   luci install mistral phi-3 -j 2 --dir /data/models
   luci install mistral --from /media/usb --dry-run

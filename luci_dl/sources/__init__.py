@@ -10,7 +10,7 @@ check        what is to be said of a catalog file
 refresh      what the Hub says of a catalog's files by now
 search       what the catalog has of some words
 toml_text    a catalog file as text, changed in place
-huggingface  the Hub
+huggingface  the Hub: hub_reference (what is asked for), hub (what there is), quants and globs (what is chosen)
 ollama       the registry of Ollama
 url          a plain address
 endpoints    whom to ask, with which token; the mirrors of the Hub
