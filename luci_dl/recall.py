@@ -15,10 +15,11 @@ def installed_by(reference: str, folders: Sequence[Path]) -> Model | None:
     Raises: StorageError.
     """
     there = [model for model in find(installed(folders), reference) if not model.lost]
-    return _model(there[0]) if there else None
+    return model_of(there[0]) if there else None
 
 
-def _model(there: InstalledModel) -> Model:
+def model_of(there: InstalledModel) -> Model:
+    """What was installed, by its receipts: those of its files that have one."""
     files = [file.receipt for file in there.files]
     artifacts = [
         Artifact(known.name, (known.url or known.reference,), known.size, known.sha256, role=known.role)

@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "versions",
         "remover",
         "verifier",
+        "recall",
         "machine",
         "curator",
         "gguf",

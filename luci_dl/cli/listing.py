@@ -58,7 +58,7 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
     elif there:
         output.results(table(_installed(there, settings.models_dir), output.out))
         if any(model.state != "ok" for model in there):
-            output.say(["`luci install NAME` checks what is changed, and repairs what is damaged or missing."])
+            output.say(["`luci verify` tells what is wrong; `luci verify --repair` installs it again."])
     else:
         where = "" if folder is None else f" in {printable(str(settings.models_dir))}"
         output.say([f"No models are installed{where}. `luci list --available` shows what luci knows by name."])

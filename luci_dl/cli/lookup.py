@@ -52,6 +52,16 @@ def installed_of(entry: Model, there: Sequence[InstalledModel]) -> tuple[Install
     return tuple(model for model in there if model.reference == entry.reference or names <= set(model.names))
 
 
+def find_installed(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
+    """The installed models that the word means, at least one. Raises: UsageError; ResolveError."""
+    found = look_up(word, catalog, there)
+    if found.installed:
+        return found.installed
+    if found.entry or is_reference(word):
+        raise ResolveError(f"{printable(word)} is not installed", f"Install it: luci install {printable(word)}")
+    raise unknown(word, catalog, there)
+
+
 def is_reference(word: str) -> bool:
     """True for what cannot be a name or a file here: it leads to a server."""
     return "://" in word or ollama_name.is_name(word) or hub_reference.is_reference(word)

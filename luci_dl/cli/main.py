@@ -19,6 +19,7 @@ COMMANDS = {
     "search": "Search the catalog.",
     "info": "Everything known of one model.",
     "path": "Print the path of an installed model.",
+    "verify": "Read installed files again: are they still right?",
     "remove": "Uninstall models.",
     "status": "What is being installed now, in every terminal.",
     "config": "Settings: get, set, unset, list.",

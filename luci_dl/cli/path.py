@@ -44,15 +44,11 @@ def command(name: str, folder: str | None) -> int:
 
 def _find(name: str, known: catalog.Catalog, there: list[InstalledModel]) -> InstalledModel:
     """The model that the name means, a sound one where it is in several folders. Raises: ResolveError."""
-    found = lookup.look_up(name, known, there)
-    if not found.installed:
-        if found.entry or lookup.is_reference(name):
-            raise ResolveError(f"{printable(name)} is not installed", f"Install it: luci install {printable(name)}")
-        raise lookup.unknown(name, known, there)
-    meant = dict.fromkeys(model.to_load.receipt.name for model in found.installed)
+    found = lookup.find_installed(name, known, there)
+    meant = dict.fromkeys(model.to_load.receipt.name for model in found)
     if len(meant) > 1:
         raise ResolveError(f'"{printable(name)}" is the name of {len(meant)} files', f"Say which: {', '.join(meant)}")
-    return next((model for model in found.installed if model.state == "ok"), found.installed[0])
+    return next((model for model in found if model.state == "ok"), found[0])
 
 
 def _check(model: InstalledModel, default: Path) -> None:

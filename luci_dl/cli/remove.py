@@ -66,7 +66,7 @@ def command(names: tuple[str, ...], folder: str | None, dry_run: bool, yes: bool
 
     if not names:
         return session.report(UsageError("no model is named", "`luci list` shows what is installed."), json=as_json)
-    return session.run(work, json=as_json, quiet=quiet)
+    return session.run(work, json=as_json, quiet=quiet, what="Removal")
 
 
 def _plan(words: Sequence[str], settings: Settings, folder: str | None) -> list[Removal]:

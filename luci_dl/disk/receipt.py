@@ -15,6 +15,8 @@ from luci_dl.errors import UsageError
 from luci_dl.names import check_name
 
 VERSION = 1
+DISTRUSTED = -1
+"""The `mtime_ns` of a receipt whose file was found to be wrong: it is hashed before anybody trusts it again."""
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def test_list_marks_what_is_changed_or_missing(stocked: Shop, models: Path) -> N
     (models / "set-2.gguf").unlink()
     ended = luci("list")
     assert [line.split()[3] for line in ended.stdout.splitlines()] == ["VERIFIED", "changed", "missing"]
-    assert "luci install NAME" in ended.stderr
+    assert "luci verify --repair" in ended.stderr
     assert [model["state"] for model in json.loads(luci("list", "--json").stdout)] == ["changed", "missing"]
 
 
