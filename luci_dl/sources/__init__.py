@@ -11,7 +11,7 @@ refresh      what the Hub says of a catalog's files by now
 search       what the catalog has of some words
 toml_text    a catalog file as text, changed in place
 huggingface  the Hub: hub_reference (what is asked for), hub (what there is), quants and globs (what is chosen)
-ollama       the registry of Ollama
+ollama       the registry of Ollama, and others: ollama_name (what is asked for), manifest (what there is)
 url          a plain address
 endpoints    whom to ask, with which token; the mirrors of the Hub
 web          what a source that asks servers works with
