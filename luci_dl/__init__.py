@@ -33,7 +33,8 @@ Where things are, each line knowing only of those below it:
     sources/      a reference becomes artifacts: the catalog, addresses
     net/          bytes from servers: client (one request), connections and dial (straight or by a proxy), certificates,
                   trouble (what went wrong, in words), worker (one segment), crew (the workers), fetch, tune (how many),
-                  pace (the limit), mirrors, retry, hub (what the Hub means when it refuses), bearer (tokens of registries)
+                  pace (the limit), mirrors, retry, hub (what the Hub means when it refuses), bearer (tokens of
+                  registries)
     disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), part with ledger (who may
                   write where), follower (hash, sync) and journal, target (what stands there), commit (rename,
                   record, roll-forward), transaction

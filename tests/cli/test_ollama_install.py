@@ -198,7 +198,33 @@ def test_a_registry_over_plain_http_is_for_this_machine_alone(home: Path, monkey
     assert not home.exists()
 
 
-# --- options
+# --- offline and options
+
+
+def test_offline_what_is_installed_is_the_answer(registry: Registry, models: Path) -> None:
+    """By whichever way the name is written; of the rest it is told who would have to be asked."""
+    assert luci("install", "ollama:m").returncode == 0
+    registry.close()
+    again = luci("install", "--offline", "https://ollama.com/library/m")
+    assert (again.returncode, again.stdout) == (0, f"{models}/m-latest.gguf\n")
+    assert_refused(luci("install", "--offline", "ollama:m:1b"), 4, registry.host, "offline")
+
+
+def test_a_damaged_file_is_fetched_again(registry: Registry, models: Path) -> None:
+    """With a new token, of course."""
+    assert luci("install", "ollama:m").returncode == 0
+    (models / "m-latest.gguf").write_bytes(OTHER)
+    assert luci("install", "ollama:m").returncode == 0
+    assert (models / "m-latest.gguf").read_bytes() == DATA
+
+
+def test_a_dry_run_tells_all_and_fetches_nothing(registry: Registry, home: Path) -> None:
+    """It has the manifest's word for size and digest."""
+    ended = luci("install", "--dry-run", "ollama:m")
+    assert ended.returncode == 0
+    assert "m-latest.gguf" in ended.stdout
+    assert registry.store.exchanges() == []
+    assert not home.exists()
 
 
 def test_the_projector_can_be_left_out(registry: Registry, models: Path) -> None:
