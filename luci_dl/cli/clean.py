@@ -56,6 +56,7 @@ def _targets(names: Sequence[str], settings: Settings, folders: Sequence[Path]) 
     from luci_dl.cleaner import staged_names
     from luci_dl.cli.lookup import look_up, unknown
     from luci_dl.sources import catalog
+    from luci_dl.sources.ollama_name import is_name, parse_name
 
     known = catalog.load(settings.catalog)
     there = library.installed(folders)
@@ -66,6 +67,8 @@ def _targets(names: Sequence[str], settings: Settings, folders: Sequence[Path]) 
         found = {artifact.name for artifact in meant.entry.artifacts} if meant.entry else set()
         found.update(name for model in meant.installed for name in model.names)
         found.update(name for name in staged if word in (name, name.rpartition("/")[2]))
+        if is_name(word):
+            found.update(staged.intersection(parse_name(word).targets))
         if not found:
             raise unknown(word, known, there, "`luci clean` without names cleans all.")
         targets |= found

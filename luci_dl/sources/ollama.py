@@ -42,15 +42,13 @@ def from_reference(word: str, choice: Choice, web: Web) -> Model:
     if manifest.has_adapter:
         web.emit(Warned(f"{name} comes with an adapter (LoRA), which luci leaves out: this is the model without it"))
 
-    def artifact(layer: Layer, suffix: str, role: str) -> Artifact:
+    def artifact(layer: Layer, target: str, role: str) -> Artifact:
         url = f"{repository}/blobs/sha256:{layer.sha256}"
-        return Artifact(
-            check_name(f"{name.stem}{suffix}"), (url,), layer.size, layer.sha256, role=role, repository=repository
-        )
+        return Artifact(check_name(target), (url,), layer.size, layer.sha256, role=role, repository=repository)
 
-    files = [artifact(manifest.model, ".gguf", "model")]
+    files = [artifact(manifest.model, name.targets[0], "model")]
     if manifest.projector:
-        files.append(artifact(manifest.projector, ".mmproj.gguf", "projector"))
+        files.append(artifact(manifest.projector, name.targets[1], "projector"))
     return Model(str(name), tuple(files))
 
 

@@ -47,11 +47,13 @@ class Name:
         return (self.host, self.namespace) == (DEFAULT_HOST, DEFAULT_NAMESPACE)
 
     @property
-    def stem(self) -> str:
-        """The target's path below the models folder, up to the suffix; a port's colon is a plus there."""
-        file = f"{self.model}-{self.tag}"
-        host = self.host.strip("[]").replace("]", "").replace(":", "+")
-        return file if self.is_default else f"{host}/{self.namespace}/{file}"
+    def targets(self) -> tuple[str, str]:
+        """Where the model and its projector lie below the models folder; a port's colon is a plus there."""
+        stem = f"{self.model}-{self.tag}"
+        if not self.is_default:
+            host = self.host.strip("[]").replace("]", "").replace(":", "+")
+            stem = f"{host}/{self.namespace}/{stem}"
+        return f"{stem}.gguf", f"{stem}.mmproj.gguf"
 
     def repository(self, default: str) -> str:
         """The address that all addresses of the model begin with; `default` is that of the default's registry."""

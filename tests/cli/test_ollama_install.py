@@ -158,6 +158,17 @@ def test_ctrl_c_during_the_blob(registry: Registry, models: Path) -> None:
     assert_nothing_left(models)
 
 
+def test_a_kept_part_is_cleaned_by_the_models_name(registry: Registry, models: Path) -> None:
+    """Though it is not installed; the other's part stays."""
+    registry.push("library/other", "latest", (MODEL, DATA))
+    registry.on_blob = [faults.cut(100_000), faults.status(404)]
+    assert luci("install", "ollama:m", "-c", "1", "--retries", "0").returncode == 4
+    registry.on_blob = [faults.cut(100_000)]
+    assert luci("install", "ollama:other", "-c", "1", "--retries", "0").returncode == 4
+    assert luci("clean", "ollama:library/m").returncode == 0
+    assert [path.name for path in models.rglob("*.part")] == ["other-latest.gguf.part"]
+
+
 # --- what is not to be trusted
 
 

@@ -80,9 +80,10 @@ def test_a_name_says_what_to_ask_and_what_the_file_is_called(
 ) -> None:
     """Host and namespace stand before the file's name unless they are the default's."""
     name = parse_name(word)
-    assert (str(name), name.stem, name.repository(DEFAULT)) == (reference, stem, repository)
+    assert (str(name), name.repository(DEFAULT)) == (reference, repository)
+    assert name.targets == (f"{stem}.gguf", f"{stem}.mmproj.gguf")
     assert parse_name(reference) == name
-    assert check_name(f"{stem}.gguf")
+    assert [check_name(target) for target in name.targets]
 
 
 def test_the_registry_of_the_environment_takes_the_default_ones_place() -> None:
