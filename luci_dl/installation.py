@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -41,6 +43,7 @@ class Installation:
         fetched = copied = 0
         with self.transaction:
             artifacts, how = self._missing()
+            self._tell_standing({artifact.name for artifact in artifacts})
             copies = [self._find_copies(artifact) for artifact in artifacts]
             parts = [self._open(*each) for each in zip(artifacts, copies, strict=True)]  # room for all at first
             for part, found in zip(parts, copies, strict=True):
@@ -55,6 +58,13 @@ class Installation:
         size = sum(target.stat().st_size for target in targets)
         paths = tuple(str(target) for target in targets)
         return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
+
+    def _tell_standing(self, missing: Collection[str]) -> None:
+        """Let those who look at the whole model know that its other files are there."""
+        for name in {artifact.name for artifact in self.plan.artifacts} - set(missing):
+            with contextlib.suppress(OSError):  # somebody takes it away just now
+                size = (self.plan.folder / name).stat().st_size
+                self.transaction.tell(name, size, size, 0.0)
 
     def _find_copies(self, artifact: Artifact) -> list[Copy]:
         """Copies on this machine that a digest could prove."""

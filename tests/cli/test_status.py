@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.running import running
+from tests.cli.shop import Shop
 from tests.interrupting import DATA, HALF
 from tests.procs import LUCI, Spawned, luci, wait_until
 from tests.servers import FaultyServer, faults
@@ -56,6 +57,18 @@ def test_all_that_runs_is_shown(server: FaultyServer, home: Path, tmp_path: Path
         assert title.split() == ["MODEL", "DONE", "SPEED", "LEFT", "PID", "USER", "HOST", "SINCE"]
         assert [row.split()[:2] for row in rows] == [["a.gguf", "50%"], ["b.gguf", "50%"]]
         assert rows[0][title.index("PID") :].startswith(str(one.pid))
+
+
+def test_files_that_are_there_already_count(shop: Shop, home: Path) -> None:
+    """Of a model of several, one of which is fetched again."""
+    shop.sell("set", DATA, files=["1.gguf", "2.gguf"])
+    assert luci("install", "set").returncode == 0
+    (home / "models" / "2.gguf").unlink()
+    shop.sell("set", DATA, [faults.stall(HALF)], files=["1.gguf", "2.gguf"])
+    with Spawned("install", "set", "--no-adopt"):
+        wait_until(lambda: any(each.done == HALF + len(DATA) for each in running([home / "models"])), 20)
+        (found,) = status()
+        assert (found["model"], found["percent"], found["total"]) == ("set", 75, 2 * len(DATA))
 
 
 def test_looking_does_not_disturb(server: FaultyServer, home: Path) -> None:
