@@ -14,14 +14,27 @@ Where things are, each line knowing only of those below it:
     api.py        the functions above
     installer.py  many models: in turn or side by side, and how it ended for each
     installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
+    dry_run.py    what an install would do
+    standing.py   what stands at the targets already, and what has to be fetched because of it
+    adoption.py   bytes from a copy on this machine; copies.py knows where to look
     cleaner.py    orphans, roll-forward
+    recall.py     what was installed by a reference: all that can be said offline
+    verifier.py   installed files, read again
+    remover.py    an installed model goes
     library.py    what is installed: receipts
     running.py    what runs now: the locks that are held
+    partials.py   what lies half-fetched, by the journals
+    doctor/       is this machine ready: each check looks at one thing
+    versions.py   what luci runs on
+    machine.py    what there is room for
+    curator.py    the user's own catalog: entries added, facts refreshed
     gguf/         what a GGUF file says of itself, and how many bytes it must have
     config.py     settings and where they come from; config_keys.py: what each may be; config_file.py: the file
     sources/      a reference becomes artifacts: the catalog, addresses
-    net/          bytes from servers: client (one request), worker (one segment), crew (the connections), fetch,
-                  tune (how many), pace (the limit), mirrors, retry
+    net/          bytes from servers: client (one request), connections and dial (straight or by a proxy), certificates,
+                  trouble (what went wrong, in words), worker (one segment), crew (the workers), fetch, tune (how many),
+                  pace (the limit), mirrors, retry, hub (what the Hub means when it refuses), bearer (tokens of
+                  registries)
     disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), part with ledger (who may
                   write where), follower (hash, sync) and journal, target (what stands there), commit (rename,
                   record, roll-forward), transaction

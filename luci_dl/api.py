@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,12 +12,14 @@ from luci_dl import cleaner
 from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
 from luci_dl.config import Settings, load_settings
+from luci_dl.copies import Copies
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit
 from luci_dl.installer import install_models
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
+from luci_dl.recall import installed_by
 from luci_dl.sources import catalog
 from luci_dl.sources.choice import Choice
 from luci_dl.sources.endpoints import endpoints_of
@@ -53,20 +56,31 @@ def install(
         raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
     split = [part for word in words for part in word.split()]
     token, network = token or CancelToken(), network_for(os.environ, options)
+    copies = copies_for(os.environ, settings, options, emit)
     choice = Choice(output=output, sha256=sha256, unverified=options.unverified)
     models = resolve_words(split, settings, choice, options, network, token, emit)
     plans = [Plan(model, settings.models_dir) for model in models]
-    outcomes = install_models(plans, options, token, emit, network)
+    outcomes = install_models(plans, options, token, emit, network, copies)
     for outcome in outcomes:
         if outcome.error:
             raise outcome.error
     return [Path(path) for outcome in outcomes if outcome.installed for path in outcome.installed.paths]
 
 
-def network_for(environ: Mapping[str, str], options: Options) -> Network:
-    """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them."""
-    offline = options.offline or environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-    return Network(options.limit_rate, offline=offline)
+def network_for(environ: Mapping[str, str], options: Options, log: Emit | None = None) -> Network:
+    """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them; `log` is told of each request."""
+    return Network(options.limit_rate, offline=options.offline or is_offline(environ), log=log)
+
+
+def is_offline(environ: Mapping[str, str]) -> bool:
+    """Whether the environment keeps luci from asking servers."""
+    return environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def copies_for(environ: Mapping[str, str], settings: Settings, options: Options, emit: Emit) -> Copies:
+    """Where files may be taken from instead. Raises: UsageError, for a `--from` that leads nowhere."""
+    folders = tuple(dict.fromkeys((settings.models_dir, *settings.folders)))
+    return Copies(environ, folders, options.copies, caches=options.adopt, emit=emit)
 
 
 def resolve_words(
@@ -83,7 +97,9 @@ def resolve_words(
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
     endpoints = endpoints_of(os.environ, settings.mirrors)
-    web = Web(network, endpoints, token, emit, options.retries)
+    folders = (settings.models_dir, *settings.folders)
+    recall = functools.partial(installed_by, folders=folders)
+    web = Web(network, endpoints, token, emit, options.retries, recall)
     return resolve(words, catalog.load(settings.catalog), choice, web)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Proof = Literal["sha256", "lfs pointer", "git blob", "none"]
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,8 @@ class Artifact:
         lfs_pointer_sha1: git blob SHA-1 of the file's LFS pointer, 40 hex digits: proves a file of unknown SHA-256.
         blob_sha1: git blob SHA-1 of the file itself, 40 hex digits: proves a small file of unknown SHA-256.
         headers: sent to the host of the first address alone, never to where it redirects.
+        repository: for a file in a registry, which may ask for a token first: how the addresses of all files beside it
+            begin; empty elsewhere.
         role: "model", or "projector" for the file beside a vision model.
     """
 
@@ -29,20 +34,34 @@ class Artifact:
     lfs_pointer_sha1: str | None = None
     blob_sha1: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    repository: str = ""
     role: str = "model"
+
+    @property
+    def proof(self) -> Proof:
+        """The best of what is known to hold the bytes against."""
+        if self.sha256:
+            return "sha256"
+        if self.lfs_pointer_sha1:
+            return "lfs pointer"
+        return "git blob" if self.blob_sha1 else "none"
 
     @property
     def provable(self) -> bool:
         """True when a digest is known against which the bytes can be proved."""
-        return bool(self.sha256 or self.lfs_pointer_sha1)
+        return self.proof != "none"
 
-    def proves(self, sha256: str, size: int) -> bool:
-        """True when bytes of that SHA-256 and size are this artifact's, as far as it can tell."""
-        if self.size is not None and size != self.size:
-            return False
-        if self.sha256:
-            return sha256 == self.sha256
-        return not self.lfs_pointer_sha1 or lfs_pointer_sha1(sha256, size) == self.lfs_pointer_sha1
+    def proves(self, sha256: str, size: int, blob_sha1: str | None = None) -> bool:
+        """True when bytes of these digests and that size are this artifact's, by all that is known of it.
+
+        `blob_sha1`: of the bytes; needed where the artifact's own is known.
+        """
+        return (
+            self.size in (None, size)
+            and self.sha256 in (None, sha256)
+            and self.lfs_pointer_sha1 in (None, lfs_pointer_sha1(sha256, size))
+            and self.blob_sha1 in (None, blob_sha1)
+        )
 
 
 @dataclass(frozen=True)

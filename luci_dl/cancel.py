@@ -19,6 +19,7 @@ from typing import NoReturn, TypeVar
 from luci_dl.errors import Interrupted
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CTRL_C = signal.SIGINT
 POLL_S = 0.05
 """How often a wait for another thread asks the token, in seconds."""
 
@@ -55,6 +56,15 @@ class CancelToken:
             poll.register(self._reader, select.POLLIN)
             poll.poll(max(0.0, seconds) * 1000)
         return self.cancelled
+
+    def wait_to_read(self, fd: int) -> None:
+        """Wait until there is something to read, or its end. Raises: Interrupted, when the wish comes before that."""
+        self.check()
+        poll = select.poll()
+        for one in (fd, self._reader):
+            poll.register(one, select.POLLIN)
+        poll.poll()
+        self.check()
 
     def wait_for(self, bell: threading.Event, tick: Callable[[], None] | None = None) -> None:
         """Wait until another thread rings, calling `tick` again and again meanwhile.
@@ -98,16 +108,62 @@ def off_thread(work: Callable[[], T], token: CancelToken, tick: Callable[[], Non
 
 
 @contextlib.contextmanager
-def signals_cancel(token: CancelToken) -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP set `token` while the block runs. Main thread only.
+def signals_cancel(token: CancelToken) -> Iterator[list[int]]:
+    """Let SIGINT, SIGTERM and SIGHUP set `token` while the block runs, and list them as they come. Main thread only.
 
     A signal that was ignored stays ignored (a background job of a script inherits SIGINT so).
     """
+    heard: list[int] = []
 
     def handler(signum: int, _frame: FrameType | None) -> None:
+        heard.append(signum)
         token.cancel(signum)
 
-    before = {signum: signal.signal(signum, handler) for signum in heard_signals()}
+    with _handled_by(lambda _signum: handler):
+        yield heard
+
+
+@contextlib.contextmanager
+def at_a_prompt(leave: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, Ctrl+C raises KeyboardInterrupt; SIGTERM and SIGHUP call `leave`, then end the process.
+
+    For when nothing is under way that would need cleaning up. Main thread only.
+    """
+
+    def end(signum: int, _frame: FrameType | None) -> None:
+        leave()
+        die_of(signum)
+
+    with _handled_by(lambda signum: signal.default_int_handler if signum == CTRL_C else end):
+        yield
+
+
+@contextlib.contextmanager
+def typing(leave: Callable[[], None]) -> Iterator[None]:
+    """While the block runs, Ctrl+Z calls `leave` and stops the process; gone on with, it raises KeyboardInterrupt.
+
+    For when the terminal is an editor's own, which must draw its line anew. Main thread only.
+    """
+
+    def stop(signum: int, _frame: FrameType | None) -> None:
+        leave()
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+        raise KeyboardInterrupt
+
+    ours = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL  # else whoever started luci has no use for it
+    if ours:
+        signal.signal(signal.SIGTSTP, stop)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int], Callable[[int, FrameType | None], object]]) -> Iterator[None]:
+    before = {signum: signal.signal(signum, handler(signum)) for signum in heard_signals()}
     try:
         yield
     finally:

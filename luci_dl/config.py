@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl import config_keys as keys
 from luci_dl.config_file import ConfigFile, change_config, read_config
 from luci_dl.config_keys import Key, OnInterrupt
-from luci_dl.plan import Options
 
-_MIN_FREE = 1 << 30
+if TYPE_CHECKING:
+    from luci_dl.plan import Options
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -42,7 +42,7 @@ class Settings:
     models_dir: Path
     backup_models_dir: Path | None = None
     catalog: Path | None = None
-    min_free: int = _MIN_FREE
+    min_free: int = 1 << 30
     on_interrupt: OnInterrupt = "delete"
     folders: tuple[Path, ...] = ()
     mirrors: tuple[str, ...] = ()
@@ -64,6 +64,8 @@ class Settings:
     @property
     def options(self) -> Options:
         """How to install, as far as the settings say."""
+        from luci_dl.plan import Options  # not needed to read the settings
+
         return Options(
             jobs=self.jobs,
             connections=self.connections,
@@ -95,22 +97,28 @@ def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) ->
     def get(key: Key[T], default: D) -> T | D:
         return setting(key, default, environ, config)
 
-    configured = get(keys.MODELS_DIR, home / "models")
-    own = home / "catalog.toml"
+    default = default_settings(home)
+    configured = get(keys.MODELS_DIR, default.models_dir)
     return Settings(
         home=home,
         models_dir=configured if models_dir is None else keys.path(str(models_dir), "--dir", Path()),
-        backup_models_dir=get(keys.BACKUP_MODELS_DIR, None),
-        catalog=get(keys.CATALOG, own if own.exists() else None),
-        min_free=get(keys.MIN_FREE, _MIN_FREE),
-        on_interrupt=get(keys.ON_INTERRUPT, "delete"),
-        folders=get(keys.FOLDERS, ()),
-        mirrors=get(keys.MIRRORS, ()),
-        connections=get(keys.CONNECTIONS, None),
-        jobs=get(keys.JOBS, 1),
-        limit_rate=get(keys.LIMIT_RATE, None),
-        retries=get(keys.RETRIES, 10),
+        backup_models_dir=get(keys.BACKUP_MODELS_DIR, default.backup_models_dir),
+        catalog=get(keys.CATALOG, default.catalog),
+        min_free=get(keys.MIN_FREE, default.min_free),
+        on_interrupt=get(keys.ON_INTERRUPT, default.on_interrupt),
+        folders=get(keys.FOLDERS, default.folders),
+        mirrors=get(keys.MIRRORS, default.mirrors),
+        connections=get(keys.CONNECTIONS, default.connections),
+        jobs=get(keys.JOBS, default.jobs),
+        limit_rate=get(keys.LIMIT_RATE, default.limit_rate),
+        retries=get(keys.RETRIES, default.retries),
     )
+
+
+def default_settings(home: Path) -> Settings:
+    """What holds where nobody said otherwise."""
+    own = home / "catalog.toml"
+    return Settings(home, home / "models", catalog=own if own.exists() else None)
 
 
 def setting(key: Key[T], default: D, environ: Mapping[str, str], config: ConfigFile) -> T | D:
@@ -120,6 +128,18 @@ def setting(key: Key[T], default: D, environ: Mapping[str, str], config: ConfigF
         return config.get(key, default)
     typed = [part for part in re.split(r"[\s,]+", text) if part] if key.many else text
     return key.rule(typed, key.variable, Path())
+
+
+def unknown_keys(config: ConfigFile) -> dict[str, str | None]:
+    """The names in the file that luci does not know, and for each the known one that comes near."""
+    return {name: near_key(name) for name in config.values if name not in keys.KEYS}
+
+
+def near_key(name: str, others: Collection[str] = ()) -> str | None:
+    """The setting that a misspelt name may mean, or one of the other names."""
+    from difflib import get_close_matches  # costs start-up time, and most names are spelt right
+
+    return next(iter(get_close_matches(name.casefold().replace("-", "_")[:100], [*keys.KEYS, *others], 1)), None)
 
 
 def remember_folder(settings: Settings, folder: Path) -> None:

@@ -64,7 +64,7 @@ def change_config(path: Path, change: Callable[[ConfigFile], Mapping[str, object
     with staging.file_lock(path.with_name(path.name + ".lock")):
         values = change(read_config(path))
         if values is not None:
-            fs.write_file(path, _text(values))
+            fs.write_file(path, _text(values), keep_mode=True)
 
 
 def _text(values: Mapping[str, object]) -> bytes:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
+from luci_dl.adoption import Adoption, source_of
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.copies import Copies, Copy
 from luci_dl.disk.part import Part
-from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
 from luci_dl.gguf.header import check_whole
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan, kind_of
-
-_FETCHED = {"missing", "damaged", "foreign"}
+from luci_dl.standing import Judge, to_fetch
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Installation:
     transaction: Transaction
     options: Options
     network: Network
+    copies: Copies | None
     token: CancelToken
     emit: Emit
 
@@ -37,21 +40,57 @@ class Installation:
         Raises: LuciError of every kind; then no target has changed, and `transaction.endings` tells of the parts.
         """
         began = time.monotonic()
-        fetched = 0
+        fetched = copied = 0
         with self.transaction:
             artifacts, how = self._missing()
-            parts = [self.transaction.open(artifact) for artifact in artifacts]  # room for all before the first byte
-            for part in parts:
-                fetched += self._fill(part)
+            self._tell_standing({artifact.name for artifact in artifacts})
+            copies = [self._find_copies(artifact) for artifact in artifacts]
+            parts = [self._open(*each) for each in zip(artifacts, copies, strict=True)]  # room for all at first
+            for part, found in zip(parts, copies, strict=True):
+                if self._adopt(part, found):
+                    copied += 1
+                else:
+                    fetched += self._fill(part)
             self.transaction.commit()
+        if copied and copied == len(parts):
+            how = "copied"
         targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
         size = sum(target.stat().st_size for target in targets)
         paths = tuple(str(target) for target in targets)
         return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
 
+    def _tell_standing(self, missing: Collection[str]) -> None:
+        """Let those who look at the whole model know that its other files are there."""
+        for name in {artifact.name for artifact in self.plan.artifacts} - set(missing):
+            with contextlib.suppress(OSError):  # somebody takes it away just now
+                size = (self.plan.folder / name).stat().st_size
+                self.transaction.tell(name, size, size, 0.0)
+
+    def _find_copies(self, artifact: Artifact) -> list[Copy]:
+        """Copies on this machine that a digest could prove."""
+        if self.copies is None:
+            return []
+        finder, target = self.copies, self.plan.folder / artifact.name
+        found = off_thread(lambda: finder.find(artifact, target), self.token)
+        if found and not artifact.provable:
+            unproved = f"no digest is known of {artifact.name} to prove it with, so it is not taken"
+            self.emit(Warned(f"{found[0].path}: {unproved} (--sha256 gives one)"))
+            return []
+        return found
+
+    def _open(self, artifact: Artifact, copies: list[Copy]) -> Part:
+        return self.transaction.open(artifact, off_thread(lambda: source_of(copies), self.token))
+
+    def _adopt(self, part: Part, copies: list[Copy]) -> bool:
+        """Whether a copy gave what is missing."""
+        if part.received == part.size and not part.cloned:
+            return False  # nothing is
+
+        return Adoption(part, self.token, self.emit, self._tell).take(copies)
+
     def _fill(self, part: Part) -> int:
         """Fetch what is missing of a file. Returns: bytes that came over the network."""
-        artifact = part.artifact
+        artifact, copied = part.artifact, part.fetched
         self.emit(Started(artifact.name, part.size, part.received))
         self._fetch(artifact, part)
         if len(artifact.urls) > 1:
@@ -61,13 +100,12 @@ class Installation:
             header = " and header" if kind_of(artifact.name) == "gguf" else ""
             checked = f"nothing but its length{header} was checked"
             self.emit(Warned(f"{artifact.name}: no digest is known, so {checked}; its SHA-256 is {digest}"))
-        return part.fetched
+        return part.fetched - copied
 
     def _fetch(self, artifact: Artifact, part: Part) -> None:
+        if part.received == part.size:
+            return  # a kept part that is whole needs no server, which may be out of reach
         from luci_dl.net.fetch import Fetch  # the network: not before it is needed
-
-        def tell(progress: Progress) -> None:
-            self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
 
         host = urlsplit(artifact.urls[0]).netloc
         retries = min(self.options.retries, 1) if host in self.network.lost else self.options.retries
@@ -80,7 +118,7 @@ class Installation:
             pace=self.network.pace,
             token=self.token,
             emit=self.emit,
-            tell=tell,
+            tell=self._tell,
             check=part.check,
         )
         try:
@@ -89,6 +127,9 @@ class Installation:
             self.network.lost.add(host)
             raise
         self.network.lost.discard(host)
+
+    def _tell(self, progress: Progress) -> None:
+        self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
 
     def _distrust_mirrors(self, artifact: Artifact, part: Part) -> None:
         """Wrong bytes may be one mirror's: before they count as wrong, all comes from each address alone, in turn."""
@@ -99,7 +140,8 @@ class Installation:
             self.emit(Warned(f"{wrong.message}; fetching it again from {url} alone"))
             part.forget()
             try:
-                self._fetch(replace(artifact, urls=(url,)), part)
+                headers = artifact.headers if url == artifact.urls[0] else {}  # no mirror is told who asks
+                self._fetch(replace(artifact, urls=(url,), headers=headers), part)
                 wrong = self._wrong(part)
             except (IntegrityError, NetworkError, ResolveError) as error:
                 wrong = error
@@ -126,59 +168,12 @@ class Installation:
     def _missing(self) -> tuple[list[Artifact], str]:
         """The files that have to be fetched, and how the model counts as installed once they are there.
 
-        Raises: IntegrityError, when a file that luci did not install is in the way.
+        Files that luci did not install, but that are right, are adopted. Raises: as `Judge.judge`.
         """
-        found = {artifact: self._look(artifact) for artifact in self.plan.artifacts}
-        states = {here.state for here in found.values()}
-        fetched = set(_FETCHED)
-        if states & fetched or self.options.force:
-            fetched.add("newer")  # files of two versions do not make a model
-        missing = [
-            artifact
-            for artifact, here in found.items()
-            if here.state in fetched or (self.options.force and not artifact.provable)
-        ]
-        if missing:
-            return missing, "downloaded"
-        if "newer" in states:
-            return [], "newer"
-        return [], "adopted" if "adoptable" in states else "already"
-
-    def _look(self, artifact: Artifact) -> Found:
-        """What stands at the target; adopted if luci did not install it, but it is right."""
-        here = self.transaction.look(artifact)
-        if here.state == "foreign" and not self.options.force:
-            if not artifact.provable:
-                artifact = self._ask_the_hub(artifact)
-                here = self.transaction.look(artifact) if artifact.provable else here
-            if here.state == "foreign":
-                raise self._in_the_way(artifact, here)
-        if here.state == "adoptable":
-            self.transaction.adopt(artifact, here)
-        return here
-
-    def _ask_the_hub(self, artifact: Artifact) -> Artifact:
-        """The artifact, of which no digest is known, with the digest by the Hub's word, if that has one."""
-        from luci_dl.net.answers import Ask
-        from luci_dl.net.retry import AttemptFailed
-
-        ask, client = Ask(artifact.urls[0], 0, None, None), self.network.client_for(artifact.urls[0])
-        try:
-            answer = off_thread(lambda: client.get(artifact.name, ask, artifact.headers), self.token)
-        except AttemptFailed as failure:
-            message = f"{artifact.name} is there, and luci did not install it; to judge it, {failure.reason}"
-            raise NetworkError(message, "Try again later.") from failure
-        answer.close()
-        return replace(artifact, sha256=answer.remote.sha256, size=artifact.size or answer.remote.size)
-
-    def _in_the_way(self, artifact: Artifact, found: Found) -> IntegrityError:
-        if found.sha256 and artifact.sha256:
-            wrong = f"its SHA-256 is {found.sha256}, expected {artifact.sha256}"
-        elif found.sha256:
-            wrong = "it is not the file that is named"
-        else:
-            wrong = "no digest is known to hold it against"
-        return IntegrityError(
-            f"{self.plan.folder / artifact.name} is there, luci did not install it, and {wrong}",
-            "Move it away, or replace it with --force.",
-        )
+        folder, look = self.plan.folder, self.transaction.look
+        judge = Judge(folder, look, self.options.force, self.network, self.token).judge
+        there = {artifact: judge(artifact) for artifact in self.plan.artifacts}
+        for standing in there.values():
+            if standing.found.state == "adoptable":
+                self.transaction.adopt(standing.artifact, standing.found)
+        return to_fetch({artifact: standing.found for artifact, standing in there.items()}, self.options.force)

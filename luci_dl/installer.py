@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from luci_dl.cancel import CancelToken
+from luci_dl.copies import Copies
+from luci_dl.disk import fs
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Deleted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
@@ -17,6 +19,8 @@ from luci_dl.plan import Options, Plan
 
 Status = Literal["installed", "failed", "interrupted", "not started"]
 _STORAGE_EXIT = 6
+_BESIDE, _EACH = 100, 3
+"""Files that are open at once: connections and the like, and of each artifact its lock, part and journal."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,23 @@ class Outcome:
 
 
 def install_models(
-    plans: Sequence[Plan], options: Options, token: CancelToken, emit: Emit, network: Network | None = None
+    plans: Sequence[Plan],
+    options: Options,
+    token: CancelToken,
+    emit: Emit,
+    network: Network | None = None,
+    copies: Copies | None = None,
 ) -> list[Outcome]:
     """Install every model, `options.jobs` side by side; go on after a failure, but not after a full disk or a signal.
+
+    `copies`: where to look for files before they are fetched.
 
     Returns: one outcome for each plan, in their order. Emits everything that a user should read, the summary last.
     """
     total = sum(artifact.size or 0 for plan in plans for artifact in plan.artifacts)
     emit(Planned(tuple(plan.reference for plan in plans), total, any(plan.model.size is None for plan in plans)))
-    outcomes = _Run(plans, options, token, emit, network or Network(options.limit_rate)).all()
+    fs.allow_files(_BESIDE + _EACH * options.jobs * max((len(plan.artifacts) for plan in plans), default=0))
+    outcomes = _Run(plans, options, token, emit, network or Network(options.limit_rate), copies).all()
     if token.cancelled and any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         emit(Stopped(token.signum))
         for outcome in outcomes:
@@ -54,13 +66,20 @@ class _Run:
     """Several models, each in one transaction of its own."""
 
     def __init__(
-        self, plans: Sequence[Plan], options: Options, token: CancelToken, emit: Emit, network: Network
+        self,
+        plans: Sequence[Plan],
+        options: Options,
+        token: CancelToken,
+        emit: Emit,
+        network: Network,
+        copies: Copies | None,
     ) -> None:
         self._plans = plans
         self._options = options
         self._token = token
         self._emit = emit
         self._network = network
+        self._copies = copies
         self._outcomes = [Outcome(plan.reference, "not started") for plan in plans]
         self._next = 0
         self._halted = False
@@ -112,7 +131,9 @@ class _Run:
         except LuciError as error:
             return self._failed(plan, error, ())
         try:
-            installed = Installation(plan, transaction, self._options, self._network, self._token, self._emit).run()
+            installed = Installation(
+                plan, transaction, self._options, self._network, self._copies, self._token, self._emit
+            ).run()
         except Interrupted as error:
             return Outcome(plan.reference, "interrupted", error=error, endings=tuple(transaction.endings))
         except LuciError as error:

@@ -70,9 +70,13 @@ def installed(folders: Sequence[Path]) -> list[InstalledModel]:
 
 
 def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:
-    """The models that the word means: by reference or file below the folder, else by the file's last part."""
+    """The models that the word means: by reference or file below the folder, else by either in part.
+
+    That is, by the reference in upper or lower case, or by the file's last part.
+    """
     exact = [model for model in models if word == model.reference or word in model.names]
-    return exact or [model for model in models if word in {name.rpartition("/")[2] for name in model.names}]
+    alike = exact or [model for model in models if word.casefold() == model.reference.casefold()]
+    return alike or [model for model in models if word in {name.rpartition("/")[2] for name in model.names}]
 
 
 def _installed_in(folder: Path) -> list[InstalledModel]:

@@ -24,3 +24,8 @@ def human_size(n: int, space: str = "") -> str:
         value, unit = value / 1000, larger
     whole = unit == "B" or value >= 9.95
     return f"{value:.0f}{space}{unit}" if whole else f"{value:.1f}{space}{unit}"
+
+
+def counted(n: int, what: str) -> str:
+    """1 file, 2 files."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -12,7 +12,7 @@ import trustme
 
 from tests.servers import FaultyServer
 
-OF_THE_USER = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "XDG_")
+OF_THE_USER = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "XDG_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
 OF_THE_TERMINAL = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
 

@@ -65,7 +65,7 @@ def nginx(folder: Path, here: Path, tls: trustme.CA | None = None, limit_rate: s
         certificate.private_key_pem.write_to_path(str(here / "key.pem"))
         for pem in certificate.cert_chain_pems:
             pem.write_to_path(str(here / "chain.pem"), append=True)
-    port = _free_port()
+    port = free_port()
     (here / "nginx.conf").write_text(
         CONFIG.format(
             here=here,
@@ -79,19 +79,19 @@ def nginx(folder: Path, here: Path, tls: trustme.CA | None = None, limit_rate: s
     command = [program, "-p", str(here), "-c", str(here / "nginx.conf"), "-e", "stderr"]
     with (here / "error.log").open("wb") as errors, subprocess.Popen(command, stderr=errors) as process:
         try:
-            wait_until(lambda: process.poll() is not None or _accepts(port))
+            wait_until(lambda: process.poll() is not None or accepts(port))
             assert process.poll() is None, (here / "error.log").read_text()
             yield Nginx(f"{'https' if tls else 'http'}://127.0.0.1:{port}", here / "access.log")
         finally:
             process.terminate()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

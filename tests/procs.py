@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -143,6 +144,11 @@ class _Reader(threading.Thread):
             if error.errno != errno.EIO:  # what Linux says of a terminal whose last writer is gone
                 raise
             return b""
+
+
+def plain_text(shown: str) -> str:
+    """What a terminal was sent, without colours, movements of the cursor and bells."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\b\a]", "", shown)
 
 
 def wait_until(predicate: Callable[[], T], timeout: float = 10, what: str = "the condition") -> T:

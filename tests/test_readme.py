@@ -27,7 +27,7 @@ from tests.servers import FaultyServer, faults
 README = (ROOT / "README.md").read_text()
 DATA = make_gguf(3_000_000)
 ELSEWHERE = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
-"""Variables that luci leaves to the standard library."""
+"""Variables whose names the source puts together."""
 
 CHANGING = [
     (r"\d+-\d+-\d+", "DATE"),
@@ -142,10 +142,13 @@ def test_every_command_line_is_one_that_luci_takes(words: list[str]) -> None:
         return
     command = luci.get_command(click.Context(luci), words[1])
     assert command is not None
+    options = words[2:]
+    if isinstance(command, click.Group) and options:
+        command = command.commands[options.pop(0)]
     try:
-        command.make_context(words[1], words[2:])
+        command.make_context(words[1], options)
     except click.MissingParameter:
-        assert len(words) == 2  # the name of the command alone, in the text
+        assert not options  # the name of the command alone, in the text
     except click.exceptions.Exit:
         assert "--help" in words
 
@@ -157,7 +160,8 @@ def test_every_command_is_told_of() -> None:
 def test_every_option_and_variable_exists() -> None:
     """Nothing is promised that is not there yet."""
     commands = [luci.get_command(click.Context(luci), name) for name in COMMANDS]
-    params = [param for command in commands if command for param in command.params]
+    parts = [part for command in commands if isinstance(command, click.Group) for part in command.commands.values()]
+    params = [param for command in (*commands, *parts) if command for param in command.params]
     options = {option for param in params for option in param.opts} | {"--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", README)) <= options
     source = "".join(path.read_text() for path in (ROOT / "luci_dl").rglob("*.py"))

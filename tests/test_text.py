@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luci_dl.text import human_size, printable, shown
+from luci_dl.text import counted, human_size, printable, shown
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,7 @@ def test_an_unexpected_value_is_shown_briefly_and_safely() -> None:
     """Its kind can be told from how it is written."""
     assert [shown(value) for value in (1, "1", True, "\x1b")] == ["1", "'1'", "True", r"'\x1b'"]
     assert len(shown("x" * 1000)) == 80
+
+
+def test_one_is_not_many() -> None:
+    assert [counted(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]

@@ -2,4 +2,6 @@
 
 main      the commands; click's own errors
 session   what a command works with: settings, events, the token, the end by a signal
+complete  what a word may go on as, for TAB
+shell     the prompt: editor reads a line, line completes it, main runs it
 """

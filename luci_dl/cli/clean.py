@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import session
+from luci_dl.cli import complete, session
 from luci_dl.config import Settings
 from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Emit, Swept
@@ -22,8 +22,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option("--dir", "folder", metavar="PATH", help="Clean this models folder alone.")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.known_or_installed)
+@session.dir_option("Clean this models folder alone.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only list what would be removed.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
@@ -56,6 +56,7 @@ def _targets(names: Sequence[str], settings: Settings, folders: Sequence[Path]) 
     from luci_dl.cleaner import staged_names
     from luci_dl.cli.lookup import look_up, unknown
     from luci_dl.sources import catalog
+    from luci_dl.sources.ollama_name import is_name, parse_name
 
     known = catalog.load(settings.catalog)
     there = library.installed(folders)
@@ -66,6 +67,8 @@ def _targets(names: Sequence[str], settings: Settings, folders: Sequence[Path]) 
         found = {artifact.name for artifact in meant.entry.artifacts} if meant.entry else set()
         found.update(name for model in meant.installed for name in model.names)
         found.update(name for name in staged if word in (name, name.rpartition("/")[2]))
+        if is_name(word):
+            found.update(staged.intersection(parse_name(word).targets))
         if not found:
             raise unknown(word, known, there, "`luci clean` without names cleans all.")
         targets |= found

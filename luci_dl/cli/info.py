@@ -9,12 +9,13 @@ import click
 
 from luci_dl import library
 from luci_dl.artifact import Artifact, Model
-from luci_dl.cli import lookup, session
+from luci_dl.cli import complete, gguf_facts, lookup, session
 from luci_dl.errors import LuciError
 from luci_dl.library import InstalledFile, InstalledModel
+from luci_dl.partials import Partial, partials
 from luci_dl.sources import catalog
 from luci_dl.text import human_size, printable
-from luci_dl.ui.figures import here
+from luci_dl.ui.figures import here, percent
 
 EPILOG = """\b
 Examples:
@@ -23,13 +24,16 @@ Examples:
   luci info mistral --json
 
 \b
-With --json: one object with "name", "catalog" (the entry, or null) and
-"installed" (an array, one model for each folder that has it).
+With --json: one object with "name", "catalog" (the entry, or null),
+"installed" (an array, one model for each folder that has it), "gguf" (what
+the header of each installed GGUF file says; null where that cannot be told)
+and "partial" (what is half-fetched).
 """
 
 PROOFS = {
     "sha256": "the SHA-256 that was given",
     "lfs pointer": "the Git LFS pointer",
+    "git blob": "the SHA-1 that git has of it",
     "hub": "the SHA-256 that the Hub told",
     "none": "none: no digest was known",
 }
@@ -43,8 +47,8 @@ Row = tuple[str, str]
 
 
 @click.command(epilog=EPILOG)
-@click.argument("name")
-@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@click.argument("name", shell_complete=complete.known_or_installed)
+@session.dir_option("Look into this models folder alone.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(name: str, folder: str | None, as_json: bool) -> int:
     """Tell everything that is known of one model, installed or not.
@@ -53,23 +57,58 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
     """
     try:
         settings = session.settings_for(folder)
+        folders = session.all_folders(settings, folder)
         known = catalog.load(settings.catalog)
-        there = library.installed(session.all_folders(settings, folder))
+        there = library.installed(folders)
         found = lookup.look_up(name, known, there)
-        if not found:
+        begun = _begun(name, found, partials(folders))
+        if not found and not begun:
             raise lookup.unknown(name, known, there)
     except LuciError as error:
         return session.report(error, json=as_json)
-    title = found.entry.reference if found.entry else found.installed[0].reference
-    output = session.output()
+    title, output = _title(found, begun), session.output()
     if as_json:
-        entry = lookup.entry_facts(found.entry) if found.entry else None
-        installed = [lookup.installed_facts(model) for model in found.installed]
-        output.results([json.dumps({"name": title, "catalog": entry, "installed": installed})])
+        output.results([json.dumps({"name": title, **_facts(found, begun)})])
         return 0
-    rows = [*(_of_entry(found.entry) if found.entry else ()), *_of_installed(title, found.installed)]
+    rows = [*(_of_entry(found.entry) if found.entry else ()), *_of_installed(title, found.installed, bool(begun))]
+    rows += [row for partial in begun for row in _of_partial(partial)]
     output.results([printable(title), *(f"  {label:<11}{printable(text)}".rstrip() for label, text in rows)])
     return 0
+
+
+def _begun(word: str, found: lookup.Found, begun: list[Partial]) -> list[Partial]:
+    """The parts of the model; of one that nothing else is known of, those of the file that the word names."""
+    names = {artifact.name for artifact in found.entry.artifacts} if found.entry else set()
+    names.update(name for model in found.installed for name in model.names)
+    if not found:
+        names.update(partial.name for partial in begun if word in (partial.name, partial.name.rpartition("/")[2]))
+    return [partial for partial in begun if partial.name in names]
+
+
+def _title(found: lookup.Found, begun: list[Partial]) -> str:
+    if found.entry:
+        return found.entry.reference
+    return found.installed[0].reference if found.installed else begun[0].name
+
+
+def _facts(found: lookup.Found, begun: list[Partial]) -> dict[str, object]:
+    """For programs."""
+    files = [file.path for model in found.installed for file in model.files if file.state != "missing"]
+    return {
+        "catalog": lookup.entry_facts(found.entry) if found.entry else None,
+        "installed": [lookup.installed_facts(model) for model in found.installed],
+        "gguf": [gguf_facts.for_programs(path) for path in files if gguf_facts.is_meant(path)],
+        "partial": [
+            {
+                "path": str(partial.path),
+                "target": str(partial.folder / partial.name),
+                "done": partial.done,
+                "size": partial.total,
+                "running": partial.running,
+            }
+            for partial in begun
+        ],
+    }
 
 
 def _of_entry(model: Model) -> Iterator[Row]:
@@ -89,14 +128,16 @@ def _of_artifact(artifact: Artifact) -> Iterator[Row]:
     if artifact.sha256:
         yield "SHA-256", artifact.sha256
     elif artifact.lfs_pointer_sha1:
-        yield "LFS SHA-1", artifact.lfs_pointer_sha1
+        yield "LFS SHA-1", f"{artifact.lfs_pointer_sha1}, of the pointer that holds the SHA-256"
+    else:
+        yield "SHA-256", "unknown: whoever installs it has to trust the server"
     for url in artifact.urls:
         yield "Address", url
 
 
-def _of_installed(title: str, models: tuple[InstalledModel, ...]) -> Iterator[Row]:
+def _of_installed(title: str, models: tuple[InstalledModel, ...], begun: bool) -> Iterator[Row]:
     if not models:
-        yield "Installed", f"no; luci install {title}"
+        yield "Installed", f"no; luci install {title}" if not begun else "not yet"
     for model in models:
         for file in model.files:
             yield from _of_file(file)
@@ -113,6 +154,17 @@ def _of_file(file: InstalledFile) -> Iterator[Row]:
     yield "When", f"installed {_moment(known.installed)}, verified {_moment(known.verified)}"
     yield "Proof", PROOFS.get(known.proof, known.proof)
     yield "State", STATES[file.state]
+    if file.state != "missing" and gguf_facts.is_meant(file.path):
+        yield from gguf_facts.rows(file.path)
+
+
+def _of_partial(partial: Partial) -> Iterator[Row]:
+    yield "Partial", str(partial.path)
+    proved = human_size(partial.done)
+    if partial.total is not None:
+        proved += f" of {human_size(partial.total)}, {percent(partial.done, partial.total)} %"
+    yield "Proved", proved
+    yield "State", "a luci is at work on it" if partial.running else "the next install of it goes on from there"
 
 
 def _moment(stamp: str) -> str:

@@ -14,7 +14,7 @@ import click
 from luci_dl import config_keys
 from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken, off_thread
-from luci_dl.cli import session
+from luci_dl.cli import complete, session
 from luci_dl.config import Settings, remember_folder
 from luci_dl.config_keys import Key
 from luci_dl.errors import LuciError, StorageError, UsageError
@@ -27,8 +27,10 @@ EPILOG = """\b
 Examples:
   luci install llama3.2
   luci install core models
+  luci install hf:OWNER/REPO:Q4_K_M
   luci install https://example.com/model.gguf --sha256 HEX
   luci install mistral phi-3 -j 2 --dir /data/models
+  luci install mistral --from /media/usb --dry-run
 
 \b
 Exit codes: 0 done, 2 usage, 3 no such name, 4 network, 5 wrong bytes, 6 disk,
@@ -50,8 +52,8 @@ def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | Non
 
 
 @click.command(epilog=EPILOG)
-@click.argument("words", nargs=-1, metavar="WORD...")
-@click.option("--dir", "folder", metavar="PATH", help="Install into this models folder.")
+@click.argument("words", nargs=-1, metavar="WORD...", shell_complete=complete.to_install)
+@session.dir_option("Install into this models folder.")
 @click.option("-o", "--output", metavar="NAME", help="The file's name, for one single-file reference.")
 @click.option("--sha256", metavar="HEX", help="The digest of the file, for one single-file reference.")
 @click.option(
@@ -98,12 +100,21 @@ def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | Non
 @click.option("--all-files", is_flag=True, help="Every file of a Hub repository.")
 @click.option("--include", multiple=True, metavar="GLOB", help="Files of a Hub repository that match.")
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Not those that match.")
-@click.option("--from", "copies", multiple=True, metavar="PATH", help="Take a right copy from this file or folder.")
+@click.option(
+    "--from",
+    "copies",
+    multiple=True,
+    metavar="PATH",
+    shell_complete=complete.files,
+    help="Take a right copy from this file or folder.",
+)
 @click.option("--no-adopt", is_flag=True, help="Do not look for copies in the caches of the Hub's tools and Ollama.")
 @click.option("--offline", is_flag=True, help="Ask no server: say what is installed, and what would be needed.")
+@click.option("--dry-run", is_flag=True, help="Only tell what would be done, and whether it would work.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask before installing all models.")
 @click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors, and the paths.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell each request, too; tokens are masked.")
 def command(**given: Any) -> int:
     """Install models: each WORD is a name or alias of the catalog, a group (`core models`, `all models`), a Hub
     repository (hf:OWNER/REPO:QUANT), an Ollama name (ollama:MODEL:TAG), or an https:// address. A file appears under
@@ -117,18 +128,23 @@ def command(**given: Any) -> int:
         return session.report(error, json=flags.as_json)
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api import network_for, resolve_words  # not before the options are right
+        from luci_dl.api import copies_for, network_for, resolve_words  # not before the options are right
 
-        network = network_for(os.environ, options)
+        copies = copies_for(os.environ, settings, options, emit)
+        network = network_for(os.environ, options, emit if flags.verbose else None)
         models = resolve_words(flags.words, settings, choice, options, network, token, emit)
+        plans = [Plan(model, settings.models_dir) for model in models]
+        if flags.dry_run:
+            from luci_dl.dry_run import DryRun
+
+            return DryRun(options, network, copies, token, emit).run(plans)
         if "all" in (word.casefold() for word in flags.words) and not flags.yes:
-            off_thread(lambda: _ask(models), token)  # which answers no signal
+            _ask(models, token)
         if flags.folder is not None:
             _remember(settings, token, emit)
         from luci_dl.installer import exit_code, install_models  # the engine: not before the words are right
 
-        plans = [Plan(model, settings.models_dir) for model in models]
-        return exit_code(install_models(plans, options, token, emit, network))
+        return exit_code(install_models(plans, options, token, emit, network, copies))
 
     return session.run(work, json=flags.as_json, quiet=flags.quiet)
 
@@ -159,15 +175,19 @@ class _Flags:
     copies: tuple[str, ...]
     no_adopt: bool
     offline: bool
+    dry_run: bool
     yes: bool
     as_json: bool
     quiet: bool
+    verbose: bool
 
 
 def _options(flags: _Flags, settings: Settings) -> Options:
     """Raises: UsageError, for options that exclude each other."""
     if flags.no_wait and flags.wait is not None:
         raise UsageError("--wait and --no-wait exclude each other")
+    if flags.quiet and flags.verbose:
+        raise UsageError("--quiet and --verbose exclude each other")
     return replace(
         settings.options,
         **_given("jobs", "connections", "limit_rate", "retries"),
@@ -214,18 +234,14 @@ def _header(text: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def _ask(models: Sequence[Model]) -> None:
-    """Raises: UsageError, unless somebody at the terminal says yes."""
+def _ask(models: Sequence[Model], token: CancelToken) -> None:
+    """Raises: UsageError, unless somebody at the terminal says yes; Interrupted."""
     total = sum(artifact.size or 0 for model in models for artifact in model.artifacts)
     at_least = "at least " if any(model.size is None for model in models) else ""
     what = f"{len(models)} models, {at_least}{human_size(total)}"
     if not (os.isatty(0) and os.isatty(2)):  # sys.stdin is None where it was closed
         raise UsageError(f"`all` means {what}, and nobody is at a terminal to agree", "Agree beforehand with --yes.")
-    try:
-        agreed = click.confirm(f"Install all: {what}?", err=True)
-    except click.Abort:  # the end of the input
-        agreed = False
-    if not agreed:
+    if not session.agreed(f"Install all: {what}?", token):
         raise UsageError("nothing was installed", "Name the models that you want, or a group.")
 
 

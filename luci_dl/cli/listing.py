@@ -10,7 +10,7 @@ import click
 
 from luci_dl import library
 from luci_dl.artifact import Model
-from luci_dl.cli import lookup, session
+from luci_dl.cli import lookup, session, shelf
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.library import InstalledModel
@@ -22,38 +22,43 @@ EPILOG = """\b
 Examples:
   luci list
   luci list --available
-  luci list --tier 1
+  luci list --available --tier 1
   luci list --json
 
 \b
-With --json: one array of models, each as `luci info --json` tells of it
-(an item of its "installed", or its "catalog").
+With --json: one array of models, each as `luci info --json` tells of it (an
+item of its "installed", or its "catalog"). Those of the catalog have also
+"installed" (true or false) and "fits": its "disk" and "memory" are true,
+false, or null where that cannot be told.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.option("-a", "--available", is_flag=True, help="The models of the catalog.")
 @click.option("--tier", type=int, metavar="N", help="Those of tier N: 0 runs anywhere, 4 needs a big machine.")
-@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@session.dir_option("Look into this models folder alone.")
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(available: bool, tier: int | None, folder: str | None, as_json: bool) -> int:
-    """Show the installed models, of every folder that was ever used; or the models that the catalog knows."""
+    """Show the installed models, of every folder that was ever used; or the models that the catalog knows.
+
+    A model of the catalog FITS when there is room for it on the disk, beside what stays free (min_free), and when it
+    and a fifth more, which it needs while it runs, is not more than the memory of this machine.
+    """
     try:
         settings = session.settings_for(folder)
         there = library.installed(session.all_folders(settings, folder))
-        known = _of_tier(tier, catalog.load(settings.catalog).models) if available or tier is not None else None
+        if available or tier is not None:
+            known = _of_tier(tier, catalog.load(settings.catalog).models)
+            return shelf.show(known, there, settings, session.output(), as_json=as_json)
     except LuciError as error:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        facts = map(lookup.installed_facts, there) if known is None else map(lookup.entry_facts, known)
-        output.results([json.dumps(list(facts))])
-    elif known is not None:
-        output.results(table(_available(known, there), output.out))
+        output.results([json.dumps(list(map(lookup.installed_facts, there)))])
     elif there:
         output.results(table(_installed(there, settings.models_dir), output.out))
         if any(model.state != "ok" for model in there):
-            output.say(["`luci install NAME` checks what is changed, and repairs what is damaged or missing."])
+            output.say(["`luci verify` tells what is wrong; `luci verify --repair` installs it again."])
     else:
         where = "" if folder is None else f" in {printable(str(settings.models_dir))}"
         output.say([f"No models are installed{where}. `luci list --available` shows what luci knows by name."])
@@ -86,19 +91,3 @@ def _installed_row(model: InstalledModel, folder: Path) -> tuple[str, ...]:
         here(min(file.receipt.verified for file in model.files), "%Y-%m-%d") if model.state == "ok" else model.state,
         file + (f" and {more} more" if more else ""),
     )
-
-
-def _available(models: Sequence[Model], there: Sequence[InstalledModel]) -> list[tuple[str, ...]]:
-    installed = {model.reference for model in there}
-    rows = [
-        (
-            model.reference,
-            "unknown" if model.size is None else human_size(model.size),
-            "" if model.tier is None else str(model.tier),
-            "yes" if model.reference in installed else "",
-            ", ".join(model.groups),
-            ", ".join(model.aliases),
-        )
-        for model in models
-    ]
-    return [("NAME", "SIZE", "TIER", "INSTALLED", "GROUPS", "ALIASES"), *rows]

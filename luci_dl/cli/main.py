@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 
 import click
 
-from luci_dl import __version__
 from luci_dl.cli.session import report
 from luci_dl.errors import LuciError, UsageError
 
@@ -16,13 +16,27 @@ COMMANDS = {
     "install": "Install models: names, groups, addresses.",
     "clean": "Remove what interrupted or crashed downloads left behind.",
     "list": "Installed models, or the catalog.",
+    "search": "Search the catalog.",
     "info": "Everything known of one model.",
     "path": "Print the path of an installed model.",
+    "verify": "Read installed files again: are they still right?",
+    "remove": "Uninstall models.",
+    "status": "What is being installed now, in every terminal.",
+    "config": "Settings: get, set, unset, list.",
+    "catalog": "Your own catalog: list, check, add, update.",
+    "doctor": "Check folders, locks, room, proxies, servers; say what to do.",
+    "shell": "A prompt that takes the same words.",
+    "completion": "Print the script that makes TAB complete luci's words.",
+    "help": "Show what luci can do, or how to use one command.",
+    "version": "The version of luci and of what it stands on.",
     "demo": "See it work: a download, an interrupt, a clean-up, offline.",
 }
 """Each command, in the file of its name beside this one (`list` in `listing`)."""
 
-_UNINSTALL = ("uninstall", "remove", "rm", "delete")
+COMPLETION = "_LUCI_COMPLETE"
+"""By this variable a shell asks how the words may go on, in place of running them."""
+
+_UNINSTALL = ("uninstall", "rm", "delete")
 
 EPILOG = """\b
 Examples:
@@ -49,7 +63,7 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] in _UNINSTALL:
-            raise UsageError("there is no command to uninstall yet", "Delete the file, then run `luci clean`.")
+            raise UsageError(f"there is no command `{args[0]}`; did you mean `luci remove`?")
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = get_close_matches(args[0], COMMANDS, 1, 0.7)
             guess = f"; did you mean `luci {near[0]}`?" if near else ""
@@ -61,16 +75,36 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
+    if not asked or ctx.resilient_parsing:
+        return
+    from luci_dl.versions import versions
+
+    click.echo("\n".join(f"{name} {version}" for name, version in versions().items()))
+    ctx.exit()
+
+
 @click.group(
     cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
 )
-@click.version_option(__version__, prog_name="luci")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the versions of luci and of what it stands on.",
+)
 def luci() -> None:
     """Download large model files so that a file is there whole, proved and safely on disk, or not at all."""
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line. Returns: the exit code."""
+    if COMPLETION in os.environ:
+        from luci_dl.cli.completion import answer
+
+        return answer()
     try:
         code = luci.main(args=list(arguments), prog_name="luci", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

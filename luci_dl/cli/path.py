@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from luci_dl import library
-from luci_dl.cli import lookup, session
+from luci_dl.cli import complete, lookup, session
 from luci_dl.errors import IntegrityError, LuciError, ResolveError
 from luci_dl.library import InstalledModel
 from luci_dl.sources import catalog
@@ -24,8 +24,8 @@ Exit codes: 3 not installed, 5 the file is missing or has changed.
 
 
 @click.command(epilog=EPILOG)
-@click.argument("name")
-@click.option("--dir", "folder", metavar="PATH", help="Look into this models folder alone.")
+@click.argument("name", shell_complete=complete.installed)
+@session.dir_option("Look into this models folder alone.")
 def command(name: str, folder: str | None) -> int:
     """Print the path of the installed file, and nothing else; of a model of several files the one to load.
 
@@ -44,15 +44,11 @@ def command(name: str, folder: str | None) -> int:
 
 def _find(name: str, known: catalog.Catalog, there: list[InstalledModel]) -> InstalledModel:
     """The model that the name means, a sound one where it is in several folders. Raises: ResolveError."""
-    found = lookup.look_up(name, known, there)
-    if not found.installed:
-        if found.entry or "://" in name:
-            raise ResolveError(f"{printable(name)} is not installed", f"Install it: luci install {printable(name)}")
-        raise lookup.unknown(name, known, there)
-    meant = dict.fromkeys(model.to_load.receipt.name for model in found.installed)
+    found = lookup.find_installed(name, known, there)
+    meant = dict.fromkeys(model.to_load.receipt.name for model in found)
     if len(meant) > 1:
         raise ResolveError(f'"{printable(name)}" is the name of {len(meant)} files', f"Say which: {', '.join(meant)}")
-    return next((model for model in found.installed if model.state == "ok"), found.installed[0])
+    return next((model for model in found if model.state == "ok"), found[0])
 
 
 def _check(model: InstalledModel, default: Path) -> None:

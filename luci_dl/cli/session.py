@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TypeVar
 
-from luci_dl.cancel import CancelToken, die_of, signals_cancel
+import click
+
+from luci_dl.cancel import CTRL_C, CancelToken, die_of, signals_cancel
+from luci_dl.cli import complete
 from luci_dl.config import Settings, load_settings
 from luci_dl.errors import Interrupted, LuciError, UsageError
 from luci_dl.events import Emit, Failed, Stopped
@@ -16,6 +22,12 @@ from luci_dl.ui.stream import Output
 
 LAST_WORDS_S = 0.2
 """How long the last words may take when a signal ends the run, in seconds: nobody may be reading."""
+BEFORE_PROMPT_S = 2.0
+"""How much longer they may take, in seconds, before a prompt comes below them."""
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+_AT_PROMPT = ContextVar("whether luci's own prompt comes after the command", default=False)
 
 
 def report(error: LuciError, *, json: bool = False) -> int:
@@ -31,26 +43,54 @@ def output() -> Output:
     return standard_output(os.environ)
 
 
-def run(work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: bool = False) -> int:
-    """Run `work` with a token that signals set and events that are shown.
+def run(
+    work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: bool = False, what: str = "Download"
+) -> int:
+    """Run `work` with a token that signals set and events that are shown; `what` it does, for when it is interrupted.
 
-    Returns: the exit code; does not return when a signal came: clean-up is over by then, so the process dies of it.
+    Returns: the exit code; does not return when a signal came: clean-up is over by then, so the process dies of it,
+        but not of a Ctrl+C at luci's own prompt.
     """
     token = CancelToken()
     pump = Pump(choose(json=json, quiet=quiet, environ=os.environ))
-    with signals_cancel(token):
-        code = _run(work, token, pump)
+    with signals_cancel(token) as heard:
+        code = _run(work, token, pump, what)
         pump.close(LAST_WORDS_S if token.cancelled else None, token)
-    if token.signum is not None:  # asked when no handler could set it any more
-        die_of(token.signum)
+        if _AT_PROMPT.get():
+            pump.close(BEFORE_PROMPT_S)
+    deadly = [signum for signum in heard if signum != CTRL_C or not _AT_PROMPT.get()]
+    if deadly:  # asked when no handler could add to it any more
+        die_of(deadly[0])
     return code
 
 
-def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: Pump) -> int:
+@contextlib.contextmanager
+def at_prompt() -> Iterator[None]:
+    """While the block runs, Ctrl+C ends the command that runs, and not the process."""
+    before = _AT_PROMPT.set(True)
+    try:
+        yield
+    finally:
+        _AT_PROMPT.reset(before)
+
+
+def is_at_prompt() -> bool:
+    """Whether the command was typed at luci's own prompt."""
+    return _AT_PROMPT.get()
+
+
+def agreed(question: str, token: CancelToken) -> bool:
+    """Whether whoever is at the terminal says yes. Raises: Interrupted"""
+    output().err.write(f"{question} [y/N]: ")
+    token.wait_to_read(0)  # no thread is left behind that would read what is typed next
+    return os.read(0, 1000).strip().lower() in (b"y", b"yes")
+
+
+def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: Pump, what: str) -> int:
     try:
         return work(token, pump)
     except Interrupted as error:
-        pump(Stopped(error.signum))
+        pump(Stopped(error.signum, what))
         return error.exit_code
     except LuciError as error:
         pump(Failed("", error.message, error.hint, error.exit_code))
@@ -65,6 +105,11 @@ def settings_for(folder: str | None) -> Settings:
     if folder is not None and not folder.strip():
         raise UsageError("--dir is empty", "Give a folder, or leave it out.")
     return load_settings(os.environ, None if folder is None else Path(folder))
+
+
+def dir_option(purpose: str) -> Callable[[Command], Command]:
+    """The option `--dir`, as `folder`."""
+    return click.option("--dir", "folder", metavar="PATH", shell_complete=complete.folders, help=purpose)
 
 
 def all_folders(settings: Settings, folder: str | None) -> list[Path]:

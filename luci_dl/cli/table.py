@@ -12,15 +12,30 @@ LEAST = 8
 """Characters that are left of a text, however narrow the terminal is."""
 
 
-def table(rows: Sequence[Sequence[str]], out: Stream, flexible: int = -1, spare: int = 0) -> list[str]:
-    """The rows in columns; on a terminal the texts of the `flexible` one are cut, so that `spare` columns stay free."""
+def table(
+    rows: Sequence[Sequence[str]], out: Stream, flexible: int = -1, spare: int = 0, optional: int = 0
+) -> list[str]:
+    """The rows in columns. On a terminal what has no room goes, so that `spare` columns of it stay free.
+
+    Args:
+        optional: the last so many are left out where there is no room for them.
+        flexible: the texts of this one are cut then.
+    """
     cells = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     if out.isatty():
-        others = sum(widths) - widths[flexible] + 2 * (len(widths) - 1)
-        room = max(LEAST, out.size().columns - spare - others)
+        columns = out.size().columns - spare
+        flexible %= len(widths)
+        while optional and _taken(widths, flexible) + LEAST > columns:
+            widths, cells, optional = widths[:-1], [row[:-1] for row in cells], optional - 1
+        room = max(LEAST, columns - _taken(widths, flexible))
         mark = CUT if out.shows(CUT) else ".."
         for row in cells:
             row[flexible] = cut_middle(row[flexible], room, mark)
         widths[flexible] = min(widths[flexible], room)
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+
+
+def _taken(widths: Sequence[int], flexible: int) -> int:
+    """What the others take, with the space between."""
+    return sum(widths) - widths[flexible] + 2 * (len(widths) - 1)

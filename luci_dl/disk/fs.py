@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import stat
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ _MACOS = sys.platform == "darwin"
 _F_PREALLOCATE, _F_ALLOCATEALL, _F_PEOFPOSMODE, _F_FULLFSYNC = 42, 4, 3, 51  # <sys/fcntl.h> of macOS
 _DIRECT = {0xEF53, 0x58465342}  # ext4 and xfs, from <linux/magic.h>
 _LARGE = 1 << 20  # smaller ones are better collected in the cache
+_FICLONE = 0x40049409  # <linux/fs.h>
 _HINTS = {
     errno.ENOSPC: "Free some space (luci clean, luci list), or install into another folder with --dir.",
     errno.EDQUOT: "Your disk quota is used up: free some space, or install into another folder with --dir.",
@@ -29,6 +31,7 @@ _HINTS = {
     errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
     errno.EEXIST: "Something else has that name (a symlink that leads nowhere?): move it away, or choose another one "
     "with --dir.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or install fewer at a time.",
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another with --dir.",
 }
 
@@ -41,6 +44,15 @@ def door(doing: str, path: Path | str) -> Iterator[None]:
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
         raise StorageError(f"cannot {doing} {path}: {reason}", _HINTS.get(error.errno or 0, ""), reason) from error
+
+
+def allow_files(count: int) -> None:
+    """Let this process have so many files open at once, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def make_folder(path: Path) -> list[Path]:
@@ -107,6 +119,10 @@ class File:
     @property
     def inode(self) -> int:
         return os.fstat(self.fd).st_ino
+
+    @property
+    def size(self) -> int:
+        return os.fstat(self.fd).st_size
 
     @property
     def mtime_ns(self) -> int:
@@ -247,6 +263,22 @@ def allocate(file: File, size: int) -> None:
             raise OSError(code, os.strerror(code))
 
 
+def clone(source: File, file: File) -> bool:
+    """Let `file` share all blocks of `source` until one of the two changes; False where that is not to be had.
+
+    May take long: keep it off the thread that answers signals.
+    """
+    if _MACOS:
+        return False
+    import fcntl
+
+    try:
+        fcntl.ioctl(file.fd, _FICLONE, source.fd)
+    except OSError:  # two file systems, or one that cannot; what is wrong with the disk, a copy will tell
+        return False
+    return True
+
+
 def set_length(file: File, size: int) -> None:
     """Make the file `size` bytes long; what lay beyond is given back to the disk."""
     with door("set the length of", file.path):
@@ -312,12 +344,29 @@ def remove_empty(folder: Path) -> bool:
     return True
 
 
-def write_file(path: Path, data: bytes) -> None:
-    """Replace the file at `path` by `data`, at one stroke and durably."""
+def append(path: Path, data: bytes) -> None:
+    """Add to the file at `path`, which is for its owner alone where it is new."""
+    with door("write", path):
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
+
+
+def write_file(path: Path, data: bytes, *, keep_mode: bool = False) -> None:
+    """Replace the file at `path` by `data`, at one stroke and durably.
+
+    Args:
+        keep_mode: a file of the user's own, which only they may read perhaps, keeps its mode.
+    """
     new = path.with_name(path.name + ".new")
     unlink(new)
     try:
         file = create(new)
+        if keep_mode and path.exists():
+            with door("set the mode of", new):
+                os.fchmod(file.fd, stat.S_IMODE(path.stat().st_mode))
         write_at(file, data, 0)
         sync_data(file)
         rename(new, path)

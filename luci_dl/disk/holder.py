@@ -18,6 +18,8 @@ class Holder:
         name: the target's path below the models folder.
         key: what identifies the bytes that are fetched: a digest, or the address where none is known.
         since: when it began, ISO 8601 in UTC.
+        command: as it would be typed, with the end of a long reference alone: there may be a password in it.
+        model: that end.
         done, total: bytes; rate: bytes a second.
         outcome: how it ended: "installed", "suspended", "rolled back", or "wrong bytes"; empty while it runs.
         message: for "wrong bytes", what was wrong.
@@ -30,6 +32,7 @@ class Holder:
     user: str
     since: str
     command: str
+    model: str
     key: str
     done: int = 0
     total: int | None = None
@@ -57,10 +60,10 @@ class Holder:
 
 def _well_typed(holder: Holder) -> bool:
     """Another user of the folder may have written anything."""
-    texts = (holder.nonce, holder.name, holder.host, holder.user, holder.since, holder.command, holder.key)
+    texts = (holder.nonce, holder.name, holder.host, holder.user, holder.since, holder.command, holder.model)
     numbers = (holder.pid, holder.done, 0 if holder.total is None else holder.total)
     return (
-        all(isinstance(text, str) for text in (*texts, holder.outcome, holder.message, holder.hint))
+        all(isinstance(text, str) for text in (*texts, holder.key, holder.outcome, holder.message, holder.hint))
         and all(type(number) is int and 0 <= number < 1 << 62 for number in numbers)
         and isinstance(holder.rate, int | float)
         and math.isfinite(holder.rate)

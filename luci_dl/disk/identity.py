@@ -14,16 +14,25 @@ MAGIC = b"GGUF"
 
 def promised(artifact: Artifact) -> Header:
     """What is known of the bytes before any server was asked."""
-    return Header(artifact.name, artifact.size, artifact.sha256, artifact.lfs_pointer_sha1)
+    return Header(
+        artifact.name, artifact.size, artifact.sha256, artifact.lfs_pointer_sha1, blob_sha1=artifact.blob_sha1
+    )
 
 
 def fits(header: Header, artifact: Artifact) -> bool:
     """Whether bytes kept under that header can be gone on with: a digest will prove them, or a validator will."""
     ours = promised(artifact)
-    same = (header.name, header.lfs_pointer_sha1) == (ours.name, ours.lfs_pointer_sha1)
-    if not same or ours.size not in (None, header.size) or ours.sha256 not in (None, header.sha256):
+    named = (header.name, header.lfs_pointer_sha1, header.blob_sha1)
+    if named != (ours.name, ours.lfs_pointer_sha1, ours.blob_sha1):
         return False
-    return bool(header.sha256 or header.lfs_pointer_sha1 or set(header.validators) & set(artifact.urls))
+    if ours.size not in (None, header.size) or ours.sha256 not in (None, header.sha256):
+        return False
+    return provable(header) or bool(set(header.validators) & set(artifact.urls))
+
+
+def provable(header: Header) -> bool:
+    """True when a digest is known against which the bytes can be proved."""
+    return bool(header.sha256 or header.lfs_pointer_sha1 or header.blob_sha1)
 
 
 def learn(known: Header, remote: Remote) -> Header:
@@ -74,13 +83,23 @@ def check_size(artifact: Artifact, size: int) -> None:
         )
 
 
-def check_digest(artifact: Artifact, known: Header, sha256: str, size: int) -> None:
-    """Raises: IntegrityError, when the whole has another digest than the one expected."""
+def check_digest(artifact: Artifact, known: Header, sha256: str, size: int, blob_sha1: str | None) -> None:
+    """Raises: IntegrityError, when the whole has another digest than the one expected.
+
+    `blob_sha1`: needed where the artifact's own is known.
+    """
     wanted = replace(artifact, sha256=known.sha256, size=known.size)
-    if not wanted.proves(sha256, size):
-        expected = f"SHA-256 {wanted.sha256}" if wanted.sha256 else f"LFS pointer {wanted.lfs_pointer_sha1}"
+    if not wanted.proves(sha256, size, blob_sha1):
         raise IntegrityError(
-            f"the bytes of {artifact.name} are wrong: expected {expected}, found SHA-256 {sha256}",
+            f"the bytes of {artifact.name} are wrong: {_expected(wanted, sha256, blob_sha1)}",
             "The server, or something on the way, gave other bytes; nothing was installed. Try again later, or get the "
             "file from another address.",
         )
+
+
+def _expected(wanted: Artifact, sha256: str, blob_sha1: str | None) -> str:
+    if wanted.sha256 not in (None, sha256):
+        return f"expected SHA-256 {wanted.sha256}, found SHA-256 {sha256}"
+    if wanted.blob_sha1 not in (None, blob_sha1):
+        return f"expected git blob {wanted.blob_sha1}, found {blob_sha1}"
+    return f"expected LFS pointer {wanted.lfs_pointer_sha1}, found SHA-256 {sha256}"

@@ -28,7 +28,7 @@ class Header:
     Attributes:
         name: the target's path below the models folder.
         size: bytes, if known.
-        sha256, lfs_pointer_sha1: the digest to expect, if known.
+        sha256, lfs_pointer_sha1, blob_sha1: the digests to expect, those that are known.
         validators: for each address that gave bytes, its strong ETag.
     """
 
@@ -37,6 +37,7 @@ class Header:
     sha256: str | None
     lfs_pointer_sha1: str | None
     validators: Mapping[str, str] = field(default_factory=dict)
+    blob_sha1: str | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from luci_dl.disk.buffers import Buffers
 from luci_dl.disk.follower import Follower
 from luci_dl.disk.ledger import Ledger
 from luci_dl.disk.pair import Pair
-from luci_dl.disk.prove import Hashed, longest_prefix
+from luci_dl.disk.prove import Hashed, hash_blob, longest_prefix
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.plan import Lease, Remote, Revoked
@@ -21,12 +21,19 @@ _ROOM_POLL_S = 0.1
 
 
 class Part:
-    """A `.part` being filled: `open`, fetch into it, `verify`. Then it is renamed, kept (`suspend`) or removed."""
+    """A `.part` being filled: `open`, fetch into it, `verify`. Then it is renamed, kept (`suspend`) or removed.
+
+    Attributes:
+        origin: where its bytes come from, for the receipt.
+        cloned: it shares the blocks of a local copy, and has all of them.
+    """
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int = 0) -> None:
         """Touches nothing. Raises: StorageError, when what lies there is not luci's, or of another format."""
         self.staging = staging
         self.artifact = artifact
+        self.origin = artifact.urls[0]
+        self.cloned = False
         self.log = journal.Journal(staging.journal)
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._min_free = min_free
@@ -39,8 +46,10 @@ class Part:
         self._follower: Follower | None = None
         self._watched = False  # nothing could be preallocated: the free space has to be watched
 
-    def open(self, resume: bool, token: CancelToken, hashed: Hashed) -> int:
+    def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
         """Take over what an earlier run left, as far as it is proved, and claim the space if the size is known.
+
+        `source`: a copy of the file; where nothing was left, its blocks are shared if the file system can do that.
 
         Returns: the first byte that is missing. Raises: Interrupted; StorageError.
         """
@@ -55,6 +64,8 @@ class Part:
             self._follow(kept, offset, sha)
         else:
             self._pair.clear()
+            if source:
+                self._known = identity.learn(self._known, Remote("", source.size, None))
             if self.size is not None:
                 self._create()
         self._ledger = Ledger(offset, self.size)
@@ -64,10 +75,16 @@ class Part:
                 fs.set_length(kept, offset)  # what lies beyond is not proved
             elif kept:
                 fs.free(kept)  # or the old bytes would stand in the way of the new ones
-            self._claim_space()
+            if source and self._file and not offset and fs.clone(source, self._file):
+                self.cloned = True
+            else:
+                self._claim_space()
 
         off_thread(make_room, token)
-        return offset
+        if self.cloned and self.size is not None:
+            self._ledger = Ledger(self.size, self.size)
+            self._followed().accept(self.size)
+        return self.received
 
     def verify(self, token: CancelToken) -> str:
         """Wait until all is hashed and synced, and hold the digest against the one expected.
@@ -79,7 +96,10 @@ class Part:
             raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
         identity.check_size(self.artifact, size)
         digest = self._followed().finish(size, token)
-        identity.check_digest(self.artifact, self._known, digest, size)
+        blob_sha1 = None
+        if self.artifact.blob_sha1:
+            blob_sha1 = hash_blob(self._opened(), size, token, lambda _done: None)
+        identity.check_digest(self.artifact, self._known, digest, size, blob_sha1)
         return digest
 
     def forget(self) -> None:
@@ -97,6 +117,7 @@ class Part:
         with self._turn:  # an answer that makes it start over is through with that
             self._ledger.halt()
             worth = self._follower and identity.fits(self._known, self.artifact)  # for the next run, that is
+            worth = worth and not self.cloned  # the copy is still there
             kept = self._ledger.written if worth else 0
         if kept:
             self._followed().finish(kept, token)
@@ -136,11 +157,8 @@ class Part:
     @property
     def proof(self) -> str:
         """Against what `verify` holds the bytes: the word that the receipt keeps."""
-        if self.artifact.sha256:
-            return "sha256"
-        if self.artifact.lfs_pointer_sha1:
-            return "lfs pointer"
-        return "hub" if self._known.sha256 else "none"
+        proof = self.artifact.proof
+        return "hub" if proof == "none" and self._known.sha256 else proof
 
     # plan.Sink, called by the workers of a fetch:
 
@@ -162,7 +180,7 @@ class Part:
 
     @property
     def provable(self) -> bool:
-        return bool(self._known.sha256 or self._known.lfs_pointer_sha1)
+        return identity.provable(self._known)
 
     def validator(self, url: str) -> str | None:
         return self._known.validators.get(url)
@@ -233,7 +251,8 @@ class Part:
         self._known = identity.learn(identity.promised(self.artifact), remote)
         if self._file:
             self._followed().stop_writing()
-            fs.set_length(self._file, self.size or 0)
+            fs.set_length(self._file, 0 if self.cloned else self.size or 0)
+            self.cloned = False
             self._follow(self._file, 0, hashlib.sha256())
         else:
             self._create()

@@ -15,11 +15,11 @@ Hashed = Callable[[int], None]
 
 
 class Reader:
-    """Hashes one file from its beginning, mark by mark."""
+    """Hashes one file from its beginning, mark by mark, with `sha`: SHA-256 unless it is another."""
 
-    def __init__(self, file: fs.File, token: CancelToken) -> None:
+    def __init__(self, file: fs.File, token: CancelToken, sha: hashlib._Hash | None = None) -> None:
         self.offset = 0
-        self.sha = hashlib.sha256()
+        self.sha = sha or hashlib.sha256()
         self._file = file
         self._token = token
 
@@ -67,3 +67,14 @@ def hash_file(path: Path, token: CancelToken, hashed: Hashed) -> tuple[str, int]
     reader = Reader(fs.open_to_read(path), token)
     off_thread(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
     return reader.sha.hexdigest(), reader.offset
+
+
+def hash_blob(file: fs.File, size: int, token: CancelToken, hashed: Hashed) -> str:
+    """The git blob SHA-1 of the file, which has `size` bytes.
+
+    Raises: Interrupted; StorageError.
+    """
+    sha = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    reader = Reader(file, token, sha)
+    off_thread(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
+    return sha.hexdigest()

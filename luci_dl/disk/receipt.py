@@ -15,6 +15,8 @@ from luci_dl.errors import UsageError
 from luci_dl.names import check_name
 
 VERSION = 1
+DISTRUSTED = -1
+"""The `mtime_ns` of a receipt whose file was found to be wrong: it is hashed before anybody trusts it again."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +28,9 @@ class Receipt:
         reference: what the user asked for.
         files: names of all files of the model, this one among them, the one to load first.
         role: "model" or "projector".
-        url: where the bytes came from, without credentials; empty for an adopted file.
+        url: where the bytes came from, without credentials (file://... for a copy); empty for a file that was there.
         sha256: of the file, 64 hex digits.
-        proof: what it was held against: "sha256", "lfs pointer", "hub" (the Hub's own word), or "none".
+        proof: what it was held against: "sha256", "lfs pointer", "git blob", "hub" (the Hub's own word), or "none".
         size: bytes; mtime_ns: of the file when it was last known to be right.
         installed, verified: when, ISO 8601 in UTC.
     """

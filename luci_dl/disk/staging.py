@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import threading
@@ -211,6 +212,22 @@ def read_holder(path: Path) -> Holder | None:
             return Holder.from_bytes(file.read(_TEXT_MAX))
     except OSError:
         return None
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock file at `path`.
+
+    Who holds it is not disturbed. A free one is taken for an instant, but shared, so that others may look as well,
+    and from a descriptor that only reads, so that those may look who may not write.
+    """
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 @contextlib.contextmanager

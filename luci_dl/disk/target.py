@@ -10,7 +10,7 @@ from typing import Literal
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
-from luci_dl.disk.prove import Hashed, hash_file
+from luci_dl.disk.prove import Hashed, hash_blob, hash_file
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import StorageError
@@ -37,10 +37,10 @@ class Found:
     receipt: Receipt | None = None
 
 
-def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashed) -> Found:
-    """Under the lock. Reads the file only where receipt, size and mtime leave a doubt.
+def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashed, *, only_look: bool = False) -> Found:
+    """Reads the file only where receipt, size and mtime leave a doubt.
 
-    A receipt of which only the mtime is out of date is refreshed.
+    Under the lock, unless it is to `only_look`: else a receipt of which only the mtime is out of date is refreshed.
     Raises: StorageError, when the target is a folder or cannot be read; Interrupted.
     """
     info = stat_of(staging)
@@ -52,7 +52,8 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         if not artifact.provable:
             return Found("foreign")
         digest, size = hash_file(staging.target, token, hashed)
-        return Found("adoptable" if artifact.proves(digest, size) else "foreign", digest, size, moment)
+        right = artifact.proves(digest, size, _blob_sha1(staging, artifact, size, token, hashed))
+        return Found("adoptable" if right else "foreign", digest, size, moment)
     if info.st_size != known.size:
         return Found("damaged", "", info.st_size, moment, known)
     if moment != known.mtime_ns:
@@ -60,11 +61,14 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         if (digest, size) != (known.sha256, known.size):
             return Found("damaged", digest, size, moment, known)
         known = replace(known, mtime_ns=moment, verified=receipt.now())
-        receipt.write(staging.receipt, known)
-    if known.proof == "none" and artifact.sha256 == known.sha256:
+        if not only_look:
+            receipt.write(staging.receipt, known)
+    if known.proof == "none" and artifact.sha256 == known.sha256 and not only_look:
         known = replace(known, proof="sha256")  # a digest that came later
         receipt.write(staging.receipt, known)
-    return Found("installed" if _is_named(known, artifact) else "newer", known.sha256, known.size, moment, known)
+    blob_sha1 = _blob_sha1(staging, artifact, known.size, token, hashed)
+    named = _is_named(known, artifact, blob_sha1)
+    return Found("installed" if named else "newer", known.sha256, known.size, moment, known)
 
 
 def identity_of(staging: Staging) -> Identity | None:
@@ -85,6 +89,14 @@ def stat_of(staging: Staging) -> os.stat_result | None:
     return info
 
 
-def _is_named(known: Receipt, artifact: Artifact) -> bool:
+def _blob_sha1(staging: Staging, artifact: Artifact, size: int, token: CancelToken, hashed: Hashed) -> str | None:
+    """Of the file at the target, where the artifact needs it: no receipt tells, and such files are small."""
+    if artifact.blob_sha1 is None or artifact.size not in (None, size):
+        return None
+    return hash_blob(fs.open_to_read(staging.target), size, token, hashed)
+
+
+def _is_named(known: Receipt, artifact: Artifact, blob_sha1: str | None) -> bool:
     """Whether the reference names the bytes of the receipt, as far as anybody can tell without asking a server."""
-    return artifact.proves(known.sha256, known.size) and (artifact.provable or known.url in artifact.urls)
+    right = artifact.proves(known.sha256, known.size, blob_sha1)
+    return right and (artifact.provable or known.url in artifact.urls)

@@ -11,7 +11,7 @@ from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk import commit, fs, receipt, target
 from luci_dl.disk.journal import Done
-from luci_dl.disk.locks import Locks
+from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import FOLDER, Staging, in_lock_order, staging_for
@@ -51,10 +51,12 @@ class Transaction:
         options: Options | None = None,
         token: CancelToken | None = None,
         emit: Emit = ignore,
+        verb: Verb = "install",
     ) -> None:
         """Raises: UsageError, for a name that would leave the folder; StorageError."""
         self.endings: list[Event] = []
         self._reference = reference or artifacts[0].name
+        self._verb = verb
         self._options = options or Options()
         self._token = token or CancelToken()
         self._emit = emit
@@ -78,7 +80,7 @@ class Transaction:
         files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
         while True:
             self._roll_forward()
-            locks = Locks(files, self._reference)
+            locks = Locks(files, self._reference, self._verb)
             locks.acquire(self._options.wait, self._token, self._emit)
             try:
                 if not any(commit.record_of(staging) for staging in self._stagings.values()):
@@ -107,20 +109,20 @@ class Transaction:
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right."""
-        proof = "sha256" if artifact.sha256 else "lfs pointer"
-        known = self._receipt(artifact, found.sha256, found.size, found.mtime_ns, "", proof)
+        known = self._receipt(artifact, found.sha256, found.size, found.mtime_ns, "", artifact.proof)
         receipt.write(self._stagings[artifact.name].receipt, known)
 
-    def open(self, artifact: Artifact) -> Part:
+    def open(self, artifact: Artifact, source: fs.File | None = None) -> Part:
         """The part of that file, with what is proved of an earlier run, and with its room on the disk.
 
+        `source`: a copy of the file, whose blocks it shares if it can.
         Raises: Interrupted; StorageError.
         """
         staging = self._stagings[artifact.name]
         fs.check_writable(staging.target.parent)
         part = Part(staging, artifact, self._options.min_free)
         self._parts[artifact.name] = part
-        part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part))
+        part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part), source)
         return part
 
     def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:
@@ -205,7 +207,7 @@ class Transaction:
 
     def _done(self, staging: Staging, digests: dict[str, str], record: str | None) -> Done:
         part = self._parts[str(staging.name)]
-        digest, size, url = digests[part.artifact.name], part.received, part.artifact.urls[0]
+        digest, size, url = digests[part.artifact.name], part.received, part.origin
         known = self._receipt(part.artifact, digest, size, part.mtime_ns, url, part.proof)
         return Done(size, digest, part.inode, known.to_json(), record)
 

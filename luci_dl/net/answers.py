@@ -6,10 +6,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from luci_dl.errors import IntegrityError, NetworkError, ResolveError
+from luci_dl.net.hub import hub_refusal
 from luci_dl.net.retry import AttemptFailed, parse_retry_after
+
+if TYPE_CHECKING:
+    from luci_dl.net.proxy import Proxy
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
@@ -18,6 +23,7 @@ _BUSY = {429, 503}
 _REDIRECTS = {301, 302, 303, 307, 308}
 _EXPIRED = {400, 401, 403, 410}
 _LONGEST_ETAG = 1024
+TRY_LATER = "The server is there, but does not serve it now: run the command again later."
 _MEANINGS = {
     401: ("the server asks who you are", "Check the credentials in the address."),
     403: ("the server refuses access", "Do you have to log in or accept a licence there first?"),
@@ -95,7 +101,7 @@ def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
     chunked = transfer == "chunked"
     for coding in (headers.get("content-encoding", "identity").strip().lower(), "identity" if chunked else transfer):
         if coding not in ("", "identity"):
-            raise NetworkError(f"{_host(ask.url)} sends the file {coding}-coded, which was not asked for")
+            raise NetworkError(f"{place_of(ask.url)} sends the file {coding}-coded, which was not asked for")
     validator = strong_etag(headers.get("etag"))
     length = None if chunked else _length(headers.get("content-length"))
     if status == 200:
@@ -113,26 +119,35 @@ def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
     return Body(first, last - first + 1, size, validator, True, True)
 
 
-def refuse(ask: Ask, status: int, headers: Mapping[str, str], redirected: bool) -> Exception:
+def refuse(
+    ask: Ask, status: int, headers: Mapping[str, str], *, sent_to: str | None = None, by: Proxy | None = None
+) -> Exception:
     """The error that any other status stands for.
 
-    `redirected`: the answer came from where another host had sent us; there, "no access" means that the signed address
-    has expired, and the next attempt gets a new one.
+    Args:
+        sent_to: the address that answered so, if it is of another host, to which the asked one had sent us; there, "no
+            access" means that the signed address has expired, and the next attempt gets a new one.
+        by: the proxy that brought the answer, and may have given it itself; None when none could.
     """
-    host = _host(ask.url)
-    if status in _RETRIED or (redirected and status in _EXPIRED):
+    who = f"{place_of(sent_to)}, where {place_of(ask.url)} sent us," if sent_to else place_of(ask.url)
+    who += f" through {by}" if by else ""
+    if status in _RETRIED or (sent_to and status in _EXPIRED):
         return AttemptFailed(
-            f"{host} answered {status}", retry_after(headers), crowded=status in _RETRIED, busy=status in _BUSY
+            f"{who} answered {status}",
+            retry_after(headers),
+            crowded=status in _RETRIED,
+            busy=status in _BUSY,
+            hint=TRY_LATER,
         )
     if status == 416:
-        return AttemptFailed("the server has no such range", no_ranges=True)
-    if status == 407:
-        hint = "Put user:password@ before the host in HTTP_PROXY or HTTPS_PROXY."
-        return NetworkError(f"the proxy on the way to {host} asks who you are (407)", hint)
-    meaning, hint = _MEANINGS.get(status, (f"the server answered {status}", "Check the address."))
+        return AttemptFailed(f"{who} has no such range", no_ranges=True)
+    if refusal := hub_refusal(ask.url, status, headers):
+        return refusal
+    meaning, hint = _MEANINGS.get(status, ("the server does not give the file", "Check the address."))
+    message = f"{ask.url}: {meaning}" + (f": {who} answered {status}" if sent_to or by else f" ({status})")
     if 400 <= status < 500:
-        return ResolveError(f"{ask.url}: {meaning} ({status})", hint)
-    return NetworkError(f"{ask.url}: {meaning}", "This is not how a file is served; check the address.")
+        return ResolveError(message, hint)
+    return NetworkError(message, "This is not how a file is served; check the address.")
 
 
 def is_passing(status: int) -> bool:
@@ -154,18 +169,18 @@ def location_of(url: str, status: int, headers: Mapping[str, str]) -> str | None
         return None
     location = headers.get("location")
     if not location:
-        raise NetworkError(f"{_host(url)} redirects without saying where to")
+        raise NetworkError(f"{place_of(url)} redirects without saying where to")
     try:
         there = urljoin(url, location)
         parts = urlsplit(there)
         parts.port  # noqa: B018 - it is checked when it is asked for
     except ValueError as error:
-        raise NetworkError(f"{_host(url)} redirects to what is no address: {error}") from error
+        raise NetworkError(f"{place_of(url)} redirects to what is no address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NetworkError(f"{_host(url)} redirects to {parts.scheme or 'nowhere'}, which is not the web")
+        raise NetworkError(f"{place_of(url)} redirects to {parts.scheme or 'nowhere'}, which is not the web")
     if urlsplit(url).scheme == "https" and parts.scheme == "http":
         raise NetworkError(
-            f"{_host(url)} redirects from https to http ({parts.hostname}), where anybody could change the bytes",
+            f"{place_of(url)} redirects from https to http ({parts.hostname}), where anybody could change the bytes",
             "Give an address that stays on https.",
         )
     return there
@@ -178,7 +193,7 @@ def check_type(name: str, ask: Ask, headers: Mapping[str, str]) -> None:
     """
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml") and not name.lower().endswith((".html", ".htm")):
-        what = f"{_host(ask.url)} sent a web page instead of {name}"
+        what = f"{place_of(ask.url)} sent a web page instead of {name}"
         if ask.start:
             raise AttemptFailed(what)
         raise IntegrityError(
@@ -193,6 +208,11 @@ def linked(headers: Mapping[str, str]) -> tuple[str | None, int | None]:
     return digest if _HEX64.fullmatch(digest) else None, _length(headers.get("x-linked-size"))
 
 
+def place_of(url: str) -> str:
+    """Its host, with the port if it names one; no credentials."""
+    return urlsplit(url).netloc.rpartition("@")[2] or url
+
+
 def strong_etag(value: str | None) -> str | None:
     """The ETag, if it is one that If-Range may name."""
     text = (value or "").strip()
@@ -202,7 +222,3 @@ def strong_etag(value: str | None) -> str | None:
 def _length(value: str | None) -> int | None:
     text = (value or "").strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
-
-
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or url

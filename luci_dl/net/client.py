@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from http.client import HTTPException, IncompleteRead, RemoteDisconnected
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from contextlib import suppress
+from http.client import HTTPException
 from urllib.parse import urlsplit
 
 import urllib3
-from urllib3 import exceptions as trouble
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
+from luci_dl.events import Emit
 from luci_dl.net.answers import Ask, Body, Document, body_of, check_type, linked, location_of, refuse
-from luci_dl.net.head import WholeHead
+from luci_dl.net.bearer import Tokens, bearing, without_account
+from luci_dl.net.connections import head_of, new_manager
+from luci_dl.net.log import logged
+from luci_dl.net.origin import origin_of
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.trouble import line_trouble, refuses_user
 from luci_dl.plan import Remote
-
-if TYPE_CHECKING:
-    import ssl
 
 REDIRECTS = 10
 CONNECT_S = 20.0
@@ -42,15 +41,17 @@ class Answer:
         body: what it announces of its own bytes.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, remote: Remote, body: Body) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, remote: Remote, body: Body) -> None:
+        """`url` is the one that answered, after redirects."""
         self.remote = remote
         self.body = body
+        self._url = url
         self._response = response
         self._fast = False
         self._measured = 0
         self._since = time.monotonic()
-        self._failure: AttemptFailed | None = None
-        self._head = _head_of(response)  # read without what urllib3 puts on top: it copies
+        self._failure: Exception | None = None
+        self._head = head_of(response)
 
     def read_into(self, memory: memoryview) -> int:
         """Fill `memory` from its beginning with what comes in a moment: on a slow line that is whatever is there.
@@ -66,8 +67,8 @@ class Answer:
                 count += came
                 if not self._fast or time.monotonic() >= until:  # or what came would wait for what may not come
                     break
-        except (HTTPException, OSError, ValueError) as error:
-            self._failure = self._broken(error)
+        except (HTTPException, OSError, ValueError) as error:  # the last, when it was aborted and closed
+            self._failure = self._explained(error)
             if not count:
                 raise self._failure from error
         self._measure(count)
@@ -80,11 +81,12 @@ class Answer:
             self._fast = self._measured > _FAST * passed
             self._measured, self._since = 0, time.monotonic()
 
-    def _broken(self, error: Exception) -> AttemptFailed:
-        host = urlsplit(self.remote.url).hostname or self.remote.url
-        if isinstance(error, TimeoutError):
-            return AttemptFailed(f"{host} does not answer")
-        return AttemptFailed(f"the connection to {host} broke off")
+    def _explained(self, error: Exception) -> Exception:
+        try:
+            with line_trouble(self._url, proxy_for(self._url)):
+                raise error
+        except (AttemptFailed, NetworkError, ValueError) as failure:
+            return failure
 
     def abort(self) -> None:
         """Free a blocked read at once. What it returns then may be anything: end its right to write first."""
@@ -106,34 +108,40 @@ class Client:
 
     Args:
         connect_s: seconds until a connection must stand; read_s: seconds without a byte until a read has failed.
+        log: told of each request.
     """
 
-    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S) -> None:
+    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S, log: Emit | None = None) -> None:
+        self._log = log
         self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
         self._managers: dict[tuple[str, Proxy | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
+        self._tokens = Tokens(lambda url: self.document(url, {}, 1 << 20))
 
-    def get(self, name: str, ask: Ask, headers: Mapping[str, str]) -> Answer:
+    def get(self, name: str, ask: Ask, headers: Mapping[str, str], repository: str = "") -> Answer:
         """Ask, follow redirects, and check what comes against what was asked.
 
         Args:
             name: of the target; a web page is refused unless it is named like one.
             headers: sent to the host of the first address alone.
+            repository: of the artifact; where it asks for a token, it gets one.
 
         Raises: AttemptFailed, when another attempt may help; IntegrityError; NetworkError; ResolveError.
         """
-        url, origin = ask.url, _origin(ask.url)
+        url, origin = ask.url, origin_of(ask.url)
         sha256: str | None = None
         size: int | None = None
         for _ in range(REDIRECTS + 1):
-            at_home = _origin(url) == origin
-            response = self._request(url, {**ask.headers(), **(headers if at_home else {})})
+            at_home = origin_of(url) == origin
+            response = self._request_with_token(url, {**ask.headers(), **(headers if at_home else {})}, repository)
             if at_home and sha256 is None:  # a renamed repository redirects within the Hub first
                 sha256, size = linked(response.headers)
             try:
                 there = location_of(url, response.status, response.headers)
                 if there is None:
-                    return self._answer(name, ask, response, not at_home, sha256, size)
+                    if repository and at_home and response.status in (401, 403):
+                        raise without_account(url, response.status)
+                    return self._answer(name, ask, response, url, sha256, size)
             except BaseException:
                 response.close()
                 raise
@@ -141,18 +149,19 @@ class Client:
             url = there
         raise NetworkError(f"{ask.url} redirects more than {REDIRECTS} times", "The server sends us in circles.")
 
-    def document(self, url: str, headers: Mapping[str, str], at_most: int) -> Document:
+    def document(self, url: str, headers: Mapping[str, str], at_most: int, repository: str = "") -> Document:
         """Ask, follow redirects, and read the answer whole, whatever its status.
 
         Args:
             headers: sent to the host of the first address alone.
             at_most: bytes that it may have.
+            repository: as in `get`.
 
         Raises: AttemptFailed, when another attempt may help; NetworkError.
         """
-        origin, first = _origin(url), url
+        origin, first = origin_of(url), url
         for _ in range(REDIRECTS + 1):
-            response = self._request(url, headers if _origin(url) == origin else {})
+            response = self._request_with_token(url, headers if origin_of(url) == origin else {}, repository)
             try:
                 there = location_of(url, response.status, response.headers)
                 if there is None:
@@ -168,21 +177,41 @@ class Client:
         name: str,
         ask: Ask,
         response: urllib3.BaseHTTPResponse,
-        redirected: bool,
+        url: str,
         sha256: str | None,
         size: int | None,
     ) -> Answer:
         if response.status not in (200, 206):
-            raise refuse(ask, response.status, response.headers, redirected)
+            sent_to = url if origin_of(url) != origin_of(ask.url) else None
+            raise refuse(ask, response.status, response.headers, sent_to=sent_to, by=_forwarding(url))
         check_type(name, ask, response.headers)
         body = body_of(ask, response.status, response.headers)
         if size is not None and body.size is not None and size != body.size:
             raise AttemptFailed(f"the Hub speaks of {size} bytes, the server behind it of {body.size}")
-        return Answer(response, Remote(ask.url, body.size or size, body.validator, sha256), body)
+        return Answer(response, url, Remote(ask.url, body.size or size, body.validator, sha256), body)
+
+    def _request_with_token(self, url: str, headers: Mapping[str, str], repository: str) -> urllib3.BaseHTTPResponse:
+        """With the repository's token, a new one where that is refused; the token goes to the registry's host alone."""
+        if not repository or origin_of(url) != origin_of(repository):
+            return self._request(url, headers)
+        token = self._tokens.of(repository)
+        response = self._request(url, {**headers, **bearing(token)})
+        if response.status != 401:
+            return response
+        try:
+            token = self._tokens.renew(repository, response.headers.getlist("www-authenticate"), token)
+        except BaseException:
+            response.close()
+            raise
+        if token is None:
+            return response
+        response.close()
+        return self._request(url, {**headers, **bearing(token)})
 
     def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        with _line_trouble(url):
-            return self._manager(url).request(
+        proxy = proxy_for(url)
+        with logged(self._log, url, headers) as answered, line_trouble(url, proxy):
+            response = self._manager(urlsplit(url).scheme, proxy).request(
                 "GET",
                 url,
                 headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},
@@ -191,127 +220,29 @@ class Client:
                 retries=False,
                 timeout=self._timeout,
             )
+            answered(response.status)
+        if response.status == 407 and proxy and proxy == _forwarding(url):
+            response.close()
+            raise refuses_user(proxy, response.headers.get("Proxy-Authenticate", ""))
+        return response
 
-    def _manager(self, url: str) -> urllib3.PoolManager:
-        key = urlsplit(url).scheme, proxy_for(url)
+    def _manager(self, scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
+        key = scheme, proxy
         with self._lock:
             if key not in self._managers:
-                self._managers[key] = _new_manager(*key)
+                self._managers[key] = new_manager(scheme, proxy)
             return self._managers[key]
 
 
-class _Headed:
-    """A connection that knows the head, and so the body, of the answer that comes over it."""
-
-    def response_class(self, *args: Any, **more: Any) -> WholeHead:
-        self.head = WholeHead(*args, **more)
-        return self.head
-
-
-class _Plain(_Headed, HTTPConnection):  # type: ignore[misc]
-    pass
-
-
-class _Secure(_Headed, HTTPSConnection):  # type: ignore[misc]
-    pass
-
-
-def _head_of(response: urllib3.BaseHTTPResponse) -> WholeHead:
-    connection = response.connection
-    assert isinstance(connection, _Headed)
-    return connection.head
-
-
-class _PlainPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _Plain
-
-
-class _SecurePool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Secure
-
-
-def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
-    secure = scheme == "https" or (proxy and proxy.url.startswith("https:"))
-    context = _system_certificates() if secure else None  # loading them takes its time
-    if proxy is None:
-        manager = urllib3.PoolManager(num_pools=8, maxsize=16, ssl_context=context)
-    else:
-        manager = urllib3.ProxyManager(
-            proxy.url,
-            num_pools=8,
-            maxsize=16,
-            proxy_headers=proxy.headers,
-            ssl_context=context,
-            proxy_ssl_context=context,
-        )
-    manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
-    return manager
-
-
-def _system_certificates() -> ssl.SSLContext:
-    """The system's trust store; on macOS it knows nothing of SSL_CERT_FILE, which is loaded beside it."""
-    import os
-    import ssl
-
-    import truststore
-
-    context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    extra = os.environ.get("SSL_CERT_FILE")
-    if extra:
-        try:
-            context.load_verify_locations(extra)
-        except OSError as error:
-            raise NetworkError(f"SSL_CERT_FILE={extra} cannot be used: {error}", "Correct or unset it.") from error
-    return context
+def _forwarding(url: str) -> Proxy | None:
+    """The proxy that reads what we ask of `url`, and may answer itself: only a plain request by an http proxy."""
+    proxy = proxy_for(url) if url.startswith("http:") else None
+    return None if proxy and proxy.socks else proxy
 
 
 def _whole(url: str, response: urllib3.BaseHTTPResponse, at_most: int) -> bytes:
-    with _line_trouble(url):
+    with line_trouble(url, proxy_for(url)):
         body = response.read(at_most + 1, decode_content=False)
     if len(body) > at_most:
         raise NetworkError(f"{url} answers with more than {at_most >> 20} MiB", "Check the address.")
     return body
-
-
-def _origin(url: str) -> tuple[str, str | None, int]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
-
-
-@contextmanager
-def _line_trouble(url: str) -> Iterator[None]:
-    """Raises: AttemptFailed or NetworkError, in place of what urllib3 and http.client raise."""
-    host = urlsplit(url).hostname or url
-    try:
-        yield
-    except trouble.NameResolutionError as error:
-        raise AttemptFailed(f"the name {host} cannot be looked up") from error
-    except trouble.ProxyError as error:
-        raise AttemptFailed(f"the proxy for {host} failed: {_words(error.original_error)}") from error
-    except trouble.SSLError as error:
-        if "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise NetworkError(
-                f"the certificate of {host} cannot be trusted: {_words(error)}",
-                "Behind a company's proxy? Add its certificate to the system's, or name it in SSL_CERT_FILE.",
-            ) from error
-        raise AttemptFailed(f"TLS with {host} failed: {_words(error)}") from error
-    except trouble.NewConnectionError as error:  # a TimeoutError too, by urllib3
-        raise AttemptFailed(f"no connection to {host}: {_words(error)}") from error
-    except trouble.TimeoutError as error:
-        raise AttemptFailed(f"{host} does not answer") from error
-    except (trouble.ProtocolError, HTTPException) as error:
-        cause = error.args[-1] if error.args else error
-        if isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected | IncompleteRead):
-            raise NetworkError(f"{host} does not speak HTTP", "Check the address.") from error
-        raise AttemptFailed(f"the connection to {host} broke off") from error
-    except (trouble.LocationValueError, UnicodeError) as error:
-        raise NetworkError(f"{url} cannot be asked for: {error}", "Check the address.") from error
-    except (trouble.HTTPError, OSError) as error:
-        raise AttemptFailed(f"{host}: {_words(error)}") from error
-
-
-def _words(error: BaseException) -> str:
-    """The system's own words, without the names of libraries and objects around them."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__ or error
-    return str(getattr(error, "verify_message", None) or getattr(error, "strerror", None) or error)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
-from luci_dl.net.answers import Document, is_passing, retry_after
+from luci_dl.net.answers import TRY_LATER, Document, is_passing, retry_after
 from luci_dl.net.network import Network
 from luci_dl.net.retry import AttemptFailed, Patience
 
@@ -24,6 +24,7 @@ def fetch_document(
     token: CancelToken,
     emit: Emit,
     retries: int = 10,
+    repository: str = "",
     at_most: int = MOST,
 ) -> Document:
     """Ask until there is an answer that will not be another one a little later, whatever its status.
@@ -31,6 +32,7 @@ def fetch_document(
     Args:
         headers: sent to the host of `url` alone, never to where it redirects.
         retries: failures in a row that are forgiven.
+        repository: as in an artifact: what `url` begins with, in a registry.
         at_most: bytes of the largest answer to be read.
 
     Raises: NetworkError; Interrupted.
@@ -38,7 +40,7 @@ def fetch_document(
     client, patience = network.client_for(url), Patience(retries)
     while True:
         try:
-            return off_thread(lambda: _attempt(lambda: client.document(url, headers, at_most)), token)
+            return off_thread(lambda: _attempt(lambda: client.document(url, headers, at_most, repository)), token)
         except AttemptFailed as failure:
             host = urlsplit(url).netloc
             delay = patience.failed(failure, host)
@@ -51,5 +53,5 @@ def _attempt(ask: Callable[[], Document]) -> Document:
     document = ask()
     if is_passing(document.status):
         reason = f"{urlsplit(document.url).netloc} answers {document.status}"
-        raise AttemptFailed(reason, retry_after(document.headers), busy=True)
+        raise AttemptFailed(reason, retry_after(document.headers), busy=True, hint=TRY_LATER)
     return document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from io import DEFAULT_BUFFER_SIZE
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 MOST_LINES = 1000
 """Lines of the head, those of interim answers counted too, after which a server is not taken seriously any more."""
@@ -45,6 +45,16 @@ class WholeHead(HTTPResponse):
         if not (count and self.length):
             self.close()
         return count
+
+
+class KeepsHead:
+    """A connection that has the head of its last answer at hand, below what urllib3 puts on top of it."""
+
+    head: WholeHead | None = None
+
+    def response_class(self, *args: Any, **more: Any) -> WholeHead:
+        self.head = WholeHead(*args, **more)
+        return self.head
 
 
 class _Lines:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from luci_dl.errors import NetworkError
+from luci_dl.events import Emit
 from luci_dl.net.pace import Pace
 
 if TYPE_CHECKING:
@@ -18,16 +19,18 @@ class Network:
     Args:
         limit_rate: bytes a second, of all connections together; None for no limit.
         offline: nothing may be asked.
+        log: told of each request.
 
     Attributes:
         pace: of all connections.
         lost: hosts at which patience came to its end: the next file from there gets one attempt more, and no more.
     """
 
-    def __init__(self, limit_rate: int | None = None, *, offline: bool = False) -> None:
+    def __init__(self, limit_rate: int | None = None, *, offline: bool = False, log: Emit | None = None) -> None:
         self.pace = Pace(limit_rate)
         self.lost: set[str] = set()
         self.offline = offline
+        self._log = log
         self._client: Client | None = None
         self._lock = threading.Lock()
 
@@ -39,5 +42,5 @@ class Network:
             if self._client is None:
                 from luci_dl.net.client import Client
 
-                self._client = Client()
+                self._client = Client(log=self._log)
             return self._client

@@ -26,6 +26,7 @@ class AttemptFailed(Exception):
         no_ranges: the server cannot be trusted with ranges: ask for the whole file next time.
         crowded: fewer connections may go better.
         busy: the server said so itself.
+        hint: what to do when patience is at its end.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class AttemptFailed(Exception):
         no_ranges: bool = False,
         crowded: bool = True,
         busy: bool = False,
+        hint: str = "",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -43,6 +45,7 @@ class AttemptFailed(Exception):
         self.no_ranges = no_ranges
         self.crowded = crowded
         self.busy = busy
+        self.hint = hint or "Check the connection and run the command again."
 
 
 class Patience:
@@ -80,7 +83,7 @@ class Patience:
             )
         if self.failures > self.retries:
             times = f" ({self.failures} attempts)" if self.failures > 1 else ""
-            raise NetworkError(f"{what}: {failure.reason}{times}", "Check the connection and run the command again.")
+            raise NetworkError(f"{what}: {failure.reason}{times}", failure.hint)
         chosen = min(LONGEST_S, 2.0 ** (self.failures - 1)) * (0.5 + self._dice() / 2)
         return max(chosen, asked or 0.0)
 

@@ -94,7 +94,7 @@ class Worker:
         self.reading = True
         ask = self._ask(lease)
         headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
-        self._answer = self._client.get(job.artifact.name, ask, headers)
+        self._answer = self._client.get(job.artifact.name, ask, headers, job.artifact.repository)
         self.reading = False
         body = self._answer.body
         self.ranges = body.ranges and body.offset == ask.start

@@ -9,9 +9,11 @@ from pathlib import Path
 from luci_dl.artifact import Model
 from luci_dl.errors import UsageError
 from luci_dl.sources.entries import read_entries, words_of
-from luci_dl.text import printable
+from luci_dl.text import human_size, printable
 
 BUILT_IN = Path(__file__).with_name("catalog.toml")
+MOST = 16_000_000
+"""Bytes of the largest catalog that is read."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +92,21 @@ def read_user_file(path: Path) -> tuple[Model, ...]:
 def text_of(path: Path) -> str:
     """What the user's own file says. Raises: UsageError."""
     try:
-        return path.read_bytes().decode()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        hint = "Check LUCI_CATALOG, or `catalog` in config.json."
-        raise UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", hint) from error
+        with path.open("rb") as file:
+            data = file.read(MOST + 1)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    if len(data) > MOST:
+        raise _unreadable(path, f"it has more than {human_size(MOST)}, which no catalog has")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "it is not UTF-8") from error
+
+
+def _unreadable(path: Path, reason: str) -> UsageError:
+    where = "Check the name of the file: LUCI_CATALOG, or `catalog` in config.json."
+    return UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", where)
 
 
 def nearest(word: str, candidates: Iterable[str], n: int) -> tuple[str, ...]:

@@ -28,3 +28,8 @@ class Choice:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     unverified: bool = False
+
+    @property
+    def of_repository(self) -> bool:
+        """True when files of a whole repository are chosen."""
+        return self.all_files or bool(self.include or self.exclude)

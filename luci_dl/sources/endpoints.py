@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from luci_dl.artifact import Artifact, Model
 from luci_dl.errors import UsageError
-from luci_dl.sources.url import HUB, is_loopback, parse_address
+from luci_dl.net.origin import is_loopback
+from luci_dl.sources.url import HUB, parse_address
 from luci_dl.text import printable
 
 
@@ -35,20 +36,27 @@ class Endpoints:
         """What the Hub's own host is told of who asks."""
         return {"Authorization": f"Bearer {self.hub_token}"} if self.hub_token else {}
 
-    def hub_urls(self, path: str) -> tuple[str, ...]:
-        """The addresses of what the Hub has at `path` (which begins with a slash), the Hub's own first."""
-        return tuple(dict.fromkeys(base + path for base in (self.hub, *self.mirrors)))
+    def headers_for(self, url: str) -> dict[str, str]:
+        """The same for the Hub's own host, and nothing for any other."""
+        here, there = urlsplit(self.hub), urlsplit(url)
+        return self.hub_headers if (here.scheme, here.netloc) == (there.scheme, there.netloc) else {}
+
+    def hub_urls(self, path: str, first: str | None = None) -> tuple[str, ...]:
+        """The addresses of what the Hub has at `path` (which begins with a slash), `first` or the Hub's own first."""
+        return tuple(dict.fromkeys(base + path for base in (first or self.hub, self.hub, *self.mirrors)))
 
     def spread(self, model: Model) -> Model:
         """The model with every file that is on the Hub at all the addresses where it may be had."""
         return replace(model, artifacts=tuple(map(self._spread, model.artifacts)))
 
     def _spread(self, artifact: Artifact) -> Artifact:
+        """Only what a digest proves may come from a mirror."""
         parts = urlsplit(artifact.urls[0])
-        if parts.scheme != "https" or parts.netloc != HUB:
+        if parts.scheme != "https" or parts.netloc != HUB or len(artifact.urls) > 1:
             return artifact
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        return replace(artifact, urls=self.hub_urls(path), headers=artifact.headers or self.hub_headers)
+        urls = self.hub_urls(path) if artifact.provable else (self.hub + path,)
+        return replace(artifact, urls=urls, headers=artifact.headers or self.hub_headers)
 
 
 def endpoints_of(environ: Mapping[str, str], mirrors: Sequence[str] = ()) -> Endpoints:

@@ -39,7 +39,9 @@ def merge(models: Sequence[Model]) -> list[Model]:
 def may_have(artifact: Artifact, sha256: str, size: int | None = None) -> bool:
     """False when the artifact is known to be another file than the one of that digest (and size, where given)."""
     size = artifact.size if size is None else size
-    return artifact.sha256 in (None, sha256) if size is None else artifact.proves(sha256, size)
+    if size is None:
+        return artifact.sha256 in (None, sha256)
+    return replace(artifact, blob_sha1=None).proves(sha256, size)  # a SHA-256 does not tell that of the blob
 
 
 def _claim(earlier: _Claim | None, artifact: Artifact, reference: str) -> _Claim:
@@ -62,6 +64,8 @@ def _one_file(a: Artifact, b: Artifact) -> bool:
         return may_have(a, b.sha256, b.size)
     if a.lfs_pointer_sha1 and b.lfs_pointer_sha1:
         return a.lfs_pointer_sha1 == b.lfs_pointer_sha1
+    if a.blob_sha1 and b.blob_sha1:
+        return a.blob_sha1 == b.blob_sha1
     if None not in (a.size, b.size) and a.size != b.size:
         return False
     return a.provable or b.provable or not set(a.urls).isdisjoint(b.urls)
@@ -76,15 +80,16 @@ def _united(a: Artifact, b: Artifact) -> Artifact:
         urls=tuple(dict.fromkeys(best.urls + other.urls)),
         size=other.size if best.size is None else best.size,
         lfs_pointer_sha1=best.lfs_pointer_sha1 or other.lfs_pointer_sha1,
+        blob_sha1=best.blob_sha1 or other.blob_sha1,
         role="projector" if "projector" in (a.role, b.role) else "model",
     )
 
 
-def _strength(artifact: Artifact) -> tuple[bool, bool]:
-    return bool(artifact.sha256), bool(artifact.lfs_pointer_sha1)
+def _strength(artifact: Artifact) -> tuple[bool, bool, bool]:
+    return bool(artifact.sha256), bool(artifact.lfs_pointer_sha1), bool(artifact.blob_sha1)
 
 
 def _proof(artifact: Artifact) -> str:
     if artifact.sha256:
         return f"sha256 {artifact.sha256[:12]}..."
-    return "LFS digest" if artifact.lfs_pointer_sha1 else "no digest"
+    return {"lfs pointer": "LFS digest", "git blob": "git digest"}.get(artifact.proof, "no digest")

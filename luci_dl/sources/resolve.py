@@ -36,9 +36,12 @@ def resolve(
     """
     choice, web = choice or Choice(), web or Web()
     phrases = _phrases(words)
+    _check_options(phrases, choice, web)
     if choice.output is not None:
         choice = replace(choice, output=_check_output(choice.output))
     found = _look_up_all(phrases, catalog, choice, web)
+    if not choice.projector:
+        found = [_without_projector(model) for model in found]
     if choice.output is not None or choice.sha256 is not None:
         found = [_with_options(found, choice.output, choice.sha256)]
     models = merge([web.endpoints.spread(model) for model in found])
@@ -65,13 +68,29 @@ def _phrases(words: Sequence[str]) -> list[_Phrase]:
     return phrases
 
 
+def _check_options(phrases: Sequence[_Phrase], choice: Choice, web: Web) -> None:
+    """Raises: UsageError, for an option that does not go with every word."""
+    for phrase in phrases:
+        if choice.of_repository and not _is_on_the_hub(phrase, web):
+            raise UsageError(
+                f"--all-files, --include and --exclude go with Hub repositories, and {printable(phrase.word)} is none",
+                "Install it apart.",
+            )
+    if choice.headers and not any("://" in phrase.word and not _needs_server(phrase, web) for phrase in phrases):
+        raise UsageError("--header goes with plain addresses, and none is named", "The Hub is told HF_TOKEN.")
+
+
+def _is_on_the_hub(phrase: _Phrase, web: Web) -> bool:
+    return not phrase.is_group and huggingface.is_reference(phrase.word, web.endpoints.hub)
+
+
 def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: Choice, web: Web) -> list[Model]:
     """In the order of the phrases; no server is asked as long as a word is misspelt."""
     found: dict[_Phrase, tuple[Model, ...]] = {}
     lost: list[ResolveError] = []
     for ask_servers in (False, True):
         for phrase in dict.fromkeys(phrases):
-            if _needs_server(phrase) is ask_servers:
+            if _needs_server(phrase, web) is ask_servers:
                 try:
                     found[phrase] = _look_up(phrase, catalog, choice, web)
                 except ResolveError as error:
@@ -83,8 +102,8 @@ def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: Choice, web: 
     return [model for phrase in phrases for model in found[phrase]]
 
 
-def _needs_server(phrase: _Phrase) -> bool:
-    return not phrase.is_group and (huggingface.is_reference(phrase.word) or ollama.is_reference(phrase.word))
+def _needs_server(phrase: _Phrase, web: Web) -> bool:
+    return _is_on_the_hub(phrase, web) or (not phrase.is_group and ollama.is_reference(phrase.word))
 
 
 def _look_up(phrase: _Phrase, catalog: Catalog, choice: Choice, web: Web) -> tuple[Model, ...]:
@@ -94,7 +113,7 @@ def _look_up(phrase: _Phrase, catalog: Catalog, choice: Choice, web: Web) -> tup
         if members is None:
             raise _no_group(word, catalog)
         return members
-    if huggingface.is_reference(word):
+    if _is_on_the_hub(phrase, web):
         return (huggingface.from_reference(word, choice, web),)
     if ollama.is_reference(word):
         return (ollama.from_reference(word, choice, web),)
@@ -126,6 +145,12 @@ def _no_model(word: str, catalog: Catalog) -> ResolveError:
 
 def _did_you_mean(near: Sequence[str]) -> str:
     return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def _without_projector(model: Model) -> Model:
+    """The model alone, unless the projector is all that was asked for."""
+    rest = tuple(artifact for artifact in model.artifacts if artifact.role != "projector")
+    return replace(model, artifacts=rest or model.artifacts)
 
 
 def _check_output(output: str) -> str:

@@ -15,6 +15,8 @@ Values = Mapping[str, Any]
 _MODEL: dict[str, Any] = {"model": [{}]}
 _FILE: dict[str, Any] = {"model": {"file": [{}]}}
 """What the headers [[model]] and [[model.file]] are to tomllib."""
+_CLOSING = ("]", "}", '"""', "'''")
+"""One of these is in the last line of every statement of several."""
 
 
 def values_of(text: str) -> list[dict[str, Any]]:
@@ -100,8 +102,9 @@ def _statements(text: str) -> Iterator[str]:
     """Each the shortest run of lines that is TOML by itself: a pair, a header, a comment, an empty line."""
     statement = ""
     for line in text.rstrip("\n").split("\n"):
+        could_end = not statement or any(sign in line for sign in _CLOSING)
         statement += line + "\n"
-        if _is_toml(statement):
+        if could_end and _is_toml(statement):
             yield statement
             statement = ""
 

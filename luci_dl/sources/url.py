@@ -6,12 +6,12 @@ import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from luci_dl.artifact import Artifact, Model
 from luci_dl.errors import UsageError
 from luci_dl.names import check_digest, check_name
+from luci_dl.net.origin import is_loopback
 from luci_dl.text import printable
 
 HUB = "huggingface.co"
@@ -86,15 +86,6 @@ def refuse_unproved_http(artifact: Artifact) -> None:
                 f"{url} is plain http and no digest is known, so nothing proves the bytes",
                 "Give the digest with --sha256, or accept the risk with --unverified.",
             )
-
-
-def is_loopback(host: str) -> bool:
-    """True for a name or address that never leaves this machine."""
-    host = host.strip("[]").rstrip(".").lower()
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _host_and_port(parts: SplitResult) -> str:

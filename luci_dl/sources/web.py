@@ -9,6 +9,7 @@ from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Emit, Event
 from luci_dl.net.answers import Document
+from luci_dl.net.documents import MOST, fetch_document
 from luci_dl.net.network import Network
 from luci_dl.sources.endpoints import Endpoints
 
@@ -37,8 +38,23 @@ class Web:
     retries: int = 10
     installed: Callable[[str], Model | None] = _not_installed
 
-    def document(self, url: str, headers: Mapping[str, str]) -> Document:
-        """A small answer of any status; `headers` go to the host of `url` alone. Raises: NetworkError; Interrupted."""
-        from luci_dl.net.documents import fetch_document  # the network: not before it is needed
+    def document(self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MOST) -> Document:
+        """A small answer of any status.
 
-        return fetch_document(self.network, url, headers, token=self.token, emit=self.emit, retries=self.retries)
+        Args:
+            headers: go to the host of `url` alone.
+            repository: as in an artifact: what `url` begins with, in a registry.
+            at_most: bytes that it may have.
+
+        Raises: NetworkError; Interrupted.
+        """
+        return fetch_document(
+            self.network,
+            url,
+            headers,
+            token=self.token,
+            emit=self.emit,
+            retries=self.retries,
+            repository=repository,
+            at_most=at_most,
+        )

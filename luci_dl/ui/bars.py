@@ -11,7 +11,20 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from luci_dl.events import Cleaned, Event, Hashing, Installed, Progress, Waiting
+from luci_dl.events import (
+    Cleaned,
+    Copying,
+    Event,
+    Finding,
+    Hashing,
+    Installed,
+    Progress,
+    Removed,
+    Room,
+    Verified,
+    Waiting,
+    WouldInstall,
+)
 from luci_dl.text import human_size
 from luci_dl.ui.board import Board
 from luci_dl.ui.figures import CUT, clock, cut_middle, percent, seconds_left
@@ -52,7 +65,8 @@ class Bars:
                 self._board.draw([], above=self._spelled(event))
                 self._output.paths(event.paths)
                 self._draw()
-            case Cleaned():
+            case Cleaned() | Finding() | Removed() | Verified() | WouldInstall() | Room():
+                self._board.draw([])
                 self._output.results(words(event))
             case _:
                 self._draw(above=self._spelled(event))
@@ -102,7 +116,8 @@ class Bars:
 
 
 def _title(row: Row) -> str:
-    return f"Checking {base_name(row.name)}" if isinstance(row, Hashing) else base_name(row.name)
+    doing = "Checking " if isinstance(row, Hashing) else "Copying " if isinstance(row, Copying) else ""
+    return doing + base_name(row.name)
 
 
 def _bar(row: Progress | Hashing) -> ProgressBar | str:

@@ -6,7 +6,24 @@ import math
 import time
 from collections.abc import Callable
 
-from luci_dl.events import Cleaned, Event, Failed, Hashing, Installed, NotDeleted, Progress, Started, Stopped, Waiting
+from luci_dl.events import (
+    Cleaned,
+    Copying,
+    Event,
+    Failed,
+    Finding,
+    Hashing,
+    Installed,
+    NotDeleted,
+    Progress,
+    Removed,
+    Room,
+    Started,
+    Stopped,
+    Verified,
+    Waiting,
+    WouldInstall,
+)
 from luci_dl.ui.stream import Output
 from luci_dl.ui.words import words
 
@@ -31,7 +48,7 @@ class Lines:
         if isinstance(event, Stopped):
             self._stopped = True
             self._output.say_stopped(words(event))
-        elif isinstance(event, Cleaned):
+        elif isinstance(event, Cleaned | Finding | Removed | Verified | WouldInstall | Room):
             self._output.results(words(event))
         else:
             self._output.say(words(event))
@@ -57,8 +74,8 @@ def _topic(event: Started | Progress | Hashing | Waiting) -> Topic:
     match event:
         case Waiting(_, pid, host, since):
             return ("waiting", pid, host, since)
-        case Hashing():
-            return ("hashing",)
+        case Hashing() | Copying():
+            return (type(event),)
         case _:
             return ("fetching",)
 
@@ -74,7 +91,7 @@ class Quiet:
             self._output.paths(event.paths)
         elif isinstance(event, Stopped):
             self._output.say_stopped(words(event))
-        elif isinstance(event, Failed | NotDeleted):
+        elif isinstance(event, Failed | NotDeleted) or (isinstance(event, Verified) and event.wrong):
             self._output.say(words(event))
 
     def close(self) -> None:

@@ -33,6 +33,11 @@ class Stream:
     def shows(self, text: str) -> bool:
         return self.showable(text) == text
 
+    @property
+    def gone(self) -> bool:
+        """Whether nobody can get the output any more, as far as the last write told."""
+        return self._gone
+
     def isatty(self) -> bool:
         return os.isatty(self._fd)
 

@@ -15,7 +15,9 @@ from luci_dl.events import (
     Started,
     Stopped,
     Summary,
+    Verified,
     Waiting,
+    WouldInstall,
 )
 from luci_dl.text import human_size
 from luci_dl.ui.figures import clock, seconds_left
@@ -50,7 +52,7 @@ class Tally:
             case Failed():  # it names no file: all rows go, and those that still run are back with their next word
                 self._failed += 1
                 self._rows.clear()
-            case Deleted(name) | NotDeleted(name) | Kept(name):
+            case WouldInstall(_, name) | Verified(name) | Deleted(name) | NotDeleted(name) | Kept(name):
                 self._rows.pop(name, None)
             case Stopped() | Summary():
                 self._over = True

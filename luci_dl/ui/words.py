@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from luci_dl.events import (
     Cleaned,
+    CopyFound,
+    Copying,
     Deleted,
     Event,
     Failed,
+    Finding,
     Hashing,
     Installed,
     Kept,
@@ -14,17 +17,24 @@ from luci_dl.events import (
     NotDeleted,
     Planned,
     Progress,
+    Removed,
+    Requested,
     Retrying,
     RolledForward,
+    Room,
     Started,
     Stopped,
     Summary,
     Swept,
+    Verified,
+    VerifiedAll,
     Waiting,
     Warned,
+    WouldInstall,
 )
 from luci_dl.text import human_size, printable
 from luci_dl.ui.figures import about, clock, percent, seconds_left, time_of_day
+from luci_dl.ui.forecast import room, would_install
 
 INDENT = "   "
 PLAIN_WORDS = {
@@ -54,6 +64,8 @@ def words(event: Event) -> list[str]:
             return _planned(event)
         case Waiting():
             return [_waiting(event)]
+        case CopyFound(name, _, where):
+            return [f"📦 Found in {printable(where)}: {base_name(name)}"]
         case Started():
             return [_started(event)]
         case Progress() | Hashing():
@@ -61,22 +73,36 @@ def words(event: Event) -> list[str]:
         case Retrying(name, reason, delay, attempt, attempts):
             cause = f"{_one_line(reason)} ({attempt} of {attempts})"
             return [f"Retrying in {about(round(delay))}: {cause} | {base_name(name)}"]
+        case Requested():
+            return [_requested(event)]
         case Warned(message):
             return _signed("⚠️  ", message)
         case Installed():
             return _installed(event)
-        case Stopped():
-            return ["⚠️  Download interrupted by user"]
+        case Stopped(_, what):
+            return [f"⚠️  {what} interrupted by user"]
         case Deleted() | NotDeleted() | Kept():
             return _ended(event)
         case Failed(_, message, hint):
             return _signed("❌ ", message) + [INDENT + line for line in _lines(hint)]
         case Summary():
             return _summary(event)
+        case WouldInstall():
+            return would_install(event)
+        case Room():
+            return room(event)
         case Cleaned(path, _, freed, dry_run):
             return [f"{'Would remove' if dry_run else 'Removed'} {printable(path)} ({human_size(freed)})"]
+        case Verified():
+            return [_verified(event)]
+        case VerifiedAll(count, wrong):
+            return [] if wrong else [f"✅ {'The file is' if count == 1 else f'All {count} files are'} right"]
+        case Removed():
+            return _removed(event)
         case RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
+        case Finding():
+            return _finding(event)
         case LeftAlone(path, reason):
             return [f"Left alone {printable(path)}: {_one_line(reason)}"]
         case Swept(removed, freed, _, dry_run):
@@ -104,7 +130,8 @@ def _progress(event: Progress | Hashing) -> str:
     left = seconds_left(event.done, event.total, event.rate)
     if left is not None:
         figures.append(f"{clock(left)} left")
-    return f"📥 Downloading {base_name(event.name)}...  {' | '.join(figures)}"
+    doing = "Copying" if isinstance(event, Copying) else "Downloading"
+    return f"📥 {doing} {base_name(event.name)}...  {' | '.join(figures)}"
 
 
 def _share(done: int, total: int | None) -> str:
@@ -160,6 +187,12 @@ def _started(event: Started) -> str:
     return f"{begin} Resuming at {percent(event.offset, event.total)} % ({verified} verified)"
 
 
+def _requested(event: Requested) -> str:
+    parts = [event.method, event.url, event.asked.replace("=", " "), *(f"({name}: ***)" for name in event.masked)]
+    outcome = f"no answer ({_one_line(event.reason)})" if event.status is None else str(event.status)
+    return f"{printable(' '.join(filter(None, parts)))}: {outcome} in {event.seconds:.2f} s"
+
+
 def _installed(event: Installed) -> list[str]:
     name = base_name(event.paths[0])
     more = len(event.paths) - 1
@@ -190,6 +223,28 @@ def _ended(event: Deleted | NotDeleted | Kept) -> list[str]:
             share = human_size(done) if total is None else f"{percent(done, total)} %"
             resume = "Run the install command again to resume"
             return [f"📦 Kept partial download: {base_name(name)} ({share})", INDENT + resume]
+
+
+def _finding(event: Finding) -> list[str]:
+    mark = "OK" if event.level == "ok" else event.level.capitalize()
+    return [f"{mark:<8} {event.topic}: {_one_line(event.message)}", *(f"{'':8} {line}" for line in _lines(event.hint))]
+
+
+def _verified(event: Verified) -> str:
+    line = f"{event.state:<10} {printable(event.path)}"
+    if event.expected:
+        line += f": expected {_one_line(event.expected)}"
+    if event.found:
+        line += f"{', found' if event.expected else ':'} {_one_line(event.found)}"
+    return line
+
+
+def _removed(event: Removed) -> list[str]:
+    begin = "Would remove" if event.dry_run else "Removed"
+    return [
+        f"{begin} {printable(event.reference)} ({human_size(event.freed)})",
+        *(INDENT + printable(path) for path in event.paths),
+    ]
 
 
 def _summary(event: Summary) -> list[str]:

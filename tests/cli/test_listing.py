@@ -11,6 +11,17 @@ import pytest
 from tests.cli.shop import DATA, Shop, assert_refused, sha256
 from tests.procs import LUCI, Spawned, luci
 
+SOLD = """
+[[model]]
+name = "{0}"
+tier = 9
+[[model.file]]
+filename = "{0}.gguf"
+url = "https://h/{0}.gguf"
+size = {1}
+"""
+"""A model that no server has."""
+
 
 @pytest.fixture
 def stocked(shop: Shop) -> Shop:
@@ -59,7 +70,7 @@ def test_list_marks_what_is_changed_or_missing(stocked: Shop, models: Path) -> N
     (models / "set-2.gguf").unlink()
     ended = luci("list")
     assert [line.split()[3] for line in ended.stdout.splitlines()] == ["VERIFIED", "changed", "missing"]
-    assert "luci install NAME" in ended.stderr
+    assert "luci verify --repair" in ended.stderr
     assert [model["state"] for model in json.loads(luci("list", "--json").stdout)] == ["changed", "missing"]
 
 
@@ -67,10 +78,29 @@ def test_the_catalog_is_listed_whole_or_by_tier(stocked: Shop) -> None:
     """With a mark at what is installed."""
     rows = luci("list", "--available").stdout.splitlines()
     assert len(rows) == 1 + 76 + 2
-    assert next(row for row in rows if row.startswith("one ")).split() == ["one", "300kB", "3", "yes", "numbers", "uno"]
+    assert rows[0].split() == ["NAME", "SIZE", "TIER", "FITS", "LICENSE", "INSTALLED", "GROUPS", "ALIASES"]
+    one = next(row for row in rows if row.startswith("one "))
+    assert one.split() == ["one", "300kB", "3", "yes", "mit", "yes", "numbers", "uno"]
     tier = json.loads(luci("list", "--tier", "3", "--json").stdout)
     assert {model["tier"] for model in tier} == {3}
-    assert "one" in {model["name"] for model in tier}
+    one = next(model for model in tier if model["name"] == "one")
+    assert (one["installed"], one["fits"]) == (True, {"disk": True, "memory": True})
+    assert {model["installed"] for model in tier if model is not one} == {False}
+
+
+def test_the_catalog_says_what_fits(shop: Shop) -> None:
+    """The disk, less what stays free, and the memory of this machine; of an unknown size nothing is said."""
+    shop.sell("small", tier=9)
+    shop.sell("unknown", tier=9, digest=False)
+    shop.file.write_text(shop.file.read_text() + SOLD.format("huge", 10**15))
+    told = [row.split()[3:] for row in luci("list", "--tier", "9").stdout.splitlines()[1:]]
+    assert told == [["yes"], [], ["no:", "both"]]
+    fits = {model["name"]: model["fits"] for model in json.loads(luci("list", "--tier", "9", "--json").stdout)}
+    assert fits == {
+        "small": {"disk": True, "memory": True},
+        "unknown": {"disk": None, "memory": None},
+        "huge": {"disk": False, "memory": False},
+    }
 
 
 @pytest.mark.parametrize("args", [["list"], ["list", "-a"], ["info", "one"]])

@@ -19,7 +19,7 @@ from luci_dl.errors import StorageError
 from tests.disk.hands import held
 from tests.procs import ROOT, lock_is_free
 
-HOLDER = Holder("nonce", "m.gguf", 1, "host", "me", "2026-01-01T00:00:00+00:00", "luci install m", "key")
+HOLDER = Holder("nonce", "m.gguf", 1, "host", "me", "2026-01-01T00:00:00+00:00", "luci install m", "m", "key")
 
 
 @pytest.fixture

@@ -24,7 +24,12 @@ def asked(url: str, client: Client | None = None, start: int = 0) -> Iterator[An
 def body(url: str, client: Client | None = None) -> bytes:
     """All that the answer brings."""
     with asked(url, client) as answer:
-        return b"".join(iter(lambda: block(answer), b""))
+        return whole(answer)
+
+
+def whole(answer: Answer) -> bytes:
+    """All that it brings."""
+    return b"".join(iter(lambda: block(answer), b""))
 
 
 def block(answer: Answer) -> bytes:

@@ -1,4 +1,4 @@
-"""A small proxy on the loopback: forwards plain requests, and tunnels TLS by CONNECT."""
+"""Small proxies on the loopback: one forwards plain requests and tunnels TLS by CONNECT, one speaks SOCKS 4."""
 
 from __future__ import annotations
 
@@ -13,26 +13,44 @@ from urllib.parse import urlsplit
 
 
 class Proxy(ThreadingHTTPServer):
-    """Remembers what it was asked: method, target and credentials of each request.
+    """Remembers what it was asked: method, target and credentials of each request, and all its headers.
 
     Args:
         authorization: the Proxy-Authorization without which everything is refused.
+        offered: how one may say who one is.
+        status: what it answers to everything; None to do what it is asked.
+        reason: the words beside that status.
     """
 
     daemon_threads = True
 
-    def __init__(self, authorization: str | None = None) -> None:
+    def __init__(
+        self,
+        authorization: str | None = None,
+        offered: str = 'Basic realm="a, b"',
+        status: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.authorization = authorization
+        self.offered = offered
+        self.status = status
+        self.reason = reason
         self.asked: list[tuple[str, str, str | None]] = []
+        self.headers: list[dict[str, str]] = []
 
     def address(self, credentials: str = "") -> str:
         return f"http://{credentials}127.0.0.1:{self.server_port}"
 
 
 @contextlib.contextmanager
-def proxy(authorization: str | None = None) -> Iterator[Proxy]:
-    with Proxy(authorization) as server:
+def proxy(
+    authorization: str | None = None,
+    offered: str = 'Basic realm="a, b"',
+    status: int | None = None,
+    reason: str | None = None,
+) -> Iterator[Proxy]:
+    with Proxy(authorization, offered, status, reason) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), name="proxy")
         thread.start()
         try:
@@ -48,9 +66,15 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_refused(self) -> bool:
         credentials = self.headers.get("Proxy-Authorization")
         self.server.asked.append((self.command, self.path, credentials))
-        if self.server.authorization in (None, credentials):
+        self.server.headers.append({name.lower(): value for name, value in self.headers.items()})
+        if self.server.status:
+            self.send_response(self.server.status, self.server.reason)
+            self.send_header("Retry-After", "7")
+        elif self.server.authorization in (None, credentials):
             return False
-        self.send_response(407)
+        else:
+            self.send_response(407)
+            self.send_header("Proxy-Authenticate", self.server.offered)
         self.send_header("Content-Length", "0")
         self.end_headers()
         return True
@@ -97,3 +121,48 @@ def _pump(one: socket.socket, other: socket.socket) -> None:
                 return
             if not block:
                 return
+
+
+@contextlib.contextmanager
+def socks4(granted: bool = True) -> Iterator[tuple[int, list[bytes]]]:
+    """A SOCKS 4 proxy for one connection: its port, and the requests that it got."""
+    requests: list[bytes] = []
+    ends: list[socket.socket] = []
+
+    def serve() -> None:
+        with contextlib.suppress(OSError), listener.accept()[0] as client:
+            ends.append(client)
+            requests.append(request := client.recv(1 << 10))
+            port, number = int.from_bytes(request[2:4], "big"), request[4:8]
+            name = request.split(b"\0")[-2].decode() if number[:3] == b"\0\0\0" else socket.inet_ntoa(number)
+            client.sendall(bytes([0, 0x5A if granted else 0x5B]) + bytes(6))
+            if granted:
+                with socket.create_connection((name, port)) as there:
+                    _pump(client, there)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, name="socks4")
+        thread.start()
+        yield listener.getsockname()[1], requests
+        for end in [listener, *ends]:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@contextlib.contextmanager
+def answering(reply: bytes) -> Iterator[int]:
+    """The port of what says the same to whatever comes, once."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError), listener.accept()[0] as client:
+            client.recv(1 << 10)
+            client.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, name="answering")
+        thread.start()
+        yield listener.getsockname()[1]
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        thread.join()

@@ -6,11 +6,13 @@ import pytest
 
 from luci_dl.errors import IntegrityError, NetworkError, ResolveError
 from luci_dl.net.answers import Ask, Body, body_of, check_type, linked, location_of, refuse, strong_etag
+from luci_dl.net.proxy import Proxy
 from luci_dl.net.retry import AttemptFailed
 
 URL = "https://example.com/m.gguf"
 WHOLE = Ask(URL, 0, None, None)
 REST = Ask(URL, 100, None, '"v"')
+CDN = "https://cdn.example:8443/blob?signature=secret"
 MIDDLE = Ask(URL, 100, 200, '"v"')
 
 
@@ -124,7 +126,7 @@ def test_only_a_strong_and_decent_etag_is_sent_back(value: str | None, validator
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_a_busy_server_is_asked_again_when_it_says(status: int) -> None:
     """Retry-After is taken over."""
-    error = refuse(WHOLE, status, {"retry-after": "7"}, redirected=False)
+    error = refuse(WHOLE, status, {"retry-after": "7"})
     assert isinstance(error, AttemptFailed)
     assert (error.retry_after, error.no_ranges) == (7.0, False)
 
@@ -145,7 +147,7 @@ def test_a_busy_server_is_asked_again_when_it_says(status: int) -> None:
         (404, True, ResolveError),
         (416, False, AttemptFailed),
         (416, True, AttemptFailed),
-        (407, False, NetworkError),
+        (407, False, ResolveError),
         (203, False, NetworkError),
         (204, False, NetworkError),
         (304, False, NetworkError),
@@ -155,12 +157,29 @@ def test_a_busy_server_is_asked_again_when_it_says(status: int) -> None:
 )
 def test_every_other_status_has_its_meaning(status: int, redirected: bool, kind: type[Exception]) -> None:
     """No access means a wrong address at the first host, and an address that has expired behind a redirect."""
-    assert type(refuse(REST, status, {}, redirected)) is kind
+    assert type(refuse(REST, status, {}, sent_to=CDN if redirected else None)) is kind
+
+
+def test_who_answered_is_named_with_its_status_and_not_its_secrets() -> None:
+    """Who redirected and who failed then are told apart; nobody is sent to check a connection that stands."""
+    error = refuse(REST, 503, {}, sent_to=CDN)
+    assert isinstance(error, AttemptFailed)
+    assert error.reason == "cdn.example:8443, where example.com sent us, answered 503"
+    assert "connection" not in error.hint
+    assert "cdn.example:8443" in str(refuse(REST, 404, {}, sent_to=CDN))
+    assert "secret" not in str(refuse(REST, 404, {}, sent_to=CDN))
+
+
+def test_an_answer_that_may_be_the_proxy_s_names_it() -> None:
+    """Whether it was the server's or its own cannot be told."""
+    by = Proxy("http", "10.0.0.1", 3128, "HTTP_PROXY")
+    assert "the proxy 10.0.0.1:3128 (HTTP_PROXY) answered 403" in str(refuse(REST, 403, {}, by=by))
+    assert "the proxy 10.0.0.1:3128 (HTTP_PROXY) answered 502" in str(refuse(REST, 502, {}, by=by))
 
 
 def test_a_416_makes_ranges_untrusted() -> None:
     """The next attempt asks for the whole file."""
-    error = refuse(REST, 416, {"content-range": "bytes */300"}, redirected=False)
+    error = refuse(REST, 416, {"content-range": "bytes */300"})
     assert isinstance(error, AttemptFailed)
     assert error.no_ranges
 

@@ -120,3 +120,11 @@ def test_more_than_ten_minutes_suspend() -> None:
     """The message says for how long."""
     with pytest.raises(NetworkError, match="come back in 61 minutes"):
         Patience(5).failed(AttemptFailed("busy", 3660.0), "m")
+
+
+def test_what_to_do_is_the_failure_s_to_say() -> None:
+    """Only where it does not know better the connection is suspected."""
+    for hint, said in (("Ask again tomorrow.", "Ask again tomorrow."), ("", "Check the connection")):
+        with pytest.raises(NetworkError) as caught:
+            Patience(0).failed(AttemptFailed("busy", hint=hint), "m.gguf")
+        assert caught.value.hint.startswith(said)

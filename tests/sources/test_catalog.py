@@ -132,6 +132,20 @@ def test_an_entry_in_the_place_of_a_built_in_one_keeps_what_it_does_not_name(tmp
     assert (llama.aliases, catalog.find("ll"), catalog.find("llama-3.2")) == (("ll",), llama, None)
 
 
+def test_a_word_that_an_entry_names_is_never_inherited_by_another(tmp_path: Path) -> None:
+    """Wherever the two stand."""
+    path = tmp_path / "my.toml"
+    files = '[[model.file]]\nfilename = "m.gguf"\nurl = "https://h/m.gguf"\n'
+    path.write_text(
+        f'[[model]]\nname = "mistral-7b"\n{files}[[model]]\nname = "tinyllama"\naliases = ["mistral"]\n{files}'
+    )
+    catalog = load(path)
+    found = catalog.find("mistral")
+    assert found is not None
+    assert found.reference == "tinyllama"
+    assert [model.aliases for model in catalog.models if model.reference == "mistral-7b"] == [("mistral-7b-instruct",)]
+
+
 def test_a_model_shows_no_alias_that_leads_to_another(user_file: Path) -> None:
     """What the user's entry took from a built-in one is not told of both."""
     catalog = load(user_file)
@@ -144,7 +158,7 @@ def test_a_model_without_tier_comes_last(user_file: Path) -> None:
     assert [model.reference for model in (load(user_file).group("all") or ())[-2:]] == ["other", "deepseek"]
 
 
-@pytest.mark.parametrize("kind", ["missing", "folder", "not UTF-8"])
+@pytest.mark.parametrize("kind", ["missing", "folder", "not UTF-8", "without end"])
 def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
     """The user said that it is there, so it is an error when it is not."""
     path = tmp_path / "my.toml"
@@ -152,6 +166,8 @@ def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> No
         path.mkdir()
     elif kind == "not UTF-8":
         path.write_bytes(b"\xff")
+    elif kind == "without end":
+        path.symlink_to("/dev/zero")
     with pytest.raises(UsageError, match=r"cannot read the catalog .*my\.toml") as caught:
         load(path)
     assert "LUCI_CATALOG" in caught.value.hint

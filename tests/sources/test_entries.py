@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from luci_dl.errors import UsageError
 from luci_dl.sources.entries import examine, read_entries
@@ -151,3 +153,11 @@ def test_a_broken_catalog_says_what_is_broken_and_where(text: str, words: list[s
     assert message.startswith("my.toml")
     assert [word for word in words if word not in message] == []
     assert message.isprintable()
+
+
+@given(place=st.integers(0, len(MODEL)), cut=st.integers(0, 20), inserted=st.text(max_size=20))
+def test_a_damaged_catalog_is_read_or_told_of(place: int, cut: int, inserted: str) -> None:
+    """Whatever was struck out or typed in by mistake."""
+    models, problems = examine(MODEL[:place] + inserted + MODEL[place + cut :], "my.toml")
+    assert all(problem.startswith("my.toml") and problem.isprintable() for problem in problems)
+    assert all(model.artifacts for model in models)

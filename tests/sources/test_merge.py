@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from luci_dl.artifact import Artifact, Model, lfs_pointer_sha1
@@ -125,3 +127,15 @@ def test_a_digest_is_held_against_all_that_is_known(
 ) -> None:
     """The pointer proves only together with a size."""
     assert may_have(artifact, sha256, size) is expected
+
+
+def test_git_digests_prove_and_tell_apart() -> None:
+    """What both know is united, and two blobs at one target are refused."""
+    mine, same = (replace(file(host=host, size=10), blob_sha1="1" * 40) for host in ("one", "two"))
+    (merged,) = merge([model(mine), model(same)])
+    assert merged.artifacts[0].urls == mine.urls + same.urls
+    (merged,) = merge([model(file(host="two", size=10)), model(mine)])
+    assert (merged.artifacts[0].blob_sha1, merged.artifacts[0].urls[0]) == ("1" * 40, mine.urls[0])
+    assert may_have(mine, A)
+    with pytest.raises(UsageError, match="git digest"):
+        merge([model(mine), model(replace(same, blob_sha1="2" * 40))])

@@ -89,8 +89,6 @@ def test_words_that_cannot_be_meant_so_are_refused(catalog: Catalog, words: list
         (["corre", "models"], 'no group "corre"; did you mean `core models`', "all, core, vision"),
         (["xyzzy", "models"], 'no group "xyzzy"', "all, core, vision"),
         (["tiny", "models"], "tiny is a model, not a group", "`models`"),
-        (["hf:o/r"], "hf:o/r", "https://"),
-        (["ollama:llama3.2"], "ollama:llama3.2", "https://"),
         (["\x1b[31m"], r"\x1b[31m", ""),
     ],
 )
@@ -160,3 +158,21 @@ def test_sha256_that_is_no_digest_is_refused(catalog: Catalog, sha256: str, prob
     """The message says how long it is, or what is strange in it."""
     with pytest.raises(UsageError, match=problem):
         resolve(["tiny"], catalog, Choice(sha256=sha256))
+
+
+def test_the_projector_may_be_left_out(catalog: Catalog) -> None:
+    """Also that of a catalog's model."""
+    pair = Model(
+        "pair", tuple(Artifact(name, ("https://h/x",), sha256=A, role=name) for name in ("model", "projector"))
+    )
+    (found,) = resolve(["pair"], Catalog.of([pair]), Choice(projector=False))
+    assert [artifact.name for artifact in found.artifacts] == ["model"]
+
+
+def test_headers_need_a_plain_address(catalog: Catalog) -> None:
+    """A secret that would go nowhere was meant for somewhere else."""
+    headers = Choice(headers={"Authorization": "x"})
+    assert resolve(["tiny", "https://x/y.gguf"], catalog, headers)
+    for word in ("tiny", "hf:me/m", "https://huggingface.co/me/m"):
+        with pytest.raises(UsageError, match="--header"):
+            resolve([word], catalog, headers)

@@ -120,6 +120,13 @@ def test_the_entries_of_a_file_have_the_comments_above_them() -> None:
     assert joined("", reversed(entries)).startswith("# the other one\n")
 
 
+def test_a_long_list_takes_no_long_time() -> None:
+    """A list of many lines is not read again for each of them."""
+    aliases = "".join(f'    "a{n}",\n' for n in range(20_000))
+    text = BY_HAND.replace('    "uno",  # in Spanish\n', aliases)
+    assert joined(*entries_of(text)) == text
+
+
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 FACTS = st.fixed_dictionaries(
     {"filename": TEXT, "url": TEXT},

@@ -6,7 +6,8 @@ import pytest
 
 from luci_dl.artifact import Artifact
 from luci_dl.errors import UsageError
-from luci_dl.sources.url import from_address, is_loopback, parse_address, refuse_unproved_http
+from luci_dl.net.origin import is_loopback
+from luci_dl.sources.url import from_address, parse_address, refuse_unproved_http
 
 SHA = "a1" * 32
 

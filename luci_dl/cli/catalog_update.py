@@ -1,0 +1,100 @@
+"""Comparing a catalog with the Hub, and telling what has changed: of the user's own, and of luci's (`scripts/`)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from luci_dl.cancel import CancelToken
+from luci_dl.cli import session
+from luci_dl.config import Settings
+from luci_dl.curator import Shelf, Updated, update
+from luci_dl.errors import Interrupted, LuciError
+from luci_dl.events import Emit, Failed
+from luci_dl.sources.catalog import BUILT_IN
+from luci_dl.sources.refresh import Change, Refreshed
+from luci_dl.text import counted, printable
+
+COMMENTS_LOST = "It was in another form (inline tables), and is written anew: comments in it are gone."
+
+
+def own_shelf(settings: Settings) -> Shelf:
+    """The user's own catalog."""
+    return Shelf(settings.own_catalog, settings.home / "catalog.lock")
+
+
+def built_in_shelf(settings: Settings) -> Shelf:
+    """luci's own catalog, in a checkout."""
+    return Shelf(BUILT_IN, settings.home / "catalog.lock")
+
+
+def run(settings: Settings, shelf: Shelf, names: Sequence[str], *, pin: bool, dry_run: bool, as_json: bool) -> int:
+    """Compare, write and tell. Returns: the exit code: of the first repository of which the Hub said nothing."""
+
+    def work(token: CancelToken, emit: Emit) -> int:
+        from luci_dl.api import network_for
+        from luci_dl.sources.endpoints import endpoints_of
+        from luci_dl.sources.web import Web
+
+        try:
+            options = settings.options
+            web = Web(network_for(os.environ, options), endpoints_of(os.environ), token, emit, options.retries)
+            if not as_json:
+                session.output().say([f"Asking the Hub about the files of {printable(str(shelf.file))} ..."])
+            done = update(shelf, web, names, pin=pin, dry_run=dry_run)
+        except Interrupted as error:
+            session.output().say_stopped(["⚠️  Interrupted by user"])  # it is no download
+            return error.exit_code
+        except LuciError as error:
+            return session.report(error, json=as_json)
+        _tell(done, shelf, emit, dry_run=dry_run, as_json=as_json)
+        return done.result.problems[0].exit_code if done.result.problems else 0
+
+    return session.run(work, quiet=as_json)
+
+
+def _tell(done: Updated, shelf: Shelf, emit: Emit, *, dry_run: bool, as_json: bool) -> None:
+    output, result = session.output(), done.result
+    if as_json:
+        output.results([json.dumps(_facts(result, shelf, dry_run=dry_run))])
+        return
+    output.results([_line(change) for change in result.changes])
+    for problem in result.problems:
+        emit(Failed("", problem.message, problem.hint, problem.exit_code))
+    output.say(_summary(done, shelf, dry_run=dry_run))
+
+
+def _line(change: Change) -> str:
+    old = "unknown" if change.old is None else _short(change.old)
+    return printable(f"{change.model}, {change.file}: {change.key} {old} -> {_short(change.new)}")
+
+
+def _short(value: str | int) -> str:
+    return f"{value[:12]}..." if isinstance(value, str) else str(value)
+
+
+def _summary(done: Updated, shelf: Shelf, *, dry_run: bool) -> list[str]:
+    result = done.result
+    others = f", {result.elsewhere} not there" if result.elsewhere else ""
+    left = f", {result.left} left as they were" if result.left else ""
+    changes = counted(len(result.changes), "change")
+    written = "" if dry_run or not result.changes else f" written to {printable(str(shelf.file))}"
+    lines = [f"Compared {counted(result.compared, 'file')} with the Hub{others}{left}: {changes}{written}"]
+    return [*lines, COMMENTS_LOST] if written and done.lost_comments else lines
+
+
+def _facts(result: Refreshed, shelf: Shelf, *, dry_run: bool) -> dict[str, object]:
+    return {
+        "file": str(shelf.file),
+        "written": bool(result.changes) and not dry_run,
+        "compared": result.compared,
+        "left": result.left,
+        "elsewhere": result.elsewhere,
+        "changes": list(map(asdict, result.changes)),
+        "problems": [
+            {"message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code}
+            for problem in result.problems
+        ],
+    }

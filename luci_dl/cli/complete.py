@@ -1,0 +1,118 @@
+"""What a word on the command line may go on as. In the middle of a word nobody wants to read an error: then nothing."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import click
+from click.shell_completion import CompletionItem
+
+from luci_dl.text import human_size, printable
+
+Item = CompletionItem[str]
+Completer = Callable[[click.Context, click.Parameter, str], list[Item]]
+Source = Callable[[click.Context], Iterable[Item]]
+
+
+def _completer(source: Source) -> Completer:
+    """Offers those of the source's words that begin so, in upper or lower case, and are not there yet."""
+
+    @functools.wraps(source)
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+        there = ctx.params.get(param.name or "") or ()
+        begin = incomplete.casefold()
+        try:
+            items = {item.value: item for item in source(ctx) if item.value.casefold().startswith(begin)}
+        except Exception:  # noqa: BLE001 - a broken catalog is told by the commands, not by the TAB key
+            return []
+        return [item for value, item in items.items() if value not in there and value == printable(value)]
+
+    return complete
+
+
+def _installed(ctx: click.Context) -> Iterator[Item]:
+    """What is installed: by its name in the catalog, or else by its file."""
+    from luci_dl import library
+    from luci_dl.cli import session
+    from luci_dl.sources import catalog
+
+    folder = ctx.params.get("folder")
+    settings = session.settings_for(folder)
+    known = catalog.load(settings.catalog)
+    for model in library.installed(session.all_folders(settings, folder)):
+        name = model.reference if known.find(model.reference) else model.to_load.receipt.name.rpartition("/")[2]
+        yield CompletionItem(name, help=human_size(model.size))
+
+
+def _known(ctx: click.Context) -> Iterator[Item]:
+    """What the catalog knows, each by its name and then by its aliases."""
+    from luci_dl.cli import session
+    from luci_dl.sources import catalog
+
+    for model in catalog.load(session.settings_for(ctx.params.get("folder")).catalog).models:
+        size = "" if model.size is None else human_size(model.size)
+        yield CompletionItem(model.reference, help=size)
+        for alias in model.aliases:
+            yield CompletionItem(alias, help=f"{model.reference}, {size}" if size else model.reference)
+
+
+def _to_install(ctx: click.Context) -> Iterator[Item]:
+    """Models and groups; after a group, the word that makes it one."""
+    from luci_dl.cli import session
+    from luci_dl.sources import catalog
+
+    groups = catalog.load(session.settings_for(None).catalog).groups
+    words: Sequence[str] = ctx.params.get("words") or ()
+    if words and words[-1].casefold() in groups:
+        yield CompletionItem("models", help=f"the {words[-1]} models")
+    yield from _known(ctx)
+    for group in groups:
+        yield CompletionItem(group, help="a group of models")
+
+
+def _known_or_installed(ctx: click.Context) -> Iterator[Item]:
+    yield from _installed(ctx)
+    yield from _known(ctx)
+
+
+def _settings(_ctx: click.Context) -> Iterator[Item]:
+    from luci_dl.config_keys import KEYS
+
+    for key in KEYS.values():
+        yield CompletionItem(key.name, help=key.purpose)
+
+
+def _commands(ctx: click.Context) -> Iterator[Item]:
+    group = ctx.find_root().command
+    if isinstance(group, click.Group):
+        yield from map(CompletionItem, group.list_commands(ctx))
+
+
+installed = _completer(_installed)
+known = _completer(_known)
+to_install = _completer(_to_install)
+known_or_installed = _completer(_known_or_installed)
+settings = _completer(_settings)
+commands = _completer(_commands)
+
+
+def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
+    """The shell's own completion of folders."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
+    """The shell's own completion of files and folders."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def setting_values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+    """What the setting may be."""
+    words = {"on_interrupt": ("delete", "keep"), "connections": ("auto",), "limit_rate": ("none",)}
+    name = ctx.params.get("name") or ""
+    if name in ("models_dir", "backup_models_dir", "folders"):
+        return folders(ctx, param, incomplete)
+    if name == "catalog":
+        return files(ctx, param, incomplete)
+    return [CompletionItem(word) for word in words.get(name, ()) if word.startswith(incomplete)]

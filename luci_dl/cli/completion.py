@@ -1,0 +1,51 @@
+"""`luci completion`, and the answers that the scripts ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, cast
+
+import click
+from click.shell_completion import ShellComplete, get_completion_class, shell_complete
+
+from luci_dl.cli import session
+from luci_dl.cli.main import COMPLETION, luci
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+EPILOG = """\b
+Examples:
+  eval "$(luci completion bash)"
+  luci completion zsh > ~/.zfunc/_luci
+  luci completion fish > ~/.config/fish/completions/luci.fish
+
+\b
+Put the first line into ~/.bashrc (bash 4.4 or later) to have it in every
+terminal; for zsh, ~/.zfunc must be in fpath before compinit runs.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def command(shell: str) -> int:
+    """Print the script that makes the TAB key complete luci's commands, options, models and paths."""
+    kind = cast("type[ShellComplete]", get_completion_class(shell))
+    script = kind.source_template % kind(luci, {}, "luci", COMPLETION).source_vars()
+    session.output().results([script])
+    return 0
+
+
+def answer() -> int:
+    """Print how the command line in the environment may go on. Nothing is ever said of an error: somebody is typing."""
+    with contextlib.suppress(Exception):
+        shell_complete(luci, {}, "luci", COMPLETION, os.environ[COMPLETION])
+    return 0
+
+
+def ways_on(words: list[str], incomplete: str) -> list[CompletionItem[str]]:
+    """How `incomplete` may go on after the other words."""
+    with contextlib.suppress(Exception):
+        return ShellComplete(luci, {}, "luci", COMPLETION).get_completions(words, incomplete)
+    return []

@@ -1,0 +1,105 @@
+"""`luci doctor`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from luci_dl.cancel import CancelToken
+from luci_dl.cli import session
+from luci_dl.config import Settings
+from luci_dl.errors import LuciError
+from luci_dl.events import Emit, Finding
+
+if TYPE_CHECKING:
+    from luci_dl.doctor.examine import Check
+
+EPILOG = """\b
+Examples:
+  luci doctor
+  luci doctor --offline
+  luci doctor --json
+
+\b
+With --json: one object a line with "event" ("finding"), "topic", "level"
+("ok", "warning" or "error"), "message", "hint" (what to do) and "exit_code"
+(0, or that of the error). Exit code: that of the first error, else 0.
+"""
+
+_TOLD = ("luci", "Python", "OpenSSL", "urllib3", "filelock", "system")
+
+
+@click.command(epilog=EPILOG)
+@session.dir_option("Look at this models folder alone.")
+@click.option("--offline", is_flag=True, help="Ask no server.")
+@click.option("--json", "as_json", is_flag=True, help="One finding a line, on stdout.")
+@click.option("-v", "--verbose", is_flag=True, help="Tell each request, too; tokens are masked.")
+def command(folder: str | None, offline: bool, as_json: bool, verbose: bool) -> int:
+    """Check what an install stands on, and say what to do: settings, models folders, locks, room on the disk, what
+    was left behind, proxies, certificates, and whether the servers answer.
+    """
+
+    def work(token: CancelToken, emit: Emit) -> int:
+        from luci_dl.api import is_offline
+        from luci_dl.doctor.examine import examine, fault
+
+        log = emit if verbose else None
+        checks: list[tuple[str, Check]] = [("versions", _versions)]
+        mirrors: tuple[str, ...] = ()
+        try:
+            settings = session.settings_for(folder)
+            mirrors = settings.mirrors
+            checks += _of_disk(settings, session.all_folders(settings, folder), token)
+        except LuciError as error:  # the servers can be asked all the same
+            checks.append(("config", partial(_known, fault("config", error))))
+        try:
+            checks += [("reach", _not_asked)] if offline or is_offline(os.environ) else _of_servers(mirrors, log)
+        except LuciError as error:
+            checks.append(("reach", partial(_known, fault("reach", error))))
+        return examine(checks, token, emit)
+
+    return session.run(work, json=as_json, what="Check")
+
+
+def _known(finding: Finding) -> Iterable[Finding]:
+    yield finding
+
+
+def _versions() -> Iterable[Finding]:
+    from luci_dl.doctor.examine import fine
+    from luci_dl.versions import versions
+
+    found = versions()
+    yield fine("versions", ", ".join(f"{name} {found[name]}" for name in _TOLD if name in found))
+
+
+def _of_disk(settings: Settings, folders: Sequence[Path], token: CancelToken) -> list[tuple[str, Check]]:
+    from luci_dl.doctor.folders import check_folder
+    from luci_dl.doctor.setup import check_catalog, check_config
+
+    each = [("folder", partial(check_folder, folder, settings, token)) for folder in folders]
+    return [("config", partial(check_config, settings)), ("catalog", partial(check_catalog, settings)), *each]
+
+
+def _of_servers(mirrors: Sequence[str], log: Emit | None) -> list[tuple[str, Check]]:
+    """Raises: UsageError, when a variable names no server."""
+    from luci_dl.doctor.servers import check_certificates, check_proxies, check_servers, targets_of
+    from luci_dl.sources.endpoints import endpoints_of
+
+    targets = targets_of(endpoints_of(os.environ, mirrors))
+    return [
+        ("proxy", partial(check_proxies, targets)),
+        ("trust", check_certificates),
+        ("reach", partial(check_servers, targets, log)),
+    ]
+
+
+def _not_asked() -> Iterable[Finding]:
+    from luci_dl.doctor.examine import fine
+
+    yield fine("reach", "no server is asked (--offline)")

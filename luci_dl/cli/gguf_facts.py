@@ -1,0 +1,68 @@
+"""What the header of a GGUF file says, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from luci_dl.errors import LuciError
+from luci_dl.gguf.header import Header, check_whole
+from luci_dl.plan import kind_of
+
+_MOST_TYPES = 6
+
+
+def is_meant(path: Path) -> bool:
+    """Whether there is a header to be read: a plain file whose name says GGUF."""
+    return kind_of(path.name) == "gguf" and path.is_file()
+
+
+def rows(path: Path) -> Iterator[tuple[str, str]]:
+    """Labels and texts; of a file that cannot be whole, why not."""
+    try:
+        header = check_whole(path)
+    except LuciError as error:
+        yield "GGUF", error.message
+        return
+    if header is None:
+        yield "GGUF", "its header has a form that this luci does not know"
+        return
+    shard = f", shard {header.shard} of {header.shards}" if header.shard and (header.shards or 0) > 1 else ""
+    yield "GGUF", f"{header.architecture or 'of an unknown architecture'}{shard}"
+    yield from _known(header)
+    kinds = [f"{count} {name}" for name, count in header.tensor_types]
+    more = ["..."] if len(kinds) > _MOST_TYPES else []
+    yield "Tensors", f"{header.tensors}: {', '.join([*kinds[:_MOST_TYPES], *more])}" if kinds else "none"
+
+
+def _known(header: Header) -> Iterator[tuple[str, str]]:
+    if header.name:
+        yield "Name", header.name
+    if header.license:
+        yield "License", header.license
+    if header.parameters:
+        yield "Parameters", _rounded(header.parameters)
+    if header.file_type:
+        yield "Quant", header.file_type
+    if header.context_length is not None:
+        yield "Context", f"{header.context_length} tokens"
+    if header.tokenizer:
+        yield "Tokenizer", header.tokenizer + (f", {header.tokens} tokens" if header.tokens else "")
+
+
+def _rounded(count: int) -> str:
+    """8.0B (8030261248)."""
+    for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
+        if size <= count < 10**15:
+            return f"{count / size:.1f}{unit} ({count})"
+    return str(count)
+
+
+def for_programs(path: Path) -> dict[str, object]:
+    """`header` is None where it cannot be read, or the file cannot be whole; then `problem` says why."""
+    try:
+        header = check_whole(path)
+    except LuciError as error:
+        return {"path": str(path), "header": None, "problem": error.message}
+    return {"path": str(path), "header": header and asdict(header), "problem": ""}

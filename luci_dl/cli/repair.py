@@ -1,0 +1,93 @@
+"""Models with wrong files, as they are to be installed again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from luci_dl.api import copies_for, network_for, resolve_words
+from luci_dl.artifact import Model
+from luci_dl.cancel import CancelToken
+from luci_dl.config import Settings
+from luci_dl.errors import NetworkError, ResolveError
+from luci_dl.events import Emit, Failed, Verified
+from luci_dl.installer import exit_code, install_models
+from luci_dl.library import InstalledModel
+from luci_dl.net.network import Network
+from luci_dl.plan import Options, Plan
+from luci_dl.recall import model_of
+from luci_dl.sources import catalog, ollama_name
+from luci_dl.sources.choice import Choice
+from luci_dl.sources.endpoints import endpoints_of
+from luci_dl.text import printable
+
+
+def repair(
+    models: Sequence[InstalledModel], wrong: Sequence[Verified], settings: Settings, token: CancelToken, emit: Emit
+) -> int:
+    """Install the models that have a wrong file again; what is right of them stays.
+
+    Returns: the exit code. Raises: UsageError; Interrupted.
+    """
+    paths = {verdict.path for verdict in wrong}
+    unproved = {verdict.path for verdict in wrong if verdict.state == "truncated" and not verdict.expected}
+    options = replace(settings.options, force=True)
+    network = network_for(os.environ, options)
+    plans, code = [], 0
+    for model in models:
+        if paths.isdisjoint(str(model.folder / name) for name in model.names):
+            continue
+        recalled = _recalled(model, unproved, settings)
+        try:
+            plans.append(Plan(_again(model, recalled, settings, options, network, token, emit), model.folder))
+        except (ResolveError, NetworkError) as error:
+            emit(Failed(model.reference, error.message, error.hint, error.exit_code))
+            code = code or error.exit_code
+    if not plans:
+        return code
+    copies = copies_for(os.environ, settings, options, emit)
+    return code or exit_code(install_models(plans, options, token, emit, network, copies))
+
+
+def _again(
+    model: InstalledModel,
+    recalled: Model | None,
+    settings: Settings,
+    options: Options,
+    network: Network,
+    token: CancelToken,
+    emit: Emit,
+) -> Model:
+    """What to install: by the receipts, the very bytes that were there; what the catalog knows, as it knows it now.
+
+    Raises: ResolveError; NetworkError; UsageError; Interrupted.
+    """
+    is_named = catalog.load(settings.catalog).find(model.reference) or ollama_name.is_name(model.reference)
+    if recalled and not is_named:
+        return recalled
+    resolved = resolve_words([model.reference], settings, Choice(), options, network, token, emit)
+    if {artifact.name for artifact in resolved[0].artifacts} == set(model.names):
+        return resolved[0]
+    if recalled:  # its file was given another name
+        return recalled
+    raise ResolveError(
+        f"{printable(model.reference)} stands for other files by now than those in {model.folder}",
+        "Remove it, and install it anew.",
+    )
+
+
+def _recalled(model: InstalledModel, unproved: Collection[str], settings: Settings) -> Model | None:
+    """What was installed, where the receipts of all files are there and know an address.
+
+    Of an `unproved` file not even the digest in the receipt can be right.
+    """
+    recalled = model_of(model)
+    if model.lost or not all(urlsplit(artifact.urls[0]).scheme in ("https", "http") for artifact in recalled.artifacts):
+        return None
+    artifacts = tuple(
+        replace(artifact, size=None, sha256=None) if str(model.folder / artifact.name) in unproved else artifact
+        for artifact in recalled.artifacts
+    )
+    return endpoints_of(os.environ, settings.mirrors).spread(replace(recalled, artifacts=artifacts))

@@ -1,0 +1,40 @@
+"""`luci search`."""
+
+from __future__ import annotations
+
+import click
+
+from luci_dl import library
+from luci_dl.cli import complete, session, shelf
+from luci_dl.errors import LuciError
+from luci_dl.sources import catalog
+from luci_dl.sources.search import search
+
+EPILOG = """\b
+Examples:
+  luci search qwen
+  luci search vision apache
+  luci search q4_k_m coder --json
+
+\b
+With --json: one array of models, as `luci list --available --json` has them.
+Exit code 3: nothing was found.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("text", nargs=-1, required=True, metavar="TEXT...", shell_complete=complete.known)
+@session.dir_option("Ask about this models folder, whether it has room.")
+@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+def command(text: tuple[str, ...], folder: str | None, as_json: bool) -> int:
+    """Search the catalog, and yours: names, aliases, groups, licences and file names.
+
+    A model must have each of the words somewhere; those that are called so come first.
+    """
+    try:
+        settings = session.settings_for(folder)
+        found = search(" ".join(text), catalog.load(settings.catalog))
+        there = library.installed(session.all_folders(settings, folder))
+    except LuciError as error:
+        return session.report(error, json=as_json)
+    return shelf.show(found, there, settings, session.output(), as_json=as_json)

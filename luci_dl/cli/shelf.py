@@ -1,0 +1,69 @@
+"""Models of the catalog as commands show them: with what this machine has of them, and has room for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+from luci_dl.artifact import Model
+from luci_dl.cli import lookup
+from luci_dl.cli.table import table
+from luci_dl.config import Settings
+from luci_dl.library import InstalledModel
+from luci_dl.machine import Fit, this_machine
+from luci_dl.text import human_size
+from luci_dl.ui.stream import Output
+
+_TITLES = ("NAME", "SIZE", "TIER", "FITS", "LICENSE", "INSTALLED", "GROUPS", "ALIASES")
+_LICENSE = _TITLES.index("LICENSE")
+
+
+def show(
+    models: Sequence[Model], there: Sequence[InstalledModel], settings: Settings, output: Output, *, as_json: bool
+) -> int:
+    """Tell of the models, in a table or for programs. Returns: the exit code."""
+    items = list(_items(models, there, settings))
+    if as_json:
+        facts = [{**lookup.entry_facts(model), "installed": here, "fits": asdict(fit)} for model, here, fit in items]
+        output.results([json.dumps(facts)])
+    else:
+        rows = [_TITLES, *(_row(model, here, fit) for model, here, fit in items)]
+        output.results(table(rows, output.out, _LICENSE, optional=len(_TITLES) - _LICENSE - 1))
+    return 0
+
+
+def _items(
+    models: Sequence[Model], there: Sequence[InstalledModel], settings: Settings
+) -> Iterator[tuple[Model, bool, Fit]]:
+    machine = this_machine(settings.models_dir, settings.min_free)
+    for model in models:
+        installed = bool(lookup.installed_of(model, there))
+        yield model, installed, machine.fit(model, installed=installed)
+
+
+def _row(model: Model, installed: bool, fit: Fit) -> tuple[str, ...]:
+    return (
+        model.reference,
+        "unknown" if model.size is None else human_size(model.size),
+        "" if model.tier is None else str(model.tier),
+        _fits(fit),
+        model.license or "",
+        "yes" if installed else "",
+        ", ".join(model.groups),
+        ", ".join(model.aliases),
+    )
+
+
+def _fits(fit: Fit) -> str:
+    """In a word; nothing where it is not known."""
+    match fit.disk, fit.memory:
+        case True, True:
+            return "yes"
+        case False, False:
+            return "no: both"
+        case False, _:
+            return "no: disk"
+        case _, False:
+            return "no: memory"
+    return ""

@@ -1,0 +1,122 @@
+"""`luci status`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cli import session
+from luci_dl.cli.table import table
+from luci_dl.errors import Interrupted, LuciError
+from luci_dl.events import Emit
+from luci_dl.running import Running, running
+from luci_dl.text import human_size
+from luci_dl.ui.figures import clock, percent, seconds_left, time_of_day
+from luci_dl.ui.stream import Output, Stream
+
+EPILOG = """\b
+Examples:
+  luci status
+  luci status --watch
+  luci status --json
+
+\b
+With --json: one array of models with "model", "command", "folder", "names",
+"done" and "total" in bytes, "percent", "rate" in bytes a second, "left" in
+seconds (null where not known), "pid", "host", "user", "since".
+With --watch: one such array a line.
+"""
+
+EVERY_S = 1.0
+"""How far apart two looks of `--watch` are, in seconds: a holder says how far it is once a second."""
+NOTHING = "Nothing is being installed."
+
+
+@click.command(epilog=EPILOG)
+@click.option("-w", "--watch", is_flag=True, help="Look again every second, until Ctrl+C.")
+@session.dir_option("Look into this models folder alone.")
+@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+def command(watch: bool, folder: str | None, as_json: bool) -> int:
+    """Show what luci is installing now, in every terminal and every models folder that was ever used."""
+    output = session.output()
+    try:
+        settings = session.settings_for(folder)
+        folders = session.all_folders(settings, folder)
+        if watch:
+            return _watch(folders, output, as_json)
+        found = running(folders)
+    except LuciError as error:
+        return session.report(error, json=as_json)
+    if as_json:
+        output.results([_as_json(found)])
+    elif found:
+        output.results(_table(found, output.out))
+    else:
+        output.say([NOTHING])
+    return 0
+
+
+def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
+    """Show it again and again: in place on a terminal, one below the other elsewhere."""
+    from luci_dl.ui.board import Board  # it needs rich, which costs start-up time
+
+    board = Board(output.out) if output.out.isatty() and not as_json else None
+
+    def look() -> None:
+        found = running(folders)
+        if as_json:
+            output.results([_as_json(found)])
+            return
+        rows = _table(found, output.out) if found else [NOTHING]
+        if board:
+            columns, lines = output.out.size()
+            board.draw([row[: columns - 1] for row in rows[: lines - 1]])
+        else:
+            output.results([*rows, ""])
+
+    def work(token: CancelToken, _emit: Emit) -> int:
+        with contextlib.suppress(Interrupted):  # how it is meant to end
+            while not output.out.gone:
+                off_thread(look, token)  # a folder or a reader may hang
+                token.wait(EVERY_S)
+                token.check()
+        return 0
+
+    return session.run(work, json=as_json, quiet=True)
+
+
+def _table(found: Sequence[Running], out: Stream) -> list[str]:
+    titles = ("MODEL", "DONE", "SPEED", "LEFT", "PID", "USER", "HOST", "SINCE")
+    return table([titles, *map(_row, found)], out, flexible=0, spare=1)
+
+
+def _row(run: Running) -> tuple[str, ...]:
+    left = seconds_left(run.done, run.total, run.rate)
+    return (
+        run.model,
+        human_size(run.done) if run.total is None else f"{percent(run.done, run.total)}%",
+        f"{human_size(int(run.rate))}/s" if run.rate >= 1 else "",
+        "" if left is None else clock(left),
+        str(run.pid),
+        run.user,
+        run.host,
+        time_of_day(run.since),
+    )
+
+
+def _as_json(found: Sequence[Running]) -> str:
+    return json.dumps([_facts(run) for run in found])
+
+
+def _facts(run: Running) -> dict[str, object]:
+    return asdict(run) | {
+        "folder": str(run.folder),
+        "percent": None if run.total is None else percent(run.done, run.total),
+        "left": seconds_left(run.done, run.total, run.rate),
+    }

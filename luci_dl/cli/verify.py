@@ -1,0 +1,98 @@
+"""`luci verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import click
+
+from luci_dl import library
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken
+from luci_dl.cli import complete, lookup, session
+from luci_dl.disk.receipt import Receipt
+from luci_dl.errors import IntegrityError, LuciError, StorageError
+from luci_dl.events import Emit, Verified, VerifiedAll, Warned
+from luci_dl.library import InstalledModel
+from luci_dl.sources import catalog
+
+EPILOG = """\b
+Examples:
+  luci verify
+  luci verify mistral
+  luci verify --repair
+
+\b
+Each file is one line on stdout, which begins with what was found:
+  ok          as it was installed
+  newer       as it was installed, but the catalog names other bytes by now
+  changed     other bytes than were installed
+  truncated   fewer bytes than were installed, or than its header promises
+  missing     no longer there
+  unreadable  the disk did not give it
+  unmanaged   a model in the folder that luci did not install; no error
+
+\b
+Exit codes: 3 not installed, 5 a file is wrong, 6 a file cannot be read.
+With --json: one event a line, "verified" for each file, "verified_all" last.
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.installed)
+@session.dir_option("Look into this models folder alone.")
+@click.option("--repair", is_flag=True, help="Install again what is wrong.")
+@click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: bool, quiet: bool) -> int:
+    """Read installed files again, and compare them with what was installed and with what the catalog says now.
+
+    NAME is a name or alias of the catalog, an address as it was installed, or the file's own name; without one, all
+    are read.
+    """
+
+    def work(token: CancelToken, emit: Emit) -> int:
+        from luci_dl.verifier import unmanaged, verify
+
+        settings = session.settings_for(folder)
+        folders, known = session.all_folders(settings, folder), catalog.load(settings.catalog)
+        there = library.installed(folders)
+        models = _find_all(names, known, there) if names else there
+        verdicts = verify(models, partial(_named, known), token, emit)
+        strangers = [] if names else [each for path in folders for each in unmanaged(path, there, token)]
+        for stranger in strangers:
+            emit(stranger)
+        if not verdicts and not strangers:
+            emit(Warned("no models are installed, so there is nothing to verify"))
+            return 0
+        wrong = [verdict for verdict in verdicts if verdict.wrong]
+        emit(VerifiedAll(len(verdicts), len(wrong), len(strangers)))
+        if not wrong:
+            return 0
+        if not repair:
+            raise _error(wrong, len(verdicts))
+        from luci_dl.cli.repair import repair as install_again  # the network: not before it is needed
+
+        return install_again(models, wrong, settings, token, emit)
+
+    return session.run(work, json=as_json, quiet=quiet, what="Verification")
+
+
+def _find_all(words: Sequence[str], known: catalog.Catalog, there: Sequence[InstalledModel]) -> list[InstalledModel]:
+    """Raises: ResolveError."""
+    return list(dict.fromkeys(model for word in words for model in lookup.find_installed(word, known, there)))
+
+
+def _named(known: catalog.Catalog, receipt: Receipt) -> Artifact | None:
+    """What the catalog says of the file."""
+    entry = known.find(receipt.reference)
+    artifacts = entry.artifacts if entry else ()
+    return next((artifact for artifact in artifacts if artifact.name == receipt.name), None)
+
+
+def _error(wrong: Sequence[Verified], files: int) -> LuciError:
+    what = f"{len(wrong)} of {files} files {'is' if len(wrong) == 1 else 'are'} not as luci installed them"
+    if all(verdict.state == "unreadable" for verdict in wrong):
+        return StorageError(what, "Look after the disk; `luci verify --repair` installs them again.")
+    return IntegrityError(what, "`luci verify --repair` installs them again.")

@@ -1,0 +1,55 @@
+"""What a models folder allows: tried as an install would do it, and taken away again."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from luci_dl.disk import fs
+from luci_dl.disk.staging import FOLDER, Lock, staging_for
+
+_SOME = 1 << 16  # bytes to preallocate
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What was found. `locks`: a lock keeps others out; `preallocates`: room can be claimed beforehand."""
+
+    locks: bool
+    preallocates: bool
+
+
+def probe(folder: Path) -> Probe:
+    """Make, write, sync, rename and lock files in the staging of the folder, which must be there.
+
+    A crash leaves what `clean` finds. Raises: StorageError, which says what was refused.
+    """
+    staging = staging_for(folder, f"luci-doctor-{secrets.token_hex(4)}")
+    made = fs.make_folder(folder.absolute() / FOLDER)
+    lock, other = Lock(staging.lock), Lock(staging.lock)
+    try:
+        lock.try_acquire()
+        locks = not other.try_acquire()
+        preallocates = _preallocates(staging.part)
+        fs.write_file(staging.journal, b"written, synced and renamed\n")
+        return Probe(locks, preallocates)
+    finally:
+        other.release()
+        try:
+            fs.unlink(staging.part)
+            fs.unlink(staging.journal)
+        finally:
+            if lock.held:
+                lock.unlink_and_release()
+            for folder in reversed(made):
+                fs.remove_empty(folder)
+
+
+def _preallocates(path: Path) -> bool:
+    file = fs.create(path)
+    try:
+        fs.allocate(file, _SOME)
+    except OSError:
+        return False
+    return True

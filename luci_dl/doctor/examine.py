@@ -1,0 +1,51 @@
+"""The checks in their order, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.errors import LuciError
+from luci_dl.events import Emit, Finding
+
+Check = Callable[[], Iterable[Finding]]
+
+
+def examine(checks: Sequence[tuple[str, Check]], token: CancelToken, emit: Emit) -> int:
+    """Run the checks, one after the other, each beside the calling thread.
+
+    Args:
+        checks: what each looks at, and the check.
+
+    Returns: the exit code of the first error; 0 when there was none. Raises: Interrupted.
+    """
+    codes = [off_thread(partial(_run, topic, check, emit), token) for topic, check in checks]
+    return next(filter(None, codes), 0)
+
+
+def _run(topic: str, check: Check, emit: Emit) -> int:
+    """Tell each finding as soon as it is there. Returns: the first error's exit code."""
+    code = 0
+    try:
+        for found in check():
+            emit(found)
+            code = code or found.exit_code
+    except LuciError as error:
+        emit(fault(topic, error))
+        code = code or error.exit_code
+    return code
+
+
+def fine(topic: str, message: str) -> Finding:
+    return Finding(topic, "ok", message, "", 0)
+
+
+def doubt(topic: str, message: str, hint: str = "") -> Finding:
+    """Something that works, but not as well as it could, or not for long."""
+    return Finding(topic, "warning", message, hint, 0)
+
+
+def fault(topic: str, error: LuciError) -> Finding:
+    """Something for which an install would fail."""
+    return Finding(topic, "error", error.message, error.hint, error.exit_code)

@@ -1,0 +1,113 @@
+"""What a model is called in a registry, and what its files are called here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from luci_dl.errors import ResolveError, UsageError
+from luci_dl.net.origin import is_loopback
+from luci_dl.sources.url import parse_address
+from luci_dl.text import printable
+
+DEFAULT_HOST = "registry.ollama.ai"
+DEFAULT_NAMESPACE = "library"
+
+_PREFIX = "ollama:"
+_PAGE = re.compile(r"(?:https?://)?(?:www\.)?ollama\.com/([^/?#]+/[^/?#]+)(?:/tags)?/?(?:[?#].*)?", re.IGNORECASE)
+_NO_NAMESPACES = ("api", "assets", "blog", "docs", "download", "install", "public", "v2")
+_HOSTS_OF_DEFAULT = (DEFAULT_HOST, "ollama.com", "www.ollama.com")
+_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
+_FORM = "ollama:[HOST/][NAMESPACE/]MODEL[:TAG]"
+
+
+@dataclass(frozen=True)
+class Name:
+    """A model in a registry. As a string: the same for all ways to write it.
+
+    Attributes:
+        host: with its port, if it has one; DEFAULT_HOST for the registry that names without a host are in.
+    """
+
+    host: str
+    namespace: str
+    model: str
+    tag: str
+
+    def __str__(self) -> str:
+        if self.is_default:
+            return f"{_PREFIX}{self.model}:{self.tag}"
+        host = "" if self.host == DEFAULT_HOST else f"{self.host}/"
+        return f"{_PREFIX}{host}{self.namespace}/{self.model}:{self.tag}"
+
+    @property
+    def is_default(self) -> bool:
+        """Whether neither host nor namespace has to be said."""
+        return (self.host, self.namespace) == (DEFAULT_HOST, DEFAULT_NAMESPACE)
+
+    @property
+    def targets(self) -> tuple[str, str]:
+        """Where the model and its projector lie below the models folder; a port's colon is a plus there."""
+        stem = f"{self.model}-{self.tag}"
+        if not self.is_default:
+            host = self.host.strip("[]").replace("]", "").replace(":", "+")
+            stem = f"{host}/{self.namespace}/{stem}"
+        return f"{stem}.gguf", f"{stem}.mmproj.gguf"
+
+    def repository(self, default: str) -> str:
+        """The address that all addresses of the model begin with; `default` is that of the default's registry."""
+        if self.host == DEFAULT_HOST:
+            base = default
+        else:
+            scheme = "http" if is_loopback(urlsplit(f"//{self.host}").hostname or "") else "https"
+            base = default if urlsplit(default).netloc == self.host else f"{scheme}://{self.host}"
+        return f"{base}/v2/{self.namespace}/{self.model}"
+
+
+def is_name(word: str) -> bool:
+    """True for what begins with `ollama:`, and for the address of a model's page."""
+    return word[: len(_PREFIX)].casefold() == _PREFIX or _on_page(word) is not None
+
+
+def parse_name(word: str) -> Name:
+    """Raises: ResolveError, for what cannot be a name."""
+    text = _on_page(word) or word[len(_PREFIX) :].removeprefix("//")
+    *front, last = text.split("/")
+    model, colon, tag = last.partition(":")
+    if len(front) == 1 and _names_host(front[0]):
+        front.append(DEFAULT_NAMESPACE)
+    host = _host("/".join(front[:-1]), word) if len(front) > 1 else DEFAULT_HOST
+    namespace, tag = front[-1] if front else DEFAULT_NAMESPACE, tag if colon else "latest"
+    for part, what in ((model, "MODEL"), (namespace, "NAMESPACE"), (tag, "TAG")):
+        if not _PART.fullmatch(part):
+            example = "For example: ollama:llama3.2, ollama:llama3.2:1b or ollama:registry.example/team/model:tag."
+            raise _no_name(word, part, what, example)
+    return Name(host, namespace, model, tag)
+
+
+def _names_host(part: str) -> bool:
+    return "." in part or ":" in part or part == "localhost"
+
+
+def _host(text: str, word: str) -> str:
+    try:
+        url = parse_address(f"https://{text}/").url
+    except UsageError:
+        url = ""
+    host = urlsplit(url).netloc
+    if not host or url != f"https://{host}/" or "@" in text:
+        raise _no_name(word, text, "HOST", "A host may have a port, but no scheme, user or folder.")
+    return DEFAULT_HOST if host in _HOSTS_OF_DEFAULT else host
+
+
+def _on_page(word: str) -> str | None:
+    """NAMESPACE/MODEL[:TAG] of a model's page at ollama.com; None for every other word."""
+    found = _PAGE.fullmatch(word)
+    return found[1] if found and found[1].partition("/")[0].casefold() not in _NO_NAMESPACES else None
+
+
+def _no_name(word: str, part: str, what: str, hint: str) -> ResolveError:
+    """Without what stands before an @, which may be a password."""
+    word, part = (printable(text.rpartition("@")[2])[:200] for text in (word, part))
+    return ResolveError(f'{word}: "{part}" cannot be a {what}; expected {_FORM}', hint)

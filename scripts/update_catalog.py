@@ -1,0 +1,30 @@
+"""Compare luci's own catalog with the Hub, and write what has changed.
+
+.venv/bin/python scripts/update_catalog.py --dry-run
+.venv/bin/python scripts/update_catalog.py mistral phi-3
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from luci_dl.cli.catalog_update import built_in_shelf, run
+from luci_dl.config import load_settings
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these models")
+    parser.add_argument("--pin", action="store_true", help="write the commit of files that have none, too")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="only say what would change")
+    parser.add_argument("--json", action="store_true", help="for programs, on stdout")
+    args = parser.parse_args()
+    settings = load_settings(os.environ)
+    shelf = built_in_shelf(settings)
+    return run(settings, shelf, args.names, pin=args.pin, dry_run=args.dry_run, as_json=args.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,220 @@
+"""`luci config`: what holds and why, and changes that lose nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from luci_dl.config_keys import KEYS
+from tests.cli.shop import assert_refused
+from tests.procs import lock_is_free, luci
+
+
+@pytest.fixture
+def file(home: Path) -> Path:
+    """Where config.json belongs, which is not there yet."""
+    home.mkdir()
+    return home / "config.json"
+
+
+def listed() -> dict[str, dict[str, object]]:
+    """What `luci config list --json` tells, by name."""
+    return {facts["name"]: facts for facts in json.loads(luci("config", "list", "--json").stdout)}
+
+
+def test_without_a_file_every_setting_has_its_default(home: Path) -> None:
+    """To look changes nothing: not even the folder is made."""
+    shown = luci("config", "list")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert all(f"{name} " in shown.stdout for name in KEYS)
+    assert {facts["origin"] for facts in listed().values()} == {"default"}
+    assert not home.exists()
+
+
+def test_where_a_value_comes_from_is_told(file: Path) -> None:
+    """The environment beats the file, which beats the default."""
+    file.write_text('{"models_dir": "/of/file", "catalog": "/of/file.toml", "mirrors": ["https://m.example"]}')
+    shown = luci("config", "list", env={"LUCI_MODELS_DIR": "/of/env", "LUCI_MIRRORS": ""}).stdout
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
+    assert rows["models_dir"] == ["/of/env", "LUCI_MODELS_DIR"]
+    assert rows["catalog"] == ["/of/file.toml", "config.json"]
+    assert rows["mirrors"] == ["https://m.example", "config.json"]
+    assert rows["jobs"] == ["1", "default"]
+
+
+def test_what_luci_does_not_know_is_named_and_kept(file: Path) -> None:
+    """With the setting that was probably meant; the order of the keys stays, too."""
+    file.write_text('{"modles_dir": "/m", "jobs": 2, "mine": {"a": [1]}}')
+    assert 'modles_dir         "/m"' in luci("config", "list").stdout
+    assert "config.json (unknown; did you mean models_dir?)" in luci("config", "list").stdout
+    assert listed()["mine"] == {
+        "name": "mine",
+        "value": {"a": [1]},
+        "origin": "config.json",
+        "purpose": None,
+        "problem": None,
+    }
+    luci("config", "set", "jobs", "3")
+    luci("config", "set", "retries", "0")
+    assert (
+        file.read_text()
+        == json.dumps({"modles_dir": "/m", "jobs": 3, "mine": {"a": [1]}, "retries": 0}, indent=2) + "\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "written"),
+    [
+        ("models_dir", ["models"], "{here}/models"),
+        ("backup_models_dir", ["~/spare"], "{user}/spare"),
+        ("folders", ["/a", "b", "/a"], ["/a", "{here}/b"]),
+        ("mirrors", ["https://a.example", "http://b:8080/hub"], ["https://a.example", "http://b:8080/hub"]),
+        ("min_free", ["5G"], "5G"),
+        ("min_free", ["0"], "0"),
+        ("limit_rate", ["20MB/s"], "20M"),
+        ("limit_rate", ["none"], "none"),
+        ("on_interrupt", ["keep"], "keep"),
+        ("connections", ["4"], 4),
+        ("connections", ["auto"], "auto"),
+        ("jobs", ["16"], 16),
+        ("retries", ["0"], 0),
+    ],
+)
+def test_what_is_set_is_written_and_holds(
+    home: Path, tmp_path: Path, name: str, values: list[str], written: object
+) -> None:
+    """Paths become absolute from where the user is, and `get` gives back what can be set again."""
+    done = luci("config", "set", name, *values, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    text = json.dumps({name: written}).replace("{here}", str(tmp_path)).replace("{user}", os.environ["HOME"])
+    assert json.loads((home / "config.json").read_text()) == json.loads(text)
+    got = luci("config", "get", name).stdout.splitlines()
+    before = (home / "config.json").read_bytes()
+    assert luci("config", "set", name, *got).returncode == 0
+    assert (home / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["set", "modelsdir", "/m"], "did you mean models_dir?"),
+        (["set", "on-interupt", "keep"], "did you mean on_interrupt?"),
+        (["set", "jobs", "many"], "expected a number from 1 to 16, found 'many'"),
+        (["set", "jobs", "1", "2"], "takes one value, found 2"),
+        (["set", "jobs"], "VALUE"),
+        (["set", "connections", "17"], '"auto" or a number from 1 to 16'),
+        (["set", "limit_rate", "0"], "at least one byte"),
+        (["set", "min_free", "much"], "expected a size"),
+        (["set", "on_interrupt", "stop"], '"delete" or "keep"'),
+        (["set", "models_dir", ""], "expected a path"),
+        (["set", "models_dir", "{file}"], "expected a folder, found the file"),
+        (["set", "folders", "/a", "{file}"], "expected a folder, found the file"),
+        (["set", "catalog", "/no/such.toml"], "cannot read the catalog"),
+        (["set", "catalog", "{file}"], "config.json"),
+        (["set", "mirrors", "mirror.example"], "https://mirror.example"),
+        (["set", "mirrors", "https://user:secret@mirror.example"], "without credentials"),
+        (["set", "mirrors", "https://mirror.example?x=1"], "without credentials and query"),
+        (["get", "job"], "did you mean jobs?"),
+        (["unset", "job"], "did you mean jobs?"),
+        (["unset", "strnge"], "did you mean strange?"),
+        (["unset", "jobs", "2"], "no list"),
+        (["unset", "folders", "/b"], "There is: /a"),
+        (["change", "jobs", "2"], "No such command"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_written(file: Path, words: list[str], said: str) -> None:
+    """The message says what was expected and what was found."""
+    file.write_text('{"folders": ["/a"], "strange": 1}')
+    ended = luci("config", *(word.format(file=file) for word in words))
+    assert_refused(ended, 2, said)
+    assert file.read_text() == '{"folders": ["/a"], "strange": 1}'
+    assert "secret" not in ended.stderr
+
+
+def test_unset_gives_the_default_back(file: Path) -> None:
+    """Also for what luci does not know; what is not there needs no taking away."""
+    file.write_text('{"jobs": 2, "strange": 1, "retries": 3}')
+    assert "jobs is now: 1 (default)" in luci("config", "unset", "jobs").stderr
+    assert "strange is gone" in luci("config", "unset", "strange").stderr
+    assert json.loads(file.read_text()) == {"retries": 3}
+    before = file.stat().st_mtime_ns
+    assert luci("config", "unset", "jobs").returncode == 0
+    assert file.stat().st_mtime_ns == before
+
+
+def test_a_folder_can_be_forgotten_alone(file: Path) -> None:
+    """Of a list, `unset` takes out what it names."""
+    file.write_text('{"folders": ["/a", "/b"]}')
+    assert luci("config", "unset", "folders", "/a").returncode == 0
+    assert json.loads(file.read_text()) == {"folders": ["/b"]}
+    assert luci("config", "unset", "folders", "/b").returncode == 0
+    assert json.loads(file.read_text()) == {}
+
+
+def test_a_wrong_value_spoils_no_other_and_can_be_mended(file: Path) -> None:
+    """`list` shows what stands there and what is wrong with it, with exit code 2."""
+    file.write_text('{"on_interrupt": "stop", "jobs": 2}')
+    shown = luci("config", "list")
+    assert shown.returncode == 2
+    assert '"stop" config.json (wrong)' in " ".join(shown.stdout.split())
+    assert 'expected "delete" or "keep", found \'stop\'' in shown.stderr
+    assert listed()["jobs"]["value"] == 2
+    assert "stop" in str(listed()["on_interrupt"]["problem"])
+    assert luci("config", "get", "jobs").stdout == "2\n"
+    assert_refused(luci("config", "get", "on_interrupt"), 2, '"delete" or "keep"')
+    assert luci("config", "set", "on_interrupt", "keep").returncode == 0
+    assert luci("list").returncode == 0
+
+
+@pytest.mark.parametrize("words", [["list"], ["get", "jobs"], ["set", "jobs", "2"], ["unset", "jobs"]])
+def test_a_file_that_is_no_json_is_told_with_the_place_and_left_alone(file: Path, words: list[str]) -> None:
+    """What the user wrote there may be mended yet."""
+    file.write_text('{\n  "jobs": 2,\n}\n')
+    assert_refused(luci("config", *words), 2, str(file), "line 3 column 1", "Correct the file")
+    assert file.read_text() == '{\n  "jobs": 2,\n}\n'
+
+
+def test_a_variable_that_hides_what_was_set_is_told(file: Path) -> None:
+    """Or the user would wonder why nothing changes."""
+    ended = luci("config", "set", "models_dir", "/m", env={"LUCI_MODELS_DIR": "/of/env"})
+    assert "models_dir is now: /of/env (LUCI_MODELS_DIR)" in ended.stderr
+    assert "LUCI_MODELS_DIR is set in the environment and beats config.json" in ended.stderr
+    assert json.loads(file.read_text()) == {"models_dir": "/m"}
+
+
+def test_processes_that_change_settings_at_once_lose_nothing(file: Path) -> None:
+    """Each reads, changes and writes under one lock, which is free in the end."""
+    file.write_text('{"mine": 1}')
+    pairs = [("jobs", "2"), ("retries", "3"), ("connections", "4"), ("min_free", "5")]
+    with ThreadPoolExecutor(len(pairs)) as pool:
+        ended = list(pool.map(lambda pair: luci("config", "set", *pair), pairs))
+    assert [one.returncode for one in ended] == [0] * len(pairs)
+    assert json.loads(file.read_text()) == {"mine": 1, "jobs": 2, "retries": 3, "connections": 4, "min_free": "5"}
+    assert sorted(path.name for path in file.parent.iterdir()) == ["config.json", "config.json.lock"]
+    assert lock_is_free(file.with_name("config.json.lock"))
+
+
+def test_programs_get_one_object(file: Path) -> None:
+    """Of the setting as it holds after the change; sizes are in bytes."""
+    told = json.loads(luci("config", "set", "min_free", "1G", "--json").stdout)
+    assert told == {
+        "name": "min_free",
+        "value": 10**9,
+        "origin": "config.json",
+        "purpose": KEYS["min_free"].purpose,
+        "problem": None,
+    }
+    assert json.loads(luci("config", "get", "min_free", "--json").stdout) == told
+    refused = luci("config", "set", "min_free", "much", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["event"]) == (2, "failed")
+
+
+def test_a_flag_of_install_beats_the_file(file: Path) -> None:
+    """The settings are the defaults of its options, so a wrong one is told before anything is fetched."""
+    file.write_text('{"retries": -1}')
+    assert_refused(luci("install", "nothing"), 2, "retries", "a number from 0")
+    assert_refused(luci("install", "nothing", "--retries", "-1"), 2, "--retries: expected a number from 0")

@@ -1,0 +1,261 @@
+"""What lies on this machine already is taken from there, and proved like everything else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from luci_dl.disk import receipt
+from luci_dl.disk.staging import staging_for
+from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, sha256
+from tests.disk.hands import artifact_of, kill_after
+from tests.interrupting import DELETED, STOPPED, patched
+from tests.procs import Spawned, luci
+
+ROTTEN = DATA[:-1] + bytes([DATA[-1] ^ 1])
+HUB = ".cache/huggingface/hub"
+HALT = "from luci_dl import adoption\nadoption._read = halt"
+
+
+def put(path: Path, data: bytes = DATA) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def in_hub_cache(user: Path, data: bytes = DATA, digest: str = "", cache: str = HUB) -> Path:
+    """As the Hub's own tools keep it, whatever the repository."""
+    return put(user / cache / "models--OWNER--REPO" / "blobs" / (digest or sha256(data)), data)
+
+
+def in_ollama(user: Path, data: bytes = DATA, digest: str = "", models: str = ".ollama/models") -> Path:
+    return put(user / models / "blobs" / f"sha256-{digest or sha256(data)}", data)
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Path:
+    """The user's home."""
+    return tmp_path / "user"
+
+
+def assert_copied(shop: Shop, models: Path, source: Path, where: str, *options: str | Path) -> None:
+    """It is installed from there, not a byte is asked of a server, and all is told."""
+    ended = luci("install", "m", *options)
+    assert (ended.returncode, ended.stdout) == (0, f"{models / 'm.gguf'}\n"), ended.stderr
+    assert f"📦 Found in {where}: m.gguf" in ended.stderr
+    assert "Installed m.gguf (300kB)" in ended.stderr
+    assert (models / "m.gguf").read_bytes() == source.read_bytes() == DATA
+    assert not shop.server.exchanges()
+    known = receipt.read(staging_for(models, "m.gguf").receipt)
+    assert known
+    assert (known.url, known.sha256, known.proof) == (source.as_uri(), sha256(DATA), "sha256")
+    assert_nothing_left(models, "m.gguf")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "cache"),
+    [
+        ("LANG", "C.UTF-8", HUB),
+        ("HF_HUB_CACHE", "elsewhere", "elsewhere"),
+        ("HF_HOME", "home", "home/hub"),
+        ("XDG_CACHE_HOME", "xdg", "xdg/huggingface/hub"),
+    ],
+)
+def test_the_cache_of_the_hub(
+    shop: Shop, models: Path, user: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, cache: str
+) -> None:
+    """Wherever it was put."""
+    shop.sell("m")
+    monkeypatch.setenv(variable, value if variable == "LANG" else str(user / value))
+    assert_copied(shop, models, in_hub_cache(user, cache=cache), "the Hugging Face cache")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_the_models_of_ollama(
+    shop: Shop, models: Path, user: Path, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    """In the user's home, or where OLLAMA_MODELS says."""
+    shop.sell("m")
+    if moved:
+        monkeypatch.setenv("OLLAMA_MODELS", str(user / "big"))
+    source = in_ollama(user, models="big" if moved else ".ollama/models")
+    assert_copied(shop, models, source, "Ollama's models")
+
+
+def test_another_models_folder(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """By its receipt, under another name, as long as nobody has changed it."""
+    shop.sell("first")
+    luci("install", "first", "--dir", tmp_path / "other")
+    shop.sell("m")
+    shop.server.serve("/m.gguf", OTHER)  # or the test would not notice
+    asked = len(shop.server.exchanges())
+    ended = luci("install", "m")
+    assert f"Found in {tmp_path / 'other'}: m.gguf" in ended.stderr
+    assert ended.returncode == 0
+    assert len(shop.server.exchanges()) == asked
+    (tmp_path / "other" / "first.gguf").write_bytes(DATA)
+    (models / "m.gguf").unlink()
+    assert "Found in" not in luci("install", "m").stderr
+
+
+@pytest.mark.parametrize("source", ["m.gguf", "deep/down/M.GGUF", "called/otherwise.bin"])
+def test_a_disk_that_is_given(shop: Shop, models: Path, tmp_path: Path, source: str) -> None:
+    """By name and size, or by size alone; what only has the name is not even read."""
+    shop.sell("m")
+    put(tmp_path / "usb" / "a" / "m.gguf", b"GGUF")
+    copy = put(tmp_path / "usb" / source)
+    assert_copied(shop, models, copy, str(tmp_path / "usb"), "--from", tmp_path / "usb")
+
+
+def test_a_file_that_is_given(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """Whatever it is called; a symlink is followed."""
+    shop.sell("m")
+    copy = put(tmp_path / "usb" / "x")
+    (tmp_path / "link").symlink_to(copy)
+    ended = luci("install", "m", "--from", tmp_path / "link")
+    assert f"Found in {tmp_path}: m.gguf" in ended.stderr
+    assert not shop.server.exchanges()
+    assert not (models / "m.gguf").is_symlink()
+
+
+def test_no_adopt_leaves_the_caches_but_not_what_is_given(shop: Shop, models: Path, user: Path, tmp_path: Path) -> None:
+    shop.sell("m")
+    in_hub_cache(user)
+    in_ollama(user)
+    ended = luci("install", "m", "--no-adopt")
+    assert "Found in" not in ended.stderr
+    assert len(shop.server.exchanges()) == 1
+    (models / "m.gguf").unlink()
+    put(tmp_path / "usb" / "m.gguf")
+    assert "Found in" in luci("install", "m", "--no-adopt", "--from", tmp_path / "usb").stderr
+    assert len(shop.server.exchanges()) == 1
+
+
+def test_a_rotten_copy_is_left_and_the_next_one_taken(shop: Shop, models: Path, user: Path) -> None:
+    """It is named by the right digest, and has the right size."""
+    shop.sell("m")
+    rotten = in_hub_cache(user, ROTTEN, sha256(DATA))
+    source = in_ollama(user)
+    assert_copied(shop, models, source, "Ollama's models")
+    assert rotten.read_bytes() == ROTTEN
+
+
+def test_where_every_copy_is_rotten_the_file_is_fetched(shop: Shop, models: Path, user: Path) -> None:
+    """And the user learns which disk is to be looked at."""
+    shop.sell("m")
+    rotten = in_hub_cache(user, ROTTEN, sha256(DATA))
+    ended = luci("install", "m", "--json")
+    events = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert ended.returncode == 0, ended.stderr
+    (warned,) = (event["message"] for event in events if event["event"] == "warned")
+    assert warned == f"{rotten} has the wrong bytes, so it is not taken for m.gguf"
+    assert (events[-1]["how"], events[-1]["fetched"]) == ("downloaded", len(DATA))
+    assert (models / "m.gguf").read_bytes() == DATA
+    assert_nothing_left(models, "m.gguf")
+
+
+def test_a_wrong_copy_says_nothing_of_the_size(shop: Shop, models: Path, user: Path) -> None:
+    """Where nobody knows it before."""
+    url = shop.sell("m", digest=False)
+    in_hub_cache(user, DATA + b"more", sha256(DATA))
+    ended = luci("install", url, "--sha256", sha256(DATA))
+    assert "has the wrong bytes" in ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    assert (models / "m.gguf").read_bytes() == DATA
+
+
+def test_a_file_of_the_disk_that_cannot_be_proved_is_not_taken(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """No digest is known: its name is not enough."""
+    shop.sell("m", digest=False)
+    copy = put(tmp_path / "usb" / "m.gguf", OTHER)
+    ended = luci("install", "m", "--from", tmp_path / "usb")
+    assert f"{copy}: no digest is known of m.gguf to prove it with, so it is not taken" in ended.stderr
+    assert (models / "m.gguf").read_bytes() == DATA
+    assert luci("install", "m", "--dir", tmp_path / "d", "--from", copy, "--offline").returncode == 4
+    assert not (tmp_path / "d" / "m.gguf").exists()
+
+
+def test_offline_a_copy_will_do(shop: Shop, models: Path, user: Path) -> None:
+    """Without one, exit 4 and nothing left."""
+    shop.sell("m")
+    refused = luci("install", "m", "--offline")
+    assert refused.returncode == 4
+    assert_nothing_left(models)
+    assert_copied(shop, models, in_hub_cache(user), "the Hugging Face cache", "--offline")
+
+
+def test_nothing_is_given_where_nothing_is(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """A disk that is not mounted: exit 2, before anything happens."""
+    shop.sell("m")
+    ended = luci("install", "m", "--from", tmp_path / "usb")
+    assert ended.returncode == 2
+    assert f"--from: there is nothing at {tmp_path / 'usb'}" in ended.stderr
+    assert not models.exists()
+
+
+def test_a_set_is_copied_and_fetched_in_one(shop: Shop, models: Path, user: Path) -> None:
+    """What is here from here, the rest from the server; then all of it counts as downloaded."""
+    shop.sell("m", files=["m-1.gguf"])
+    shop.sell("set", OTHER, files=["set-1.gguf", "set-2.gguf"])
+    text = shop.file.read_text()
+    shop.file.write_text(text.replace(sha256(OTHER), sha256(DATA), 1))
+    in_hub_cache(user)
+    ended = luci("install", "set", "--json")
+    assert ended.returncode == 0, ended.stderr
+    last = json.loads(ended.stdout.splitlines()[-1])
+    assert (last["how"], last["fetched"]) == ("downloaded", len(OTHER))
+    assert ((models / "set-1.gguf").read_bytes(), (models / "set-2.gguf").read_bytes()) == (DATA, OTHER)
+
+
+def test_a_kept_part_gets_the_rest_from_the_copy(shop: Shop, models: Path, user: Path) -> None:
+    """What is proved is not copied again: it would be wrong."""
+    shop.sell("m")
+    in_hub_cache(user, bytes(200_000) + DATA[200_000:], sha256(DATA))
+    kill_after(models, DATA, 200_000, "m.gguf", artifact_of(DATA, "m.gguf"))
+    ended = luci("install", "m", "--json")
+    last = [json.loads(line) for line in ended.stdout.splitlines()][-2:]
+    assert (last[0]["event"], last[0]["done"], last[1]["how"]) == ("copying", len(DATA), "copied")
+    assert (models / "m.gguf").read_bytes() == DATA
+    assert not shop.server.exchanges()
+
+
+def test_a_small_file_is_found_by_what_git_calls_it(user: Path, tmp_path: Path) -> None:
+    """Those that are not LFS are named so in the cache."""
+    from luci_dl.artifact import Artifact
+    from luci_dl.copies import Copies
+
+    sha1 = hashlib.sha1(b"blob %d\0" % len(DATA) + DATA, usedforsecurity=False).hexdigest()
+    source = in_hub_cache(user, digest=sha1)
+    in_hub_cache(user, OTHER)
+    copies = Copies({"HF_HOME": str(user / ".cache/huggingface")}, [], [], caches=True, emit=print)
+    found = copies.find(Artifact("c.json", ("https://h/c",), len(DATA), blob_sha1=sha1), tmp_path / "c.json")
+    assert [copy.path for copy in found] == [source]
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_disk_that_hangs_holds_up_no_signal(shop: Shop, models: Path, user: Path, signum: signal.Signals) -> None:
+    """Ctrl+C in the middle of a copy: nothing is left."""
+    shop.sell("m")
+    in_hub_cache(user)
+    with Spawned("install", "m", command=patched(HALT)) as copying:
+        copying.wait_for("halted")
+        copying.signal(signum)
+        assert copying.wait(10) == -signum
+    assert copying.err.endswith(STOPPED + DELETED.format("m.gguf"))
+    assert_nothing_left(models)
+
+
+def test_a_copy_that_is_killed_is_gone_on_with(shop: Shop, models: Path, user: Path) -> None:
+    """Or removed by `clean`."""
+    shop.sell("m")
+    in_hub_cache(user)
+    for after in (["clean"], ["install", "m"]):
+        with Spawned("install", "m", command=patched(HALT)) as copying:
+            copying.wait_for("halted")
+            copying.signal(signal.SIGKILL)
+        assert luci(*after).returncode == 0
+        assert_nothing_left(models, *(["m.gguf"] if after[0] == "install" else []))

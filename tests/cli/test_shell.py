@@ -1,0 +1,258 @@
+"""`luci shell`: the same words at a prompt, where Ctrl+C ends a command and not the shell."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from luci_dl import __version__
+from tests.cli.shop import DATA, Shop, assert_nothing_left
+from tests.interrupting import DELETED, STOPPED, patched, wait_for_part
+from tests.procs import LUCI, ROOT, Spawned, luci, plain_text, wait_until
+from tests.servers import faults
+
+VERSION = f"luci {__version__}"
+PROMPT = "LuciferAI> "
+HALF = len(DATA) // 2
+
+
+@pytest.fixture
+def shell(home: Path) -> Iterator[Spawned]:
+    """A shell in a terminal, at its prompt."""
+    with Spawned("shell", terminal=True) as shell:
+        shell.wait_for(PROMPT)
+        yield shell
+
+
+def type_in(shell: Spawned, keys: str, shown: str) -> None:
+    """Type, wait until that is shown, then clear the line."""
+    before = len(shell.out)
+    shell.press(keys)
+    wait_until(lambda: shown in plain_text(shell.out[before:]), 10, shown)
+    obey(shell, "\x03")
+
+
+def obey(shell: Spawned, keys: str, *, prompts: int = 1) -> str:
+    """Type, and wait for so many prompts more. Returns: what came meanwhile, in plain text."""
+    before = len(shell.out)
+    shell.press(keys)
+    wait_until(lambda: shell.out.count(PROMPT, before) >= prompts or shell.process.poll() is not None, 30, PROMPT)
+    return plain_text(shell.out[before:])
+
+
+def script(text: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a shell that reads its commands from a pipe."""
+    environ = os.environ | {"PYTHONPATH": str(ROOT)} | env
+    return subprocess.run([*LUCI, "shell"], input=text, env=environ, capture_output=True, text=True, timeout=30)
+
+
+def test_ctrl_c_ends_the_download_and_the_prompt_comes_back(shop: Shop, models: Path, shell: Spawned) -> None:
+    """With the words of the design, nothing left, and the next install starting fresh; Ctrl+D leaves with 0."""
+    shop.sell("m", faults=[faults.stall(HALF), faults.ok()])
+    shell.press("install m\n")
+    wait_for_part(models)
+    said = obey(shell, "\x03")
+    assert f"{STOPPED}{DELETED.format('m.gguf')}{PROMPT}" in said
+    assert_nothing_left(models)
+    said = obey(shell, "install m\n")
+    assert "Starting fresh" in said
+    assert "✅ Installed m.gguf" in said
+    assert_nothing_left(models, "m.gguf")
+    shell.press("\x04")
+    assert shell.wait() == 0
+
+
+def test_ctrl_c_pressed_in_anger_leaves_the_shell_alive(shop: Shop, models: Path, shell: Spawned) -> None:
+    """However often, while a download is cleaned up and at the prompt."""
+    shop.sell("m", faults=[faults.stall(HALF)])
+    shell.press("install m\n")
+    wait_for_part(models)
+    obey(shell, "\x03\x03\x03")
+    obey(shell, "\x03")
+    assert VERSION in obey(shell, "version\n")
+    assert_nothing_left(models)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_other_signals_end_the_shell_after_its_clean_up(
+    shop: Shop, models: Path, shell: Spawned, signum: signal.Signals
+) -> None:
+    """By the signal, as they end luci itself."""
+    shop.sell("m", faults=[faults.stall(HALF)])
+    shell.press("install m\n")
+    wait_for_part(models)
+    shell.signal(signum)
+    assert shell.wait(10) == -signum
+    assert_nothing_left(models)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_the_prompt_leaves_the_terminal_in_order(home: Path, signum: signal.Signals) -> None:
+    """While a line was being typed: its editor has the terminal echo nothing."""
+    look = ["sh", "-c", '"$@"; stty -a', "sh", *LUCI]
+    with Spawned("shell", terminal=True, command=look) as run:
+        run.wait_for(PROMPT)
+        run.press("half a li")
+        run.wait_for("half a li")
+        (child,) = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        os.kill(int(child), signum)
+        run.wait(10)
+        modes = run.out[run.out.rindex("half a li") :].split()
+    assert "echo" in modes
+    assert "icanon" in modes
+
+
+def test_ctrl_c_at_the_prompt_clears_the_line(shell: Spawned) -> None:
+    """What was typed is not run."""
+    type_in(shell, "nonsense", "nonsense")
+    assert VERSION in obey(shell, "version\n")
+    assert "there is no command" not in shell.out
+
+
+def test_ctrl_z_at_the_prompt_stops_the_shell_and_fg_draws_a_new_prompt(home: Path) -> None:
+    """The terminal is in order meanwhile, and edits lines again afterwards."""
+    job = ["bash", "--norc", "-ic", 'set -m; "$@"; stty -a; fg; echo "ended with $?"', "sh", *LUCI]
+    with Spawned("shell", terminal=True, command=job, env={"PS1": "", "HISTFILE": ""}) as run:
+        run.wait_for(PROMPT)
+        run.press("half a li")
+        run.wait_for("half a li")
+        run.press("\x1a")
+        run.wait_for("min = 1")
+        assert " icanon" in run.out
+        wait_until(lambda: run.out.count(PROMPT) >= 2, 10, "a new prompt")
+        run.press("versi\t\n")
+        run.wait_for(VERSION)
+        run.press("\x04")
+        run.wait_for("ended with 0")
+
+
+def test_the_history_lasts_from_one_shell_to_the_next(home: Path) -> None:
+    """For the user's own eyes; the arrow key finds it again."""
+    for keys in ("version\nversion\nhelp nothing\n", "\x1b[A\x1b[A\n"):
+        with Spawned("shell", terminal=True) as shell:
+            shell.wait_for(PROMPT)
+            obey(shell, keys, prompts=keys.count("\n"))
+            shell.press("exit\n")
+            assert shell.wait() == 0
+    assert (home / "shell_history").read_text().splitlines() == [
+        *("version", "help nothing", "exit"),
+        *("help nothing", "exit"),
+    ]
+    assert (home / "shell_history").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_history_that_cannot_be_kept_stops_nobody(home: Path) -> None:
+    """A read-only home, say."""
+    (home / "shell_history").mkdir(parents=True)
+    with Spawned("shell", terminal=True) as shell:
+        shell.wait_for(PROMPT)
+        assert VERSION in obey(shell, "version\n")
+        type_in(shell, "\x1b[A", "version")
+
+
+def test_tab_completes_commands_models_and_paths(shop: Shop, shell: Spawned, tmp_path: Path) -> None:
+    """And what one may only say here."""
+    shop.sell("zebra-7b")
+    (tmp_path / "some-folder").mkdir()
+    type_in(shell, "inst\tzeb\t--di\t", "install zebra-7b --dir ")
+    type_in(shell, f"list --dir {tmp_path}/some\t", "/some-folder/")
+    type_in(shell, f"luci list --dir={tmp_path}/some\t", "/some-folder/")
+    type_in(shell, "exi\t", "exit")
+
+
+def test_a_question_that_is_interrupted_takes_nothing_of_what_comes_next(shop: Shop, shell: Spawned) -> None:
+    """No reader of it is left behind."""
+    shell.press("install all models\n")
+    shell.wait_for("[y/N]")
+    obey(shell, "\x03")
+    for _ in range(2):
+        assert VERSION in obey(shell, "version\n")
+    shell.press("install all models\n")
+    wait_until(lambda: shell.out.count("[y/N]") == 2)
+    assert "nothing was installed" in obey(shell, "n\n")
+
+
+def test_a_bug_shows_its_traceback_and_the_prompt_comes_back(home: Path) -> None:
+    """It is one command's affair."""
+    broken = "from luci_dl import library\ndef fail(*_): raise ZeroDivisionError\nlibrary.installed = fail"
+    with Spawned("shell", terminal=True, command=patched(broken)) as shell:
+        shell.wait_for(PROMPT)
+        assert "Traceback" in obey(shell, "list\n")
+        assert VERSION in obey(shell, "version\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("install 'm", "a quote is opened and never closed"),
+        ('install "m', "a quote is opened and never closed"),
+        ("install m\\", "a backslash ends the line"),
+        ("instal m", "did you mean `luci install`?"),
+        ("install --jbos 2 m", "--jobs"),
+        ("install", "no model is named"),
+        ("in\0stall", "NUL"),
+        ("path 'no such model'", 'no model "no such model"'),
+        ("exit now", "there is no command `exit`"),
+    ],
+)
+def test_a_line_that_cannot_be_meant_gets_one_clear_answer(home: Path, line: str, said: str) -> None:
+    """And the next one is taken all the same."""
+    ended = script(f"{line}\nversion\n")
+    assert ended.stderr.count("❌") == 1
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert VERSION in ended.stdout
+    assert ended.returncode in (2, 3)
+
+
+def test_without_a_terminal_all_lines_are_tried_and_the_first_failure_is_the_exit_code(shop: Shop) -> None:
+    """No prompt, no history; a `luci` before the words, empty lines and comments are fine; `exit` ends it."""
+    shop.sell("m")
+    ended = script("# what for\n\npath m\nnonsense\nluci install m\npath 'm'\nexit\nnonsense\n")
+    path = str(Path(os.environ["LUCI_HOME"]) / "models" / "m.gguf")
+    assert ended.stdout.splitlines() == [path, path]
+    assert ended.returncode == 3
+    assert ended.stderr.count("there is no command `nonsense`") == 1
+    assert PROMPT not in ended.stdout + ended.stderr
+    assert not (Path(os.environ["LUCI_HOME"]) / "shell_history").exists()
+    assert script("version\nexit\n").returncode == 0
+
+
+def test_a_script_is_ended_by_a_signal_as_luci_is(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """Ctrl+C, too: nobody is there to go on."""
+    shop.sell("m", faults=[faults.stall(HALF)])
+    commands = tmp_path / "commands"
+    commands.write_text("install m\nversion\n")
+    with Spawned("shell", command=["sh", "-c", f'exec "$@" < {commands}', "sh", *LUCI]) as shell:
+        wait_for_part(models)
+        shell.signal(signal.SIGINT)
+        assert shell.wait(10) == -signal.SIGINT
+        assert VERSION not in shell.out
+    assert_nothing_left(models)
+
+
+def test_only_the_output_may_go_elsewhere(home: Path, tmp_path: Path) -> None:
+    """Then the prompt is a message, too, so that the file has the results alone."""
+    file = tmp_path / "out"
+    with Spawned("shell", terminal=True, command=["sh", "-c", f'exec "$@" > {file}', "sh", *LUCI]) as shell:
+        shell.wait_for(PROMPT)
+        obey(shell, "version\n")
+        shell.press("\x04")
+        assert shell.wait() == 0
+    assert file.read_text().startswith(VERSION)
+
+
+def test_a_shell_in_the_shell_is_refused(shell: Spawned) -> None:
+    """One would not know which one `exit` leaves."""
+    assert "prompt already" in obey(shell, "shell\n")
+
+
+def test_closed_input_is_the_end(home: Path) -> None:
+    ended = subprocess.run(["sh", "-c", '"$@" shell <&-', "sh", *LUCI], cwd=ROOT, timeout=30, check=False)
+    assert ended.returncode == 0
+    assert luci("shell").returncode == 0

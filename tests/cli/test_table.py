@@ -1,0 +1,75 @@
+"""Tables are whole where a program reads them, and have the width of the terminal where a person does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from luci_dl.cli.table import LEAST, table
+from tests.cli.shop import Shop
+from tests.procs import luci
+from tests.ui.taps import Taps, Terminal
+
+ROWS = [
+    ("NAME", "LICENSE", "HERE", "ALIASES"),
+    ("a-model-of-twenty-ab", "other (microsoft-research-license)", "yes", "another-name, and-one-more"),
+    ("b", "mit", "", ""),
+]
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [
+        (200, ["NAME", "LICENSE", "HERE", "ALIASES"]),
+        (80, ["NAME", "LICENSE", "HERE", "ALIASES"]),
+        (60, ["NAME", "LICENSE", "HERE"]),
+        (40, ["NAME", "LICENSE", "HERE"]),
+        (10, ["NAME", "LICENSE"]),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_columns(columns: int, titles: list[str]) -> None:
+    """The flexible one is cut first, as long as something of it can be read; the names are never."""
+    terminal = Terminal(columns)
+    try:
+        rows = table(ROWS, terminal.output.out, 1, optional=2)
+    finally:
+        terminal.close()
+    assert rows[0].split() == titles
+    assert max(map(len, rows)) <= max(columns, 20 + 2 + LEAST)
+    assert all(row.startswith(name) for row, (name, *_) in zip(rows, ROWS, strict=True))
+    license = rows[1][22:].partition("  ")[0]
+    assert (license == ROWS[1][1]) == (columns == 200)
+    assert len(license) >= LEAST
+    assert license.endswith("nse)")
+
+
+def test_where_a_program_reads_nothing_is_cut() -> None:
+    """Nor left out."""
+    taps = Taps()
+    try:
+        rows = table(ROWS, taps.output.out, 1, optional=2)
+    finally:
+        taps.close()
+    assert [row.split() for row in rows] == [" ".join(row).split() for row in ROWS]
+
+
+def test_a_search_shows_the_nearest_first(shop: Shop) -> None:
+    """Of the user's models, too; whether they are installed, and for programs all that is known."""
+    shop.sell("my-vision", aliases=["eye"], groups=["vision"], license="zlib", files=["eye-q4_k_m.gguf"])
+    luci("install", "eye")
+    title, *rows = luci("search", "vision").stdout.splitlines()
+    assert title.split()[:3] == ["NAME", "SIZE", "TIER"]
+    assert [row.split()[0] for row in rows] == ["my-vision", "qwen2.5-vl-3b", "smolvlm-500m"]
+    (found,) = json.loads(luci("search", "VISION zlib", "q4_k", "--json").stdout)
+    assert found["name"] == "my-vision"
+    assert (found["installed"], found["fits"]["disk"], found["files"][0]["name"]) == (True, True, "eye-q4_k_m.gguf")
+
+
+def test_a_search_in_vain_is_exit_3() -> None:
+    """With words that come near; for programs as an event."""
+    ended = luci("search", "mistrl")
+    assert (ended.returncode, ended.stdout) == (3, "")
+    assert 'has "mistrl" in it; did you mean mistral' in ended.stderr
+    ended = luci("search", "mistrl", "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["exit_code"]) == (3, 3)

@@ -1,0 +1,138 @@
+"""`luci verify`: what it says, how it ends, and that --repair makes it right."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
+from tests.interrupting import SOON_S, interrupt, patched
+from tests.procs import Spawned, luci
+from tests.test_verifier import rot
+
+
+@pytest.fixture
+def stocked(shop: Shop) -> Shop:
+    """A model of one file, and one of two, all installed."""
+    shop.sell("one", aliases=["uno"])
+    shop.sell("set", files=["set-1.gguf", "set-proj.gguf"])
+    assert luci("install", "one", "set").returncode == 0
+    return shop
+
+
+def test_all_is_right(stocked: Shop, models: Path) -> None:
+    """One line for each file on stdout, the sum on stderr."""
+    ended = luci("verify")
+    names = ["one.gguf", "set-1.gguf", "set-proj.gguf"]
+    assert ended.returncode == 0
+    assert sorted(ended.stdout.splitlines()) == [f"ok         {models / name}" for name in names]
+    assert ended.stderr == "✅ All 3 files are right\n"
+    assert luci("verify", "UNO").stderr == "✅ The file is right\n"
+    assert_nothing_left(models, *names)
+
+
+def test_a_wrong_file_is_exit_5(stocked: Shop, models: Path) -> None:
+    """It says which, and what to do; those that are named are looked at, and no others."""
+    rot(models / "set-1.gguf")
+    (models / "mine.gguf").write_text("mine")
+    ended = luci("verify")
+    assert ended.returncode == 5
+    assert f"changed    {models / 'set-1.gguf'}: expected SHA-256 {sha256(DATA)}, found SHA-256 " in ended.stdout
+    assert f"unmanaged  {models / 'mine.gguf'}\n" in ended.stdout
+    assert ended.stderr.startswith("❌ 1 of 3 files is not as luci installed them\n")
+    assert "luci verify --repair" in ended.stderr
+    assert luci("verify", "one").returncode == 0
+    assert luci("verify", "set").returncode == 5
+    assert_refused(luci("path", "set"), 5, "has changed since luci installed it")
+    quiet = luci("verify", "--quiet")
+    assert (quiet.returncode, quiet.stdout) == (5, "")
+    assert "changed" in quiet.stderr
+
+
+def test_programs_get_events(stocked: Shop, models: Path) -> None:
+    (models / "one.gguf").unlink()
+    ended = luci("verify", "one", "--json")
+    verified, last, failed = map(json.loads, ended.stdout.splitlines())
+    assert verified == {
+        "event": "verified", "name": "one.gguf", "path": str(models / "one.gguf"), "reference": "one",
+        "state": "missing", "expected": "", "found": "",
+    }  # fmt: skip
+    assert last == {"event": "verified_all", "files": 1, "wrong": 1, "unmanaged": 0}
+    assert (failed["event"], failed["exit_code"], ended.returncode) == ("failed", 5, 5)
+
+
+def test_repair_makes_it_right(stocked: Shop, models: Path) -> None:
+    """By the usual transaction, and what is right is not fetched again."""
+    rot(models / "set-1.gguf")
+    os.truncate(models / "one.gguf", 10)
+    sent = len(stocked.server.exchanges("/set-proj.gguf"))
+    ended = luci("verify", "--repair")
+    assert ended.returncode == 0, ended.stderr
+    assert (models / "set-1.gguf").read_bytes() == (models / "one.gguf").read_bytes() == DATA
+    assert len(stocked.server.exchanges("/set-proj.gguf")) == sent
+    assert luci("verify").returncode == 0
+    assert_nothing_left(models, "one.gguf", "set-1.gguf", "set-proj.gguf")
+
+
+def test_repair_of_an_address_brings_the_very_bytes_back(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """Under the name and into the folder that they had; other bytes there are refused, and the old file stays."""
+    url, folder = shop.server.serve("/a.gguf", DATA), tmp_path / "other"
+    assert luci("install", url, "-o", "mine.gguf", "--dir", folder).returncode == 0
+    rot(folder / "mine.gguf")
+    assert luci("verify", "--repair").returncode == 0
+    assert (folder / "mine.gguf").read_bytes() == DATA
+    rot(folder / "mine.gguf")
+    before = (folder / "mine.gguf").read_bytes()
+    shop.server.serve("/a.gguf", OTHER)
+    ended = luci("verify", "--repair")
+    assert ended.returncode == 5
+    assert "the bytes of mine.gguf are wrong" in ended.stderr
+    assert (folder / "mine.gguf").read_bytes() == before
+    assert not models.exists()
+    assert_nothing_left(folder, "mine.gguf")
+
+
+def test_a_lost_file_and_receipt_come_back(stocked: Shop, models: Path) -> None:
+    """The catalog knows them."""
+    (models / "set-1.gguf").unlink()
+    (models / ".luci" / "set-1.gguf.receipt").unlink()
+    assert luci("verify", "set").returncode == 5
+    assert luci("verify", "set", "--repair").returncode == 0
+    assert luci("verify", "set").returncode == 0
+
+
+def test_what_is_newer_in_the_catalog_is_no_error(stocked: Shop, models: Path) -> None:
+    """And is not replaced by --repair."""
+    stocked.sell("one", OTHER)
+    ended = luci("verify", "one", "--repair")
+    assert ended.returncode == 0
+    assert ended.stdout.startswith(f"newer      {models / 'one.gguf'}: expected SHA-256 {sha256(OTHER)} by the catalog")
+    assert (models / "one.gguf").read_bytes() == DATA
+
+
+def test_nothing_to_verify(shop: Shop, home: Path) -> None:
+    """A word that means nothing is exit 3, an empty folder is fine."""
+    ended = luci("verify")
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert "no models are installed" in ended.stderr
+    assert not home.exists()
+    shop.sell("one")
+    assert_refused(luci("verify", "one"), 3, "one is not installed", "luci install one")
+    assert_refused(luci("verify", "onne"), 3, "did you mean one")
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once(stocked: Shop, models: Path, signum: int) -> None:
+    """Though the disk hangs in a read; nothing is changed."""
+    command = patched("from luci_dl.disk import fs; fs.read_at = halt")
+    receipts = {path: path.read_bytes() for path in models.rglob("*.receipt")}
+    with Spawned("verify", command=command) as run:
+        run.wait_for("halted")
+        assert interrupt(run, [signum]) < SOON_S
+        assert run.process.returncode == -signum
+    assert "⚠️  Verification interrupted by user\n" in run.err
+    assert {path: path.read_bytes() for path in models.rglob("*.receipt")} == receipts

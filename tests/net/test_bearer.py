@@ -1,0 +1,239 @@
+"""Tokens of registries: who is asked for them, how often, and who gets to see them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from luci_dl.errors import NetworkError, ResolveError
+from luci_dl.net.answers import Ask, Document
+from luci_dl.net.bearer import Tokens
+from luci_dl.net.client import Client
+from luci_dl.net.retry import AttemptFailed
+from tests.net.asking import DATA, whole
+from tests.procs import wait_until
+from tests.servers import FaultyServer, faults
+from tests.servers.registry import MODEL, Registry, digest_of
+
+AT_HOME = "http://127.0.0.1:5000/v2/library/m"
+ABROAD = "https://registry.example/v2/library/m"
+MANY = 16
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry() as registry:
+        registry.push("library/m", "latest", (MODEL, DATA))
+        yield registry
+
+
+def repository(registry: Registry) -> str:
+    return f"{registry.address}/v2/library/m"
+
+
+def blob(registry: Registry, client: Client) -> bytes:
+    """The blob's bytes, fetched by the client."""
+    where = repository(registry)
+    answer = client.get("m.gguf", Ask(f"{where}/blobs/{digest_of(DATA)}", 0, None, None), {}, where)
+    try:
+        return whole(answer)
+    finally:
+        answer.close()
+
+
+def test_a_token_is_fetched_once_and_shown_to_the_registry_alone(registry: Registry) -> None:
+    """The host that gives it and the one that has the bytes learn of no Authorization at all."""
+    client = Client()
+    assert [blob(registry, client), blob(registry, client)] == [DATA, DATA]
+    assert registry.front.received("authorization") == ["", "Bearer token-1", "Bearer token-1"]
+    assert registry.issuer.received("authorization") == [""]
+    assert registry.store.received("authorization") == ["", ""]
+
+
+def test_an_expired_token_is_replaced(registry: Registry) -> None:
+    """The request that is refused gets a new one and goes on."""
+    client = Client()
+    blob(registry, client)
+    registry.expire()
+    assert blob(registry, client) == DATA
+    assert registry.front.received("authorization")[-2:] == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_many_refused_connections_share_one_exchange(registry: Registry) -> None:
+    """Sixteen are refused at one moment, one asks for the token, all go on."""
+    client = Client()
+    registry.on_token = faults.stall_head()
+    brought: list[bytes] = []
+    threads = [threading.Thread(target=lambda: brought.append(blob(registry, client))) for _ in range(MANY)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: [exchange.status for exchange in registry.front.exchanges()].count(401) == MANY)
+    registry.issuer.release()
+    for thread in threads:
+        thread.join()
+    assert brought == [DATA] * MANY
+    assert registry.tokens == 1
+
+
+def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry) -> None:
+    """A busy token server is a reason to wait as it says, not to give up."""
+    client = Client()
+    registry.on_token = faults.status(503, retry_after=7)
+    with pytest.raises(AttemptFailed, match="503") as failed:
+        blob(registry, client)
+    assert (failed.value.retry_after, failed.value.busy) == (7, True)
+    registry.on_token = faults.ok()
+    assert blob(registry, client) == DATA
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_gets_no_token_is_told_of_the_account(registry: Registry, status: int) -> None:
+    """Nobody asks again and again."""
+    registry.on_token = faults.status(status)
+    with pytest.raises(ResolveError, match="without an account"):
+        blob(registry, Client())
+    assert len(registry.front.exchanges()) == 1
+
+
+def test_a_token_that_opens_nothing_is_shown_once(registry: Registry) -> None:
+    """Private repositories give strangers such ones."""
+    registry.private.add("library/m")
+    with pytest.raises(ResolveError, match="without an account"):
+        blob(registry, Client())
+    assert registry.front.received("authorization") == ["", "Bearer token-1"]
+
+
+def test_a_challenge_of_any_other_server_leads_nowhere(registry: Registry, server: FaultyServer) -> None:
+    """Only a registry may send luci for a token: not a plain address, and not the host that has the bytes."""
+    challenge = f'Bearer realm="{registry.issuer.url("/token")}",scope="x"'
+    asking = faults.status(401) + faults.headers(WWW_Authenticate=challenge)
+    with pytest.raises(ResolveError):
+        Client().get("m.gguf", Ask(server.serve("/m.gguf", faults=[asking]), 0, None, None), {})
+    assert registry.issuer.exchanges() == []
+    registry.on_blob = [asking]
+    with pytest.raises(AttemptFailed):
+        blob(registry, Client())
+    assert registry.tokens == 1
+
+
+def test_the_token_does_not_go_to_a_mirror(registry: Registry, server: FaultyServer) -> None:
+    """A blob that is asked for elsewhere is asked for as anywhere."""
+    client = Client()
+    blob(registry, client)
+    client.get("m.gguf", Ask(server.serve("/m.gguf", DATA), 0, None, None), {}, repository(registry)).close()
+    assert "authorization" not in server.exchanges()[0].headers
+
+
+# --- what a challenge may say
+
+
+class Issuer:
+    """Gives `answer` to every request, and remembers where it was asked."""
+
+    def __init__(self, answer: bytes = b'{"token": "t"}') -> None:
+        self.asked: list[str] = []
+        self._answer = answer
+
+    def __call__(self, url: str) -> Document:
+        self.asked.append(url)
+        return Document(url, 200, {}, self._answer)
+
+
+@pytest.mark.parametrize(
+    ("challenge", "asked"),
+    [
+        ('Bearer realm="https://a.example/t"', "https://a.example/t"),
+        ('bearer  realm=https, REALM="x"', None),
+        (
+            'BEARER realm="https://a.example/t",service="s s",scope="a:b/c:pull,push"',
+            "?service=s+s&scope=a%3Ab%2Fc%3Apull%2Cpush",
+        ),
+        ('Bearer realm="https://a.example/t?x=1" , service=s', "https://a.example/t?x=1&service=s"),
+        ('Bearer realm="https://a.example/t",error="invalid_token"', "https://a.example/t"),
+        ('Bearer realm="http://a.example/t"', None),
+        ('Bearer realm="http://127.0.0.1:8000/t"', None),
+        ('Bearer realm="ftp://a.example/t"', None),
+        ('Bearer realm="file:///etc/passwd"', None),
+        ('Bearer realm="/token"', None),
+        ('Bearer realm="https://u:p@a.example/t"', None),
+        ('Bearer realm="https://a.example:99999/t"', None),
+        ('Bearer realm="https://[a/t"', None),
+        ('Bearer realm="https://a.example/t#x"', None),
+        ('Bearer realm="https://a.example/t x"', None),
+        ('Bearer realm="https://a.example/\x1b[2J"', None),
+        ('Bearer realm="https://a.example/t",realm="https://b.example/t"', None),
+        ('Bearer realm="https://a.example/t",service="a\\"b"', None),
+        ('Bearer realm="https://a.example/t', None),
+        ('Bearer realm="https://a.example/t",', None),
+        ('Bearer realm="https://a.example/t", Basic realm="x"', None),
+        ("Bearer " + "a=b," * 50_000 + "a=b", None),
+        ('Bearer realm="' + "a" * 100_000, None),
+        ("Bearer", None),
+        ("Bearer realm", None),
+    ],
+)
+def test_a_challenge_is_taken_literally_or_not_at_all(challenge: str, asked: str | None) -> None:
+    """A token comes over https, from where one well-formed challenge says."""
+    issuer = Issuer()
+    tokens = Tokens(issuer)
+    if asked is None:
+        with pytest.raises(NetworkError, match=r"registry\.example"):
+            tokens.renew(ABROAD, [challenge], None)
+        assert issuer.asked == []
+    else:
+        assert tokens.renew(ABROAD, [challenge], None) == tokens.of(ABROAD) == "t"
+        assert issuer.asked[0].endswith(asked)
+
+
+def test_a_registry_on_this_machine_may_have_its_tokens_there() -> None:
+    """Plain http that never leaves the machine is as good as https."""
+    issuer = Issuer()
+    assert Tokens(issuer).renew(AT_HOME, ['Bearer realm="http://localhost:5001/t"'], None) == "t"
+
+
+@pytest.mark.parametrize("challenges", [[], [""], ['Basic realm="x"'], ["Negotiate", 'Digest realm="x"']])
+def test_a_registry_that_wants_a_password_gets_none(challenges: list[str]) -> None:
+    """There is nobody to ask for a token."""
+    assert Tokens(Issuer()).renew(ABROAD, challenges, None) is None
+
+
+def test_the_bearer_challenge_is_found_among_others() -> None:
+    """Some registries offer two ways."""
+    challenges = ['Basic realm="x"', 'Bearer realm="https://a.example/t"']
+    assert Tokens(Issuer()).renew(ABROAD, challenges, None) == "t"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"token": 1}',
+        b'{"token": "a b"}',
+        b'{"token": "a\\r\\nX-Evil: 1"}',
+        b'{"token": "\xc3\xa9"}',
+        b'{"token": "' + b"a" * 20_000 + b'"}',
+        b"[" * 100_000,
+    ],
+)
+def test_a_token_that_is_none_is_not_sent(answer: bytes) -> None:
+    """Nor is it shown."""
+    with pytest.raises(NetworkError) as failed:
+        Tokens(Issuer(answer)).renew(ABROAD, ['Bearer realm="https://a.example/t"'], None)
+    assert "Evil" not in str(failed.value)
+
+
+def test_an_access_token_is_a_token() -> None:
+    """Some servers call it as OAuth does."""
+    issuer = Issuer(b'{"access_token": "abc.d-e_f~+/=="}')
+    assert Tokens(issuer).renew(ABROAD, ['Bearer realm="https://a.example/t"'], None) == "abc.d-e_f~+/=="
+
+
+def test_tokens_of_two_repositories_are_not_mixed() -> None:
+    """What opens one says nothing of the other."""
+    tokens = Tokens(Issuer())
+    tokens.renew(ABROAD, ['Bearer realm="https://a.example/t"'], None)
+    assert tokens.of(f"{ABROAD}2") is None

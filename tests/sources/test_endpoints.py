@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from luci_dl.artifact import Artifact, Model
+from luci_dl.errors import UsageError
+from luci_dl.sources.endpoints import Endpoints, endpoints_of
+
+A = "a1" * 32
+FILE = "https://huggingface.co/me/m/resolve/main/m.gguf"
+
+
+def test_a_file_of_the_hub_may_come_from_its_mirrors_when_a_digest_proves_it() -> None:
+    """The Hub's own address, or what HF_ENDPOINT puts in its place, is first, and it alone learns the token."""
+    endpoints = Endpoints("https://hub.example", "secret", ("https://one.example", "https://two.example/hf"))
+    (spread,) = endpoints.spread(Model("m", (Artifact("m.gguf", (FILE,), sha256=A),))).artifacts
+    path = "/me/m/resolve/main/m.gguf"
+    assert spread.urls == (f"https://hub.example{path}", f"https://one.example{path}", f"https://two.example/hf{path}")
+    assert spread.headers == {"Authorization": "Bearer secret"}
+    (alone,) = endpoints.spread(Model("m", (Artifact("m.gguf", (FILE,)),))).artifacts
+    assert alone.urls == (f"https://hub.example{path}",)
+
+
+@pytest.mark.parametrize("url", ["https://example.com/m.gguf", "http://huggingface.co/m", "https://huggingface.co.x/m"])
+def test_other_addresses_stay_as_they_are(url: str) -> None:
+    """They learn no token and have no mirrors."""
+    model = Model("m", (Artifact("m.gguf", (url,), sha256=A),))
+    assert Endpoints(hub_token="secret", mirrors=("https://one.example",)).spread(model) == model
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://hub.example/api/x", True),
+        ("https://hub.example:443/x", False),
+        ("http://hub.example/x", False),
+        ("https://hub.example.evil/x", False),
+        ("https://cdn.hub.example/x", False),
+    ],
+)
+def test_only_the_hubs_own_host_is_told_the_token(url: str, told: bool) -> None:
+    assert bool(Endpoints("https://hub.example", "secret").headers_for(url)) is told
+
+
+def test_the_token_is_the_variables_or_the_files(tmp_path: Path) -> None:
+    """HF_TOKEN, then HF_TOKEN_PATH, then what the Hub's tools saved; it is never shown."""
+    (tmp_path / "token").write_text("saved\n")
+    (tmp_path / "other").write_text("other\n")
+    environ = {"HF_HOME": str(tmp_path)}
+    assert endpoints_of(environ).hub_token == "saved"
+    assert endpoints_of({**environ, "HF_TOKEN_PATH": str(tmp_path / "other")}).hub_token == "other"
+    assert endpoints_of({**environ, "HF_TOKEN": " told "}).hub_token == "told"
+    assert endpoints_of({"HF_HOME": str(tmp_path / "none")}).hub_token is None
+    assert "saved" not in repr(endpoints_of(environ))
+    with pytest.raises(UsageError, match="HF_TOKEN holds") as caught:
+        endpoints_of({"HF_TOKEN": "to\nken"})
+    assert "ken" not in caught.value.message.replace("token", "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem"),
+    [
+        ("HF_ENDPOINT", "http://hub.example", "plain http"),
+        ("HF_ENDPOINT", "hub.example", "HF_ENDPOINT"),
+        ("HF_ENDPOINT", "https://hub.example?x=1", "without credentials and query"),
+        ("LUCI_MIRRORS", "https://me:secret@one.example", "without credentials and query"),
+        ("LUCI_MIRRORS", "https://one.example ftp://two.example", "LUCI_MIRRORS"),
+    ],
+)
+def test_an_address_that_cannot_be_one_names_its_variable(variable: str, value: str, problem: str) -> None:
+    """A password in it is not shown."""
+    with pytest.raises(UsageError, match=problem) as caught:
+        endpoints_of({variable: value})
+    assert "secret" not in caught.value.message
+
+
+def test_mirrors_are_the_variables_or_the_settings() -> None:
+    """Separated by commas or spaces; the Hub may be named among them, and counts once."""
+    assert endpoints_of({"LUCI_MIRRORS": "https://one.example/, https://two.example"}, ["https://three.example"]) == (
+        Endpoints(mirrors=("https://one.example", "https://two.example"))
+    )
+    assert endpoints_of({}, ["https://three.example"]).mirrors == ("https://three.example",)
+    assert Endpoints(mirrors=("https://huggingface.co",)).hub_urls("/x") == ("https://huggingface.co/x",)

@@ -1,0 +1,218 @@
+"""The Hub's listing: what it says is taken, what cannot be is refused, and its errors are told apart."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.events import Event, Retrying, Warned
+from luci_dl.net import retry
+from luci_dl.sources import hub as interface
+from luci_dl.sources.endpoints import Endpoints
+from luci_dl.sources.hub import listing
+from luci_dl.sources.web import Web
+from tests.servers import FaultyServer
+from tests.servers.faults import headers, redirect, status
+from tests.servers.hub import Hub, blob_sha1
+
+FILES = {"m.gguf": b"GGUF" + bytes(2000), "config.json": b"{}", "sub/deep/x.txt": b"x"}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "LONGEST_S", 0.001)
+
+
+def web(hub: Hub, events: list[Event] | None = None, mirrors: Sequence[str] = (), token: str | None = None) -> Web:
+    heard: list[Event] = [] if events is None else events
+    return Web(endpoints=Endpoints(hub.endpoint, token, tuple(mirrors)), emit=heard.append, retries=2)
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_a_listing_gives_sizes_and_digests_of_all_its_pages(hub: Hub, page: int) -> None:
+    """SHA-256 for LFS files, git's own digest for others; folders are left out."""
+    hub.add("me/model", FILES)
+    hub.page = page
+    found = listing(web(hub), "me/model")
+    assert (found.repo, found.by) == ("me/model", hub.endpoint)
+    assert found.commit == hub.repos["me/model"].commit("main")
+    told = {file.path: (file.size, file.sha256, file.blob_sha1) for file in found.files}
+    assert told == {
+        "m.gguf": (2004, hashlib.sha256(FILES["m.gguf"]).hexdigest(), None),
+        "config.json": (2, None, blob_sha1(b"{}")),
+        "sub/deep/x.txt": (1, None, blob_sha1(b"x")),
+    }
+
+
+@pytest.mark.parametrize("revision", ["v1", "refs/pr/1", "feature/a b"])
+def test_a_revision_becomes_a_commit(hub: Hub, revision: str) -> None:
+    """Also one with slashes in it; the commit itself is a revision, too."""
+    repo = hub.add("me/model", FILES)
+    repo.revisions[revision] = {"old.gguf": b"GGUF"}
+    found = listing(web(hub), "me/model", revision)
+    assert [file.path for file in found.files] == ["old.gguf"]
+    assert listing(web(hub), "me/model", found.commit) == found
+
+
+def test_a_renamed_repository_is_found_and_told(hub: Hub) -> None:
+    """It keeps the name that was asked for; another spelling of the same name is corrected in silence."""
+    hub.add("me/new", FILES)
+    hub.renamed["me/old"] = "me/new"
+    events: list[Event] = []
+    assert listing(web(hub, events), "me/old").repo == "me/old"
+    assert events == [Warned("me/old is called me/new by now")]
+    assert listing(web(hub, events), "Me/NEW").repo == "me/new"
+    assert len(events) == 1
+
+
+@pytest.mark.parametrize(
+    ("repo", "revision", "token", "texts"),
+    [
+        ("me/none", "main", None, ("has no repository me/none, or it is private (401)", "HF_TOKEN")),
+        ("me/none", "main", "good", ("has no repository me/none, or it is private (404)", "HF_TOKEN")),
+        ("me/private", "main", None, ("has no repository me/private, or it is private (401)", "HF_TOKEN")),
+        ("me/model", "mainn", None, ('no revision "mainn"', "did you mean main?")),
+        ("me/model", "zzz", None, ('no revision "zzz"', "https://huggingface.co/me/model/tree/main")),
+        ("me/off", "main", None, ("me/off is disabled", "https://huggingface.co/me/off")),
+        ("me/model", "main", "bad", ("does not accept the token (401)", "HF_TOKEN")),
+    ],
+)
+def test_refusals_are_told_apart(hub: Hub, repo: str, revision: str, token: str | None, texts: Sequence[str]) -> None:
+    """Each with what to do."""
+    hub.add("me/model", FILES)
+    hub.add("me/private", FILES, private=True)
+    hub.add("me/off", FILES, disabled=True)
+    hub.tokens.add("good")
+    with pytest.raises(ResolveError) as caught:
+        listing(web(hub, token=token), repo, revision)
+    told = f"{caught.value.message} {caught.value.hint}"
+    assert all(text in told for text in texts), told
+
+
+DIGEST = {"oid": "a1" * 32, "size": 5}
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("x", "expected a table"),
+        ({"path": 5}, "path of a file, found 5"),
+        ({"path": ""}, "path of a file"),
+        ({"size": -1}, "size of x, found -1"),
+        ({"size": 5.0}, "size of x, found 5.0"),
+        ({"size": True}, "size of x, found True"),
+        ({"size": "5"}, "size of x"),
+        ({"size": None}, "size of x, found None"),
+        ({"size": 10**30}, "size of x"),
+        ({"oid": "a1" * 21}, "40 hex digits, found 42"),
+        ({"oid": None}, "40 hex digits"),
+        ({"oid": "z" * 40}, '"z"'),
+        ({"lfs": "x"}, "expected a table"),
+        ({"lfs": {**DIGEST, "oid": "a1" * 20}}, "64 hex digits, found 40"),
+        ({"lfs": {"size": 5}}, "64 hex digits"),
+        ({"lfs": {**DIGEST, "size": 6}}, "two sizes: 5 and 6"),
+        ({"path": "m.gguf"}, 'two files are called "m.gguf"'),
+        ({"path": "x\x1b[31m", "size": -1}, r"x\x1b[31m"),
+    ],
+)
+def test_what_cannot_be_in_a_listing_is_refused(hub: Hub, entry: object, problem: str) -> None:
+    """Nothing of it is guessed, and the message cannot move the terminal."""
+    sound = {"type": "file", "path": "x", "size": 5, "oid": "b2" * 20}
+    hub.add("me/model", FILES, entries=[{**sound, **entry} if isinstance(entry, dict) else entry])
+    with pytest.raises(ResolveError) as caught:
+        listing(web(hub), "me/model")
+    assert problem in caught.value.message
+    assert "says what cannot be" in caught.value.message
+    assert caught.value.message.isprintable()
+
+
+def test_a_listing_without_end_is_left(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After so many files, and after so many pages."""
+    hub.add("me/model", {f"{number}": b"x" for number in range(30)})
+    monkeypatch.setattr(interface, "MOST_FILES", 20)
+    with pytest.raises(ResolveError, match="more than 20 files"):
+        listing(web(hub), "me/model")
+    hub.page = 5
+    monkeypatch.setattr(interface, "MOST_PAGES", 2)
+    with pytest.raises(ResolveError, match="more than 2 pages"):
+        listing(web(hub), "me/model")
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["<{other}/api/next>", "<//example.com/api>", "<https://127.0.0.1/api>", "<http://[/x>", "<file:///etc/passwd>"],
+)
+def test_a_next_page_elsewhere_is_not_asked_for(server: FaultyServer, hub: Hub, link: str) -> None:
+    """The token, which goes to the Hub, must not go there."""
+    page = link.format(other=hub.endpoint)
+    server.serve("/api/models/me/m/revision/main", b'{"id": "me/m", "sha": "%b"}' % (b"a1" * 20))
+    server.serve(f"/api/models/me/m/tree/{'a1' * 20}", b"[]", [headers(Link=f'{page}; rel="next"')])
+    asking = Web(endpoints=Endpoints(server.url(""), "secret"), retries=0)
+    with pytest.raises(ResolveError, match="goes on at"):
+        listing(asking, "me/m")
+    assert not hub.seen()
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [(b"<html>", NetworkError), (b"[" * 100_000, NetworkError), (b"[]", ResolveError), (b'{"sha": 1}', ResolveError)],
+)
+def test_what_is_no_hub_is_told_as_such(server: FaultyServer, body: bytes, error: type[LuciError]) -> None:
+    """A page, endless brackets, another form of answer."""
+    server.serve("/api/models/me/m/revision/main", body)
+    with pytest.raises(error, match=str(server.port)):
+        listing(Web(endpoints=Endpoints(server.url("")), retries=0), "me/m")
+
+
+def test_mirrors_are_asked_only_when_the_hub_cannot_be_reached(hub: Hub) -> None:
+    """Then it says whose word it is; the Hub is not waited for long, and the next mirror follows one that fails."""
+    hub.add("me/model", FILES)
+    events: list[Event] = []
+    with Hub() as mirror, Hub() as empty:
+        mirror.add("me/model", {"other.gguf": b"GGUF"})
+        asking = replace(web(hub, events, [empty.endpoint, mirror.endpoint], token="secret"), retries=10)
+        hub.tokens.add("secret")
+        assert listing(asking, "me/model").by == hub.endpoint
+        assert not mirror.seen()
+        hub.down = True
+        found = listing(asking, "me/model")
+        assert (found.by, [file.path for file in found.files]) == (mirror.endpoint, ["other.gguf"])
+        assert not any("authorization" in seen.headers for seen in mirror.seen() + empty.seen())
+        assert empty.seen()
+    assert len([event for event in events if isinstance(event, Retrying)]) == 1
+    (warning,) = [event for event in events if isinstance(event, Warned)]
+    assert "503" in warning.message
+    assert f"the word of {mirror.endpoint} alone" in warning.message
+
+
+def test_a_mirror_does_not_overrule_the_hub(hub: Hub) -> None:
+    """What the Hub refuses is refused, whatever a mirror has."""
+    with Hub() as mirror:
+        mirror.add("me/model", FILES)
+        with pytest.raises(ResolveError, match="has no repository"):
+            listing(web(hub, mirrors=[mirror.endpoint]), "me/model")
+        assert not mirror.seen()
+
+
+def test_mirrors_that_fail_are_named_with_their_status(hub: Hub, server: FaultyServer) -> None:
+    """One that sends us to a page, one that has nothing, one that answers strangely."""
+    hub.down = True
+    server.serve("/a/api/models/me/m/revision/main", faults=[redirect("/login")])
+    server.serve("/login", b"<html>")
+    server.serve("/b/api/models/me/m/revision/main", faults=[status(418)])
+    server.serve("/c/api/models/me/m/revision/main", faults=[status(505)])
+    mirrors = [server.url("/a"), server.url("/b"), server.url("/c")]
+    with pytest.raises(NetworkError) as caught:
+        listing(web(hub, mirrors=mirrors), "me/m")
+    lines = caught.value.message.splitlines()
+    assert len(lines) == 4
+    assert "503" in lines[0]
+    assert f"{server.url('/login')} answers 200 with something that is not JSON" in lines[1]
+    assert f"the mirror {mirrors[1]}" in lines[2]
+    assert "418" in lines[2]
+    assert "505" in lines[3]
+    assert "connection" not in caught.value.hint

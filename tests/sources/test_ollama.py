@@ -1,0 +1,279 @@
+"""A reference to a registry becomes a model, or a message that says why not and what to do."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from luci_dl.artifact import Artifact, Model
+from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.events import Event, Warned
+from luci_dl.net.answers import Document
+from luci_dl.net.network import Network
+from luci_dl.sources.choice import Choice
+from luci_dl.sources.endpoints import Endpoints
+from luci_dl.sources.ollama import from_reference
+from luci_dl.sources.web import Web
+from tests.servers import faults
+from tests.servers.registry import ADAPTER, MODEL, PROJECTOR, TEMPLATE, Registry, digest_of, layer, manifest
+
+DATA, OTHER = b"GGUF one", b"GGUF another one"
+GOOD = layer(MODEL, DATA)
+
+
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with Registry() as registry:
+        registry.push("library/m", "latest", (MODEL, DATA), (TEMPLATE, b"{{ .Prompt }}"))
+        registry.push("library/m", "1b", (MODEL, OTHER))
+        yield registry
+
+
+@pytest.fixture
+def events() -> list[Event]:
+    return []
+
+
+@pytest.fixture
+def web(registry: Registry, events: list[Event]) -> Web:
+    """With that registry in the default one's place."""
+    return Web(endpoints=Endpoints(ollama=registry.address), emit=events.append, retries=0)
+
+
+def refused(web: Web, word: str = "ollama:m", choice: Choice | None = None) -> LuciError:
+    with pytest.raises(LuciError) as error:
+        from_reference(word, choice or Choice(), web)
+    assert error.value.message.isprintable()
+    assert len(error.value.message) < 500
+    assert error.value.hint
+    return error.value
+
+
+def test_the_model_layer_is_the_file(registry: Registry, web: Web) -> None:
+    """Digest and size by the manifest's word; the template is inside the file anyway."""
+    model = from_reference("ollama:m", Choice(), web)
+    where = f"{registry.address}/v2/library/m"
+    url = f"{where}/blobs/{digest_of(DATA)}"
+    file = Artifact("m-latest.gguf", (url,), len(DATA), digest_of(DATA)[7:], repository=where)
+    assert model == Model("ollama:m:latest", (file,))
+
+
+def test_the_projector_comes_along_unless_it_is_left_out(registry: Registry, web: Web) -> None:
+    """It lies beside the model, which a loader is given."""
+    registry.push("library/m", "vl", (PROJECTOR, OTHER), (MODEL, DATA))
+    both = from_reference("ollama:m:vl", Choice(), web).artifacts
+    assert [(file.name, file.role) for file in both] == [("m-vl.gguf", "model"), ("m-vl.mmproj.gguf", "projector")]
+    assert [file.sha256 for file in both] == [digest_of(data)[7:] for data in (DATA, OTHER)]
+    (alone,) = from_reference("ollama:m:vl", Choice(projector=False), web).artifacts
+    assert alone == both[0]
+
+
+def test_an_adapter_is_left_out_and_told(registry: Registry, web: Web, events: list[Event]) -> None:
+    """The model without it is not quite the one that was named."""
+    registry.push("library/m", "lora", (MODEL, DATA), (ADAPTER, OTHER))
+    assert len(from_reference("ollama:m:lora", Choice(), web).artifacts) == 1
+    assert [type(event) for event in events] == [Warned]
+
+
+def test_oci_manifests_and_parameters_of_media_types_are_understood(registry: Registry, web: Web) -> None:
+    """As other tools than Ollama push them."""
+    oci = "application/vnd.oci.image.manifest.v1+json"
+    registry.put("library/m", "oci", manifest([GOOD | {"mediaType": f"{MODEL}; x=y"}], mediaType=oci))
+    assert from_reference("ollama:m:oci", Choice(), web).artifacts[0].sha256 == digest_of(DATA)[7:]
+
+
+def test_a_host_in_the_name_is_asked_itself(registry: Registry) -> None:
+    """The one that the environment names is not."""
+    registry.push("team/m", "q4", (MODEL, DATA))
+    web = Web(endpoints=Endpoints(ollama="http://127.0.0.1:9"), retries=0)
+    model = from_reference(f"ollama:{registry.host}/team/m:q4", Choice(), web)
+    assert model.artifacts[0].name == f"{registry.host.replace(':', '+')}/team/m-q4.gguf"
+
+
+# --- what is not there
+
+
+def test_a_missing_tag_is_told_with_the_tags_that_are_there(web: Web) -> None:
+    """The near one first, else all."""
+    assert "1b, latest." in refused(web, "ollama:m:1B").hint
+    error = refused(web, "ollama:m:xyzzy")
+    assert (error.exit_code, "latest, 1b." in error.hint) == (3, True)
+
+
+def test_of_many_tags_a_few_are_told(registry: Registry, web: Web) -> None:
+    """Some models have hundreds, and nobody knows how many a hostile registry has."""
+    for number in range(1000):
+        registry.put("library/m", f"q{number}", b"")
+    assert "and 994 more" in refused(web, "ollama:m:q1001").hint
+
+
+@pytest.mark.parametrize("tags", [b"", b"[]", b'{"tags": {"a": 1}}', b'{"tags": [1, [], "\\u001b[2J", "../x"]}'])
+def test_a_list_of_tags_that_is_none_tells_nothing(registry: Registry, web: Web, tags: bytes) -> None:
+    """The message is what it would be without it."""
+    registry.on_tags = faults.status(200, body=tags)
+    assert "or not with that tag" in refused(web, "ollama:m:xyzzy").message
+
+
+def test_a_missing_model_is_told_apart_from_a_missing_tag(web: Web) -> None:
+    """By the registry's own word."""
+    error = refused(web, "ollama:nosuch")
+    assert (error.exit_code, "has no such model" in error.message) == (3, True)
+    assert "tag" not in error.message
+
+
+def test_a_registry_that_lists_no_tags_leaves_it_open(registry: Registry, web: Web) -> None:
+    """Ollama's own does not."""
+    registry.on_tags = faults.status(404)
+    assert "or not with that tag" in refused(web, "ollama:m:xyzzy").message
+
+
+def test_a_private_model_is_told_as_such(registry: Registry, web: Web) -> None:
+    """Nothing that luci could send would open it."""
+    registry.private.add("library/m")
+    error = refused(web)
+    assert (error.exit_code, "without an account" in error.message) == (3, True)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_of_the_hub_points_to_its_own_references(status: int) -> None:
+    """By which luci knows more of what the Hub has."""
+
+    class Refusing(Web):
+        def document(self, url: str, *_: object, **__: object) -> Document:
+            return Document(url, status, {}, b"")
+
+    assert "luci install hf:Owner/Repo-GGUF:Q4_K_M" in refused(Refusing(), "ollama:hf.co/Owner/Repo-GGUF:Q4_K_M").hint
+    assert "luci install hf:Owner/Repo-GGUF" in refused(Refusing(), "ollama:hf.co/Owner/Repo-GGUF").hint
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "said"),
+    [
+        (412, b'{"errors": [{"message": "requires a\\nnewer version"}]}', 3, 'requires a newer version"'),
+        (400, b'{"error": "sharded GGUF"}', 3, "sharded GGUF"),
+        (418, b'{"error": "\\u001b[2J"}', 3, r"\x1b[2J"),
+        (400, b'{"errors": [[1]], "error": {"a": 1}}', 3, "(400)"),
+        (400, b'{"error": "' + b"x" * 100_000 + b'"}', 3, "xxx"),
+        (400, b"<html>", 3, "(400)"),
+        (500, b"", 4, "500"),
+        (501, b"[]", 4, "501"),
+    ],
+)
+def test_other_refusals_are_told_in_the_registrys_words(
+    registry: Registry, web: Web, status: int, body: bytes, code: int, said: str
+) -> None:
+    """As far as a terminal can be shown them."""
+    registry.on_manifest = faults.status(status, body=body)
+    error = refused(web)
+    assert (error.exit_code, said in error.message) == (code, True)
+
+
+# --- what is not believed
+
+MANIFESTS = {
+    "no object": b"[]",
+    "no layers": b'{"schemaVersion": 2}',
+    "layers no list": b'{"layers": {"a": 1}}',
+    "layer no object": b'{"layers": [1]}',
+    "layer a list": b'{"layers": [[[[]]]]}',
+    "no media type": b'{"layers": [{"digest": "sha256:aa"}]}',
+    "media type no text": b'{"layers": [{"mediaType": 1}]}',
+    "old": b'{"schemaVersion": 1, "fsLayers": [{"blobSum": "sha256:aa"}]}',
+    "an index": b'{"schemaVersion": 2, "manifests": [{"digest": "sha256:aa"}]}',
+    "no model": manifest([layer(TEMPLATE, DATA)]),
+    "nothing": manifest([]),
+    "tensors": manifest([layer("application/vnd.ollama.image.tensor", DATA)] * 3),
+    "docker": manifest([layer("application/vnd.docker.image.rootfs.diff.tar.gzip", DATA)]),
+    "escapes": manifest([layer("\x1b[2J" * 1000, DATA)]),
+    "two models": manifest([GOOD, layer(MODEL, OTHER)]),
+    "one model twice": manifest([GOOD, GOOD]),
+    "many models": manifest([GOOD] * 10_000),
+    "two projectors": manifest([GOOD, layer(PROJECTOR, OTHER), layer(PROJECTOR, b"x")]),
+    "one file for both": manifest([GOOD, layer(PROJECTOR, DATA)]),
+    "wrong projector": manifest([GOOD, layer(PROJECTOR, OTHER) | {"size": -1}]),
+}
+DIGESTS: Sequence[object] = [
+    None,
+    1,
+    ["sha256:" + "a" * 64],
+    "",
+    "a" * 64,
+    "sha256:",
+    "sha256:" + "a" * 63,
+    "sha256:" + "a" * 65,
+    "sha256:" + "A" * 64,
+    "sha256:" + "a" * 64 + "\n",
+    "sha512:" + "a" * 64,
+    "md5:" + "a" * 32,
+    "sha256:../../../../etc/passwd",
+    "sha256:" + "../" * 21 + "a",
+    "sha256:" + "\N{FULLWIDTH DIGIT ONE}" * 64,
+]
+SIZES: Sequence[object] = [None, -1, 0, 1.5, 8.0, True, "8", [8], 1 << 60, 10**400, float("inf"), float("nan")]
+
+
+@pytest.mark.parametrize("body", MANIFESTS.values(), ids=MANIFESTS.keys())
+def test_a_manifest_of_another_shape_is_refused(registry: Registry, web: Web, body: bytes) -> None:
+    """It is told what it is instead, and what to do."""
+    registry.put("library/m", "latest", body)
+    assert isinstance(refused(web), ResolveError)
+
+
+@pytest.mark.parametrize("digest", DIGESTS)
+def test_a_digest_of_another_form_is_refused(registry: Registry, web: Web, digest: object) -> None:
+    """It would end up in an address, and stand for the proof."""
+    registry.put("library/m", "latest", manifest([GOOD | {"digest": digest}]))
+    assert "64 hex digits" in refused(web).message
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_size_that_is_none_is_refused(registry: Registry, web: Web, size: object) -> None:
+    """Room would be claimed for it."""
+    registry.put("library/m", "latest", manifest([GOOD | {"size": size}]))
+    assert "expected bytes" in refused(web).message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"GGUF", b'{"layers": ' + b"[" * 1_000_000, b'{"layers": [' + b'{"a":' * 500_000, b"9" * 10_000, b'"\xff"'],
+    ids=["empty", "binary", "deep lists", "deep objects", "a long number", "not UTF-8"],
+)
+def test_what_is_not_json_is_the_servers_fault(registry: Registry, web: Web, body: bytes) -> None:
+    """It may be a portal's page, gone a little later."""
+    registry.put("library/m", "latest", body)
+    assert isinstance(refused(web), NetworkError)
+
+
+@pytest.mark.parametrize("layers", [60_000, 1_000_000])
+def test_a_million_layers_take_little_memory(registry: Registry, web: Web, layers: int) -> None:
+    """What is beyond a manifest's usual size is not even read."""
+    body = b'{"layers":[' + b",".join([b'{"mediaType":"x","size":1}'] * layers) + b"]}"
+    registry.put("library/m", "latest", body)
+    tracemalloc.start()
+    try:
+        refused(web)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_several_projectors_do_not_matter_where_none_is_wanted(registry: Registry, web: Web) -> None:
+    """As the message says."""
+    registry.put("library/m", "latest", MANIFESTS["two projectors"])
+    assert "--no-projector" in refused(web).hint
+    assert from_reference("ollama:m", Choice(projector=False), web).artifacts[0].sha256 == digest_of(DATA)[7:]
+
+
+# --- offline
+
+
+def test_offline_nothing_is_asked(registry: Registry) -> None:
+    """What is installed is the answer, else what would have been needed is said."""
+    there = Model("ollama:m:latest", (Artifact("m-latest.gguf", ("",)),))
+    web = Web(Network(offline=True), Endpoints(ollama=registry.address), installed={"ollama:m:latest": there}.get)
+    assert from_reference("ollama:library/m", Choice(), web) is there
+    error = refused(web, "ollama:m:1b")
+    assert (error.exit_code, registry.host in error.message) == (4, True)
+    assert registry.front.exchanges() == []

@@ -1,0 +1,151 @@
+"""Names in registries: one model has one name, whichever way it is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from luci_dl.errors import ResolveError
+from luci_dl.names import check_name
+from luci_dl.sources.ollama_name import is_name, parse_name
+
+DEFAULT = "https://registry.ollama.ai"
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "ollama:llama3.2",
+        "ollama:llama3.2:latest",
+        "OLLAMA:llama3.2",
+        "ollama://llama3.2",
+        "ollama:library/llama3.2",
+        "ollama:registry.ollama.ai/library/llama3.2:latest",
+        "ollama:Registry.Ollama.AI/llama3.2",
+        "ollama:ollama.com/library/llama3.2",
+        "https://ollama.com/library/llama3.2",
+        "https://ollama.com/library/llama3.2:latest",
+        "https://www.ollama.com/library/llama3.2/",
+        "https://ollama.com/library/llama3.2/tags",
+        "ollama.com/library/llama3.2?tab=readme#top",
+    ],
+)
+def test_every_way_to_write_a_name_means_the_same(word: str) -> None:
+    """So that what was installed by one is found by the others."""
+    assert is_name(word)
+    assert str(parse_name(word)) == "ollama:llama3.2:latest"
+
+
+@pytest.mark.parametrize(
+    ("word", "reference", "stem", "repository"),
+    [
+        ("ollama:m:1b-q4_K_M", "ollama:m:1b-q4_K_M", "m-1b-q4_K_M", f"{DEFAULT}/v2/library/m"),
+        ("ollama:jo/m", "ollama:jo/m:latest", "registry.ollama.ai/jo/m-latest", f"{DEFAULT}/v2/jo/m"),
+        ("https://ollama.com/jo/m:x", "ollama:jo/m:x", "registry.ollama.ai/jo/m-x", f"{DEFAULT}/v2/jo/m"),
+        (
+            "ollama:r.example/m",
+            "ollama:r.example/library/m:latest",
+            "r.example/library/m-latest",
+            "https://r.example/v2/library/m",
+        ),
+        (
+            "ollama:r.example:5000/a/m:t",
+            "ollama:r.example:5000/a/m:t",
+            "r.example+5000/a/m-t",
+            "https://r.example:5000/v2/a/m",
+        ),
+        ("ollama:localhost/a/m:t", "ollama:localhost/a/m:t", "localhost/a/m-t", "http://localhost/v2/a/m"),
+        (
+            "ollama:127.0.0.1:5000/m:t",
+            "ollama:127.0.0.1:5000/library/m:t",
+            "127.0.0.1+5000/library/m-t",
+            "http://127.0.0.1:5000/v2/library/m",
+        ),
+        ("ollama:[::1]:5000/a/m:t", "ollama:[::1]:5000/a/m:t", "++1+5000/a/m-t", "http://[::1]:5000/v2/a/m"),
+        (
+            "ollama:hf.co/Ow.ner/Repo-GGUF:Q4_K_M",
+            "ollama:hf.co/Ow.ner/Repo-GGUF:Q4_K_M",
+            "hf.co/Ow.ner/Repo-GGUF-Q4_K_M",
+            "https://hf.co/v2/Ow.ner/Repo-GGUF",
+        ),
+        (
+            "ollama:bücher.example/a/m",
+            "ollama:xn--bcher-kva.example/a/m:latest",
+            "xn--bcher-kva.example/a/m-latest",
+            "https://xn--bcher-kva.example/v2/a/m",
+        ),
+    ],
+)
+def test_a_name_says_what_to_ask_and_what_the_file_is_called(
+    word: str, reference: str, stem: str, repository: str
+) -> None:
+    """Host and namespace stand before the file's name unless they are the default's."""
+    name = parse_name(word)
+    assert (str(name), name.repository(DEFAULT)) == (reference, repository)
+    assert name.targets == (f"{stem}.gguf", f"{stem}.mmproj.gguf")
+    assert parse_name(reference) == name
+    assert [check_name(target) for target in name.targets]
+
+
+def test_the_registry_of_the_environment_takes_the_default_ones_place() -> None:
+    """And its scheme counts where the same host is named."""
+    base = "https://localhost:5000/ollama"
+    assert parse_name("ollama:m").repository(base) == f"{base}/v2/library/m"
+    assert parse_name("ollama:localhost:5000/a/m").repository(base) == f"{base}/v2/a/m"
+    assert parse_name("ollama:localhost:5001/a/m").repository(base) == "http://localhost:5001/v2/a/m"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("ollama:", '"" cannot be a MODEL'),
+        ("ollama:/m", '"" cannot be a NAMESPACE'),
+        ("ollama:r.example//m", '"" cannot be a NAMESPACE'),
+        ("ollama://", '"" cannot be a MODEL'),
+        ("ollama:m:", '"" cannot be a TAG'),
+        ("ollama::t", '"" cannot be a MODEL'),
+        ("ollama:a:b:c", '"b:c" cannot be a TAG'),
+        ("ollama:m@sha256:aa", "cannot be a MODEL"),
+        ("ollama:-m", "cannot be a MODEL"),
+        ("ollama:.m", "cannot be a MODEL"),
+        ("ollama:m m", "cannot be a MODEL"),
+        ("ollama:" + "m" * 97, "cannot be a MODEL"),
+        ("ollama:m:../../x", "cannot be a HOST"),
+        ("ollama:x/../m", '".." cannot be a NAMESPACE'),
+        ("ollama:../x/m", '".." cannot be a HOST'),
+        ("ollama:a/b/c/m", '"a/b" cannot be a HOST'),
+        ("ollama:user:pass@r.example/n/m", "cannot be a HOST"),
+        ("ollama:r.example:0/n/m", "cannot be a HOST"),
+        ("ollama:r.example:x/n/m", "cannot be a HOST"),
+        ("ollama:r.example?x/n/m", "cannot be a HOST"),
+        ("ollama:r.example#x/n/m", "cannot be a HOST"),
+        ("ollama:https://r.example/n/m", "cannot be a HOST"),
+        ("ollama:\x1b[2J", r"\x1b[2J"),
+        ("ollama:m\0", r"\x00"),
+    ],
+)
+def test_what_cannot_be_a_name_is_refused(word: str, said: str) -> None:
+    """The message says which part, and the form that is expected."""
+    with pytest.raises(ResolveError) as refused:
+        parse_name(word)
+    assert said in refused.value.message
+    assert "[HOST/][NAMESPACE/]MODEL[:TAG]" in refused.value.message
+    assert refused.value.message.isprintable()
+    assert "pass" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "llama3.2",
+        "hf:owner/repo",
+        "https://ollama.com/install.sh",
+        "https://ollama.com/download/ollama-linux-amd64.tgz",
+        "https://ollama.com/library/m/blobs/abc",
+        "https://ollama.com.example/library/m",
+        "https://example.com/ollama.com/library/m",
+        "https://registry.ollama.ai/v2/library/m/blobs/sha256:aa",
+    ],
+)
+def test_other_words_are_left_to_others(word: str) -> None:
+    """Not every address at ollama.com is that of a model."""
+    assert not is_name(word)

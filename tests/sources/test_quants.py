@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import pytest
+
+from luci_dl.errors import ResolveError
+from luci_dl.sources.globs import matches
+from luci_dl.sources.hub import RepoFile
+from luci_dl.sources.quants import choose, near_paths, projector_for
+
+
+def files(*paths: str) -> list[RepoFile]:
+    return [RepoFile(path, 4_000_000_000, "a1" * 32, None) for path in paths]
+
+
+def shards(stem: str, count: int) -> list[str]:
+    return [f"{stem}-{number:05}-of-{count:05}.gguf" for number in range(1, count + 1)]
+
+
+MANY = ("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "m-BF16.gguf", "mmproj-F16.gguf", "README.md")
+
+
+@pytest.mark.parametrize(
+    ("there", "quant", "chosen"),
+    [
+        (MANY, "", "m-Q4_K_M.gguf"),
+        (MANY, "q2_k", "m-Q2_K.gguf"),
+        (MANY, "BF16", "m-BF16.gguf"),
+        (("m-Q2_K.gguf", "m-Q8_0.gguf"), "", "m-Q8_0.gguf"),
+        (("m.Q4_K_M.gguf", "m.Q4_K_S.gguf"), "", "m.Q4_K_M.gguf"),
+        (("odd.gguf", "imatrix.gguf", "mmproj.gguf"), "", "odd.gguf"),
+        (("ggml-model-q4_0.gguf", "ggml-model-q4_0_4_4.gguf"), "Q4_0", "ggml-model-q4_0.gguf"),
+        (("m-IQ4_XS.gguf", "m-Q4_XS.gguf"), "Q4_XS", "m-Q4_XS.gguf"),
+        (("m-UD-Q4_K_XL.gguf", "m-Q4_K_M.gguf"), "UD-Q4_K_XL", "m-UD-Q4_K_XL.gguf"),
+        (("BF16/m-a.gguf", "Q8_0/m-b.gguf"), "bf16", "BF16/m-a.gguf"),
+        (("m-Q4_K_M.GGUF",), "", "m-Q4_K_M.GGUF"),
+    ],
+)
+def test_the_quantisation_chooses(there: tuple[str, ...], quant: str, chosen: str) -> None:
+    """Named in upper or lower case as a whole word, else Q4_K_M, then Q8_0, then the only one."""
+    assert [file.path for file in choose(files(*there), quant, "hf:me/model")] == [chosen]
+
+
+def test_f16_does_not_mean_bf16() -> None:
+    with pytest.raises(ResolveError, match="no model that F16 fits"):
+        choose(files("m-BF16.gguf", "m-Q4_K_M.gguf"), "F16", "hf:me/model")
+
+
+@pytest.mark.parametrize(
+    ("there", "quant", "texts"),
+    [
+        (("a-Q2_K.gguf", "b-Q3_K.gguf"), "", ("2 models", "Q4_K_M nor Q8_0", "4.0GB  a-Q2_K.gguf", "b-Q3_K.gguf")),
+        (("a-Q4_K_M.gguf", "b-Q4_K_M.gguf"), "", ("2 models that Q4_K_M fits", "4.0GB  a-Q4_K_M.gguf")),
+        (MANY, "Q4_K_L", ("did you mean Q4_K_M", "m-Q8_0.gguf")),
+        (MANY, "zzz\x1b", ("no model that zzz\\x1b fits, but",)),
+        (("model.safetensors",), "", ("no GGUF file",)),
+        (("mmproj-F16.gguf",), "", ("no GGUF file",)),
+        (tuple(shards("m-Q3_K", 2) + shards("m-Q5_K", 3)), "", ("12GB  m-Q5_K-00001-of-00003.gguf (3 shards)",)),
+    ],
+)
+def test_where_none_or_several_fit_it_says_what_there_is(
+    there: tuple[str, ...], quant: str, texts: tuple[str, ...]
+) -> None:
+    """With sizes, and a word that comes near."""
+    with pytest.raises(ResolveError) as caught:
+        choose(files(*there), quant, "hf:me/model")
+    assert all(text in caught.value.message for text in texts), caught.value.message
+    assert caught.value.message.replace("\n", "").isprintable()
+
+
+def test_a_long_list_is_cut() -> None:
+    """Nobody reads a thousand lines."""
+    with pytest.raises(ResolveError) as caught:
+        choose(files(*(f"m{number}.gguf" for number in range(1000))), "", "hf:me/model")
+    assert "and 960 more" in caught.value.message
+    assert len(caught.value.message.splitlines()) == 42
+
+
+def test_shards_are_completed_in_order() -> None:
+    """Whatever the order of the listing."""
+    wanted = shards("sub/m-Q4_K_M", 3)
+    found = choose(files(*reversed(wanted), *shards("m-Q8_0", 2)), "Q4_K_M", "hf:me/model")
+    assert [file.path for file in found] == wanted
+
+
+@pytest.mark.parametrize(
+    "there", [shards("m", 3)[::2], shards("m", 3)[1:], ["m-00001-of-99999.gguf"], ["m-00001-of-00000.gguf"]]
+)
+def test_shards_with_a_hole_are_refused(there: list[str]) -> None:
+    """Half a model is none."""
+    with pytest.raises(ResolveError, match="the repository lacks"):
+        choose(files(*there), "", "hf:me/model")
+
+
+@pytest.mark.parametrize(
+    ("model", "there", "chosen"),
+    [
+        ("m-Q4_K_M.gguf", ("mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"), "mmproj-F16.gguf"),
+        ("m-Q4_K_M.gguf", ("mmproj-F16.gguf", "mmproj-Q8_0.gguf"), "mmproj-Q8_0.gguf"),
+        ("m-F32.gguf", ("mmproj-F16.gguf", "mmproj-F32.gguf"), "mmproj-F32.gguf"),
+        ("a/m-Q4_0.gguf", ("mmproj-F16.gguf", "a/mmproj-F32.gguf", "b/mmproj-Q8_0.gguf"), "a/mmproj-F32.gguf"),
+        ("a/m-Q4_0.gguf", ("b/mmproj-F16.gguf", "model-MMPROJ.gguf"), "model-MMPROJ.gguf"),
+        ("m-Q4_0.gguf", ("a/mmproj-F16.gguf", "mmproj.txt", "other.gguf"), None),
+    ],
+)
+def test_the_nearest_projector_comes_along(model: str, there: tuple[str, ...], chosen: str | None) -> None:
+    """The model's folder or one above it, then the nearest precision, F16 before BF16."""
+    found = projector_for(files(model)[0], files(*there))
+    assert (found and found.path) == chosen
+
+
+@pytest.mark.parametrize(("path", "near"), [("m-q4_k.gguf", "m-Q4_K_M.gguf"), ("config.jsn", "a/config.json")])
+def test_a_misspelt_path_has_its_neighbours(path: str, near: str) -> None:
+    """Also one whose folder is missing, in upper or lower case."""
+    assert near_paths(path, files("m-Q4_K_M.gguf", "a/config.json"))[0] == near
+
+
+@pytest.mark.parametrize(
+    ("path", "pattern", "meant"),
+    [
+        ("a/b.json", "*.json", True),
+        ("a/b.JSON", "*.json", False),
+        ("a/b.json", "a", False),
+        ("a/b.json", "a/", True),
+        ("a/c/b.json", "a/", True),
+        ("a/b.json", "a/*", True),
+        ("a/c/b.json", "a/*", False),
+        ("a/c/b.json", "a/**", True),
+        ("a/c/b.json", "**/b.json", True),
+        ("b.json", "**/b.json", True),
+        ("a/c/d/b.json", "a/**/b.?son", True),
+        ("a/b.json", "/a/b.json", True),
+        ("a/b.json", "a/b[.]json", True),
+        ("a/b.json", "", False),
+    ],
+)
+def test_patterns_mean_files(path: str, pattern: str, meant: bool) -> None:
+    """Without a slash by name in any folder, with one by the whole path."""
+    assert matches(path, pattern) is meant
