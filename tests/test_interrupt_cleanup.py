@@ -110,7 +110,8 @@ def test_this_very_file_runs_by_hand(tmp_path: Path) -> None:
 def by_hand(megabytes: float = 200.0) -> int:
     """Install from a slow loopback server in this terminal, and judge what Ctrl+C leaves. Returns: an exit code."""
     signal.signal(signal.SIGINT, lambda *_: None)  # luci gets it too, and only luci shall die of it
-    with tempfile.TemporaryDirectory() as folder, DemoServer(make_gguf(int(megabytes * 1e6)), 5e6) as server:
+    files = {MISTRAL: make_gguf(int(megabytes * 1e6))}
+    with tempfile.TemporaryDirectory() as folder, DemoServer(files, 5e6) as server:
         print(f"luci installs {megabytes:g} MB from a slow server. Press Ctrl+C while it downloads.\n", flush=True)
         env = os.environ | {"LUCI_HOME": folder, "PYTHONPATH": str(ROOT)}
         luci = subprocess.Popen([*LUCI, "install", "-c", "1", server.url(MISTRAL)], env=env)

@@ -108,8 +108,8 @@ from luci_dl.cli import session
 heard = session.signals_cancel
 @contextmanager
 def late(token):
-    with heard(token):
-        yield
+    with heard(token) as signums:
+        yield signums
         os.kill(os.getpid(), 15)
 session.signals_cancel = late
 """

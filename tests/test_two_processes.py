@@ -155,7 +155,7 @@ def test_two_models_that_share_a_file_fetch_it_once(server: FaultyServer, models
     shop.sell("one", files=["z.gguf", "mmproj.gguf"])
     shop.sell("two", files=["a.gguf", "mmproj.gguf"])
     with contextlib.ExitStack() as stack:
-        runs = [stack.enter_context(Spawned("install", name, env=catalog)) for name in ("one", "two") * 3]
+        runs = [stack.enter_context(Spawned("install", name, "--no-adopt", env=catalog)) for name in ("one", "two") * 3]
         assert [run.wait() for run in runs] == [0] * 6
     assert len(server.exchanges("/mmproj.gguf")) == len(server.exchanges("/a.gguf")) == 1
     assert_nothing_left(models, "a.gguf", "mmproj.gguf", "z.gguf")

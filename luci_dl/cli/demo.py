@@ -39,9 +39,9 @@ def command() -> int:
         try:
             with (
                 tempfile.TemporaryDirectory(prefix="luci-demo-") as home,
-                DemoServer(make_gguf(SIZE), RATE) as server,
+                DemoServer(_files(), RATE) as server,
             ):
-                _play(Stage(Path(home), server, (FIRST, SECOND, THIRD), token), server)
+                _play(Stage(Path(home), server, token), server)
         except Interrupted as error:
             _say("", "The demo was interrupted; its folder is removed.")
             return error.exit_code
@@ -52,6 +52,12 @@ def command() -> int:
         return 0
 
     return session.run(work, quiet=True)
+
+
+def _files() -> dict[str, bytes]:
+    """Two that differ: what is installed under one name would be copied to another, not downloaded."""
+    one, other = make_gguf(SIZE), make_gguf(SIZE, seed=1)
+    return {FIRST: one, SECOND: other, THIRD: other}
 
 
 def _play(stage: Stage, server: DemoServer) -> None:
@@ -65,8 +71,8 @@ def _play(stage: Stage, server: DemoServer) -> None:
 def _install(stage: Stage) -> None:
     _say("", "1. Install a model: downloaded, its SHA-256 checked, then put in its place.", f"$ luci install {FIRST}")
     _check(stage.end(stage.start("install", FIRST)) == 0, "the install did not end with exit code 0")
-    _check(stage.digest(f"{FIRST}.gguf") == stage.sha256, "the installed file has another SHA-256")
-    _say(f"-> its SHA-256 is right: {stage.sha256}")
+    _check(stage.digest(f"{FIRST}.gguf") == stage.sha256[FIRST], "the installed file has another SHA-256")
+    _say(f"-> its SHA-256 is right: {stage.sha256[FIRST]}")
 
 
 def _interrupt(stage: Stage, server: DemoServer) -> None:
@@ -78,7 +84,7 @@ def _interrupt(stage: Stage, server: DemoServer) -> None:
     _check(stage.end(process) == -signum, f"luci did not end by {signum.name}")
     files = stage.left()
     _check(f"{FIRST}.gguf" in files, "the interrupt touched the first model")
-    _check(not set(files) & _files(SECOND, "", ".part", ".journal"), "something was left of the second")
+    _check(not set(files) & _staged(SECOND, "", ".part", ".journal"), "something was left of the second")
     _say(f"-> nothing is left of it. In the models folder: {', '.join(_models(files))}")
 
 
@@ -90,7 +96,7 @@ def _crash(stage: Stage, server: DemoServer) -> None:
     process.wait()
     files = stage.left()
     _check(f"{THIRD}.gguf" not in files, "an unfinished file stands at its final path")
-    _check(_files(THIRD, ".part") <= set(files), "there is no part to clean")
+    _check(_staged(THIRD, ".part") <= set(files), "there is no part to clean")
     _say("-> its part stays, in .luci/ where no model loader looks. The next install would go on from it; or:")
 
 
@@ -99,12 +105,12 @@ def _clean(stage: Stage) -> None:
         _say(f"$ luci {' '.join(words)}")
         _check(stage.end(stage.start(*words)) == 0, "`luci clean` did not end with exit code 0")
     files = set(stage.left())
-    _check(files == {f"{FIRST}.gguf", *_files(FIRST, ".receipt")}, f"these files are left: {', '.join(sorted(files))}")
-    _check(stage.digest(f"{FIRST}.gguf") == stage.sha256, "the first model has changed")
+    _check(files == {f"{FIRST}.gguf", *_staged(FIRST, ".receipt")}, f"these files are left: {', '.join(sorted(files))}")
+    _check(stage.digest(f"{FIRST}.gguf") == stage.sha256[FIRST], "the first model has changed")
     _say("-> left are the installed model and its receipt.")
 
 
-def _files(name: str, *suffixes: str) -> set[str]:
+def _staged(name: str, *suffixes: str) -> set[str]:
     """The target (suffix "") and the staging files of a model."""
     return {f".luci/{name}.gguf{suffix}" if suffix else f"{name}.gguf" for suffix in suffixes}
 

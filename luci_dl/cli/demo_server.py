@@ -1,24 +1,25 @@
-"""The mirror of the demo: one file on the loopback, with ranges, and slow enough to be watched."""
+"""The mirror of the demo: files on the loopback, with ranges, and slow enough to be watched."""
 
 from __future__ import annotations
 
 import re
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 _BLOCK = 1 << 17
 
 
 class DemoServer(ThreadingHTTPServer):
-    """Answers every path with `data`, at `rate` bytes a second; a context manager that serves while it is open."""
+    """Has `files` by name, and sends at `rate` bytes a second; a context manager that serves while it is open."""
 
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, data: bytes, rate: float) -> None:
+    def __init__(self, files: Mapping[str, bytes], rate: float) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.data = data
+        self.files = files
         self.rate = rate
         self._sent: dict[str, int] = {}
         threading.Thread(target=self.serve_forever, args=(0.05,), name="demo-server", daemon=True).start()
@@ -46,7 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
     server: DemoServer
 
     def do_GET(self) -> None:
-        size = len(self.server.data)
+        data = self.server.files.get(self.path[1:])
+        if data is None:
+            self.send_error(404)
+            return
+        size = len(data)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start, end = (int(asked[1]), min(size, int(asked[2] or size) + 1)) if asked else (0, size)
         if start >= end:
@@ -60,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(end - start))
         self.end_headers()
         for position in range(start, end, _BLOCK):
-            block = self.server.data[position : min(end, position + _BLOCK)]
+            block = data[position : min(end, position + _BLOCK)]
             self.wfile.write(block)
             self.server.count(self.path, len(block))
             time.sleep(len(block) / self.server.rate)

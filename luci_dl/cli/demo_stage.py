@@ -28,12 +28,14 @@ sha256 = "{sha256}"
 class Stage:
     """Runs luci as a child process, with the terminal (or the pipes) of this one."""
 
-    def __init__(self, home: Path, server: DemoServer, models: tuple[str, ...], token: CancelToken) -> None:
+    def __init__(self, home: Path, server: DemoServer, token: CancelToken) -> None:
         self.models = home / "models"
-        self.sha256 = hashlib.sha256(server.data).hexdigest()
+        self.sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in server.files.items()}
         self._token = token
-        facts = {"size": len(server.data), "sha256": self.sha256}
-        entries = (_ENTRY.format(name=name, url=server.url(name), **facts) for name in models)
+        entries = (
+            _ENTRY.format(name=name, url=server.url(name), size=len(data), sha256=self.sha256[name])
+            for name, data in server.files.items()
+        )
         (home / "catalog.toml").write_text("".join(entries))
         (home / "config.json").write_text(json.dumps({"min_free": 0}))  # the demo is small, and so may be /tmp
         self._environ = {key: value for key, value in os.environ.items() if not key.startswith("LUCI_")} | {

@@ -50,7 +50,7 @@ def test_a_wrong_answer_changes_nothing(fault: Fault, code: int, said: str, shop
     shop.sell("old")
     assert luci("install", "old").returncode == 0
     before = (models / "old.gguf").stat()
-    shop.sell("new", faults=[fault])
+    shop.sell("new", OTHER, faults=[fault])
     shop.sell("old", OTHER, faults=[fault])
     ended = luci("install", "new", "--retries", "0")
     assert_refused(ended, code, said)

@@ -88,7 +88,7 @@ def test_the_server_of_the_demo_keeps_to_ranges() -> None:
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 
-    with DemoServer(b"0123456789", 1e9) as server:
+    with DemoServer({"a": b"0123456789"}, 1e9) as server:
         asked = {None: b"0123456789", "bytes=4-": b"456789", "bytes=4-5": b"45"}
         for span, data in asked.items():
             request = Request(server.url("a"), headers={"Range": span} if span else {})

@@ -120,7 +120,12 @@ def test_nothing_is_written_once_writing_was_stopped(bench: Bench, monkeypatch: 
     bench.write(0)
     bench.write(BLOCK)
     assert writing.wait(10)
-    stopper = threading.Thread(target=lambda: (bench.follower.stop_writing(), order.append("stopped")))
+
+    def stop() -> None:
+        bench.follower.stop_writing()
+        order.append("stopped")
+
+    stopper = threading.Thread(target=stop)
     stopper.start()
     wait_until(lambda: bench.follower._stopped)
     go.set()

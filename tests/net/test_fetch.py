@@ -214,7 +214,7 @@ def test_a_bug_is_not_swallowed(server: FaultyServer) -> None:
     """An unforeseen exception in a worker is raised where the fetch was called."""
 
     class Broken(MemorySink):
-        def write(self, lease: Lease, data: bytes) -> int:
+        def write(self, lease: Lease, data: bytes | memoryview) -> int:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
