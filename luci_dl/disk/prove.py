@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from queue import Empty, Queue
 
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk import fs
 
 BLOCK = 1 << 20
+AHEAD = 3
+"""Blocks that are read while one is hashed."""
 Hashed = Callable[[int], None]
 """Told, on the calling thread and now and then, how many bytes have been read back."""
 
@@ -25,14 +30,39 @@ class Reader:
 
     def read_to(self, end: int | None) -> bool:
         """Hash up to `end` (None: the end of the file); False when the file is shorter than that."""
-        while end is None or self.offset < end:
+        for data in _read_ahead(self._file, self.offset, end):
             self._token.check()
-            data = fs.read_at(self._file, BLOCK if end is None else min(BLOCK, end - self.offset), self.offset)
-            if not data:
-                return end is None
             self.sha.update(data)
             self.offset += len(data)
-        return True
+        return end is None or self.offset >= end
+
+
+def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
+    """The file's blocks from `start` to `end`: while one is hashed, the next ones are read. Raises: StorageError."""
+    blocks: Queue[bytes | Exception] = Queue(AHEAD)
+    over = threading.Event()
+
+    def read() -> None:
+        at = start
+        try:
+            while not over.is_set() and (data := fs.read_at(file, BLOCK if end is None else min(BLOCK, end - at), at)):
+                blocks.put(data)
+                at += len(data)
+            blocks.put(b"")
+        except Exception as error:  # noqa: BLE001 - raised again where the blocks are taken
+            blocks.put(error)
+
+    threading.Thread(target=read, name="luci-read", daemon=True).start()
+    try:
+        while data := blocks.get():
+            if isinstance(data, Exception):
+                raise data
+            yield data
+    finally:
+        over.set()
+        with contextlib.suppress(Empty):  # whoever waits to put one more sees that nobody wants it
+            while True:
+                blocks.get_nowait()
 
 
 def longest_prefix(
