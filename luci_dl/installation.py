@@ -8,7 +8,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from luci_dl.adoption import Adoption, source_of
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.copies import Copies, Copy
@@ -16,7 +15,6 @@ from luci_dl.disk.part import Part
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
-from luci_dl.gguf.header import check_whole
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan, kind_of
 from luci_dl.standing import Judge, to_fetch
@@ -79,12 +77,15 @@ class Installation:
         return found
 
     def _open(self, artifact: Artifact, copies: list[Copy]) -> Part:
+        from luci_dl.adoption import source_of  # this, and what follows: not where all is installed
+
         return self.transaction.open(artifact, off_thread(lambda: source_of(copies), self.token))
 
     def _adopt(self, part: Part, copies: list[Copy]) -> bool:
         """Whether a copy gave what is missing."""
         if part.received == part.size and not part.cloned:
             return False  # nothing is
+        from luci_dl.adoption import Adoption
 
         return Adoption(part, self.token, self.emit, self._tell).take(copies)
 
@@ -162,6 +163,8 @@ class Installation:
         """
         digest = part.verify(self.token)
         if not part.provable and kind_of(part.artifact.name) == "gguf":
+            from luci_dl.gguf.header import check_whole
+
             off_thread(lambda: check_whole(part.staging.part), self.token)
         return digest
 

@@ -12,9 +12,6 @@ from luci_dl.net.answers import TRY_LATER, Document, is_passing, retry_after
 from luci_dl.net.network import Network
 from luci_dl.net.retry import AttemptFailed, Patience
 
-MOST = 16 << 20
-"""Bytes of the largest answer that is read."""
-
 
 def fetch_document(
     network: Network,
@@ -25,7 +22,7 @@ def fetch_document(
     emit: Emit,
     retries: int = 10,
     repository: str = "",
-    at_most: int = MOST,
+    at_most: int,
 ) -> Document:
     """Ask until there is an answer that will not be another one a little later, whatever its status.
 

@@ -12,12 +12,10 @@ from luci_dl.names import check_name, target_key
 from luci_dl.sources.choice import Choice
 from luci_dl.sources.globs import matches
 from luci_dl.sources.hub import Listing, RepoFile, listing
-from luci_dl.sources.hub_reference import HubReference, is_reference, parse
+from luci_dl.sources.hub_reference import HubReference, parse
 from luci_dl.sources.quants import choose, is_projector, near_paths, projector_for, whole
 from luci_dl.sources.web import Web
 from luci_dl.text import printable
-
-__all__ = ["from_reference", "is_reference"]
 
 MOST_FILES = 400
 """Of one model: they are installed all or none, so all are open at once."""

@@ -13,18 +13,13 @@ from luci_dl.net.answers import Document
 from luci_dl.sources.catalog import nearest
 from luci_dl.sources.choice import Choice
 from luci_dl.sources.manifest import ACCEPTED, MOST_BYTES, Layer, read_manifest
-from luci_dl.sources.ollama_name import DEFAULT_HOST, Name, is_name, parse_name
+from luci_dl.sources.ollama_name import DEFAULT_HOST, Name, parse_name
 from luci_dl.sources.web import Web
 from luci_dl.text import printable
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HUB_HOSTS = ("hf.co", "huggingface.co")
 _SHOWN_TAGS = 8
-
-
-def is_reference(word: str) -> bool:
-    """True when the word can only mean something in a registry."""
-    return is_name(word)
 
 
 def from_reference(word: str, choice: Choice, web: Web) -> Model:

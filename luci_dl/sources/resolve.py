@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from luci_dl.artifact import Model
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.names import check_digest, check_name
-from luci_dl.sources import huggingface, ollama
 from luci_dl.sources.catalog import Catalog, nearest
 from luci_dl.sources.choice import Choice
 from luci_dl.sources.merge import may_have, merge
@@ -81,7 +80,24 @@ def _check_options(phrases: Sequence[_Phrase], choice: Choice, web: Web) -> None
 
 
 def _is_on_the_hub(phrase: _Phrase, web: Web) -> bool:
-    return not phrase.is_group and huggingface.is_reference(phrase.word, web.endpoints.hub)
+    if phrase.is_group or _is_plain(phrase.word):
+        return False
+    from luci_dl.sources.hub_reference import is_reference
+
+    return is_reference(phrase.word, web.endpoints.hub)
+
+
+def _is_in_a_registry(phrase: _Phrase) -> bool:
+    if phrase.is_group or _is_plain(phrase.word):
+        return False
+    from luci_dl.sources.ollama_name import is_name
+
+    return is_name(phrase.word)
+
+
+def _is_plain(word: str) -> bool:
+    """True for what can only be in the catalog: then nothing of the servers need be loaded."""
+    return ":" not in word and "/" not in word
 
 
 def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: Choice, web: Web) -> list[Model]:
@@ -103,7 +119,7 @@ def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: Choice, web: 
 
 
 def _needs_server(phrase: _Phrase, web: Web) -> bool:
-    return _is_on_the_hub(phrase, web) or (not phrase.is_group and ollama.is_reference(phrase.word))
+    return _is_on_the_hub(phrase, web) or _is_in_a_registry(phrase)
 
 
 def _look_up(phrase: _Phrase, catalog: Catalog, choice: Choice, web: Web) -> tuple[Model, ...]:
@@ -114,8 +130,12 @@ def _look_up(phrase: _Phrase, catalog: Catalog, choice: Choice, web: Web) -> tup
             raise _no_group(word, catalog)
         return members
     if _is_on_the_hub(phrase, web):
+        from luci_dl.sources import huggingface
+
         return (huggingface.from_reference(word, choice, web),)
-    if ollama.is_reference(word):
+    if _is_in_a_registry(phrase):
+        from luci_dl.sources import ollama
+
         return (ollama.from_reference(word, choice, web),)
     if "://" in word:
         return (from_address(word, choice.output, choice.headers),)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Emit, Event
-from luci_dl.net.answers import Document
-from luci_dl.net.documents import MOST, fetch_document
 from luci_dl.net.network import Network
 from luci_dl.sources.endpoints import Endpoints
+
+if TYPE_CHECKING:
+    from luci_dl.net.answers import Document
+
+MOST = 16 << 20
+"""Bytes of the largest answer that is read, unless its reader says otherwise."""
 
 
 def _unheard(_event: Event) -> None:
@@ -48,6 +53,8 @@ class Web:
 
         Raises: NetworkError; Interrupted.
         """
+        from luci_dl.net.documents import fetch_document  # not before a server is asked
+
         return fetch_document(
             self.network,
             url,
