@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.cli import session
+from luci_dl.cli.facts import running_facts
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit
@@ -111,12 +111,4 @@ def _row(run: Running) -> tuple[str, ...]:
 
 
 def _as_json(found: Sequence[Running]) -> str:
-    return json.dumps([_facts(run) for run in found])
-
-
-def _facts(run: Running) -> dict[str, object]:
-    return asdict(run) | {
-        "folder": str(run.folder),
-        "percent": None if run.total is None else percent(run.done, run.total),
-        "left": seconds_left(run.done, run.total, run.rate),
-    }
+    return json.dumps(list(map(running_facts, found)))
