@@ -5,18 +5,20 @@ A file stands at its final path only if it is complete, its SHA-256 is right and
     import luci_dl
 
     paths = luci_dl.install("llama3.2")          # names, groups, addresses, as on the command line
-    luci_dl.clean()
+    luci_dl.path("llama3.2")
+    luci_dl.remove("llama3.2")
 
 Where things are, each line knowing only of those below it:
 
     cli/          words in, exit code out; one file a command
     ui/           shows events: bars, lines, JSON
-    api.py        the functions above
+    api/          the functions above
     installer.py  many models: in turn or side by side, and how it ended for each
     installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
     dry_run.py    what an install would do
     standing.py   what stands at the targets already, and what has to be fetched because of it
     adoption.py   bytes from a copy on this machine; copies.py knows where to look
+    lookup.py     what a NAME means
     cleaner.py    orphans, roll-forward
     recall.py     what was installed by a reference: all that can be said offline
     verifier.py   installed files, read again
@@ -46,31 +48,74 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from luci_dl.api import clean, install
-    from luci_dl.artifact import Artifact
+    from luci_dl.api.asking import Info, catalog, info, installed, path, search, settings, status
+    from luci_dl.api.checking import verify
+    from luci_dl.api.installing import Forecast, forecast, install
+    from luci_dl.api.removing import clean, remove
+    from luci_dl.artifact import Artifact, Model
     from luci_dl.cancel import CancelToken
+    from luci_dl.config import Settings
     from luci_dl.disk.transaction import Transaction
     from luci_dl.errors import LuciError
+    from luci_dl.events import Event
+    from luci_dl.library import InstalledModel
     from luci_dl.plan import Options
+    from luci_dl.running import Running
+    from luci_dl.sources.choice import Choice
 
 __version__ = "0.1.0"
-__all__ = ["Artifact", "CancelToken", "LuciError", "Options", "Transaction", "__version__", "clean", "install"]
+__all__ = [
+    "Artifact",
+    "CancelToken",
+    "Choice",
+    "Event",
+    "Forecast",
+    "Info",
+    "InstalledModel",
+    "LuciError",
+    "Model",
+    "Options",
+    "Running",
+    "Settings",
+    "Transaction",
+    "__version__",
+    "catalog",
+    "clean",
+    "forecast",
+    "info",
+    "install",
+    "installed",
+    "path",
+    "remove",
+    "search",
+    "settings",
+    "status",
+    "verify",
+]
 
 _HOMES = {
-    "install": "luci_dl.api",
-    "clean": "luci_dl.api",
-    "Transaction": "luci_dl.disk.transaction",
-    "Artifact": "luci_dl.artifact",
-    "CancelToken": "luci_dl.cancel",
-    "LuciError": "luci_dl.errors",
-    "Options": "luci_dl.plan",
+    "api.asking": ("Info", "catalog", "info", "installed", "path", "search", "settings", "status"),
+    "api.checking": ("verify",),
+    "api.installing": ("Forecast", "forecast", "install"),
+    "api.removing": ("clean", "remove"),
+    "artifact": ("Artifact", "Model"),
+    "cancel": ("CancelToken",),
+    "config": ("Settings",),
+    "disk.transaction": ("Transaction",),
+    "errors": ("LuciError",),
+    "events": ("Event",),
+    "library": ("InstalledModel",),
+    "plan": ("Options",),
+    "running": ("Running",),
+    "sources.choice": ("Choice",),
 }
 
 
 def __getattr__(name: str) -> object:
     """The API, each name imported when it is first used: the command line starts faster without it."""
-    if name not in _HOMES:
+    home = next((home for home, names in _HOMES.items() if name in names), None)
+    if home is None:
         raise AttributeError(f"module 'luci_dl' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(f"luci_dl.{home}"), name)

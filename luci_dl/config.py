@@ -57,6 +57,11 @@ class Settings:
         return config_path(self.home)
 
     @property
+    def every_folder(self) -> list[Path]:
+        """Every models folder that was ever used, the one for new models first."""
+        return list(dict.fromkeys((self.models_dir, *self.folders)))
+
+    @property
     def own_catalog(self) -> Path:
         """Where the user's own models are written, which need not be there yet."""
         return self.catalog or self.home / "catalog.toml"

@@ -12,6 +12,7 @@ from luci_dl.disk import fs
 from luci_dl.disk.holder import Holder
 from luci_dl.disk.staging import FOLDER, is_held, read_holder
 from luci_dl.errors import StorageError
+from luci_dl.text import time_of_day
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Running:
 
     @property
     def who(self) -> str:
-        return f"pid {self.pid} on {self.host} ({self.command}) since {self.since}"
+        return f"pid {self.pid} on {self.host} ({self.command}) since {time_of_day(self.since)}"
 
 
 def running(folders: Sequence[Path]) -> list[Running]:

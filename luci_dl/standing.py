@@ -11,6 +11,7 @@ from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.net.network import Network
+from luci_dl.text import printable
 
 _FETCHED = {"missing", "damaged", "foreign"}
 
@@ -43,7 +44,7 @@ class Judge:
         found = self.look(artifact)
         if found.state != "foreign" or self.force:
             return Standing(artifact, found)
-        if not artifact.provable:
+        if not artifact.provable and not found.receipt:
             why = f"{artifact.name} is there, and luci did not install it; to judge it,"
             artifact = ask_server(artifact, self.network, self.token, why)
             found = self.look(artifact) if artifact.provable else found
@@ -87,6 +88,12 @@ def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: st
 
 
 def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
+    if found.receipt:
+        other = printable(found.receipt.reference)
+        return IntegrityError(
+            f"{path} is there as {found.receipt.name}, which belongs to {other}: on this file system both names are one",
+            f"Install into another folder with --dir, or remove that first: luci remove {other}",
+        )
     if found.sha256 and artifact.sha256:
         wrong = f"its SHA-256 is {found.sha256}, expected {artifact.sha256}"
     elif found.sha256:

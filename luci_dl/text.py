@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 
 def printable(text: str) -> str:
     r"""`text` with all that a terminal could obey, hide or turn around as an escape: \x1b, \u202e, \n."""
@@ -13,6 +15,11 @@ def printable(text: str) -> str:
 def shown(value: object) -> str:
     """A value that was not expected, as code would write it, cut to what fits a message."""
     return repr(value)[:80]
+
+
+def quoted(data: bytes) -> str:
+    r"""Bytes that should have been something else, in quotes: 'GGUF', '<!do', '\x00\xff'."""
+    return repr(data).removeprefix("b")
 
 
 def human_size(n: int, space: str = "") -> str:
@@ -29,3 +36,17 @@ def human_size(n: int, space: str = "") -> str:
 def counted(n: int, what: str) -> str:
     """1 file, 2 files."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def time_of_day(stamp: str, now: datetime | None = None) -> str:
+    """An ISO time as hours and minutes here, with the date unless it is today's; other text as it stands."""
+    today = here(stamp, "%Y-%m-%d") == (now or datetime.now().astimezone()).strftime("%Y-%m-%d")
+    return here(stamp, "%H:%M" if today else "%Y-%m-%d %H:%M")
+
+
+def here(stamp: str, form: str) -> str:
+    """An ISO time as it is called here, in strftime's `form`; other text as it stands."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone().strftime(form)
+    except (ValueError, OverflowError):
+        return stamp

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luci_dl.text import counted, human_size, printable, shown
+from luci_dl.text import counted, human_size, printable, quoted, shown, time_of_day
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,17 @@ def test_an_unexpected_value_is_shown_briefly_and_safely() -> None:
 
 def test_one_is_not_many() -> None:
     assert [counted(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+
+
+def test_since_is_local_time_with_the_date_when_not_today() -> None:
+    """The holder tells UTC; text that is no time stands as it is."""
+    now = datetime.now(UTC)
+    local = now.astimezone()
+    assert time_of_day(now.isoformat(), now=local) == local.strftime("%H:%M")
+    assert time_of_day(now.isoformat(), now=local + timedelta(days=2)) == local.strftime("%Y-%m-%d %H:%M")
+    assert time_of_day("yesterday") == "yesterday"
+
+
+def test_bytes_are_quoted_as_text() -> None:
+    """A person need not know how Python writes them, and no terminal obeys them."""
+    assert (quoted(b"<htm"), quoted(b"\x1b\xff'")) == ("'<htm'", r'''"\x1b\xff'"''')

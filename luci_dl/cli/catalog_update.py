@@ -34,7 +34,7 @@ def run(settings: Settings, shelf: Shelf, names: Sequence[str], *, pin: bool, dr
     """Compare, write and tell. Returns: the exit code: of the first repository of which the Hub said nothing."""
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api import network_for
+        from luci_dl.api.servers import network_for
         from luci_dl.sources.endpoints import endpoints_of
         from luci_dl.sources.web import Web
 

@@ -45,7 +45,7 @@ def command(folder: str | None, offline: bool, as_json: bool, verbose: bool) -> 
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api import is_offline
+        from luci_dl.api.servers import is_offline
         from luci_dl.doctor.examine import examine, fault
 
         log = emit if verbose else None

@@ -1,32 +1,20 @@
-"""What the header of a GGUF file says, for people and for programs."""
+"""What the header of a GGUF file says, for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from pathlib import Path
 
-from luci_dl.errors import LuciError
-from luci_dl.gguf.header import Header, check_whole
-from luci_dl.plan import kind_of
+from luci_dl.gguf.header import Header
+from luci_dl.gguf.reading import GgufFile
 
 _MOST_TYPES = 6
 
 
-def is_meant(path: Path) -> bool:
-    """Whether there is a header to be read: a plain file whose name says GGUF."""
-    return kind_of(path.name) == "gguf" and path.is_file()
-
-
-def rows(path: Path) -> Iterator[tuple[str, str]]:
+def rows(file: GgufFile) -> Iterator[tuple[str, str]]:
     """Labels and texts; of a file that cannot be whole, why not."""
-    try:
-        header = check_whole(path)
-    except LuciError as error:
-        yield "GGUF", error.message
-        return
+    header = file.header
     if header is None:
-        yield "GGUF", "its header has a form that this luci does not know"
+        yield "GGUF", file.problem or "its header has a form that this luci does not know"
         return
     shard = f", shard {header.shard} of {header.shards}" if header.shard and (header.shards or 0) > 1 else ""
     yield "GGUF", f"{header.architecture or 'of an unknown architecture'}{shard}"
@@ -57,12 +45,3 @@ def _rounded(count: int) -> str:
         if size <= count < 10**15:
             return f"{count / size:.1f}{unit} ({count})"
     return str(count)
-
-
-def for_programs(path: Path) -> dict[str, object]:
-    """`header` is None where it cannot be read, or the file cannot be whole; then `problem` says why."""
-    try:
-        header = check_whole(path)
-    except LuciError as error:
-        return {"path": str(path), "header": None, "problem": error.message}
-    return {"path": str(path), "header": header and asdict(header), "problem": ""}

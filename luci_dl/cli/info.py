@@ -7,13 +7,12 @@ from collections.abc import Iterator
 
 import click
 
-from luci_dl import library
+from luci_dl.api.asking import Info, info
 from luci_dl.artifact import Artifact, Model
-from luci_dl.cli import complete, gguf_facts, lookup, session
+from luci_dl.cli import complete, facts, gguf_facts, session
 from luci_dl.errors import LuciError
-from luci_dl.library import InstalledFile, InstalledModel
-from luci_dl.partials import Partial, partials
-from luci_dl.sources import catalog
+from luci_dl.library import InstalledFile
+from luci_dl.partials import Partial
 from luci_dl.text import human_size, printable
 from luci_dl.ui.figures import here, percent
 
@@ -56,59 +55,34 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
     NAME is a name or alias of the catalog, an address as it was installed, or the file's own name.
     """
     try:
-        settings = session.settings_for(folder)
-        folders = session.all_folders(settings, folder)
-        known = catalog.load(settings.catalog)
-        there = library.installed(folders)
-        found = lookup.look_up(name, known, there)
-        begun = _begun(name, found, partials(folders))
-        if not found and not begun:
-            raise lookup.unknown(name, known, there)
+        session.settings_for(folder)
+        found = info(name, folder)
     except LuciError as error:
         return session.report(error, json=as_json)
-    title, output = _title(found, begun), session.output()
+    output = session.output()
     if as_json:
-        output.results([json.dumps({"name": title, **_facts(found, begun)})])
-        return 0
-    rows = [*(_of_entry(found.entry) if found.entry else ()), *_of_installed(title, found.installed, bool(begun))]
-    rows += [row for partial in begun for row in _of_partial(partial)]
-    output.results([printable(title), *(f"  {label:<11}{printable(text)}".rstrip() for label, text in rows)])
+        output.results([json.dumps(facts.info_facts(found))])
+    else:
+        rows = (f"  {label:<11}{printable(text)}".rstrip() for label, text in _rows(found))
+        output.results([printable(found.name), *rows])
     return 0
 
 
-def _begun(word: str, found: lookup.Found, begun: list[Partial]) -> list[Partial]:
-    """The parts of the model; of one that nothing else is known of, those of the file that the word names."""
-    names = {artifact.name for artifact in found.entry.artifacts} if found.entry else set()
-    names.update(name for model in found.installed for name in model.names)
-    if not found:
-        names.update(partial.name for partial in begun if word in (partial.name, partial.name.rpartition("/")[2]))
-    return [partial for partial in begun if partial.name in names]
-
-
-def _title(found: lookup.Found, begun: list[Partial]) -> str:
+def _rows(found: Info) -> Iterator[Row]:
     if found.entry:
-        return found.entry.reference
-    return found.installed[0].reference if found.installed else begun[0].name
-
-
-def _facts(found: lookup.Found, begun: list[Partial]) -> dict[str, object]:
-    """For programs."""
-    files = [file.path for model in found.installed for file in model.files if file.state != "missing"]
-    return {
-        "catalog": lookup.entry_facts(found.entry) if found.entry else None,
-        "installed": [lookup.installed_facts(model) for model in found.installed],
-        "gguf": [gguf_facts.for_programs(path) for path in files if gguf_facts.is_meant(path)],
-        "partial": [
-            {
-                "path": str(partial.path),
-                "target": str(partial.folder / partial.name),
-                "done": partial.done,
-                "size": partial.total,
-                "running": partial.running,
-            }
-            for partial in begun
-        ],
-    }
+        yield from _of_entry(found.entry)
+    if not found.installed:
+        yield "Installed", "not yet" if found.partials else f"no; luci install {found.name}"
+    headers = {file.path: file for file in found.gguf}
+    for model in found.installed:
+        for file in model.files:
+            yield from _of_file(file)
+            if file.path in headers:
+                yield from gguf_facts.rows(headers[file.path])
+        for name in model.lost:
+            yield "Missing", str(model.folder / name)
+    for partial in found.partials:
+        yield from _of_partial(partial)
 
 
 def _of_entry(model: Model) -> Iterator[Row]:
@@ -135,16 +109,6 @@ def _of_artifact(artifact: Artifact) -> Iterator[Row]:
         yield "Address", url
 
 
-def _of_installed(title: str, models: tuple[InstalledModel, ...], begun: bool) -> Iterator[Row]:
-    if not models:
-        yield "Installed", f"no; luci install {title}" if not begun else "not yet"
-    for model in models:
-        for file in model.files:
-            yield from _of_file(file)
-        for name in model.lost:
-            yield "Missing", str(model.folder / name)
-
-
 def _of_file(file: InstalledFile) -> Iterator[Row]:
     known = file.receipt
     yield "Installed", str(file.path)
@@ -154,8 +118,6 @@ def _of_file(file: InstalledFile) -> Iterator[Row]:
     yield "When", f"installed {_moment(known.installed)}, verified {_moment(known.verified)}"
     yield "Proof", PROOFS.get(known.proof, known.proof)
     yield "State", STATES[file.state]
-    if file.state != "missing" and gguf_facts.is_meant(file.path):
-        yield from gguf_facts.rows(file.path)
 
 
 def _of_partial(partial: Partial) -> Iterator[Row]:

@@ -128,7 +128,7 @@ def command(**given: Any) -> int:
         return session.report(error, json=flags.as_json)
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api import copies_for, network_for, resolve_words  # not before the options are right
+        from luci_dl.api.servers import copies_for, network_for, resolve_words  # not before the options are right
 
         copies = copies_for(os.environ, settings, options, emit)
         network = network_for(os.environ, options, emit if flags.verbose else None)

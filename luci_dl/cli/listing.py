@@ -10,7 +10,7 @@ import click
 
 from luci_dl import library
 from luci_dl.artifact import Model
-from luci_dl.cli import lookup, session, shelf
+from luci_dl.cli import facts, session, shelf
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.library import InstalledModel
@@ -54,7 +54,7 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(lookup.installed_facts, there)))])
+        output.results([json.dumps(list(map(facts.installed_facts, there)))])
     elif there:
         output.results(table(_installed(there, settings.models_dir), output.out))
         if any(model.state != "ok" for model in there):

@@ -114,6 +114,4 @@ def dir_option(purpose: str) -> Callable[[Command], Command]:
 
 def all_folders(settings: Settings, folder: str | None) -> list[Path]:
     """Where to look for models: the one that `--dir` names, else every folder that was ever used."""
-    if folder is not None:
-        return [settings.models_dir]
-    return list(dict.fromkeys((settings.models_dir, *settings.folders)))
+    return settings.every_folder if folder is None else [settings.models_dir]

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from luci_dl.artifact import Model
-from luci_dl.cli import lookup
+from luci_dl.cli.facts import entry_facts
 from luci_dl.cli.table import table
 from luci_dl.config import Settings
 from luci_dl.library import InstalledModel
+from luci_dl.lookup import installed_of
 from luci_dl.machine import Fit, this_machine
 from luci_dl.text import human_size
 from luci_dl.ui.stream import Output
@@ -25,7 +26,7 @@ def show(
     """Tell of the models, in a table or for programs. Returns: the exit code."""
     items = list(_items(models, there, settings))
     if as_json:
-        facts = [{**lookup.entry_facts(model), "installed": here, "fits": asdict(fit)} for model, here, fit in items]
+        facts = [{**entry_facts(model), "installed": here, "fits": asdict(fit)} for model, here, fit in items]
         output.results([json.dumps(facts)])
     else:
         rows = [_TITLES, *(_row(model, here, fit) for model, here, fit in items)]
@@ -38,7 +39,7 @@ def _items(
 ) -> Iterator[tuple[Model, bool, Fit]]:
     machine = this_machine(settings.models_dir, settings.min_free)
     for model in models:
-        installed = bool(lookup.installed_of(model, there))
+        installed = bool(installed_of(model, there))
         yield model, installed, machine.fit(model, installed=installed)
 
 

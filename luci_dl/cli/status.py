@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.cli import session
+from luci_dl.cli.facts import running_facts
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit
 from luci_dl.running import Running, running
-from luci_dl.text import human_size
-from luci_dl.ui.figures import clock, percent, seconds_left, time_of_day
+from luci_dl.text import human_size, time_of_day
+from luci_dl.ui.figures import clock, percent, seconds_left
 from luci_dl.ui.stream import Output, Stream
 
 EPILOG = """\b
@@ -111,12 +111,4 @@ def _row(run: Running) -> tuple[str, ...]:
 
 
 def _as_json(found: Sequence[Running]) -> str:
-    return json.dumps([_facts(run) for run in found])
-
-
-def _facts(run: Running) -> dict[str, object]:
-    return asdict(run) | {
-        "folder": str(run.folder),
-        "percent": None if run.total is None else percent(run.done, run.total),
-        "left": seconds_left(run.done, run.total, run.rate),
-    }
+    return json.dumps(list(map(running_facts, found)))

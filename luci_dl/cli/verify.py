@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import click
 
-from luci_dl import library
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import complete, lookup, session
-from luci_dl.disk.receipt import Receipt
+from luci_dl.cli import complete, session
 from luci_dl.errors import IntegrityError, LuciError, StorageError
-from luci_dl.events import Emit, Verified, VerifiedAll, Warned
-from luci_dl.library import InstalledModel
-from luci_dl.sources import catalog
+from luci_dl.events import Emit, Verified, Warned
 
 EPILOG = """\b
 Examples:
@@ -53,42 +47,18 @@ def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: b
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.verifier import unmanaged, verify
+        from luci_dl.api.checking import check
 
-        settings = session.settings_for(folder)
-        folders, known = session.all_folders(settings, folder), catalog.load(settings.catalog)
-        there = library.installed(folders)
-        models = _find_all(names, known, there) if names else there
-        verdicts = verify(models, partial(_named, known), token, emit)
-        strangers = [] if names else [each for path in folders for each in unmanaged(path, there, token)]
-        for stranger in strangers:
-            emit(stranger)
-        if not verdicts and not strangers:
+        session.settings_for(folder)
+        verdicts, error = check(names, folder, token, emit, repair=repair)
+        if not verdicts:
             emit(Warned("no models are installed, so there is nothing to verify"))
-            return 0
         wrong = [verdict for verdict in verdicts if verdict.wrong]
-        emit(VerifiedAll(len(verdicts), len(wrong), len(strangers)))
-        if not wrong:
-            return 0
-        if not repair:
-            raise _error(wrong, len(verdicts))
-        from luci_dl.cli.repair import repair as install_again  # the network: not before it is needed
-
-        return install_again(models, wrong, settings, token, emit)
+        if wrong and not repair:
+            raise _error(wrong, sum(verdict.state != "unmanaged" for verdict in verdicts))
+        return error.exit_code if error else 0
 
     return session.run(work, json=as_json, quiet=quiet, what="Verification")
-
-
-def _find_all(words: Sequence[str], known: catalog.Catalog, there: Sequence[InstalledModel]) -> list[InstalledModel]:
-    """Raises: ResolveError."""
-    return list(dict.fromkeys(model for word in words for model in lookup.find_installed(word, known, there)))
-
-
-def _named(known: catalog.Catalog, receipt: Receipt) -> Artifact | None:
-    """What the catalog says of the file."""
-    entry = known.find(receipt.reference)
-    artifacts = entry.artifacts if entry else ()
-    return next((artifact for artifact in artifacts if artifact.name == receipt.name), None)
 
 
 def _error(wrong: Sequence[Verified], files: int) -> LuciError:

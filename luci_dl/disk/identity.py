@@ -8,6 +8,7 @@ from luci_dl.artifact import Artifact
 from luci_dl.disk.journal import Header
 from luci_dl.errors import IntegrityError
 from luci_dl.plan import Remote, kind_of
+from luci_dl.text import quoted
 
 MAGIC = b"GGUF"
 
@@ -70,7 +71,7 @@ def check_beginning(artifact: Artifact, offset: int, data: bytes) -> None:
     """Raises: IntegrityError, when `data`, at `offset`, shows that the file is of another kind than its name says."""
     if kind_of(artifact.name) == "gguf" and not MAGIC[offset:].startswith(data[: max(0, len(MAGIC) - offset)]):
         raise IntegrityError(
-            f"{artifact.name} is not a GGUF file: it begins with {data[:16]!r}, expected {MAGIC!r}",
+            f"{artifact.name} is not a GGUF file: it begins with {quoted(data[:16])}, expected {quoted(MAGIC)}",
             "The address may lead to a web page or to another kind of file.",
         )
 

@@ -19,6 +19,7 @@ from luci_dl.disk.receipt import now
 from luci_dl.disk.staging import Lock, Staging, in_lock_order, is_held
 from luci_dl.errors import IntegrityError, LockedError
 from luci_dl.events import Emit, Waiting
+from luci_dl.text import time_of_day
 
 POLL_S = 1.5
 """How often a waiting process looks at the lock, in seconds: a hundred of them cost 3 % of a core, 5 % in terminals."""
@@ -157,7 +158,7 @@ def _done_to(holder: Holder | None) -> str:
 def _who(holder: Holder | None) -> str:
     if holder is None:
         return "another process"
-    return f"pid {holder.pid} on {holder.host} ({holder.command}) since {holder.since}"
+    return f"pid {holder.pid} on {holder.host} ({holder.command}) since {time_of_day(holder.since)}"
 
 
 def _waiting(name: str, holder: Holder | None) -> Waiting:

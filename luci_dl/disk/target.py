@@ -26,7 +26,8 @@ class Found:
     Attributes:
         state: "missing"; "installed" (right, and what is named); "newer" (right, but the reference names other bytes by
             now); "damaged" (luci installed it, and it has changed since); "adoptable" (luci did not install it, but
-            it is right); "foreign" (luci did not install it, and it is wrong or nobody can tell).
+            it is right); "foreign" (luci did not install it, and it is wrong or nobody can tell; or it has the receipt
+            of another name, which the file system holds to be the same).
         sha256: hex digits, where it is known; size: bytes; mtime_ns: of the file, from before it was read.
     """
 
@@ -54,6 +55,8 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         digest, size = hash_file(staging.target, token, hashed)
         right = artifact.proves(digest, size, _blob_sha1(staging, artifact, size, token, hashed))
         return Found("adoptable" if right else "foreign", digest, size, moment)
+    if known.name != staging.name:
+        return Found("foreign", known.sha256, info.st_size, moment, known)
     if info.st_size != known.size:
         return Found("damaged", "", info.st_size, moment, known)
     if moment != known.mtime_ns:

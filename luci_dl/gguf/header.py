@@ -13,6 +13,7 @@ from luci_dl.disk import fs
 from luci_dl.errors import IntegrityError
 from luci_dl.gguf.cursor import Cursor, Damaged, NotKnown, ReadAt
 from luci_dl.gguf.ggml import FILES, tensor_type
+from luci_dl.text import quoted
 
 MAGIC = b"GGUF"
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
@@ -106,7 +107,7 @@ def parse(read_at: ReadAt, size: int) -> Header:
     """The header of a file of `size` bytes. Raises: Damaged; NotKnown; what `read_at` raises."""
     begin = read_at(8, 0)
     if len(begin) < 8 or begin[:4] != MAGIC:
-        raise Damaged(f"it begins with {begin[:4]!r}, expected {MAGIC!r} and a version")
+        raise Damaged(f"it begins with {quoted(begin[:4])}, expected {quoted(MAGIC)} and a version")
     version = struct.unpack("<I", begin[4:])[0]
     big_endian = version & 0xFFFF == 0
     if big_endian:

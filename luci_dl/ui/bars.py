@@ -42,6 +42,10 @@ LEAST_NAME = 12
 """Room for a file's name below which a figure is left out instead, the last one first."""
 
 
+LEAST_FOR_BAR = 48
+"""Columns of a terminal that shows bars; a narrower one needs the room for the figures."""
+
+
 class Bars:
     """Draws what runs at the bottom of the terminal, and prints messages above it."""
 
@@ -97,7 +101,7 @@ class Bars:
     def _table(self, rows: list[Progress | Hashing], columns: int) -> Table:
         figures = [_figures(row) for row in rows]
         widths = [max(least, *(len(texts[i]) for texts in figures)) for i, least in enumerate(FIGURE_WIDTHS)]
-        bar_width = min(40, columns // 6) if columns >= 60 else 0
+        bar_width = min(40, columns // 6) if columns >= LEAST_FOR_BAR else 0
         room = columns - bar_width - 1
         while widths and room - sum(widths) - len(widths) < LEAST_NAME:
             widths.pop()
@@ -121,7 +125,11 @@ def _title(row: Row) -> str:
 
 
 def _bar(row: Progress | Hashing) -> ProgressBar | str:
-    return "" if row.total is None else ProgressBar(total=max(1, row.total), completed=row.done, complete_style="cyan")
+    if row.total is None:
+        return ""
+    done, rest = "cyan", "bright_black"  # of the terminal's own sixteen, which suit its background
+    total = max(1, row.total)
+    return ProgressBar(total=total, completed=row.done, style=rest, complete_style=done, finished_style=done)
 
 
 def _figures(row: Progress | Hashing) -> tuple[str, str, str, str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+
+from luci_dl.text import here as here
 
 CUT = "…"
 
@@ -34,20 +35,6 @@ def about(seconds: int) -> str:
     if seconds < 2 * 3600:
         return f"{round(seconds / 60)} min"
     return f"{round(seconds / 3600)} h"
-
-
-def time_of_day(stamp: str, now: datetime | None = None) -> str:
-    """An ISO time as hours and minutes here, with the date unless it is today's; other text as it stands."""
-    today = here(stamp, "%Y-%m-%d") == (now or datetime.now().astimezone()).strftime("%Y-%m-%d")
-    return here(stamp, "%H:%M" if today else "%Y-%m-%d %H:%M")
-
-
-def here(stamp: str, form: str) -> str:
-    """An ISO time as it is called here, in strftime's `form`; other text as it stands."""
-    try:
-        return datetime.fromisoformat(stamp).astimezone().strftime(form)
-    except (ValueError, OverflowError):
-        return stamp
 
 
 def cut_middle(text: str, room: int, mark: str = CUT) -> str:

@@ -32,8 +32,8 @@ from luci_dl.events import (
     Warned,
     WouldInstall,
 )
-from luci_dl.text import human_size, printable
-from luci_dl.ui.figures import about, clock, percent, seconds_left, time_of_day
+from luci_dl.text import human_size, printable, time_of_day
+from luci_dl.ui.figures import about, clock, percent, seconds_left
 from luci_dl.ui.forecast import room, would_install
 
 INDENT = "   "

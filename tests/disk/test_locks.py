@@ -86,7 +86,7 @@ def test_the_time_to_wait_ends(tmp_path: Path) -> None:
     """And the error says who is in the way."""
     mine = locks_of(tmp_path, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
-    with pytest.raises(LockedError, match=r"pid \d+ on .* \(luci install model\) since"):
+    with pytest.raises(LockedError, match=r"pid \d+ on .* \(luci install model\) since [\d: -]+$"):
         locks_of(tmp_path, "a.gguf").acquire(0.1, CancelToken(), ignore)
     mine.release("installed")
 

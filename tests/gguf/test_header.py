@@ -96,7 +96,7 @@ def test_a_large_vocabulary_costs_a_window_of_memory(tmp_path: Path) -> None:
     [
         (b"", "begins with"),
         (b"GGUF", "begins with"),
-        (b"<!doctype html>", "begins with b'<!do'"),
+        (b"<!doctype html>", "begins with '<!do', expected 'GGUF'"),
         (b"GGUF" + bytes(20), "version 0"),
         (V3.file()[:20], "beyond its end"),
         (b"GGUF" + V3.number("I", 3) + V3.length(HUGE) + V3.length(0), f"{HUGE} tensors"),

@@ -80,6 +80,23 @@ def test_no_line_of_the_board_is_wider_than_the_terminal(run: Run) -> None:
         assert 0 < run.terminal.widest < columns
 
 
+def test_sixty_columns_have_room_for_a_bar(run: Run) -> None:
+    """It goes before a name is cut to nothing, but not earlier."""
+    run.terminal.resize(60)
+    (row,) = run.tell(Progress(LLAMA, GB, 2 * GB, 98e6))
+    assert re.search("gguf [━╸]+ +50% 1.0GB/2.0GB  98MB/s 0:11 left$", row)
+    run.terminal.resize(40)
+    (row,) = run.tell(Progress(LLAMA, GB, 2 * GB, 98e6))
+    assert "━" not in row
+    assert "50%" in row
+
+
+def test_colours_are_those_that_the_terminal_was_told_to_suit_its_background(run: Run) -> None:
+    """No shade of luci's own, which would be lost on a light or a dark one."""
+    run.tell(Progress(LLAMA, GB, 2 * GB, 98e6), Hashing(MISTRAL, 1, 2))
+    assert set(re.findall(r"\x1b\[([0-9;]*)m", run.terminal.raw)) == {"0", "36", "90"}
+
+
 def test_messages_stand_above_the_bars(run: Run) -> None:
     """What was said stays, in order, and the bar is below it."""
     screen = run.tell(

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from luci_dl.ui.bars import Bars
-from luci_dl.ui.choose import choose
+from luci_dl.ui.choose import choose, standard_output
 from luci_dl.ui.jsonl import JsonLines
 from luci_dl.ui.lines import Lines, Quiet
 
@@ -53,8 +53,27 @@ def test_the_encoding_decides_between_signs_and_words(encoding: str, words: str)
     assert run.stderr.decode(encoding).startswith(words)
 
 
-def test_the_linux_console_gets_words(tty: int) -> None:
-    """Its encoding is UTF-8, but it has no glyphs for emoji."""
-    renderer = choose(json=False, quiet=True, stderr_fd=tty, environ={"TERM": "linux"})
-    assert isinstance(renderer, Quiet)
-    assert not renderer._output.emoji
+@pytest.mark.parametrize("term", ["linux", "dumb"])
+def test_the_linux_console_and_a_dumb_terminal_get_words(tty: int, term: str) -> None:
+    """Their encoding is UTF-8, but they have no glyphs for emoji, or need not."""
+    output = standard_output({"TERM": term}, stderr_fd=tty)
+    assert (output.emoji, output.err.encoding) == (False, "utf-8")
+
+
+@pytest.mark.parametrize("of_python", ["C.UTF-8", "C.utf8", "UTF-8"])
+@pytest.mark.parametrize("locale", ["C", "POSIX"])
+def test_a_terminal_in_the_locale_c_gets_ascii(tty: int, locale: str, of_python: str) -> None:
+    """Also where Python made it UTF-8 for itself; a pipe gets what Python says, as file names go through it."""
+    for environ in ({"LANG": locale, "LC_CTYPE": of_python}, {"LC_ALL": locale}, {"LC_CTYPE": locale}):
+        output = standard_output(environ, stdout_fd=tty, stderr_fd=tty)
+        assert (output.emoji, output.out.encoding, output.err.encoding) == (False, "ascii", "ascii")
+        with open(os.devnull, "wb") as sink:
+            assert standard_output(environ, stderr_fd=sink.fileno()).err.encoding == "utf-8"
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"LANG": "C", "LC_ALL": "en_GB.UTF-8"}, {"LANG": "C", "LC_CTYPE": "de_DE.UTF-8"}]
+)
+def test_a_terminal_of_which_nothing_is_said_gets_emoji(tty: int, environ: dict[str, str]) -> None:
+    """As in a container, where no locale is set; LC_ALL beats LC_CTYPE, which beats LANG."""
+    assert standard_output(environ, stderr_fd=tty).emoji

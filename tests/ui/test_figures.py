@@ -1,11 +1,10 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from luci_dl.ui.figures import about, clock, cut_middle, percent, seconds_left, time_of_day
+from luci_dl.ui.figures import about, clock, cut_middle, percent, seconds_left
 
 
 def test_hundred_percent_means_all() -> None:
@@ -24,15 +23,6 @@ def test_times_read_as_a_person_writes_them() -> None:
     assert [clock(10), clock(725), clock(3723)] == ["0:10", "12:05", "1:02:03"]
     assert [about(59), about(120), about(3 * 3600)] == ["59 s", "2 min", "3 h"]
     assert seconds_left(1, 100, 98.0) == 2
-
-
-def test_since_is_local_time_with_the_date_when_not_today() -> None:
-    """The holder tells UTC; text that is no time stands as it is."""
-    now = datetime.now(UTC)
-    local = now.astimezone()
-    assert time_of_day(now.isoformat(), now=local) == local.strftime("%H:%M")
-    assert time_of_day(now.isoformat(), now=local + timedelta(days=2)) == local.strftime("%Y-%m-%d %H:%M")
-    assert time_of_day("yesterday") == "yesterday"
 
 
 def test_a_cut_name_keeps_its_quant() -> None:

@@ -7,13 +7,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from luci_dl.api import copies_for, network_for, resolve_words
+from luci_dl.api.servers import copies_for, network_for, resolve_words
 from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
 from luci_dl.config import Settings
-from luci_dl.errors import NetworkError, ResolveError
+from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Failed, Verified
-from luci_dl.installer import exit_code, install_models
+from luci_dl.installer import install_models
 from luci_dl.library import InstalledModel
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
@@ -26,16 +26,17 @@ from luci_dl.text import printable
 
 def repair(
     models: Sequence[InstalledModel], wrong: Sequence[Verified], settings: Settings, token: CancelToken, emit: Emit
-) -> int:
+) -> LuciError | None:
     """Install the models that have a wrong file again; what is right of them stays.
 
-    Returns: the exit code. Raises: UsageError; Interrupted.
+    Returns: the first error, which has been told like all others. Raises: UsageError; StorageError; Interrupted.
     """
     paths = {verdict.path for verdict in wrong}
     unproved = {verdict.path for verdict in wrong if verdict.state == "truncated" and not verdict.expected}
     options = replace(settings.options, force=True)
     network = network_for(os.environ, options)
-    plans, code = [], 0
+    plans: list[Plan] = []
+    errors: list[LuciError] = []
     for model in models:
         if paths.isdisjoint(str(model.folder / name) for name in model.names):
             continue
@@ -44,11 +45,12 @@ def repair(
             plans.append(Plan(_again(model, recalled, settings, options, network, token, emit), model.folder))
         except (ResolveError, NetworkError) as error:
             emit(Failed(model.reference, error.message, error.hint, error.exit_code))
-            code = code or error.exit_code
-    if not plans:
-        return code
-    copies = copies_for(os.environ, settings, options, emit)
-    return code or exit_code(install_models(plans, options, token, emit, network, copies))
+            errors.append(error)
+    if plans:
+        copies = copies_for(os.environ, settings, options, emit)
+        outcomes = install_models(plans, options, token, emit, network, copies)
+        errors += [outcome.error for outcome in outcomes if outcome.error]
+    return next(iter(errors), None)
 
 
 def _again(

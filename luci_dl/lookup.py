@@ -1,4 +1,4 @@
-"""What a NAME means to the commands that ask about models, and what they tell programs of them."""
+"""What a NAME means: a model of the catalog, installed ones, files that are to be cleaned."""
 
 from __future__ import annotations
 
@@ -77,51 +77,3 @@ def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: 
     near = dict.fromkeys(map(printable, (*catalog.suggest(word), *nearest(word, names, 1))))
     guess = f"; did you mean {', '.join(near)}?" if near else ""
     return ResolveError(f'there is no model "{printable(word)}"{guess}', hint)
-
-
-def entry_facts(model: Model) -> dict[str, object]:
-    """A model of the catalog, for programs."""
-    return {
-        "name": model.reference,
-        "aliases": model.aliases,
-        "groups": model.groups,
-        "tier": model.tier,
-        "license": model.license,
-        "size": model.size,
-        "files": [
-            {
-                "name": artifact.name,
-                "role": artifact.role,
-                "size": artifact.size,
-                "sha256": artifact.sha256,
-                "lfs_pointer_sha1": artifact.lfs_pointer_sha1,
-                "urls": artifact.urls,
-            }
-            for artifact in model.artifacts
-        ],
-    }
-
-
-def installed_facts(model: InstalledModel) -> dict[str, object]:
-    """An installed model, for programs."""
-    return {
-        "name": model.reference,
-        "folder": str(model.folder),
-        "path": str(model.to_load.path),
-        "size": model.size,
-        "state": model.state,
-        "files": [
-            {
-                "path": str(file.path),
-                "role": file.receipt.role,
-                "size": file.receipt.size,
-                "sha256": file.receipt.sha256,
-                "proof": file.receipt.proof,
-                "url": file.receipt.url,
-                "installed": file.receipt.installed,
-                "verified": file.receipt.verified,
-                "state": file.state,
-            }
-            for file in model.files
-        ],
-    }

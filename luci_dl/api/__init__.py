@@ -1,0 +1,8 @@
+"""The Python API: what the commands do, as functions that raise, with events. No signal handlers, nothing printed.
+
+asking       what changes nothing and asks no server: installed, path, info, status, catalog, search, settings
+installing   install and forecast
+checking     verify, and the repair of what is wrong
+removing     remove and clean
+servers      what an install turns to: the servers, copies, the models that words stand for
+"""

@@ -1,0 +1,81 @@
+"""Whether installed files are still what was installed, and installing again what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from luci_dl import library
+from luci_dl.api.asking import Folder, folders_of, settings
+from luci_dl.api.listening import Listener
+from luci_dl.artifact import Artifact
+from luci_dl.cancel import CancelToken
+from luci_dl.disk.receipt import Receipt
+from luci_dl.disk.transaction import ignore
+from luci_dl.errors import LuciError
+from luci_dl.events import Emit, Verified, VerifiedAll
+from luci_dl.library import InstalledModel
+from luci_dl.lookup import find_installed
+from luci_dl.sources.catalog import Catalog, load
+from luci_dl.verifier import unmanaged
+from luci_dl.verifier import verify as verify_models
+
+
+def verify(
+    *names: str,
+    folder: Folder = None,
+    repair: bool = False,
+    token: CancelToken | None = None,
+    emit: Emit = ignore,
+) -> list[Verified]:
+    """Read installed files again, as `luci verify` does. Usable in any thread.
+
+    Args:
+        names: of the catalog, addresses as they were installed, or files; none means all.
+        folder: look into this models folder alone.
+        repair: install again what is wrong.
+
+    Returns: a verdict for each file as it was found; of all, also for files that luci did not install.
+    Raises: ResolveError, for a name that is not installed; StorageError; Interrupted; the first LuciError of a repair,
+        when all have been tried; what `emit` raised.
+    """
+    with Listener(token, emit) as listener:
+        verdicts, error = check(names, folder, listener.token, listener.emit, repair=repair)
+        if error:
+            raise error
+    return verdicts
+
+
+def check(
+    names: Sequence[str], folder: Folder, token: CancelToken, emit: Emit, *, repair: bool
+) -> tuple[list[Verified], LuciError | None]:
+    """Returns: the verdicts, and the first error of the repair, which has been told. Raises: as `verify`."""
+    found = settings(folder)
+    folders, known = folders_of(found, folder), load(found.catalog)
+    there = library.installed(folders)
+    models = _find_all(names, known, there) if names else there
+    verdicts = verify_models(models, partial(_named, known), token, emit)
+    strangers = [] if names else [each for path in folders for each in unmanaged(path, there, token)]
+    for stranger in strangers:
+        emit(stranger)
+    wrong = [verdict for verdict in verdicts if verdict.wrong]
+    if verdicts or strangers:
+        emit(VerifiedAll(len(verdicts), len(wrong), len(strangers)))
+    error = None
+    if wrong and repair:
+        from luci_dl.api.repairing import repair as install_again  # the network: not before it is needed
+
+        error = install_again(models, wrong, found, token, emit)
+    return [*verdicts, *strangers], error
+
+
+def _find_all(words: Sequence[str], known: Catalog, there: Sequence[InstalledModel]) -> list[InstalledModel]:
+    """Raises: ResolveError."""
+    return list(dict.fromkeys(model for word in words for model in find_installed(word, known, there)))
+
+
+def _named(known: Catalog, receipt: Receipt) -> Artifact | None:
+    """What the catalog says of the file."""
+    entry = known.find(receipt.reference)
+    artifacts = entry.artifacts if entry else ()
+    return next((artifact for artifact in artifacts if artifact.name == receipt.name), None)

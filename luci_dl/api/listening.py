@@ -1,0 +1,42 @@
+"""A caller who listens: what it raises ends the work, and is handed back to it."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Self
+
+from luci_dl.cancel import CancelToken
+from luci_dl.events import Emit, Event
+
+
+class Listener:
+    """Hands events on while the block runs. Once the caller's callable has raised, it is not called again.
+
+    The work is stopped then, as by its token, and ends in order; the block raises what the callable did.
+
+    Attributes:
+        token: the caller's own, or a new one.
+    """
+
+    def __init__(self, token: CancelToken | None, emit: Emit) -> None:
+        self.token = token or CancelToken()
+        self._emit = emit
+        self._error: BaseException | None = None
+        self._lock = threading.Lock()
+
+    def emit(self, event: Event) -> None:
+        if self._error is None:
+            try:
+                self._emit(event)
+            except BaseException as error:  # noqa: BLE001 - raised again at the end
+                with self._lock:
+                    self._error = self._error or error
+                self.token.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._error is not None:
+            raise self._error

@@ -1,0 +1,56 @@
+"""Real file systems of other kinds, each in an image file of its own; without root, loop devices or FUSE they skip."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.tools import need
+
+MIB = 1 << 20
+
+
+@contextlib.contextmanager
+def folding_case(folder: Path) -> Iterator[Path]:
+    """An NTFS on which names that differ by case alone are one."""
+    make = [need("mkntfs"), "--force", "--quick", "--quiet"]
+    with _mounted(folder, 16 * MIB, make, [need("lowntfs-3g"), "-o", "ignore_case"]) as there:
+        yield there
+
+
+@contextlib.contextmanager
+def without_preallocation(folder: Path, size: int) -> Iterator[Path]:
+    """An ext3: room cannot be claimed there. A few hundred KiB of its size are its own."""
+    make = [need("mkfs.ext3"), "-q", "-F", "-m", "0", "-I", "128", "-N", "64", "-J", "size=1", "-b", "1024"]
+    with _mounted(folder, size, make, [need("mount"), "-t", "ext3", "-o", "loop"]) as there:
+        yield there
+
+
+@contextlib.contextmanager
+def fat(folder: Path, size: int) -> Iterator[Path]:
+    """A FAT32, by FUSE."""
+    with _mounted(folder, size, [need("mkfs.vfat"), "-F", "32"], [need("fusefat"), "-o", "rw+"]) as there:
+        yield there
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path, size: int, make: Sequence[str], mount: Sequence[str]) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    image = folder.with_name(f"{folder.name}.image")
+    with image.open("wb") as file:
+        file.truncate(size)
+    folder.mkdir()
+    subprocess.run([*make, str(image)], check=True, capture_output=True)
+    made = subprocess.run([*mount, str(image), str(folder)], capture_output=True, text=True, timeout=20)
+    if made.returncode != 0 or not os.path.ismount(folder):
+        pytest.skip(f"it cannot be mounted here: {made.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run([need("umount"), "-l", str(folder)], check=True)
