@@ -64,6 +64,18 @@ class StorageError(LuciError):
         self.reason = reason
 
 
+class CannotHold(StorageError):
+    """The file system cannot hold the file; another one may."""
+
+
+class NoRoom(CannotHold):
+    """For lack of free space. `told`: the message says what is needed and what is free."""
+
+    def __init__(self, message: str, hint: str = "", reason: str = "", *, told: bool = False) -> None:
+        super().__init__(message, hint, reason)
+        self.told = told
+
+
 class LockedError(LuciError):
     """Another process holds the target, and the user did not want to wait (any longer)."""
 

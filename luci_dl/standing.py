@@ -91,7 +91,7 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
     if found.receipt:
         other = printable(found.receipt.reference)
         return IntegrityError(
-            f"{path} is there as {found.receipt.name}, which belongs to {other}: on this file system both names are one",
+            f"{path} is there as {found.receipt.name}, which belongs to {other}: this file system takes both for one",
             f"Install into another folder with --dir, or remove that first: luci remove {other}",
         )
     if found.sha256 and artifact.sha256:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from luci_dl.errors import StorageError
+from luci_dl.errors import CannotHold, NoRoom, StorageError
 from luci_dl.plan import PAGE
 
 _MACOS = sys.platform == "darwin"
@@ -22,6 +22,8 @@ _F_PREALLOCATE, _F_ALLOCATEALL, _F_PEOFPOSMODE, _F_FULLFSYNC = 42, 4, 3, 51  # <
 _DIRECT = {0xEF53, 0x58465342}  # ext4 and xfs, from <linux/magic.h>
 _LARGE = 1 << 20  # smaller ones are better collected in the cache
 _FICLONE = 0x40049409  # <linux/fs.h>
+_FALLOC_FL_KEEP_SIZE = 1  # <linux/falloc.h>
+_KINDS = {errno.ENOSPC: NoRoom, errno.EDQUOT: NoRoom, errno.EFBIG: CannotHold}
 _HINTS = {
     errno.ENOSPC: "Free some space (luci clean, luci list), or install into another folder with --dir.",
     errno.EDQUOT: "Your disk quota is used up: free some space, or install into another folder with --dir.",
@@ -42,8 +44,11 @@ def door(doing: str, path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise StorageError(f"cannot {doing} {path}: {reason}", _HINTS.get(error.errno or 0, ""), reason) from error
+        code = error.errno or 0
+        reason = os.strerror(code) if code else str(error)
+        raise _KINDS.get(code, StorageError)(
+            f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason
+        ) from error
 
 
 def allow_files(count: int) -> None:
@@ -236,8 +241,8 @@ def read_at(file: File, size: int, offset: int) -> bytes:
         return os.pread(file.fd, size, offset)
 
 
-def allocate(file: File, size: int) -> None:
-    """Claim the blocks of the first `size` bytes and make the file at least that long.
+def allocate(file: File, size: int, *, grow: bool = True) -> None:
+    """Claim the blocks of the first `size` bytes, and make the file at least that long if it is to `grow`.
 
     Raises: OSError, as the system says it: ENOSPC, EFBIG, EOPNOTSUPP where the file system has no preallocation.
     May take long: keep it off the thread that answers signals.
@@ -257,7 +262,7 @@ def allocate(file: File, size: int) -> None:
     if fallocate is None:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
     fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-    while fallocate(file.fd, 0, 0, size) != 0:
+    while fallocate(file.fd, 0 if grow else _FALLOC_FL_KEEP_SIZE, 0, size) != 0:
         code = ctypes.get_errno()
         if code != errno.EINTR:
             raise OSError(code, os.strerror(code))

@@ -10,7 +10,9 @@ from pathlib import Path
 _TABLE = Path("/proc/self/mountinfo")  # Linux alone
 _OF_NETWORKS = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
 _OF_MEMORY = {"tmpfs", "ramfs"}
-_SMALL_FILES = {"vfat", "msdos", "fat"}
+_SMALL_FILES = {"vfat", "msdos", "fat", "fuse.fusefat"}
+SMALL_FILE = (4 << 30) - 1
+"""The most bytes that a file may have where only small ones may be."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class FileSystem:
 
     @property
     def holds_small_files_only(self) -> bool:
-        """No file may have 4 GiB."""
+        """No file may have more than `SMALL_FILE` bytes, and none has holes: a FAT."""
         return self.kind in _SMALL_FILES
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import threading
 
@@ -144,7 +145,12 @@ class Part:
         if self._follower and self._follower.error:
             raise self._follower.error
         if self._watched:
-            space.watch(self.staging.part, self._min_free)
+            space.watch(self.staging.part, self._lacking, self._min_free)
+
+    @property
+    def _lacking(self) -> int | None:
+        """Bytes that are yet to come; None while nobody knows."""
+        return None if self.size is None else self.size - self.received
 
     @property
     def inode(self) -> int:
@@ -251,7 +257,7 @@ class Part:
         self._known = identity.learn(identity.promised(self.artifact), remote)
         if self._file:
             self._followed().stop_writing()
-            fs.set_length(self._file, 0 if self.cloned else self.size or 0)
+            fs.set_length(self._file, 0 if self.cloned else min(self._file.size, self.size or 0))
             self.cloned = False
             self._follow(self._file, 0, hashlib.sha256())
         else:
@@ -271,7 +277,8 @@ class Part:
 
     def _claim_space(self) -> None:
         if self._file:
-            self._watched = self.size is None or not space.claim(self._file, self.size, self._min_free)
+            promised = functools.partial(space.promised, self.staging)
+            self._watched = self.size is None or not space.claim(self._file, self.size, self._min_free, promised)
 
     def _wait_for_room(self, lease: Lease, end: int) -> None:
         follower = self._followed()

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from luci_dl.disk import fs
-from luci_dl.errors import StorageError
+from luci_dl.disk.mounts import SMALL_FILE, FileSystem, file_system
+from luci_dl.disk.staging import FOLDER, Staging, is_held
+from luci_dl.errors import CannotHold, NoRoom
 from luci_dl.text import human_size
 
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_PAUSES_S = (0.05, 0.1, 0.2, 0.4, None)
+"""How long to wait at most before each other try to claim room."""
+_HINT = "Free some space (luci clean, luci list), or install into another folder with --dir."
 
 
 def free_bytes(folder: Path) -> int:
@@ -20,51 +28,109 @@ def free_bytes(folder: Path) -> int:
     return info.f_bavail * info.f_frsize
 
 
-def claim(file: fs.File, size: int, min_free: int) -> bool:
+def nothing() -> int:
+    """No other part has anything to come."""
+    return 0
+
+
+def claim(file: fs.File, size: int, min_free: int, promised: Callable[[], int] = nothing) -> bool:
     """Claim room for `size` bytes in the open part, and keep `min_free` bytes of the disk free beside it.
 
-    Claims first and measures then: of two that measure first, both would find the same gigabytes.
+    Claims first and measures then: of two that measure first, both would find the same gigabytes. Where both give back
+    what they claimed though one would have fitted, they try again, each after a while of its own.
+
+    Args:
+        promised: bytes that others will write whose blocks are not claimed.
 
     Returns: whether the blocks are claimed. Where the file system cannot, the length is set and the free space has to
         be watched (`watch`) while the part is filled.
-    Raises: StorageError, with what was needed and what is free; what had been claimed is given back.
+    Raises: NoRoom, with what was needed and what is free; CannotHold; StorageError. What was claimed is given back.
     """
     if size == 0:
         return True
-    owned = os.fstat(file.fd).st_blocks * 512
-    claimed = True
-    try:
-        fs.allocate(file, size)
-    except OSError as error:
-        if error.errno not in _UNSUPPORTED:
-            fs.set_length(file, 0)
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _no_room(file.path, size, free_bytes(file.path.parent), min_free) from error
-            with fs.door("claim the space of", file.path):
-                raise
-        claimed = False
-        fs.set_length(file, size)
-    free = free_bytes(file.path.parent)
-    wanted = min_free if claimed else min_free + size - owned
-    if free < wanted:
-        fs.set_length(file, 0)
-        raise _no_room(file.path, size, free_bytes(file.path.parent), min_free)
-    return claimed
+    folder, on, kept = file.path.parent, file_system(file.path.parent), file.size
+    check_limit(file.path.name.removesuffix(".part"), size, on)
+    for pause in _PAUSES_S:
+        if (claimed := _claim(file, size, kept, min_free, promised, on)) is not None:
+            return claimed
+        free, others = free_bytes(folder), promised()
+        if pause is None or free - others < size - _blocks(file) + min_free:
+            raise _no_room(file.path, human_size(size), free, min_free, others)
+        time.sleep(random.uniform(0, pause))
+    raise AssertionError("the last pause is None")
 
 
-def watch(path: Path, min_free: int) -> None:
-    """Raises: StorageError, when less than `min_free` bytes are left."""
+def check_limit(name: str, size: int, on: FileSystem | None) -> None:
+    """Raises: CannotHold, when no file on that file system may be so long."""
+    if on and on.holds_small_files_only and size > SMALL_FILE:
+        raise CannotHold(
+            f"{name} has {human_size(size)}, and no file on {on.mounted_at} ({on.kind}) may have more than 4 GiB",
+            "Install into a folder on another disk with --dir, or format that one as exFAT.",
+            os.strerror(errno.EFBIG),
+        )
+
+
+def watch(path: Path, lacking: int | None, min_free: int) -> None:
+    """Raises: NoRoom, when less than `min_free` bytes are left; `lacking` bytes are yet to come."""
     free = free_bytes(path.parent)
     if free < min_free:
-        raise _no_room(path, None, free, min_free)
+        raise _no_room(path, "more room" if lacking is None else f"{human_size(lacking)} more", free, min_free)
 
 
-def _no_room(path: Path, size: int | None, free: int, min_free: int) -> StorageError:
+def promised(staging: Staging) -> int:
+    """Bytes that the other parts below the models folder have yet to get, where no blocks are claimed for them.
+
+    A part whose room could not be claimed has its length from the beginning, so it tells that better than the text of
+    its lock. One that nobody works on gets nothing any more.
+    """
+    others = 0
+    for where, _, names in os.walk(staging.folder / FOLDER):
+        for path in (Path(where) / name for name in names if name.endswith(".part")):
+            if path != staging.part and (lacking := _lacking(path)) > 0 and is_held(path.with_suffix(".lock")):
+                others += lacking
+    return others
+
+
+def _lacking(path: Path) -> int:
+    try:
+        info = os.lstat(path)
+    except OSError:  # gone just now
+        return 0
+    return info.st_size - info.st_blocks * 512
+
+
+def _claim(
+    file: fs.File, size: int, kept: int, min_free: int, promised: Callable[[], int], on: FileSystem | None
+) -> bool | None:
+    """Whether blocks are claimed; None when there is no room, and the length is back at `kept`."""
+    claimed, fits, owned = True, False, _blocks(file)
+    has_holes = not (on and on.holds_small_files_only)  # else a length that is set would be written, byte by byte
+    try:
+        try:
+            fs.allocate(file, size, grow=has_holes)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return None
+            if error.errno not in _UNSUPPORTED:
+                with fs.door("claim the space of", file.path):
+                    raise
+            claimed = False
+            if has_holes:
+                fs.set_length(file, size)
+        fits = free_bytes(file.path.parent) - promised() >= min_free + (0 if claimed else size - owned)
+        return claimed if fits else None
+    finally:
+        if not fits:
+            fs.set_length(file, kept)
+
+
+def _blocks(file: fs.File) -> int:
+    return os.fstat(file.fd).st_blocks * 512
+
+
+def _no_room(path: Path, needed: str, free: int, min_free: int, promised: int = 0) -> NoRoom:
     name = path.name.removesuffix(".part")
-    needed = "more room" if size is None else human_size(size)
+    others = f", of which other downloads need {human_size(promised)}" if promised else ""
     reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
-    return StorageError(
-        f"no room for {name}: it needs {needed}, {human_size(free)} are free{reserve}",
-        "Free some space (luci clean, luci list), or install into another folder with --dir.",
-        os.strerror(errno.ENOSPC),
-    )
+    message = f"no room for {name}: it needs {needed}, {human_size(free)} are free{others}{reserve}"
+    return NoRoom(message, _HINT, os.strerror(errno.ENOSPC), told=True)
