@@ -67,7 +67,7 @@ def show_all(as_json: bool) -> int:
     if as_json:
         output.results([json.dumps([setting.facts() for setting in shown])])
     else:
-        output.results(table([("NAME", "VALUE", "FROM"), *(setting.row() for setting in shown)], output.out, 1))
+        output.results(table([("NAME", "VALUE", "FROM"), *(setting.row() for setting in shown)], output.out, (1,)))
     problems = [setting.problem for setting in shown if setting.problem]
     for problem in () if as_json else problems:
         session.report(problem)

@@ -13,8 +13,8 @@ from luci_dl.cli import complete, facts, gguf_facts, session
 from luci_dl.errors import LuciError
 from luci_dl.library import InstalledFile
 from luci_dl.partials import Partial
-from luci_dl.text import human_size, printable
-from luci_dl.ui.figures import here, percent
+from luci_dl.text import here, human_size, printable
+from luci_dl.ui.figures import percent
 
 EPILOG = """\b
 Examples:

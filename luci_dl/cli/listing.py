@@ -15,8 +15,7 @@ from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.library import InstalledModel
 from luci_dl.sources import catalog
-from luci_dl.text import human_size, printable
-from luci_dl.ui.figures import here
+from luci_dl.text import here, human_size, printable
 
 EPILOG = """\b
 Examples:
@@ -31,6 +30,11 @@ item of its "installed", or its "catalog"). Those of the catalog have also
 "installed" (true or false) and "fits": its "disk" and "memory" are true,
 false, or null where that cannot be told.
 """
+
+_TITLES = ("NAME", "SIZE", "INSTALLED", "VERIFIED", "FILE")
+_NAME, _INSTALLED, _FILE = map(_TITLES.index, ("NAME", "INSTALLED", "FILE"))
+_WORTH = 40
+"""Characters of a name or file that are worth more than the day of its install."""
 
 
 @click.command(epilog=EPILOG)
@@ -56,7 +60,8 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
     if as_json:
         output.results([json.dumps(list(map(facts.installed_facts, there)))])
     elif there:
-        output.results(table(_installed(there, settings.models_dir), output.out))
+        rows = _installed(there, settings.models_dir)
+        output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), worth=_WORTH))
         if any(model.state != "ok" for model in there):
             output.say(["`luci verify` tells what is wrong; `luci verify --repair` installs it again."])
     else:
@@ -77,7 +82,7 @@ def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:
 
 
 def _installed(models: Sequence[InstalledModel], folder: Path) -> list[tuple[str, ...]]:
-    return [("NAME", "SIZE", "INSTALLED", "VERIFIED", "FILE"), *(_installed_row(model, folder) for model in models)]
+    return [_TITLES, *(_installed_row(model, folder) for model in models)]
 
 
 def _installed_row(model: InstalledModel, folder: Path) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def show(
         output.results([json.dumps(facts)])
     else:
         rows = [_TITLES, *(_row(model, here, fit) for model, here, fit in items)]
-        output.results(table(rows, output.out, _LICENSE, optional=len(_TITLES) - _LICENSE - 1))
+        output.results(table(rows, output.out, (_LICENSE,), optional=range(_LICENSE + 1, len(_TITLES))))
     return 0
 
 

@@ -93,7 +93,7 @@ def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
 
 def _table(found: Sequence[Running], out: Stream) -> list[str]:
     titles = ("MODEL", "DONE", "SPEED", "LEFT", "PID", "USER", "HOST", "SINCE")
-    return table([titles, *map(_row, found)], out, flexible=0, spare=1)
+    return table([titles, *map(_row, found)], out, flexible=(0,), spare=1)
 
 
 def _row(run: Running) -> tuple[str, ...]:

@@ -13,29 +13,46 @@ LEAST = 8
 
 
 def table(
-    rows: Sequence[Sequence[str]], out: Stream, flexible: int = -1, spare: int = 0, optional: int = 0
+    rows: Sequence[Sequence[str]],
+    out: Stream,
+    flexible: Sequence[int] = (-1,),
+    spare: int = 0,
+    optional: Sequence[int] = (),
+    worth: int = LEAST,
 ) -> list[str]:
     """The rows in columns. On a terminal what has no room goes, so that `spare` columns of it stay free.
 
     Args:
-        optional: the last so many are left out where there is no room for them.
-        flexible: the texts of this one are cut then.
+        flexible: the texts of these are cut, the widest first.
+        optional: these are left out, the last one first, rather than that a flexible one has less than `worth`.
     """
     cells = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    shown = list(range(len(widths)))
     if out.isatty():
         columns = out.size().columns - spare
-        flexible %= len(widths)
-        while optional and _taken(widths, flexible) + LEAST > columns:
-            widths, cells, optional = widths[:-1], [row[:-1] for row in cells], optional - 1
-        room = max(LEAST, columns - _taken(widths, flexible))
+        cut = [at % len(widths) for at in flexible]
+        leave = list(optional)
+        while leave and _taken(widths, shown, cut) + sum(min(worth, widths[at]) for at in cut) > columns:
+            shown.remove(leave.pop())
+        _narrow(widths, cut, _taken(widths, shown, ()) - columns)
         mark = CUT if out.shows(CUT) else ".."
         for row in cells:
-            row[flexible] = cut_middle(row[flexible], room, mark)
-        widths[flexible] = min(widths[flexible], room)
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+            for at in cut:
+                row[at] = cut_middle(row[at], widths[at], mark)
+    return ["  ".join(row[at].ljust(widths[at]) for at in shown).rstrip() for row in cells]
 
 
-def _taken(widths: Sequence[int], flexible: int) -> int:
-    """What the others take, with the space between."""
-    return sum(widths) - widths[flexible] + 2 * (len(widths) - 1)
+def _taken(widths: Sequence[int], shown: Sequence[int], without: Sequence[int]) -> int:
+    """What the shown columns take, with the space between; those `without` take the space alone."""
+    return sum(widths[at] for at in shown if at not in without) + 2 * (len(shown) - 1)
+
+
+def _narrow(widths: list[int], flexible: Sequence[int], excess: int) -> None:
+    """Take the excess from the widest of the flexible ones."""
+    while excess > 0:
+        widest = max(flexible, key=lambda at: widths[at])
+        if widths[widest] <= LEAST:
+            return
+        widths[widest] -= 1
+        excess -= 1

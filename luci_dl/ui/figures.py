@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-from luci_dl.text import here as here
-
 CUT = "…"
 
 

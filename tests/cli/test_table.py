@@ -32,7 +32,7 @@ def test_a_narrow_terminal_gets_fewer_columns(columns: int, titles: list[str]) -
     """The flexible one is cut first, as long as something of it can be read; the names are never."""
     terminal = Terminal(columns)
     try:
-        rows = table(ROWS, terminal.output.out, 1, optional=2)
+        rows = table(ROWS, terminal.output.out, (1,), optional=(2, 3))
     finally:
         terminal.close()
     assert rows[0].split() == titles
@@ -44,11 +44,28 @@ def test_a_narrow_terminal_gets_fewer_columns(columns: int, titles: list[str]) -
     assert license.endswith("nse)")
 
 
+@pytest.mark.parametrize("columns", [120, 80, 60, 40])
+def test_names_and_files_are_worth_more_than_days(columns: int) -> None:
+    """They share the room, the day of the install goes before much of them is cut, and no row wraps."""
+    name, file = "hf:bartowski/Llama-3.2-3B-Instruct-GGUF", "bartowski/Llama-3.2-3B-Instruct-GGUF/Llama-Q4_K_M.gguf"
+    rows = [("NAME", "DAY", "FILE"), (name, "2026-11-22", file), ("short", "2026-11-21", "short-Q8_0.gguf")]
+    terminal = Terminal(columns)
+    try:
+        title, long, short = table(rows, terminal.output.out, (0, -1), optional=(1,), worth=40)
+    finally:
+        terminal.close()
+    assert title.split() == (["NAME", "DAY", "FILE"] if columns == 120 else ["NAME", "FILE"])
+    assert max(map(len, (title, long, short))) <= columns
+    assert long.endswith("-Q4_K_M.gguf")
+    assert short.split()[-1] == "short-Q8_0.gguf"
+    assert (name in long, file in long) == (columns >= 80, columns == 120)
+
+
 def test_where_a_program_reads_nothing_is_cut() -> None:
     """Nor left out."""
     taps = Taps()
     try:
-        rows = table(ROWS, taps.output.out, 1, optional=2)
+        rows = table(ROWS, taps.output.out, (1,), optional=(2, 3))
     finally:
         taps.close()
     assert [row.split() for row in rows] == [" ".join(row).split() for row in ROWS]
