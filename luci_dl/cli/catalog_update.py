@@ -11,7 +11,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.cli import session
 from luci_dl.config import Settings
 from luci_dl.curator import Shelf, Updated, update
-from luci_dl.errors import Interrupted, LuciError
+from luci_dl.disk.transaction import ignore
 from luci_dl.events import Emit, Failed
 from luci_dl.sources.catalog import BUILT_IN
 from luci_dl.sources.refresh import Change, Refreshed
@@ -38,21 +38,16 @@ def run(settings: Settings, shelf: Shelf, names: Sequence[str], *, pin: bool, dr
         from luci_dl.sources.endpoints import endpoints_of
         from luci_dl.sources.web import Web
 
-        try:
-            options = settings.options
-            web = Web(network_for(os.environ, options), endpoints_of(os.environ), token, emit, options.retries)
-            if not as_json:
-                session.output().say([f"Asking the Hub about the files of {printable(str(shelf.file))} ..."])
-            done = update(shelf, web, names, pin=pin, dry_run=dry_run)
-        except Interrupted as error:
-            session.output().say_stopped(["⚠️  Interrupted by user"])  # it is no download
-            return error.exit_code
-        except LuciError as error:
-            return session.report(error, json=as_json)
+        options = settings.options
+        told = ignore if as_json else emit  # the answer is one object
+        web = Web(network_for(os.environ, options), endpoints_of(os.environ), token, told, options.retries)
+        if not as_json:
+            session.output().say([f"Asking the Hub about the files of {printable(str(shelf.file))} ..."])
+        done = update(shelf, web, names, pin=pin, dry_run=dry_run)
         _tell(done, shelf, emit, dry_run=dry_run, as_json=as_json)
         return done.result.problems[0].exit_code if done.result.problems else 0
 
-    return session.run(work, quiet=as_json)
+    return session.run(work, json=as_json, what="Update")
 
 
 def _tell(done: Updated, shelf: Shelf, emit: Emit, *, dry_run: bool, as_json: bool) -> None:

@@ -14,12 +14,17 @@ from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.demo_server import DemoServer
 from luci_dl.cli.demo_stage import Stage
 from luci_dl.errors import Interrupted, LuciError, StorageError
+from luci_dl.events import Emit, Finding
 from luci_dl.text import human_size
 
 EPILOG = """\b
 Examples:
   luci demo
   luci demo && echo "it works here"
+
+\b
+With --json: one finding a line, as `luci doctor --json` has them; topics:
+"install", "interrupt", "crash", "clean".
 """
 
 SIZE = 48_000_000
@@ -28,30 +33,34 @@ FIRST, SECOND, THIRD = "demo-one", "demo-two", "demo-three"
 
 
 @click.command(epilog=EPILOG)
-def command() -> int:
+@click.option("--json", "as_json", is_flag=True, help="One finding a line, on stdout.")
+def command(as_json: bool) -> int:
     """See it work, offline, in ten seconds: a download, an interrupt, a crash and the cleaning up after it.
 
     A server on this machine has a small GGUF file; everything else is what you will use. All of it happens in a
     temporary folder, which is removed at the end.
     """
 
-    def work(token: CancelToken, _emit: object) -> int:
+    def work(token: CancelToken, emit: Emit) -> int:
         try:
             with (
                 tempfile.TemporaryDirectory(prefix="luci-demo-") as home,
                 DemoServer(_files(), RATE) as server,
             ):
-                _play(Stage(Path(home), server, token), server)
+                _play(Stage(Path(home), server, token, muted=as_json), server, emit)
         except Interrupted as error:
-            _say("", "The demo was interrupted; its folder is removed.")
+            if as_json:
+                raise
+            session.output().results(["", "The demo was interrupted; its folder is removed."])
             return error.exit_code
         except OSError as error:
             raise StorageError(f"cannot play the demo: {error}", "Let TMPDIR name a folder with room.") from error
         luci = "luci" if shutil.which("luci") else "scripts/luci"
-        _say("", f"All of it held. Now a real model:  {luci} install llama3.2")
+        if not as_json:
+            session.output().results(["", f"All of it held. Now a real model:  {luci} install llama3.2"])
         return 0
 
-    return session.run(work, quiet=True)
+    return session.run(work, json=as_json, quiet=True, what="Demo")
 
 
 def _files() -> dict[str, bytes]:
@@ -60,24 +69,28 @@ def _files() -> dict[str, bytes]:
     return {FIRST: one, SECOND: other, THIRD: other}
 
 
-def _play(stage: Stage, server: DemoServer) -> None:
-    _say(f"A server on this machine has a GGUF file of {human_size(SIZE)}. Everything happens in {stage.models.parent}")
-    _install(stage)
-    _interrupt(stage, server)
-    _crash(stage, server)
-    _clean(stage)
+def _play(stage: Stage, server: DemoServer, emit: Emit) -> None:
+    """Raises: LuciError, when something does not hold; Interrupted."""
+    where = f"Everything happens in {stage.models.parent}"
+    stage.say(f"A server on this machine has a GGUF file of {human_size(SIZE)}. {where}")
+    for topic, step in {"install": _install, "interrupt": _interrupt, "crash": _crash, "clean": _clean}.items():
+        held = step(stage, server)
+        stage.say(f"-> {held}")
+        emit(Finding(topic, "ok", held, "", 0))
 
 
-def _install(stage: Stage) -> None:
-    _say("", "1. Install a model: downloaded, its SHA-256 checked, then put in its place.", f"$ luci install {FIRST}")
+def _install(stage: Stage, _server: DemoServer) -> str:
+    stage.say(
+        "", "1. Install a model: downloaded, its SHA-256 checked, then put in its place.", f"$ luci install {FIRST}"
+    )
     _check(stage.end(stage.start("install", FIRST)) == 0, "the install did not end with exit code 0")
     _check(stage.digest(f"{FIRST}.gguf") == stage.sha256[FIRST], "the installed file has another SHA-256")
-    _say(f"-> its SHA-256 is right: {stage.sha256[FIRST]}")
+    return f"its SHA-256 is right: {stage.sha256[FIRST]}"
 
 
-def _interrupt(stage: Stage, server: DemoServer) -> None:
+def _interrupt(stage: Stage, server: DemoServer) -> str:
     signum = heard_signals()[0]  # SIGINT is ignored in the background of a script
-    _say("", f"2. Install another, and interrupt it ({signum.name}, as Ctrl+C does).", f"$ luci install {SECOND}")
+    stage.say("", f"2. Install another, and interrupt it ({signum.name}, as Ctrl+C does).", f"$ luci install {SECOND}")
     process = stage.start("install", SECOND)
     _check(stage.end(process, until=lambda: server.sent(SECOND) > SIZE // 2) is None, "it ended before the interrupt")
     process.send_signal(signum)
@@ -85,11 +98,11 @@ def _interrupt(stage: Stage, server: DemoServer) -> None:
     files = stage.left()
     _check(f"{FIRST}.gguf" in files, "the interrupt touched the first model")
     _check(not set(files) & _staged(SECOND, "", ".part", ".journal"), "something was left of the second")
-    _say(f"-> nothing is left of it. In the models folder: {', '.join(_models(files))}")
+    return f"nothing is left of it. In the models folder: {', '.join(_models(files))}"
 
 
-def _crash(stage: Stage, server: DemoServer) -> None:
-    _say("", "3. Install a third, and kill it (SIGKILL): it cannot clean up.", f"$ luci install {THIRD}")
+def _crash(stage: Stage, server: DemoServer) -> str:
+    stage.say("", "3. Install a third, and kill it (SIGKILL): it cannot clean up.", f"$ luci install {THIRD}")
     process = stage.start("install", THIRD, TERM="dumb")  # no bars: they would stay, and the cursor hidden
     _check(stage.end(process, until=lambda: server.sent(THIRD) > SIZE // 2) is None, "it ended before it was killed")
     process.kill()
@@ -97,17 +110,18 @@ def _crash(stage: Stage, server: DemoServer) -> None:
     files = stage.left()
     _check(f"{THIRD}.gguf" not in files, "an unfinished file stands at its final path")
     _check(_staged(THIRD, ".part") <= set(files), "there is no part to clean")
-    _say("-> its part stays, in .luci/ where no model loader looks. The next install would go on from it; or:")
+    return "its part stays, in .luci/ where no model loader looks; the next install would go on from it"
 
 
-def _clean(stage: Stage) -> None:
+def _clean(stage: Stage, _server: DemoServer) -> str:
+    stage.say("", "4. Or clean up.")
     for words in (["clean", "--dry-run"], ["clean"]):
-        _say(f"$ luci {' '.join(words)}")
+        stage.say(f"$ luci {' '.join(words)}")
         _check(stage.end(stage.start(*words)) == 0, "`luci clean` did not end with exit code 0")
     files = set(stage.left())
     _check(files == {f"{FIRST}.gguf", *_staged(FIRST, ".receipt")}, f"these files are left: {', '.join(sorted(files))}")
     _check(stage.digest(f"{FIRST}.gguf") == stage.sha256[FIRST], "the first model has changed")
-    _say("-> left are the installed model and its receipt.")
+    return "left are the installed model and its receipt."
 
 
 def _staged(name: str, *suffixes: str) -> set[str]:
@@ -122,7 +136,3 @@ def _models(files: list[str]) -> list[str]:
 def _check(holds: bool, otherwise: str) -> None:
     if not holds:
         raise LuciError(f"the demo failed: {otherwise}", "This is a bug, or something odd about this machine.")
-
-
-def _say(*lines: str) -> None:
-    session.output().results(lines)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
+from luci_dl.cli import session
 from luci_dl.cli.demo_server import DemoServer
 
 _POLL_S = 0.02
@@ -26,12 +27,17 @@ sha256 = "{sha256}"
 
 
 class Stage:
-    """Runs luci as a child process, with the terminal (or the pipes) of this one."""
+    """Runs luci as a child process, with the terminal (or the pipes) of this one.
 
-    def __init__(self, home: Path, server: DemoServer, token: CancelToken) -> None:
+    Args:
+        muted: nothing is said, nor by the children.
+    """
+
+    def __init__(self, home: Path, server: DemoServer, token: CancelToken, *, muted: bool = False) -> None:
         self.models = home / "models"
         self.sha256 = {name: hashlib.sha256(data).hexdigest() for name, data in server.files.items()}
         self._token = token
+        self._muted = muted
         entries = (
             _ENTRY.format(name=name, url=server.url(name), size=len(data), sha256=self.sha256[name])
             for name, data in server.files.items()
@@ -49,7 +55,14 @@ class Stage:
     def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
         """Start `luci WORDS`."""
         command = [sys.executable, "-P", "-m", "luci_dl", *words]
-        return subprocess.Popen(command, env=self._environ | environ, stdin=subprocess.DEVNULL)
+        out = subprocess.DEVNULL if self._muted else None
+        environment = self._environ | environ
+        return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    def say(self, *lines: str) -> None:
+        """Tell what comes, or what has come of it."""
+        if not self._muted:
+            session.output().results(lines)
 
     def end(self, process: subprocess.Popen[bytes], until: Callable[[], bool] = lambda: False) -> int | None:
         """Wait for its end. Returns: the exit code, or minus the signal; None when `until` came true before.

@@ -113,7 +113,8 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "luci"
-        return report(UsageError(error.format_message(), f"`{where} --help` shows how."))
+        usage = UsageError(error.format_message(), f"`{where} --help` shows how.")
+        return report(usage, json="--json" in arguments)
     except LuciError as error:
-        return report(error)
+        return report(error, json="--json" in arguments)
     return code if isinstance(code, int) else 0

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 import click
+
+from luci_dl.cli import session
 
 EPILOG = """\b
 Examples:
   luci version
-  luci --version
+  luci version --json
+
+\b
+With --json: one object, each version by its name.
 """
 
 
 @click.command(epilog=EPILOG)
-def command() -> Any:
+@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+def command(as_json: bool) -> int:
     """Tell the version of luci and of what it stands on: the same as --version."""
-    from luci_dl.cli.main import luci
+    from luci_dl.versions import versions
 
-    return luci.main(args=["--version"], prog_name="luci", standalone_mode=False)
+    found = versions()
+    told = [json.dumps(found)] if as_json else [f"{name} {version}" for name, version in found.items()]
+    session.output().results(told)
+    return 0

@@ -192,7 +192,7 @@ def test_ctrl_c_ends_an_update_at_once(file: Path, own: Path, hub: Hub) -> None:
         assert hub.stalled.wait(20)
         process.press("\x03")
         assert process.wait() == -signal.SIGINT
-        assert "Interrupted by user" in process.out
+        assert "Update interrupted by user" in process.out
         assert "Download" not in process.out
     assert own.read_text() == before
     assert lock_is_free(own.with_name("catalog.lock"))

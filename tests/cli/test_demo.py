@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 
@@ -34,6 +35,16 @@ def test_the_demo_shows_every_step_and_leaves_nothing(temporary: Path, home: Pat
     assert ended.stdout.rstrip().endswith("luci install llama3.2")
     assert files_left(temporary) == []
     assert not home.exists()
+
+
+def test_for_programs_each_step_is_one_finding(temporary: Path) -> None:
+    """And nothing else is on either stream."""
+    ended = luci("demo", "--json")
+    findings = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert [(each["event"], each["topic"], each["level"]) for each in findings] == [
+        ("finding", topic, "ok") for topic in ("install", "interrupt", "crash", "clean")
+    ]
 
 
 def test_an_interrupted_demo_cleans_up_and_dies_of_the_signal(temporary: Path) -> None:
