@@ -15,7 +15,6 @@ from luci_dl.net import retry
 from luci_dl.net.answers import Document
 from luci_dl.net.documents import fetch_document
 from luci_dl.net.network import Network
-from tests.procs import wait_until
 from tests.servers import FaultyServer, faults
 
 SECRET = {"Authorization": "Bearer secret"}
@@ -83,7 +82,12 @@ def test_an_interrupt_does_not_wait_for_the_answer(server: FaultyServer) -> None
     """Nor for the time until the next attempt."""
     token = CancelToken()
     url = server.serve("/api", LISTING, faults=[faults.stall_head()])
-    threading.Thread(target=lambda: (wait_until(server.stalled.is_set), token.cancel()), daemon=True).start()
+
+    def cancel() -> None:
+        server.stalled.wait(10)
+        token.cancel()
+
+    threading.Thread(target=cancel, daemon=True).start()
     began = time.monotonic()
     with pytest.raises(Interrupted):
         document(url, token=token)
