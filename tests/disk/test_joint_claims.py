@@ -10,7 +10,7 @@ import pytest
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import space
+from luci_dl.disk import fs, space
 from luci_dl.disk.mounts import FileSystem
 from luci_dl.disk.staging import staging_for
 from luci_dl.disk.transaction import Transaction
@@ -213,7 +213,7 @@ def test_a_part_that_was_kept_loses_nothing_when_its_claim_is_tried_again(tmp_pa
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         path = disk / "m.part"
         path.write_bytes(gguf(2 * MIB))
-        file = space.fs.open_own(path)
+        file = fs.open_own(path)
         assert file
         with pytest.raises(NoRoom):
             space.claim(file, 9 * MIB, 0)
