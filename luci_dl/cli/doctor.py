@@ -35,7 +35,7 @@ _TOLD = ("luci", "Python", "OpenSSL", "urllib3", "filelock", "system")
 
 
 @click.command(epilog=EPILOG)
-@session.dir_option("Look at this models folder alone.")
+@session.dir_option("Look at this models folder alone.", made=True)
 @click.option("--offline", is_flag=True, help="Ask no server.")
 @click.option("--json", "as_json", is_flag=True, help="One finding a line, on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Tell each request, too; tokens are masked.")

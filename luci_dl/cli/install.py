@@ -53,7 +53,7 @@ def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | Non
 
 @click.command(epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="WORD...", shell_complete=complete.to_install)
-@session.dir_option("Install into this models folder.")
+@session.dir_option("Install into this models folder.", made=True)
 @click.option("-o", "--output", metavar="NAME", help="The file's name, for one single-file reference.")
 @click.option("--sha256", metavar="HEX", help="The digest of the file, for one single-file reference.")
 @click.option(

@@ -10,7 +10,8 @@ from difflib import get_close_matches
 import click
 
 from luci_dl.cli.session import report
-from luci_dl.errors import LuciError, UsageError
+from luci_dl.errors import LuciError, StorageError, UsageError
+from luci_dl.ui.stream import is_full
 
 COMMANDS = {
     "install": "Install models: names, groups, addresses.",
@@ -117,4 +118,6 @@ def run(arguments: Sequence[str]) -> int:
         return report(usage, json="--json" in arguments)
     except LuciError as error:
         return report(error, json="--json" in arguments)
+    if not code and is_full(1):
+        return report(StorageError("stdout could not take the output: its disk is full", "Write it somewhere else."))
     return code if isinstance(code, int) else 0

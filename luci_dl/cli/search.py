@@ -24,7 +24,7 @@ Exit code 3: nothing was found.
 
 @click.command(epilog=EPILOG)
 @click.argument("text", nargs=-1, required=True, metavar="TEXT...", shell_complete=complete.known)
-@session.dir_option("Ask about this models folder, whether it has room.")
+@session.dir_option("Ask about this models folder, whether it has room.", made=True)
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(text: tuple[str, ...], folder: str | None, as_json: bool) -> int:
     """Search the catalog, and yours: names, aliases, groups, licences and file names.

@@ -16,6 +16,7 @@ from luci_dl.cli import complete
 from luci_dl.config import Settings, load_settings
 from luci_dl.errors import Interrupted, LuciError, UsageError
 from luci_dl.events import Emit, Failed, Stopped
+from luci_dl.text import printable
 from luci_dl.ui.choose import choose, standard_output
 from luci_dl.ui.pump import Pump
 from luci_dl.ui.stream import Output
@@ -107,9 +108,16 @@ def settings_for(folder: str | None) -> Settings:
     return load_settings(os.environ, None if folder is None else Path(folder))
 
 
-def dir_option(purpose: str) -> Callable[[Command], Command]:
-    """The option `--dir`, as `folder`."""
-    return click.option("--dir", "folder", metavar="PATH", shell_complete=complete.folders, help=purpose)
+def dir_option(purpose: str, *, made: bool = False) -> Callable[[Command], Command]:
+    """The option `--dir`, as `folder`; where that is not `made` by the command, it is said when it is missing."""
+    look = None if made else _say_if_missing
+    return click.option("--dir", "folder", metavar="PATH", shell_complete=complete.folders, callback=look, help=purpose)
+
+
+def _say_if_missing(context: click.Context, _option: click.Parameter, folder: str | None) -> str | None:
+    if folder and not context.resilient_parsing and not os.path.isdir(os.path.expanduser(folder)):
+        output().say([f"⚠️  There is no folder {printable(folder)}"])
+    return folder
 
 
 def all_folders(settings: Settings, folder: str | None) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 from collections.abc import Iterable
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from luci_dl.text import printable
 from luci_dl.ui.words import plain
 
+_FULL: set[int] = set()
 UNKNOWN_SIZE = os.terminal_size((80, 24))
 
 
@@ -59,8 +61,15 @@ class Stream:
                 rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:  # the descriptor was inherited non-blocking
                 select.select([], [self._fd], [])
-            except OSError:
+            except OSError as error:
                 self._gone = True
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    _FULL.add(self._fd)
+
+
+def is_full(fd: int) -> bool:
+    """Whether this descriptor's disk could not take all that this process wrote to it."""
+    return fd in _FULL
 
 
 @dataclass(frozen=True)

@@ -99,3 +99,23 @@ def test_a_bad_config_is_named(sold: Shop, home: Path) -> None:
     home.mkdir()
     (home / "config.json").write_text('{"min_free": "much"}')
     assert_refused(luci("install", "a"), 2, "config.json", "min_free", "much")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize("words", [["list", "--available"], ["config", "list", "--json"], ["clean"], ["install", "a"]])
+def test_an_output_that_is_full(sold: Shop, words: list[str]) -> None:
+    """Whoever reads the file would take half a list for all of it, so the exit code tells; what was done is done."""
+    with open("/dev/full", "wb") as full:
+        ended = subprocess.run([*LUCI, *words], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    told = words[0] != "clean"  # there is nothing to clean, which is said on stderr
+    assert (ended.returncode, "stdout could not take the output" in ended.stderr) == (6 if told else 0, told)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("words", [["list"], ["status"], ["clean"], ["verify"]])
+def test_a_models_folder_that_is_not_there_is_told(home: Path, words: list[str]) -> None:
+    """It may be misspelt, or not mounted; a script that is earlier than the first install still goes on."""
+    ended = luci(*words, "--dir", "/nowhere/models")
+    assert ended.returncode == 0
+    assert "There is no folder /nowhere/models\n" in ended.stderr
+    assert ended.stderr.count("no folder") == 1
