@@ -16,7 +16,7 @@ from luci_dl.doctor.examine import doubt, fault, fine
 from luci_dl.errors import StorageError
 from luci_dl.events import Cleaned, Event, Finding
 from luci_dl.running import running
-from luci_dl.text import human_size, printable
+from luci_dl.text import human_size, printable, time_of_day
 
 
 def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterator[Finding]:
@@ -86,7 +86,9 @@ def _room(folder: Path, settings: Settings, is_default: bool) -> Finding:
 
 def _at_work(folder: Path) -> Iterator[Finding]:
     for run in running([folder]):
-        yield fine("running", f"{printable(run.model)}: pid {run.pid} on {printable(run.host)}, since {run.since}")
+        yield fine(
+            "running", f"{printable(run.model)}: pid {run.pid} on {printable(run.host)}, since {time_of_day(run.since)}"
+        )
 
 
 def _left_behind(folder: Path, token: CancelToken) -> Iterator[Finding]:
