@@ -9,6 +9,8 @@ A command that works tells one event a line: `{"event": NAME, ...}`, with the fi
     catalog check, add, update   one object
     version                      one object: versions by name
 
+`help`, `completion` and `shell` are for people and shells, and have no `--json`; at the prompt each command takes it.
+
 What fails is `{"event": "failed", "reference", "message", "hint", "exit_code"}`, with every command: of one model, or
 (when `reference` is empty) of the whole command. An interrupt is `{"event": "stopped", "signum", "what"}`.
 

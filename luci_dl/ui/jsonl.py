@@ -1,4 +1,4 @@
-"""For programs: one event a line, as JSON."""
+"""For programs: one event a line, as JSON. What holds for all of `--json` stands in cli/facts.py."""
 
 from __future__ import annotations
 

@@ -1,0 +1,194 @@
+"""What `--json` promises: the keys of each answer, and of each event, with the types of their values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+NUMBER = (int, float)
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """That shape, or null."""
+
+    shape: Any
+
+
+FILE = {
+    "name": str,
+    "role": str,
+    "size": Maybe(int),
+    "sha256": Maybe(str),
+    "lfs_pointer_sha1": Maybe(str),
+    "urls": [str],
+}
+ENTRY = {
+    "name": str,
+    "aliases": [str],
+    "groups": [str],
+    "tier": Maybe(int),
+    "license": Maybe(str),
+    "size": Maybe(int),
+    "files": [FILE],
+}
+SHELVED = ENTRY | {"installed": bool, "fits": {"disk": Maybe(bool), "memory": Maybe(bool)}}
+INSTALLED_FILE = {
+    "path": str,
+    "role": str,
+    "size": int,
+    "sha256": str,
+    "proof": str,
+    "url": str,
+    "installed": str,
+    "verified": str,
+    "state": str,
+}
+INSTALLED = {"name": str, "folder": str, "path": str, "size": int, "state": str, "files": [INSTALLED_FILE]}
+HEADER = {
+    "version": int,
+    "big_endian": bool,
+    "architecture": Maybe(str),
+    "name": Maybe(str),
+    "license": Maybe(str),
+    "file_type": Maybe(str),
+    "context_length": Maybe(int),
+    "tokenizer": Maybe(str),
+    "tokens": Maybe(int),
+    "shard": Maybe(int),
+    "shards": Maybe(int),
+    "parameters": int,
+    "tensors": int,
+    "tensor_types": dict,
+    "needed": int,
+}
+INFO = {
+    "name": str,
+    "catalog": Maybe(ENTRY),
+    "installed": [INSTALLED],
+    "gguf": [{"path": str, "header": Maybe(HEADER), "problem": str}],
+    "partial": [{"path": str, "target": str, "done": int, "total": Maybe(int), "running": bool}],
+}
+RUNNING = {
+    "model": str,
+    "command": str,
+    "folder": str,
+    "names": [str],
+    "done": int,
+    "total": Maybe(int),
+    "percent": Maybe(int),
+    "rate": NUMBER,
+    "left": Maybe(int),
+    "pid": int,
+    "host": str,
+    "user": str,
+    "since": str,
+}
+SETTING = {"name": str, "value": object, "origin": str, "purpose": Maybe(str), "problem": Maybe(str)}
+CATALOG_CHECK = {
+    "file": Maybe(str),
+    "models": int,
+    "files": int,
+    "without_digest": [str],
+    "overrides": [{"word": str, "model": str, "built_in": str}],
+    "warnings": [str],
+    "problems": [str],
+}
+CATALOG_ADD = {"file": str, "added": [str], "replaced": [str], "same": [str]}
+CATALOG_UPDATE = {
+    "file": str,
+    "written": bool,
+    "compared": int,
+    "left": int,
+    "elsewhere": int,
+    "changes": [{"model": str, "file": str, "key": str, "old": Maybe((str, int)), "new": (str, int)}],
+    "problems": [{"message": str, "hint": str, "exit_code": int}],
+}
+
+_PROGRESS = {"name": str, "done": int, "total": Maybe(int), "rate": NUMBER}
+EVENTS: dict[str, dict[str, Any]] = {
+    "planned": {"models": [str], "total": int, "at_least": bool},
+    "waiting": {
+        "name": str,
+        "pid": Maybe(int),
+        "host": Maybe(str),
+        "since": Maybe(str),
+        "command": Maybe(str),
+        "done": Maybe(int),
+        "total": Maybe(int),
+        "rate": Maybe(NUMBER),
+    },
+    "started": {"name": str, "total": Maybe(int), "offset": int},
+    "progress": _PROGRESS,
+    "copying": _PROGRESS,
+    "copy_found": {"name": str, "path": str, "where": str, "size": int},
+    "hashing": {"name": str, "done": int, "total": int},
+    "retrying": {"name": str, "reason": str, "delay": NUMBER, "attempt": int, "attempts": int},
+    "requested": {
+        "method": str,
+        "url": str,
+        "asked": str,
+        "masked": [str],
+        "status": Maybe(int),
+        "seconds": NUMBER,
+        "reason": str,
+    },
+    "warned": {"message": str},
+    "installed": {"reference": str, "paths": [str], "size": int, "how": str, "fetched": int, "seconds": NUMBER},
+    "deleted": {"name": str},
+    "not_deleted": {"name": str, "reason": str, "path": str},
+    "kept": {"name": str, "done": int, "total": Maybe(int)},
+    "stopped": {"signum": Maybe(int), "what": str},
+    "failed": {"reference": str, "message": str, "hint": str, "exit_code": int},
+    "summary": {"installed": [str], "interrupted": [str], "failed": [[str]], "not_started": [str]},
+    "would_install": {
+        "reference": str,
+        "name": str,
+        "path": str,
+        "action": str,
+        "urls": [str],
+        "size": Maybe(int),
+        "proof": str,
+        "digest": str,
+        "told_by": str,
+        "done": int,
+        "copy": str,
+        "where": str,
+        "waits_for": str,
+    },
+    "room": {"folder": str, "needed": int, "at_least": bool, "free": int, "min_free": int, "enough": bool},
+    "cleaned": {"path": str, "kind": str, "freed": int, "dry_run": bool},
+    "rolled_forward": {"name": str},
+    "verified": {"name": str, "path": str, "reference": str, "state": str, "expected": str, "found": str},
+    "verified_all": {"files": int, "wrong": int, "unmanaged": int},
+    "removed": {"reference": str, "paths": [str], "freed": int, "dry_run": bool},
+    "left_alone": {"path": str, "reason": str},
+    "swept": {"removed": int, "freed": int, "left_alone": int, "dry_run": bool},
+    "finding": {"topic": str, "level": str, "message": str, "hint": str, "exit_code": int},
+}
+
+
+def misfits(value: Any, shape: Any, where: str = "it") -> list[str]:
+    """Where the value is not of that shape."""
+    if isinstance(shape, Maybe):
+        return [] if value is None else misfits(value, shape.shape, where)
+    if isinstance(shape, list):
+        if not isinstance(value, list):
+            return [f"{where} is no array: {value!r}"]
+        return [fault for number, item in enumerate(value) for fault in misfits(item, shape[0], f"{where}[{number}]")]
+    if isinstance(shape, dict):
+        if not isinstance(value, dict) or value.keys() != shape.keys():
+            return [f"{where} has other keys: {value!r}"]
+        return [fault for key, item in value.items() for fault in misfits(item, shape[key], f"{where}.{key}")]
+    is_bool = isinstance(value, bool) and shape not in (bool, object)  # which Python takes for a number
+    return [f"{where} is of another type: {value!r}"] if is_bool or not isinstance(value, shape) else []
+
+
+def events_misfits(lines: list[dict[str, Any]]) -> list[str]:
+    """Where the events are not of their shapes."""
+    faults = []
+    for line in lines:
+        kind = line.get("event", "")
+        rest = {key: value for key, value in line.items() if key != "event"}
+        faults += misfits(rest, EVENTS[kind], kind) if kind in EVENTS else [f"there is no event {kind!r}"]
+    return faults
