@@ -47,6 +47,7 @@ class Spawned:
         terminal: run it in a pseudo-terminal of its own, where `out` gets everything and `press("\\x03")` is Ctrl+C.
         env: comes on top of the environment.
         command: run this in place of luci.
+        columns: of the terminal.
     """
 
     def __init__(
@@ -56,13 +57,14 @@ class Spawned:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         command: Sequence[str] = LUCI,
+        columns: int = 120,
     ) -> None:
         argv = [*command, *map(str, args)]
         pairs = [os.openpty()] if terminal else [os.pipe(), os.pipe()]
         self._readers = [_Reader(reader) for reader, _ in pairs]
         self._writers = [writer for _, writer in pairs]
         if terminal:
-            fcntl.ioctl(self._writers[0], termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+            fcntl.ioctl(self._writers[0], termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
             argv = [*IN_TERMINAL, os.ttyname(self._writers[0]), *argv]
         self.process = subprocess.Popen(
             argv,
