@@ -70,6 +70,8 @@ def install(
         for outcome in outcomes:
             if outcome.error:
                 raise outcome.error
+        if not all(outcome.installed for outcome in outcomes):
+            listener.token.check()  # the wish came between two models
         return [Path(path) for outcome in outcomes if outcome.installed for path in outcome.installed.paths]
 
 

@@ -39,4 +39,4 @@ class Listener:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._error is not None:
-            raise self._error
+            raise self._error from None
