@@ -15,6 +15,7 @@ Where things are, each line knowing only of those below it:
     api/          the functions above
     installer.py  many models: in turn or side by side, and how it ended for each
     installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
+    placement.py  which folder each model goes to; relief.py: what could be removed where none can hold it
     dry_run.py    what an install would do
     standing.py   what stands at the targets already, and what has to be fetched because of it
     adoption.py   bytes from a copy on this machine; copies.py knows where to look

@@ -58,8 +58,9 @@ class Settings:
 
     @property
     def every_folder(self) -> list[Path]:
-        """Every models folder that was ever used, the one for new models first."""
-        return list(dict.fromkeys((self.models_dir, *self.folders)))
+        """Every models folder that was ever used, the one for new models first, then the backup."""
+        backup = () if self.backup_models_dir is None else (self.backup_models_dir,)
+        return list(dict.fromkeys((self.models_dir, *backup, *self.folders)))
 
     @property
     def own_catalog(self) -> Path:

@@ -17,6 +17,7 @@ from luci_dl.errors import Interrupted, LuciError, StorageError
 from luci_dl.events import Emit, Failed, Hashing, Room, WouldInstall
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
+from luci_dl.relief import relief
 from luci_dl.standing import Judge, ask_server, to_fetch
 from luci_dl.text import human_size
 
@@ -28,6 +29,7 @@ class _Need:
     """What one file system has to take."""
 
     folder: Path
+    models: Path
     bytes: int = 0
     at_least: bool = False
 
@@ -112,7 +114,7 @@ class DryRun:
 
     def _note_need(self, staging: Staging, artifact: Artifact) -> None:
         there = next(path for path in staging.target.parents if path.is_dir())
-        need = self._needs.setdefault(os.stat(there).st_dev, _Need(there))
+        need = self._needs.setdefault(os.stat(there).st_dev, _Need(there, staging.folder))
         need.bytes += max(0, (artifact.size or 0) - (fs.blocks_of(staging.part) or 0))
         need.at_least = need.at_least or artifact.size is None
 
@@ -124,9 +126,8 @@ class DryRun:
             return 0
         needed = f"{'at least ' if need.at_least else ''}{human_size(need.bytes)}"
         reserve = f", and {human_size(self.options.min_free)} must stay free" if self.options.min_free else ""
-        hint = "Free some space (luci clean, luci list), or install into another folder with --dir."
         message = f"no room in {need.folder}: {needed} needed, {human_size(free)} free{reserve}"
-        return self._failed("", StorageError(message, hint))
+        return self._failed("", StorageError(message, relief(need.models)))
 
     def _tell(
         self,

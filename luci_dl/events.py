@@ -24,6 +24,15 @@ class Planned(Event):
 
 
 @dataclass(frozen=True)
+class Diverted(Event):
+    """The model `reference` goes to `folder`, for the `reason` why the first folder cannot hold it."""
+
+    reference: str
+    folder: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Waiting(Event):
     """Another process holds the lock of `name`. Told at most once a second; fields are None when it has not said."""
 

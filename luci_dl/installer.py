@@ -11,11 +11,12 @@ from luci_dl.cancel import CancelToken
 from luci_dl.copies import Copies
 from luci_dl.disk import fs
 from luci_dl.disk.transaction import Transaction
-from luci_dl.errors import Interrupted, LuciError
-from luci_dl.events import Deleted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
+from luci_dl.errors import CannotHold, Interrupted, LuciError
+from luci_dl.events import Deleted, Diverted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
 from luci_dl.installation import Installation
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
+from luci_dl.relief import explained
 
 Status = Literal["installed", "failed", "interrupted", "not started"]
 _STORAGE_EXIT = 6
@@ -119,6 +120,22 @@ class _Run:
                 self._halted = True
 
     def _one(self, plan: Plan) -> Outcome:
+        outcome = self._try(plan)
+        if plan.backup and isinstance(outcome.error, CannotHold):
+            self._emit(Diverted(plan.reference, str(plan.backup), outcome.error.message))
+            plan = Plan(plan.model, plan.backup)
+            outcome = self._try(plan)
+        if outcome.installed:
+            self._emit(outcome.installed)
+        if outcome.error and outcome.status == "failed":
+            message, hint = explained(outcome.error, plan.folder, plan.model.size)
+            self._emit(Failed(plan.reference, message, hint, outcome.error.exit_code))
+            _tell_all(
+                [event for event in outcome.endings if not isinstance(event, Deleted)], self._emit
+            )  # see the hint
+        return outcome
+
+    def _try(self, plan: Plan) -> Outcome:
         try:
             transaction = Transaction(
                 plan.folder,
@@ -129,7 +146,7 @@ class _Run:
                 emit=self._emit,
             )
         except LuciError as error:
-            return self._failed(plan, error, ())
+            return Outcome(plan.reference, "failed", error=error)
         try:
             installed = Installation(
                 plan, transaction, self._options, self._network, self._copies, self._token, self._emit
@@ -137,16 +154,8 @@ class _Run:
         except Interrupted as error:
             return Outcome(plan.reference, "interrupted", error=error, endings=tuple(transaction.endings))
         except LuciError as error:
-            return self._failed(plan, error, tuple(transaction.endings))
-        self._emit(installed)
+            return Outcome(plan.reference, "failed", error=error, endings=tuple(transaction.endings))
         return Outcome(plan.reference, "installed", installed)
-
-    def _failed(self, plan: Plan, error: LuciError, endings: tuple[Event, ...]) -> Outcome:
-        self._emit(Failed(plan.reference, error.message, error.hint, error.exit_code))
-        _tell_all(
-            [event for event in endings if not isinstance(event, Deleted)], self._emit
-        )  # the hint says what to do
-        return Outcome(plan.reference, "failed", error=error, endings=endings)
 
 
 def _tell_all(events: Sequence[Event], emit: Emit) -> None:

@@ -12,10 +12,11 @@ from luci_dl.artifact import Artifact, Model
 
 @dataclass(frozen=True)
 class Plan:
-    """One model to be installed into one folder, all its files or none."""
+    """One model to be installed into one folder, all its files or none; into the `backup` if that cannot hold it."""
 
     model: Model
     folder: Path
+    backup: Path | None = None
 
     @property
     def reference(self) -> str:

@@ -11,13 +11,14 @@ from luci_dl.api.asking import Folder
 from luci_dl.api.asking import settings as settings_of
 from luci_dl.api.listening import Listener
 from luci_dl.api.servers import copies_for, network_for, resolve_words
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk.transaction import ignore
 from luci_dl.dry_run import DryRun
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit, Event, Failed, Room, WouldInstall
 from luci_dl.installer import install_models
-from luci_dl.plan import Options, Plan
+from luci_dl.placement import Placement
+from luci_dl.plan import Options
 from luci_dl.sources.choice import Choice
 from luci_dl.text import shown
 
@@ -64,8 +65,14 @@ def install(
     """
     with Listener(token, emit) as listener:
         order = _Order(words, folder, _choice(choice, output, sha256), options, listener)
+        plans = off_thread(lambda: order.placement.plans(order.models), listener.token)
         outcomes = install_models(
-            order.plans, order.options, listener.token, listener.emit, order.network, order.copies
+            plans,
+            order.options,
+            listener.token,
+            listener.emit,
+            order.network,
+            order.copies,
         )
         for outcome in outcomes:
             if outcome.error:
@@ -97,7 +104,8 @@ def forecast(
 
     with Listener(token, note) as listener:
         order = _Order(words, folder, _choice(choice, output, sha256), options, listener)
-        DryRun(order.options, order.network, order.copies, listener.token, listener.emit).run(order.plans)
+        plans = [plan for plan, _ in order.placement.tried(order.models)]
+        DryRun(order.options, order.network, order.copies, listener.token, listener.emit).run(plans)
     return Forecast(
         tuple(event for event in told if isinstance(event, WouldInstall)),
         tuple(event for event in told if isinstance(event, Room)),
@@ -122,7 +130,9 @@ class _Order:
         choice = replace(choice, unverified=choice.unverified or self.options.unverified)
         split = [part for word in words for part in word.split()]
         models = resolve_words(split, settings, choice, self.options, self.network, token, emit)
-        self.plans = [Plan(model, settings.models_dir) for model in models]
+        self.models = models
+        backup = settings.backup_models_dir if folder is None else None
+        self.placement = Placement(settings.models_dir, backup, self.options, self.copies, emit)
 
 
 def _choice(choice: Choice | None, output: str | None, sha256: str | None) -> Choice:

@@ -19,7 +19,7 @@ from luci_dl.config import Settings, remember_folder
 from luci_dl.config_keys import Key
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
-from luci_dl.plan import Options, Plan
+from luci_dl.plan import Options
 from luci_dl.sources.choice import Choice
 from luci_dl.text import human_size
 
@@ -129,17 +129,20 @@ def command(**given: Any) -> int:
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.api.servers import copies_for, network_for, resolve_words  # not before the options are right
+        from luci_dl.placement import Placement
 
         copies = copies_for(os.environ, settings, options, emit)
         network = network_for(os.environ, options, emit if flags.verbose else None)
         models = resolve_words(flags.words, settings, choice, options, network, token, emit)
-        plans = [Plan(model, settings.models_dir) for model in models]
+        backup = settings.backup_models_dir if flags.folder is None else None
+        placement = Placement(settings.models_dir, backup, options, copies, emit)
         if flags.dry_run:
             from luci_dl.dry_run import DryRun
 
-            return DryRun(options, network, copies, token, emit).run(plans)
+            return DryRun(options, network, copies, token, emit).run([plan for plan, _ in placement.tried(models)])
         if "all" in (word.casefold() for word in flags.words) and not flags.yes:
             _ask(models, token)
+        plans = off_thread(lambda: placement.plans(models), token)
         if flags.folder is not None:
             _remember(settings, token, emit)
         from luci_dl.installer import exit_code, install_models  # the engine: not before the words are right

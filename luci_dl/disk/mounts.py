@@ -10,6 +10,7 @@ from pathlib import Path
 _TABLE = Path("/proc/self/mountinfo")  # Linux alone
 _OF_NETWORKS = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
 _OF_MEMORY = {"tmpfs", "ramfs"}
+_SHARING = {"btrfs", "xfs", "bcachefs", "ocfs2", "zfs"}
 _SMALL_FILES = {"vfat", "msdos", "fat", "fuse.fusefat"}
 SMALL_FILE = (4 << 30) - 1
 """The most bytes that a file may have where only small ones may be."""
@@ -26,6 +27,11 @@ class FileSystem:
     def is_remote(self) -> bool:
         """Other machines may write to it, and locks may be granted to everyone."""
         return bool(_OF_NETWORKS.search(self.kind))
+
+    @property
+    def shares_blocks(self) -> bool:
+        """A copy may cost no room."""
+        return self.kind in _SHARING
 
     @property
     def is_memory(self) -> bool:

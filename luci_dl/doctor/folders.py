@@ -21,7 +21,7 @@ from luci_dl.text import human_size, printable, time_of_day
 
 def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterator[Finding]:
     """Everything about one folder that was ever used."""
-    is_default = folder == settings.models_dir
+    is_default = folder in (settings.models_dir, settings.backup_models_dir)
     shown, on = printable(str(folder)), file_system(folder)
     if not folder.is_dir():
         yield from _missing(folder, is_default)

@@ -7,6 +7,7 @@ from luci_dl.events import (
     CopyFound,
     Copying,
     Deleted,
+    Diverted,
     Event,
     Failed,
     Finding,
@@ -62,6 +63,8 @@ def words(event: Event) -> list[str]:
     match event:
         case Planned():
             return _planned(event)
+        case Diverted(reference, folder, reason):
+            return _signed("📦 ", f"{_one_line(reason)}\n{_one_line(reference)} goes to {_one_line(folder)}")
         case Waiting():
             return [_waiting(event)]
         case CopyFound(name, _, where):

@@ -45,6 +45,7 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
             text,
             text,
         ),
+        events.Diverted(name, f"/backup/{name}", text),
         events.Room(f"/models/{name}", GB, True, 2 * GB, GB, True),
         events.Cleaned(f"/models/.luci/{name}.part", "part", GB, False),
         events.Verified(name, f"/models/{name}", "mistral", "changed", text, text),

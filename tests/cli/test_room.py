@@ -1,0 +1,183 @@
+"""Disks that are too small: told before the first byte, with what would help; and a second folder for the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from luci_dl.artifact import Artifact
+from luci_dl.cli.demo_gguf import make_gguf
+from tests.cli.shop import Shop, assert_nothing_left, assert_refused, sha256
+from tests.disk.hands import kill_after, small_disk
+from tests.procs import luci
+from tests.servers.faults import chunked
+
+MIB = 1 << 20
+SMALL, BIG = make_gguf(MIB), make_gguf(3 * MIB, seed=1)
+
+
+@pytest.fixture
+def disk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The models folder, with room for 4 MiB."""
+    with small_disk(tmp_path / "disk", 4 * MIB) as there:
+        configure(home, tmp_path)
+        monkeypatch.setenv("LUCI_MODELS_DIR", str(there))
+        yield there
+
+
+@pytest.fixture
+def backup(tmp_path: Path, home: Path, disk: Path) -> Path:
+    """The folder for what has no room there; it is not there yet."""
+    configure(home, tmp_path, backup_models_dir=str(tmp_path / "backup"))
+    return tmp_path / "backup"
+
+
+def configure(home: Path, tmp_path: Path, **settings: object) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "config.json").write_text(json.dumps({"min_free": 0, **settings}))
+
+
+def test_what_does_not_fit_is_refused_before_the_first_byte(shop: Shop, disk: Path) -> None:
+    """With what is needed, what is free, and what could be removed."""
+    shop.sell("small", SMALL)
+    assert luci("install", "small").returncode == 0
+    kill_after(disk, BIG[: 2 * MIB], MIB + MIB // 2, "left.gguf")
+    shop.sell("big", BIG)
+    asked = len(shop.server.exchanges("/big.gguf"))
+    ended = luci("install", "big")
+    assert_refused(ended, 6, f"no room for big in {disk}: 3.1MB needed, ", " free")
+    assert "Largest models: small (1.0MB); `luci remove NAME` removes one." in ended.stderr
+    assert "Unfinished downloads: 2.1MB; `luci clean` removes them." in ended.stderr
+    assert len(shop.server.exchanges("/big.gguf")) == asked
+
+
+def test_many_models_are_added_up_first(shop: Shop, disk: Path) -> None:
+    """Nothing is fetched, and it is told which would fit; what is installed already counts for nothing."""
+    for name in ("one", "two", "three"):
+        shop.sell(name, make_gguf(MIB * 13 // 10, seed=len(name)))
+    shop.sell("there", SMALL)
+    assert luci("install", "there").returncode == 0
+    ended = luci("install", "there", "one", "two", "three")
+    assert_refused(ended, 6, f"no room for all 4 models in {disk}: 4.1MB needed", "These would fit: there, one, two.")
+    assert not any(shop.server.exchanges(f"/{name}.gguf") for name in ("one", "two", "three"))
+    assert luci("install", "there", "one").returncode == 0
+
+
+def test_what_can_be_resumed_counts_by_what_it_lacks(shop: Shop, disk: Path) -> None:
+    """A kept part of 2 MiB needs one more, and that is free."""
+    shop.sell("big", BIG)
+    artifact = Artifact("big.gguf", (shop.server.url("/big.gguf"),), len(BIG), sha256(BIG))
+    kill_after(disk, BIG, 2 * MIB, artifact=artifact)
+    (disk / "other").write_bytes(bytes(MIB // 2))
+    ended = luci("install", "big")
+    assert ended.returncode == 0, ended.stderr
+    assert (disk / "big.gguf").read_bytes() == BIG
+
+
+def test_the_backup_folder_takes_what_the_first_cannot(shop: Shop, disk: Path, backup: Path) -> None:
+    """Each model where it fits; the user is told, and every command finds it there."""
+    shop.sell("small", SMALL)
+    shop.sell("big", BIG)
+    (disk / "other").write_bytes(bytes(2 * MIB))
+    ended = luci("install", "small", "big")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == [str(disk / "small.gguf"), str(backup / "big.gguf")]
+    assert f"no room for big in {disk}: 3.1MB needed, 1.0MB free" in ended.stderr
+    assert f"big goes to {backup}" in ended.stderr
+    assert_nothing_left(disk, "small.gguf", "other")
+    assert_nothing_left(backup, "big.gguf")
+    assert luci("path", "big").stdout == f"{backup}/big.gguf\n"
+    assert "big" in luci("list").stdout
+    assert str(backup / "big.gguf") in luci("info", "big").stdout
+    assert f"ok         {backup}/big.gguf" in luci("verify", "big").stdout
+    assert str(backup) in luci("doctor", "--offline").stdout
+    assert luci("remove", "--yes", "big").returncode == 0
+    assert not (backup / "big.gguf").exists()
+
+
+def test_what_is_installed_in_the_backup_folder_is_installed(shop: Shop, disk: Path, backup: Path) -> None:
+    """It is not fetched again into the first one, though that has room by now."""
+    shop.sell("big", BIG)
+    (disk / "other").write_bytes(bytes(2 * MIB))
+    assert luci("install", "big").returncode == 0
+    (disk / "other").unlink()
+    asked = len(shop.server.exchanges("/big.gguf"))
+    ended = luci("install", "big")
+    assert (ended.returncode, ended.stdout) == (0, f"{backup}/big.gguf\n")
+    assert "already installed" in ended.stderr
+    assert len(shop.server.exchanges("/big.gguf")) == asked
+    assert_nothing_left(disk)
+
+
+def test_a_set_is_never_split_over_two_folders(shop: Shop, disk: Path, backup: Path) -> None:
+    """Though its first shard would have fitted."""
+    shards = [f"set-0000{number}-of-00002.gguf" for number in (1, 2)]
+    shop.sell("set", BIG, files=shards)
+    ended = luci("install", "set")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == [str(backup / name) for name in shards]
+    assert_nothing_left(disk)
+
+
+def test_a_size_that_is_told_late_leads_to_the_backup_folder_too(shop: Shop, disk: Path, backup: Path) -> None:
+    """Where only the server's answer shows that the first folder is too small."""
+    data = make_gguf(6 * MIB, seed=2)
+    shop.sell("late", data, digest=False)
+    ended = luci("install", "late")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"{backup}/late.gguf\n"
+    assert "no room for late.gguf: it needs 6.3MB" in ended.stderr
+    assert_nothing_left(disk)
+
+
+def test_a_named_folder_has_no_backup(shop: Shop, disk: Path, backup: Path) -> None:
+    """Who says --dir means that one."""
+    shop.sell("huge", make_gguf(6 * MIB, seed=2))
+    assert_refused(luci("install", "huge", "--dir", disk), 6, "no room for huge")
+    assert not backup.exists()
+
+
+def test_where_neither_has_room_the_first_one_is_told(shop: Shop, disk: Path, tmp_path: Path, home: Path) -> None:
+    """And exit code 6."""
+    shop.sell("huge", make_gguf(6 * MIB, seed=2))
+    with small_disk(tmp_path / "second", MIB) as second:
+        configure(home, tmp_path, backup_models_dir=str(second))
+        assert_refused(luci("install", "huge"), 6, f"no room for huge in {disk}")
+        assert_nothing_left(second)
+        assert_nothing_left(disk)
+
+
+def test_a_dry_run_tells_where_a_model_would_go(shop: Shop, disk: Path, backup: Path) -> None:
+    """And changes nothing."""
+    shop.sell("huge", make_gguf(6 * MIB, seed=2))
+    ended = luci("install", "huge", "--dry-run", "--json")
+    assert ended.returncode == 0, ended.stderr
+    facts = [json.loads(line) for line in ended.stdout.splitlines()]
+    diverted = next(fact for fact in facts if fact["event"] == "diverted")
+    assert (diverted["reference"], diverted["folder"]) == ("huge", str(backup))
+    assert next(fact for fact in facts if fact["event"] == "would_install")["path"] == f"{backup}/huge.gguf"
+    assert not backup.exists()
+
+
+def test_an_installed_model_needs_no_room(shop: Shop, disk: Path) -> None:
+    """On a disk that is full to the last byte."""
+    shop.sell("small", SMALL)
+    assert luci("install", "small").returncode == 0
+    info = os.statvfs(disk)
+    (disk / "other").write_bytes(bytes(info.f_bavail * info.f_frsize))
+    ended = luci("install", "small")
+    assert (ended.returncode, ended.stdout) == (0, f"{disk}/small.gguf\n"), ended.stderr
+
+
+def test_a_disk_that_runs_full_in_the_middle_is_told_with_what_would_help(shop: Shop, disk: Path) -> None:
+    """The part is removed, so the room is free again."""
+    shop.sell("small", SMALL)
+    assert luci("install", "small").returncode == 0
+    shop.sell("endless", make_gguf(6 * MIB, seed=2), [chunked()], digest=False)
+    ended = luci("install", "endless")
+    assert_refused(ended, 6, "Largest models: small (1.0MB)", "free)")
+    assert_nothing_left(disk, "small.gguf")
