@@ -10,9 +10,9 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, journal, receipt
-from luci_dl.disk.staging import FOLDER, Lock, Staging, read_holder, staging_at
+from luci_dl.disk.staging import FOLDER, Lock, Staging, is_held, read_holder, staging_at
 from luci_dl.errors import LockedError, LuciError, StorageError
-from luci_dl.events import Cleaned, Emit, LeftAlone, RolledForward
+from luci_dl.events import Cleaned, Emit, Event, LeftAlone, RolledForward
 from luci_dl.names import STAGING_SUFFIXES
 
 _NEW = ".new"  # what a crash leaves of a file that was being replaced
@@ -39,6 +39,8 @@ def clean(folder: Path, targets: Collection[str] | None, dry_run: bool, token: C
     Raises: Interrupted; StorageError, when the folder cannot be read.
     """
     sweep = _Sweep(folder.absolute(), targets, dry_run, token, emit)
+    if not dry_run and not sweep.may_change():
+        return Report(0, 0, sweep.left_alone, sweep.failed)
     sweep.roll_forward()
     for base in sweep.bases():
         token.check()
@@ -83,6 +85,19 @@ class _Sweep:
                 found[path.with_name(stem)] = None
         return list(found)
 
+    def may_change(self) -> bool:
+        """Whether the user may clean there; told only where there is something to remove, for locks may stay."""
+        try:
+            fs.check_writable(self._staging)
+        except StorageError as error:
+            found: list[Event] = []
+            clean(self._folder, self._targets, True, self._token, found.append)
+            if any(isinstance(event, Cleaned) and event.kind != "lock" for event in found):
+                self.failed += 1
+                self._leave(self._folder, f"{error.message}. {error.hint}")
+            return False
+        return True
+
     def roll_forward(self) -> None:
         """Complete what a crash cut off after its commit record."""
         for path in [path for path in self._files() if path.suffix == ".commit"]:
@@ -107,14 +122,13 @@ class _Sweep:
         if not self._is_meant(self.name_of(staging)):
             return
         is_new = not os.path.lexists(staging.lock)
-        if self._dry_run and is_new:
-            self._sweep(staging)
-            return
         lock = Lock(staging.lock)
+        if self._dry_run:
+            self._only_look(staging)
+            return
         try:
             if not lock.try_acquire():
-                holder = lock.read()
-                self._leave(staging.base, f"held by pid {holder.pid} on {holder.host}" if holder else "held")
+                self._leave_held(staging)
                 return
             is_clean = self._sweep(self.at(base))
             if is_new:
@@ -125,6 +139,19 @@ class _Sweep:
             self._leave_after(staging.lock, error)
         finally:
             lock.release()
+
+    def _only_look(self, staging: Staging) -> None:
+        try:
+            if is_held(staging.lock):
+                self._leave_held(staging)
+            elif self._sweep(staging):
+                self._remove(staging.lock, lambda: None)
+        except StorageError as error:
+            self._leave_after(staging.lock, error)
+
+    def _leave_held(self, staging: Staging) -> None:
+        holder = read_holder(staging.lock)
+        self._leave(staging.base, f"held by pid {holder.pid} on {holder.host}" if holder else "held")
 
     def _sweep(self, staging: Staging) -> bool:
         """Under the lock, if there is one. Returns: whether nothing that matters is left."""

@@ -11,7 +11,10 @@ from urllib.parse import urlsplit
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.copies import Copies, Copy
+from luci_dl.disk import target
 from luci_dl.disk.part import Part
+from luci_dl.disk.staging import staging_for
+from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
@@ -52,9 +55,31 @@ class Installation:
             self.transaction.commit()
         if copied and copied == len(parts):
             how = "copied"
+        return self._installed(how, fetched, began)
+
+    def only_look(self) -> Installed | None:
+        """The model, if all of it is there and right; without a lock, and without writing anything.
+
+        Raises: Interrupted; StorageError, for what cannot be read.
+        """
+        began, folder = time.monotonic(), self.plan.folder
+
+        def look(artifact: Artifact) -> Found:
+            return target.look(
+                staging_for(folder, artifact.name), artifact, self.token, lambda _done: None, only_look=True
+            )
+
+        judge = Judge(folder, look, self.options.force, self.network, self.token).judge
+        try:
+            missing, how = to_fetch({each: judge(each).found for each in self.plan.artifacts}, self.options.force)
+        except (IntegrityError, NetworkError):
+            return None
+        return None if missing else self._installed("newer" if how == "newer" else "already", 0, began)
+
+    def _installed(self, how: str, fetched: int, began: float) -> Installed:
         targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
-        size = sum(target.stat().st_size for target in targets)
-        paths = tuple(str(target) for target in targets)
+        size = sum(path.stat().st_size for path in targets)
+        paths = tuple(str(path) for path in targets)
         return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
 
     def _tell_standing(self, missing: Collection[str]) -> None:

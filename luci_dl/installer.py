@@ -10,8 +10,9 @@ from typing import Literal
 from luci_dl.cancel import CancelToken
 from luci_dl.copies import Copies
 from luci_dl.disk import fs
+from luci_dl.disk.staging import FOLDER
 from luci_dl.disk.transaction import Transaction
-from luci_dl.errors import CannotHold, Interrupted, LuciError
+from luci_dl.errors import CannotHold, Interrupted, LuciError, StorageError
 from luci_dl.events import Deleted, Diverted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
 from luci_dl.installation import Installation
 from luci_dl.net.network import Network
@@ -147,15 +148,29 @@ class _Run:
             )
         except LuciError as error:
             return Outcome(plan.reference, "failed", error=error)
+        installation = Installation(
+            plan, transaction, self._options, self._network, self._copies, self._token, self._emit
+        )
         try:
-            installed = Installation(
-                plan, transaction, self._options, self._network, self._copies, self._token, self._emit
-            ).run()
+            installed = _run(installation)
         except Interrupted as error:
             return Outcome(plan.reference, "interrupted", error=error, endings=tuple(transaction.endings))
         except LuciError as error:
             return Outcome(plan.reference, "failed", error=error, endings=tuple(transaction.endings))
         return Outcome(plan.reference, "installed", installed)
+
+
+def _run(installation: Installation) -> Installed:
+    """Install the model. In a folder that one may only read, it has to be there already. Raises: LuciError."""
+    folder = installation.plan.folder
+    try:
+        fs.check_writable(folder)
+        fs.check_writable(folder / FOLDER)
+    except StorageError:
+        if there := installation.only_look():
+            return there
+        raise
+    return installation.run()
 
 
 def _tell_all(events: Sequence[Event], emit: Emit) -> None:

@@ -12,7 +12,7 @@ from luci_dl.copies import Copies
 from luci_dl.disk import fs, receipt, space
 from luci_dl.disk.mounts import file_system
 from luci_dl.disk.staging import Staging, staging_for
-from luci_dl.errors import CannotHold, LuciError, NoRoom
+from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
 from luci_dl.events import Diverted, Emit
 from luci_dl.plan import Options, Plan
 from luci_dl.relief import existing, relief
@@ -26,12 +26,13 @@ class Need:
     Attributes:
         bytes: of disk; files that are there, and what kept parts have, do not count.
         longest: the size of the longest file that is missing.
-        begun: something of it is there, installed or kept.
+        begun: something of it is there, installed or kept; missing: something is not, or not whole.
     """
 
     bytes: int
     longest: int
     begun: bool
+    missing: bool
 
 
 class Placement:
@@ -84,6 +85,8 @@ class Placement:
         """Count the model as one that goes there. Raises: CannotHold."""
         there = existing(folder)
         device, on = os.stat(there).st_dev, file_system(there)
+        if need.missing and len(self._folders) > 1:
+            _check_writable(folder)
         space.check_limit(model.reference, need.longest, on)
         taken = self._taken.get(device, 0)
         free = max(0, space.free_bytes(there) - taken)
@@ -113,29 +116,36 @@ class Placement:
 
 def need_of(model: Model, folder: Path, options: Options) -> Need:
     """What the model still needs in the folder, as far as names, sizes and receipts tell."""
-    missing = {artifact: _missing(artifact, folder, options) for artifact in model.artifacts}
+    found = [_missing(artifact, folder, options) for artifact in model.artifacts]
+    sizes = [artifact.size or 0 for artifact, here in zip(model.artifacts, found, strict=True) if not here.stands]
     return Need(
-        sum(lacking for lacking, _ in missing.values()),
-        max(artifact.size or 0 for artifact in model.artifacts)
-        if any(lacking for lacking, _ in missing.values())
-        else 0,
-        any(begun for _, begun in missing.values()),
+        sum(here.lacks for here in found),
+        max(sizes, default=0),
+        any(here.begun for here in found),
+        not all(here.stands for here in found),
     )
 
 
-def _missing(artifact: Artifact, folder: Path, options: Options) -> tuple[int, bool]:
-    """Bytes that the file needs, none where they are not known; and whether something of it is there.
+@dataclass(frozen=True)
+class _Here:
+    """What is there of one file: whether all, whether anything; and the bytes that it lacks, 0 where not known."""
 
-    What is wrong with the folder, the install will say.
-    """
+    stands: bool
+    begun: bool
+    lacks: int
+
+
+def _missing(artifact: Artifact, folder: Path, options: Options) -> _Here:
+    """What is wrong with the folder, the install will say."""
     try:
         staging = staging_for(folder, artifact.name)
         if _stands(staging, artifact, options.force):
-            return 0, True
+            return _Here(True, True, 0)
         kept = fs.blocks_of(staging.part)
-        return max(0, (artifact.size or 0) - (kept or 0)), kept is not None or os.path.lexists(staging.receipt)
+        begun = kept is not None or os.path.lexists(staging.receipt)
+        return _Here(False, begun, max(0, (artifact.size or 0) - (kept or 0)))
     except LuciError:
-        return 0, False
+        return _Here(False, False, 0)
 
 
 def _stands(staging: Staging, artifact: Artifact, force: bool) -> bool:
@@ -148,6 +158,14 @@ def _stands(staging: Staging, artifact: Artifact, force: bool) -> bool:
     if known is None:
         return not force
     return size == known.size and (not force or artifact.proves(known.sha256, known.size))
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises: CannotHold."""
+    try:
+        fs.check_writable(folder)
+    except StorageError as error:
+        raise CannotHold(error.message, error.hint, error.reason) from error
 
 
 def _figures(needed: int, free: int, min_free: int) -> str:

@@ -92,6 +92,7 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
         StorageError; Interrupted. What is not removed then stays installed, or is missing some of its files, and can
         be removed again.
     """
+    fs.check_writable(removal.folder)
     transaction = Transaction(
         removal.folder,
         [Artifact(name, (removal.reference,)) for name in removal.names],

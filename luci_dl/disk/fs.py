@@ -76,6 +76,7 @@ def make_folder(path: Path) -> list[Path]:
                     raise
                 refused = folder  # once may mean that `clean` removed the empty parent in between
             else:
+                _let_group(folder, folder.parent, stat.S_IRWXG)
                 made.append(folder)
                 sync_folder(folder.parent)
     return made
@@ -90,8 +91,36 @@ def check_writable(folder: Path) -> None:
     """Raises: StorageError, when names cannot be made in the folder, or, where it is missing, in the one above."""
     there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
     with door("write into", there):
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        if os.statvfs(there).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    if not os.access(there, os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES)
+        hint = f"It belongs to {_owner_of(there)}: ask for the right to write, or choose another folder with --dir."
+        raise StorageError(f"cannot write into {there}: {reason}", hint, reason)
+
+
+def _owner_of(path: Path) -> str:
+    import pwd
+
+    try:
+        owner = path.stat().st_uid
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"user {owner}"
+    except OSError:
+        return "somebody else"
+
+
+def _let_group(new: Path | int, folder: Path, bits: int) -> None:
+    """In a folder that a group shares (setgid, writable to it) what is new is the group's, whatever the umask.
+
+    Args:
+        new: what was made there, or its descriptor; bits: what its group may do.
+    """
+    shared = stat.S_ISGID | stat.S_IWGRP
+    with contextlib.suppress(OSError):
+        if os.stat(folder).st_mode & shared == shared:
+            os.chmod(new, stat.S_IMODE(os.stat(new).st_mode) | bits)
 
 
 class File:
@@ -137,7 +166,9 @@ class File:
 def create(path: Path) -> File:
     """A new empty file, open for reading and writing; never through a symlink, never one that is there."""
     with door("create", path):
-        return File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), path)
+        file = File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), path)
+    _let_group(file.fd, path.parent, stat.S_IRGRP | stat.S_IWGRP)
+    return file
 
 
 def open_own(path: Path) -> File | None:
