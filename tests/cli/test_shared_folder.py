@@ -1,0 +1,228 @@
+"""A models folder of several users of one group, and one that may only be read: with real users, as root alone can."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused
+from tests.procs import LUCI, ROOT, Spawned, luci, wait_until
+from tests.servers import FaultyServer
+from tests.servers.faults import stall
+
+GROUP = 40_000
+ANN, BOB = 40_001, 40_002
+READS = "+dac_read_search"
+AS = ["setpriv", "--regid", str(GROUP), "--clear-groups", "--inh-caps", READS, "--ambient-caps", READS, "--reuid"]
+"""Become a user who may read everything, for Python may lie in somebody's home, but write only what is theirs."""
+
+
+@dataclass(frozen=True)
+class User:
+    """Runs luci as somebody else, with a home of their own."""
+
+    uid: int
+    home: Path
+    umask: str = "002"
+
+    def luci(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
+        """To its end."""
+        command = self.command
+        done = subprocess.run(
+            [*command, *map(str, args)], env=os.environ | self.env, capture_output=True, text=True, timeout=30
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    def spawn(self, *args: str | Path) -> Spawned:
+        return Spawned(*args, env=self.env, command=self.command)
+
+    @property
+    def command(self) -> Sequence[str]:
+        return [*AS, str(self.uid), "sh", "-c", f'umask {self.umask}; exec "$@"', "sh", *LUCI]
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"HOME": str(self.home), "LUCI_HOME": str(self.home / ".luci"), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that everybody may enter, as tmp_path is not."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become two users")
+    path = Path(tempfile.mkdtemp(prefix="luci-shared-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def models(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The group's."""
+    folder = place / "models"
+    folder.mkdir()
+    os.chown(folder, ANN, GROUP)
+    folder.chmod(0o2775)
+    monkeypatch.setenv("LUCI_MODELS_DIR", str(folder))
+    return folder
+
+
+def user(place: Path, uid: int, umask: str = "002") -> User:
+    home = place / f"home-{uid}"
+    home.mkdir()
+    os.chown(home, uid, GROUP)
+    return User(uid, home, umask)
+
+
+@pytest.fixture
+def shop(server: FaultyServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A catalog that everybody may read."""
+    monkeypatch.setenv("LUCI_CATALOG", str(place / "catalog.toml"))
+    return Shop(server, place / "catalog.toml")
+
+
+@pytest.fixture(params=["002", "077"])
+def ann(request: pytest.FixtureRequest, place: Path) -> User:
+    """With the umask that such a group agrees on, and with one that nobody told."""
+    return user(place, ANN, request.param)
+
+
+@pytest.fixture
+def bob(place: Path) -> User:
+    return user(place, BOB)
+
+
+def test_what_one_installed_the_other_uses_checks_and_removes(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """And what is new below the folder belongs to the group."""
+    shop.sell("m", files=["owner/repo/m.gguf"])
+    assert ann.luci("install", "m").returncode == 0
+    for path in [path for path in models.rglob("*") if path.suffix != ".lock"]:
+        info = path.stat()
+        bits = 0o2070 if path.is_dir() else 0o060
+        assert (info.st_gid, stat.S_IMODE(info.st_mode) & bits) == (GROUP, bits), path
+    assert bob.luci("path", "m").stdout == f"{models}/owner/repo/m.gguf\n"
+    assert bob.luci("verify", "m").returncode == 0
+    assert "already installed" in bob.luci("install", "m").stderr
+    removed = bob.luci("remove", "--yes", "m")
+    assert removed.returncode == 0, removed.stderr
+    assert_nothing_left(models)
+
+
+def test_what_one_was_killed_at_the_other_resumes(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """From the last byte that is proved."""
+    big = DATA * 20
+    kill_in_the_middle(shop, models, ann, big)
+    ended = bob.luci("install", "m")
+    assert ended.returncode == 0, ended.stderr
+    assert "Resuming at" in ended.stderr
+    assert (models / "m.gguf").read_bytes() == big
+    assert_nothing_left(models, "m.gguf")
+
+
+def test_what_one_was_killed_at_the_other_cleans(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """The directory is the group's, so its files may go."""
+    kill_in_the_middle(shop, models, ann, DATA * 20)
+    ended = bob.luci("clean")
+    assert ended.returncode == 0, ended.stderr
+    assert_nothing_left(models)
+
+
+def kill_in_the_middle(shop: Shop, models: Path, who: User, data: bytes) -> None:
+    """Leave a part of which the first third is in the journal, by Ctrl+C and --keep-partial."""
+    shop.sell("m", data, [stall(len(data) // 3)])
+    with who.spawn("install", "m", "--keep-partial", "-c", "1") as running:
+        wait_for_bytes(running, models)
+        running.signal(signal.SIGINT)
+        running.wait()
+    shop.sell("m", data)
+    shop.server.release()
+
+
+def wait_for_bytes(running: Spawned, models: Path) -> None:
+    part = models / ".luci" / "m.gguf.part"
+    wait_until(lambda: (part.exists() and part.read_bytes().strip(b"\0")) or running.process.poll() is not None, 20)
+    assert running.process.poll() is None, running.err
+
+
+def test_one_waits_for_the_other(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """And takes what came of it."""
+    shop.sell("m", faults=[stall(100_000)])
+    with ann.spawn("install", "m") as first:
+        first.wait_for("Downloading")
+        with bob.spawn("install", "m") as second:
+            second.wait_for("Waiting for pid")
+            shop.server.release()
+            assert first.wait() == 0, first.err
+            assert second.wait() == 0, second.err
+    assert len(shop.server.exchanges("/m.gguf")) == 1
+    assert_nothing_left(models, "m.gguf")
+
+
+@pytest.fixture
+def read_only(models: Path, place: Path, shop: Shop) -> Path:
+    """The folder after Ann installed a model there, and took the right to write from the others."""
+    shop.sell("m")
+    assert user(place, ANN).luci("install", "m").returncode == 0
+    for path in [models, *models.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return models
+
+
+def test_a_folder_that_one_may_only_read_can_be_used(read_only: Path, bob: User) -> None:
+    """What is there is listed, found, checked, and said to be installed."""
+    path = f"{read_only}/m.gguf\n"
+    assert bob.luci("path", "m").stdout == path
+    assert "m.gguf" in bob.luci("list").stdout
+    assert path in bob.luci("info", "m").stdout
+    checked = bob.luci("verify")
+    assert (checked.returncode, checked.stdout) == (0, f"ok         {path}")
+    installed = bob.luci("install", "m")
+    assert (installed.returncode, installed.stdout) == (0, path), installed.stderr
+    assert "already installed" in installed.stderr
+
+
+@pytest.mark.parametrize("words", [["install", "other"], ["install", "m", "--force"], ["remove", "--yes", "m"]])
+def test_a_folder_that_one_may_only_read_refuses_the_rest(
+    shop: Shop, read_only: Path, bob: User, words: Sequence[str]
+) -> None:
+    """Why, and what to do; nothing is fetched."""
+    shop.sell("other", OTHER)
+    if "--force" in words:
+        shop.sell("m", OTHER)
+    refused = bob.luci(*words)
+    assert_refused(refused, 6, f"cannot write into {read_only}", "It belongs to user 40001: ask for the right to write")
+    assert not shop.server.exchanges("/other.gguf")
+    assert (read_only / "m.gguf").read_bytes() == DATA
+
+
+def test_clean_refuses_where_it_may_only_read_and_only_if_there_is_something(read_only: Path, bob: User) -> None:
+    """Idle locks and receipts are no reason."""
+    assert bob.luci("clean").returncode == 0
+    (read_only / ".luci" / "x.gguf.part").write_bytes(b"left")
+    ended = bob.luci("clean")
+    assert ended.returncode == 6
+    assert f"Left alone {read_only}: cannot write into {read_only}/.luci: Permission denied" in ended.stderr
+    assert "would free" in bob.luci("clean", "--dry-run").stderr.lower()
+    assert luci("clean").returncode == 0
+
+
+def test_what_a_read_only_first_folder_lacks_goes_to_the_backup(shop: Shop, read_only: Path, bob: User) -> None:
+    """So a group's folder and one's own go together."""
+    shop.sell("other", OTHER)
+    own = bob.home / "models"
+    assert bob.luci("config", "set", "backup_models_dir", own).returncode == 0
+    assert bob.luci("config", "set", "min_free", "0").returncode == 0
+    ended = bob.luci("install", "m", "other")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == [f"{read_only}/m.gguf", f"{own}/other.gguf"]
+    assert f"other goes to {own}" in ended.stderr
