@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import commit, fs, journal, receipt
+from luci_dl.disk import commit, fs, journal, receipt, trust
 from luci_dl.disk.staging import FOLDER, Lock, Staging, is_held, read_holder, staging_at
 from luci_dl.errors import LockedError, LuciError, StorageError
 from luci_dl.events import Cleaned, Emit, Event, LeftAlone, RolledForward
@@ -45,6 +45,7 @@ def clean(folder: Path, targets: Collection[str] | None, dry_run: bool, token: C
     for base in sweep.bases():
         token.check()
         sweep.one(base)
+    sweep.files_of_processes()
     if not dry_run:
         sweep.remove_empty_folders()
     return Report(sweep.removed, sweep.freed, sweep.left_alone, sweep.failed)
@@ -67,6 +68,7 @@ class _Sweep:
         self._dry_run = dry_run
         self._token = token
         self._emit = emit
+        self._doubtful = bool(trust.doubt(folder))
 
     def _files(self) -> Iterator[Path]:
         with fs.door("read", self._staging):
@@ -81,7 +83,7 @@ class _Sweep:
         found: dict[Path, None] = {}
         for path in self._files():
             stem, suffix = os.path.splitext(path.name.removesuffix(_NEW))
-            if suffix in STAGING_SUFFIXES:
+            if suffix in STAGING_SUFFIXES and not trust.owner_of(stem):
                 found[path.with_name(stem)] = None
         return list(found)
 
@@ -130,6 +132,9 @@ class _Sweep:
             if not lock.try_acquire():
                 self._leave_held(staging)
                 return
+            if self._may_be_at_work(staging, not is_held(staging.lock)):
+                self._leave_held(staging)
+                return
             is_clean = self._sweep(self.at(base))
             if is_new:
                 lock.unlink_and_release()
@@ -142,12 +147,46 @@ class _Sweep:
 
     def _only_look(self, staging: Staging) -> None:
         try:
-            if is_held(staging.lock):
+            if is_held(staging.lock) or self._may_be_at_work(staging, False):
                 self._leave_held(staging)
             elif self._sweep(staging):
                 self._remove(staging.lock, lambda: None)
         except StorageError as error:
             self._leave_after(staging.lock, error)
+
+    def _may_be_at_work(self, staging: Staging, lies: bool) -> bool:
+        """Whether the lock's holder may be, though we could have it: where locks may be granted to everyone."""
+        holder = read_holder(staging.lock)
+        if holder is None or holder.outcome or not (lies or self._doubtful):
+            return False
+        moment = trust.last_write(staging.part, staging.journal, staging.lock)
+        return trust.Owner(holder.host, holder.pid).may_live(moment)
+
+    def files_of_processes(self) -> None:
+        """Remove the files that no lock keeps, but a process alone, if that has ended."""
+        stems = {path.with_name(os.path.splitext(path.name.removesuffix(_NEW))[0]) for path in self._files()}
+        for base in sorted(stems):
+            files = [base.with_name(base.name + suffix) for suffix in (".part", ".journal", ".receipt.new")]
+            owner = trust.owner_of(base.name)
+            if owner is None or not self._is_meant(self._named_in(files[1])):
+                continue
+            try:
+                if owner.may_live(trust.last_write(*files)):
+                    self._leave(base, f"pid {owner.pid} may be at work on it")
+                    continue
+                for path in files:
+                    self._remove(path, partial(fs.unlink, path))
+            except StorageError as error:
+                self._leave_after(base, error)
+
+    @staticmethod
+    def _named_in(path: Path) -> str:
+        """The target's name by the journal at `path`; empty when that does not say."""
+        try:
+            log = journal.read(path)
+        except StorageError:
+            return ""
+        return log.header.name if log else ""
 
     def _leave_held(self, staging: Staging) -> None:
         holder = read_holder(staging.lock)

@@ -13,7 +13,7 @@ from luci_dl.disk import fs
 from luci_dl.disk.staging import FOLDER
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold, Interrupted, LuciError, StorageError
-from luci_dl.events import Deleted, Diverted, Emit, Event, Failed, Installed, Planned, Stopped, Summary
+from luci_dl.events import Deleted, Diverted, Emit, Event, Failed, Installed, Planned, Stopped, Summary, Warned
 from luci_dl.installation import Installation
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
@@ -79,7 +79,7 @@ class _Run:
         self._plans = plans
         self._options = options
         self._token = token
-        self._emit = emit
+        self._emit = _once(emit)
         self._network = network
         self._copies = copies
         self._outcomes = [Outcome(plan.reference, "not started") for plan in plans]
@@ -158,6 +158,22 @@ class _Run:
         except LuciError as error:
             return Outcome(plan.reference, "failed", error=error, endings=tuple(transaction.endings))
         return Outcome(plan.reference, "installed", installed)
+
+
+def _once(emit: Emit) -> Emit:
+    """Tells each warning once in the run."""
+    told: set[Warned] = set()
+    lock = threading.Lock()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Warned):
+            with lock:
+                if event in told:
+                    return
+                told.add(event)
+        emit(event)
+
+    return tell
 
 
 def _run(installation: Installation) -> Installed:

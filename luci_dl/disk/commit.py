@@ -67,7 +67,7 @@ def read_record(path: Path) -> Files | None:
 def settle(staging: Staging, done: Done) -> None:
     """The target stands: have its name on disk, write its receipt, drop its journal."""
     fs.sync_folder(staging.target.parent)
-    receipt.write(staging.receipt, Receipt.from_json(done.receipt))
+    receipt.write(staging.receipt, Receipt.from_json(done.receipt), staging.new_receipt)
     fs.unlink(staging.journal)
 
 

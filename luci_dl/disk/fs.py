@@ -272,6 +272,14 @@ def read_at(file: File, size: int, offset: int) -> bytes:
         return os.pread(file.fd, size, offset)
 
 
+def forget_cached(path: Path) -> None:
+    """Whoever reads the file next gets what the disk has, as far as the system can be asked for that."""
+    if hasattr(os, "posix_fadvise"):
+        file = open_to_read(path)
+        with door("read", path):
+            os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def allocate(file: File, size: int, *, grow: bool = True) -> None:
     """Claim the blocks of the first `size` bytes, and make the file at least that long if it is to `grow`.
 
@@ -390,13 +398,14 @@ def append(path: Path, data: bytes) -> None:
             os.close(fd)
 
 
-def write_file(path: Path, data: bytes, *, keep_mode: bool = False) -> None:
+def write_file(path: Path, data: bytes, *, keep_mode: bool = False, new: Path | None = None) -> None:
     """Replace the file at `path` by `data`, at one stroke and durably.
 
     Args:
+        new: what it is called until then, where it must not be another process's.
         keep_mode: a file of the user's own, which only they may read perhaps, keeps its mode.
     """
-    new = path.with_name(path.name + ".new")
+    new = new or path.with_name(path.name + ".new")
     unlink(new)
     try:
         file = create(new)

@@ -100,6 +100,10 @@ class Locks:
             if staging.name == name:
                 self._texts[staging] = replace(text, done=done, total=total, rate=rate)
 
+    def keep_others_out(self) -> bool:
+        """Whether nobody else gets what is held here, as a lock should have it."""
+        return all(is_held(lock.path) for lock in self._locks.values())
+
     def are_ours(self) -> bool:
         """Whether every lock file is still the one that was locked, and says so."""
         return all(lock.is_ours(self._nonce) for lock in self._locks.values())

@@ -11,6 +11,7 @@ _TABLE = Path("/proc/self/mountinfo")  # Linux alone
 _OF_NETWORKS = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
 _OF_MEMORY = {"tmpfs", "ramfs"}
 _SHARING = {"btrfs", "xfs", "bcachefs", "ocfs2", "zfs"}
+_LOCAL_FUSE = {f"fuse.{name}" for name in ("mergerfs", "gocryptfs", "encfs", "bindfs", "fusefat")}
 _SMALL_FILES = {"vfat", "msdos", "fat", "fuse.fusefat"}
 SMALL_FILE = (4 << 30) - 1
 """The most bytes that a file may have where only small ones may be."""
@@ -27,6 +28,11 @@ class FileSystem:
     def is_remote(self) -> bool:
         """Other machines may write to it, and locks may be granted to everyone."""
         return bool(_OF_NETWORKS.search(self.kind))
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Nobody can tell whether a lock there keeps others out."""
+        return self.is_remote or (self.kind.partition(".")[0] == "fuse" and self.kind not in _LOCAL_FUSE)
 
     @property
     def shares_blocks(self) -> bool:

@@ -87,6 +87,6 @@ def read(path: Path) -> Receipt | None:
         return None
 
 
-def write(path: Path, receipt: Receipt) -> None:
-    """Put the receipt at `path`, at one stroke and durably."""
-    fs.write_file(path, json.dumps(receipt.to_json(), indent=1).encode() + b"\n")
+def write(path: Path, receipt: Receipt, new: Path | None = None) -> None:
+    """Put the receipt at `path`, at one stroke and durably; `new`: as `fs.write_file` has it."""
+    fs.write_file(path, json.dumps(receipt.to_json(), indent=1).encode() + b"\n", new=new)

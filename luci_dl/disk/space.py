@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from luci_dl.disk import fs
+from luci_dl.disk import fs, trust
 from luci_dl.disk.mounts import SMALL_FILE, FileSystem, file_system
 from luci_dl.disk.staging import FOLDER, Staging, is_held
 from luci_dl.errors import CannotHold, NoRoom
@@ -86,9 +86,15 @@ def promised(staging: Staging) -> int:
     others = 0
     for where, _, names in os.walk(staging.folder / FOLDER):
         for path in (Path(where) / name for name in names if name.endswith(".part")):
-            if path != staging.part and (lacking := _lacking(path)) > 0 and is_held(path.with_suffix(".lock")):
+            if path != staging.part and (lacking := _lacking(path)) > 0 and _is_at_work(path):
                 others += lacking
     return others
+
+
+def _is_at_work(part: Path) -> bool:
+    """Whether somebody is, on that part."""
+    owner = trust.owner_of(part.stem)
+    return owner.may_live(trust.last_write(part)) if owner else is_held(part.with_suffix(".lock"))
 
 
 def _lacking(path: Path) -> int:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -34,12 +34,19 @@ class Staging:
         name: the target's path below it, with "/" between its parts; None for files whose target is not known.
         target: where the file will stand.
         base: what all staging files of the target begin with.
+        own: what those of one process alone begin with, where no lock keeps others from them (`apart`).
     """
 
     folder: Path
     name: str | None
     target: Path
     base: Path
+    own: Path | None = None
+
+    def apart(self, mark: str) -> Staging:
+        """With a part and a journal whose names end in `mark`."""
+        room = _name_max(self.folder) - _ROOM - len(mark)
+        return replace(self, own=self.base.with_name(_shortened(self.base.name, room) + mark))
 
     @property
     def lock(self) -> Path:
@@ -47,19 +54,28 @@ class Staging:
 
     @property
     def part(self) -> Path:
-        return self._path(".part")
+        return self._own_path(".part")
 
     @property
     def journal(self) -> Path:
-        return self._path(".journal")
+        return self._own_path(".journal")
 
     @property
     def receipt(self) -> Path:
         return self._path(".receipt")
 
     @property
+    def new_receipt(self) -> Path:
+        """Where a receipt is written before it takes the place of the old one."""
+        return self._own_path(".receipt.new")
+
+    @property
     def commit(self) -> Path:
         return self._path(".commit")
+
+    def _own_path(self, suffix: str) -> Path:
+        base = self.own or self.base
+        return base.with_name(base.name + suffix)
 
     def _path(self, suffix: str) -> Path:
         return self.base.with_name(self.base.name + suffix)

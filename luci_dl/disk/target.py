@@ -65,10 +65,10 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
             return Found("damaged", digest, size, moment, known)
         known = replace(known, mtime_ns=moment, verified=receipt.now())
         if not only_look:
-            receipt.write(staging.receipt, known)
+            receipt.write(staging.receipt, known, staging.new_receipt)
     if known.proof == "none" and artifact.sha256 == known.sha256 and not only_look:
         known = replace(known, proof="sha256")  # a digest that came later
-        receipt.write(staging.receipt, known)
+        receipt.write(staging.receipt, known, staging.new_receipt)
     blob_sha1 = _blob_sha1(staging, artifact, known.size, token, hashed)
     named = _is_named(known, artifact, blob_sha1)
     return Found("installed" if named else "newer", known.sha256, known.size, moment, known)

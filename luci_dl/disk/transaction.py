@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
 from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
-from luci_dl.disk import commit, fs, receipt, target
+from luci_dl.disk import commit, fs, receipt, target, trust
 from luci_dl.disk.journal import Done
+from luci_dl.disk.last_look import check_parts, check_target, read_back
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
+from luci_dl.disk.prove import hash_file
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import FOLDER, Staging, in_lock_order, staging_for
+from luci_dl.disk.staging import Staging, in_lock_order, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
 from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Warned
@@ -68,6 +71,7 @@ class Transaction:
         self._parts: dict[str, Part] = {}
         self._made: list[Path] = []
         self._committed = False
+        self._doubt = ""  # why locks cannot be trusted here: then the parts are this process's alone
 
     def __enter__(self) -> Transaction:
         """Take the locks; complete what a crash cut off.
@@ -88,11 +92,19 @@ class Transaction:
                         if commit.finish_cut_off(staging, self._token):
                             self._emit(RolledForward(name))
                     self._locks = locks
+                    self._keep_apart(locks)
                     return self
             except BaseException:
                 locks.release("rolled back")
                 raise
             locks.release("rolled back")  # another process crashed in between: its record needs other locks
+
+    def _keep_apart(self, locks: Locks) -> None:
+        """Where the locks that were taken may not keep others out, have files that are nobody else's."""
+        self._doubt = trust.doubt(self._folder, locks.keep_others_out())
+        if self._doubt:
+            mark = trust.own_mark()
+            self._stagings = {name: staging.apart(mark) for name, staging in self._stagings.items()}
 
     def _roll_forward(self) -> None:
         for staging in self._stagings.values():
@@ -110,7 +122,8 @@ class Transaction:
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right."""
         known = self._receipt(artifact, found.sha256, found.size, found.mtime_ns, "", artifact.proof)
-        receipt.write(self._stagings[artifact.name].receipt, known)
+        staging = self._stagings[artifact.name]
+        receipt.write(staging.receipt, known, staging.new_receipt)
 
     def open(self, artifact: Artifact, source: fs.File | None = None) -> Part:
         """The part of that file, with what is proved of an earlier run, and with its room on the disk.
@@ -120,6 +133,9 @@ class Transaction:
         """
         staging = self._stagings[artifact.name]
         fs.check_writable(staging.target.parent)
+        if self._doubt and not self._parts:
+            how = "downloads there are kept apart by name, read back when they are complete, and cannot be resumed"
+            self._emit(Warned(f"{self._doubt}: {how}"))
         part = Part(staging, artifact, self._options.min_free)
         self._parts[artifact.name] = part
         part.open(self._options.resume, self._token, self._hashing(artifact.name, staging.part), source)
@@ -158,12 +174,15 @@ class Transaction:
             return
         digests = {name: part.verify(self._token) for name, part in self._parts.items()}
         stagings = in_lock_order(self._stagings[name] for name in self._parts)
-        first = stagings[0].name if len(stagings) > 1 else None
+        first = stagings[0].name if len(stagings) > 1 and not self._doubt else None
         record = stagings[0].commit if first else None
         files = [(staging, self._done(staging, digests, first)) for staging in stagings]
         off_thread(lambda: self._finish_journals(files), self._token)
         for staging in stagings:
             self._made += fs.make_folder(staging.target.parent)
+        if self._doubt:
+            for name, part in self._parts.items():
+                read_back(part, digests[name], self._token, self._hashing(name, part.staging.part))
         self._check_ownership()
         self._token.check()
         if record:
@@ -171,7 +190,8 @@ class Transaction:
             self._committed = True
             self._rename_all(files)
         else:
-            fs.rename(stagings[0].part, stagings[0].target)
+            for staging in stagings:  # several only where no record could be kept for others to complete
+                fs.rename(staging.part, staging.target)
             self._committed = True
         try:
             commit.settle_all(record, files)
@@ -191,19 +211,18 @@ class Transaction:
 
     def _check_ownership(self) -> None:
         """Locks save work; inode and digest keep truth."""
-        ours = all(fs.inode_of(part.staging.part) == part.inode for part in self._parts.values())
-        if not (ours and self._held().are_ours()):
-            raise StorageError(
-                f"somebody else touched the staging files of {self._reference} in {self._folder / FOLDER}",
-                "Does another program clean up there, or does the file system not keep locks? Install again.",
-            )
-        for name in self._parts:
-            there = target.identity_of(self._stagings[name])
-            if there and there != self._seen.get(name, there):
-                raise StorageError(
-                    f"somebody else put a file at {self._stagings[name].target} while it was downloaded",
-                    "Install again, and it is looked at.",
-                )
+        check_parts(self._parts, self._folder, self._reference, bool(self._doubt) or self._held().are_ours())
+        for name, part in self._parts.items():
+            if name in self._seen:
+                check_target(self._stagings[name], self._seen[name], partial(self._is_as_good, part))
+
+    def _is_as_good(self, part: Part) -> bool:
+        """Whether another process put the same bytes at the target, which it only can where locks keep nobody out."""
+        if not self._doubt:
+            return False
+        path = part.staging.target
+        digest, _ = hash_file(path, self._token, self._hashing(part.artifact.name, path))
+        return digest == part.verify(self._token)
 
     def _done(self, staging: Staging, digests: dict[str, str], record: str | None) -> Done:
         part = self._parts[str(staging.name)]
@@ -264,6 +283,8 @@ class Transaction:
             self.endings.append(NotDeleted(name, trouble.reason, str(part.staging.part)))
 
     def _is_kept_after(self, error: BaseException | None) -> bool:
+        if self._doubt:
+            return False
         if isinstance(error, Interrupted):
             return self._options.keep_partial
         return isinstance(error, LuciError) and error.ending == "suspend"

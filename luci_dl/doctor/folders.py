@@ -38,7 +38,7 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
     if found.locks:
         yield fine("locks", f"{shown}: a lock keeps others out")
     else:
-        hint = "Do not install the same model from two terminals or machines at once there."
+        hint = "Each download has files of its own there, is read back, and cannot be resumed."
         yield doubt("locks", f"{shown}: the file system grants a lock to everyone", hint)
     if not found.preallocates:
         hint = "The free space is watched while a download runs."
@@ -66,7 +66,7 @@ def _named(on: FileSystem | None) -> str:
 
 def _peculiar(shown: str, on: FileSystem | None) -> Iterator[Finding]:
     if on and on.is_remote:
-        hint = "Others may write to it, too; a local disk is faster and safer to download to."
+        hint = "Others may write to it, too: each download has files of its own there, and cannot be resumed."
         yield doubt("folder", f"{shown} is on a network file system ({on.kind})", hint)
     if on and on.holds_small_files_only:
         hint = "Use another folder for larger ones, with --dir."

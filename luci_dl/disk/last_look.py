@@ -1,0 +1,44 @@
+"""Before the last rename: is everything still ours, and what we think it is?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import fs, target
+from luci_dl.disk.part import Part
+from luci_dl.disk.prove import Hashed, hash_file
+from luci_dl.disk.staging import FOLDER, Staging
+from luci_dl.errors import StorageError
+
+
+def check_parts(parts: Mapping[str, Part], folder: Path, reference: str, locks_are_ours: bool) -> None:
+    """Locks save work; inode and digest keep truth. Raises: StorageError."""
+    if not locks_are_ours or any(fs.inode_of(part.staging.part) != part.inode for part in parts.values()):
+        raise StorageError(
+            f"somebody else touched the staging files of {reference} in {folder / FOLDER}",
+            "Does another program clean up there, or does the file system not keep locks? Install again.",
+        )
+
+
+def check_target(staging: Staging, seen: target.Identity | None, is_right: Callable[[], bool]) -> None:
+    """Nobody else put a file there since it was `seen`, or it `is_right`. Raises: StorageError."""
+    there = target.identity_of(staging)
+    if there and there != seen and not is_right():
+        raise StorageError(
+            f"somebody else put a file at {staging.target} while it was downloaded",
+            "Install again, and it is looked at.",
+        )
+
+
+def read_back(part: Part, digest: str, token: CancelToken, hashed: Hashed) -> None:
+    """What the disk gives back is what was written. Raises: StorageError; Interrupted."""
+    path = part.staging.part
+    fs.forget_cached(path)
+    found, _ = hash_file(path, token, hashed)
+    if found != digest:
+        raise StorageError(
+            f"{path} does not read back as it was written: its SHA-256 is {found}, expected {digest}",
+            "Is the connection to its disk sound? Install again, or into another folder with --dir.",
+        )
