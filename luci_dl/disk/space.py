@@ -49,7 +49,7 @@ def claim(file: fs.File, size: int, min_free: int, promised: Callable[[], int] =
     if size == 0:
         return True
     folder, on, kept = file.path.parent, file_system(file.path.parent), file.size
-    check_limit(file.path.name.removesuffix(".part"), size, on)
+    check_limit(trust.without_mark(file.path.stem), size, on)
     for pause in _PAUSES_S:
         if (claimed := _claim(file, size, kept, min_free, promised, on)) is not None:
             return claimed
@@ -135,7 +135,7 @@ def _blocks(file: fs.File) -> int:
 
 
 def _no_room(path: Path, needed: str, free: int, min_free: int, promised: int = 0) -> NoRoom:
-    name = path.name.removesuffix(".part")
+    name = trust.without_mark(path.stem)
     others = f", of which other downloads need {human_size(promised)}" if promised else ""
     reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
     message = f"no room for {name}: it needs {needed}, {human_size(free)} are free{others}{reserve}"

@@ -19,7 +19,7 @@ from luci_dl.disk.mounts import file_system
 
 FORGOTTEN_S = 24 * 3600
 """After so many seconds without a write a file is nobody's, though its process cannot be asked after."""
-_OWN = re.compile(r".+~([0-9a-f]{8})-([0-9]{1,10})-([0-9a-f]{8})")
+_OWN = re.compile(r"(.+)~([0-9a-f]{8})-([0-9]{1,10})-[0-9a-f]{8}")
 _KERNEL = (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/sys/kernel/hostname"))
 
 
@@ -61,7 +61,13 @@ def own_mark() -> str:
 def owner_of(stem: str) -> Owner | None:
     """Whose file it is, by its name without suffixes; None for one that a lock keeps."""
     match = _OWN.fullmatch(stem)
-    return Owner(match[1], int(match[2])) if match else None
+    return Owner(match[2], int(match[3])) if match else None
+
+
+def without_mark(stem: str) -> str:
+    """What the name is without the mark of a process."""
+    match = _OWN.fullmatch(stem)
+    return match[1] if match else stem
 
 
 def last_write(*paths: Path) -> float:
