@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,7 @@ def read_config(path: Path) -> ConfigFile:
     """Raises: UsageError, when it is broken; StorageError."""
     name = printable(str(path))
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(_read(path))
     except FileNotFoundError:
         return ConfigFile(path, {})
     except OSError as error:
@@ -49,6 +50,14 @@ def read_config(path: Path) -> ConfigFile:
     if not isinstance(values, dict):
         raise UsageError(f"{name}: expected a JSON object, found {shown(values)}", MEND)
     return ConfigFile(path, values)
+
+
+def _read(path: Path) -> bytes:
+    """Raises: OSError; UsageError, for a pipe or a device, which could keep the reader for ever."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UsageError(f"{printable(str(path))} is not a plain file", "Move it away.")
+        return file.read()
 
 
 def change_config(path: Path, change: Callable[[ConfigFile], Mapping[str, object] | None]) -> None:
