@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 from collections.abc import Sequence
@@ -37,6 +38,7 @@ COMMANDS = {
 COMPLETION = "_LUCI_COMPLETE"
 """By this variable a shell asks how the words may go on, in place of running them."""
 
+_HELP = {"help", "-h", "--help", "--version"}
 _UNINSTALL = ("uninstall", "rm", "delete")
 
 EPILOG = """\b
@@ -118,6 +120,14 @@ def run(arguments: Sequence[str]) -> int:
         return report(usage, json="--json" in arguments)
     except LuciError as error:
         return report(error, json="--json" in arguments)
+    except OSError as error:
+        if error.errno != errno.ENOSPC or _HELP.isdisjoint(arguments):
+            raise
+        return _full()  # what click itself writes
     if not code and is_full(1):
-        return report(StorageError("stdout could not take the output: its disk is full", "Write it somewhere else."))
+        return _full()
     return code if isinstance(code, int) else 0
+
+
+def _full() -> int:
+    return report(StorageError("stdout could not take the output: its disk is full", "Write it somewhere else."))

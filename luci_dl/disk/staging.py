@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -224,10 +225,15 @@ class Lock:
 def read_holder(path: Path) -> Holder | None:
     """What the lock file at `path` says, without taking the lock; None when it says nothing that luci knows."""
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             return Holder.from_bytes(file.read(_TEXT_MAX))
     except OSError:
         return None
+
+
+def _opened(path: Path) -> BinaryIO:
+    """To be read, without waiting for a writer where somebody has put a pipe. Raises: OSError."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
 def is_held(path: Path) -> bool:
@@ -237,7 +243,7 @@ def is_held(path: Path) -> bool:
     and from a descriptor that only reads, so that those may look who may not write.
     """
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -118,6 +118,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "total": Maybe(int),
         "rate": Maybe(NUMBER),
     },
+    "diverted": {"reference": str, "folder": str, "reason": str},
     "started": {"name": str, "total": Maybe(int), "offset": int},
     "progress": _PROGRESS,
     "copying": _PROGRESS,

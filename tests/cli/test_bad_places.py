@@ -102,7 +102,9 @@ def test_a_bad_config_is_named(sold: Shop, home: Path) -> None:
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
-@pytest.mark.parametrize("words", [["list", "--available"], ["config", "list", "--json"], ["clean"], ["install", "a"]])
+@pytest.mark.parametrize(
+    "words", [["list", "--available"], ["config", "list", "--json"], ["clean"], ["install", "a"], ["help", "install"]]
+)
 def test_an_output_that_is_full(sold: Shop, words: list[str]) -> None:
     """Whoever reads the file would take half a list for all of it, so the exit code tells; what was done is done."""
     with open("/dev/full", "wb") as full:
@@ -119,3 +121,19 @@ def test_a_models_folder_that_is_not_there_is_told(home: Path, words: list[str])
     assert ended.returncode == 0
     assert "There is no folder /nowhere/models\n" in ended.stderr
     assert ended.stderr.count("no folder") == 1
+
+
+def test_pipes_and_devices_where_files_belong_keep_nobody_waiting(home: Path) -> None:
+    """Nor does what else somebody may have put there."""
+    staging = home / "models" / ".luci"
+    staging.mkdir(parents=True)
+    for suffix in ("lock", "part", "journal", "receipt", "commit"):
+        os.mkfifo(staging / f"{suffix}.gguf.{suffix}")
+        (staging / f"zero.gguf.{suffix}").symlink_to("/dev/zero")
+        Path(os.fsdecode(os.fsencode(staging) + f"/\u00ff.gguf.{suffix}".encode("latin-1"))).write_bytes(b"x")
+    for words in (["clean", "--dry-run"], ["clean"], ["status"], ["list"], ["verify"], ["doctor", "--offline"]):
+        ended = luci(*words)
+        assert ended.returncode in (0, 6), words
+        assert "Traceback" not in ended.stderr
+    os.mkfifo(home / "config.json")
+    assert_refused(luci("list"), 2, "config.json is not a plain file")
