@@ -35,6 +35,11 @@ class FileSystem:
         return self.is_remote or (self.kind.partition(".")[0] == "fuse" and self.kind not in _LOCAL_FUSE)
 
     @property
+    def what(self) -> str:
+        """In words, where it `is_doubtful`."""
+        return "a network file system" if self.is_remote else "a file system of an unknown kind"
+
+    @property
     def shares_blocks(self) -> bool:
         """A copy may cost no room."""
         return self.kind in _SHARING

@@ -31,7 +31,7 @@ def doubt(folder: Path, keeps_others_out: bool = True) -> str:
     """
     on = file_system(folder)
     if on and on.is_doubtful:
-        return f"{folder} is on a network file system ({on.kind}), which may grant a lock to everyone"
+        return f"{folder} is on {on.what} ({on.kind}), which may grant a lock to everyone"
     return "" if keeps_others_out else f"the file system of {folder} grants a lock to everyone"
 
 
