@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 import click
@@ -18,14 +19,17 @@ from luci_dl import errors
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.main import COMMANDS, luci
 from luci_dl.config import load_settings
+from luci_dl.config_keys import KEYS
 from luci_dl.sources import catalog
 from luci_dl.sources.entries import read_entries
+from tests.cli import shapes
 from tests.cli.shop import Shop
 from tests.procs import ROOT, Spawned
 from tests.servers import FaultyServer, faults
 
 README = (ROOT / "README.md").read_text()
-DATA = make_gguf(3_000_000)
+DATA, OTHER = make_gguf(3_000_000), make_gguf(3_000_000, seed=1)
+REDIRECTIONS = {"<", ">", "|", "&&"}
 ELSEWHERE = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 """Variables whose names the source puts together."""
 
@@ -39,6 +43,13 @@ CHANGING = [
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def table(*titles: str) -> list[list[str]]:
+    """The cells of the rows below these titles."""
+    _, _, below = README.partition(f"\n| {' | '.join(titles)} |\n")
+    rows = [line.strip("|").split(" | ") for line in below.partition("\n\n")[0].splitlines()[1:]]
+    return [[cell.strip() for cell in row] for row in rows]
 
 
 def transcript(block: str) -> Iterator[tuple[str, str]]:
@@ -64,10 +75,11 @@ def user(tmp_path: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("LUCI_HOME")
     shop = Shop(server, tmp_path / "catalog.toml")
     monkeypatch.setenv("LUCI_CATALOG", str(shop.file))
-    for name, answers in {"llama3.2": [faults.ok()], "mistral": [faults.stall(2_000_000)]}.items():
+    sold = {"llama3.2": (DATA, [faults.ok()]), "mistral": (OTHER, [faults.stall(2_000_000)])}
+    for name, (data, answers) in sold.items():
         model = catalog.load().find(name)
         assert model is not None
-        shop.sell(model.reference, DATA, answers, files=[model.artifacts[0].name], aliases=model.aliases)
+        shop.sell(model.reference, data, answers, files=[model.artifacts[0].name], aliases=model.aliases)
     return home
 
 
@@ -132,7 +144,8 @@ def command_lines() -> list[list[str]]:
     shell = "\n".join([*blocks("sh"), *shown])
     lines = re.findall(r"(?:^|\$\(|scripts/)(luci [^\n#)]*)", shell, re.MULTILINE)
     lines += re.findall(r"`(?:scripts/)?(luci [^`]*)`", README)
-    return [shlex.split(line.strip().rstrip('"')) for line in lines]
+    split = [shlex.split(line.strip().rstrip('"')) for line in lines]
+    return [list(takewhile(lambda word: word not in REDIRECTIONS, words)) for words in split]
 
 
 @pytest.mark.parametrize("words", command_lines(), ids=" ".join)
@@ -145,6 +158,8 @@ def test_every_command_line_is_one_that_luci_takes(words: list[str]) -> None:
     options = words[2:]
     if isinstance(command, click.Group) and options:
         command = command.commands[options.pop(0)]
+    if isinstance(command, click.Group):
+        return  # the name of them all
     try:
         command.make_context(words[1], options)
     except click.MissingParameter:
@@ -154,7 +169,42 @@ def test_every_command_line_is_one_that_luci_takes(words: list[str]) -> None:
 
 
 def test_every_command_is_told_of() -> None:
-    assert all(re.search(rf"luci (list, )?(info, )?{name}\b", README) for name in COMMANDS)
+    """In one table."""
+    cells = [cells[0] for cells in table("command", "does")]
+    assert set(re.findall(r"[a-z]+", " ".join(re.findall("`([^`]*)`", " ".join(cells))))) == {*COMMANDS, "luci"}
+
+
+def test_the_settings_are_those_that_there_are() -> None:
+    """With their options and variables, which another test looks for."""
+    rows = {cells[0].strip("`"): cells for cells in table("setting", "default", "what it may be", "beaten by")}
+    assert rows.keys() == KEYS.keys()
+
+
+def test_the_events_are_those_that_are_told() -> None:
+    """Each with its keys, whose shapes another test holds."""
+    rows = {cells[0]: cells[1] for cells in table("event", "keys")}
+    assert {kind.strip("`"): re.findall("`([^`]*)`", keys) for kind, keys in rows.items()} == {
+        kind: list(shape) for kind, shape in shapes.EVENTS.items()
+    }
+
+
+def test_the_keys_of_each_json_are_those_that_are_told() -> None:
+    """Of what is not told in events."""
+    told: list[tuple[dict[str, object], str]] = [
+        (shapes.INSTALLED, "list path"),
+        (shapes.SHELVED, "list search catalog"),
+        (shapes.INFO, "info"),
+        (shapes.RUNNING, "status"),
+        (shapes.SETTING, "config"),
+        (shapes.CATALOG_CHECK, "check"),
+        (shapes.CATALOG_ADD, "add"),
+        (shapes.CATALOG_UPDATE, "update"),
+    ]
+    rows = table("command", "one line of JSON")
+    assert len(rows) == len(told)
+    for (shape, names), (commands, keys) in zip(told, rows, strict=True):
+        assert all(name in commands for name in names.split())
+        assert shape.keys() <= set(re.findall("`([^`]*)`", keys)), commands
 
 
 def test_every_option_and_variable_exists() -> None:
@@ -177,5 +227,9 @@ def test_the_exit_codes_are_those_of_the_errors() -> None:
 
 
 def test_the_links_lead_somewhere() -> None:
+    """To files, and to headings of this page."""
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists()
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
