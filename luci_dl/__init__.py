@@ -40,7 +40,8 @@ Where things are, each line knowing only of those below it:
                   registries)
     disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), part with ledger (who may
                   write where), follower (hash, sync) and journal, target (what stands there), commit (rename,
-                  record, roll-forward), transaction
+                  record, roll-forward), space (claims), mounts (kinds of file systems), trust (where locks lie),
+                  last_look (before the last rename), transaction
     errors.py events.py artifact.py plan.py cancel.py names.py text.py     the words everyone uses
 """
 
