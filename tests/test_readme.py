@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shlex
@@ -15,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
+import luci_dl
 from luci_dl import errors
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.main import COMMANDS, luci
@@ -29,7 +31,7 @@ from tests.servers import FaultyServer, faults
 
 README = (ROOT / "README.md").read_text()
 DATA, OTHER = make_gguf(3_000_000), make_gguf(3_000_000, seed=1)
-REDIRECTIONS = {"<", ">", "|", "&&"}
+REDIRECTIONS = {"<", ">", "&&"}
 ELSEWHERE = {"HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"}
 """Variables whose names the source puts together."""
 
@@ -142,7 +144,7 @@ def command_lines() -> list[list[str]]:
     """Every `luci ...` of the shell blocks and the text."""
     shown = [command for block in blocks("console") for command, _ in transcript(block)]
     shell = "\n".join([*blocks("sh"), *shown])
-    lines = re.findall(r"(?:^|\$\(|scripts/)(luci [^\n#)]*)", shell, re.MULTILINE)
+    lines = re.findall(r"(?:^|\$\(|scripts/)(luci [^\n#)|]*)", shell, re.MULTILINE)
     lines += re.findall(r"`(?:scripts/)?(luci [^`]*)`", README)
     split = [shlex.split(line.strip().rstrip('"')) for line in lines]
     return [list(takewhile(lambda word: word not in REDIRECTIONS, words)) for words in split]
@@ -174,6 +176,15 @@ def test_every_command_is_told_of() -> None:
     assert set(re.findall(r"[a-z]+", " ".join(re.findall("`([^`]*)`", " ".join(cells))))) == {*COMMANDS, "luci"}
 
 
+def test_the_functions_are_those_of_the_api() -> None:
+    """With their arguments."""
+    calls = re.findall(r"`(\w+)\(([^`]*)\)`", " ".join(cells[0] for cells in table("function", "gives")))
+    assert {name for name, _ in calls} >= {name for name in luci_dl.__all__ if name.islower() and name[0] != "_"}
+    for name, told in calls:
+        taken = inspect.signature(getattr(luci_dl, name)).parameters
+        assert told == "..." or {word.strip("* ") for word in told.split(",") if word} <= taken.keys(), name
+
+
 def test_the_settings_are_those_that_there_are() -> None:
     """With their options and variables, which another test looks for."""
     rows = {cells[0].strip("`"): cells for cells in table("setting", "default", "what it may be", "beaten by")}
@@ -199,6 +210,7 @@ def test_the_keys_of_each_json_are_those_that_are_told() -> None:
         (shapes.CATALOG_CHECK, "check"),
         (shapes.CATALOG_ADD, "add"),
         (shapes.CATALOG_UPDATE, "update"),
+        ({}, "version"),
     ]
     rows = table("command", "one line of JSON")
     assert len(rows) == len(told)
