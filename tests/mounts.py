@@ -18,23 +18,23 @@ MIB = 1 << 20
 @contextlib.contextmanager
 def folding_case(folder: Path) -> Iterator[Path]:
     """An NTFS on which names that differ by case alone are one."""
-    make = [need("mkntfs"), "--force", "--quick", "--quiet"]
-    with _mounted(folder, 16 * MIB, make, [need("lowntfs-3g"), "-o", "ignore_case"]) as there:
+    make = ["mkntfs", "--force", "--quick", "--quiet"]
+    with _mounted(folder, 16 * MIB, make, ["lowntfs-3g", "-o", "ignore_case"]) as there:
         yield there
 
 
 @contextlib.contextmanager
 def without_preallocation(folder: Path, size: int) -> Iterator[Path]:
     """An ext3: room cannot be claimed there. A few hundred KiB of its size are its own."""
-    make = [need("mkfs.ext3"), "-q", "-F", "-m", "0", "-I", "128", "-N", "64", "-J", "size=1", "-b", "1024"]
-    with _mounted(folder, size, make, [need("mount"), "-t", "ext3", "-o", "loop"]) as there:
+    make = ["mkfs.ext3", "-q", "-F", "-m", "0", "-I", "128", "-N", "64", "-J", "size=1", "-b", "1024"]
+    with _mounted(folder, size, make, ["mount", "-t", "ext3", "-o", "loop"]) as there:
         yield there
 
 
 @contextlib.contextmanager
 def fat(folder: Path, size: int) -> Iterator[Path]:
     """A FAT32, by FUSE."""
-    with _mounted(folder, size, [need("mkfs.vfat"), "-F", "32"], [need("fusefat"), "-o", "rw+"]) as there:
+    with _mounted(folder, size, ["mkfs.vfat", "-F", "32"], ["fusefat", "-o", "rw+"]) as there:
         yield there
 
 
@@ -42,6 +42,7 @@ def fat(folder: Path, size: int) -> Iterator[Path]:
 def _mounted(folder: Path, size: int, make: Sequence[str], mount: Sequence[str]) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
+    make, mount = [need(make[0]), *make[1:]], [need(mount[0]), *mount[1:]]
     image = folder.with_name(f"{folder.name}.image")
     with image.open("wb") as file:
         file.truncate(size)

@@ -18,6 +18,7 @@ from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refuse
 from tests.procs import LUCI, ROOT, Spawned, luci, wait_until
 from tests.servers import FaultyServer
 from tests.servers.faults import stall
+from tests.tools import need
 
 GROUP = 40_000
 ANN, BOB = 40_001, 40_002
@@ -60,6 +61,7 @@ def place() -> Iterator[Path]:
     """A folder that everybody may enter, as tmp_path is not."""
     if os.geteuid() != 0:
         pytest.skip("only root can become two users")
+    need("setpriv")
     path = Path(tempfile.mkdtemp(prefix="luci-shared-"))
     path.chmod(0o755)
     yield path
