@@ -28,9 +28,8 @@ REDIRECTS = 10
 CONNECT_S = 20.0
 READ_S = 30.0
 """A read that brings nothing for that long has failed, in seconds."""
-_MOMENT_S = 0.05
-_FAST = 20e6
-"""Bytes a second from which it pays to collect a large block before it is handed over."""
+MOMENT_S = 0.05
+"""What comes is collected for that long, in seconds, before it is handed over: large blocks cost less."""
 
 
 class Answer:
@@ -47,39 +46,28 @@ class Answer:
         self.body = body
         self._url = url
         self._response = response
-        self._fast = False
-        self._measured = 0
-        self._since = time.monotonic()
         self._failure: Exception | None = None
         self._head = head_of(response)
 
     def read_into(self, memory: memoryview) -> int:
-        """Fill `memory` from its beginning with what comes in a moment: on a slow line that is whatever is there.
+        """Fill `memory` from its beginning with what comes in a moment; wait longer than that for the first byte alone.
 
         Returns: how many bytes came; 0 at the end, or where the line was cut: hold the sum against what was announced.
         Raises: AttemptFailed, when all that came before was returned.
         """
         if self._failure:
             raise self._failure
-        count, until = 0, time.monotonic() + _MOMENT_S
+        count, until = 0, time.monotonic() + MOMENT_S
         try:
             while count < len(memory) and (came := self._head.read_some(memory[count:])):
                 count += came
-                if not self._fast or time.monotonic() >= until:  # or what came would wait for what may not come
+                if not self._head.comes_more(until - time.monotonic()):
                     break
         except (HTTPException, OSError, ValueError) as error:  # the last, when it was aborted and closed
             self._failure = self._explained(error)
             if not count:
                 raise self._failure from error
-        self._measure(count)
         return count
-
-    def _measure(self, count: int) -> None:
-        self._measured += count
-        passed = time.monotonic() - self._since
-        if passed >= _MOMENT_S:
-            self._fast = self._measured > _FAST * passed
-            self._measured, self._since = 0, time.monotonic()
 
     def _explained(self, error: Exception) -> Exception:
         try:
@@ -95,9 +83,8 @@ class Answer:
 
     def close(self) -> None:
         """Let go of the connection, which serves again only when the body was read to its end."""
-        if self._head.length == 0:
-            self._head.close()  # of its own accord only in some versions, after `read1`
-        if self._head.isclosed():
+        if self._head.was_read:
+            self._head.close()  # of its own accord only in some versions
             self._response.release_conn()
         else:
             self._response.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from io import DEFAULT_BUFFER_SIZE
 from typing import Any, BinaryIO
@@ -12,6 +14,12 @@ MOST_LINES = 1000
 
 class WholeHead(HTTPResponse):
     """An answer that begins behind the empty line that ends its head, and behind every interim (1xx) answer."""
+
+    def __init__(self, line: socket.socket, *args: Any, **more: Any) -> None:
+        super().__init__(line, *args, **more)
+        self._line = line
+        self._holds = True  # the reader may, of what came together with the head, or was not asked for before
+        self._was_read = False
 
     def begin(self) -> None:
         """Raises: RemoteDisconnected, when the line was cut in the head; HTTPException, for what is not HTTP."""
@@ -26,13 +34,12 @@ class WholeHead(HTTPResponse):
             if self.fp:  # http.client closes it after what is not HTTP
                 self.fp = reader
 
-    _holds = True  # the reader may, of what came together with the head, or was not asked for before
-
     def read_some(self, memory: memoryview) -> int:
         """Put the next bytes of the body into `memory`, as soon as there are any. Returns: how many; 0 at the end."""
-        if self.chunked or self.length is None:
+        if not self._has_length:
             data = self.read1(len(memory))
             memory[: len(data)] = data
+            self._was_read = self.chunked and not data
             return len(data)
         if self.fp is None or not self.length:
             self.close()
@@ -45,6 +52,26 @@ class WholeHead(HTTPResponse):
         if not (count and self.length):
             self.close()
         return count
+
+    def comes_more(self, seconds: float) -> bool:
+        """Whether more of the body is here within that time. False, too, where only a read could tell."""
+        if not self._has_length or not self.length or seconds <= 0:
+            return False
+        pending = getattr(self._line, "pending", None)  # what TLS has taken from the line already
+        if pending and pending():
+            return True
+        poll = select.poll()
+        poll.register(self._line, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    @property
+    def was_read(self) -> bool:
+        """Whether the body was read to its end, so that the line is ready for the next answer."""
+        return self._was_read or self.length == 0
+
+    @property
+    def _has_length(self) -> bool:
+        return not self.chunked and self.length is not None
 
 
 class KeepsHead:

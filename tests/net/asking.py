@@ -32,7 +32,7 @@ def whole(answer: Answer) -> bytes:
     return b"".join(iter(lambda: block(answer), b""))
 
 
-def block(answer: Answer) -> bytes:
+def block(answer: Answer, at_most: int = 1 << 20) -> bytes:
     """The next bytes that it brings; none at the end."""
-    memory = memoryview(bytearray(1 << 20))
+    memory = memoryview(bytearray(at_most))
     return bytes(memory[: answer.read_into(memory)])

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,39 @@ def test_what_is_left_of_one_answer_never_begins_the_next(server: FaultyServer, 
     with contextlib.suppress(ResolveError, AttemptFailed):
         body(url, client)
     assert body(url, client) == DATA
+
+
+def test_a_line_out_of_step_is_not_used_again(server: FaultyServer) -> None:
+    """After a chunk that makes no sense nobody knows where the next answer would begin."""
+    raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nGGUF\r\nzz\r\n"
+    broken = faults.Fault(on_answer=lambda answer: replace(answer, raw=raw))
+    client, url = Client(), server.serve("/m.gguf", DATA, faults=[broken, faults.ok()])
+    with pytest.raises(AttemptFailed):
+        body(url, client)
+    assert body(url, client) == DATA
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_what_came_is_handed_over_though_nothing_follows(
+    server: FaultyServer, tls_server: FaultyServer, ca_file: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    """However fast it came: no byte waits in a block for those that stay away."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    data = DATA * 150  # fast for long enough to tell
+    url = (tls_server if secure else server).serve("/m.gguf", data, faults=[faults.stall(len(data) - 1)])
+    with asked(url, Client(read_s=600)) as answer:
+        came = b""
+        while len(came) < len(data) - 1:
+            came += block(answer, 4 << 20)
+        assert came == data[:-1]
+
+
+def test_a_slow_line_fills_no_block(server: FaultyServer) -> None:
+    """What comes in a moment is told, not only what fills the memory."""
+    url = server.serve("/m.gguf", DATA, faults=[faults.trickle(1e6)])
+    with asked(url) as answer:
+        assert len(list(iter(lambda: block(answer), b""))) > 2
 
 
 def test_ipv6_is_spoken() -> None:
