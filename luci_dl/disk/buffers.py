@@ -9,6 +9,8 @@ from luci_dl.plan import BUFFER
 
 SPARE = 4
 """Buffers that are kept while nobody needs them."""
+SMALL = BUFFER // 64
+"""Fewer bytes do not keep a whole buffer while they wait: a slow line brings thousands of such blocks."""
 
 
 class Buffers:
@@ -23,6 +25,14 @@ class Buffers:
             return memoryview(self._spare.pop())
         except IndexError:
             return memoryview(mmap.mmap(-1, BUFFER))
+
+    def pack(self, data: bytes | memoryview) -> bytes | memoryview:
+        """The same bytes, of a buffer or of anything else; where they are few, in memory of their own."""
+        if len(data) >= SMALL or isinstance(data, bytes):
+            return data
+        small = bytes(data)
+        self.give_back(data)
+        return small
 
     def give_back(self, data: bytes | memoryview) -> None:
         """Nobody reads `data` any more, which is a part of a buffer, or of anything else."""

@@ -22,7 +22,7 @@ SYNC_EVERY = 32 << 20
 """Bytes between two syncs, each of which puts a line into the journal."""
 AHEAD = 192 << 20
 """Writing stops that many bytes ahead of the journal: no more is fetched again after a kill."""
-QUEUE = 8 << 20
+QUEUE = 5 << 20
 """Bytes in memory that wait for the hash, and for the disk; beyond that the workers wait."""
 BLOCK = 1 << 20
 """Bytes read back at a time."""

@@ -122,6 +122,7 @@ class Part:
             kept = self._ledger.written if worth else 0
         if kept:
             self._followed().finish(kept, token)
+            self._followed().stop_writing()  # what lies beyond, too: others may have the part next
         self.close()
         part, log = self._left
         return max((offset for offset, _ in log.marks), default=0) if part and log else kept
@@ -222,6 +223,7 @@ class Part:
             raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
         if lease.pos < len(identity.MAGIC):
             identity.check_beginning(self.artifact, lease.pos, bytes(data[:16]))
+        data = self._buffers.pack(data)
         self._wait_for_room(lease, lease.pos + len(data))
         follower = self._followed()
         taken, accepted = self._ledger.write(lease, len(data), lambda offset, taken: follower.put(offset, data[:taken]))

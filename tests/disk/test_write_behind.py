@@ -1,0 +1,199 @@
+"""What the workers handed over is written by a thread of its own: its memory, its errors, its end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import buffers, fs
+from luci_dl.disk.part import Part
+from luci_dl.errors import StorageError
+from luci_dl.plan import BUFFER, PAGE, Lease
+from tests.disk.hands import artifact_of, claimed, digest_of, gguf, opened, part_at, remote_of, staged, verified
+from tests.procs import wait_until
+
+MIB = 1 << 20
+DATA = gguf(10 * MIB + 4321)
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Iterator[Part]:
+    part = part_at(tmp_path, artifact_of(DATA))
+    opened(part)
+    yield part
+    part.close()
+
+
+def begun(part: Part, at_most: int | None = None) -> Lease:
+    """A lease that may be written by."""
+    lease = part.claim(at_most)
+    assert lease
+    part.begin(lease, remote_of(DATA), lease.pos)
+    return lease
+
+
+def read_into(part: Part, lease: Lease, length: int) -> None:
+    """What a worker does with the next `length` bytes that come."""
+    memory = part.buffer()[: min(length, len(DATA) - lease.pos)]
+    memory[:] = DATA[lease.pos : lease.pos + len(memory)]
+    part.write(lease, memory)
+
+
+def fill(part: Part, lease: Lease, length: int = BUFFER) -> None:
+    while lease.pos != lease.end:
+        read_into(part, lease, length)
+
+
+def held_up(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+    """Every write to a part waits. Returns: that one has begun; that it may go on."""
+    writing, go, real = threading.Event(), threading.Event(), fs.write_at
+
+    def slow(file: fs.File, *rest: Any, **more: Any) -> None:
+        if file.path.suffix == ".part":
+            writing.set()
+            assert go.wait(20)
+        real(file, *rest, **more)
+
+    monkeypatch.setattr(fs, "write_at", slow)
+    return writing, go
+
+
+def test_blocks_that_wait_for_a_slow_disk_take_the_memory_that_they_need(
+    part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a slow line come thousands of small ones: they do not hold a buffer each."""
+    writing, go = held_up(monkeypatch)
+    lease = begun(part)
+    for _ in range(200):
+        read_into(part, lease, 1000)
+    assert writing.wait(10)
+    follower = part._follower
+    assert follower
+    blocks = list(follower._to_write)
+    assert len(blocks) == 200
+    assert sum(isinstance(block.data, memoryview) for block in blocks) == 0
+    go.set()
+    fill(part, lease)
+    assert verified(part) == digest_of(DATA)
+
+
+def test_a_large_block_is_not_copied() -> None:
+    """It stays in its buffer, which serves again once it is given back."""
+    memory = buffers.Buffers()
+    large = memory.take()[: buffers.SMALL]
+    assert memory.pack(large) is large
+    memory.give_back(large)
+    small = memory.take()
+    assert small.obj is large.obj
+    assert memory.pack(small[:100]) == bytes(small[:100])
+    assert memory.take().obj is large.obj
+
+
+def test_a_part_that_is_kept_is_not_written_to_any_more(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block beyond what is kept may be on its way: the next process must not find it over its own bytes."""
+    fill(part, begun(part, 4 * MIB))
+    wait_until(lambda: part.frontier == 4 * MIB)
+    writing, go = held_up(monkeypatch)
+    assert part.claim(MIB)
+    read_into(part, claimed(part), MIB)
+    assert writing.wait(10)
+    kept: list[int] = []
+    suspender = threading.Thread(target=lambda: kept.append(part.suspend(CancelToken())))
+    suspender.start()
+    follower = part._follower
+    assert follower
+    wait_until(lambda: follower._stopped)
+    assert not kept
+    go.set()
+    suspender.join(10)
+    assert kept == [4 * MIB]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
+def test_a_write_that_fails_condemns_the_part(part: Part, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """Though the hash is ahead of it: the journal speaks of nothing beyond, nothing is kept, and all can go."""
+    real, lease = os.pwrite, begun(part)
+    read_into(part, lease, BUFFER)
+    wait_until(lambda: part.frontier == BUFFER)
+
+    def fail(fd: int, data: Any, offset: int) -> int:
+        if offset >= BUFFER:
+            raise OSError(code, os.strerror(code))
+        return real(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    read_into(part, lease, BUFFER)
+    wait_until(lambda: part._follower and part._follower.error)
+    with pytest.raises(StorageError, match=os.strerror(code)):
+        part.check()
+    with pytest.raises(StorageError, match=os.strerror(code)):
+        part.suspend(CancelToken())
+    follower = part._follower
+    assert follower
+    assert follower.journaled <= BUFFER
+    assert part.remove()
+    assert staged(part.staging.part.parent.parent) == []
+
+
+def short(real: Callable[[int, Any, int], int], fd: int, data: Any, offset: int) -> int:
+    """Part of it, and no whole number of pages."""
+    return real(fd, data[: max(1, len(data) * 2 // 3)], offset)
+
+
+def refused(real: Callable[[int, Any, int], int], fd: int, data: Any, offset: int) -> int:
+    """Past the cache it does not go."""
+    if os.get_blocking(fd) and _is_direct(fd):
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+    return real(fd, data, offset)
+
+
+def _is_direct(fd: int) -> bool:
+    import fcntl
+
+    return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & getattr(os, "O_DIRECT", 0))
+
+
+@pytest.mark.parametrize("how", [short, refused])
+@pytest.mark.parametrize("since", [0, BUFFER])
+def test_a_write_past_the_cache_that_goes_otherwise_costs_nothing_but_time(
+    part: Part, monkeypatch: pytest.MonkeyPatch, how: Callable[..., int], since: int
+) -> None:
+    """A short one goes on, one that is refused goes the ordinary way, from the first on or in the middle."""
+    real = os.pwrite
+    monkeypatch.setattr(
+        os, "pwrite", lambda fd, data, offset: (how if offset >= since else _as_it_is)(real, fd, data, offset)
+    )
+    fill(part, begun(part))
+    assert verified(part) == digest_of(DATA)
+    assert part.staging.part.read_bytes() == DATA
+
+
+def _as_it_is(real: Callable[[int, Any, int], int], fd: int, data: Any, offset: int) -> int:
+    return real(fd, data, offset)
+
+
+@pytest.mark.parametrize("length", [BUFFER, MIB, MIB + 1, 3 * MIB - PAGE, 700_001])
+def test_blocks_of_any_length_in_any_place_make_the_file(part: Part, length: int) -> None:
+    """Those of whole pages, which go past the cache, and all others, in turn."""
+    fill(part, begun(part), length)
+    assert verified(part) == digest_of(DATA)
+    assert part.staging.part.read_bytes() == DATA
+
+
+def test_no_descriptor_outlives_the_part(tmp_path: Path) -> None:
+    """That for writing past the cache neither."""
+    before = set(os.listdir("/dev/fd"))
+    part = part_at(tmp_path, artifact_of(DATA))
+    opened(part)
+    fill(part, begun(part))
+    verified(part)
+    part.close()
+    del part
+    wait_until(lambda: len(os.listdir("/dev/fd")) <= len(before))
