@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -124,7 +125,7 @@ def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) ->
 def default_settings(home: Path) -> Settings:
     """What holds where nobody said otherwise."""
     own = home / "catalog.toml"
-    return Settings(home, home / "models", catalog=own if own.exists() else None)
+    return Settings(home, home / "models", catalog=own if os.path.exists(own) else None)
 
 
 def setting(key: Key[T], default: D, environ: Mapping[str, str], config: ConfigFile) -> T | D:

@@ -61,7 +61,7 @@ class Copies:
         Raises: UsageError, when something given is not there.
         """
         for path in given:
-            if not path.exists():
+            if not os.path.exists(path):
                 raise UsageError(f"--from: there is nothing at {path}", "Is the disk mounted?")
         self._given = given
         self._emit = emit
@@ -90,7 +90,7 @@ class Copies:
 
     def _walk(self) -> Iterator[_File]:
         for path in self._given:
-            if path.is_dir():
+            if os.path.isdir(path):
                 yield from (_File(file, str(path), _digest_in(file.name)) for file in self._below(path))
             else:
                 yield _File(path, str(path.parent), _digest_in(path.name))
@@ -112,7 +112,7 @@ class _Found:
 
     def __init__(self, size: int | None, target: Path) -> None:
         self._size = size
-        self._device = next(_device(path) for path in (target, *target.parents) if path.exists())
+        self._device = next(_device(path) for path in (target, *target.parents) if os.path.exists(path))
         self._seen = {identity for identity in [_identity(target)] if identity}
 
     def those(self, files: Sequence[_File]) -> list[Copy]:

@@ -113,7 +113,7 @@ class DryRun:
         return max((offset for offset, _ in log.marks), default=0)
 
     def _note_need(self, staging: Staging, artifact: Artifact) -> None:
-        there = next(path for path in staging.target.parents if path.is_dir())
+        there = next(path for path in staging.target.parents if os.path.isdir(path))
         need = self._needs.setdefault(os.stat(there).st_dev, _Need(there, staging.folder))
         need.bytes += max(0, (artifact.size or 0) - (fs.blocks_of(staging.part) or 0))
         need.at_least = need.at_least or artifact.size is None

@@ -42,7 +42,7 @@ class Machine:
 
 def this_machine(models_dir: Path, min_free: int) -> Machine:
     """This one, with the disk that has the models folder."""
-    there = next((path for path in (models_dir, *models_dir.parents) if path.is_dir()), models_dir)
+    there = next((path for path in (models_dir, *models_dir.parents) if os.path.isdir(path)), models_dir)
     try:
         free = max(0, space.free_bytes(there) - min_free)
     except StorageError:

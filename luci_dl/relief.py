@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
@@ -50,4 +51,4 @@ def relief(folder: Path) -> str:
 
 def existing(folder: Path) -> Path:
     """The folder, or the first one above it that is there."""
-    return next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)

@@ -121,7 +121,7 @@ def clean(
     Raises: ResolveError, for a name that means nothing; UsageError; StorageError; Interrupted; what `emit` raised.
     """
     found = settings(folder)
-    folders = [path for path in folders_of(found, folder) if path.is_dir()]
+    folders = [path for path in folders_of(found, folder) if not _is_missing(path)]
     targets = _targets(names, load(found.catalog), folders) if names else None
     total = Report(0, 0, 0)
     with Listener(token, emit) as listener:
@@ -136,6 +136,17 @@ def clean(
             )
         listener.emit(Swept(total.removed, total.freed, total.left_alone, dry_run))
     return total
+
+
+def _is_missing(folder: Path) -> bool:
+    """That of which it cannot be told is not: looking into it will say why."""
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _targets(names: Sequence[str], known: Catalog, folders: Sequence[Path]) -> Collection[str]:

@@ -89,7 +89,7 @@ def _first_missing(path: Path) -> Path | None:
 
 def check_writable(folder: Path) -> None:
     """Raises: StorageError, when names cannot be made in the folder, or, where it is missing, in the one above."""
-    there = next((path for path in (folder, *folder.parents) if path.is_dir()), folder)
+    there = next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)
     with door("write into", there):
         if os.statvfs(there).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))

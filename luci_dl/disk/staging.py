@@ -169,7 +169,7 @@ class Lock:
             try:
                 self._file.acquire(blocking=False)
             except Timeout:
-                if self.path.parent.is_dir():
+                if os.path.isdir(self.path.parent):
                     return False  # held, not its folder cleaned away
             except (FileNotFoundError, FileExistsError):
                 continue  # `clean` removed the empty folder in between, which filelock too tries to make

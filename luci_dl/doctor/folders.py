@@ -23,7 +23,9 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
     """Everything about one folder that was ever used."""
     is_default = folder in (settings.models_dir, settings.backup_models_dir)
     shown, on = printable(str(folder)), file_system(folder)
-    if not folder.is_dir():
+    with fs.door("look at", folder):
+        is_there = folder.is_dir()
+    if not is_there:
         yield from _missing(folder, is_default)
         return
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,7 @@ class GgufFile:
 
 def read_all(paths: Iterable[Path]) -> list[GgufFile]:
     """The headers of those of the files that are there and plain, and whose names say GGUF."""
-    return [_read(path) for path in paths if kind_of(path.name) == "gguf" and path.is_file()]
+    return [_read(path) for path in paths if kind_of(path.name) == "gguf" and os.path.isfile(path)]
 
 
 def _read(path: Path) -> GgufFile:

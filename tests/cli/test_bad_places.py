@@ -137,3 +137,18 @@ def test_pipes_and_devices_where_files_belong_keep_nobody_waiting(home: Path) ->
         assert "Traceback" not in ended.stderr
     os.mkfifo(home / "config.json")
     assert_refused(luci("list"), 2, "config.json is not a plain file")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        *(("list", 6), ("list --available", 6), ("info mistral", 6), ("path mistral", 6), ("status", 6)),
+        *(("verify", 6), ("remove mistral --yes", 6), ("clean", 6), ("doctor --offline", 6)),
+        *(("install mistral --offline", 6), ("install mistral --offline --dry-run", 6)),
+    ],
+)
+def test_a_folder_of_which_the_system_says_nothing_is_told(tmp_path: Path, words: str, code: int) -> None:
+    """One sentence with its reason, as for a folder below one that nobody may enter."""
+    ended = luci(*words.split(), env={"LUCI_MODELS_DIR": str(tmp_path / ("m" * 300))})
+    assert (ended.returncode, "Traceback" in ended.stderr) == (code, False), ended.stderr
+    assert "File name too long" in ended.stdout + ended.stderr
