@@ -62,7 +62,7 @@ def test_a_mirror_that_lies_about_ranges_is_dropped_alone(server: FaultyServer, 
         assert len(liar.exchanges()) <= 4, "more than were under way"
     assert target.read_bytes() == DATA
     assert [liar.port for event in events if isinstance(event, Warned) and str(liar.port) in event.message]
-    assert server.sent() < 1.2 * len(DATA)
+    assert server.sent() < 1.6 * len(DATA), "it started over"
     assert_nothing_left(tmp_path, "m.gguf")
 
 

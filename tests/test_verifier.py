@@ -246,7 +246,7 @@ def test_a_folder_that_one_may_only_read_can_be_verified(tmp_path: Path, monkeyp
     age(tmp_path, "a.gguf")
     age(tmp_path, "b.gguf")
 
-    def refuse(path: Path, _data: bytes) -> None:
+    def refuse(path: Path, _data: bytes, **_more: object) -> None:
         raise StorageError(f"cannot create {path}: Read-only file system")
 
     monkeypatch.setattr(fs, "write_file", refuse)

@@ -22,8 +22,9 @@ CALLS = "pwrite64,fdatasync,fsync,rename,renameat,renameat2,unlink,unlinkat,ftru
 RENAME, UNLINK = r"rename(at2?)?", r"unlink(at)?"
 SMALL_STEPS = """
 from luci_dl.disk import follower
+from luci_dl.net import crew
 from luci_dl.__main__ import main
-follower.SYNC_EVERY = 1 << 16
+follower.SYNC_EVERY, follower.AHEAD, crew.BLOCKS = 1 << 16, 1 << 17, 1 << 16
 main()
 """
 LINE = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<name>\w+)\()(?P<rest>.*)")
