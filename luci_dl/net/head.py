@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import select
 import socket
+from functools import cached_property
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from io import DEFAULT_BUFFER_SIZE
 from typing import Any, BinaryIO
@@ -60,9 +61,13 @@ class WholeHead(HTTPResponse):
         pending = getattr(self._line, "pending", None)  # what TLS has taken from the line already
         if pending and pending():
             return True
-        poll = select.poll()
-        poll.register(self._line, select.POLLIN)
-        return bool(poll.poll(seconds * 1000))
+        return bool(self._readable.poll(seconds * 1000))
+
+    @cached_property
+    def _readable(self) -> select.poll:
+        readable = select.poll()
+        readable.register(self._line, select.POLLIN)
+        return readable
 
     @property
     def was_read(self) -> bool:
