@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luci_dl.api.asking import Folder
 from luci_dl.api.asking import settings as settings_of
 from luci_dl.api.listening import Listener
-from luci_dl.api.servers import copies_for, network_for, resolve_words
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.api.order import Order, take_order
+from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import ignore
-from luci_dl.dry_run import DryRun
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit, Event, Failed, Room, WouldInstall
-from luci_dl.installer import install_models
-from luci_dl.placement import Placement
 from luci_dl.plan import Options
 from luci_dl.sources.choice import Choice
 from luci_dl.text import shown
@@ -64,16 +60,8 @@ def install(
         What `emit` raised.
     """
     with Listener(token, emit) as listener:
-        order = _Order(words, folder, _choice(choice, output, sha256), options, listener)
-        plans = off_thread(lambda: order.placement.plans(order.models), listener.token)
-        outcomes = install_models(
-            plans,
-            order.options,
-            listener.token,
-            listener.emit,
-            order.network,
-            order.copies,
-        )
+        order = _order(words, folder, _choice(choice, output, sha256), options, listener)
+        outcomes = order.install(order.plans(listener.token), listener.token, listener.emit)
         for outcome in outcomes:
             if outcome.error:
                 raise outcome.error
@@ -103,9 +91,8 @@ def forecast(
         emit(event)
 
     with Listener(token, note) as listener:
-        order = _Order(words, folder, _choice(choice, output, sha256), options, listener)
-        plans = [plan for plan, _ in order.placement.tried(order.models)]
-        DryRun(order.options, order.network, order.copies, listener.token, listener.emit).run(plans)
+        order = _order(words, folder, _choice(choice, output, sha256), options, listener)
+        order.forecast(listener.token, listener.emit)
     return Forecast(
         tuple(event for event in told if isinstance(event, WouldInstall)),
         tuple(event for event in told if isinstance(event, Room)),
@@ -113,26 +100,15 @@ def forecast(
     )
 
 
-class _Order:
-    """What is to be installed, and by what."""
-
-    def __init__(
-        self, words: Sequence[str], folder: Folder, choice: Choice, options: Options | None, listener: Listener
-    ) -> None:
-        """Raises: ResolveError; UsageError; NetworkError; StorageError; Interrupted."""
-        if not all(isinstance(word, str) for word in words):
-            raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
-        environ: Mapping[str, str] = os.environ
-        settings, token, emit = settings_of(folder), listener.token, listener.emit
-        self.options = options or settings.options
-        self.network = network_for(environ, self.options)
-        self.copies = copies_for(environ, settings, self.options, emit)
-        choice = replace(choice, unverified=choice.unverified or self.options.unverified)
-        split = [part for word in words for part in word.split()]
-        models = resolve_words(split, settings, choice, self.options, self.network, token, emit)
-        self.models = models
-        backup = settings.backup_models_dir if folder is None else None
-        self.placement = Placement(settings.models_dir, backup, self.options, self.copies, emit)
+def _order(words: Sequence[str], folder: Folder, choice: Choice, options: Options | None, listener: Listener) -> Order:
+    if not all(isinstance(word, str) for word in words):
+        raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
+    settings = settings_of(folder)
+    options = options or settings.options
+    choice = replace(choice, unverified=choice.unverified or options.unverified)
+    split = [part for word in words for part in word.split()]
+    named = folder is not None
+    return take_order(split, settings, choice, options, listener.token, listener.emit, named_folder=named)
 
 
 def _choice(choice: Choice | None, output: str | None, sha256: str | None) -> Choice:

@@ -128,26 +128,19 @@ def command(**given: Any) -> int:
         return session.report(error, json=flags.as_json)
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.servers import copies_for, network_for, resolve_words  # not before the options are right
-        from luci_dl.placement import Placement
+        from luci_dl.api.order import take_order  # the engine: not before the options are right
+        from luci_dl.installer import exit_code
 
-        copies = copies_for(os.environ, settings, options, emit)
-        network = network_for(os.environ, options, emit if flags.verbose else None)
-        models = resolve_words(flags.words, settings, choice, options, network, token, emit)
-        backup = settings.backup_models_dir if flags.folder is None else None
-        placement = Placement(settings.models_dir, backup, options, copies, emit)
+        log, named = emit if flags.verbose else None, flags.folder is not None
+        order = take_order(flags.words, settings, choice, options, token, emit, named_folder=named, log=log)
         if flags.dry_run:
-            from luci_dl.dry_run import DryRun
-
-            return DryRun(options, network, copies, token, emit).run([plan for plan, _ in placement.tried(models)])
+            return order.forecast(token, emit)
         if "all" in (word.casefold() for word in flags.words) and not flags.yes:
-            _ask(models, token)
-        plans = off_thread(lambda: placement.plans(models), token)
-        if flags.folder is not None:
+            _ask(order.models, token)
+        plans = order.plans(token)
+        if named:
             _remember(settings, token, emit)
-        from luci_dl.installer import exit_code, install_models  # the engine: not before the words are right
-
-        return exit_code(install_models(plans, options, token, emit, network, copies))
+        return exit_code(order.install(plans, token, emit))
 
     return session.run(work, json=flags.as_json, quiet=flags.quiet)
 

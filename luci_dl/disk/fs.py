@@ -14,12 +14,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from luci_dl.disk.mounts import file_system
 from luci_dl.errors import CannotHold, NoRoom, StorageError
 from luci_dl.plan import PAGE
 
 _MACOS = sys.platform == "darwin"
 _F_PREALLOCATE, _F_ALLOCATEALL, _F_PEOFPOSMODE, _F_FULLFSYNC = 42, 4, 3, 51  # <sys/fcntl.h> of macOS
-_DIRECT = {0xEF53, 0x58465342}  # ext4 and xfs, from <linux/magic.h>
 _LARGE = 1 << 20  # smaller ones are better collected in the cache
 _FICLONE = 0x40049409  # <linux/fs.h>
 _FALLOC_FL_KEEP_SIZE = 1  # <linux/falloc.h>
@@ -141,7 +141,7 @@ class File:
     def direct(self) -> int | None:
         """A descriptor that writes past the system's cache; None where that does not pay."""
         if self._direct is None:
-            self._direct = _open_direct(self.fd)
+            self._direct = _open_direct(self)
         return self._direct if self._direct >= 0 else None
 
     def stop_direct(self) -> None:
@@ -246,24 +246,15 @@ def _write_direct(file: File, data: bytes | memoryview, offset: int) -> int:
         return 0
 
 
-def _open_direct(fd: int) -> int:
+def _open_direct(file: File) -> int:
     """The open file once more, for writing past the cache; -1 where that is not known to pay."""
-    if not hasattr(os, "O_DIRECT") or _file_system(fd) not in _DIRECT:
+    on = file_system(file.path)
+    if on is None or not on.writes_past_cache:
         return -1
     try:
-        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
+        return os.open(f"/proc/self/fd/{file.fd}", os.O_WRONLY | os.O_DIRECT | os.O_CLOEXEC)
     except OSError:
         return -1
-
-
-def _file_system(fd: int) -> int:
-    """Its number in <linux/magic.h>; 0 when it cannot be told."""
-    import ctypes
-
-    answer = ctypes.create_string_buffer(1024)  # longer than any struct statfs; the number comes first
-    if ctypes.CDLL(None).fstatfs(fd, answer) != 0:
-        return 0
-    return ctypes.c_ulong.from_buffer(answer).value & 0xFFFFFFFF
 
 
 def read_at(file: File, size: int, offset: int) -> bytes:

@@ -10,6 +10,7 @@ from pathlib import Path
 _TABLE = Path("/proc/self/mountinfo")  # Linux alone
 _OF_NETWORKS = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
 _OF_MEMORY = {"tmpfs", "ramfs"}
+_PAST_CACHE = {"ext2", "ext3", "ext4", "xfs"}
 _SHARING = {"btrfs", "xfs", "bcachefs", "ocfs2", "zfs"}
 _LOCAL_FUSE = {f"fuse.{name}" for name in ("mergerfs", "gocryptfs", "encfs", "bindfs", "fusefat")}
 _SMALL_FILES = {"vfat", "msdos", "fat", "fuse.fusefat"}
@@ -43,6 +44,11 @@ class FileSystem:
     def shares_blocks(self) -> bool:
         """A copy may cost no room."""
         return self.kind in _SHARING
+
+    @property
+    def writes_past_cache(self) -> bool:
+        """Large blocks may go to the disk without a copy in memory, and are known to get there faster so."""
+        return self.kind in _PAST_CACHE
 
     @property
     def is_memory(self) -> bool:
