@@ -8,41 +8,35 @@ A file stands at its final path only if it is complete, its SHA-256 is right and
     luci_dl.path("llama3.2")
     luci_dl.remove("llama3.2")
 
-Where things are, each line knowing only of those below it:
+Where things are; each line imports only from those below it:
 
     cli/          words in, exit code out; one file a command
     ui/           shows events: bars, lines, JSON
-    api/          the functions above
-    installer.py  many models: in turn or side by side, and how it ended for each
-    installation.py  one model, the flow: what is there, a transaction, a fetch, the commit
-    placement.py  which folder each model goes to; relief.py: what could be removed where none can hold it
-    dry_run.py    what an install would do
-    standing.py   what stands at the targets already, and what has to be fetched because of it
-    adoption.py   bytes from a copy on this machine; copies.py knows where to look
-    lookup.py     what a NAME means
-    cleaner.py    orphans, roll-forward
-    recall.py     what was installed by a reference: all that can be said offline
-    verifier.py   installed files, read again
-    remover.py    an installed model goes
-    library.py    what is installed: receipts
-    running.py    what runs now: the locks that are held
-    partials.py   what lies half-fetched, by the journals
+    api/          the functions above, one a command
+    install/      in the order in which it happens:
+        request       arguments -> models (resolve, servers)
+        placement     which folder each model goes to; free_space: what could be removed where none can hold it
+        inspect       what stands at the targets, and what must be done about it
+        local_copies  copies on this machine; copying: bytes from one of them
+        transfer      one model: a transaction, a fetch, the commit
+        batch         many models: in turn or side by side, and how it ended for each
+        dry_run       what an install would do
     doctor/       is this machine ready: each check looks at one thing
-    versions.py   what luci runs on
-    machine.py    what there is room for
-    curator.py    the user's own catalog: entries added, facts refreshed
-    gguf/         what a GGUF file says of itself, and how many bytes it must have
-    config.py     settings and where they come from; config_keys.py: what each may be; config_file.py: the file
-    sources/      a reference becomes artifacts: the catalog, addresses
+    library/      what is in a models folder: installed, partials, running; lookup (what a NAME means), clean, verify,
+                  remove, receipt_lookup (what was installed by a reference: all that can be said offline)
+    catalog/      the built-in catalog and the user's own: read, check, search, edit, refresh, fit (is there room)
+    sources/      a reference becomes a model: huggingface/, ollama/, url; endpoints: the servers and mirrors to ask
+    config/       settings and where they come from; keys: what each may be; file: config.json
     net/          bytes from servers: client (one request), connections and dial (straight or by a proxy), certificates,
                   trouble (what went wrong, in words), worker (one segment), crew (the workers), fetch, tune (how many),
                   pace (the limit), mirrors, retry, hub (what the Hub means when it refuses), bearer (tokens of
                   registries)
+    gguf/         what a GGUF file says of itself, and how many bytes it must have
     disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), part with ledger (who may
                   write where), follower (hash, sync) and journal, target (what stands there), commit (rename,
                   record, roll-forward), space (claims), mounts (kinds of file systems), trust (where locks lie),
                   last_look (before the last rename), transaction
-    errors.py events.py artifact.py plan.py cancel.py names.py text.py     the words everyone uses
+    model.py plan.py errors.py events.py cancel.py names.py text.py     the words everyone uses
 """
 
 from __future__ import annotations
@@ -54,16 +48,16 @@ if TYPE_CHECKING:
     from luci_dl.api.checking import verify
     from luci_dl.api.installing import Forecast, forecast, install
     from luci_dl.api.removing import clean, remove
-    from luci_dl.artifact import Artifact, Model
     from luci_dl.cancel import CancelToken
-    from luci_dl.config import Settings
+    from luci_dl.config.settings import Settings
     from luci_dl.disk.transaction import Transaction
     from luci_dl.errors import LuciError
     from luci_dl.events import Event
-    from luci_dl.library import InstalledModel
+    from luci_dl.library.installed import InstalledModel
+    from luci_dl.library.running import Running
+    from luci_dl.model import Artifact, Model
     from luci_dl.plan import Options
-    from luci_dl.running import Running
-    from luci_dl.sources.choice import Choice
+    from luci_dl.sources.selection import Choice
 
 __version__ = "0.1.0"
 __all__ = [

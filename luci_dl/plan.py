@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from luci_dl.artifact import Artifact, Model
+from luci_dl.model import Artifact, Model
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 
@@ -50,3 +51,10 @@ def here(stamp: str, form: str) -> str:
         return datetime.fromisoformat(stamp).astimezone().strftime(form)
     except (ValueError, OverflowError):
         return stamp
+
+
+def nearest(word: str, candidates: Iterable[str], n: int) -> tuple[str, ...]:
+    """Up to `n` candidates that look like the word, the nearest first."""
+    from difflib import get_close_matches  # costs start-up time, and most words are spelt right
+
+    return tuple(get_close_matches(word.casefold()[:100], list(candidates), n))

@@ -11,7 +11,7 @@ import os
 import sys
 
 from luci_dl.cli.catalog_update import built_in_shelf, run
-from luci_dl.config import load_settings
+from luci_dl.config.settings import load_settings
 
 
 def main() -> int:

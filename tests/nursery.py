@@ -89,11 +89,7 @@ class Points:
 
 def main() -> None:
     """Fork a child for each line of stdin."""
-    import luci_dl.cleaner
-    import luci_dl.cli.clean
-    import luci_dl.cli.install
-    import luci_dl.installer  # noqa: F401 - all that a run needs, before the first fork
-    from luci_dl.sources import catalog
+    from luci_dl.catalog import catalog
 
     catalog.load(None)  # compiles the patterns
 

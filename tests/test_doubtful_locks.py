@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cleaner import clean
 from luci_dl.disk import fs, mounts, trust
 from luci_dl.disk.mounts import FileSystem
 from luci_dl.disk.staging import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import NetworkError, StorageError
 from luci_dl.events import Cleaned, Deleted, Event, LeftAlone, Warned
+from luci_dl.library.clean import clean
 from luci_dl.plan import Options
 from tests.cli.conftest import models, shop
 from tests.cli.shop import DATA, Shop, assert_nothing_left

@@ -13,86 +13,25 @@ import luci_dl
 
 PACKAGE = Path(luci_dl.__file__).parent
 
-WORDS = {"errors", "events", "artifact", "plan", "cancel", "text", "names"}
+WORDS = {"errors", "events", "model", "plan", "cancel", "text", "names"}
 MAY_IMPORT = {
     "__main__": {"cli"},
-    "__init__": {"api", "config", "library", "running", "sources", "disk"},
-    "api": {
-        "installer",
-        "dry_run",
-        "placement",
-        "copies",
-        "lookup",
-        "cleaner",
-        "library",
-        "running",
-        "partials",
-        "remover",
-        "verifier",
-        "recall",
-        "gguf",
-        "config",
-        "sources",
-        "net",
-        "disk",
-    },
-    "cli": {
-        "ui",
-        "api",
-        "installer",
-        "dry_run",
-        "placement",
-        "lookup",
-        "cleaner",
-        "library",
-        "running",
-        "partials",
-        "doctor",
-        "versions",
-        "remover",
-        "verifier",
-        "recall",
-        "machine",
-        "curator",
-        "gguf",
-        "config",
-        "config_file",
-        "config_keys",
-        "sources",
-        "net",
-        "disk",
-    },
+    "__init__": {"api", "config", "library", "sources", "disk"},
+    "cli": {"ui", "api", "install", "doctor", "library", "catalog", "sources", "config", "gguf", "disk"},
     "ui": set(),
-    "installer": {"relief", "installation", "copies", "config", "sources", "net", "disk"},
-    "placement": {"copies", "relief", "disk"},
-    "relief": {"cleaner", "library", "disk"},
-    "dry_run": {"relief", "standing", "copies", "net", "disk"},
-    "installation": {"standing", "adoption", "copies", "gguf", "net", "disk"},
-    "standing": {"net", "disk"},
-    "adoption": {"copies", "net", "disk"},
-    "copies": {"library", "disk"},
-    "lookup": {"library", "sources"},
-    "cleaner": {"library", "config", "disk"},
-    "recall": {"library"},
-    "library": {"gguf", "config", "disk"},
-    "running": {"disk"},
-    "partials": {"disk"},
-    "doctor": {"cleaner", "running", "config", "config_file", "sources", "net", "disk"},
-    "versions": set(),
-    "remover": {"library", "running", "disk"},
-    "verifier": {"library", "gguf", "disk"},
-    "machine": {"disk"},
-    "curator": {"sources", "disk"},
-    "gguf": {"disk"},
-    "config": {"config_file", "config_keys", "disk"},
-    "config_file": {"config_keys", "disk"},
-    "config_keys": set(),
+    "api": {"install", "library", "catalog", "sources", "config", "net", "gguf", "disk"},
+    "install": {"library", "catalog", "sources", "config", "net", "gguf", "disk"},
+    "doctor": {"library", "catalog", "sources", "config", "net", "disk"},
+    "library": {"catalog", "sources", "gguf", "disk"},
+    "catalog": {"sources", "disk"},
     "sources": {"net"},
+    "config": {"disk"},
     "net": set(),
+    "gguf": {"disk"},
     "disk": set(),
     "words": set(),
 }
-"""What each layer may import besides itself and the words."""
+"""What each folder may import besides itself and the words."""
 
 DOORS = {
     "urllib3": ("net/client.py", "net/connections.py", "net/socks.py", "net/trouble.py"),
@@ -219,27 +158,27 @@ def test_imports_point_down_and_every_door_is_the_only_one() -> None:
     [
         ("net/a.py", "from luci_dl.disk import fs", "1: net may not import disk"),
         ("disk/a.py", "import luci_dl.net", "1: disk may not import net"),
-        ("ui/a.py", "from luci_dl.installer import run", "1: ui may not import installer"),
-        ("cleaner.py", "def f():\n    from luci_dl import cli", "2: cleaner may not import cli"),
+        ("ui/a.py", "from luci_dl.install.batch import run", "1: ui may not import install"),
+        ("library/clean.py", "def f():\n    from luci_dl import cli", "2: library may not import cli"),
         ("errors.py", "from luci_dl.disk.fs import open", "1: words may not import disk"),
         ("ui/a.py", "from ..disk import fs", "1: imports relatively"),
         ("cli/a.py", "from luci_dl import install_all", "1: imports install_all from the top of the package"),
         ("disk/b.py", "import luci_dl", "1: imports the package from the top of the package"),
         ("utils.py", "from luci_dl import errors", "1: is in no layer: add utils to one in test_layers.py"),
         ("net/retry.py", "import truststore", "1: imports truststore, which only net/certificates.py may"),
-        ("installer.py", "from signal import SIGINT", "1: imports signal, which only cancel.py may"),
+        ("install/batch.py", "from signal import SIGINT", "1: imports signal, which only cancel.py may"),
         ("cli/a.py", "import rich", "1: imports rich, which only ui/ may"),
         ("disk/a.py", "import os\nos.replace(a, b)", "2: calls os.replace, which only disk/fs.py may"),
         ("disk/a.py", "import os as o\no.fsync(3)", "2: calls os.fsync, which only disk/fs.py may"),
         ("disk/a.py", "from os import unlink as u\nu(a)", "2: calls os.unlink, which only disk/fs.py may"),
         ("disk/a.py", "import os\nos.open(a, os.O_CREAT)", "2: calls os.open, which only disk/fs.py may"),
         ("net/a.py", "import os\nos.write(1, b'')", "2: calls os.write, which only disk/fs.py may"),
-        ("cleaner.py", "import shutil\nshutil.rmtree(a)", "2: calls shutil.rmtree, which only disk/fs.py may"),
-        ("cleaner.py", "open(a, 'w')", "1: calls open, which only disk/fs.py may"),
-        ("cleaner.py", "open(a, mode='r+b')", "1: calls open, which only disk/fs.py may"),
-        ("cleaner.py", "a.open('xb')", "1: calls .open, which only disk/fs.py may"),
-        ("cleaner.py", "self.b.c(d).unlink()", "1: calls .unlink, which only disk/fs.py may"),
-        ("cleaner.py", "a.replace(b)", "1: calls .replace, which only disk/fs.py may"),
+        ("library/clean.py", "import shutil\nshutil.rmtree(a)", "2: calls shutil.rmtree, which only disk/fs.py may"),
+        ("library/clean.py", "open(a, 'w')", "1: calls open, which only disk/fs.py may"),
+        ("library/clean.py", "open(a, mode='r+b')", "1: calls open, which only disk/fs.py may"),
+        ("library/clean.py", "a.open('xb')", "1: calls .open, which only disk/fs.py may"),
+        ("library/clean.py", "self.b.c(d).unlink()", "1: calls .unlink, which only disk/fs.py may"),
+        ("library/clean.py", "a.replace(b)", "1: calls .replace, which only disk/fs.py may"),
     ],
 )
 def test_the_check_sees(tmp_path: Path, file: str, code: str, fault: str) -> None:
@@ -249,11 +188,11 @@ def test_the_check_sees(tmp_path: Path, file: str, code: str, fault: str) -> Non
 @pytest.mark.parametrize(
     ("file", "code"),
     [
-        ("cli/a.py", "import click\nfrom luci_dl import __version__, installer\nfrom luci_dl.ui import bars"),
-        ("installer.py", "from luci_dl.disk import fs\nfrom luci_dl.net import fetch\nfs.unlink(a)"),
+        ("cli/a.py", "import click\nfrom luci_dl import __version__, install\nfrom luci_dl.ui import bars"),
+        ("install/batch.py", "from luci_dl.disk import fs\nfrom luci_dl.net import fetch\nfs.unlink(a)"),
         ("disk/fs.py", "import os, ctypes\nos.replace(a, b)\nopen(a, 'w')"),
-        ("cleaner.py", "import os\n'a'.replace('b', 'c')\nopen(a, 'rb')\nos.open(a, os.O_RDONLY)\na.open()"),
-        ("cleaner.py", "import dataclasses\ndataclasses.replace(a, b=1)\nnow.replace(tzinfo=None)"),
+        ("library/clean.py", "import os\n'a'.replace('b', 'c')\nopen(a, 'rb')\nos.open(a, os.O_RDONLY)\na.open()"),
+        ("library/clean.py", "import dataclasses\ndataclasses.replace(a, b=1)\nnow.replace(tzinfo=None)"),
         ("cancel.py", "import os, signal\nos.write(1, b'!')"),
     ],
 )
@@ -265,7 +204,8 @@ def _tree(folder: Path, file: str, code: str) -> Path:
     """A package of empty modules, and one with `code` in it."""
     package = folder / "luci_dl"
     for name in [*MAY_IMPORT.keys() - {"words"}, *WORDS]:
-        module = package / (f"{name}/__init__.py" if name in ("cli", "ui", "sources", "net", "disk") else f"{name}.py")
+        is_file = name in WORDS or name.startswith("__")
+        module = package / (f"{name}.py" if is_file else f"{name}/__init__.py")
         module.parent.mkdir(parents=True, exist_ok=True)
         module.touch()
     (package / file).write_text(code)

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luci_dl import library
-from luci_dl.artifact import Model
-from luci_dl.config import Settings, load_settings
+from luci_dl.catalog.catalog import load
+from luci_dl.catalog.search import search as search_in
+from luci_dl.config.settings import Settings, load_settings
 from luci_dl.errors import IntegrityError, ResolveError, UsageError
 from luci_dl.gguf.reading import GgufFile, read_all
-from luci_dl.library import InstalledModel
-from luci_dl.lookup import Found, find_installed, look_up, unknown
-from luci_dl.partials import Partial, partials
-from luci_dl.running import Running, running
-from luci_dl.sources.catalog import load
-from luci_dl.sources.search import search as search_in
+from luci_dl.library import installed as library
+from luci_dl.library.installed import InstalledModel
+from luci_dl.library.lookup import Found, find_installed, look_up, unknown
+from luci_dl.library.partials import Partial, partials
+from luci_dl.library.running import Running, running
+from luci_dl.model import Model
 from luci_dl.text import printable, shown
 
 Folder = str | os.PathLike[str] | None

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from luci_dl import library
 from luci_dl.api.asking import Folder, folders_of, settings
 from luci_dl.api.listening import Listener
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
+from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Verified, VerifiedAll
-from luci_dl.library import InstalledModel
-from luci_dl.lookup import find_installed
-from luci_dl.sources.catalog import Catalog, load
-from luci_dl.verifier import unmanaged
-from luci_dl.verifier import verify as verify_models
+from luci_dl.library import installed as library
+from luci_dl.library.installed import InstalledModel
+from luci_dl.library.lookup import find_installed
+from luci_dl.library.verify import unmanaged
+from luci_dl.library.verify import verify as verify_models
+from luci_dl.model import Artifact
 
 
 def verify(

@@ -9,13 +9,13 @@ from pathlib import Path
 from luci_dl.api.asking import Folder
 from luci_dl.api.asking import settings as settings_of
 from luci_dl.api.listening import Listener
-from luci_dl.api.order import Order, take_order
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit, Event, Failed, Room, WouldInstall
+from luci_dl.install.request import Order, take_order
 from luci_dl.plan import Options
-from luci_dl.sources.choice import Choice
+from luci_dl.sources.selection import Choice
 from luci_dl.text import shown
 
 

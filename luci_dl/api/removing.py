@@ -6,21 +6,22 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from luci_dl import cleaner, library
 from luci_dl.api.asking import Folder, folders_of, settings
 from luci_dl.api.listening import Listener
 from luci_dl.cancel import CancelToken
-from luci_dl.cleaner import Report, staged_names
+from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, Removed, Swept
-from luci_dl.library import InstalledModel
-from luci_dl.lookup import Found, is_reference, look_up, unknown
-from luci_dl.remover import Removal, check_idle, plan_removal
-from luci_dl.remover import remove as remove_one
-from luci_dl.running import running
-from luci_dl.sources.catalog import Catalog, load
-from luci_dl.sources.ollama_name import is_name, parse_name
+from luci_dl.library import clean as cleaner
+from luci_dl.library import installed as library
+from luci_dl.library.clean import Report, staged_names
+from luci_dl.library.installed import InstalledModel
+from luci_dl.library.lookup import Found, is_reference, look_up, unknown
+from luci_dl.library.remove import Removal, check_idle, plan_removal
+from luci_dl.library.remove import remove as remove_one
+from luci_dl.library.running import running
+from luci_dl.sources.ollama.name import is_name, parse_name
 from luci_dl.text import printable
 
 

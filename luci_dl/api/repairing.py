@@ -7,20 +7,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from luci_dl.api.servers import copies_for, network_for, resolve_words
-from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken
-from luci_dl.config import Settings
+from luci_dl.catalog import catalog
+from luci_dl.config.settings import Settings
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Failed, Verified
-from luci_dl.installer import install_models
-from luci_dl.library import InstalledModel
+from luci_dl.install.batch import install_models
+from luci_dl.install.servers import copies_for, network_for, resolve_words
+from luci_dl.library.installed import InstalledModel
+from luci_dl.library.receipt_lookup import model_of
+from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
-from luci_dl.recall import model_of
-from luci_dl.sources import catalog, ollama_name
-from luci_dl.sources.choice import Choice
 from luci_dl.sources.endpoints import endpoints_of
+from luci_dl.sources.ollama import name as ollama_name
+from luci_dl.sources.selection import Choice
 from luci_dl.text import printable
 
 

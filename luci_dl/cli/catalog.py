@@ -14,7 +14,7 @@ from luci_dl.errors import LuciError
 from luci_dl.text import printable
 
 if TYPE_CHECKING:
-    from luci_dl.curator import Added, Shelf
+    from luci_dl.catalog.edit import Added, Shelf
 
 EPILOG = """\b
 Examples:
@@ -56,9 +56,9 @@ def command() -> None:
 @AS_JSON
 def show_all(as_json: bool) -> int:
     """Show the models of your own catalog; `luci list --available` shows all."""
-    from luci_dl import library
+    from luci_dl.catalog import catalog
     from luci_dl.cli import shelf
-    from luci_dl.sources import catalog
+    from luci_dl.library import installed as library
 
     try:
         settings = session.settings_for(None)
@@ -113,7 +113,7 @@ def check(file: Path | None, as_json: bool) -> int:
 @AS_JSON
 def add(file: Path, force: bool, as_json: bool) -> int:
     """Add the entries of FILE, with the comments above them, to your own catalog; all of them or none."""
-    from luci_dl import curator
+    from luci_dl.catalog import edit as curator
     from luci_dl.cli.catalog_update import COMMENTS_LOST, own_shelf
 
     try:

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
 from luci_dl.cli import session
 from luci_dl.errors import UsageError
-from luci_dl.sources.check import Checked, Override, check_built_in, check_file
 from luci_dl.text import counted, printable
 from luci_dl.ui.stream import Output
 

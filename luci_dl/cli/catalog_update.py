@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from luci_dl.cancel import CancelToken
+from luci_dl.catalog.catalog import BUILT_IN
+from luci_dl.catalog.edit import Shelf, Updated, update
+from luci_dl.catalog.refresh import Change, Refreshed
 from luci_dl.cli import session
-from luci_dl.config import Settings
-from luci_dl.curator import Shelf, Updated, update
+from luci_dl.config.settings import Settings
 from luci_dl.disk.transaction import ignore
 from luci_dl.events import Emit, Failed
-from luci_dl.sources.catalog import BUILT_IN
-from luci_dl.sources.refresh import Change, Refreshed
 from luci_dl.text import counted, printable
 
 COMMENTS_LOST = "It was in another form (inline tables), and is written anew: comments in it are gone."
@@ -34,9 +34,9 @@ def run(settings: Settings, shelf: Shelf, names: Sequence[str], *, pin: bool, dr
     """Compare, write and tell. Returns: the exit code: of the first repository of which the Hub said nothing."""
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.servers import network_for
+        from luci_dl.install.servers import network_for
+        from luci_dl.sources.context import Web
         from luci_dl.sources.endpoints import endpoints_of
-        from luci_dl.sources.web import Web
 
         options = settings.options
         told = ignore if as_json else emit  # the answer is one object

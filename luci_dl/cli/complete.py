@@ -33,9 +33,9 @@ def _completer(source: Source) -> Completer:
 
 def _installed(ctx: click.Context) -> Iterator[Item]:
     """What is installed: by its name in the catalog, or else by its file."""
-    from luci_dl import library
+    from luci_dl.catalog import catalog
     from luci_dl.cli import session
-    from luci_dl.sources import catalog
+    from luci_dl.library import installed as library
 
     folder = ctx.params.get("folder")
     settings = session.settings_for(folder)
@@ -47,8 +47,8 @@ def _installed(ctx: click.Context) -> Iterator[Item]:
 
 def _known(ctx: click.Context) -> Iterator[Item]:
     """What the catalog knows, each by its name and then by its aliases."""
+    from luci_dl.catalog import catalog
     from luci_dl.cli import session
-    from luci_dl.sources import catalog
 
     for model in catalog.load(session.settings_for(ctx.params.get("folder")).catalog).models:
         size = "" if model.size is None else human_size(model.size)
@@ -59,8 +59,8 @@ def _known(ctx: click.Context) -> Iterator[Item]:
 
 def _to_install(ctx: click.Context) -> Iterator[Item]:
     """Models and groups; after a group, the word that makes it one."""
+    from luci_dl.catalog import catalog
     from luci_dl.cli import session
-    from luci_dl.sources import catalog
 
     groups = catalog.load(session.settings_for(None).catalog).groups
     words: Sequence[str] = ctx.params.get("words") or ()
@@ -77,7 +77,7 @@ def _known_or_installed(ctx: click.Context) -> Iterator[Item]:
 
 
 def _settings(_ctx: click.Context) -> Iterator[Item]:
-    from luci_dl.config_keys import KEYS
+    from luci_dl.config.keys import KEYS
 
     for key in KEYS.values():
         yield CompletionItem(key.name, help=key.purpose)

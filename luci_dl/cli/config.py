@@ -12,9 +12,9 @@ import click
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.cli import complete, config_show, session
 from luci_dl.cli.table import table
-from luci_dl.config import config_path, home_of, near_key
-from luci_dl.config_file import ConfigFile, change_config
-from luci_dl.config_keys import KEYS, Key
+from luci_dl.config.file import ConfigFile, change_config
+from luci_dl.config.keys import KEYS, Key
+from luci_dl.config.settings import config_path, home_of, near_key
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit
 from luci_dl.text import printable

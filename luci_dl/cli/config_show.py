@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from luci_dl.config import config_path, default_settings, home_of, setting, unknown_keys
-from luci_dl.config_file import ConfigFile, read_config
-from luci_dl.config_keys import CATALOG, KEYS, MIRRORS, Key
+from luci_dl.config.file import ConfigFile, read_config
+from luci_dl.config.keys import CATALOG, KEYS, MIRRORS, Key
+from luci_dl.config.settings import config_path, default_settings, home_of, setting, unknown_keys
 from luci_dl.errors import UsageError
 from luci_dl.text import printable
 
@@ -110,7 +110,7 @@ def checked(key: Key[Any], texts: Sequence[str]) -> Any:
         if isinstance(path, Path) and key is not CATALOG and os.path.lexists(path) and not os.path.isdir(path):
             raise UsageError(f"{key.name}: expected a folder, found the file {printable(str(path))}")
     if key is CATALOG:
-        from luci_dl.sources import catalog
+        from luci_dl.catalog import catalog
 
         catalog.load(value)
     if key is MIRRORS:

@@ -12,7 +12,7 @@ import click
 
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import session
-from luci_dl.config import Settings
+from luci_dl.config.settings import Settings
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Finding
 
@@ -45,8 +45,8 @@ def command(folder: str | None, offline: bool, as_json: bool, verbose: bool) -> 
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.servers import is_offline
         from luci_dl.doctor.examine import examine, fault
+        from luci_dl.install.servers import is_offline
 
         log = emit if verbose else None
         checks: list[tuple[str, Check]] = [("versions", _versions)]
@@ -72,7 +72,7 @@ def _known(finding: Finding) -> Iterable[Finding]:
 
 def _versions() -> Iterable[Finding]:
     from luci_dl.doctor.examine import fine
-    from luci_dl.versions import versions
+    from luci_dl.doctor.versions import versions
 
     found = versions()
     yield fine("versions", ", ".join(f"{name} {found[name]}" for name in _TOLD if name in found))

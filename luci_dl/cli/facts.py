@@ -25,11 +25,11 @@ from dataclasses import asdict
 from typing import Any
 
 from luci_dl.api.asking import Info
-from luci_dl.artifact import Model
 from luci_dl.gguf.reading import GgufFile
-from luci_dl.library import InstalledModel
-from luci_dl.partials import Partial
-from luci_dl.running import Running
+from luci_dl.library.installed import InstalledModel
+from luci_dl.library.partials import Partial
+from luci_dl.library.running import Running
+from luci_dl.model import Model
 from luci_dl.ui.figures import percent, seconds_left
 
 Facts = dict[str, Any]

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import click
 
 from luci_dl.api.asking import Info, info
-from luci_dl.artifact import Artifact, Model
 from luci_dl.cli import complete, facts, gguf_facts, session
 from luci_dl.errors import LuciError
-from luci_dl.library import InstalledFile
-from luci_dl.partials import Partial
+from luci_dl.library.installed import InstalledFile
+from luci_dl.library.partials import Partial
+from luci_dl.model import Artifact, Model
 from luci_dl.text import here, human_size, printable
 from luci_dl.ui.figures import percent
 

@@ -11,16 +11,16 @@ from typing import Any, TypeVar
 
 import click
 
-from luci_dl import config_keys
-from luci_dl.artifact import Model
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.cli import complete, session
-from luci_dl.config import Settings, remember_folder
-from luci_dl.config_keys import Key
+from luci_dl.config import keys as config_keys
+from luci_dl.config.keys import Key
+from luci_dl.config.settings import Settings, remember_folder
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
+from luci_dl.model import Model
 from luci_dl.plan import Options
-from luci_dl.sources.choice import Choice
+from luci_dl.sources.selection import Choice
 from luci_dl.text import human_size
 
 EPILOG = """\b
@@ -128,8 +128,8 @@ def command(**given: Any) -> int:
         return session.report(error, json=flags.as_json)
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.order import take_order  # the engine: not before the options are right
-        from luci_dl.installer import exit_code
+        from luci_dl.install.batch import exit_code
+        from luci_dl.install.request import take_order  # the engine: not before the options are right
 
         log, named = emit if flags.verbose else None, flags.folder is not None
         order = take_order(flags.words, settings, choice, options, token, emit, named_folder=named, log=log)

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from luci_dl import library
-from luci_dl.artifact import Model
+from luci_dl.catalog import catalog
 from luci_dl.cli import facts, session, shelf
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
-from luci_dl.library import InstalledModel
-from luci_dl.sources import catalog
+from luci_dl.library import installed as library
+from luci_dl.library.installed import InstalledModel
+from luci_dl.model import Model
 from luci_dl.text import here, human_size, printable
 
 EPILOG = """\b

@@ -16,7 +16,7 @@ from luci_dl.text import human_size, printable
 from luci_dl.ui.words import words
 
 if TYPE_CHECKING:
-    from luci_dl.remover import Removal
+    from luci_dl.library.remove import Removal
 
 EPILOG = """\b
 Examples:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from luci_dl import library
+from luci_dl.catalog import catalog
+from luci_dl.catalog.search import search
 from luci_dl.cli import complete, session, shelf
 from luci_dl.errors import LuciError
-from luci_dl.sources import catalog
-from luci_dl.sources.search import search
+from luci_dl.library import installed as library
 
 EPILOG = """\b
 Examples:

@@ -13,7 +13,7 @@ import click
 
 from luci_dl.cancel import CTRL_C, CancelToken, die_of, signals_cancel
 from luci_dl.cli import complete
-from luci_dl.config import Settings, load_settings
+from luci_dl.config.settings import Settings, load_settings
 from luci_dl.errors import Interrupted, LuciError, UsageError
 from luci_dl.events import Emit, Failed, Stopped
 from luci_dl.text import printable

@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
-from luci_dl.artifact import Model
+from luci_dl.catalog.fit import Fit, this_machine
 from luci_dl.cli.facts import entry_facts
 from luci_dl.cli.table import table
-from luci_dl.config import Settings
-from luci_dl.library import InstalledModel
-from luci_dl.lookup import installed_of
-from luci_dl.machine import Fit, this_machine
+from luci_dl.config.settings import Settings
+from luci_dl.library.installed import InstalledModel
+from luci_dl.library.lookup import installed_of
+from luci_dl.model import Model
 from luci_dl.text import human_size
 from luci_dl.ui.stream import Output
 

@@ -16,7 +16,7 @@ from luci_dl.cancel import CTRL_C, at_a_prompt, typing
 from luci_dl.cli import session
 from luci_dl.cli.editor import Editor
 from luci_dl.cli.line import complete_line
-from luci_dl.config import home_of
+from luci_dl.config.settings import home_of
 from luci_dl.errors import LuciError, UsageError
 
 PROMPT = "LuciferAI> "

@@ -15,7 +15,7 @@ from luci_dl.cli.facts import running_facts
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit
-from luci_dl.running import Running, running
+from luci_dl.library.running import Running, running
 from luci_dl.text import human_size, time_of_day
 from luci_dl.ui.figures import clock, percent, seconds_left
 from luci_dl.ui.stream import Output, Stream

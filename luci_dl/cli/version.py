@@ -22,7 +22,7 @@ With --json: one object, each version by its name.
 @click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 def command(as_json: bool) -> int:
     """Tell the version of luci and of what it stands on: the same as --version."""
-    from luci_dl.versions import versions
+    from luci_dl.doctor.versions import versions
 
     found = versions()
     told = [json.dumps(found)] if as_json else [f"{name} {version}" for name, version in found.items()]

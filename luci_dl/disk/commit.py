@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, journal, receipt
 from luci_dl.disk.journal import Done
@@ -22,6 +21,7 @@ from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging, staging_for
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.events import Emit
+from luci_dl.model import Artifact
 from luci_dl.names import check_name
 
 VERSION = 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from luci_dl.artifact import Artifact
 from luci_dl.disk.journal import Header
 from luci_dl.errors import IntegrityError
+from luci_dl.model import Artifact
 from luci_dl.plan import Remote, kind_of
 from luci_dl.text import quoted
 

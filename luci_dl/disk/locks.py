@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.holder import Holder
 from luci_dl.disk.receipt import now
 from luci_dl.disk.staging import Lock, Staging, in_lock_order, is_held
 from luci_dl.errors import IntegrityError, LockedError
 from luci_dl.events import Emit, Waiting
+from luci_dl.model import Artifact
 from luci_dl.text import time_of_day
 
 POLL_S = 1.5

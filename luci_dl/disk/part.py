@@ -6,7 +6,6 @@ import functools
 import hashlib
 import threading
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk import fs, identity, journal, space
 from luci_dl.disk.buffers import Buffers
@@ -16,6 +15,7 @@ from luci_dl.disk.pair import Pair
 from luci_dl.disk.prove import Hashed, hash_blob, longest_prefix
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import IntegrityError, StorageError
+from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Remote, Revoked
 
 _ROOM_POLL_S = 0.1

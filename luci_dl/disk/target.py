@@ -7,13 +7,13 @@ import stat
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
 from luci_dl.disk.prove import Hashed, hash_blob, hash_file
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.staging import Staging
 from luci_dl.errors import StorageError
+from luci_dl.model import Artifact
 
 Identity = tuple[int, int, int, int]
 State = Literal["missing", "installed", "newer", "damaged", "adoptable", "foreign"]

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken, off_thread
 from luci_dl.disk import commit, fs, receipt, target, trust
 from luci_dl.disk.journal import Done
@@ -21,6 +20,7 @@ from luci_dl.disk.staging import Staging, in_lock_order, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
 from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Warned
+from luci_dl.model import Artifact
 from luci_dl.plan import Options, Remote
 
 

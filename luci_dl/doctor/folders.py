@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cleaner import clean
-from luci_dl.config import Settings
+from luci_dl.config.settings import Settings
 from luci_dl.disk import fs, space
 from luci_dl.disk.mounts import FileSystem, file_system
 from luci_dl.disk.probe import probe
 from luci_dl.doctor.examine import doubt, fault, fine
 from luci_dl.errors import StorageError
 from luci_dl.events import Cleaned, Event, Finding
-from luci_dl.running import running
+from luci_dl.library.clean import clean
+from luci_dl.library.running import running
 from luci_dl.text import human_size, printable, time_of_day
 
 

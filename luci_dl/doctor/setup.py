@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from luci_dl.config import Settings, unknown_keys
-from luci_dl.config_file import read_config
+from luci_dl.catalog import catalog
+from luci_dl.config.file import read_config
+from luci_dl.config.settings import Settings, unknown_keys
 from luci_dl.doctor.examine import doubt, fine
 from luci_dl.events import Finding
-from luci_dl.sources import catalog
 from luci_dl.text import printable
 
 

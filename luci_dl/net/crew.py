@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 
-from luci_dl.artifact import Artifact
+from luci_dl.model import Artifact
 from luci_dl.net.client import Client
 from luci_dl.net.mirrors import Mirrors
 from luci_dl.net.pace import Pace

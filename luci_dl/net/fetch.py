@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Emit, Progress, Retrying, Warned
+from luci_dl.model import Artifact
 from luci_dl.net.client import Client
 from luci_dl.net.crew import Crew
 from luci_dl.net.pace import Pace

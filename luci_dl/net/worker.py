@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from luci_dl.artifact import Artifact
 from luci_dl.errors import IntegrityError
+from luci_dl.model import Artifact
 from luci_dl.net.answers import Ask
 from luci_dl.net.client import Answer, Client
 from luci_dl.net.pace import Pace

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from luci_dl.artifact import Artifact, Model
 from luci_dl.errors import UsageError
+from luci_dl.model import Artifact, Model
 from luci_dl.net.origin import is_loopback
 from luci_dl.sources.url import HUB, parse_address
 from luci_dl.text import printable

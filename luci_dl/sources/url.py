@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from luci_dl.artifact import Artifact, Model
 from luci_dl.errors import UsageError
+from luci_dl.model import Artifact, Model
 from luci_dl.names import check_digest, check_name
 from luci_dl.net.origin import is_loopback
 from luci_dl.text import printable

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from luci_dl.catalog import catalog
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.sources import catalog
 from pictures_lib.screen import Row, screen, text
 from tests.procs import Spawned, wait_until
 from tests.servers import FaultyServer, faults

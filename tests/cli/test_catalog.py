@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 import pytest
 
+from luci_dl.catalog.catalog import BUILT_IN
 from luci_dl.cli.catalog import command
 from luci_dl.cli.catalog_update import built_in_shelf
-from luci_dl.config import load_settings
-from luci_dl.sources.catalog import BUILT_IN
+from luci_dl.config.settings import load_settings
 from tests.cli.shop import assert_refused
 from tests.procs import ROOT, Spawned, lock_is_free, luci
 from tests.servers.hub import Hub

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.config_keys import KEYS
+from luci_dl.config.keys import KEYS
 from tests.cli.shop import assert_refused
 from tests.procs import lock_is_free, luci
 

@@ -18,7 +18,7 @@ from tests.procs import Spawned, luci
 
 ROTTEN = DATA[:-1] + bytes([DATA[-1] ^ 1])
 HUB = ".cache/huggingface/hub"
-HALT = "from luci_dl import adoption\nadoption._read = halt"
+HALT = "from luci_dl.install import copying\ncopying._read = halt"
 
 
 def put(path: Path, data: bytes = DATA) -> Path:
@@ -225,8 +225,8 @@ def test_a_kept_part_gets_the_rest_from_the_copy(shop: Shop, models: Path, user:
 
 def test_a_small_file_is_found_by_what_git_calls_it(user: Path, tmp_path: Path) -> None:
     """Those that are not LFS are named so in the cache."""
-    from luci_dl.artifact import Artifact
-    from luci_dl.copies import Copies
+    from luci_dl.install.local_copies import Copies
+    from luci_dl.model import Artifact
 
     sha1 = hashlib.sha1(b"blob %d\0" % len(DATA) + DATA, usedforsecurity=False).hexdigest()
     source = in_hub_cache(user, digest=sha1)

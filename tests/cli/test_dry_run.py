@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from luci_dl.artifact import lfs_pointer_sha1
 from luci_dl.disk import commit, receipt
 from luci_dl.disk.staging import staging_for
+from luci_dl.model import lfs_pointer_sha1
 from tests.cli.shop import DATA, OTHER, Shop, sha256
 from tests.disk.hands import artifact_of, install, kill_after
 from tests.procs import Spawned, luci

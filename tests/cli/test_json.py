@@ -16,7 +16,7 @@ import pytest
 from luci_dl import events
 from luci_dl.cli.main import COMMANDS
 from luci_dl.cli.main import luci as luci_group
-from luci_dl.running import running
+from luci_dl.library.running import running
 from tests.cli import shapes
 from tests.cli.shapes import events_misfits, misfits
 from tests.cli.shop import OTHER, Shop

@@ -21,7 +21,7 @@ from tests.tools import need
 DATA = make_gguf(20 << 20)
 DISK = 32 << 20
 """Too small for two of them."""
-HANG = "from luci_dl.adoption import Adoption\nAdoption._wait_for_the_hash = lambda self: self.token.wait(600)"
+HANG = "from luci_dl.install.copying import Adoption\nAdoption._wait_for_the_hash = lambda self: self.token.wait(600)"
 
 
 @contextlib.contextmanager

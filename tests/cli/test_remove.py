@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.running import running
+from luci_dl.library.running import running
 from tests.cli.shop import Shop, assert_refused
 from tests.interrupting import DATA, HALF
 from tests.procs import Spawned, files_left, luci, wait_until

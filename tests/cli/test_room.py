@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.model import Artifact
 from tests.cli.shop import Shop, assert_nothing_left, assert_refused, sha256
 from tests.disk.hands import kill_after, small_disk
 from tests.procs import luci

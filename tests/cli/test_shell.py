@@ -179,7 +179,7 @@ def test_a_question_that_is_interrupted_takes_nothing_of_what_comes_next(shop: S
 
 def test_a_bug_shows_its_traceback_and_the_prompt_comes_back(home: Path) -> None:
     """It is one command's affair."""
-    broken = "from luci_dl import library\ndef fail(*_): raise ZeroDivisionError\nlibrary.installed = fail"
+    broken = "import luci_dl.library.installed as there\ndef fail(*_): raise ZeroDivisionError\nthere.installed = fail"
     with Spawned("shell", terminal=True, command=patched(broken)) as shell:
         shell.wait_for(PROMPT)
         assert "Traceback" in obey(shell, "list\n")

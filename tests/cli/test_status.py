@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.running import running
+from luci_dl.library.running import running
 from tests.cli.shop import Shop
 from tests.interrupting import DATA, HALF
 from tests.procs import LUCI, Spawned, luci, wait_until

@@ -11,8 +11,8 @@ import pytest
 
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
 from tests.interrupting import SOON_S, interrupt, patched
+from tests.library.test_verify import rot
 from tests.procs import Spawned, luci
-from tests.test_verifier import rot
 
 
 @pytest.fixture

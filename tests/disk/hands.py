@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import follower
 from luci_dl.disk.part import Part
 from luci_dl.disk.staging import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LuciError
+from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Options, Remote
 from tests.procs import lock_is_free
 from tests.tools import need

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cleaner import clean
 from luci_dl.disk import commit, fs, journal, receipt
 from luci_dl.disk.journal import Done
 from luci_dl.disk.receipt import Receipt
@@ -20,6 +19,7 @@ from luci_dl.disk.staging import Staging, staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, StorageError
 from luci_dl.events import Event, LeftAlone, RolledForward
+from luci_dl.library.clean import clean
 from tests.disk.hands import (
     KIB,
     NAME,

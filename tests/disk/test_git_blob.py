@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
 from luci_dl.disk.staging import staging_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError
+from luci_dl.model import Artifact
 from tests.disk.hands import OPTIONS, assert_ends, digest_of, kill_after, opened, part_at, pour, url_of
 from tests.disk.steps import DATA, WRONG
 from tests.procs import files_left

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, space
 from luci_dl.disk.mounts import FileSystem
 from luci_dl.disk.staging import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold, NoRoom
+from luci_dl.model import Artifact
 from tests.disk.hands import (
     OPTIONS,
     artifact_of,
@@ -34,7 +34,7 @@ MIB = 1 << 20
 CLAIM = """
 import sys
 from pathlib import Path
-from luci_dl.artifact import Artifact
+from luci_dl.model import Artifact
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import NoRoom
 from luci_dl.plan import Options

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import locks
 from luci_dl.disk.holder import Holder
@@ -15,6 +14,7 @@ from luci_dl.disk.locks import Locks
 from luci_dl.disk.staging import Lock, read_holder, staging_for
 from luci_dl.errors import IntegrityError, Interrupted, LockedError
 from luci_dl.events import Event, Waiting
+from luci_dl.model import Artifact
 from tests.disk.hands import artifact_of, held, is_free
 from tests.procs import wait_until
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.errors import IntegrityError, StorageError
+from luci_dl.model import Artifact
 from luci_dl.plan import Remote
 from tests.disk.hands import (
     KIB,

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact, lfs_pointer_sha1
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import prove, receipt, target
 from luci_dl.disk.staging import Staging, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import StorageError
+from luci_dl.model import Artifact, lfs_pointer_sha1
 from tests.disk.hands import KIB, NAME, artifact_of, digest_of, gguf, install, unproved, url_of
 
 DATA = gguf(8 * KIB)

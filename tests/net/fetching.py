@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Event, Progress, Retrying
+from luci_dl.model import Artifact
 from luci_dl.net.client import Client
 from luci_dl.net.fetch import Fetch
 from tests.net.sink import MemorySink

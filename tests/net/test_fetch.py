@@ -8,10 +8,10 @@ from email.utils import formatdate
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.cancel import CancelToken
 from luci_dl.errors import IntegrityError, Interrupted, NetworkError, ResolveError
 from luci_dl.events import Progress, Retrying
+from luci_dl.model import Artifact
 from luci_dl.net import retry, speed
 from luci_dl.net.client import Client
 from luci_dl.net.fetch import Fetch

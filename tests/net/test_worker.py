@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from luci_dl.artifact import Artifact
+from luci_dl.model import Artifact
 from luci_dl.net.client import Client
 from luci_dl.net.pace import Pace
 from luci_dl.net.retry import AttemptFailed

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.artifact import Artifact, Model
 from luci_dl.errors import UsageError
+from luci_dl.model import Artifact, Model
 from luci_dl.sources.endpoints import Endpoints, endpoints_of
 
 A = "a1" * 32

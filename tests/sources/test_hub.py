@@ -11,10 +11,10 @@ import pytest
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Event, Retrying, Warned
 from luci_dl.net import retry
-from luci_dl.sources import hub as interface
+from luci_dl.sources.context import Web
 from luci_dl.sources.endpoints import Endpoints
-from luci_dl.sources.hub import listing
-from luci_dl.sources.web import Web
+from luci_dl.sources.huggingface import hub as interface
+from luci_dl.sources.huggingface.hub import listing
 from tests.servers import FaultyServer
 from tests.servers.faults import headers, redirect, status
 from tests.servers.hub import Hub, blob_sha1

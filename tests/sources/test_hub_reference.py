@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from luci_dl.errors import ResolveError, UsageError
-from luci_dl.sources.hub_reference import is_reference, parse
+from luci_dl.sources.huggingface.reference import is_reference, parse
 
 HERE = "http://127.0.0.1:8000/hf"
 

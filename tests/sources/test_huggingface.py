@@ -6,16 +6,16 @@ import hashlib
 
 import pytest
 
-from luci_dl.artifact import Artifact, Model
+from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import NetworkError, ResolveError, UsageError
+from luci_dl.install.resolve import resolve
+from luci_dl.model import Artifact, Model
 from luci_dl.net.network import Network
-from luci_dl.sources import huggingface
-from luci_dl.sources.catalog import Catalog
-from luci_dl.sources.choice import Choice
+from luci_dl.sources.context import Web
 from luci_dl.sources.endpoints import Endpoints
-from luci_dl.sources.huggingface import from_reference
-from luci_dl.sources.resolve import resolve
-from luci_dl.sources.web import Web
+from luci_dl.sources.huggingface import source as huggingface
+from luci_dl.sources.huggingface.source import from_reference
+from luci_dl.sources.selection import Choice
 from tests.servers.hub import Hub, blob_sha1
 
 DATA = b"GGUF" + bytes(2000)

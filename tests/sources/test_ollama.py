@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from luci_dl.artifact import Artifact, Model
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Event, Warned
+from luci_dl.model import Artifact, Model
 from luci_dl.net.answers import Document
 from luci_dl.net.network import Network
-from luci_dl.sources.choice import Choice
+from luci_dl.sources.context import Web
 from luci_dl.sources.endpoints import Endpoints
-from luci_dl.sources.ollama import from_reference
-from luci_dl.sources.web import Web
+from luci_dl.sources.ollama.source import from_reference
+from luci_dl.sources.selection import Choice
 from tests.servers import faults
 from tests.servers.registry import ADAPTER, MODEL, PROJECTOR, TEMPLATE, Registry, digest_of, layer, manifest
 

@@ -6,7 +6,7 @@ import pytest
 
 from luci_dl.errors import ResolveError
 from luci_dl.names import check_name
-from luci_dl.sources.ollama_name import is_name, parse_name
+from luci_dl.sources.ollama.name import is_name, parse_name
 
 DEFAULT = "https://registry.ollama.ai"
 

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from luci_dl.artifact import Artifact
 from luci_dl.errors import UsageError
+from luci_dl.model import Artifact
 from luci_dl.net.origin import is_loopback
 from luci_dl.sources.url import from_address, parse_address, refuse_unproved_http
 

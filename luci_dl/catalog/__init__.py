@@ -1,0 +1,1 @@
+"""The built-in catalog and the user's own: read, check, search, edit."""

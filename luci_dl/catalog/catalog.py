@@ -1,0 +1,132 @@
+"""The models known by name: luci's own catalog, and the user's, which adds to it and wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from luci_dl.catalog.entries import read_entries, words_of
+from luci_dl.errors import UsageError
+from luci_dl.model import Model
+from luci_dl.text import human_size, nearest, printable
+
+BUILT_IN = Path(__file__).with_name("catalog.toml")
+MOST = 16_000_000
+"""Bytes of the largest catalog that is read."""
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Models by name.
+
+    Attributes:
+        models: all of them, in the order of the files.
+        by_word: who answers to a name or an alias, both in lower case.
+    """
+
+    models: tuple[Model, ...]
+    by_word: Mapping[str, Model] = field(repr=False)
+
+    @classmethod
+    def of(cls, built_in: Iterable[Model], own: Iterable[Model] = ()) -> Catalog:
+        """The built-in models and the user's own, which win a name or alias that both have.
+
+        An entry of the user's that has the name of a built-in one takes its place, and with it the aliases, groups and
+        tier that it does not name itself.
+        """
+        own = tuple(own)
+        by_name = {_key(model.reference): model for model in built_in}
+        for model in own:
+            name = _key(model.reference)
+            by_name[name] = _in_place_of(by_name.get(name), model)
+        owners = {_key(word): name for name, model in by_name.items() for word in words_of(model)}
+        owners |= {_key(word): _key(model.reference) for model in own for word in words_of(model)}
+        by_name = {name: _with_aliases(model, name, owners) for name, model in by_name.items()}
+        return cls(tuple(by_name.values()), {word: by_name[name] for word, name in owners.items()})
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The names of all groups."""
+        named = dict.fromkeys(group.casefold() for model in self.models for group in model.groups)
+        return ("all", *named)
+
+    def find(self, word: str) -> Model | None:
+        """The model of that name or alias, in upper or lower case."""
+        return self.by_word.get(word.casefold())
+
+    def group(self, name: str) -> tuple[Model, ...] | None:
+        """The models of a group; of "all" the core first, then from the highest tier down."""
+        name = name.casefold()
+        if name == "all":
+            return tuple(sorted(self.models, key=_place_in_all))
+        members = tuple(model for model in self.models if name in map(str.casefold, model.groups))
+        return members or None
+
+    def suggest(self, word: str, n: int = 3) -> tuple[str, ...]:
+        """Up to `n` words that come near to a misspelt one, each of another model."""
+        found: dict[str, str] = {}
+        for near in nearest(word, self.by_word, 3 * n):
+            found.setdefault(self.by_word[near].reference, near)
+        return tuple(found.values())[:n]
+
+
+def load(user_file: Path | None = None) -> Catalog:
+    """The built-in catalog with the user's entries.
+
+    Raises: UsageError, which names the file, the entry and the key.
+    """
+    return Catalog.of(read_built_in(), () if user_file is None else read_user_file(user_file))
+
+
+def read_built_in() -> tuple[Model, ...]:
+    """The models that luci knows itself."""
+    return read_entries(BUILT_IN.read_text(encoding="utf-8"), str(BUILT_IN))
+
+
+def read_user_file(path: Path) -> tuple[Model, ...]:
+    """The models of the user's own file. Raises: UsageError."""
+    return read_entries(text_of(path), printable(str(path)))
+
+
+def text_of(path: Path) -> str:
+    """What the user's own file says. Raises: UsageError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST + 1)
+    except OSError as error:
+        raise _unreadable(path, error.strerror or str(error)) from error
+    if len(data) > MOST:
+        raise _unreadable(path, f"it has more than {human_size(MOST)}, which no catalog has")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, "it is not UTF-8") from error
+
+
+def _unreadable(path: Path, reason: str) -> UsageError:
+    where = "Check the name of the file: LUCI_CATALOG, or `catalog` in config.json."
+    return UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", where)
+
+
+def _key(word: str) -> str:
+    return word.casefold()
+
+
+def _in_place_of(old: Model | None, new: Model) -> Model:
+    if old is None:
+        return new
+    tier = old.tier if new.tier is None else new.tier
+    return replace(new, aliases=new.aliases or old.aliases, groups=new.groups or old.groups, tier=tier)
+
+
+def _with_aliases(model: Model, name: str, owners: Mapping[str, str]) -> Model:
+    """The model without the aliases that lead to another one."""
+    aliases = tuple(alias for alias in model.aliases if owners[_key(alias)] == name)
+    return model if aliases == model.aliases else replace(model, aliases=aliases)
+
+
+def _place_in_all(model: Model) -> tuple[bool, int]:
+    if "core" in map(str.casefold, model.groups):
+        return False, 0
+    return True, 1 if model.tier is None else -model.tier

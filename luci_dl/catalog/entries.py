@@ -1,0 +1,189 @@
+"""One catalog file, read strictly: what luci does not understand is an error that says where it stands."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TypeVar
+
+from luci_dl.errors import UsageError
+from luci_dl.model import Artifact, Model
+from luci_dl.names import check_digest, check_name, target_key
+from luci_dl.sources.huggingface.pin import pinned
+from luci_dl.sources.url import Address, parse_address
+from luci_dl.text import printable, shown
+
+RESERVED = ("all", "core", "models")
+"""Words of the command line: no model may be called so."""
+
+MODEL_KEYS = ("name", "aliases", "tier", "groups", "license", "file")
+FILE_KEYS = ("filename", "url", "commit", "size", "sha256", "lfs_pointer_sha1", "role")
+"""The keys of a model and of a file, in the order in which luci writes them."""
+
+_ROLES = ("model", "projector")
+_KINDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
+_WORD = re.compile(r"[^\s:/-][^\s:/]*")
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+def words_of(model: Model) -> tuple[str, ...]:
+    """All that the model is called."""
+    return (model.reference, *model.aliases)
+
+
+def read_entries(text: str, file: str) -> tuple[Model, ...]:
+    """The models of one catalog file, in its order.
+
+    Raises: UsageError, which calls the file `file`, for the first problem.
+    """
+    models, problems = examine(text, file)
+    if problems:
+        more = len(problems) - 1
+        raise UsageError(problems[0], f"It has {more} more: luci catalog check {file}" if more else "")
+    return models
+
+
+def examine(text: str, file: str) -> tuple[tuple[Model, ...], tuple[str, ...]]:
+    """The sound models of one catalog file, and all that is wrong with it, a line each, which calls it `file`."""
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        return (), (f"{file} is not TOML: {printable(str(error))}",)
+    table = _Table(file, values, ("model",), [])
+    read = [_model(entry) for entry in table.tables("model", "name", MODEL_KEYS)]
+    models = tuple(model for model in read if model)
+    return models, (*table.problems, *_words_twice(models, file))
+
+
+def _words_twice(models: Iterable[Model], file: str) -> Iterator[str]:
+    owners: dict[str, str] = {}
+    for model in models:
+        for word in words_of(model):
+            if owner := owners.get(word.casefold()):
+                yield f'{file}: "{word}" is there twice, in model {owner} and in model {model.reference}'
+            owners[word.casefold()] = model.reference
+
+
+class _Table:
+    """One table of the file; `where` it stands begins each of its problems, which are those of the whole file."""
+
+    def __init__(self, where: str, values: Mapping[str, object], keys: tuple[str, ...], problems: list[str]) -> None:
+        self.where = where
+        self.values = values
+        self.problems = problems
+        for key in values:
+            if key not in keys:
+                self.wrong(key, f"unknown key, expected one of {', '.join(keys)}")
+
+    def wrong(self, key: str, problem: str) -> None:
+        self.problems.append(f"{self.where}, {printable(key)}: {problem}")
+
+    def need(self, key: str, kind: type[V], rule: Callable[[V], T]) -> T | None:
+        """The value, which must be there, be of that kind and pass the rule; None when that is a problem."""
+        if key in self.values:
+            return self._checked(key, self.values[key], kind, rule)
+        self.wrong(key, f"expected {_KINDS[kind]}, but the key is missing")
+        return None
+
+    def maybe(self, key: str, kind: type[V], rule: Callable[[V], T]) -> T | None:
+        """The same, but it may be missing."""
+        return self.need(key, kind, rule) if key in self.values else None
+
+    def each(self, key: str, kind: type[V], rule: Callable[[V], T]) -> tuple[T, ...]:
+        """The items of a list, each of that kind and by the rule; none when it is not there."""
+        items = self.maybe(key, list, list) or ()
+        checked = [self._checked(key, item, kind, rule) for item in items]
+        return tuple(value for value in checked if value is not None)
+
+    def tables(self, key: str, name_key: str, keys: tuple[str, ...]) -> Iterator[_Table]:
+        """The tables of a list, each called by its name, or by its number where it has none."""
+        for number, values in enumerate(self.each(key, dict, dict), 1):
+            name = printable(str(values.get(name_key, number)))
+            yield _Table(f"{self.where}, {key} {name}", values, keys, self.problems)
+
+    def _checked(self, key: str, value: object, kind: type[V], rule: Callable[[V], T]) -> T | None:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            self.wrong(key, f"expected {_KINDS[kind]}, found {shown(value)}")
+            return None
+        try:
+            return rule(value)
+        except UsageError as error:
+            self.wrong(key, error.message)
+            return None
+
+
+def _model(table: _Table) -> Model | None:
+    name = table.need("name", str, _name)
+    model = Model(
+        reference=name or "",
+        artifacts=(),
+        aliases=table.each("aliases", str, _name),
+        groups=table.each("groups", str, _group),
+        tier=table.maybe("tier", int, _not_negative),
+        license=table.maybe("license", str, str),
+    )
+    if not table.values.get("file", []):
+        table.wrong("file", "expected at least one [[model.file]], found none")
+    artifacts = [_artifact(file) for file in table.tables("file", "filename", FILE_KEYS)]
+    sound = tuple(artifact for artifact in artifacts if artifact)
+    if len({target_key(artifact.name) for artifact in sound}) < len(sound):
+        table.wrong("file", "expected file names that differ, found one twice")
+    return replace(model, artifacts=sound) if name and sound and len(sound) == len(artifacts) else None
+
+
+def _artifact(table: _Table) -> Artifact | None:
+    name = table.need("filename", str, check_name)
+    address = table.need("url", str, _address)
+    commit = table.maybe("commit", str, lambda text: check_digest(text, 40, "a commit"))
+    size = table.maybe("size", int, _not_negative)
+    sha256 = table.maybe("sha256", str, lambda text: check_digest(text, 64, "a SHA-256"))
+    pointer = table.maybe("lfs_pointer_sha1", str, lambda text: check_digest(text, 40, "a SHA-1"))
+    role = table.maybe("role", str, _role) or "model"
+    if address is None or name is None:
+        return None
+    url = pinned(address.url, commit) if commit else address.url
+    if url is None:
+        table.wrong("commit", f"expected a url with /OWNER/REPO/resolve/ in it, found {printable(address.url)}")
+        return None
+    return Artifact(name, (url,), size, sha256, pointer, headers=address.headers, role=role)
+
+
+def _word(text: str) -> str:
+    if not text.isprintable() or not _WORD.fullmatch(text):
+        raise UsageError(
+            f'expected a word without spaces, control characters, ":", "/" or a dash in front, found {shown(text)}'
+        )
+    return text
+
+
+def _name(text: str) -> str:
+    if text.casefold() in RESERVED:
+        raise UsageError(f"expected a word that is not reserved as {', '.join(RESERVED)} are, found {shown(text)}")
+    return _word(text)
+
+
+def _group(text: str) -> str:
+    return text if text.casefold() == "core" else _name(text)
+
+
+def _address(text: str) -> Address:
+    address = parse_address(text)
+    if address.sha256:
+        raise UsageError("expected an address without #sha256=, the digest has a key of its own")
+    return address
+
+
+def _role(text: str) -> str:
+    if text not in _ROLES:
+        raise UsageError(f"expected one of {', '.join(_ROLES)}, found {shown(text)}")
+    return text
+
+
+def _not_negative(number: int) -> int:
+    if number < 0:
+        raise UsageError(f"expected zero or more, found {number}")
+    return number

@@ -1,0 +1,95 @@
+"""No target is written twice: models that share a file are brought to one word about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from luci_dl.errors import UsageError
+from luci_dl.model import Artifact, Model
+from luci_dl.names import target_key
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """What is known of one target, and who claimed it first."""
+
+    artifact: Artifact
+    reference: str
+
+
+def merge(models: Sequence[Model]) -> list[Model]:
+    """The models in order, each knowing of its files all that any of them knows; one that another covers is left out.
+
+    Raises: UsageError, when two of them want different files at one target.
+    """
+    claims: dict[str, _Claim] = {}
+    for model in models:
+        for artifact in model.artifacts:
+            key = target_key(artifact.name)
+            claims[key] = _claim(claims.get(key), artifact, model.reference)
+    targets = [frozenset(target_key(artifact.name) for artifact in model.artifacts) for model in models]
+    return [
+        replace(model, artifacts=tuple(claims[target_key(artifact.name)].artifact for artifact in model.artifacts))
+        for model, mine, before in zip(models, targets, range(len(models)), strict=True)
+        if mine not in targets[:before] and not any(mine < others for others in targets)
+    ]
+
+
+def may_have(artifact: Artifact, sha256: str, size: int | None = None) -> bool:
+    """False when the artifact is known to be another file than the one of that digest (and size, where given)."""
+    size = artifact.size if size is None else size
+    if size is None:
+        return artifact.sha256 in (None, sha256)
+    return replace(artifact, blob_sha1=None).proves(sha256, size)  # a SHA-256 does not tell that of the blob
+
+
+def _claim(earlier: _Claim | None, artifact: Artifact, reference: str) -> _Claim:
+    if earlier is None:
+        return _Claim(artifact, reference)
+    if not _one_file(earlier.artifact, artifact):
+        raise UsageError(
+            f"{earlier.reference} ({_proof(earlier.artifact)}) and {reference} ({_proof(artifact)}) both write "
+            f"{artifact.name}, and nothing says that they are one file",
+            "Install them one at a time, one of them with -o.",
+        )
+    return _Claim(_united(earlier.artifact, artifact), earlier.reference)
+
+
+def _one_file(a: Artifact, b: Artifact) -> bool:
+    """True when nothing known of them differs, and a digest or a common address says that they are the same."""
+    if a.sha256:
+        return may_have(b, a.sha256, a.size)
+    if b.sha256:
+        return may_have(a, b.sha256, b.size)
+    if a.lfs_pointer_sha1 and b.lfs_pointer_sha1:
+        return a.lfs_pointer_sha1 == b.lfs_pointer_sha1
+    if a.blob_sha1 and b.blob_sha1:
+        return a.blob_sha1 == b.blob_sha1
+    if None not in (a.size, b.size) and a.size != b.size:
+        return False
+    return a.provable or b.provable or not set(a.urls).isdisjoint(b.urls)
+
+
+def _united(a: Artifact, b: Artifact) -> Artifact:
+    """Both in one, under the name of the first; the better proof goes first, with its address and headers."""
+    best, other = (b, a) if _strength(b) > _strength(a) else (a, b)
+    return replace(
+        best,
+        name=a.name,
+        urls=tuple(dict.fromkeys(best.urls + other.urls)),
+        size=other.size if best.size is None else best.size,
+        lfs_pointer_sha1=best.lfs_pointer_sha1 or other.lfs_pointer_sha1,
+        blob_sha1=best.blob_sha1 or other.blob_sha1,
+        role="projector" if "projector" in (a.role, b.role) else "model",
+    )
+
+
+def _strength(artifact: Artifact) -> tuple[bool, bool, bool]:
+    return bool(artifact.sha256), bool(artifact.lfs_pointer_sha1), bool(artifact.blob_sha1)
+
+
+def _proof(artifact: Artifact) -> str:
+    if artifact.sha256:
+        return f"sha256 {artifact.sha256[:12]}..."
+    return {"lfs pointer": "LFS digest", "git blob": "git digest"}.get(artifact.proof, "no digest")

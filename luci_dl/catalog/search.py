@@ -1,0 +1,58 @@
+"""Models by what they are called, grouped under and licensed as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from luci_dl.catalog.catalog import Catalog
+from luci_dl.catalog.entries import words_of
+from luci_dl.errors import ResolveError, UsageError
+from luci_dl.model import Model
+from luci_dl.text import nearest, printable
+
+_EXACT, _PREFIX, _WITHIN, _ELSEWHERE = range(4)
+
+
+def search(text: str, catalog: Catalog) -> list[Model]:
+    """The models that have every word of the text in a name, alias, group, licence or file name, the nearest first.
+
+    Raises: ResolveError, with near words, when there is none; UsageError, when there is no word.
+    """
+    words = text.casefold().split()
+    if not words:
+        raise UsageError("there is nothing to search for", "For example: luci search qwen")
+    ranks = {model.reference: [_rank(word, model) for word in words] for model in catalog.models}
+    found = [model for model in catalog.models if None not in ranks[model.reference]]
+    if not found:
+        raise _nothing(text, words, catalog)
+    return sorted(found, key=lambda model: sum(rank or 0 for rank in ranks[model.reference]))
+
+
+def _rank(word: str, model: Model) -> int | None:
+    """How near the word comes to what the model is called; None when the model does not have it."""
+    names = [name.casefold() for name in words_of(model)]
+    if word in names:
+        return _EXACT
+    if any(name.startswith(word) for name in names):
+        return _PREFIX
+    if any(word in name for name in names):
+        return _WITHIN
+    files = [artifact.name for artifact in model.artifacts]
+    return _ELSEWHERE if any(word in text.casefold() for text in (*model.groups, model.license or "", *files)) else None
+
+
+def _nothing(text: str, words: Sequence[str], catalog: Catalog) -> ResolveError:
+    near = dict.fromkeys(near for word in words for near in _near(word, catalog))
+    guess = f"; did you mean {', '.join(list(near)[:3])}?" if near else ""
+    what = "" if len(words) == 1 else "all of "
+    return ResolveError(
+        f'no model of the catalog has {what}"{printable(" ".join(text.split()))}" in it{guess}',
+        "`luci list --available` shows all.",
+    )
+
+
+def _near(word: str, catalog: Catalog) -> Iterator[str]:
+    """Words of the catalog that look like one which it does not have."""
+    if not any(_rank(word, model) is not None for model in catalog.models):
+        licenses = dict.fromkeys(model.license.casefold() for model in catalog.models if model.license)
+        yield from map(printable, (*catalog.suggest(word), *nearest(word, (*catalog.groups[1:], *licenses), 1)))

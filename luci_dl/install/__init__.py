@@ -1,0 +1,1 @@
+"""Installing models, in the order in which it happens."""

@@ -1,0 +1,54 @@
+"""What could be done about a full disk: which leftovers and which models could go."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import space
+from luci_dl.errors import LuciError, NoRoom, StorageError
+from luci_dl.library.clean import clean
+from luci_dl.library.installed import installed
+from luci_dl.text import human_size, printable
+
+_LARGEST = 3
+
+
+def explained(error: LuciError, folder: Path, needed: int | None) -> tuple[str, str]:
+    """The message and the hint of the error; where room is lacking, with what is needed, and what could be removed.
+
+    Args:
+        needed: bytes of the model that was to be installed into the folder.
+    """
+    if not isinstance(error, NoRoom):
+        return error.message, error.hint
+    figures = ""
+    if not error.told:
+        with contextlib.suppress(StorageError):
+            need = "" if needed is None else f"{human_size(needed)} needed, "
+            figures = f" ({need}{human_size(space.free_bytes(existing(folder)))} free)"
+    return error.message + figures, relief(folder)
+
+
+def relief(folder: Path) -> str:
+    """What could be removed from the models folder, and what else would help, each on a line."""
+    lines = []
+    with contextlib.suppress(StorageError):
+        freed = clean(folder, None, True, CancelToken(), lambda _event: None).freed
+        if freed >= 1 << 20:
+            lines.append(f"Unfinished downloads: {human_size(freed)}; `luci clean` removes them.")
+    with contextlib.suppress(StorageError):
+        largest = sorted(installed([folder]), key=lambda model: -model.size)[:_LARGEST]
+        if largest:
+            told = ", ".join(f"{printable(model.reference)} ({human_size(model.size)})" for model in largest)
+            lines.append(f"Largest models: {told}; `luci remove NAME` removes one.")
+    other = "Or install" if lines else "Free some space, or install"
+    lines.append(f"{other} into another folder: --dir PATH, or luci config set backup_models_dir PATH.")
+    return "\n".join(lines)
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the first one above it that is there."""
+    return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)

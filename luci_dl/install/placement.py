@@ -1,0 +1,173 @@
+"""Which folder each model goes to: the first one, or the backup where the first cannot hold it. Never half of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luci_dl.disk import fs, receipt, space
+from luci_dl.disk.mounts import file_system
+from luci_dl.disk.staging import Staging, staging_for
+from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
+from luci_dl.events import Diverted, Emit
+from luci_dl.install.free_space import existing, relief
+from luci_dl.install.local_copies import Copies
+from luci_dl.model import Artifact, Model
+from luci_dl.plan import Options, Plan
+from luci_dl.text import human_size
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a model still needs in one folder.
+
+    Attributes:
+        bytes: of disk; files that are there, and what kept parts have, do not count.
+        longest: the size of the longest file that is missing.
+        begun: something of it is there, installed or kept; missing: something is not, or not whole.
+    """
+
+    bytes: int
+    longest: int
+    begun: bool
+    missing: bool
+
+
+class Placement:
+    """Places models one after the other, each beside those before it.
+
+    Args:
+        first: the models folder; backup: the one that takes what it cannot hold.
+    """
+
+    def __init__(self, first: Path, backup: Path | None, options: Options, copies: Copies, emit: Emit) -> None:
+        self._folders = [first] if backup in (first, None) else [first, backup]
+        self._options = options
+        self._copies = copies
+        self._emit = emit
+        self._taken: dict[int, int] = {}  # by file system
+
+    def plans(self, models: Sequence[Model]) -> list[Plan]:
+        """Where each goes; told where that is not the first folder for lack of room.
+
+        Raises: CannotHold, when one cannot go anywhere: of several, it says what they need and which would fit.
+        """
+        tried = self.tried(models)
+        errors = [error for _, error in tried if error]
+        if len(models) > 1 and errors:
+            raise self._no_room_for_all(models, [plan.reference for plan, error in tried if not error], errors[0])
+        if errors:
+            raise errors[0]
+        return [plan for plan, _ in tried]
+
+    def tried(self, models: Sequence[Model]) -> list[tuple[Plan, CannotHold | None]]:
+        """The same; but one that cannot go anywhere has the first folder, and the reason why that cannot hold it."""
+        return [self._place(model) for model in models]
+
+    def _place(self, model: Model) -> tuple[Plan, CannotHold | None]:
+        needs = {folder: need_of(model, folder, self._options) for folder in self._folders}
+        refused: dict[Path, CannotHold] = {}
+        for folder in sorted(needs, key=lambda folder: not needs[folder].begun):
+            try:
+                self._take(model, folder, needs[folder])
+            except CannotHold as error:
+                refused[folder] = error
+                continue
+            if self._folders[0] in refused:
+                self._emit(Diverted(model.reference, str(folder), refused[self._folders[0]].message))
+            others = [other for other in needs if other != folder and other not in refused]
+            return Plan(model, folder, others[0] if others else None), None
+        return Plan(model, self._folders[0]), refused[self._folders[0]]
+
+    def _take(self, model: Model, folder: Path, need: Need) -> None:
+        """Count the model as one that goes there. Raises: CannotHold."""
+        there = existing(folder)
+        device, on = os.stat(there).st_dev, file_system(there)
+        if need.missing and len(self._folders) > 1:
+            _check_writable(folder)
+        space.check_limit(model.reference, need.longest, on)
+        taken = self._taken.get(device, 0)
+        free = max(0, space.free_bytes(there) - taken)
+        if need.bytes and free < need.bytes + self._options.min_free:
+            if on and on.shares_blocks and self._has_copies(model, folder, device):
+                return
+            figures = _figures(need.bytes, free, self._options.min_free)
+            raise NoRoom(f"no room for {model.reference} in {folder}: {figures}", relief(folder), told=True)
+        self._taken[device] = taken + need.bytes
+
+    def _has_copies(self, model: Model, folder: Path, device: int) -> bool:
+        """Whether each file may get the blocks of a copy on its own file system: then it needs none."""
+        found = [self._copies.find(artifact, folder / artifact.name) for artifact in model.artifacts]
+        return all(copies and os.stat(copies[0].path).st_dev == device for copies in found)
+
+    def _no_room_for_all(self, models: Sequence[Model], fitting: Sequence[str], error: CannotHold) -> CannotHold:
+        if not isinstance(error, NoRoom):
+            return error
+        needed = sum(need_of(model, self._folders[0], self._options).bytes for model in models)
+        free = {os.stat(there).st_dev: space.free_bytes(there) for there in map(existing, self._folders)}
+        figures = _figures(needed, sum(free.values()), self._options.min_free)
+        would = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
+        where = " and ".join(map(str, self._folders))
+        message = f"no room for all {len(models)} models in {where}: {figures}"
+        return NoRoom(message, would + relief(self._folders[0]), error.reason, told=True)
+
+
+def need_of(model: Model, folder: Path, options: Options) -> Need:
+    """What the model still needs in the folder, as far as names, sizes and receipts tell."""
+    found = [_missing(artifact, folder, options) for artifact in model.artifacts]
+    sizes = [artifact.size or 0 for artifact, here in zip(model.artifacts, found, strict=True) if not here.stands]
+    return Need(
+        sum(here.lacks for here in found),
+        max(sizes, default=0),
+        any(here.begun for here in found),
+        not all(here.stands for here in found),
+    )
+
+
+@dataclass(frozen=True)
+class _Here:
+    """What is there of one file: whether all, whether anything; and the bytes that it lacks, 0 where not known."""
+
+    stands: bool
+    begun: bool
+    lacks: int
+
+
+def _missing(artifact: Artifact, folder: Path, options: Options) -> _Here:
+    """What is wrong with the folder, the install will say."""
+    try:
+        staging = staging_for(folder, artifact.name)
+        if _stands(staging, artifact, options.force):
+            return _Here(True, True, 0)
+        kept = fs.blocks_of(staging.part)
+        begun = kept is not None or os.path.lexists(staging.receipt)
+        return _Here(False, begun, max(0, (artifact.size or 0) - (kept or 0)))
+    except LuciError:
+        return _Here(False, False, 0)
+
+
+def _stands(staging: Staging, artifact: Artifact, force: bool) -> bool:
+    """Whether what is at the target will stay there, or end the install."""
+    try:
+        size = os.stat(staging.target).st_size
+    except OSError:
+        return False
+    known = receipt.read(staging.receipt)
+    if known is None:
+        return not force
+    return size == known.size and (not force or artifact.proves(known.sha256, known.size))
+
+
+def _check_writable(folder: Path) -> None:
+    """Raises: CannotHold."""
+    try:
+        fs.check_writable(folder)
+    except StorageError as error:
+        raise CannotHold(error.message, error.hint, error.reason) from error
+
+
+def _figures(needed: int, free: int, min_free: int) -> str:
+    reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
+    return f"{human_size(needed)} needed, {human_size(free)} free{reserve}"

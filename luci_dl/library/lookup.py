@@ -1,0 +1,80 @@
+"""What a NAME means: a model of the catalog, installed ones, files that are to be cleaned."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from luci_dl.catalog.catalog import Catalog
+from luci_dl.errors import ResolveError
+from luci_dl.library.installed import InstalledModel, find
+from luci_dl.model import Model
+from luci_dl.sources.huggingface import reference as hub_reference
+from luci_dl.sources.ollama import name as ollama_name
+from luci_dl.sources.url import parse_address
+from luci_dl.text import nearest, printable
+
+WHERE_TO_LOOK = "`luci list` shows what is installed, `luci list --available` what can be."
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a NAME means: a model of the catalog, installed ones, or nothing at all."""
+
+    entry: Model | None
+    installed: tuple[InstalledModel, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.entry or self.installed)
+
+
+def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Found:
+    """What the word means: by name or alias, the reference as installed, or a file below the models folder.
+
+    Raises: UsageError, for an address that cannot be one; ResolveError, for what begins like a reference and is none.
+    """
+    if ollama_name.is_name(word):
+        word = str(ollama_name.parse_name(word))
+    elif hub_reference.is_reference(word, _hub()):
+        word = hub_reference.parse(word, _hub()).text
+    elif "://" in word:
+        word = parse_address(word).url  # as it was installed: without credentials and digest
+    entry = catalog.find(word)
+    if entry is None:
+        named = find(there, word)
+        return Found(catalog.find(named[0].reference) if named else None, tuple(named))
+    return Found(entry, installed_of(entry, there))
+
+
+def installed_of(entry: Model, there: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
+    """Those of the installed models that are this one of the catalog, whatever they were installed by."""
+    names = {artifact.name for artifact in entry.artifacts}
+    return tuple(model for model in there if model.reference == entry.reference or names <= set(model.names))
+
+
+def find_installed(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
+    """The installed models that the word means, at least one. Raises: UsageError; ResolveError."""
+    found = look_up(word, catalog, there)
+    if found.installed:
+        return found.installed
+    if found.entry or is_reference(word):
+        raise ResolveError(f"{printable(word)} is not installed", f"Install it: luci install {printable(word)}")
+    raise unknown(word, catalog, there)
+
+
+def is_reference(word: str) -> bool:
+    """True for what cannot be a name or a file here: it leads to a server."""
+    return "://" in word or ollama_name.is_name(word) or hub_reference.is_reference(word)
+
+
+def _hub() -> str:
+    return os.environ.get("HF_ENDPOINT") or hub_reference.ADDRESS
+
+
+def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:
+    """Nothing is called so."""
+    names = [name.rpartition("/")[2] for model in there for name in (model.reference, *model.names)]
+    near = dict.fromkeys(map(printable, (*catalog.suggest(word), *nearest(word, names, 1))))
+    guess = f"; did you mean {', '.join(near)}?" if near else ""
+    return ResolveError(f'there is no model "{printable(word)}"{guess}', hint)

@@ -1,0 +1,194 @@
+"""Installed files, read again: whether each is still what was installed."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import receipt, target
+from luci_dl.disk.prove import hash_file
+from luci_dl.disk.receipt import DISTRUSTED, Receipt
+from luci_dl.disk.staging import FOLDER, Lock, Staging, staging_for
+from luci_dl.errors import IntegrityError, StorageError
+from luci_dl.events import Emit, Hashing, Verdict, Verified, Warned
+from luci_dl.gguf.header import check_whole
+from luci_dl.library.installed import InstalledModel
+from luci_dl.model import Artifact
+
+MODEL_FILES = (".gguf", ".safetensors")
+"""What a file that luci did not install must end in to be told of: a models folder may hold anything."""
+_LOOKS = 3  # at a file that somebody else replaces meanwhile
+
+T = TypeVar("T")
+R = TypeVar("R")
+Named = Callable[[Receipt], Artifact | None]
+"""What the catalog knows of the file of a receipt."""
+
+
+def verify(models: Sequence[InstalledModel], named: Named, token: CancelToken, emit: Emit) -> list[Verified]:
+    """Hash the files of the models, as many at a time as there are cores, and note in each receipt what came of it.
+
+    Returns: one verdict for each file. Raises: Interrupted; StorageError, for a name that has come to lead elsewhere.
+    """
+    verifier = _Verifier(named, token, emit)
+    told: list[Verified] = []
+    for folder in dict.fromkeys(model.folder for model in models):  # in turn: a name stands for one file at a time
+        ours = [model for model in models if model.folder == folder]
+        known = {file.receipt.name: file.receipt for model in ours for file in model.files}
+        told += _side_by_side(partial(verifier.one, folder), known.values())
+        for model in ours:
+            for name in model.lost:
+                told.append(Verified(name, str(folder / name), model.reference, "missing", found="no receipt"))
+                emit(told[-1])
+    return told
+
+
+def unmanaged(folder: Path, models: Iterable[InstalledModel], token: CancelToken) -> Iterator[Verified]:
+    """Files of models in the folder that luci did not install. Raises: Interrupted."""
+    ours = {model.folder / name for model in models for name in model.names}
+    for where, folders, names in os.walk(folder):
+        token.check()
+        here = Path(where)
+        if here != folder and FOLDER in folders:  # another models folder
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (here / name for name in sorted(names) if not name.startswith(".")):
+            if path.suffix.lower() in MODEL_FILES and path not in ours:
+                yield Verified(path.relative_to(folder).as_posix(), str(path), "", "unmanaged")
+
+
+class _Verifier:
+    def __init__(self, named: Named, token: CancelToken, emit: Emit) -> None:
+        self._named = named
+        self._token = token
+        self._emit = emit
+        self._not_noted: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def one(self, folder: Path, known: Receipt) -> Verified:
+        """Judge one file, tell of it, and note it in its receipt."""
+        staging = staging_for(folder, known.name)
+        for _ in range(_LOOKS):
+            try:
+                known = receipt.read(staging.receipt) or known
+                seen = target.identity_of(staging)
+                verdict = self._judge(staging, known)
+                if seen == target.identity_of(staging):
+                    self._note(staging, known, seen, verdict)
+                    break
+            except StorageError as error:
+                verdict = self._verdict(staging, known, "unreadable", found=error.reason or error.message)
+                break
+        self._emit(verdict)
+        return verdict
+
+    def _judge(self, staging: Staging, known: Receipt) -> Verified:
+        self._token.check()
+        info = target.stat_of(staging)
+        if info is None:
+            return self._verdict(staging, known, "missing")
+        if info.st_size != known.size:
+            state: Verdict = "truncated" if info.st_size < known.size else "changed"
+            return self._verdict(staging, known, state, f"{known.size} bytes", f"{info.st_size} bytes")
+        digest, size = hash_file(staging.target, self._token, self._hashing(known))
+        if (digest, size) != (known.sha256, known.size):
+            return self._verdict(staging, known, "changed", f"SHA-256 {known.sha256}", f"SHA-256 {digest}")
+        if known.proof == "none" and known.name.lower().endswith(".gguf"):
+            try:
+                check_whole(staging.target)
+            except IntegrityError as error:
+                return self._verdict(staging, known, "truncated", found=error.message)
+        artifact = self._named(known)
+        if artifact and artifact.provable and not artifact.proves(digest, size):
+            expected = f"SHA-256 {artifact.sha256}" if artifact.sha256 else f"LFS pointer {artifact.lfs_pointer_sha1}"
+            return self._verdict(staging, known, "newer", f"{expected} by the catalog", f"SHA-256 {digest}")
+        return self._verdict(staging, known, "ok")
+
+    def _verdict(
+        self, staging: Staging, known: Receipt, state: Verdict, expected: str = "", found: str = ""
+    ) -> Verified:
+        return Verified(known.name, str(staging.target), known.reference, state, expected, found)
+
+    def _note(self, staging: Staging, known: Receipt, seen: target.Identity | None, verdict: Verified) -> None:
+        new = self._noted(known, seen, verdict)
+        if new == known:
+            return
+        try:
+            _write(staging, known, seen, new)
+        except StorageError as error:  # a folder that one may only read, say
+            with self._lock:
+                is_new = staging.folder not in self._not_noted
+                self._not_noted.add(staging.folder)
+            if is_new:
+                self._emit(Warned(f"{error.message}; so it is not noted what the verification found"))
+
+    def _noted(self, known: Receipt, seen: target.Identity | None, verdict: Verified) -> Receipt:
+        """The receipt after that verdict."""
+        if seen is None:
+            return known
+        moment = seen[-1]
+        if verdict.state == "changed" and moment == known.mtime_ns:
+            return replace(known, mtime_ns=DISTRUSTED)
+        if verdict.wrong:
+            return known
+        artifact = self._named(known)
+        proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
+        proof = artifact.proof if artifact and proved else known.proof  # a digest that came later
+        return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof)
+
+    def _hashing(self, known: Receipt) -> Callable[[int], None]:
+        return lambda done: self._emit(Hashing(known.name, done, known.size))
+
+
+def _write(staging: Staging, known: Receipt, seen: target.Identity | None, new: Receipt) -> None:
+    """Replace the receipt, unless somebody else is at work there or has been since. Raises: StorageError."""
+    lock, is_new = Lock(staging.lock), not os.path.lexists(staging.lock)
+    try:
+        if not lock.try_acquire():
+            return
+        if receipt.read(staging.receipt) == known and target.identity_of(staging) == seen:
+            receipt.write(staging.receipt, new)
+        if is_new:
+            lock.unlink_and_release()
+    finally:
+        lock.release()
+
+
+def _side_by_side(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What `work` returns for each item, as many at a time as there are cores. Raises: the first error."""
+    todo, results, errors = list(enumerate(items)), dict[int, R](), list[BaseException]()
+    todo.reverse()
+    turn = threading.Lock()
+
+    def run() -> None:
+        while not errors:
+            with turn:
+                if not todo:
+                    return
+                index, item = todo.pop()
+            try:
+                results[index] = work(item)
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                errors.append(error)
+
+    threads = [threading.Thread(target=run, name=f"luci-verify-{n}") for n in range(min(_cores(), len(todo)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.1)  # short, so that a signal reaches its handler
+    if errors:
+        raise errors[0]
+    return [results[index] for index in sorted(results)]
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""References to the Hugging Face Hub."""

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from luci_dl.catalog.catalog import Catalog, load
+from luci_dl.catalog.entries import RESERVED, words_of
+from luci_dl.errors import UsageError
+from luci_dl.model import lfs_pointer_sha1
+from luci_dl.names import target_key
+
+CORE = ["tinyllama", "llama3.2", "mistral-7b", "deepseek-coder"]
+
+
+@pytest.fixture(scope="module")
+def built_in() -> Catalog:
+    """luci's own catalog."""
+    return load()
+
+
+@pytest.fixture
+def user_file(tmp_path: Path) -> Path:
+    """A catalog of the user's: one name and two aliases that the built-in has too, and one model more."""
+    path = tmp_path / "my.toml"
+    entry = '[[model]]\nname = "{}"\naliases = [{}]\n[[model.file]]\nfilename = "{}.gguf"\nurl = "https://h/{}.gguf"\n'
+    path.write_text(
+        entry.format("Mistral-7B", "", "m", "m")
+        + entry.format("other", '"tiny", "llama3.2"', "o", "o")
+        + entry.format("deepseek", "", "d", "d")
+    )
+    return path
+
+
+def test_the_built_in_catalog_keeps_its_promises(built_in: Catalog) -> None:
+    """76 models of 79 files, each at its own target and on https, with the digests and groups that are known."""
+    artifacts = [artifact for model in built_in.models for artifact in model.artifacts]
+    words = [word.casefold() for model in built_in.models for word in words_of(model)]
+    assert len(built_in.models) == 76
+    assert len(artifacts) == 79
+    assert len({target_key(artifact.name) for artifact in artifacts}) == 79
+    assert len(set(words)) == len(words)
+    assert not set(RESERVED) & set(words)
+    assert all(url.startswith("https://huggingface.co/") for artifact in artifacts for url in artifact.urls)
+    assert sum(artifact.sha256 is not None for artifact in artifacts) == 62
+    assert sum(artifact.lfs_pointer_sha1 is not None for artifact in artifacts) == 23
+    assert sum(artifact.size is not None for artifact in artifacts) == 72
+    assert {model.tier for model in built_in.models} == {0, 1, 2, 3, 4}
+    assert set(built_in.groups) == {"all", "core", "modern", "code", "test", "reasoning", "vision", "embedding"}
+
+
+def test_digest_and_pointer_of_a_built_in_file_agree(built_in: Catalog) -> None:
+    """Where both are known, the one proves the other."""
+    both = [
+        (artifact, artifact.sha256, artifact.size)
+        for model in built_in.models
+        for artifact in model.artifacts
+        if artifact.lfs_pointer_sha1 and artifact.sha256 and artifact.size
+    ]
+    assert [a.name for a, sha256, size in both if lfs_pointer_sha1(sha256, size) != a.lfs_pointer_sha1] == []
+
+
+def test_vision_models_have_their_projector_last(built_in: Catalog) -> None:
+    """A loader is given the first file, which is never the projector."""
+    roles = [[artifact.role for artifact in model.artifacts] for model in built_in.group("vision") or ()]
+    assert roles == [["model", "projector"]] * 2
+
+
+def test_every_name_and_alias_leads_to_its_model(built_in: Catalog) -> None:
+    """In upper and lower case."""
+    for model in built_in.models:
+        assert all(built_in.find(word) is built_in.find(word.upper()) is model for word in words_of(model))
+    assert built_in.find("no-such-model") is None
+
+
+def test_groups_have_their_members_in_order(built_in: Catalog) -> None:
+    """Core as the design lists it; all has core first, then the tiers from 4 down to 0."""
+    assert [model.reference for model in built_in.group("CORE") or ()] == CORE
+    everything = built_in.group("all") or ()
+    assert [model.reference for model in everything[:4]] == CORE
+    tiers = [model.tier or 0 for model in everything[4:]]
+    assert tiers == sorted(tiers, reverse=True)
+    assert len(everything) == 76
+    assert built_in.group("no-such-group") is None
+
+
+@pytest.mark.parametrize(
+    ("word", "nearest"),
+    [("mistrl", "mistral"), ("LAMA3.2", "llama3.2"), ("tinylama", "tinyllama"), ("phi-22", "phi-2")],
+)
+def test_a_misspelt_name_finds_its_neighbour(built_in: Catalog, word: str, nearest: str) -> None:
+    """At most three words, the nearest first, each of another model."""
+    near = built_in.suggest(word)
+    assert near[0] == nearest
+    assert len({model.reference for model in map(built_in.find, near) if model}) == len(near) <= 3
+
+
+def test_nothing_is_suggested_for_a_word_like_no_other(built_in: Catalog) -> None:
+    """A guess without ground helps nobody, and a long word costs no time."""
+    assert built_in.suggest("xyzzy" * 100_000) == ()
+
+
+def test_the_users_entries_win(built_in: Catalog, user_file: Path) -> None:
+    """One of the same name takes the place of the built-in's; a word that both have leads to the user's."""
+    catalog = load(user_file)
+    assert len(catalog.models) == 78
+    files = {word: (catalog.find(word) or built_in.models[0]).artifacts[0].name for word in ("tiny", "llama3.2")}
+    assert files == {"tiny": "o.gguf", "llama3.2": "o.gguf"}
+    found = [catalog.find(word) for word in ("mistral-7b", "deepseek", "tinyllama", "llama-3.2")]
+    assert [model and model.reference for model in found] == ["Mistral-7B", "deepseek", "tinyllama", "llama3.2"]
+    assert [catalog.find(word) for word in ("mistral", "mistral-7b-instruct")] == [catalog.find("mistral-7b")] * 2
+    assert [model.reference for model in catalog.models[:4]] == [
+        "tinyllama",
+        "llama3.2",
+        "Mistral-7B",
+        "deepseek-coder",
+    ]
+
+
+def test_an_entry_in_the_place_of_a_built_in_one_keeps_what_it_does_not_name(tmp_path: Path) -> None:
+    """Aliases, groups and tier stay, so that `core models` stays whole; the licence does not: the files are others."""
+    path = tmp_path / "my.toml"
+    files = '[[model.file]]\nfilename = "m.gguf"\nurl = "https://h/m.gguf"\n'
+    path.write_text(f'[[model]]\nname = "mistral-7b"\n{files}[[model]]\nname = "LLAMA3.2"\naliases = ["ll"]\n{files}')
+    catalog = load(path)
+    mistral, llama = catalog.find("mistral"), catalog.find("llama3.2")
+    assert mistral is not None
+    assert llama is not None
+    assert (mistral.aliases, mistral.groups) == (("mistral", "mistral-7b-instruct"), ("core",))
+    assert (mistral.tier, mistral.license, mistral.artifacts[0].name) == (2, None, "m.gguf")
+    assert [model.reference for model in catalog.group("core") or ()] == [*CORE[:1], "LLAMA3.2", *CORE[2:]]
+    assert (llama.aliases, catalog.find("ll"), catalog.find("llama-3.2")) == (("ll",), llama, None)
+
+
+def test_a_word_that_an_entry_names_is_never_inherited_by_another(tmp_path: Path) -> None:
+    """Wherever the two stand."""
+    path = tmp_path / "my.toml"
+    files = '[[model.file]]\nfilename = "m.gguf"\nurl = "https://h/m.gguf"\n'
+    path.write_text(
+        f'[[model]]\nname = "mistral-7b"\n{files}[[model]]\nname = "tinyllama"\naliases = ["mistral"]\n{files}'
+    )
+    catalog = load(path)
+    found = catalog.find("mistral")
+    assert found is not None
+    assert found.reference == "tinyllama"
+    assert [model.aliases for model in catalog.models if model.reference == "mistral-7b"] == [("mistral-7b-instruct",)]
+
+
+def test_a_model_shows_no_alias_that_leads_to_another(user_file: Path) -> None:
+    """What the user's entry took from a built-in one is not told of both."""
+    catalog = load(user_file)
+    for model in catalog.models:
+        assert [alias for alias in model.aliases if catalog.find(alias) is not model] == []
+
+
+def test_a_model_without_tier_comes_last(user_file: Path) -> None:
+    """Where nothing says how big it is, it goes behind those of which it is known."""
+    assert [model.reference for model in (load(user_file).group("all") or ())[-2:]] == ["other", "deepseek"]
+
+
+@pytest.mark.parametrize("kind", ["missing", "folder", "not UTF-8", "without end"])
+def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
+    """The user said that it is there, so it is an error when it is not."""
+    path = tmp_path / "my.toml"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "not UTF-8":
+        path.write_bytes(b"\xff")
+    elif kind == "without end":
+        path.symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match=r"cannot read the catalog .*my\.toml") as caught:
+        load(path)
+    assert "LUCI_CATALOG" in caught.value.hint

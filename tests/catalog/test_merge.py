@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from luci_dl.catalog.merge import may_have, merge
+from luci_dl.errors import UsageError
+from luci_dl.model import Artifact, Model, lfs_pointer_sha1
+
+A, B = "a1" * 32, "b2" * 32
+POINTER = lfs_pointer_sha1(A, 10)
+
+
+def file(
+    name: str = "a.gguf",
+    host: str = "one",
+    sha256: str | None = None,
+    size: int | None = None,
+    pointer: str | None = None,
+) -> Artifact:
+    """A file of that name at that host."""
+    return Artifact(name, (f"https://{host}/{name}",), size, sha256, pointer)
+
+
+def model(*artifacts: Artifact, reference: str = "") -> Model:
+    """A model of these files, called by the first address unless it is told otherwise."""
+    return Model(reference or artifacts[0].urls[0], artifacts)
+
+
+def test_the_same_model_twice_is_there_once() -> None:
+    """Models that share nothing keep their order."""
+    one, two = model(file(sha256=A)), model(file("b.gguf"))
+    assert merge([one, two, one]) == [one, two]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (file(host="two"), file(sha256=A)),
+        (file(sha256=A), file(host="two", sha256=A)),
+        (file(sha256=A, size=10), file(host="two", pointer=POINTER)),
+        (file(host="two", pointer=POINTER), file(sha256=A, size=10)),
+        (file(host="two", pointer=POINTER, size=10), file(sha256=A)),
+        (file(pointer=POINTER), file(host="two", pointer=POINTER)),
+        (file(pointer=POINTER), file(host="two", size=10)),
+        (file(sha256=A), file(name="A.GGUF", host="two", size=10)),
+    ],
+)
+def test_what_two_know_of_one_file_is_united(first: Artifact, second: Artifact) -> None:
+    """All addresses, the better proof's first, and whatever one of them knows."""
+    (merged,) = merge([model(first), model(second)])
+    (artifact,) = merged.artifacts
+    assert artifact.name == first.name
+    assert set(artifact.urls) == {*first.urls, *second.urls}
+    assert artifact.urls[0] == "https://one/a.gguf"
+    assert artifact.sha256 == (first.sha256 or second.sha256)
+    assert artifact.lfs_pointer_sha1 == (first.lfs_pointer_sha1 or second.lfs_pointer_sha1)
+    assert artifact.size == (first.size or second.size)
+
+
+def test_headers_stay_with_their_address() -> None:
+    """They are sent to the first address alone, so they come from whoever gives that."""
+    plain = file(host="two")
+    secret = Artifact("a.gguf", ("https://one/a.gguf",), sha256=A, headers={"Authorization": "x"})
+    assert merge([model(plain), model(secret)])[0].artifacts[0].headers == {"Authorization": "x"}
+    assert merge([model(file(sha256=A)), model(Artifact("a.gguf", plain.urls, headers={"X": "y"}))])[0].artifacts[
+        0
+    ] == (Artifact("a.gguf", ("https://one/a.gguf", "https://two/a.gguf"), sha256=A))
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (file(sha256=A), file(sha256=B)),
+        (file(sha256=A), file(name="A.gguf", sha256=B)),
+        (file(sha256=A, size=1), file(sha256=A, size=2)),
+        (file(sha256=A, size=1), file(host="two", size=2)),
+        (file(size=1), file(size=2)),
+        (file(sha256=B, size=10), file(pointer=POINTER)),
+        (file(pointer=POINTER), file(pointer="ab" * 20)),
+        (file(), file(host="two")),
+    ],
+)
+def test_two_files_at_one_target_are_refused(first: Artifact, second: Artifact) -> None:
+    """Also two that no digest says to be the same: one would silently stand for the other."""
+    for models in ([first, second], [second, first]):
+        with pytest.raises(UsageError, match=r"one and two|two and one|one .* and two|two .* and one") as caught:
+            merge([model(artifact, reference=word) for artifact, word in zip(models, ("one", "two"), strict=True)])
+        assert "-o" in caught.value.hint
+
+
+def test_a_model_that_another_covers_is_left_out() -> None:
+    """Its file is fetched once, by the model of which it is a part, and keeps its role."""
+    projector = Artifact("mmproj.gguf", ("https://one/mmproj.gguf",), role="projector")
+    vision = model(file(), projector, reference="vision")
+    alone = model(file("mmproj.gguf", sha256=A))
+    (merged,) = merge([alone, vision])
+    assert merged.reference == "vision"
+    assert [(artifact.sha256, artifact.role) for artifact in merged.artifacts] == [(None, "model"), (A, "projector")]
+
+
+def test_models_that_overlap_stay_two_and_agree() -> None:
+    """Each is still installed whole, and of the file that both have they know the same."""
+    one = model(file("a.gguf"), file("shared.gguf"))
+    two = model(file("b.gguf"), file("shared.gguf", sha256=A))
+    merged = merge([one, two])
+    assert [each.reference for each in merged] == [one.reference, two.reference]
+    assert merged[0].artifacts[1] == merged[1].artifacts[1]
+    assert merged[0].artifacts[1].sha256 == A
+
+
+@pytest.mark.parametrize(
+    ("artifact", "sha256", "size", "expected"),
+    [
+        (file(), A, None, True),
+        (file(sha256=A), A, None, True),
+        (file(sha256=A), B, None, False),
+        (file(sha256=A, size=1), A, 2, False),
+        (file(pointer=POINTER), B, None, True),
+        (file(pointer=POINTER, size=10), A, None, True),
+        (file(pointer=POINTER, size=10), B, None, False),
+    ],
+)
+def test_a_digest_is_held_against_all_that_is_known(
+    artifact: Artifact, sha256: str, size: int | None, expected: bool
+) -> None:
+    """The pointer proves only together with a size."""
+    assert may_have(artifact, sha256, size) is expected
+
+
+def test_git_digests_prove_and_tell_apart() -> None:
+    """What both know is united, and two blobs at one target are refused."""
+    mine, same = (replace(file(host=host, size=10), blob_sha1="1" * 40) for host in ("one", "two"))
+    (merged,) = merge([model(mine), model(same)])
+    assert merged.artifacts[0].urls == mine.urls + same.urls
+    (merged,) = merge([model(file(host="two", size=10)), model(mine)])
+    assert (merged.artifacts[0].blob_sha1, merged.artifacts[0].urls[0]) == ("1" * 40, mine.urls[0])
+    assert may_have(mine, A)
+    with pytest.raises(UsageError, match="git digest"):
+        merge([model(mine), model(replace(same, blob_sha1="2" * 40))])

@@ -1,0 +1,155 @@
+"""A catalog learns from the Hub, and unlearns nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from luci_dl.catalog.refresh import Refreshed, ask_hub, refresh
+from luci_dl.errors import NetworkError
+from luci_dl.model import lfs_pointer_sha1
+from luci_dl.net.network import Network
+from luci_dl.sources.context import Web
+from luci_dl.sources.endpoints import Endpoints
+from tests.servers.hub import Hub
+
+DATA, NEWER = b"model" * 1000, b"newer" * 1001
+SHA, NEW_SHA = hashlib.sha256(DATA).hexdigest(), hashlib.sha256(NEWER).hexdigest()
+URL = "https://huggingface.co/O/R/resolve/main/{}"
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with Hub() as hub:
+        yield hub
+
+
+def entry(file: str = "a.gguf", name: str = "m", url: str = "", **facts: Any) -> dict[str, Any]:
+    return {"name": name, "file": [{"filename": file, "url": url or URL.format(file), **facts}]}
+
+
+def refreshed(hub: Hub, *models: dict[str, Any], pin: bool = False) -> Refreshed:
+    """The models after they were compared with the Hub."""
+    web = Web(endpoints=Endpoints(hub=hub.endpoint), retries=0)
+    return refresh(models, {model["name"] for model in models}, ask_hub(models, web), web, pin=pin)
+
+
+def test_what_the_hub_knows_is_learnt(hub: Hub) -> None:
+    """Size and digest, page by page; a commit where one was pinned, or all are to be; asked once a repository."""
+    repo = hub.add("O/R", {"a.gguf": DATA, "sub dir/b.gguf": DATA, **{f"{n}.txt": b"x" for n in range(5)}})
+    hub.page = 2
+    commit = repo.commit("main")
+    models = [entry(), entry("sub%20dir/b.gguf", "n", commit="0" * 40), entry("a.gguf", "o", commit=commit)]
+    done = refreshed(hub, *models)
+    facts = {"size": 5000, "sha256": SHA}
+    told = [{key: model["file"][0].get(key) for key in ("size", "sha256", "commit")} for model in done.models]
+    assert told == [{**facts, "commit": None}, {**facts, "commit": commit}, {**facts, "commit": commit}]
+    assert [(change.model, change.key) for change in done.changes] == [
+        ("m", "size"),
+        ("m", "sha256"),
+        ("n", "size"),
+        ("n", "sha256"),
+        ("n", "commit"),
+        ("o", "size"),
+        ("o", "sha256"),
+    ]
+    assert (done.compared, done.left, done.elsewhere, done.problems) == (3, 0, 0, [])
+    assert len([seen for seen in hub.seen() if "/revision/" in seen.target]) == 1
+    assert refreshed(hub, *models, pin=True).models[0]["file"][0]["commit"] == commit
+    assert models[0] == entry()
+
+
+def test_what_has_not_changed_is_no_change(hub: Hub) -> None:
+    """A digest in upper case is the same one; the pointer's digest is kept beside the file's."""
+    hub.add("O/R", {"a.gguf": DATA})
+    pointer = lfs_pointer_sha1(SHA, len(DATA))
+    known = entry(size=5000, sha256=SHA.upper(), lfs_pointer_sha1=pointer)
+    done = refreshed(hub, known)
+    assert (done.models, done.changes, done.compared) == ([known], [], 1)
+
+
+def test_a_file_that_is_another_one_now_gets_all_its_facts(hub: Hub) -> None:
+    """Or what proves it would contradict itself."""
+    hub.add("O/R", {"a.gguf": NEWER})
+    pointer = lfs_pointer_sha1(SHA, len(DATA))
+    done = refreshed(hub, entry(size=5000, sha256=SHA, lfs_pointer_sha1=pointer))
+    assert done.models[0]["file"][0] == {
+        **entry()["file"][0],
+        "size": 5005,
+        "sha256": NEW_SHA,
+        "lfs_pointer_sha1": lfs_pointer_sha1(NEW_SHA, 5005),
+    }
+    assert [(change.key, change.old, change.new) for change in done.changes][:2] == [
+        ("size", 5000, 5005),
+        ("sha256", SHA, NEW_SHA),
+    ]
+
+
+def test_a_known_digest_is_never_lost(hub: Hub) -> None:
+    """Not when the Hub tells none (a file outside LFS), nor when the file, the revision or the repository is gone."""
+    hub.add("O/R", {"a.gguf": DATA, "small": b"x" * 9})
+    known: dict[str, Any] = {"size": 9, "sha256": SHA, "commit": "0" * 40}
+    models = [
+        entry("small", **known),
+        entry("small", "larger", **{**known, "size": 8}),
+        entry("gone.gguf", "gone", **known),
+        entry("a.gguf", "revision", URL.replace("main", "nope").format("a.gguf"), **known),
+        entry("a.gguf", "repo", URL.replace("O/R", "O/None").format("a.gguf"), **known),
+    ]
+    done = refreshed(hub, *models)
+    assert (done.models, done.changes) == (models, [])
+    assert (done.compared, done.left) == (1, 4)
+    said = " / ".join(problem.message for problem in done.problems)
+    for text in ("model larger, file small: small has another size", "O/R has no gone.gguf any more", "nope", "O/None"):
+        assert text in said
+
+
+def test_a_small_file_gets_its_size(hub: Hub) -> None:
+    """As long as nothing is known that this could contradict."""
+    hub.add("O/R", {"small": b"x" * 9})
+    assert refreshed(hub, entry("small")).models[0]["file"][0]["size"] == 9
+
+
+def test_other_addresses_are_left_alone(hub: Hub) -> None:
+    """Also one that looks like the Hub's, at another host; one at HF_ENDPOINT's is the Hub's."""
+    hub.add("O/R", {"a.gguf": DATA})
+    models = [
+        entry(url="https://example.com/a.gguf"),
+        entry(name="n", url=URL.replace("huggingface.co", "example.com").format("a.gguf")),
+        entry(name="o", url=f"{hub.endpoint}/O/R/resolve/main/a.gguf?download=true"),
+    ]
+    done = refreshed(hub, *models)
+    assert done.models[:2] == models[:2]
+    assert (done.elsewhere, done.compared) == (2, 1)
+    assert done.models[2]["file"][0]["sha256"] == SHA
+
+
+def test_a_hub_that_is_down_is_asked_once(hub: Hub) -> None:
+    """Whatever was learnt before is kept, and no other repository is waited for."""
+    hub.down = True
+    models = [entry(sha256=SHA), entry(name="n", url=URL.replace("O/R", "O/S").format("a.gguf"))]
+    done = refreshed(hub, *models)
+    assert (done.models, done.left) == (models, 2)
+    assert [type(problem) for problem in done.problems] == [NetworkError]
+    assert len({seen.target for seen in hub.seen()}) == 1
+
+
+def test_a_mirrors_word_is_not_asked_for(hub: Hub) -> None:
+    """What it says, nothing could prove."""
+    hub.down = True
+    with Hub() as mirror:
+        mirror.add("O/R", {"a.gguf": DATA})
+        web = Web(endpoints=Endpoints(hub=hub.endpoint, mirrors=(mirror.endpoint,)), retries=0)
+        answers = ask_hub([entry()], web)
+        assert (len(answers.errors), len(answers.listings), mirror.seen()) == (1, 0, [])
+
+
+def test_offline_nothing_is_asked(hub: Hub) -> None:
+    """And nothing is lost."""
+    web = Web(Network(offline=True), Endpoints(hub=hub.endpoint))
+    done = refresh([entry(sha256=SHA)], {"m"}, ask_hub([entry(sha256=SHA)], web), web, pin=True)
+    assert done.models == [entry(sha256=SHA)]
+    assert "offline" in done.problems[0].message

@@ -1,0 +1,95 @@
+"""What is installed is what the receipts say, as far as they make sense."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from luci_dl.disk import receipt
+from luci_dl.disk.receipt import Receipt
+from luci_dl.disk.staging import staging_for
+from luci_dl.errors import StorageError
+from luci_dl.library.installed import find, installed
+
+
+def put(folder: Path, *names: str, reference: str = "model", role: str = "model") -> None:
+    """Files and receipts of a model, as an install leaves them."""
+    for name in names:
+        staging = staging_for(folder, name)
+        staging.target.parent.mkdir(parents=True, exist_ok=True)
+        staging.receipt.parent.mkdir(parents=True, exist_ok=True)
+        staging.target.write_bytes(b"model")
+        mtime_ns = staging.target.stat().st_mtime_ns
+        facts = Receipt(name, reference, names, role, "", "0" * 64, "none", 5, mtime_ns, receipt.now(), receipt.now())
+        receipt.write(staging.receipt, facts)
+
+
+def change(folder: Path, name: str, **facts: object) -> None:
+    path = staging_for(folder, name).receipt
+    known = receipt.read(path)
+    assert known is not None
+    receipt.write(path, replace(known, **facts))  # type: ignore[arg-type]
+
+
+def test_models_of_all_folders_are_found_by_their_words(tmp_path: Path) -> None:
+    """Reference and file first; the last part of a file only where nothing else is called so."""
+    put(tmp_path / "a", "owner/x.gguf", reference="one")
+    put(tmp_path / "b", "x.gguf", "y.gguf", reference="two")
+    models = installed([tmp_path / "a", tmp_path / "b", tmp_path / "not there"])
+    assert [model.reference for model in models] == ["one", "two"]
+    for word, found in {"one": ["one"], "y.gguf": ["two"], "x.gguf": ["two"], "owner/x.gguf": ["one"], "z": []}.items():
+        assert [model.reference for model in find(models, word)] == found
+    assert [model.reference for model in find(models[:1], "x.gguf")] == ["one"]
+
+
+def test_the_state_is_the_worst_of_the_files(tmp_path: Path) -> None:
+    """By size and time alone; a file without receipt is missing."""
+    put(tmp_path, "1", "2", "3")
+    assert installed([tmp_path])[0].state == "ok"
+    (tmp_path / "1").write_bytes(b"other")
+    assert installed([tmp_path])[0].state == "changed"
+    (tmp_path / "2").unlink()
+    assert installed([tmp_path])[0].state == "missing"
+    put(tmp_path, "1", "2", "3")
+    staging_for(tmp_path, "2").receipt.unlink()
+    model = installed([tmp_path])[0]
+    assert (model.state, model.lost, model.size) == ("missing", ("2",), 10)
+
+
+def test_the_projector_is_not_what_a_loader_is_given(tmp_path: Path) -> None:
+    """Even when it is named first."""
+    put(tmp_path, "proj", "model-1", "model-2")
+    change(tmp_path, "proj", role="projector")
+    assert installed([tmp_path])[0].to_load.path == tmp_path / "model-1"
+
+
+def test_models_that_share_a_file_are_both_whole(tmp_path: Path) -> None:
+    """The file has one receipt, of whichever was installed last."""
+    put(tmp_path, "one.gguf", "proj.gguf", reference="one")
+    put(tmp_path, "two.gguf", "proj.gguf", reference="two")
+    assert [(model.reference, model.state) for model in installed([tmp_path])] == [("one", "ok"), ("two", "ok")]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"v": 99}'])
+def test_a_receipt_that_makes_no_sense_is_passed_over(text: str, tmp_path: Path) -> None:
+    """So is one that does not name its own file."""
+    put(tmp_path, "good")
+    put(tmp_path, "bad")
+    change(tmp_path, "bad", files=("good",))
+    assert [model.names for model in installed([tmp_path])] == [("good",)]
+    staging_for(tmp_path, "bad").receipt.write_text(text)
+    assert [model.names for model in installed([tmp_path])] == [("good",)]
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list would be a lie."""
+
+    def refuse(path: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    put(tmp_path, "good")
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(StorageError, match="Permission denied"):
+        installed([tmp_path])

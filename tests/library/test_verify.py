@@ -1,0 +1,278 @@
+"""Verifying: every byte is read, what was found is noted, and what is right is left as it is."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import fs, prove, receipt
+from luci_dl.disk.receipt import DISTRUSTED, Receipt
+from luci_dl.disk.staging import staging_for
+from luci_dl.errors import Interrupted, StorageError
+from luci_dl.events import Event, Hashing, Verified, Warned
+from luci_dl.library import verify as verifier
+from luci_dl.library.installed import installed
+from luci_dl.library.verify import unmanaged, verify
+from luci_dl.model import Artifact
+from tests.disk.hands import KIB, artifact_of, digest_of, gguf, held, install, is_free
+from tests.procs import files_left
+
+DATA, OTHER = gguf(64 * KIB), gguf(48 * KIB, seed=1)
+LONG_AGO = "2020-01-01T00:00:00+00:00"
+
+
+def nothing(_receipt: Receipt) -> Artifact | None:
+    """The catalog knows nothing."""
+    return None
+
+
+def known(folder: Path, name: str) -> Receipt:
+    found = receipt.read(staging_for(folder, name).receipt)
+    assert found
+    return found
+
+
+def age(folder: Path, name: str) -> None:
+    """Let it be long ago that the file was verified."""
+    receipt.write(staging_for(folder, name).receipt, replace(known(folder, name), verified=LONG_AGO))
+
+
+def states(*folders: Path, named: verifier.Named = nothing) -> dict[str, str]:
+    told = list[Event]()
+    found = verify(installed(folders), named, CancelToken(), told.append)
+    assert sorted(found, key=str) == sorted((event for event in told if isinstance(event, Verified)), key=str)
+    return {verdict.name: verdict.state for verdict in found}
+
+
+def rot(path: Path) -> None:
+    """Change a byte so that neither size nor time tell of it."""
+    before = path.stat().st_mtime_ns
+    with path.open("r+b") as file:
+        file.seek(1000)
+        file.write(b"rotten")
+    os.utime(path, ns=(before, before))
+
+
+def test_each_kind_of_damage_is_told_apart(tmp_path: Path) -> None:
+    """Of several folders, and of the files of one model."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    install(one, (DATA, "right.gguf"), (OTHER, "gone.gguf"), (DATA, "short.gguf"))
+    install(two, (DATA, "rotten.gguf"), (OTHER, "longer.gguf"), (DATA, "folder.gguf"), (DATA, "right.gguf"))
+    (one / "gone.gguf").unlink()
+    os.truncate(one / "short.gguf", 100)
+    rot(two / "rotten.gguf")
+    (two / "longer.gguf").write_bytes(OTHER + b"!")
+    (two / "folder.gguf").unlink()
+    (two / "folder.gguf").mkdir()
+    assert states(one) == {"right.gguf": "ok", "gone.gguf": "missing", "short.gguf": "truncated"}
+    assert states(two) == {
+        "rotten.gguf": "changed", "longer.gguf": "changed", "folder.gguf": "unreadable", "right.gguf": "ok",
+    }  # fmt: skip
+
+
+def test_it_says_what_was_expected_and_found(tmp_path: Path) -> None:
+    install(tmp_path, (DATA, "a.gguf"))
+    rot(tmp_path / "a.gguf")
+    (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)
+    found = digest_of((tmp_path / "a.gguf").read_bytes())
+    assert (verdict.expected, verdict.found) == (f"SHA-256 {digest_of(DATA)}", f"SHA-256 {found}")
+    assert (verdict.path, verdict.reference) == (str(tmp_path / "a.gguf"), "a.gguf")
+    os.truncate(tmp_path / "a.gguf", 100)
+    (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)
+    assert (verdict.expected, verdict.found) == (f"{len(DATA)} bytes", "100 bytes")
+
+
+def test_when_it_was_verified_is_noted(tmp_path: Path) -> None:
+    """And a time of the file that means nothing is put right."""
+    install(tmp_path, (DATA, "a.gguf"))
+    age(tmp_path, "a.gguf")
+    os.utime(tmp_path / "a.gguf", (1, 1))
+    assert installed([tmp_path])[0].state == "changed"
+    assert states(tmp_path) == {"a.gguf": "ok"}
+    assert known(tmp_path, "a.gguf").verified > LONG_AGO
+    assert installed([tmp_path])[0].state == "ok"
+
+
+def test_what_is_wrong_is_trusted_no_more(tmp_path: Path) -> None:
+    """`list` shows it from now on, and an install reads it before it says that it is there; right again, it is ok."""
+    install(tmp_path, (DATA, "a.gguf"))
+    age(tmp_path, "a.gguf")
+    rot(tmp_path / "a.gguf")
+    assert installed([tmp_path])[0].state == "ok"
+    assert states(tmp_path) == {"a.gguf": "changed"}
+    assert (known(tmp_path, "a.gguf").mtime_ns, known(tmp_path, "a.gguf").verified) == (DISTRUSTED, LONG_AGO)
+    assert installed([tmp_path])[0].state == "changed"
+    (tmp_path / "a.gguf").write_bytes(DATA)
+    assert states(tmp_path) == {"a.gguf": "ok"}
+    assert installed([tmp_path])[0].state == "ok"
+
+
+def test_the_catalog_is_asked(tmp_path: Path) -> None:
+    """Other bytes than it names are a newer version; a digest that came later is a proof."""
+    install(tmp_path, (DATA, "a.gguf"))
+    receipt.write(staging_for(tmp_path, "a.gguf").receipt, replace(known(tmp_path, "a.gguf"), proof="none"))
+    assert states(tmp_path, named=lambda _: artifact_of(OTHER, "a.gguf")) == {"a.gguf": "newer"}
+    assert known(tmp_path, "a.gguf").proof == "none"
+    assert states(tmp_path, named=lambda _: Artifact("a.gguf", ("https://x/a",))) == {"a.gguf": "ok"}
+    assert known(tmp_path, "a.gguf").proof == "none"
+    assert states(tmp_path, named=lambda _: artifact_of(DATA, "a.gguf")) == {"a.gguf": "ok"}
+    assert known(tmp_path, "a.gguf").proof == "sha256"
+
+
+def test_a_file_that_lacks_what_its_header_promises_is_truncated(tmp_path: Path) -> None:
+    """Though it is what was installed, when no digest was known."""
+    from luci_dl.cli.demo_gguf import make_gguf
+
+    short = make_gguf(300_000)[:200_000]
+    install(tmp_path, (short, "a.gguf"))
+    assert states(tmp_path) == {"a.gguf": "ok"}  # the digest that was known says that it has to be so
+    receipt.write(staging_for(tmp_path, "a.gguf").receipt, replace(known(tmp_path, "a.gguf"), proof="none"))
+    assert states(tmp_path) == {"a.gguf": "truncated"}
+
+
+def test_a_lost_receipt_is_told(tmp_path: Path) -> None:
+    """Of a model, the rest of which is installed."""
+    install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))
+    staging_for(tmp_path, "b.gguf").receipt.unlink()
+    assert states(tmp_path) == {"a.gguf": "ok", "b.gguf": "missing"}
+
+
+def test_a_shared_file_is_read_once(tmp_path: Path) -> None:
+    install(tmp_path, (DATA, "a.gguf"), (OTHER, "proj.gguf"))
+    install(tmp_path, (DATA, "b.gguf"), (OTHER, "proj.gguf"))
+    assert len(verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)) == 3
+
+
+def test_files_are_read_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are cores, which all meet here."""
+    monkeypatch.setattr(verifier, "_cores", lambda: 3)
+    install(tmp_path, *((DATA, f"{n}.gguf") for n in range(7)))
+    meeting, real = threading.Barrier(3, timeout=20), prove.hash_file
+    calls = iter(range(6))
+
+    def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
+        if next(calls, None) is not None:
+            meeting.wait()
+        return real(path, token, hashed)
+
+    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    assert list(states(tmp_path).values()) == ["ok"] * 7
+
+
+def test_how_far_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the bars."""
+    install(tmp_path, (DATA, "a.gguf"))
+
+    def hash_file(_path: Path, _token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
+        hashed(5)
+        return digest_of(DATA), len(DATA)
+
+    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    told = list[Event]()
+    verify(installed([tmp_path]), nothing, CancelToken(), told.append)
+    assert told[0] == Hashing("a.gguf", 5, len(DATA))
+
+
+def test_an_interrupt_ends_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the disk hangs in a read."""
+    install(tmp_path, (DATA, "a.gguf"), (DATA, "b.gguf"))
+    token, hang = CancelToken(), threading.Event()
+
+    def read_at(_file: fs.File, _size: int, _offset: int) -> bytes:
+        token.cancel()
+        hang.wait(20)
+        return b""
+
+    monkeypatch.setattr(fs, "read_at", read_at)
+    with pytest.raises(Interrupted):
+        verify(installed([tmp_path]), nothing, token, lambda _: None)
+    assert not hang.is_set()
+    hang.set()
+    assert known(tmp_path, "a.gguf").mtime_ns != DISTRUSTED
+    assert is_free(tmp_path, "a.gguf")
+
+
+def test_a_bug_in_a_thread_comes_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, (DATA, "a.gguf"))
+
+    def hash_file(*_args: object) -> tuple[str, int]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    with pytest.raises(ZeroDivisionError):
+        states(tmp_path)
+
+
+def test_what_somebody_else_replaces_meanwhile_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No verdict on the old file is written into the new one's receipt."""
+    install(tmp_path, (DATA, "a.gguf"))
+    real, rounds = prove.hash_file, list[str]()
+
+    def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
+        found = real(path, token, hashed)
+        if not rounds:
+            path.unlink()
+            staging_for(tmp_path, "a.gguf").receipt.unlink()
+            install(tmp_path, (OTHER, "a.gguf"))
+        rounds.append(found[0])
+        return found
+
+    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    assert states(tmp_path) == {"a.gguf": "ok"}
+    assert rounds == [digest_of(DATA), digest_of(OTHER)]
+    assert known(tmp_path, "a.gguf").sha256 == digest_of(OTHER)
+
+
+def test_who_is_at_work_there_is_not_disturbed(tmp_path: Path) -> None:
+    """The receipt is theirs then; nothing waits for the lock."""
+    install(tmp_path, (DATA, "a.gguf"))
+    age(tmp_path, "a.gguf")
+    with held(tmp_path, "a.gguf"):
+        assert states(tmp_path) == {"a.gguf": "ok"}
+    assert known(tmp_path, "a.gguf").verified == LONG_AGO
+
+
+def test_a_folder_that_one_may_only_read_can_be_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said once that nothing could be noted."""
+    install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))
+    age(tmp_path, "a.gguf")
+    age(tmp_path, "b.gguf")
+
+    def refuse(path: Path, _data: bytes, **_more: object) -> None:
+        raise StorageError(f"cannot create {path}: Read-only file system")
+
+    monkeypatch.setattr(fs, "write_file", refuse)
+    told = list[Event]()
+    found = verify(installed([tmp_path]), nothing, CancelToken(), told.append)
+    assert {verdict.state for verdict in found} == {"ok"}
+    assert len([event for event in told if isinstance(event, Warned)]) == 1
+    assert is_free(tmp_path, "a.gguf")
+
+
+def test_nothing_is_left_that_was_not_there(tmp_path: Path) -> None:
+    """Not even a lock file, where `clean` took it."""
+    install(tmp_path, (DATA, "a.gguf"))
+    staging_for(tmp_path, "a.gguf").lock.unlink()
+    before = files_left(tmp_path)
+    states(tmp_path)
+    assert files_left(tmp_path) == before
+
+
+def test_models_that_luci_did_not_install_are_named(tmp_path: Path) -> None:
+    """Not what is hidden, of another kind, or in another models folder."""
+    install(tmp_path, (DATA, "sub/a.gguf"))
+    install(tmp_path / "other", (DATA, "b.gguf"))
+    for name in ("mine.gguf", "sub/mine.safetensors", ".hidden.gguf", "notes.txt", "other/mine.gguf"):
+        (tmp_path / name).write_text("mine")
+    found = unmanaged(tmp_path, installed([tmp_path]), CancelToken())
+    assert [(each.name, each.state) for each in found] == [
+        ("mine.gguf", "unmanaged"), ("sub/mine.safetensors", "unmanaged"),
+    ]  # fmt: skip
