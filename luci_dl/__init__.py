@@ -27,15 +27,15 @@ Where things are; each line imports only from those below it:
     catalog/      the built-in catalog and the user's own: read, check, search, edit, refresh, fit (is there room)
     sources/      a reference becomes a model: huggingface/, ollama/, url; endpoints: the servers and mirrors to ask
     config/       settings and where they come from; keys: what each may be; file: config.json
-    net/          bytes from servers: client (one request), connections and dial (straight or by a proxy), certificates,
-                  trouble (what went wrong, in words), worker (one segment), crew (the workers), fetch, tune (how many),
-                  pace (the limit), mirrors, retry, hub (what the Hub means when it refuses), bearer (tokens of
-                  registries)
+    net/          bytes from servers: client (one request), connections and dial (directly or through a proxy),
+                  certificates, translate (foreign errors into ours), worker (one segment), worker_pool, fetch, tune
+                  (how many connections), rate_limiter, rate_meter, mirrors, retry, hub (what the Hub's refusals mean),
+                  bearer (tokens of registries)
     gguf/         what a GGUF file says of itself, and how many bytes it must have
-    disk/         bytes onto disk: fs (the calls whose order matters), staging (paths, lock), part with ledger (who may
-                  write where), follower (hash, sync) and journal, target (what stands there), commit (rename,
-                  record, roll-forward), space (claims), mounts (kinds of file systems), trust (where locks lie),
-                  last_look (before the last rename), transaction
+    disk/         bytes onto disk: fs (the calls whose order matters), layout (paths), lock, lock_info, part with
+                  range_map (who may write where), write_behind (write, hash, sync) and journal, target (what stands
+                  there), commit (rename, record, roll-forward), space (claims), filesystems (what each kind can do),
+                  lock_reliability (where locks cannot be trusted), precommit (the last checks), transaction
     model.py plan.py errors.py events.py cancel.py names.py text.py     the words everyone uses
 """
 
@@ -57,14 +57,14 @@ if TYPE_CHECKING:
     from luci_dl.library.running import Running
     from luci_dl.model import Artifact, Model
     from luci_dl.plan import Options
-    from luci_dl.sources.selection import Choice
+    from luci_dl.sources.selection import FileSelection
 
 __version__ = "0.1.0"
 __all__ = [
     "Artifact",
     "CancelToken",
-    "Choice",
     "Event",
+    "FileSelection",
     "Forecast",
     "Info",
     "InstalledModel",
@@ -103,7 +103,7 @@ _HOMES = {
     "library": ("InstalledModel",),
     "plan": ("Options",),
     "running": ("Running",),
-    "sources.choice": ("Choice",),
+    "sources.choice": ("FileSelection",),
 }
 
 

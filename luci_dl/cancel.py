@@ -82,7 +82,7 @@ class CancelToken:
                 os.close(fd)
 
 
-def off_thread(work: Callable[[], T], token: CancelToken, tick: Callable[[], None] | None = None) -> T:
+def run_cancellable(work: Callable[[], T], token: CancelToken, tick: Callable[[], None] | None = None) -> T:
     """Run `work` beside the calling thread, which stays free to answer the token at once and to `tick`.
 
     When the wish to stop comes first, `work` is left to end by itself: it must do nothing that matters after that.

@@ -24,7 +24,7 @@ class Planned(Event):
 
 
 @dataclass(frozen=True)
-class Diverted(Event):
+class FallbackFolderUsed(Event):
     """The model `reference` goes to `folder`, for the `reason` why the first folder cannot hold it."""
 
     reference: str
@@ -209,7 +209,8 @@ class WouldInstall(Event):
         urls: where it would come from, best first.
         size: bytes; None where it is not known.
         proof: "sha256", "lfs pointer", "git blob" or "none"; digest: the hex digits of that.
-        told_by: who says so: "catalog", "hub", "registry", "user", or "server" (asked just now); empty without digest.
+        digest_origin: where the digest is from: "catalog", "hub", "registry", "user", or "server" (asked just
+            now); empty without a digest.
         done: bytes of a kept part, before they are proved.
         copy, where: the path of the copy that would be tried first, and what people call the place; else empty.
         waits_for: who holds the lock; empty when nobody does.
@@ -223,7 +224,7 @@ class WouldInstall(Event):
     size: int | None
     proof: str
     digest: str
-    told_by: str
+    digest_origin: str
     done: int
     copy: str
     where: str
@@ -320,7 +321,7 @@ class LeftAlone(Event):
 
 
 @dataclass(frozen=True)
-class Swept(Event):
+class CleanSummary(Event):
     """`clean` is through: files removed (or to be removed, in a dry run), bytes freed on disk, files left alone."""
 
     removed: int

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from luci_dl.cli.catalog_update import built_in_shelf, run
+from luci_dl.cli.catalog_update import built_in_catalog_file, run
 from luci_dl.config.settings import load_settings
 
 
@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="for programs, on stdout")
     args = parser.parse_args()
     settings = load_settings(os.environ)
-    shelf = built_in_shelf(settings)
+    shelf = built_in_catalog_file(settings)
     return run(settings, shelf, args.names, pin=args.pin, dry_run=args.dry_run, as_json=args.json)
 
 

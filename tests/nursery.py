@@ -122,11 +122,11 @@ def _run(args: list[str], points: Points) -> int:
 
     from luci_dl.cancel import die_at_once
     from luci_dl.cli.main import run
-    from luci_dl.disk import follower, fs
-    from luci_dl.net import crew
+    from luci_dl.disk import fs, write_behind
+    from luci_dl.net import worker_pool
 
-    follower.SYNC_EVERY = SYNC_EVERY
-    crew.WINDOW, crew.LEAST = WINDOW, 16 << 10
+    write_behind.SYNC_EVERY = SYNC_EVERY
+    worker_pool.WINDOW, worker_pool.LEAST = WINDOW, 16 << 10
     for name, function in inspect.getmembers(fs, inspect.isfunction):
         if function.__module__ == fs.__name__ and name not in READING and not name.startswith("_"):
             setattr(fs, name, points.wrap(function))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.disk import follower
-from luci_dl.net import crew, retry
+from luci_dl.disk import write_behind
+from luci_dl.net import retry, worker_pool
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
@@ -30,12 +30,12 @@ LEFT = [".luci/", ".luci/m.gguf.lock"]
 def _small() -> Iterator[None]:
     """Segments, syncs and waits a thousand times smaller."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crew, "WINDOW", 1 << 18)
-        patch.setattr(crew, "LEAST", 1 << 14)
-        patch.setattr(crew, "BLOCKS", 1 << 17)
-        patch.setattr(crew, "RELIEF_S", 0.05)
-        patch.setattr(follower, "SYNC_EVERY", 1 << 15)
-        patch.setattr(follower, "AHEAD", 1 << 19)
+        patch.setattr(worker_pool, "WINDOW", 1 << 18)
+        patch.setattr(worker_pool, "LEAST", 1 << 14)
+        patch.setattr(worker_pool, "BLOCKS", 1 << 17)
+        patch.setattr(worker_pool, "RELIEF_S", 0.05)
+        patch.setattr(write_behind, "SYNC_EVERY", 1 << 15)
+        patch.setattr(write_behind, "AHEAD", 1 << 19)
         patch.setattr(retry, "LONGEST_S", 0.001)
         yield
 

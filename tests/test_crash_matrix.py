@@ -13,7 +13,7 @@ import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.disk import commit, journal
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from tests.disk.hands import digest_of, install
 from tests.nursery import Ended, Nursery
 from tests.procs import files_left, lock_is_free

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, mounts, trust
-from luci_dl.disk.mounts import FileSystem
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk import filesystems, fs, lock_reliability
+from luci_dl.disk.filesystems import FileSystem
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import NetworkError, StorageError
 from luci_dl.events import Cleaned, Deleted, Event, LeftAlone, Warned
@@ -32,7 +32,10 @@ __all__ = ["models", "shop"]
 
 LIES = "import fcntl\nfcntl.flock = lambda fd, how: None"
 """Every lock is granted to everyone."""
-REMOTE = "from luci_dl.disk import mounts, trust\ntrust.file_system = lambda path: mounts.FileSystem('nfs4', '/mnt')"
+REMOTE = """
+from luci_dl.disk import filesystems, lock_reliability
+lock_reliability.file_system = lambda path: filesystems.FileSystem('nfs4', '/mnt')
+"""
 """The locks work, but nobody can know that."""
 NAME = "model.gguf"
 
@@ -40,7 +43,7 @@ NAME = "model.gguf"
 @pytest.fixture
 def remote(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every folder is on a network file system."""
-    monkeypatch.setattr(trust, "file_system", lambda _path: FileSystem("nfs4", "/mnt"))
+    monkeypatch.setattr(lock_reliability, "file_system", lambda _path: FileSystem("nfs4", "/mnt"))
 
 
 def test_two_processes_that_both_get_the_lock_both_end_well(shop: Shop, models: Path) -> None:
@@ -153,9 +156,9 @@ def test_a_file_that_another_put_there_meanwhile_must_be_the_same(tmp_path: Path
 
 def own_files(folder: Path, pid: int, machine: str | None = None) -> Path:
     """What a process left that had a part of its own. Returns: that part."""
-    mark = trust.own_mark().replace(f"-{os.getpid()}-", f"-{pid}-")
+    mark = lock_reliability.private_mark().replace(f"-{os.getpid()}-", f"-{pid}-")
     if machine:
-        mark = mark.replace(trust.machine(), machine)
+        mark = mark.replace(lock_reliability.machine(), machine)
     staging = staging_for(folder, NAME).apart(mark)
     staging.part.parent.mkdir(parents=True, exist_ok=True)
     for path in (staging.part, staging.journal, staging.new_receipt):
@@ -194,7 +197,7 @@ def test_clean_leaves_the_own_files_of_a_process_that_lives(tmp_path: Path) -> N
     assert len(staged(tmp_path)) == 3
 
 
-@pytest.mark.parametrize(("age", "left"), [(3600, 3), (trust.FORGOTTEN_S + 60, 0)])
+@pytest.mark.parametrize(("age", "left"), [(3600, 3), (lock_reliability.FORGOTTEN_S + 60, 0)])
 def test_clean_leaves_those_of_another_machine_for_a_day(tmp_path: Path, age: int, left: int) -> None:
     """Its processes cannot be asked after; a day without a write is long enough."""
     part = own_files(tmp_path, ended_pid(), machine="0123abcd")
@@ -226,12 +229,12 @@ class Holding:
         self._host = socket.gethostname() if host == "here" else host
 
     def leave(self) -> None:
-        from luci_dl.disk.holder import Holder
+        from luci_dl.disk.lock_info import LockInfo
 
         self._staging.part.parent.mkdir()
         self._staging.part.write_bytes(b"GGUF")
         self._staging.journal.write_bytes(b"{}")
-        text = Holder("n", NAME, self._pid, self._host, "ann", "now", "luci install m", "m", "key")
+        text = LockInfo("n", NAME, self._pid, self._host, "ann", "now", "luci install m", "m", "key")
         self._staging.lock.write_bytes(text.to_bytes())
 
 
@@ -244,7 +247,7 @@ class Holding:
 )
 def test_the_kind_of_the_file_system_decides(kind: str, doubtful: bool) -> None:
     """A FUSE that nobody knows may be anything."""
-    assert mounts.FileSystem(kind, "/").is_doubtful is doubtful
+    assert filesystems.FileSystem(kind, "/").is_doubtful is doubtful
 
 
 @pytest.mark.usefixtures("remote")
@@ -258,12 +261,12 @@ def test_long_names_have_room_for_the_mark(tmp_path: Path, name: str) -> None:
 
 def test_the_mark_is_told_from_names_of_models() -> None:
     """Whose it is, and what it is a part of."""
-    mark = trust.own_mark()
-    assert trust.owner_of(f"m.gguf{mark}") == trust.Owner(trust.machine(), os.getpid())
-    assert trust.without_mark(f"m.gguf{mark}") == "m.gguf"
+    mark = lock_reliability.private_mark()
+    assert lock_reliability.owner_of(f"m.gguf{mark}") == lock_reliability.Owner(lock_reliability.machine(), os.getpid())
+    assert lock_reliability.without_mark(f"m.gguf{mark}") == "m.gguf"
     names: Sequence[str] = ("m.gguf", "a" * 200 + "~0123456789abcdef", "m~1-2-3")
-    assert [trust.owner_of(name) for name in names] == [None, None, None]
-    assert [trust.without_mark(name) for name in names] == [*names]
+    assert [lock_reliability.owner_of(name) for name in names] == [None, None, None]
+    assert [lock_reliability.without_mark(name) for name in names] == [*names]
 
 
 def test_what_is_read_back_comes_from_the_disk(tmp_path: Path) -> None:

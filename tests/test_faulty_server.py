@@ -12,7 +12,7 @@ import pytest
 
 from luci_dl.cli import main
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.net import retry, speed
+from luci_dl.net import rate_meter, retry
 from tests.interrupting import assert_nothing_left
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
@@ -29,7 +29,7 @@ HEAD = b'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nETag: "x"\r\n'
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "LONGEST_S", 0.001)
-    monkeypatch.setattr(speed, "STALL_S", 0.3)
+    monkeypatch.setattr(rate_meter, "STALL_S", 0.3)
 
 
 @dataclasses.dataclass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.disk.staging import read_holder
+from luci_dl.disk.lock import read_lock_info
 from tests.interrupting import (
     DATA,
     DELETED,
@@ -140,7 +140,7 @@ def test_a_kept_part_is_resumed(server: FaultyServer, home: Path, models: Path, 
     url = server.serve("/m.gguf", DATA, faults=[faults.stall(HALF), faults.ok()])
     with Spawned("install", url, *(["--keep-partial"] if by == "flag" else [])) as run:
         assert server.stalled.wait(10)
-        wait_until(lambda: (holder := read_holder(models / ".luci" / "m.gguf.lock")) and holder.done)
+        wait_until(lambda: (holder := read_lock_info(models / ".luci" / "m.gguf.lock")) and holder.done)
         interrupt(run, [signal.SIGINT])
         assert run.process.returncode == -signal.SIGINT
         kept = KEPT.fullmatch(run.err.partition(STOPPED)[2])
@@ -186,7 +186,7 @@ def test_who_waits_takes_over_after_an_interrupt(server: FaultyServer, models: P
 def test_a_settings_lock_that_somebody_holds_is_no_trap(server: FaultyServer, home: Path, tmp_path: Path) -> None:
     """To remember the folder of --dir, luci waits for a lock; a signal ends that too."""
     url = server.serve("/m.gguf", DATA, faults=[faults.stall(0)])
-    lock = "from luci_dl.disk import staging; lock = staging.file_lock; staging.file_lock = "
+    lock = "from luci_dl.disk import lock as module; lock = module.file_lock; module.file_lock = "
     tell = patched(lock + "lambda path: (os.write(2, b'locking'), lock(path))[1]")
     with held(home / "config.json.lock"), Spawned("install", url, "--dir", tmp_path / "other", command=tell) as run:
         run.wait_for("locking")

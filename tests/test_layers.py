@@ -34,10 +34,10 @@ MAY_IMPORT = {
 """What each folder may import besides itself and the words."""
 
 DOORS = {
-    "urllib3": ("net/client.py", "net/connections.py", "net/socks.py", "net/trouble.py"),
+    "urllib3": ("net/client.py", "net/connections.py", "net/socks.py", "net/translate.py"),
     "truststore": ("net/certificates.py",),
     "socks": ("net/socks.py",),
-    "filelock": ("disk/staging.py",),
+    "filelock": ("disk/lock.py",),
     "click": ("cli/",),
     "rich": ("ui/",),
     "signal": ("cancel.py",),

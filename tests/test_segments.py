@@ -12,10 +12,10 @@ import pytest
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.disk import follower
+from luci_dl.disk import write_behind
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.events import Event, Progress, Retrying, Started, Warned
-from luci_dl.net import crew, retry, tune
+from luci_dl.net import retry, tune, worker_pool
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
@@ -29,12 +29,12 @@ LEFT = [".luci/", ".luci/m.gguf.lock", ".luci/m.gguf.receipt", "m.gguf"]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments, waits and syncs a thousand times smaller."""
-    monkeypatch.setattr(crew, "WINDOW", 512 * KIB)
-    monkeypatch.setattr(crew, "LEAST", 64 * KIB)
-    monkeypatch.setattr(crew, "BLOCKS", 256 * KIB)
-    monkeypatch.setattr(crew, "RELIEF_S", 0.3)
-    monkeypatch.setattr(follower, "SYNC_EVERY", 256 * KIB)
-    monkeypatch.setattr(follower, "AHEAD", 1024 * KIB)
+    monkeypatch.setattr(worker_pool, "WINDOW", 512 * KIB)
+    monkeypatch.setattr(worker_pool, "LEAST", 64 * KIB)
+    monkeypatch.setattr(worker_pool, "BLOCKS", 256 * KIB)
+    monkeypatch.setattr(worker_pool, "RELIEF_S", 0.3)
+    monkeypatch.setattr(write_behind, "SYNC_EVERY", 256 * KIB)
+    monkeypatch.setattr(write_behind, "AHEAD", 1024 * KIB)
     monkeypatch.setattr(retry, "LONGEST_S", 0.01)
     monkeypatch.setattr(tune, "STEP_S", 0.1)
 
@@ -84,7 +84,7 @@ def test_no_segment_reaches_beyond_the_window(server: FaultyServer, models: Home
     url = server.serve("/m.gguf", DATA, faults=[faults.trickle(2e6)])
     models.install(url, connections=8)
     asked = [span.removeprefix("bytes=").split("-") for span in ranges(server)[1:]]
-    assert all(int(last or len(DATA)) - int(first) <= crew.segment_length(8) for first, last in asked)
+    assert all(int(last or len(DATA)) - int(first) <= worker_pool.segment_length(8) for first, last in asked)
 
 
 def test_a_throttled_server_is_given_more_connections(server: FaultyServer, models: Home) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import journal
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from tests.cli.shop import Shop
 from tests.interrupting import DATA, HALF, assert_nothing_left, patched
 from tests.procs import Spawned, luci, wait_until

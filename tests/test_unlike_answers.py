@@ -12,7 +12,7 @@ import pytest
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.events import Event, Warned
-from luci_dl.net import crew, retry
+from luci_dl.net import retry, worker_pool
 from luci_dl.plan import Options
 from tests.interrupting import assert_nothing_left
 from tests.servers import FaultyServer, faults
@@ -26,9 +26,9 @@ FOUR = Options(connections=4, min_free=0, retries=4)
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 64 KiB, relieved early, and no waits."""
-    monkeypatch.setattr(crew, "WINDOW", 1 << 19)
-    monkeypatch.setattr(crew, "LEAST", 1 << 16)
-    monkeypatch.setattr(crew, "RELIEF_S", 0.05)
+    monkeypatch.setattr(worker_pool, "WINDOW", 1 << 19)
+    monkeypatch.setattr(worker_pool, "LEAST", 1 << 16)
+    monkeypatch.setattr(worker_pool, "RELIEF_S", 0.05)
     monkeypatch.setattr(retry, "LONGEST_S", 0.001)
 
 

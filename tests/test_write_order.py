@@ -21,10 +21,10 @@ from tests.tools import need
 CALLS = "pwrite64,fdatasync,fsync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,fallocate"
 RENAME, UNLINK = r"rename(at2?)?", r"unlink(at)?"
 SMALL_STEPS = """
-from luci_dl.disk import follower
-from luci_dl.net import crew
+from luci_dl.disk import write_behind
+from luci_dl.net import worker_pool
 from luci_dl.__main__ import main
-follower.SYNC_EVERY, follower.AHEAD, crew.BLOCKS = 1 << 16, 1 << 17, 1 << 16
+write_behind.SYNC_EVERY, write_behind.AHEAD, worker_pool.BLOCKS = 1 << 16, 1 << 17, 1 << 16
 main()
 """
 LINE = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<name>\w+)\()(?P<rest>.*)")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from luci_dl.api.asking import Folder, folders_of, settings
-from luci_dl.api.listening import Listener
+from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.receipt import Receipt
@@ -39,8 +39,8 @@ def verify(
     Raises: ResolveError, for a name that is not installed; StorageError; Interrupted; the first LuciError of a repair,
         when all have been tried; what `emit` raised.
     """
-    with Listener(token, emit) as listener:
-        verdicts, error = check(names, folder, listener.token, listener.emit, repair=repair)
+    with EmitGuard(token, emit) as guard:
+        verdicts, error = check(names, folder, guard.token, guard.emit, repair=repair)
         if error:
             raise error
     return verdicts

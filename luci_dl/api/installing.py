@@ -8,14 +8,14 @@ from pathlib import Path
 
 from luci_dl.api.asking import Folder
 from luci_dl.api.asking import settings as settings_of
-from luci_dl.api.listening import Listener
+from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit, Event, Failed, Room, WouldInstall
-from luci_dl.install.request import Order, take_order
+from luci_dl.install.request import InstallRequest, take_order
 from luci_dl.plan import Options
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 from luci_dl.text import shown
 
 
@@ -39,7 +39,7 @@ def install(
     folder: Folder = None,
     output: str | None = None,
     sha256: str | None = None,
-    choice: Choice | None = None,
+    choice: FileSelection | None = None,
     options: Options | None = None,
     token: CancelToken | None = None,
     emit: Emit = ignore,
@@ -59,14 +59,14 @@ def install(
     Raises: LuciError, the first one; models that did not fail are installed all the same (but not after a full disk).
         What `emit` raised.
     """
-    with Listener(token, emit) as listener:
-        order = _order(words, folder, _choice(choice, output, sha256), options, listener)
-        outcomes = order.install(order.plans(listener.token), listener.token, listener.emit)
+    with EmitGuard(token, emit) as guard:
+        order = _order(words, folder, _choice(choice, output, sha256), options, guard)
+        outcomes = order.install(order.plans(guard.token), guard.token, guard.emit)
         for outcome in outcomes:
             if outcome.error:
                 raise outcome.error
         if not all(outcome.installed for outcome in outcomes):
-            listener.token.check()  # the wish came between two models
+            guard.token.check()  # the wish came between two models
         return [Path(path) for outcome in outcomes if outcome.installed for path in outcome.installed.paths]
 
 
@@ -75,7 +75,7 @@ def forecast(
     folder: Folder = None,
     output: str | None = None,
     sha256: str | None = None,
-    choice: Choice | None = None,
+    choice: FileSelection | None = None,
     options: Options | None = None,
     token: CancelToken | None = None,
     emit: Emit = ignore,
@@ -90,9 +90,9 @@ def forecast(
         told.append(event)
         emit(event)
 
-    with Listener(token, note) as listener:
-        order = _order(words, folder, _choice(choice, output, sha256), options, listener)
-        order.forecast(listener.token, listener.emit)
+    with EmitGuard(token, note) as guard:
+        order = _order(words, folder, _choice(choice, output, sha256), options, guard)
+        order.forecast(guard.token, guard.emit)
     return Forecast(
         tuple(event for event in told if isinstance(event, WouldInstall)),
         tuple(event for event in told if isinstance(event, Room)),
@@ -100,7 +100,9 @@ def forecast(
     )
 
 
-def _order(words: Sequence[str], folder: Folder, choice: Choice, options: Options | None, listener: Listener) -> Order:
+def _order(
+    words: Sequence[str], folder: Folder, choice: FileSelection, options: Options | None, guard: EmitGuard
+) -> InstallRequest:
     if not all(isinstance(word, str) for word in words):
         raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
     settings = settings_of(folder)
@@ -108,9 +110,9 @@ def _order(words: Sequence[str], folder: Folder, choice: Choice, options: Option
     choice = replace(choice, unverified=choice.unverified or options.unverified)
     split = [part for word in words for part in word.split()]
     named = folder is not None
-    return take_order(split, settings, choice, options, listener.token, listener.emit, named_folder=named)
+    return take_order(split, settings, choice, options, guard.token, guard.emit, named_folder=named)
 
 
-def _choice(choice: Choice | None, output: str | None, sha256: str | None) -> Choice:
-    choice = choice or Choice()
+def _choice(choice: FileSelection | None, output: str | None, sha256: str | None) -> FileSelection:
+    choice = choice or FileSelection()
     return replace(choice, output=output or choice.output, sha256=sha256 or choice.sha256)

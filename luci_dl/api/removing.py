@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.api.asking import Folder, folders_of, settings
-from luci_dl.api.listening import Listener
+from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LockedError, ResolveError
-from luci_dl.events import Emit, Event, Removed, Swept
+from luci_dl.events import CleanSummary, Emit, Event, Removed
 from luci_dl.library import clean as cleaner
 from luci_dl.library import installed as library
 from luci_dl.library.clean import Report, staged_names
@@ -50,8 +50,8 @@ def remove(
             removed.append(event)
         emit(event)
 
-    with Listener(token, note) as listener:
-        remove_all(plan_removals(names, folder), listener.token, listener.emit, dry_run=dry_run)
+    with EmitGuard(token, note) as guard:
+        remove_all(plan_removals(names, folder), guard.token, guard.emit, dry_run=dry_run)
     return removed
 
 
@@ -125,9 +125,9 @@ def clean(
     folders = [path for path in folders_of(found, folder) if not _is_missing(path)]
     targets = _targets(names, load(found.catalog), folders) if names else None
     total = Report(0, 0, 0)
-    with Listener(token, emit) as listener:
+    with EmitGuard(token, emit) as guard:
         for path in folders:
-            report = cleaner.clean(path, targets, dry_run, listener.token, listener.emit)
+            report = cleaner.clean(path, targets, dry_run, guard.token, guard.emit)
             total = replace(
                 total,
                 removed=total.removed + report.removed,
@@ -135,7 +135,7 @@ def clean(
                 left_alone=total.left_alone + report.left_alone,
                 failed=total.failed + report.failed,
             )
-        listener.emit(Swept(total.removed, total.freed, total.left_alone, dry_run))
+        guard.emit(CleanSummary(total.removed, total.freed, total.left_alone, dry_run))
     return total
 
 

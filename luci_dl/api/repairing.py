@@ -21,7 +21,7 @@ from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
 from luci_dl.sources.endpoints import endpoints_of
 from luci_dl.sources.ollama import name as ollama_name
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 from luci_dl.text import printable
 
 
@@ -70,7 +70,7 @@ def _again(
     is_named = catalog.load(settings.catalog).find(model.reference) or ollama_name.is_name(model.reference)
     if recalled and not is_named:
         return recalled
-    resolved = resolve_words([model.reference], settings, Choice(), options, network, token, emit)
+    resolved = resolve_words([model.reference], settings, FileSelection(), options, network, token, emit)
     if {artifact.name for artifact in resolved[0].artifacts} == set(model.names):
         return resolved[0]
     if recalled:  # its file was given another name

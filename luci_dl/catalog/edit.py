@@ -8,20 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from luci_dl.cancel import off_thread
+from luci_dl.cancel import run_cancellable
 from luci_dl.catalog.catalog import text_of
 from luci_dl.catalog.entries import examine, read_entries, words_of
 from luci_dl.catalog.refresh import Refreshed, ask_hub, refresh
 from luci_dl.catalog.toml_text import changed, entries_of, joined, values_of
-from luci_dl.disk import fs, staging
+from luci_dl.disk import fs, lock
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Model
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.text import nearest, printable
 
 
 @dataclass(frozen=True)
-class Shelf:
+class CatalogFile:
     """A catalog file that luci may write.
 
     Attributes:
@@ -39,7 +39,7 @@ class Shelf:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Nobody else writes while the block runs."""
-        with staging.file_lock(self.lock):
+        with lock.file_lock(self.lock):
             yield
 
     def write(self, text: str) -> None:
@@ -72,7 +72,7 @@ class Updated:
     lost_comments: bool
 
 
-def add(shelf: Shelf, source: Path, *, force: bool = False) -> Added:
+def add(shelf: CatalogFile, source: Path, *, force: bool = False) -> Added:
     """Put the entries of the file `source` into the catalog, with their comments.
 
     Args:
@@ -116,7 +116,9 @@ def _merged(text: str, more: str) -> tuple[Added, str]:
     return Added(new, replaced, same, lost), joined(head, entries)
 
 
-def update(shelf: Shelf, web: Web, names: Sequence[str] = (), *, pin: bool = False, dry_run: bool = False) -> Updated:
+def update(
+    shelf: CatalogFile, web: ResolveContext, names: Sequence[str] = (), *, pin: bool = False, dry_run: bool = False
+) -> Updated:
     """Compare the entries with the Hub, and write what has changed.
 
     Args:
@@ -139,14 +141,14 @@ def update(shelf: Shelf, web: Web, names: Sequence[str] = (), *, pin: bool = Fal
                 shelf.write(new)
             return Updated(result, _loses_comments(text, new))
 
-    return off_thread(write, web.token)  # it waits for a lock
+    return run_cancellable(write, web.token)  # it waits for a lock
 
 
-def _read(text: str, shelf: Shelf) -> tuple[Model, ...]:
+def _read(text: str, shelf: CatalogFile) -> tuple[Model, ...]:
     return read_entries(text, printable(str(shelf.file)))
 
 
-def _chosen(models: Sequence[Model], names: Sequence[str], shelf: Shelf) -> Sequence[Model]:
+def _chosen(models: Sequence[Model], names: Sequence[str], shelf: CatalogFile) -> Sequence[Model]:
     """Raises: ResolveError"""
     if not names:
         return models

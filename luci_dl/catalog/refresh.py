@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from luci_dl.catalog.toml_text import Values
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.model import lfs_pointer_sha1
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.hub import Listing, listing
 from luci_dl.sources.huggingface.pin import HubFile, hub_file
 from luci_dl.sources.url import HUB, parse_address
@@ -58,7 +58,7 @@ class Refreshed:
     elsewhere: int = 0
 
 
-def ask_hub(models: Sequence[Values], web: Web) -> Answers:
+def ask_hub(models: Sequence[Values], web: ResolveContext) -> Answers:
     """Ask about every repository that has a file of the models, one after the other. Raises: Interrupted.
 
     A mirror is not asked: there is nothing yet that could prove its word.
@@ -78,7 +78,9 @@ def ask_hub(models: Sequence[Values], web: Web) -> Answers:
     return Answers(listings, errors)
 
 
-def refresh(models: Sequence[Values], names: Collection[str], answers: Answers, web: Web, *, pin: bool) -> Refreshed:
+def refresh(
+    models: Sequence[Values], names: Collection[str], answers: Answers, web: ResolveContext, *, pin: bool
+) -> Refreshed:
     """The models, with what the answers say of the files of those that have one of the names.
 
     Args:
@@ -114,7 +116,7 @@ def _compare(name: str, file: dict[str, Any], hub: HubFile, found: Listing, done
             done.changes.append(Change(name, file["filename"], key, old, new))
 
 
-def _on_hub(file: Values, web: Web) -> HubFile | None:
+def _on_hub(file: Values, web: ResolveContext) -> HubFile | None:
     found = hub_file(parse_address(file["url"]).url)
     return found if found and found.host in (HUB, urlsplit(web.endpoints.hub).netloc) else None
 

@@ -14,7 +14,7 @@ from luci_dl.errors import LuciError
 from luci_dl.text import printable
 
 if TYPE_CHECKING:
-    from luci_dl.catalog.edit import Added, Shelf
+    from luci_dl.catalog.edit import Added, CatalogFile
 
 EPILOG = """\b
 Examples:
@@ -57,7 +57,7 @@ def command() -> None:
 def show_all(as_json: bool) -> int:
     """Show the models of your own catalog; `luci list --available` shows all."""
     from luci_dl.catalog import catalog
-    from luci_dl.cli import shelf
+    from luci_dl.cli import catalog_table
     from luci_dl.library import installed as library
 
     try:
@@ -71,7 +71,7 @@ def show_all(as_json: bool) -> int:
     if not own and not as_json:
         output.say([f"You have no models of your own in {printable(str(settings.own_catalog))}; see luci catalog add"])
         return 0
-    return shelf.show([model for model in found if model], there, settings, output, as_json=as_json)
+    return catalog_table.show([model for model in found if model], there, settings, output, as_json=as_json)
 
 
 @command.command(
@@ -114,10 +114,10 @@ def check(file: Path | None, as_json: bool) -> int:
 def add(file: Path, force: bool, as_json: bool) -> int:
     """Add the entries of FILE, with the comments above them, to your own catalog; all of them or none."""
     from luci_dl.catalog import edit as curator
-    from luci_dl.cli.catalog_update import COMMENTS_LOST, own_shelf
+    from luci_dl.cli.catalog_update import COMMENTS_LOST, own_catalog_file
 
     try:
-        shelf = own_shelf(session.settings_for(None))
+        shelf = own_catalog_file(session.settings_for(None))
         added = curator.add(shelf, file, force=force)
     except LuciError as error:
         return session.report(error, json=as_json)
@@ -131,7 +131,7 @@ def add(file: Path, force: bool, as_json: bool) -> int:
     return 0
 
 
-def _told(added: Added, shelf: Shelf) -> list[str]:
+def _told(added: Added, shelf: CatalogFile) -> list[str]:
     kinds = {"Added": added.new, "Replaced": added.replaced, "Already there": added.same}
     lines = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
     return [*lines, f"Your catalog: {printable(str(shelf.file))}"]
@@ -156,10 +156,10 @@ def update(names: tuple[str, ...], pin: bool, dry_run: bool, as_json: bool) -> i
 
     What is known is never replaced by nothing. Comments and order stay. NAMEs limit it to those models.
     """
-    from luci_dl.cli.catalog_update import own_shelf, run
+    from luci_dl.cli.catalog_update import own_catalog_file, run
 
     try:
         settings = session.settings_for(None)
     except LuciError as error:
         return session.report(error, json=as_json)
-    return run(settings, own_shelf(settings), names, pin=pin, dry_run=dry_run, as_json=as_json)
+    return run(settings, own_catalog_file(settings), names, pin=pin, dry_run=dry_run, as_json=as_json)

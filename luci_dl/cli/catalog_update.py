@@ -9,7 +9,7 @@ from dataclasses import asdict
 
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import BUILT_IN
-from luci_dl.catalog.edit import Shelf, Updated, update
+from luci_dl.catalog.edit import CatalogFile, Updated, update
 from luci_dl.catalog.refresh import Change, Refreshed
 from luci_dl.cli import session
 from luci_dl.config.settings import Settings
@@ -20,27 +20,29 @@ from luci_dl.text import counted, printable
 COMMENTS_LOST = "It was in another form (inline tables), and is written anew: comments in it are gone."
 
 
-def own_shelf(settings: Settings) -> Shelf:
+def own_catalog_file(settings: Settings) -> CatalogFile:
     """The user's own catalog."""
-    return Shelf(settings.own_catalog, settings.home / "catalog.lock")
+    return CatalogFile(settings.own_catalog, settings.home / "catalog.lock")
 
 
-def built_in_shelf(settings: Settings) -> Shelf:
+def built_in_catalog_file(settings: Settings) -> CatalogFile:
     """luci's own catalog, in a checkout."""
-    return Shelf(BUILT_IN, settings.home / "catalog.lock")
+    return CatalogFile(BUILT_IN, settings.home / "catalog.lock")
 
 
-def run(settings: Settings, shelf: Shelf, names: Sequence[str], *, pin: bool, dry_run: bool, as_json: bool) -> int:
+def run(
+    settings: Settings, shelf: CatalogFile, names: Sequence[str], *, pin: bool, dry_run: bool, as_json: bool
+) -> int:
     """Compare, write and tell. Returns: the exit code: of the first repository of which the Hub said nothing."""
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.install.servers import network_for
-        from luci_dl.sources.context import Web
+        from luci_dl.sources.context import ResolveContext
         from luci_dl.sources.endpoints import endpoints_of
 
         options = settings.options
         told = ignore if as_json else emit  # the answer is one object
-        web = Web(network_for(os.environ, options), endpoints_of(os.environ), token, told, options.retries)
+        web = ResolveContext(network_for(os.environ, options), endpoints_of(os.environ), token, told, options.retries)
         if not as_json:
             session.output().say([f"Asking the Hub about the files of {printable(str(shelf.file))} ..."])
         done = update(shelf, web, names, pin=pin, dry_run=dry_run)
@@ -50,7 +52,7 @@ def run(settings: Settings, shelf: Shelf, names: Sequence[str], *, pin: bool, dr
     return session.run(work, json=as_json, what="Update")
 
 
-def _tell(done: Updated, shelf: Shelf, emit: Emit, *, dry_run: bool, as_json: bool) -> None:
+def _tell(done: Updated, shelf: CatalogFile, emit: Emit, *, dry_run: bool, as_json: bool) -> None:
     output, result = session.output(), done.result
     if as_json:
         output.results([json.dumps(_facts(result, shelf, dry_run=dry_run))])
@@ -70,7 +72,7 @@ def _short(value: str | int) -> str:
     return f"{value[:12]}..." if isinstance(value, str) else str(value)
 
 
-def _summary(done: Updated, shelf: Shelf, *, dry_run: bool) -> list[str]:
+def _summary(done: Updated, shelf: CatalogFile, *, dry_run: bool) -> list[str]:
     result = done.result
     others = f", {result.elsewhere} not there" if result.elsewhere else ""
     left = f", {result.left} left as they were" if result.left else ""
@@ -80,7 +82,7 @@ def _summary(done: Updated, shelf: Shelf, *, dry_run: bool) -> list[str]:
     return [*lines, COMMENTS_LOST] if written and done.lost_comments else lines
 
 
-def _facts(result: Refreshed, shelf: Shelf, *, dry_run: bool) -> dict[str, object]:
+def _facts(result: Refreshed, shelf: CatalogFile, *, dry_run: bool) -> dict[str, object]:
     return {
         "file": str(shelf.file),
         "written": bool(result.changes) and not dry_run,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from luci_dl.api.asking import Info, info
-from luci_dl.cli import complete, facts, gguf_facts, session
+from luci_dl.cli import complete, gguf_facts, json_shapes, session
 from luci_dl.errors import LuciError
 from luci_dl.library.installed import InstalledFile
 from luci_dl.library.partials import Partial
@@ -61,7 +61,7 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(facts.info_facts(found))])
+        output.results([json.dumps(json_shapes.info_facts(found))])
     else:
         rows = (f"  {label:<11}{printable(text)}".rstrip() for label, text in _rows(found))
         output.results([printable(found.name), *rows])

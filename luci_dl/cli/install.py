@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.cli import complete, session
 from luci_dl.config import keys as config_keys
 from luci_dl.config.keys import Key
@@ -20,7 +20,7 @@ from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Model
 from luci_dl.plan import Options
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 from luci_dl.text import human_size
 
 EPILOG = """\b
@@ -204,11 +204,11 @@ def _given(*names: str) -> dict[str, Any]:
     return {name: context.params[name] for name in names if context.get_parameter_source(name) is _TYPED}
 
 
-def _choice(flags: _Flags) -> Choice:
+def _choice(flags: _Flags) -> FileSelection:
     """Raises: UsageError, for a header that is none."""
     if flags.all_files and (flags.include or flags.exclude):
         raise UsageError("--all-files and --include or --exclude exclude each other")
-    return Choice(
+    return FileSelection(
         output=flags.output,
         sha256=flags.sha256,
         headers=dict(map(_header, flags.headers)),
@@ -244,6 +244,6 @@ def _ask(models: Sequence[Model], token: CancelToken) -> None:
 def _remember(settings: Settings, token: CancelToken, emit: Emit) -> None:
     """Have the other commands look into the `--dir` folder from now on. Raises: Interrupted."""
     try:
-        off_thread(lambda: remember_folder(settings, settings.models_dir), token)  # it waits for a lock
+        run_cancellable(lambda: remember_folder(settings, settings.models_dir), token)  # it waits for a lock
     except (UsageError, StorageError) as error:
         emit(Warned(f"{error.message}; `luci list` and `luci clean` will need --dir to find this folder"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from luci_dl.catalog import catalog
-from luci_dl.cli import facts, session, shelf
+from luci_dl.cli import catalog_table, json_shapes, session
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.library import installed as library
@@ -53,12 +53,12 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
         there = library.installed(session.all_folders(settings, folder))
         if available or tier is not None:
             known = _of_tier(tier, catalog.load(settings.catalog).models)
-            return shelf.show(known, there, settings, session.output(), as_json=as_json)
+            return catalog_table.show(known, there, settings, session.output(), as_json=as_json)
     except LuciError as error:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(facts.installed_facts, there)))])
+        output.results([json.dumps(list(map(json_shapes.installed_facts, there)))])
     elif there:
         rows = _installed(there, settings.models_dir)
         output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), worth=_WORTH))

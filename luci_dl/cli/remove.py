@@ -13,7 +13,7 @@ from luci_dl.cli import complete, session
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit
 from luci_dl.text import human_size, printable
-from luci_dl.ui.words import words
+from luci_dl.ui.describe import words
 
 if TYPE_CHECKING:
     from luci_dl.library.remove import Removal

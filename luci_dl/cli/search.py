@@ -6,7 +6,7 @@ import click
 
 from luci_dl.catalog import catalog
 from luci_dl.catalog.search import search
-from luci_dl.cli import complete, session, shelf
+from luci_dl.cli import catalog_table, complete, session
 from luci_dl.errors import LuciError
 from luci_dl.library import installed as library
 
@@ -37,4 +37,4 @@ def command(text: tuple[str, ...], folder: str | None, as_json: bool) -> int:
         there = library.installed(session.all_folders(settings, folder))
     except LuciError as error:
         return session.report(error, json=as_json)
-    return shelf.show(found, there, settings, session.output(), as_json=as_json)
+    return catalog_table.show(found, there, settings, session.output(), as_json=as_json)

@@ -18,7 +18,7 @@ from luci_dl.errors import Interrupted, LuciError, UsageError
 from luci_dl.events import Emit, Failed, Stopped
 from luci_dl.text import printable
 from luci_dl.ui.choose import choose, standard_output
-from luci_dl.ui.pump import Pump
+from luci_dl.ui.render_thread import RenderThread
 from luci_dl.ui.stream import Output
 
 LAST_WORDS_S = 0.2
@@ -53,7 +53,7 @@ def run(
         but not of a Ctrl+C at luci's own prompt.
     """
     token = CancelToken()
-    pump = Pump(choose(json=json, quiet=quiet, environ=os.environ))
+    pump = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
     with signals_cancel(token) as heard:
         code = _run(work, token, pump, what)
         pump.close(LAST_WORDS_S if token.cancelled else None, token)
@@ -87,7 +87,7 @@ def agreed(question: str, token: CancelToken) -> bool:
     return os.read(0, 1000).strip().lower() in (b"y", b"yes")
 
 
-def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: Pump, what: str) -> int:
+def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: RenderThread, what: str) -> int:
     try:
         return work(token, pump)
     except Interrupted as error:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.cli import session
-from luci_dl.cli.facts import running_facts
+from luci_dl.cli.json_shapes import running_facts
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit
@@ -64,9 +64,9 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
 
 def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
     """Show it again and again: in place on a terminal, one below the other elsewhere."""
-    from luci_dl.ui.board import Board  # it needs rich, which costs start-up time
+    from luci_dl.ui.live_region import LiveRegion  # it needs rich, which costs start-up time
 
-    board = Board(output.out) if output.out.isatty() and not as_json else None
+    board = LiveRegion(output.out) if output.out.isatty() and not as_json else None
 
     def look() -> None:
         found = running(folders)
@@ -83,7 +83,7 @@ def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
     def work(token: CancelToken, _emit: Emit) -> int:
         with contextlib.suppress(Interrupted):  # how it is meant to end
             while not output.out.gone:
-                off_thread(look, token)  # a folder or a reader may hang
+                run_cancellable(look, token)  # a folder or a reader may hang
                 token.wait(EVERY_S)
                 token.check()
         return 0

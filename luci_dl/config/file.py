@@ -67,10 +67,10 @@ def change_config(path: Path, change: Callable[[ConfigFile], Mapping[str, object
 
     Raises: UsageError, when the file is broken; StorageError; whatever `change` raises.
     """
-    from luci_dl.disk import fs, staging  # not needed to read the settings, and filelock costs start-up time
+    from luci_dl.disk import fs, lock  # not needed to read the settings, and filelock costs start-up time
 
     path = Path(os.path.realpath(path))  # it may be a link into somebody's dot-files
-    with staging.file_lock(path.with_name(path.name + ".lock")):
+    with lock.file_lock(path.with_name(path.name + ".lock")):
         values = change(read_config(path))
         if values is not None:
             fs.write_file(path, _text(values), keep_mode=True)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, journal, receipt
-from luci_dl.disk.journal import Done
+from luci_dl.disk.hashing import hash_file
+from luci_dl.disk.journal import CommitEntry
+from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.locks import Locks
-from luci_dl.disk.prove import hash_file
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import Staging, staging_for
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.events import Emit
 from luci_dl.model import Artifact
@@ -27,11 +27,11 @@ from luci_dl.names import check_name
 VERSION = 1
 
 
-Files = list[tuple[str, Done]]
+Files = list[tuple[str, CommitEntry]]
 """What a commit record lists: names below the models folder, and what is known of their bytes."""
 
 
-def write_record(path: Path, files: Sequence[tuple[Staging, Done]]) -> None:
+def write_record(path: Path, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
     """From now on the files count as installed. Every part and journal of theirs must be synced.
 
     Raises: StorageError; then they do not count.
@@ -51,7 +51,7 @@ def read_record(path: Path) -> Files | None:
     """
     if not fs.is_own(path):
         return None
-    with fs.door("read", path):
+    with fs.storage_errors("read", path):
         fields = journal.decode(path.read_bytes())
     if fields is None:
         return None
@@ -64,7 +64,7 @@ def read_record(path: Path) -> Files | None:
     return known if len(known) == len(files) else None
 
 
-def settle(staging: Staging, done: Done) -> None:
+def settle(staging: Staging, done: CommitEntry) -> None:
     """The target stands: have its name on disk, write its receipt, drop its journal."""
     fs.sync_folder(staging.target.parent)
     receipt.write(staging.receipt, Receipt.from_json(done.receipt), staging.new_receipt)
@@ -114,7 +114,7 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
         locks.release("rolled forward")
 
 
-def roll_forward(path: Path, files: Sequence[tuple[Staging, Done]], token: CancelToken) -> bool:
+def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token: CancelToken) -> bool:
     """Complete the renames of the record at `path`, which lists `files`, while holding the locks of all of them.
 
     Returns: False when that can never succeed (a part is gone): the record is removed then, and what is left of the
@@ -129,7 +129,7 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, Done]], token: Cance
     return True
 
 
-def rename_all(files: Sequence[tuple[Staging, Done]]) -> None:
+def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
     """The renames of a record that stands."""
     for staging, _ in files:
         fs.make_folder(staging.target.parent)
@@ -137,7 +137,7 @@ def rename_all(files: Sequence[tuple[Staging, Done]]) -> None:
             fs.rename(staging.part, staging.target)
 
 
-def settle_all(path: Path | None, files: Sequence[tuple[Staging, Done]]) -> None:
+def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
     """All targets stand: `settle` each, and last comes the end of the record at `path`, if they have one."""
     for staging, done in files:
         settle(staging, done)
@@ -145,12 +145,12 @@ def settle_all(path: Path | None, files: Sequence[tuple[Staging, Done]]) -> None
         fs.unlink(path)
 
 
-def _can_finish(staging: Staging, done: Done, token: CancelToken) -> bool:
+def _can_finish(staging: Staging, done: CommitEntry, token: CancelToken) -> bool:
     """Whether the verified bytes are there, as the part or already at the target."""
     return _holds(staging.part if fs.is_own(staging.part) else staging.target, done, token)
 
 
-def _holds(path: Path, done: Done, token: CancelToken) -> bool:
+def _holds(path: Path, done: CommitEntry, token: CancelToken) -> bool:
     """Whether the verified bytes are there. They are read again where anything but the name has changed: numbers of
     inodes are used again, and the same bytes under another one, restored from a backup, say, will do.
     """

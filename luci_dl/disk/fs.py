@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from luci_dl.disk.mounts import file_system
+from luci_dl.disk.filesystems import file_system
 from luci_dl.errors import CannotHold, NoRoom, StorageError
 from luci_dl.plan import PAGE
 
@@ -39,7 +39,7 @@ _HINTS = {
 
 
 @contextlib.contextmanager
-def door(doing: str, path: Path | str) -> Iterator[None]:
+def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
     """Raises: StorageError, in place of any OSError of the block: "cannot DOING PATH: the system's words"."""
     try:
         yield
@@ -65,7 +65,7 @@ def make_folder(path: Path) -> list[Path]:
     made: list[Path] = []
     refused: Path | None = None
     while folder := _first_missing(path):
-        with door("make the folder", folder):
+        with storage_errors("make the folder", folder):
             try:
                 os.mkdir(folder)
             except FileExistsError:
@@ -83,14 +83,14 @@ def make_folder(path: Path) -> list[Path]:
 
 
 def _first_missing(path: Path) -> Path | None:
-    with door("look at", path):
+    with storage_errors("look at", path):
         return next((folder for folder in [*reversed(path.parents), path] if not folder.is_dir()), None)
 
 
 def check_writable(folder: Path) -> None:
     """Raises: StorageError, when names cannot be made in the folder, or, where it is missing, in the one above."""
     there = next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)
-    with door("write into", there):
+    with storage_errors("write into", there):
         if os.statvfs(there).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     if not os.access(there, os.W_OK | os.X_OK):
@@ -165,7 +165,7 @@ class File:
 
 def create(path: Path) -> File:
     """A new empty file, open for reading and writing; never through a symlink, never one that is there."""
-    with door("create", path):
+    with storage_errors("create", path):
         file = File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), path)
     _let_group(file.fd, path.parent, stat.S_IRGRP | stat.S_IWGRP)
     return file
@@ -178,13 +178,13 @@ def open_own(path: Path) -> File | None:
     """
     if not is_own(path):
         return None
-    with door("open", path):
+    with storage_errors("open", path):
         return File(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), path)
 
 
 def open_to_read(path: Path) -> File:
     """The file at `path`, whoever made it."""
-    with door("read", path):
+    with storage_errors("read", path):
         return File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
 
 
@@ -198,7 +198,7 @@ def is_own(path: Path) -> bool:
 
 def blocks_of(path: Path) -> int | None:
     """Bytes on disk of luci's own file at `path`; None when there is none. Raises: StorageError, as `is_own`."""
-    with door("look at", path):
+    with storage_errors("look at", path):
         try:
             info = os.lstat(path)
         except FileNotFoundError:
@@ -212,7 +212,7 @@ def blocks_of(path: Path) -> int | None:
 
 def inode_of(path: Path) -> int | None:
     """The inode that the name leads to now; None when there is none."""
-    with door("look at", path):
+    with storage_errors("look at", path):
         try:
             return os.lstat(path).st_ino
         except FileNotFoundError:
@@ -225,7 +225,7 @@ def write_at(file: File, data: bytes | memoryview, offset: int, *, past_cache: b
     `past_cache`: nobody will read it soon. Large blocks of whole pages go to the disk without a copy then, which is
     several times cheaper and leaves others their cache.
     """
-    with door("write", file.path):
+    with storage_errors("write", file.path):
         direct = past_cache and len(data) >= _LARGE and not (offset | len(data)) % PAGE
         done = _write_direct(file, data, offset) if direct else 0
         while done < len(data):
@@ -259,7 +259,7 @@ def _open_direct(file: File) -> int:
 
 def read_at(file: File, size: int, offset: int) -> bytes:
     """Up to `size` bytes from `offset`; fewer only at the end of the file."""
-    with door("read", file.path):
+    with storage_errors("read", file.path):
         return os.pread(file.fd, size, offset)
 
 
@@ -267,7 +267,7 @@ def forget_cached(path: Path) -> None:
     """Whoever reads the file next gets what the disk has, as far as the system can be asked for that."""
     if hasattr(os, "posix_fadvise"):
         file = open_to_read(path)
-        with door("read", path):
+        with storage_errors("read", path):
             os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
@@ -316,20 +316,20 @@ def clone(source: File, file: File) -> bool:
 
 def set_length(file: File, size: int) -> None:
     """Make the file `size` bytes long; what lay beyond is given back to the disk."""
-    with door("set the length of", file.path):
+    with storage_errors("set the length of", file.path):
         os.ftruncate(file.fd, size)
 
 
-def free(file: File) -> None:
+def release_blocks(file: File) -> None:
     """Give the blocks of a file that has lost its name back to the disk, though it is still open."""
-    with door("free", file.path):
+    with storage_errors("free", file.path):
         if os.fstat(file.fd).st_nlink == 0:  # else somebody made a hard link to it
             os.ftruncate(file.fd, 0)
 
 
 def sync_data(file: File) -> None:
     """What was written survives a crash of the system. Never retried: the kernel reports a failure once."""
-    with door("sync", file.path):
+    with storage_errors("sync", file.path):
         if _MACOS:
             import fcntl
 
@@ -340,7 +340,7 @@ def sync_data(file: File) -> None:
 
 def sync_folder(path: Path) -> None:
     """The names in the folder survive a crash of the system."""
-    with door("sync the folder", path):
+    with storage_errors("sync the folder", path):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except (FileNotFoundError, PermissionError):
@@ -356,13 +356,13 @@ def sync_folder(path: Path) -> None:
 
 def rename(old: Path, new: Path) -> None:
     """Put the file `old` in the place of `new`, at one stroke."""
-    with door(f"rename to {new.name} the file", old):
+    with storage_errors(f"rename to {new.name} the file", old):
         os.rename(old, new)
 
 
 def unlink(path: Path) -> bool:
     """Remove the name; False when there was none."""
-    with door("delete", path):
+    with storage_errors("delete", path):
         try:
             os.unlink(path)
         except FileNotFoundError:
@@ -381,7 +381,7 @@ def remove_empty(folder: Path) -> bool:
 
 def append(path: Path, data: bytes) -> None:
     """Add to the file at `path`, which is for its owner alone where it is new."""
-    with door("write", path):
+    with storage_errors("write", path):
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, data)
@@ -401,7 +401,7 @@ def write_file(path: Path, data: bytes, *, keep_mode: bool = False, new: Path | 
     try:
         file = create(new)
         if keep_mode and path.exists():
-            with door("set the mode of", new):
+            with storage_errors("set the mode of", new):
                 os.fchmod(file.fd, stat.S_IMODE(path.stat().st_mode))
         write_at(file, data, 0)
         sync_data(file)

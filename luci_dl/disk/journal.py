@@ -2,7 +2,7 @@
 
 Append-only. Each line is a CRC-32 of the rest of it, a space, and a JSON object; reading stops at the first line that
 is torn or wrong. The first line identifies the bytes; then come `{"at": OFFSET, "sha256": HEX}` for the part up to
-that offset, and, when all is checked, one `Done`. A line is written after the data that it speaks of is synced.
+that offset, and, when all is checked, one `CommitEntry`. A line is written after the data that it speaks of is synced.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Done:
+class CommitEntry:
     """The part is complete, checked and synced: it may be renamed.
 
     Attributes:
@@ -64,7 +64,7 @@ class Log:
 
     header: Header
     marks: tuple[tuple[int, str], ...]
-    done: Done | None
+    done: CommitEntry | None
     end: int
     """Bytes of the journal that were understood; what follows is torn."""
 
@@ -103,7 +103,7 @@ def read(path: Path) -> Log | None:
     """
     if not fs.is_own(path):
         return None
-    with fs.door("read", path):
+    with fs.storage_errors("read", path):
         raw = path.read_bytes()
     lines = raw.splitlines(keepends=True)
     first = decode(lines[0]) if lines else None
@@ -114,14 +114,14 @@ def read(path: Path) -> Log | None:
     if header is None:
         return None
     marks: list[tuple[int, str]] = []
-    done: Done | None = None
+    done: CommitEntry | None = None
     end = len(lines[0])
     for line in lines[1:]:
         said = _said(decode(line) or {})
         if said is None:
             break
         end += len(line)
-        if isinstance(said, Done):
+        if isinstance(said, CommitEntry):
             done = said
         else:
             marks.append(said)
@@ -137,7 +137,7 @@ def _header_from(fields: Mapping[str, Any]) -> Header | None:
     return header if isinstance(header.size, int | None) and isinstance(header.validators, dict) else None
 
 
-def _said(fields: Mapping[str, Any]) -> tuple[int, str] | Done | None:
+def _said(fields: Mapping[str, Any]) -> tuple[int, str] | CommitEntry | None:
     """What a line after the first says: a mark, or that all is done; None when it makes no sense."""
     if "done" in fields:
         return done_from(fields["done"])
@@ -145,10 +145,13 @@ def _said(fields: Mapping[str, Any]) -> tuple[int, str] | Done | None:
     return (at, sha256) if isinstance(at, int) and isinstance(sha256, str) else None
 
 
-def done_from(fields: Any) -> Done | None:
-    """What `asdict` made of a `Done`; None when it makes no sense: another user of the folder may have written it."""
+def done_from(fields: Any) -> CommitEntry | None:
+    """What `asdict` made of a `CommitEntry`; None when it makes no sense.
+
+    Another user of the folder may have written it.
+    """
     try:
-        done = Done(**fields)
+        done = CommitEntry(**fields)
         if done.record is not None:
             check_name(done.record)
     except (TypeError, AttributeError, UsageError):
@@ -179,7 +182,7 @@ class Journal:
         """The part's first `offset` bytes are on disk and have this digest."""
         self._append({"at": offset, "sha256": sha256})
 
-    def finish(self, done: Done) -> None:
+    def finish(self, done: CommitEntry) -> None:
         """The last line; it and the names beside the journal are on disk when this returns."""
         self._append({"done": asdict(done)})
         fs.sync_data(self._open_file())

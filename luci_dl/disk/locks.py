@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import Literal
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk.holder import Holder
+from luci_dl.disk.layout import Staging, in_lock_order
+from luci_dl.disk.lock import Lock, is_held
+from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.receipt import now
-from luci_dl.disk.staging import Lock, Staging, in_lock_order, is_held
 from luci_dl.errors import IntegrityError, LockedError
 from luci_dl.events import Emit, Waiting
 from luci_dl.model import Artifact
@@ -46,7 +47,7 @@ class Locks:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
         self._locks = {staging: Lock(staging.lock) for staging in self._artifacts}
-        self._texts: dict[Staging, Holder] = {}
+        self._texts: dict[Staging, LockInfo] = {}
         self._reference = reference
         self._verb = verb
         self._nonce = secrets.token_hex(8)
@@ -135,13 +136,13 @@ def key_of(artifact: Artifact) -> str:
     return artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or artifact.urls[0]
 
 
-def _introduce(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> Holder:
+def _introduce(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> LockInfo:
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = str(os.getuid())
     model = reference.rpartition("/")[2]  # not sys.argv: there may be a password in it
-    return Holder(
+    return LockInfo(
         nonce=nonce,
         name=artifact.name,
         pid=os.getpid(),
@@ -155,17 +156,17 @@ def _introduce(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> Ho
     )
 
 
-def _done_to(holder: Holder | None) -> str:
+def _done_to(holder: LockInfo | None) -> str:
     return "removed" if holder and holder.command.startswith("luci remove ") else "installed"
 
 
-def _who(holder: Holder | None) -> str:
+def _who(holder: LockInfo | None) -> str:
     if holder is None:
         return "another process"
     return f"pid {holder.pid} on {holder.host} ({holder.command}) since {time_of_day(holder.since)}"
 
 
-def _waiting(name: str, holder: Holder | None) -> Waiting:
+def _waiting(name: str, holder: LockInfo | None) -> Waiting:
     if holder is None:
         return Waiting(name, None, None, None, None, None, None, None)
     told = (holder.pid, holder.host, holder.since, holder.command, holder.done, holder.total, holder.rate)

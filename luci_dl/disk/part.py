@@ -6,14 +6,14 @@ import functools
 import hashlib
 import threading
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
 from luci_dl.disk.buffers import Buffers
-from luci_dl.disk.follower import Follower
-from luci_dl.disk.ledger import Ledger
-from luci_dl.disk.pair import Pair
-from luci_dl.disk.prove import Hashed, hash_blob, longest_prefix
-from luci_dl.disk.staging import Staging
+from luci_dl.disk.hashing import Hashed, hash_blob, longest_prefix
+from luci_dl.disk.layout import Staging
+from luci_dl.disk.part_files import PartFiles
+from luci_dl.disk.range_map import RangeMap
+from luci_dl.disk.write_behind import WriteBehind
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Remote, Revoked
@@ -39,12 +39,12 @@ class Part:
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._min_free = min_free
         self._known = identity.promised(artifact)
-        self._ledger = Ledger(0, artifact.size)
+        self._ranges = RangeMap(0, artifact.size)
         self._turn = threading.Lock()  # answers are held against what is known one after the other
-        self._pair = Pair(staging)
+        self._pair = PartFiles(staging)
         self._file: fs.File | None = None
         self._buffers = Buffers()
-        self._follower: Follower | None = None
+        self._follower: WriteBehind | None = None
         self._watched = False  # nothing could be preallocated: the free space has to be watched
 
     def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
@@ -69,22 +69,22 @@ class Part:
                 self._known = identity.learn(self._known, Remote("", source.size, None))
             if self.size is not None:
                 self._create()
-        self._ledger = Ledger(offset, self.size)
+        self._ranges = RangeMap(offset, self.size)
 
         def make_room() -> None:
             if kept and offset:
                 fs.set_length(kept, offset)  # what lies beyond is not proved
             elif kept:
-                fs.free(kept)  # or the old bytes would stand in the way of the new ones
+                fs.release_blocks(kept)  # or the old bytes would stand in the way of the new ones
             if source and self._file and not offset and fs.clone(source, self._file):
                 self.cloned = True
             else:
                 self._claim_space()
 
-        off_thread(make_room, token)
+        run_cancellable(make_room, token)
         if self.cloned and self.size is not None:
-            self._ledger = Ledger(self.size, self.size)
-            self._followed().accept(self.size)
+            self._ranges = RangeMap(self.size, self.size)
+            self._write_behind_or_raise().accept(self.size)
         return self.received
 
     def verify(self, token: CancelToken) -> str:
@@ -93,10 +93,10 @@ class Part:
         Returns: the SHA-256. Raises: IntegrityError; Interrupted; StorageError.
         """
         size = self.size
-        if size is None or self._ledger.written < size:
+        if size is None or self._ranges.written < size:
             raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
         identity.check_size(self.artifact, size)
-        digest = self._followed().finish(size, token)
+        digest = self._write_behind_or_raise().finish(size, token)
         blob_sha1 = None
         if self.artifact.blob_sha1:
             blob_sha1 = hash_blob(self._opened(), size, token, lambda _done: None)
@@ -114,15 +114,15 @@ class Part:
         Returns: the bytes kept, all of them synced and in the journal; when that is 0, nothing is worth keeping.
         Raises: Interrupted; StorageError, when the part is condemned.
         """
-        self._ledger.close()
+        self._ranges.close()
         with self._turn:  # an answer that makes it start over is through with that
-            self._ledger.halt()
+            self._ranges.halt()
             worth = self._follower and identity.fits(self._known, self.artifact)  # for the next run, that is
             worth = worth and not self.cloned  # the copy is still there
-            kept = self._ledger.written if worth else 0
+            kept = self._ranges.written if worth else 0
         if kept:
-            self._followed().finish(kept, token)
-            self._followed().stop_writing()  # what lies beyond, too: others may have the part next
+            self._write_behind_or_raise().finish(kept, token)
+            self._write_behind_or_raise().stop_writing()  # what lies beyond, too: others may have the part next
         self.close()
         part, log = self._left
         return max((offset for offset, _ in log.marks), default=0) if part and log else kept
@@ -137,7 +137,7 @@ class Part:
 
     def close(self) -> None:
         """End all rights to write, and the threads behind."""
-        self._ledger.close()
+        self._ranges.close()
         if self._follower:
             self._follower.stop()
 
@@ -179,11 +179,11 @@ class Part:
 
     @property
     def received(self) -> int:
-        return self._ledger.received
+        return self._ranges.received
 
     @property
     def fetched(self) -> int:
-        return self._ledger.fetched
+        return self._ranges.fetched
 
     @property
     def provable(self) -> bool:
@@ -193,10 +193,10 @@ class Part:
         return self._known.validators.get(url)
 
     def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
-        return self._ledger.claim(at_most, within)
+        return self._ranges.claim(at_most, within)
 
     def shorten(self, lease: Lease, end: int) -> bool:
-        return self._ledger.shorten(lease, end)
+        return self._ranges.shorten(lease, end)
 
     def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
         with self._turn:
@@ -225,8 +225,8 @@ class Part:
             identity.check_beginning(self.artifact, lease.pos, bytes(data[:16]))
         data = self._buffers.pack(data)
         self._wait_for_room(lease, lease.pos + len(data))
-        follower = self._followed()
-        taken, accepted = self._ledger.write(lease, len(data), lambda offset, taken: follower.put(offset, data[:taken]))
+        follower = self._write_behind_or_raise()
+        taken, accepted = self._ranges.write(lease, len(data), lambda offset, taken: follower.put(offset, data[:taken]))
         follower.accept(accepted)
         return taken
 
@@ -235,7 +235,7 @@ class Part:
             self._learn(Remote("", lease.pos, None))
 
     def revoke(self, lease: Lease) -> None:
-        self._ledger.revoke(lease)
+        self._ranges.revoke(lease)
 
     # what the above is made of:
 
@@ -251,20 +251,20 @@ class Part:
     def _learn(self, remote: Remote) -> None:
         self._known = identity.learn(self._known, remote)
         if self.size is not None:
-            self._ledger.learn_size(self.size)
+            self._ranges.learn_size(self.size)
 
     def _restart(self, remote: Remote) -> None:
         """Nobody may write any more, and nothing that is there counts; the part's room stays claimed."""
-        self._ledger.halt()
+        self._ranges.halt()
         self._known = identity.learn(identity.promised(self.artifact), remote)
         if self._file:
-            self._followed().stop_writing()
+            self._write_behind_or_raise().stop_writing()
             fs.set_length(self._file, 0 if self.cloned else min(self._file.size, self.size or 0))
             self.cloned = False
             self._follow(self._file, 0, hashlib.sha256())
         else:
             self._create()
-        self._ledger.restart(self.size)
+        self._ranges.restart(self.size)
         self._claim_space()
 
     def _create(self) -> None:
@@ -275,7 +275,7 @@ class Part:
             self.log = journal.Journal(self.staging.journal)  # a stopped follower may still write to its own
             self._pair.begin(self.log, self._known)
         self._file = file
-        self._follower = Follower(file, self.log, self._buffers, offset, sha)
+        self._follower = WriteBehind(file, self.log, self._buffers, offset, sha)
 
     def _claim_space(self) -> None:
         if self._file:
@@ -283,7 +283,7 @@ class Part:
             self._watched = self.size is None or not space.claim(self._file, self.size, self._min_free, promised)
 
     def _wait_for_room(self, lease: Lease, end: int) -> None:
-        follower = self._followed()
+        follower = self._write_behind_or_raise()
         while not follower.has_room(end) and not lease.revoked:
             if follower.error:
                 raise follower.error
@@ -294,7 +294,7 @@ class Part:
             raise RuntimeError(f"{self.staging.part} is not open")
         return self._file
 
-    def _followed(self) -> Follower:
+    def _write_behind_or_raise(self) -> WriteBehind:
         if self._follower is None:
             raise RuntimeError(f"{self.staging.part} is not open")
         return self._follower

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs
-from luci_dl.disk.staging import FOLDER, Lock, staging_for
+from luci_dl.disk.layout import FOLDER, staging_for
+from luci_dl.disk.lock import Lock
 
 _SOME = 1 << 16  # bytes to preallocate
 

@@ -77,7 +77,7 @@ def read(path: Path) -> Receipt | None:
     """
     if not fs.is_own(path):
         return None
-    with fs.door("read", path):
+    with fs.storage_errors("read", path):
         raw = path.read_bytes()
     try:
         facts = json.loads(raw)

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from luci_dl.disk import fs, trust
-from luci_dl.disk.mounts import SMALL_FILE, FileSystem, file_system
-from luci_dl.disk.staging import FOLDER, Staging, is_held
+from luci_dl.disk import fs, lock_reliability
+from luci_dl.disk.filesystems import SMALL_FILE, FileSystem, file_system
+from luci_dl.disk.layout import FOLDER, Staging
+from luci_dl.disk.lock import is_held
 from luci_dl.errors import CannotHold, NoRoom
 from luci_dl.text import human_size
 
@@ -23,7 +24,7 @@ _HINT = "Free some space (luci clean, luci list), or install into another folder
 
 def free_bytes(folder: Path) -> int:
     """Bytes that this user can still write to the file system of `folder`."""
-    with fs.door("ask the free space of", folder):
+    with fs.storage_errors("ask the free space of", folder):
         info = os.statvfs(folder)
     return info.f_bavail * info.f_frsize
 
@@ -49,7 +50,7 @@ def claim(file: fs.File, size: int, min_free: int, promised: Callable[[], int] =
     if size == 0:
         return True
     folder, on, kept = file.path.parent, file_system(file.path.parent), file.size
-    check_limit(trust.without_mark(file.path.stem), size, on)
+    check_limit(lock_reliability.without_mark(file.path.stem), size, on)
     for pause in _PAUSES_S:
         if (claimed := _claim(file, size, kept, min_free, promised, on)) is not None:
             return claimed
@@ -93,8 +94,8 @@ def promised(staging: Staging) -> int:
 
 def _is_at_work(part: Path) -> bool:
     """Whether somebody is, on that part."""
-    owner = trust.owner_of(part.stem)
-    return owner.may_live(trust.last_write(part)) if owner else is_held(part.with_suffix(".lock"))
+    owner = lock_reliability.owner_of(part.stem)
+    return owner.may_live(lock_reliability.last_write(part)) if owner else is_held(part.with_suffix(".lock"))
 
 
 def _lacking(path: Path) -> int:
@@ -118,7 +119,7 @@ def _claim(
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return None
             if error.errno not in _UNSUPPORTED:
-                with fs.door("claim the space of", file.path):
+                with fs.storage_errors("claim the space of", file.path):
                     raise
             claimed = False
             if has_holes:
@@ -135,7 +136,7 @@ def _blocks(file: fs.File) -> int:
 
 
 def _no_room(path: Path, needed: str, free: int, min_free: int, promised: int = 0) -> NoRoom:
-    name = trust.without_mark(path.stem)
+    name = lock_reliability.without_mark(path.stem)
     others = f", of which other downloads need {human_size(promised)}" if promised else ""
     reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
     message = f"no room for {name}: it needs {needed}, {human_size(free)} are free{others}{reserve}"

@@ -9,9 +9,9 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
-from luci_dl.disk.prove import Hashed, hash_blob, hash_file
+from luci_dl.disk.hashing import Hashed, hash_blob, hash_file
+from luci_dl.disk.layout import Staging
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import Staging
 from luci_dl.errors import StorageError
 from luci_dl.model import Artifact
 
@@ -82,7 +82,7 @@ def identity_of(staging: Staging) -> Identity | None:
 
 def stat_of(staging: Staging) -> os.stat_result | None:
     """Of the file at the target; None when there is none. Raises: StorageError, when it is no file."""
-    with fs.door("look at", staging.target):
+    with fs.storage_errors("look at", staging.target):
         try:
             info = os.stat(staging.target)
         except FileNotFoundError:

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 
-from luci_dl.cancel import CancelToken, off_thread
-from luci_dl.disk import commit, fs, receipt, target, trust
-from luci_dl.disk.journal import Done
-from luci_dl.disk.last_look import check_parts, check_target, read_back
+from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.disk import commit, fs, lock_reliability, receipt, target
+from luci_dl.disk.hashing import hash_file
+from luci_dl.disk.journal import CommitEntry
+from luci_dl.disk.layout import Staging, in_lock_order, staging_for
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
-from luci_dl.disk.prove import hash_file
+from luci_dl.disk.precommit import check_parts, check_target, read_back
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import Staging, in_lock_order, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
 from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Warned
@@ -101,9 +101,9 @@ class Transaction:
 
     def _keep_apart(self, locks: Locks) -> None:
         """Where the locks that were taken may not keep others out, have files that are nobody else's."""
-        self._doubt = trust.doubt(self._folder, locks.keep_others_out())
+        self._doubt = lock_reliability.doubt(self._folder, locks.keep_others_out())
         if self._doubt:
-            mark = trust.own_mark()
+            mark = lock_reliability.private_mark()
             self._stagings = {name: staging.apart(mark) for name, staging in self._stagings.items()}
 
     def _roll_forward(self) -> None:
@@ -177,7 +177,7 @@ class Transaction:
         first = stagings[0].name if len(stagings) > 1 and not self._doubt else None
         record = stagings[0].commit if first else None
         files = [(staging, self._done(staging, digests, first)) for staging in stagings]
-        off_thread(lambda: self._finish_journals(files), self._token)
+        run_cancellable(lambda: self._finish_journals(files), self._token)
         for staging in stagings:
             self._made += fs.make_folder(staging.target.parent)
         if self._doubt:
@@ -198,14 +198,14 @@ class Transaction:
         except StorageError as error:
             self._emit(Warned(f"{error.message} (the next luci install or luci clean completes it)"))
 
-    def _rename_all(self, files: Sequence[tuple[Staging, Done]]) -> None:
+    def _rename_all(self, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
         try:
             commit.rename_all(files)
         except StorageError as error:
             hint = "Correct that and run the install command again: all bytes are there, and verified."
             raise StorageError(error.message, hint, error.reason) from error
 
-    def _finish_journals(self, files: Sequence[tuple[Staging, Done]]) -> None:
+    def _finish_journals(self, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
         for staging, done in files:
             self._parts[str(staging.name)].log.finish(done)
 
@@ -224,11 +224,11 @@ class Transaction:
         digest, _ = hash_file(path, self._token, self._hashing(part.artifact.name, path))
         return digest == part.verify(self._token)
 
-    def _done(self, staging: Staging, digests: dict[str, str], record: str | None) -> Done:
+    def _done(self, staging: Staging, digests: dict[str, str], record: str | None) -> CommitEntry:
         part = self._parts[str(staging.name)]
         digest, size, url = digests[part.artifact.name], part.received, part.origin
         known = self._receipt(part.artifact, digest, size, part.mtime_ns, url, part.proof)
-        return Done(size, digest, part.inode, known.to_json(), record)
+        return CommitEntry(size, digest, part.inode, known.to_json(), record)
 
     def _receipt(self, artifact: Artifact, sha256: str, size: int, mtime_ns: int, url: str, proof: str) -> Receipt:
         moment = receipt.now()

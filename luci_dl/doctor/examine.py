@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Finding
 
@@ -20,7 +20,7 @@ def examine(checks: Sequence[tuple[str, Check]], token: CancelToken, emit: Emit)
 
     Returns: the exit code of the first error; 0 when there was none. Raises: Interrupted.
     """
-    codes = [off_thread(partial(_run, topic, check, emit), token) for topic, check in checks]
+    codes = [run_cancellable(partial(_run, topic, check, emit), token) for topic, check in checks]
     return next(filter(None, codes), 0)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.config.settings import Settings
 from luci_dl.disk import fs, space
-from luci_dl.disk.mounts import FileSystem, file_system
+from luci_dl.disk.filesystems import FileSystem, file_system
 from luci_dl.disk.probe import probe
 from luci_dl.doctor.examine import doubt, fault, fine
 from luci_dl.errors import StorageError
@@ -23,7 +23,7 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
     """Everything about one folder that was ever used."""
     is_default = folder in (settings.models_dir, settings.backup_models_dir)
     shown, on = printable(str(folder)), file_system(folder)
-    with fs.door("look at", folder):
+    with fs.storage_errors("look at", folder):
         is_there = folder.is_dir()
     if not is_there:
         yield from _missing(folder, is_default)

@@ -9,10 +9,21 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
-from luci_dl.disk.staging import FOLDER
+from luci_dl.disk.layout import FOLDER
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold, Interrupted, LuciError, StorageError
-from luci_dl.events import Deleted, Diverted, Emit, Event, Failed, Installed, Planned, Stopped, Summary, Warned
+from luci_dl.events import (
+    Deleted,
+    Emit,
+    Event,
+    Failed,
+    FallbackFolderUsed,
+    Installed,
+    Planned,
+    Stopped,
+    Summary,
+    Warned,
+)
 from luci_dl.install.free_space import explained
 from luci_dl.install.local_copies import Copies
 from luci_dl.install.transfer import Installation
@@ -123,7 +134,7 @@ class _Run:
     def _one(self, plan: Plan) -> Outcome:
         outcome = self._try(plan)
         if plan.backup and isinstance(outcome.error, CannotHold):
-            self._emit(Diverted(plan.reference, str(plan.backup), outcome.error.message))
+            self._emit(FallbackFolderUsed(plan.reference, str(plan.backup), outcome.error.message))
             plan = Plan(plan.model, plan.backup)
             outcome = self._try(plan)
         if outcome.installed:

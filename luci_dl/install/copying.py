@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.disk.part import Part
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.events import CopyFound, Copying, Emit, Hashing, Warned
 from luci_dl.install.local_copies import Copy
-from luci_dl.net.speed import Speed
+from luci_dl.net.rate_meter import RateMeter
 from luci_dl.plan import Lease, Remote, Revoked
 
 BLOCK = 1 << 20
@@ -55,7 +55,7 @@ class Adoption:
         return False
 
     def _fill(self, copy: Copy) -> None:
-        speed = Speed()
+        speed = RateMeter()
 
         def tick() -> None:
             self.part.check()
@@ -65,7 +65,7 @@ class Adoption:
             self.tell(progress)
 
         if not self.part.cloned:
-            off_thread(lambda: self._copy(copy), self.token, tick)
+            run_cancellable(lambda: self._copy(copy), self.token, tick)
             tick()
         self._wait_for_the_hash()
 

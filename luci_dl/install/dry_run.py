@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import commit, fs, identity, journal, space, target
-from luci_dl.disk.staging import Staging, is_held, read_holder, staging_for
+from luci_dl.disk.layout import Staging, staging_for
+from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.target import Found
 from luci_dl.errors import Interrupted, LuciError, StorageError
 from luci_dl.events import Emit, Failed, Hashing, Room, WouldInstall
@@ -96,14 +97,18 @@ class DryRun:
         fs.check_writable(staging.target.parent)
         fs.check_writable(staging.base.parent)
         done = self._kept(staging, artifact)
-        copies = off_thread(lambda: self.copies.find(artifact, staging.target), self.token) if artifact.provable else []
+        copies = (
+            run_cancellable(lambda: self.copies.find(artifact, staging.target), self.token) if artifact.provable else []
+        )
         known = replace(artifact, size=copies[0].size) if copies else artifact
         if not copies and (self.network.offline or artifact.size is None or not artifact.provable):
             known = ask_server(artifact, self.network, self.token, f"{artifact.name} could not be asked about:")
         self._note_need(staging, known)
         action = "copy" if copies else "resume" if done else "download"
-        told_by = "server" if known.sha256 and not artifact.provable else ""
-        self._tell(plan, known, staging, action, done=done, copy=copies[0] if copies else None, told_by=told_by)
+        digest_origin = "server" if known.sha256 and not artifact.provable else ""
+        self._tell(
+            plan, known, staging, action, done=done, copy=copies[0] if copies else None, digest_origin=digest_origin
+        )
 
     def _kept(self, staging: Staging, artifact: Artifact) -> int:
         """Bytes of a kept part that its journal speaks for."""
@@ -138,7 +143,7 @@ class DryRun:
         *,
         done: int = 0,
         copy: Copy | None = None,
-        told_by: str = "",
+        digest_origin: str = "",
         waits_for: str = "",
     ) -> None:
         digest = artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or ""
@@ -152,7 +157,7 @@ class DryRun:
                 artifact.size,
                 artifact.proof,
                 digest,
-                (told_by or _teller(plan.reference)) if digest else "",
+                (digest_origin or _teller(plan.reference)) if digest else "",
                 done,
                 str(copy.path) if copy else "",
                 copy.where if copy else "",
@@ -174,7 +179,7 @@ def _holder(staging: Staging) -> str:
     """Who holds the target's lock; empty when nobody does."""
     if not is_held(staging.lock):
         return ""
-    holder = read_holder(staging.lock)
+    holder = read_lock_info(staging.lock)
     return f"pid {holder.pid} on {holder.host} ({holder.command})" if holder else "another process"
 
 

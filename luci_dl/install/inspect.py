@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.model import Artifact
@@ -74,12 +74,12 @@ def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: st
 
     `why`: goes before the reason, when the server does not answer. Raises: NetworkError; ResolveError; Interrupted.
     """
-    from luci_dl.net.answers import Ask
+    from luci_dl.net.answers import RangeRequest
     from luci_dl.net.retry import AttemptFailed
 
-    ask, client = Ask(artifact.urls[0], 0, None, None), network.client_for(artifact.urls[0])
+    ask, client = RangeRequest(artifact.urls[0], 0, None, None), network.client_for(artifact.urls[0])
     try:
-        answer = off_thread(lambda: client.get(artifact.name, ask, artifact.headers, artifact.repository), token)
+        answer = run_cancellable(lambda: client.get(artifact.name, ask, artifact.headers, artifact.repository), token)
     except AttemptFailed as failure:
         raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure
     answer.close()

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from luci_dl.disk.staging import FOLDER
+from luci_dl.disk.layout import FOLDER
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.library.installed import installed

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs, receipt, space
-from luci_dl.disk.mounts import file_system
-from luci_dl.disk.staging import Staging, staging_for
+from luci_dl.disk.filesystems import file_system
+from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
-from luci_dl.events import Diverted, Emit
+from luci_dl.events import Emit, FallbackFolderUsed
 from luci_dl.install.free_space import existing, relief
 from luci_dl.install.local_copies import Copies
 from luci_dl.model import Artifact, Model
@@ -76,7 +76,7 @@ class Placement:
                 refused[folder] = error
                 continue
             if self._folders[0] in refused:
-                self._emit(Diverted(model.reference, str(folder), refused[self._folders[0]].message))
+                self._emit(FallbackFolderUsed(model.reference, str(folder), refused[self._folders[0]].message))
             others = [other for other in needs if other != folder and other not in refused]
             return Plan(model, folder, others[0] if others else None), None
         return Plan(model, self._folders[0]), refused[self._folders[0]]

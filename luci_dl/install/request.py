@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.config.settings import Settings
 from luci_dl.events import Emit
 from luci_dl.install.batch import Outcome, install_models
@@ -16,11 +16,11 @@ from luci_dl.install.servers import copies_for, network_for, resolve_words
 from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 
 
 @dataclass(frozen=True)
-class Order:
+class InstallRequest:
     """Models, and by what they are installed. Made by `take_order`."""
 
     models: Sequence[Model]
@@ -31,7 +31,7 @@ class Order:
 
     def plans(self, token: CancelToken) -> list[Plan]:
         """Where each model goes. Raises: StorageError, when there is no room; Interrupted."""
-        return off_thread(lambda: self.placement.plans(self.models), token)
+        return run_cancellable(lambda: self.placement.plans(self.models), token)
 
     def install(self, plans: Sequence[Plan], token: CancelToken, emit: Emit) -> list[Outcome]:
         """One outcome for each plan, in their order."""
@@ -48,14 +48,14 @@ class Order:
 def take_order(
     words: Sequence[str],
     settings: Settings,
-    choice: Choice,
+    choice: FileSelection,
     options: Options,
     token: CancelToken,
     emit: Emit,
     *,
     named_folder: bool,
     log: Emit | None = None,
-) -> Order:
+) -> InstallRequest:
     """Resolve the words.
 
     Args:
@@ -68,4 +68,6 @@ def take_order(
     network = network_for(os.environ, options, log)
     models = resolve_words(words, settings, choice, options, network, token, emit)
     backup = None if named_folder else settings.backup_models_dir
-    return Order(models, options, network, copies, Placement(settings.models_dir, backup, options, copies, emit))
+    return InstallRequest(
+        models, options, network, copies, Placement(settings.models_dir, backup, options, copies, emit)
+    )

@@ -10,8 +10,8 @@ from luci_dl.catalog.merge import may_have, merge
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Model
 from luci_dl.names import check_digest, check_name
-from luci_dl.sources.context import Web
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.context import ResolveContext
+from luci_dl.sources.selection import FileSelection
 from luci_dl.sources.url import from_address, refuse_unproved_http
 from luci_dl.text import nearest, printable
 
@@ -27,13 +27,13 @@ class _Phrase:
 
 
 def resolve(
-    words: Sequence[str], catalog: Catalog, choice: Choice | None = None, web: Web | None = None
+    words: Sequence[str], catalog: Catalog, choice: FileSelection | None = None, web: ResolveContext | None = None
 ) -> list[Model]:
     """The models that the words stand for, each once, merged by target. What needs no server is looked up first.
 
     Raises: ResolveError, which tells of all words that lead nowhere; UsageError; NetworkError; Interrupted.
     """
-    choice, web = choice or Choice(), web or Web()
+    choice, web = choice or FileSelection(), web or ResolveContext()
     phrases = _phrases(words)
     _check_options(phrases, choice, web)
     if choice.output is not None:
@@ -67,7 +67,7 @@ def _phrases(words: Sequence[str]) -> list[_Phrase]:
     return phrases
 
 
-def _check_options(phrases: Sequence[_Phrase], choice: Choice, web: Web) -> None:
+def _check_options(phrases: Sequence[_Phrase], choice: FileSelection, web: ResolveContext) -> None:
     """Raises: UsageError, for an option that does not go with every word."""
     for phrase in phrases:
         if choice.of_repository and not _is_on_the_hub(phrase, web):
@@ -79,7 +79,7 @@ def _check_options(phrases: Sequence[_Phrase], choice: Choice, web: Web) -> None
         raise UsageError("--header goes with plain addresses, and none is named", "The Hub is told HF_TOKEN.")
 
 
-def _is_on_the_hub(phrase: _Phrase, web: Web) -> bool:
+def _is_on_the_hub(phrase: _Phrase, web: ResolveContext) -> bool:
     if phrase.is_group or _is_plain(phrase.word):
         return False
     from luci_dl.sources.huggingface.reference import is_reference
@@ -100,7 +100,7 @@ def _is_plain(word: str) -> bool:
     return ":" not in word and "/" not in word
 
 
-def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: Choice, web: Web) -> list[Model]:
+def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: FileSelection, web: ResolveContext) -> list[Model]:
     """In the order of the phrases; no server is asked as long as a word is misspelt."""
     found: dict[_Phrase, tuple[Model, ...]] = {}
     lost: list[ResolveError] = []
@@ -118,11 +118,11 @@ def _look_up_all(phrases: list[_Phrase], catalog: Catalog, choice: Choice, web: 
     return [model for phrase in phrases for model in found[phrase]]
 
 
-def _needs_server(phrase: _Phrase, web: Web) -> bool:
+def _needs_server(phrase: _Phrase, web: ResolveContext) -> bool:
     return _is_on_the_hub(phrase, web) or _is_in_a_registry(phrase)
 
 
-def _look_up(phrase: _Phrase, catalog: Catalog, choice: Choice, web: Web) -> tuple[Model, ...]:
+def _look_up(phrase: _Phrase, catalog: Catalog, choice: FileSelection, web: ResolveContext) -> tuple[Model, ...]:
     word = phrase.word
     if phrase.is_group or word.casefold() in _BARE_GROUPS:
         members = catalog.group(word)

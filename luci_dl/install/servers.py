@@ -16,9 +16,9 @@ from luci_dl.library.receipt_lookup import installed_by
 from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.plan import Options
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import endpoints_of
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 
 
 def network_for(environ: Mapping[str, str], options: Options, log: Emit | None = None) -> Network:
@@ -39,7 +39,7 @@ def copies_for(environ: Mapping[str, str], settings: Settings, options: Options,
 def resolve_words(
     words: Sequence[str],
     settings: Settings,
-    choice: Choice,
+    choice: FileSelection,
     options: Options,
     network: Network,
     token: CancelToken,
@@ -51,5 +51,5 @@ def resolve_words(
     """
     endpoints = endpoints_of(os.environ, settings.mirrors)
     recall = functools.partial(installed_by, folders=settings.every_folder)
-    web = Web(network, endpoints, token, emit, options.retries, recall)
+    web = ResolveContext(network, endpoints, token, emit, options.retries, recall)
     return resolve(words, catalog.load(settings.catalog), choice, web)

@@ -8,10 +8,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import target
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.part import Part
-from luci_dl.disk.staging import staging_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
@@ -94,7 +94,7 @@ class Installation:
         if self.copies is None:
             return []
         finder, target = self.copies, self.plan.folder / artifact.name
-        found = off_thread(lambda: finder.find(artifact, target), self.token)
+        found = run_cancellable(lambda: finder.find(artifact, target), self.token)
         if found and not artifact.provable:
             unproved = f"no digest is known of {artifact.name} to prove it with, so it is not taken"
             self.emit(Warned(f"{found[0].path}: {unproved} (--sha256 gives one)"))
@@ -104,7 +104,7 @@ class Installation:
     def _open(self, artifact: Artifact, copies: list[Copy]) -> Part:
         from luci_dl.install.copying import source_of  # this, and what follows: not where all is installed
 
-        return self.transaction.open(artifact, off_thread(lambda: source_of(copies), self.token))
+        return self.transaction.open(artifact, run_cancellable(lambda: source_of(copies), self.token))
 
     def _adopt(self, part: Part, copies: list[Copy]) -> bool:
         """Whether a copy gave what is missing."""
@@ -190,7 +190,7 @@ class Installation:
         if not part.provable and kind_of(part.artifact.name) == "gguf":
             from luci_dl.gguf.header import check_whole
 
-            off_thread(lambda: check_whole(part.staging.part), self.token)
+            run_cancellable(lambda: check_whole(part.staging.part), self.token)
         return digest
 
     def _missing(self) -> tuple[list[Artifact], str]:

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import commit, fs, journal, receipt, trust
-from luci_dl.disk.staging import FOLDER, Lock, Staging, is_held, read_holder, staging_at
+from luci_dl.disk import commit, fs, journal, lock_reliability, receipt
+from luci_dl.disk.layout import FOLDER, Staging, staging_at
+from luci_dl.disk.lock import Lock, is_held, read_lock_info
 from luci_dl.errors import LockedError, LuciError, StorageError
 from luci_dl.events import Cleaned, Emit, Event, LeftAlone, RolledForward
 from luci_dl.names import STAGING_SUFFIXES
@@ -68,10 +69,10 @@ class _Sweep:
         self._dry_run = dry_run
         self._token = token
         self._emit = emit
-        self._doubtful = bool(trust.doubt(folder))
+        self._doubtful = bool(lock_reliability.doubt(folder))
 
     def _files(self) -> Iterator[Path]:
-        with fs.door("read", self._staging):
+        with fs.storage_errors("read", self._staging):
             if self._staging.is_symlink() or not self._staging.is_dir():
                 return
             for where, folders, names in os.walk(self._staging, onerror=_raise_unless_gone):
@@ -83,7 +84,7 @@ class _Sweep:
         found: dict[Path, None] = {}
         for path in self._files():
             stem, suffix = os.path.splitext(path.name.removesuffix(_NEW))
-            if suffix in STAGING_SUFFIXES and not trust.owner_of(stem):
+            if suffix in STAGING_SUFFIXES and not lock_reliability.owner_of(stem):
                 found[path.with_name(stem)] = None
         return list(found)
 
@@ -156,22 +157,22 @@ class _Sweep:
 
     def _may_be_at_work(self, staging: Staging, lies: bool) -> bool:
         """Whether the lock's holder may be, though we could have it: where locks may be granted to everyone."""
-        holder = read_holder(staging.lock)
+        holder = read_lock_info(staging.lock)
         if holder is None or holder.outcome or not (lies or self._doubtful):
             return False
-        moment = trust.last_write(staging.part, staging.journal, staging.lock)
-        return trust.Owner(holder.host, holder.pid).may_live(moment)
+        moment = lock_reliability.last_write(staging.part, staging.journal, staging.lock)
+        return lock_reliability.Owner(holder.host, holder.pid).may_live(moment)
 
     def files_of_processes(self) -> None:
         """Remove the files that no lock keeps, but a process alone, if that has ended."""
         stems = {path.with_name(os.path.splitext(path.name.removesuffix(_NEW))[0]) for path in self._files()}
         for base in sorted(stems):
             files = [base.with_name(base.name + suffix) for suffix in (".part", ".journal", ".receipt.new")]
-            owner = trust.owner_of(base.name)
+            owner = lock_reliability.owner_of(base.name)
             if owner is None or not self._is_meant(self._named_in(files[1])):
                 continue
             try:
-                if owner.may_live(trust.last_write(*files)):
+                if owner.may_live(lock_reliability.last_write(*files)):
                     self._leave(base, f"pid {owner.pid} may be at work on it")
                     continue
                 for path in files:
@@ -189,7 +190,7 @@ class _Sweep:
         return log.header.name if log else ""
 
     def _leave_held(self, staging: Staging) -> None:
-        holder = read_holder(staging.lock)
+        holder = read_lock_info(staging.lock)
         self._leave(staging.base, f"held by pid {holder.pid} on {holder.host}" if holder else "held")
 
     def _sweep(self, staging: Staging) -> bool:
@@ -239,7 +240,7 @@ class _Sweep:
     def at(self, base: Path) -> Staging:
         """The staging at `base`, with the name that its lock, journal or receipt gives."""
         bare = staging_at(self._folder, base, None)
-        holder = read_holder(bare.lock)
+        holder = read_lock_info(bare.lock)
         name = holder.name if holder else None
         if name is None:
             try:

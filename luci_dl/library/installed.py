@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from luci_dl.disk import fs, receipt
+from luci_dl.disk.layout import FOLDER
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import FOLDER
 from luci_dl.errors import StorageError
 
 State = Literal["ok", "changed", "missing"]
@@ -90,7 +90,7 @@ def _installed_in(folder: Path) -> list[InstalledModel]:
 
 
 def _receipts(folder: Path) -> Iterator[Receipt]:
-    with fs.door("read", folder):
+    with fs.storage_errors("read", folder):
         for where, folders, names in os.walk(folder / FOLDER, onerror=_raise_unless_missing):
             folders.sort()
             for name in sorted(names):

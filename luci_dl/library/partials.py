@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs, journal
-from luci_dl.disk.staging import FOLDER, is_held, staging_at
+from luci_dl.disk.layout import FOLDER, staging_at
+from luci_dl.disk.lock import is_held
 from luci_dl.errors import StorageError
 
 
@@ -48,7 +49,7 @@ def _partials_in(folder: Path) -> Iterator[Partial]:
 
 
 def _journals(folder: Path) -> list[Path]:
-    with fs.door("read", folder):
+    with fs.storage_errors("read", folder):
         found = os.walk(folder / FOLDER, onerror=_raise_unless_missing)
         return sorted(Path(where) / name for where, _, names in found for name in names if name.endswith(".journal"))
 

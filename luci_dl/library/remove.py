@@ -9,7 +9,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, LeftAlone, Removed, Warned

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs
-from luci_dl.disk.holder import Holder
-from luci_dl.disk.staging import FOLDER, is_held, read_holder
+from luci_dl.disk.layout import FOLDER
+from luci_dl.disk.lock import is_held, read_lock_info
+from luci_dl.disk.lock_info import LockInfo
 from luci_dl.errors import StorageError
 from luci_dl.text import time_of_day
 
@@ -51,16 +52,16 @@ def running(folders: Sequence[Path]) -> list[Running]:
 
 
 def _running_in(folder: Path) -> list[Running]:
-    models: dict[str, list[Holder]] = {}
+    models: dict[str, list[LockInfo]] = {}
     for path in _locks(folder):
-        holder = read_holder(path)
+        holder = read_lock_info(path)
         if holder and not holder.outcome and is_held(path):  # after a crash nobody holds it, whatever it says
             models.setdefault(holder.nonce, []).append(holder)
     return [_sum(folder, holders) for holders in models.values()]
 
 
 def _locks(folder: Path) -> Iterator[Path]:
-    with fs.door("read", folder):
+    with fs.storage_errors("read", folder):
         for where, folders, names in os.walk(folder / FOLDER, onerror=_raise_unless_missing):
             folders.sort()
             for path in (Path(where) / name for name in sorted(names) if name.endswith(".lock")):
@@ -74,7 +75,7 @@ def _raise_unless_missing(error: OSError) -> None:
         raise error
 
 
-def _sum(folder: Path, files: Sequence[Holder]) -> Running:
+def _sum(folder: Path, files: Sequence[LockInfo]) -> Running:
     first, totals = files[0], [file.total for file in files]
     return Running(
         folder=folder,

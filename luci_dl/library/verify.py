@@ -12,9 +12,10 @@ from typing import TypeVar
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
-from luci_dl.disk.prove import hash_file
+from luci_dl.disk.hashing import hash_file
+from luci_dl.disk.layout import FOLDER, Staging, staging_for
+from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
-from luci_dl.disk.staging import FOLDER, Lock, Staging, staging_for
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.events import Emit, Hashing, Verdict, Verified, Warned
 from luci_dl.gguf.header import check_whole

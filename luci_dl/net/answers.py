@@ -33,7 +33,7 @@ _MEANINGS = {
 
 
 @dataclass(frozen=True)
-class Ask:
+class RangeRequest:
     """What was asked for: the bytes from `start` up to `end` (None: to the end of the file), from `url`."""
 
     url: str
@@ -51,7 +51,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Body:
+class ResponseInfo:
     """What an answer announces.
 
     Attributes:
@@ -95,7 +95,7 @@ class Document:
             ) from error
 
 
-def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
+def body_of(ask: RangeRequest, status: int, headers: Mapping[str, str]) -> ResponseInfo:
     """What the body of a 200 or 206 is. Raises: AttemptFailed; NetworkError; ResolveError."""
     transfer = headers.get("transfer-encoding", "identity").strip().lower()
     chunked = transfer == "chunked"
@@ -106,7 +106,7 @@ def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
     length = None if chunked else _length(headers.get("content-length"))
     if status == 200:
         ranges = headers.get("accept-ranges", "").strip().lower() == "bytes"
-        return Body(0, length, length, validator, chunked or length is not None, ranges)
+        return ResponseInfo(0, length, length, validator, chunked or length is not None, ranges)
     found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
     if not found:
         raise AttemptFailed("the server sent a range without saying which", no_ranges=True)
@@ -116,11 +116,11 @@ def body_of(ask: Ask, status: int, headers: Mapping[str, str]) -> Body:
         raise AttemptFailed(
             f"the server sent bytes {first}-{last} of {size} where {wanted[0]}-{wanted[1]} were asked", no_ranges=True
         )
-    return Body(first, last - first + 1, size, validator, True, True)
+    return ResponseInfo(first, last - first + 1, size, validator, True, True)
 
 
 def refuse(
-    ask: Ask, status: int, headers: Mapping[str, str], *, sent_to: str | None = None, by: Proxy | None = None
+    ask: RangeRequest, status: int, headers: Mapping[str, str], *, sent_to: str | None = None, by: Proxy | None = None
 ) -> Exception:
     """The error that any other status stands for.
 
@@ -186,7 +186,7 @@ def location_of(url: str, status: int, headers: Mapping[str, str]) -> str | None
     return there
 
 
-def check_type(name: str, ask: Ask, headers: Mapping[str, str]) -> None:
+def check_type(name: str, ask: RangeRequest, headers: Mapping[str, str]) -> None:
     """Refuse a web page in place of the file `name`: a login, most often.
 
     Raises: IntegrityError; AttemptFailed, when the file itself was there before: what came of it is worth keeping.

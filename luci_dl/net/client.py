@@ -14,14 +14,14 @@ import urllib3
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
-from luci_dl.net.answers import Ask, Body, Document, body_of, check_type, linked, location_of, refuse
+from luci_dl.net.answers import Document, RangeRequest, ResponseInfo, body_of, check_type, linked, location_of, refuse
 from luci_dl.net.bearer import Tokens, bearing, without_account
 from luci_dl.net.connections import head_of, new_manager
 from luci_dl.net.log import logged
 from luci_dl.net.origin import origin_of
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.trouble import line_trouble, refuses_user
+from luci_dl.net.translate import refuses_user, translate_errors
 from luci_dl.plan import Remote
 
 REDIRECTS = 10
@@ -32,7 +32,7 @@ MOMENT_S = 0.05
 """What comes is collected for that long, in seconds, before it is handed over: large blocks cost less."""
 
 
-class Answer:
+class Response:
     """An answer whose headers are checked and whose body is to be read. `abort` may come from another thread.
 
     Attributes:
@@ -40,7 +40,7 @@ class Answer:
         body: what it announces of its own bytes.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, remote: Remote, body: Body) -> None:
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, remote: Remote, body: ResponseInfo) -> None:
         """`url` is the one that answered, after redirects."""
         self.remote = remote
         self.body = body
@@ -71,7 +71,7 @@ class Answer:
 
     def _explained(self, error: Exception) -> Exception:
         try:
-            with line_trouble(self._url, proxy_for(self._url)):
+            with translate_errors(self._url, proxy_for(self._url)):
                 raise error
         except (AttemptFailed, NetworkError, ValueError) as failure:
             return failure
@@ -105,7 +105,7 @@ class Client:
         self._lock = threading.Lock()
         self._tokens = Tokens(lambda url: self.document(url, {}, 1 << 20))
 
-    def get(self, name: str, ask: Ask, headers: Mapping[str, str], repository: str = "") -> Answer:
+    def get(self, name: str, ask: RangeRequest, headers: Mapping[str, str], repository: str = "") -> Response:
         """Ask, follow redirects, and check what comes against what was asked.
 
         Args:
@@ -162,12 +162,12 @@ class Client:
     def _answer(
         self,
         name: str,
-        ask: Ask,
+        ask: RangeRequest,
         response: urllib3.BaseHTTPResponse,
         url: str,
         sha256: str | None,
         size: int | None,
-    ) -> Answer:
+    ) -> Response:
         if response.status not in (200, 206):
             sent_to = url if origin_of(url) != origin_of(ask.url) else None
             raise refuse(ask, response.status, response.headers, sent_to=sent_to, by=_forwarding(url))
@@ -175,7 +175,7 @@ class Client:
         body = body_of(ask, response.status, response.headers)
         if size is not None and body.size is not None and size != body.size:
             raise AttemptFailed(f"the Hub speaks of {size} bytes, the server behind it of {body.size}")
-        return Answer(response, url, Remote(ask.url, body.size or size, body.validator, sha256), body)
+        return Response(response, url, Remote(ask.url, body.size or size, body.validator, sha256), body)
 
     def _request_with_token(self, url: str, headers: Mapping[str, str], repository: str) -> urllib3.BaseHTTPResponse:
         """With the repository's token, a new one where that is refused; the token goes to the registry's host alone."""
@@ -197,7 +197,7 @@ class Client:
 
     def _request(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         proxy = proxy_for(url)
-        with logged(self._log, url, headers) as answered, line_trouble(url, proxy):
+        with logged(self._log, url, headers) as answered, translate_errors(url, proxy):
             response = self._manager(urlsplit(url).scheme, proxy).request(
                 "GET",
                 url,
@@ -228,7 +228,7 @@ def _forwarding(url: str) -> Proxy | None:
 
 
 def _whole(url: str, response: urllib3.BaseHTTPResponse, at_most: int) -> bytes:
-    with line_trouble(url, proxy_for(url)):
+    with translate_errors(url, proxy_for(url)):
         body = response.read(at_most + 1, decode_content=False)
     if len(body) > at_most:
         raise NetworkError(f"{url} answers with more than {at_most >> 20} MiB", "Check the address.")

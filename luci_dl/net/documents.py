@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
 from luci_dl.net.answers import TRY_LATER, Document, is_passing, retry_after
 from luci_dl.net.network import Network
-from luci_dl.net.retry import AttemptFailed, Patience
+from luci_dl.net.retry import AttemptFailed, RetryBudget
 
 
 def fetch_document(
@@ -34,10 +34,10 @@ def fetch_document(
 
     Raises: NetworkError; Interrupted.
     """
-    client, patience = network.client_for(url), Patience(retries)
+    client, patience = network.client_for(url), RetryBudget(retries)
     while True:
         try:
-            return off_thread(lambda: _attempt(lambda: client.document(url, headers, at_most, repository)), token)
+            return run_cancellable(lambda: _attempt(lambda: client.document(url, headers, at_most, repository)), token)
         except AttemptFailed as failure:
             host = urlsplit(url).netloc
             delay = patience.failed(failure, host)

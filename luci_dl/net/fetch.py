@@ -11,11 +11,11 @@ from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Emit, Progress, Retrying, Warned
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
-from luci_dl.net.crew import Crew
-from luci_dl.net.pace import Pace
-from luci_dl.net.retry import AttemptFailed, Patience
-from luci_dl.net.speed import Speed
+from luci_dl.net.rate_limiter import RateLimiter
+from luci_dl.net.rate_meter import RateMeter
+from luci_dl.net.retry import AttemptFailed, RetryBudget
 from luci_dl.net.tune import Tuner
+from luci_dl.net.worker_pool import WorkerPool
 from luci_dl.plan import Sink
 
 TICK_S = 0.1
@@ -49,18 +49,18 @@ class Fetch:
         tell: Tell,
         check: Callable[[], None],
         connections: int | None = 1,
-        pace: Pace | None = None,
+        pace: RateLimiter | None = None,
     ) -> None:
         self._artifact = artifact
         self._sink = sink
         self._tuner = Tuner(connections)
-        self._crew = Crew(client, artifact, sink, self._tuner, pace or Pace())
-        self._patience = Patience(retries, sink.received)
+        self._crew = WorkerPool(client, artifact, sink, self._tuner, pace or RateLimiter())
+        self._patience = RetryBudget(retries, sink.received)
         self._token = token
         self._emit = emit
         self._tell = tell
         self._check = check
-        self._speed = Speed()
+        self._speed = RateMeter()
         self._told = -1
         self._rest_until = 0.0
 
@@ -89,7 +89,7 @@ class Fetch:
         if failures:
             self._rest_until = now + self._rest_after(failures, now)
         if now >= self._rest_until and not self._is_full():
-            self._crew.employ(now)
+            self._crew.scale(now)
 
     def _judge(self, url: str, error: Exception | None) -> AttemptFailed | None:
         """What may go better next time. Raises: what will not, unless another mirror is left."""

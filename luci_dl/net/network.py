@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
-from luci_dl.net.pace import Pace
+from luci_dl.net.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from luci_dl.net.client import Client
@@ -27,7 +27,7 @@ class Network:
     """
 
     def __init__(self, limit_rate: int | None = None, *, offline: bool = False, log: Emit | None = None) -> None:
-        self.pace = Pace(limit_rate)
+        self.pace = RateLimiter(limit_rate)
         self.lost: set[str] = set()
         self.offline = offline
         self._log = log

@@ -48,7 +48,7 @@ class AttemptFailed(Exception):
         self.hint = hint or "Check the connection and run the command again."
 
 
-class Patience:
+class RetryBudget:
     """Counts failed attempts of one file.
 
     Args:

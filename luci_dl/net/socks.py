@@ -13,7 +13,7 @@ from luci_dl.errors import NetworkError
 from luci_dl.net.head import KeepsHead
 from luci_dl.net.proxy import Proxy
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.trouble import no_way, refuses_user
+from luci_dl.net.translate import no_way, refuses_user
 
 _FORBIDDEN = "0x02"
 

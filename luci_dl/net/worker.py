@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from luci_dl.errors import IntegrityError
 from luci_dl.model import Artifact
-from luci_dl.net.answers import Ask
-from luci_dl.net.client import Answer, Client
-from luci_dl.net.pace import Pace
+from luci_dl.net.answers import RangeRequest
+from luci_dl.net.client import Client, Response
+from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
 
@@ -32,7 +32,7 @@ class Job:
     whole: bool
     alone: bool
     block: int
-    pace: Pace
+    pace: RateLimiter
 
 
 class Worker:
@@ -56,7 +56,7 @@ class Worker:
         self._client = client
         self._bell = bell
         self._lease = job.lease
-        self._answer: Answer | None = None
+        self._answer: Response | None = None
         self._stopped = threading.Event()
         threading.Thread(target=self._run, name="luci-fetch", daemon=True).start()
 
@@ -117,15 +117,15 @@ class Worker:
             raise Revoked
         return lease
 
-    def _ask(self, lease: Lease) -> Ask:
+    def _ask(self, lease: Lease) -> RangeRequest:
         """A range only where what comes can be held against what is there; else the whole file once more."""
         url, sink = self.job.url, self.job.sink
         validator = sink.validator(url)
         if self.job.whole or not (validator or sink.provable):
-            return Ask(url, 0, None, None)
-        return Ask(url, lease.pos, None if lease.end == sink.size else lease.end, validator)
+            return RangeRequest(url, 0, None, None)
+        return RangeRequest(url, lease.pos, None if lease.end == sink.size else lease.end, validator)
 
-    def _copy(self, lease: Lease, answer: Answer) -> None:
+    def _copy(self, lease: Lease, answer: Response) -> None:
         job, left = self.job, answer.body.length
         while left is None or left > 0:
             data = self._read(answer, lease)
@@ -142,7 +142,7 @@ class Worker:
             raise AttemptFailed("the connection broke off")
         self._end_of_body(lease, answer)
 
-    def _read(self, answer: Answer, lease: Lease) -> memoryview:
+    def _read(self, answer: Response, lease: Lease) -> memoryview:
         """What comes in a moment; on a fast line that is a whole block, and it ends where a page ends."""
         job, memory = self.job, self.job.sink.buffer()
         size = job.pace.block(job.block)
@@ -155,7 +155,7 @@ class Worker:
         self.reading = False
         return memory[:count]
 
-    def _end_of_body(self, lease: Lease, answer: Answer) -> None:
+    def _end_of_body(self, lease: Lease, answer: Response) -> None:
         if lease.end is not None:
             if lease.pos != lease.end:
                 raise AttemptFailed(f"the file ended at byte {lease.pos} of {lease.end}")

@@ -28,7 +28,7 @@ def _not_installed(_reference: str) -> None:
 
 
 @dataclass(frozen=True)
-class Web:
+class ResolveContext:
     """The servers, as the resolving of references sees them.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Choice:
+class FileSelection:
     """What the words alone do not say.
 
     Attributes:

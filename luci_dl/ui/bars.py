@@ -26,11 +26,11 @@ from luci_dl.events import (
     WouldInstall,
 )
 from luci_dl.text import human_size
-from luci_dl.ui.board import Board
+from luci_dl.ui.describe import base_name, words
 from luci_dl.ui.figures import CUT, clock, cut_middle, percent, seconds_left
+from luci_dl.ui.live_region import LiveRegion
+from luci_dl.ui.run_state import Row, RunState
 from luci_dl.ui.stream import Output
-from luci_dl.ui.tally import Row, Tally
-from luci_dl.ui.words import base_name, words
 
 REDRAW_S = 0.1
 """How far apart two frames are that differ in figures alone, in seconds."""
@@ -53,8 +53,8 @@ class Bars:
         self._output = output
         self._now = now
         self._next_frame = 0.0
-        self._tally = Tally()
-        self._board = Board(output.err)
+        self._tally = RunState()
+        self._board = LiveRegion(output.err)
         file = io.TextIOWrapper(io.BytesIO(), output.err.encoding)  # frames are captured; it tells the encoding
         self._console = Console(file=file, force_terminal=True, no_color=not color)
         self._mark = CUT if output.err.shows(CUT) else ".."

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from luci_dl.ui.jsonl import JsonLines
 from luci_dl.ui.lines import Lines, Quiet
-from luci_dl.ui.pump import Renderer
+from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.stream import Output, Stream
 
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")

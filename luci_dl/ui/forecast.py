@@ -64,4 +64,4 @@ def _kept(event: WouldInstall) -> str:
 def _proof(event: WouldInstall) -> str:
     if event.proof == "none":
         return "none: nobody tells a digest, so nothing but its length and header could be checked"
-    return f"{_PROOFS[event.proof]} {_TELLERS[event.told_by]}, {event.digest}"
+    return f"{_PROOFS[event.proof]} {_TELLERS[event.digest_origin]}, {event.digest}"

@@ -7,8 +7,8 @@ import re
 from dataclasses import fields
 
 from luci_dl.events import Event, Failed
+from luci_dl.ui.describe import words
 from luci_dl.ui.stream import Output
-from luci_dl.ui.words import words
 
 
 class JsonLines:

@@ -24,8 +24,8 @@ from luci_dl.events import (
     Waiting,
     WouldInstall,
 )
+from luci_dl.ui.describe import words
 from luci_dl.ui.stream import Output
-from luci_dl.ui.words import words
 
 EVERY_S = 10.0
 """How far apart the lines are that only say how far a file is, in seconds."""

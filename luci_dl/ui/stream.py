@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from luci_dl.text import printable
-from luci_dl.ui.words import plain
+from luci_dl.ui.describe import plain
 
 _FULL: set[int] = set()
 UNKNOWN_SIZE = os.terminal_size((80, 24))

@@ -17,8 +17,8 @@ from bench_lib.peers import luci, luci_takes_connections
 from bench_lib.programs import PEERS, is_there
 from bench_lib.scenarios import fetch, in_rounds
 from luci_dl.disk import receipt
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import staging_for
 from tests.procs import LUCI, wait_until
 
 SMALLER, LARGER = 0.1, 4  # times the size of the others: what memory must not depend on

@@ -12,7 +12,7 @@ from luci_dl.catalog.refresh import Refreshed, ask_hub, refresh
 from luci_dl.errors import NetworkError
 from luci_dl.model import lfs_pointer_sha1
 from luci_dl.net.network import Network
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 from tests.servers.hub import Hub
 
@@ -33,7 +33,7 @@ def entry(file: str = "a.gguf", name: str = "m", url: str = "", **facts: Any) ->
 
 def refreshed(hub: Hub, *models: dict[str, Any], pin: bool = False) -> Refreshed:
     """The models after they were compared with the Hub."""
-    web = Web(endpoints=Endpoints(hub=hub.endpoint), retries=0)
+    web = ResolveContext(endpoints=Endpoints(hub=hub.endpoint), retries=0)
     return refresh(models, {model["name"] for model in models}, ask_hub(models, web), web, pin=pin)
 
 
@@ -142,14 +142,14 @@ def test_a_mirrors_word_is_not_asked_for(hub: Hub) -> None:
     hub.down = True
     with Hub() as mirror:
         mirror.add("O/R", {"a.gguf": DATA})
-        web = Web(endpoints=Endpoints(hub=hub.endpoint, mirrors=(mirror.endpoint,)), retries=0)
+        web = ResolveContext(endpoints=Endpoints(hub=hub.endpoint, mirrors=(mirror.endpoint,)), retries=0)
         answers = ask_hub([entry()], web)
         assert (len(answers.errors), len(answers.listings), mirror.seen()) == (1, 0, [])
 
 
 def test_offline_nothing_is_asked(hub: Hub) -> None:
     """And nothing is lost."""
-    web = Web(Network(offline=True), Endpoints(hub=hub.endpoint))
+    web = ResolveContext(Network(offline=True), Endpoints(hub=hub.endpoint))
     done = refresh([entry(sha256=SHA)], {"m"}, ask_hub([entry(sha256=SHA)], web), web, pin=True)
     assert done.models == [entry(sha256=SHA)]
     assert "offline" in done.problems[0].message

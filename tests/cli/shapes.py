@@ -118,7 +118,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "total": Maybe(int),
         "rate": Maybe(NUMBER),
     },
-    "diverted": {"reference": str, "folder": str, "reason": str},
+    "fallback_folder_used": {"reference": str, "folder": str, "reason": str},
     "started": {"name": str, "total": Maybe(int), "offset": int},
     "progress": _PROGRESS,
     "copying": _PROGRESS,
@@ -151,7 +151,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "size": Maybe(int),
         "proof": str,
         "digest": str,
-        "told_by": str,
+        "digest_origin": str,
         "done": int,
         "copy": str,
         "where": str,
@@ -164,7 +164,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "verified_all": {"files": int, "wrong": int, "unmanaged": int},
     "removed": {"reference": str, "paths": [str], "freed": int, "dry_run": bool},
     "left_alone": {"path": str, "reason": str},
-    "swept": {"removed": int, "freed": int, "left_alone": int, "dry_run": bool},
+    "clean_summary": {"removed": int, "freed": int, "left_alone": int, "dry_run": bool},
     "finding": {"topic": str, "level": str, "message": str, "hint": str, "exit_code": int},
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import receipt
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, sha256
 from tests.disk.hands import artifact_of, kill_after
 from tests.interrupting import DELETED, STOPPED, patched

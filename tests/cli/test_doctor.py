@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.disk.mounts import FileSystem
+from luci_dl.disk.filesystems import FileSystem
 from tests.disk.hands import held, kill_after, small_disk
 from tests.procs import Spawned, files_left, luci
 from tests.servers import FaultyServer
@@ -245,13 +245,13 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "32 22 0:42 / /media/my\\040stick rw - vfat /dev/sdc1 rw\n"
         "nonsense\n"
     )
-    monkeypatch.setattr("luci_dl.disk.mounts._TABLE", path)
+    monkeypatch.setattr("luci_dl.disk.filesystems._TABLE", path)
     return path
 
 
 def test_the_file_system_is_the_deepest_and_latest_one(table: Path) -> None:
     """And is judged by its kind."""
-    from luci_dl.disk.mounts import file_system
+    from luci_dl.disk.filesystems import file_system
 
     share, stick = file_system(Path("/mnt/models")), file_system(Path("/media/my stick/a"))
     assert share == FileSystem("nfs4", "/mnt")
@@ -263,7 +263,7 @@ def test_the_file_system_is_the_deepest_and_latest_one(table: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has that table")
 def test_without_a_table_nothing_is_said(table: Path) -> None:
-    from luci_dl.disk.mounts import file_system
+    from luci_dl.disk.filesystems import file_system
 
     table.unlink()
     assert file_system(Path("/")) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import commit, receipt
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from luci_dl.model import lfs_pointer_sha1
 from tests.cli.shop import DATA, OTHER, Shop, sha256
 from tests.disk.hands import artifact_of, install, kill_after
@@ -51,7 +51,7 @@ def test_all_of_a_download_is_told(shop: Shop, models: Path, tmp_path: Path) -> 
         "size": len(DATA),
         "proof": "sha256",
         "digest": sha256(DATA),
-        "told_by": "catalog",
+        "digest_origin": "catalog",
         "done": 0,
         "copy": "",
         "where": "",
@@ -168,7 +168,7 @@ def test_what_only_the_server_knows_is_asked(shop: Shop, tmp_path: Path) -> None
     """Size and digest of an address, or that there is no such file."""
     url = shop.sell("m", digest=False, faults=[faults.headers(**{"X-Linked-Etag": f'"{sha256(DATA)}"'})])
     file = told(tmp_path, url)[0]
-    assert (file["size"], file["proof"], file["told_by"]) == (len(DATA), "sha256", "server")
+    assert (file["size"], file["proof"], file["digest_origin"]) == (len(DATA), "sha256", "server")
     (failed,) = told(tmp_path, shop.server.url("/none.gguf"), code=3)
     assert failed["reference"] == shop.server.url("/none.gguf")
 
@@ -177,12 +177,12 @@ def test_how_sure_each_digest_is(shop: Shop, tmp_path: Path) -> None:
     """By the user's word, by an LFS pointer, or not at all."""
     url = shop.sell("m", digest=False)
     file = told(tmp_path, f"{url}#sha256={sha256(DATA)}")[0]
-    assert (file["proof"], file["told_by"]) == ("sha256", "user")
+    assert (file["proof"], file["digest_origin"]) == ("sha256", "user")
     assert told(tmp_path, url)[0]["proof"] == "none"
     pointer = lfs_pointer_sha1(sha256(DATA), len(DATA))
     shop.file.write_text(shop.file.read_text() + f'\nsize = {len(DATA)}\nlfs_pointer_sha1 = "{pointer}"\n')
     file = told(tmp_path, "m")[0]
-    assert (file["proof"], file["digest"], file["told_by"]) == ("lfs pointer", pointer, "catalog")
+    assert (file["proof"], file["digest"], file["digest_origin"]) == ("lfs pointer", pointer, "catalog")
 
 
 def test_all_models_need_no_yes(shop: Shop) -> None:

@@ -210,7 +210,7 @@ def test_looking_after_what_is_installed(stocked: Shop, models: Path) -> None:
     assert kinds("verify", "one", code=5) == ["verified", "verified_all", "failed"]
     assert kinds("remove", "set", "--dry-run") == kinds("remove", "set", "--yes") == ["removed"]
     told = kinds("clean", "--dry-run")
-    assert set(told) == {"cleaned", "swept"}
+    assert set(told) == {"cleaned", "clean_summary"}
     assert kinds("clean") == told
 
 

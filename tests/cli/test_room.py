@@ -157,7 +157,7 @@ def test_a_dry_run_tells_where_a_model_would_go(shop: Shop, disk: Path, backup: 
     ended = luci("install", "huge", "--dry-run", "--json")
     assert ended.returncode == 0, ended.stderr
     facts = [json.loads(line) for line in ended.stdout.splitlines()]
-    diverted = next(fact for fact in facts if fact["event"] == "diverted")
+    diverted = next(fact for fact in facts if fact["event"] == "fallback_folder_used")
     assert (diverted["reference"], diverted["folder"]) == ("huge", str(backup))
     assert next(fact for fact in facts if fact["event"] == "would_install")["path"] == f"{backup}/huge.gguf"
     assert not backup.exists()

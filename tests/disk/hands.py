@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import follower
+from luci_dl.disk import write_behind
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.part import Part
-from luci_dl.disk.staging import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LuciError
 from luci_dl.model import Artifact
@@ -144,8 +144,8 @@ def assert_ends(folder: Path, error: type[LuciError], act: Callable[[], object],
 
 def sync_every(monkeypatch: pytest.MonkeyPatch, size: int, ahead: int = 64 << 20) -> None:
     """A line in the journal for each `size` bytes."""
-    monkeypatch.setattr(follower, "SYNC_EVERY", size)
-    monkeypatch.setattr(follower, "AHEAD", ahead)
+    monkeypatch.setattr(write_behind, "SYNC_EVERY", size)
+    monkeypatch.setattr(write_behind, "AHEAD", ahead)
 
 
 @contextlib.contextmanager

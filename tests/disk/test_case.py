@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.disk.staging import Lock, staging_for
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.lock import Lock
 from luci_dl.disk.transaction import Transaction
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused
 from tests.disk.hands import OPTIONS, artifact_of, gguf, install, kill_after, opened, part_at

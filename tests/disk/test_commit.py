@@ -13,9 +13,9 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, journal, receipt
-from luci_dl.disk.journal import Done
+from luci_dl.disk.journal import CommitEntry
+from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import Staging, staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, StorageError
 from luci_dl.events import Event, LeftAlone, RolledForward
@@ -40,7 +40,7 @@ from tests.procs import wait_until
 FILES = [(gguf(24 * KIB, seed), name) for seed, name in enumerate(("a.gguf", "sub/b.gguf"))]
 NAMES = [name for _, name in FILES]
 RECEIPTS = ["a.gguf.receipt", "sub/b.gguf.receipt"]
-Staged = list[tuple[Staging, Done]]
+Staged = list[tuple[Staging, CommitEntry]]
 
 
 def ready(folder: Path, files: Sequence[tuple[bytes, str]] = FILES) -> Staged:
@@ -55,7 +55,7 @@ def ready(folder: Path, files: Sequence[tuple[bytes, str]] = FILES) -> Staged:
             name, "model", names, "model", "", digest, "sha256", len(data), part.mtime_ns, moment, moment
         ).to_json()
         record = files[0][1] if len(files) > 1 else None
-        found.append((part.staging, Done(len(data), digest, part.inode, known, record)))
+        found.append((part.staging, CommitEntry(len(data), digest, part.inode, known, record)))
         part.log.finish(found[-1][1])
         part.close()
     return found
@@ -270,7 +270,7 @@ def test_a_record_that_cannot_be_synced_does_not_stand(tmp_path: Path, monkeypat
     found = ready(tmp_path)
 
     def fail(path: Path) -> None:
-        with fs.door("sync the folder", path):
+        with fs.storage_errors("sync the folder", path):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(fs, "sync_folder", fail)

@@ -138,7 +138,7 @@ def test_free_gives_back_what_an_open_file_without_a_name_holds(tmp_path: Path) 
     os.link(tmp_path / "linked", tmp_path / "backup")
     for each in (file, linked):
         fs.unlink(each.path)
-        fs.free(each)
+        fs.release_blocks(each)
     assert os.fstat(file.fd).st_blocks == 0
     assert (tmp_path / "backup").stat().st_size == 8192
 

@@ -11,7 +11,7 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError

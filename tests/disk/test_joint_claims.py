@@ -10,8 +10,8 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, space
-from luci_dl.disk.mounts import FileSystem
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.filesystems import FileSystem
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold, NoRoom
 from luci_dl.model import Artifact

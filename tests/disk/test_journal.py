@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luci_dl.disk import journal
-from luci_dl.disk.journal import Done, Header, Journal, Log
+from luci_dl.disk.journal import CommitEntry, Header, Journal, Log
 from luci_dl.errors import StorageError
 from tests.procs import files_left
 
 HEADER = Header("a/m.gguf", 4096, "0" * 64, None, {"https://h/m.gguf": '"v1"'})
 MARKS = tuple((at, f"{at:064x}") for at in (1024, 2048, 3072, 4096))
-DONE = Done(4096, "f" * 64, 77, {"v": 1}, "a/first.gguf")
+DONE = CommitEntry(4096, "f" * 64, 77, {"v": 1}, "a/first.gguf")
 
 
 @functools.cache

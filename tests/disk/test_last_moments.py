@@ -11,7 +11,7 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import journal
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, StorageError
 from tests.disk.hands import (

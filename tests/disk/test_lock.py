@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import fs
-from luci_dl.disk.holder import Holder
-from luci_dl.disk.staging import Lock, read_holder
+from luci_dl.disk.lock import Lock, read_lock_info
+from luci_dl.disk.lock_info import LockInfo
 from luci_dl.errors import StorageError
 from tests.disk.hands import held
 from tests.procs import ROOT, lock_is_free
 
-HOLDER = Holder("nonce", "m.gguf", 1, "host", "me", "2026-01-01T00:00:00+00:00", "luci install m", "m", "key")
+HOLDER = LockInfo("nonce", "m.gguf", 1, "host", "me", "2026-01-01T00:00:00+00:00", "luci install m", "m", "key")
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_release_is_harmless_twice(path: Path) -> None:
 def test_a_killed_holder_frees_the_lock(path: Path) -> None:
     """The kernel does it; the text stays and proves nothing."""
     code = (
-        "import os, sys; from pathlib import Path; from luci_dl.disk.staging import Lock\n"
+        "import os, sys; from pathlib import Path; from luci_dl.disk.layout import Lock\n"
         "lock = Lock(Path(sys.argv[1])); assert lock.try_acquire(); os.kill(os.getpid(), 9)"
     )
     ended = subprocess.run([sys.executable, "-P", "-c", code, str(path)], env=os.environ | {"PYTHONPATH": str(ROOT)})
@@ -81,7 +81,7 @@ def test_the_file_says_who_holds_it_and_keeps_saying_so(path: Path) -> None:
     assert path.read_bytes() == replace(HOLDER, done=5, total=10).to_bytes()
     lock.release()
     lock.write(replace(HOLDER, nonce="late"))
-    assert read_holder(path) == replace(HOLDER, done=5, total=10)
+    assert read_lock_info(path) == replace(HOLDER, done=5, total=10)
 
 
 def test_a_lock_is_ours_by_its_nonce_and_its_inode(path: Path) -> None:
@@ -194,12 +194,12 @@ def test_a_torn_or_hostile_text_says_nothing(path: Path, text: bytes) -> None:
     """Another user of the folder may have written anything."""
     path.parent.mkdir()
     path.write_bytes(text)
-    assert read_holder(path) is None
+    assert read_lock_info(path) is None
 
 
 def test_a_text_of_which_an_old_end_is_left_is_read(path: Path) -> None:
     """The line is complete before what is behind it is cut off."""
     path.parent.mkdir()
     path.write_bytes(HOLDER.to_bytes() + b'{"nonce": "old')
-    assert read_holder(path) == HOLDER
+    assert read_lock_info(path) == HOLDER
     assert json.loads(HOLDER.to_bytes()) == asdict(HOLDER)

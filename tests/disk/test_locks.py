@@ -9,9 +9,10 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import locks
-from luci_dl.disk.holder import Holder
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.lock import Lock, read_lock_info
+from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.locks import Locks
-from luci_dl.disk.staging import Lock, read_holder, staging_for
 from luci_dl.errors import IntegrityError, Interrupted, LockedError
 from luci_dl.events import Event, Waiting
 from luci_dl.model import Artifact
@@ -149,7 +150,7 @@ def test_the_outcome_is_the_last_word(tmp_path: Path, monkeypatch: pytest.Monkey
     """Never overwritten by an older text of the thread that tells how far it is, however slow that is."""
     real, telling, said, late = Lock.write, threading.Event(), threading.Event(), threading.Event()
 
-    def slow(lock: Lock, text: Holder) -> None:
+    def slow(lock: Lock, text: LockInfo) -> None:
         if threading.current_thread().name == "luci-lock":
             telling.set()
             said.wait(0.2)
@@ -167,7 +168,7 @@ def test_the_outcome_is_the_last_word(tmp_path: Path, monkeypatch: pytest.Monkey
     mine.tell("a.gguf", 5, None, 0.0)
     assert telling.wait(10)
     mine.release("wrong bytes", "they are wrong")
-    text = read_holder(path)
+    text = read_lock_info(path)
     assert text
     assert (text.outcome, text.done) == ("wrong bytes", 5)
 

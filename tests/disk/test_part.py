@@ -123,7 +123,7 @@ def test_the_installed_file_is_as_long_as_what_was_hashed(tmp_path: Path, monkey
     lease = claimed(crashed)
     crashed.begin(lease, Remote(url_of(), None, None), 0)
     crashed.write(lease, DATA[: 32 * KIB])
-    wait_until(lambda: crashed._followed().journaled == 32 * KIB)
+    wait_until(lambda: crashed._write_behind_or_raise().journaled == 32 * KIB)
     crashed.write(lease, DATA[32 * KIB : 50 * KIB])
     crashed.close()
     part = part_at(tmp_path, artifact)

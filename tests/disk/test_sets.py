@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import commit
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, StorageError
 from tests.disk.hands import (

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import prove, receipt, target
-from luci_dl.disk.staging import Staging, staging_for
+from luci_dl.disk import hashing, receipt, target
+from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import StorageError
 from luci_dl.model import Artifact, lfs_pointer_sha1
@@ -148,7 +148,7 @@ def test_a_file_in_the_place_of_a_folder_on_the_way_is_an_error(tmp_path: Path) 
 def test_a_change_while_the_file_is_hashed_is_noticed_later(there: Staging, monkeypatch: pytest.MonkeyPatch) -> None:
     """The receipt gets the mtime from before the reading, not from after it."""
     os.utime(there.target, (1, 1))
-    real = prove.hash_file
+    real = hashing.hash_file
 
     def meddle(path: Path, *more: object) -> tuple[str, int]:
         found = real(path, *more)  # type: ignore[arg-type]

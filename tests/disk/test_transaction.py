@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import commit, fs, receipt
-from luci_dl.disk.staging import read_holder, staging_for
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.lock import read_lock_info
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError, ResolveError, StorageError
 from luci_dl.events import Deleted, Event, Kept, NotDeleted, Warned
@@ -35,7 +36,7 @@ GONE: list[str] = []
 
 
 def outcome(folder: Path) -> str:
-    text = read_holder(staging_for(folder, NAME).lock)
+    text = read_lock_info(staging_for(folder, NAME).lock)
     assert text
     return text.outcome
 
@@ -163,7 +164,7 @@ def test_a_part_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pyte
     transaction = Transaction(tmp_path, [artifact_of(DATA)], options=OPTIONS)
 
     def refuse(path: Path) -> bool:
-        with fs.door("delete", path):
+        with fs.storage_errors("delete", path):
             raise PermissionError(13, "Permission denied")
 
     def act() -> None:

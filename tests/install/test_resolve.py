@@ -6,7 +6,7 @@ from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.install.resolve import resolve
 from luci_dl.model import Artifact, Model, lfs_pointer_sha1
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 
 A, B = "a1" * 32, "b2" * 32
 
@@ -114,13 +114,13 @@ def test_all_unknown_words_are_told_at_once(catalog: Catalog) -> None:
 
 def test_plain_http_is_taken_when_the_user_says_so(catalog: Catalog) -> None:
     """--unverified accepts the risk."""
-    assert resolve(["http://x/y.gguf"], catalog, Choice(unverified=True))
+    assert resolve(["http://x/y.gguf"], catalog, FileSelection(unverified=True))
 
 
 @pytest.mark.parametrize("word", ["tiny", "https://x/y.gguf", "https://x/"])
 def test_output_names_the_file(catalog: Catalog, word: str) -> None:
     """A catalog's model and an address alike, also one that has no name to give."""
-    (found,) = resolve([word], catalog, Choice(output="mine.gguf"))
+    (found,) = resolve([word], catalog, FileSelection(output="mine.gguf"))
     assert [artifact.name for artifact in found.artifacts] == ["mine.gguf"]
 
 
@@ -128,7 +128,7 @@ def test_output_names_the_file(catalog: Catalog, word: str) -> None:
 def test_output_is_a_file_name_without_folders(catalog: Catalog, output: str) -> None:
     """And under the rules of all names."""
     with pytest.raises(UsageError):
-        resolve(["tiny"], catalog, Choice(output=output))
+        resolve(["tiny"], catalog, FileSelection(output=output))
 
 
 @pytest.mark.parametrize("words", [["tiny", "mistral"], ["core"], ["qwen-vl"], ["tiny", "https://x/y.gguf"]])
@@ -136,13 +136,13 @@ def test_output_is_a_file_name_without_folders(catalog: Catalog, output: str) ->
 def test_options_for_one_file_refuse_several(catalog: Catalog, words: list[str], option: dict[str, str]) -> None:
     """-o and --sha256 speak of one file, so there must be just one."""
     with pytest.raises(UsageError, match="one reference to a single file"):
-        resolve(words, catalog, Choice(output=option.get("output"), sha256=option.get("sha256")))
+        resolve(words, catalog, FileSelection(output=option.get("output"), sha256=option.get("sha256")))
 
 
 @pytest.mark.parametrize("word", ["tiny", "big", "pointed", "http://x/y.gguf", f"https://x/y.gguf#sha256={A}"])
 def test_sha256_is_taken_where_it_contradicts_nothing(catalog: Catalog, word: str) -> None:
     """It may say what is known, and fill in what is not."""
-    (found,) = resolve([word], catalog, Choice(sha256=A.upper()))
+    (found,) = resolve([word], catalog, FileSelection(sha256=A.upper()))
     assert found.artifacts[0].sha256 == A
 
 
@@ -150,14 +150,14 @@ def test_sha256_is_taken_where_it_contradicts_nothing(catalog: Catalog, word: st
 def test_sha256_that_contradicts_is_refused(catalog: Catalog, word: str) -> None:
     """What is known of the file is not overruled by a slip of the hand."""
     with pytest.raises(UsageError, match="known to be another file"):
-        resolve([word], catalog, Choice(sha256=B))
+        resolve([word], catalog, FileSelection(sha256=B))
 
 
 @pytest.mark.parametrize(("sha256", "problem"), [("ab", "found 2"), ("", "found 0"), ("x" * 64, '"x"')])
 def test_sha256_that_is_no_digest_is_refused(catalog: Catalog, sha256: str, problem: str) -> None:
     """The message says how long it is, or what is strange in it."""
     with pytest.raises(UsageError, match=problem):
-        resolve(["tiny"], catalog, Choice(sha256=sha256))
+        resolve(["tiny"], catalog, FileSelection(sha256=sha256))
 
 
 def test_the_projector_may_be_left_out(catalog: Catalog) -> None:
@@ -165,13 +165,13 @@ def test_the_projector_may_be_left_out(catalog: Catalog) -> None:
     pair = Model(
         "pair", tuple(Artifact(name, ("https://h/x",), sha256=A, role=name) for name in ("model", "projector"))
     )
-    (found,) = resolve(["pair"], Catalog.of([pair]), Choice(projector=False))
+    (found,) = resolve(["pair"], Catalog.of([pair]), FileSelection(projector=False))
     assert [artifact.name for artifact in found.artifacts] == ["model"]
 
 
 def test_headers_need_a_plain_address(catalog: Catalog) -> None:
     """A secret that would go nowhere was meant for somewhere else."""
-    headers = Choice(headers={"Authorization": "x"})
+    headers = FileSelection(headers={"Authorization": "x"})
     assert resolve(["tiny", "https://x/y.gguf"], catalog, headers)
     for word in ("tiny", "hf:me/m", "https://huggingface.co/me/m"):
         with pytest.raises(UsageError, match="--header"):

@@ -10,9 +10,10 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, journal, receipt
-from luci_dl.disk.journal import Done
+from luci_dl.disk.journal import CommitEntry
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import Lock, staging_for
 from luci_dl.errors import Interrupted, StorageError
 from luci_dl.events import Cleaned, Event, LeftAlone, RolledForward
 from luci_dl.library.clean import Report, clean, staged_names
@@ -198,7 +199,7 @@ def set_that_crashed(folder: Path) -> list[str]:
         pour(part, data)
         digest, names = part.verify(CancelToken()), ("a.gguf", "b.gguf")
         known = Receipt(name, "m", names, "model", "", digest, "sha256", len(data), part.mtime_ns, "then", "then")
-        staged.append((part.staging, Done(len(data), digest, part.inode, known.to_json(), "a.gguf")))
+        staged.append((part.staging, CommitEntry(len(data), digest, part.inode, known.to_json(), "a.gguf")))
         part.log.finish(staged[-1][1])
         part.close()
     commit.write_record(staged[0][0].commit, staged)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt
-from luci_dl.disk.staging import staging_for
+from luci_dl.disk.layout import staging_for
 from luci_dl.library.clean import clean
 from tests.disk.hands import KIB, gguf, install, kill_after
 from tests.procs import Spawned, files_left, luci, wait_until

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import receipt
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.staging import staging_for
 from luci_dl.errors import StorageError
 from luci_dl.library.installed import find, installed
 

@@ -8,8 +8,8 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.locks import Locks
-from luci_dl.disk.staging import staging_for
 from luci_dl.errors import Interrupted, LockedError, ResolveError, StorageError
 from luci_dl.events import Event, LeftAlone, Removed, Warned
 from luci_dl.library.installed import installed

@@ -9,8 +9,9 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import locks
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.lock import Lock, is_held
 from luci_dl.disk.locks import Locks
-from luci_dl.disk.staging import Lock, is_held, staging_for
 from luci_dl.errors import LockedError
 from luci_dl.events import Event
 from luci_dl.library.running import running

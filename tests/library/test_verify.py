@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, prove, receipt
+from luci_dl.disk import fs, hashing, receipt
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
-from luci_dl.disk.staging import staging_for
 from luci_dl.errors import Interrupted, StorageError
 from luci_dl.events import Event, Hashing, Verified, Warned
 from luci_dl.library import verify as verifier
@@ -153,7 +153,7 @@ def test_files_are_read_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """As many as there are cores, which all meet here."""
     monkeypatch.setattr(verifier, "_cores", lambda: 3)
     install(tmp_path, *((DATA, f"{n}.gguf") for n in range(7)))
-    meeting, real = threading.Barrier(3, timeout=20), prove.hash_file
+    meeting, real = threading.Barrier(3, timeout=20), hashing.hash_file
     calls = iter(range(6))
 
     def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
@@ -214,7 +214,7 @@ def test_what_somebody_else_replaces_meanwhile_is_looked_at_again(
 ) -> None:
     """No verdict on the old file is written into the new one's receipt."""
     install(tmp_path, (DATA, "a.gguf"))
-    real, rounds = prove.hash_file, list[str]()
+    real, rounds = hashing.hash_file, list[str]()
 
     def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
         found = real(path, token, hashed)

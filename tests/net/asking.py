@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from luci_dl.net.answers import Ask
-from luci_dl.net.client import Answer, Client
+from luci_dl.net.answers import RangeRequest
+from luci_dl.net.client import Client, Response
 
 DATA = bytes(range(256)) * 1200
 SECRET = {"Authorization": "Bearer secret", "X-Token": "secret"}
 
 
 @contextlib.contextmanager
-def asked(url: str, client: Client | None = None, start: int = 0) -> Iterator[Answer]:
-    answer = (client or Client()).get("m.gguf", Ask(url, start, None, None), SECRET)
+def asked(url: str, client: Client | None = None, start: int = 0) -> Iterator[Response]:
+    answer = (client or Client()).get("m.gguf", RangeRequest(url, start, None, None), SECRET)
     try:
         yield answer
     finally:
@@ -27,12 +27,12 @@ def body(url: str, client: Client | None = None) -> bytes:
         return whole(answer)
 
 
-def whole(answer: Answer) -> bytes:
+def whole(answer: Response) -> bytes:
     """All that it brings."""
     return b"".join(iter(lambda: block(answer), b""))
 
 
-def block(answer: Answer, at_most: int = 1 << 20) -> bytes:
+def block(answer: Response, at_most: int = 1 << 20) -> bytes:
     """The next bytes that it brings; none at the end."""
     memory = memoryview(bytearray(at_most))
     return bytes(memory[: answer.read_into(memory)])

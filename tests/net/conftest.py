@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from luci_dl.net import fetch, retry, speed
+from luci_dl.net import fetch, rate_meter, retry
 from tests.net.fetching import Run
 from tests.net.sink import MemorySink
 from tests.procs import wait_until
@@ -17,7 +17,7 @@ from tests.servers import FaultyServer
 def run(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A fetch of a file of unknown size whose digest is known; afterwards nobody may still write."""
     monkeypatch.setattr(retry, "LONGEST_S", 0.001)
-    monkeypatch.setattr(speed, "STALL_S", 0.2)
+    monkeypatch.setattr(rate_meter, "STALL_S", 0.2)
     monkeypatch.setattr(fetch, "TICK_S", 0.02)
     run = Run(server, MemorySink())
     yield run

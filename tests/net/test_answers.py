@@ -5,15 +5,24 @@ from __future__ import annotations
 import pytest
 
 from luci_dl.errors import IntegrityError, NetworkError, ResolveError
-from luci_dl.net.answers import Ask, Body, body_of, check_type, linked, location_of, refuse, strong_etag
+from luci_dl.net.answers import (
+    RangeRequest,
+    ResponseInfo,
+    body_of,
+    check_type,
+    linked,
+    location_of,
+    refuse,
+    strong_etag,
+)
 from luci_dl.net.proxy import Proxy
 from luci_dl.net.retry import AttemptFailed
 
 URL = "https://example.com/m.gguf"
-WHOLE = Ask(URL, 0, None, None)
-REST = Ask(URL, 100, None, '"v"')
+WHOLE = RangeRequest(URL, 0, None, None)
+REST = RangeRequest(URL, 100, None, '"v"')
 CDN = "https://cdn.example:8443/blob?signature=secret"
-MIDDLE = Ask(URL, 100, 200, '"v"')
+MIDDLE = RangeRequest(URL, 100, 200, '"v"')
 
 
 @pytest.mark.parametrize(
@@ -22,10 +31,10 @@ MIDDLE = Ask(URL, 100, 200, '"v"')
         (WHOLE, {}),
         (REST, {"Range": "bytes=100-", "If-Range": '"v"'}),
         (MIDDLE, {"Range": "bytes=100-199", "If-Range": '"v"'}),
-        (Ask(URL, 0, 1, None), {"Range": "bytes=0-0"}),
+        (RangeRequest(URL, 0, 1, None), {"Range": "bytes=0-0"}),
     ],
 )
-def test_a_range_names_the_version_it_belongs_to(ask: Ask, headers: dict[str, str]) -> None:
+def test_a_range_names_the_version_it_belongs_to(ask: RangeRequest, headers: dict[str, str]) -> None:
     """If-Range goes with every range for which a validator is known, and a whole file is asked for plainly."""
     assert ask.headers() == headers
 
@@ -33,21 +42,21 @@ def test_a_range_names_the_version_it_belongs_to(ask: Ask, headers: dict[str, st
 @pytest.mark.parametrize(
     ("headers", "body"),
     [
-        ({"content-length": "300"}, Body(0, 300, 300, None, True, False)),
-        ({"content-length": "0"}, Body(0, 0, 0, None, True, False)),
-        ({"content-length": "300", "etag": '"v"'}, Body(0, 300, 300, '"v"', True, False)),
-        ({"content-length": "300", "etag": 'W/"v"'}, Body(0, 300, 300, None, True, False)),
-        ({"transfer-encoding": "Chunked", "content-length": "9"}, Body(0, None, None, None, True, False)),
-        ({"content-encoding": "identity"}, Body(0, None, None, None, False, False)),
-        ({"content-length": "-3"}, Body(0, None, None, None, False, False)),
-        ({"content-length": "3, 3"}, Body(0, None, None, None, False, False)),
-        ({"content-length": "٣"}, Body(0, None, None, None, False, False)),
-        ({"content-length": "9" * 19}, Body(0, None, None, None, False, False)),
-        ({"content-length": "3", "accept-ranges": "bytes"}, Body(0, 3, 3, None, True, True)),
-        ({"content-length": "3", "accept-ranges": "none"}, Body(0, 3, 3, None, True, False)),
+        ({"content-length": "300"}, ResponseInfo(0, 300, 300, None, True, False)),
+        ({"content-length": "0"}, ResponseInfo(0, 0, 0, None, True, False)),
+        ({"content-length": "300", "etag": '"v"'}, ResponseInfo(0, 300, 300, '"v"', True, False)),
+        ({"content-length": "300", "etag": 'W/"v"'}, ResponseInfo(0, 300, 300, None, True, False)),
+        ({"transfer-encoding": "Chunked", "content-length": "9"}, ResponseInfo(0, None, None, None, True, False)),
+        ({"content-encoding": "identity"}, ResponseInfo(0, None, None, None, False, False)),
+        ({"content-length": "-3"}, ResponseInfo(0, None, None, None, False, False)),
+        ({"content-length": "3, 3"}, ResponseInfo(0, None, None, None, False, False)),
+        ({"content-length": "٣"}, ResponseInfo(0, None, None, None, False, False)),
+        ({"content-length": "9" * 19}, ResponseInfo(0, None, None, None, False, False)),
+        ({"content-length": "3", "accept-ranges": "bytes"}, ResponseInfo(0, 3, 3, None, True, True)),
+        ({"content-length": "3", "accept-ranges": "none"}, ResponseInfo(0, 3, 3, None, True, False)),
     ],
 )
-def test_a_200_is_the_whole_file_whatever_was_asked(headers: dict[str, str], body: Body) -> None:
+def test_a_200_is_the_whole_file_whatever_was_asked(headers: dict[str, str], body: ResponseInfo) -> None:
     """Its length is what Content-Length says, if that is a plain number; its end is sure only with that or chunks."""
     assert body_of(REST, 200, headers) == body_of(WHOLE, 200, headers) == body
 
@@ -55,13 +64,13 @@ def test_a_200_is_the_whole_file_whatever_was_asked(headers: dict[str, str], bod
 @pytest.mark.parametrize(
     ("ask", "content_range", "body"),
     [
-        (REST, "bytes 100-299/300", Body(100, 200, 300, None, True, True)),
-        (REST, " bytes 100-299/300 ", Body(100, 200, 300, None, True, True)),
-        (MIDDLE, "bytes 100-199/300", Body(100, 100, 300, None, True, True)),
-        (WHOLE, "bytes 0-299/300", Body(0, 300, 300, None, True, True)),
+        (REST, "bytes 100-299/300", ResponseInfo(100, 200, 300, None, True, True)),
+        (REST, " bytes 100-299/300 ", ResponseInfo(100, 200, 300, None, True, True)),
+        (MIDDLE, "bytes 100-199/300", ResponseInfo(100, 100, 300, None, True, True)),
+        (WHOLE, "bytes 0-299/300", ResponseInfo(0, 300, 300, None, True, True)),
     ],
 )
-def test_a_206_is_taken_with_exactly_the_range_asked(ask: Ask, content_range: str, body: Body) -> None:
+def test_a_206_is_taken_with_exactly_the_range_asked(ask: RangeRequest, content_range: str, body: ResponseInfo) -> None:
     """First and last byte are those that were asked for, and the total is known."""
     assert body_of(ask, 206, {"content-range": content_range}) == body
 

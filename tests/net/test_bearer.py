@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from luci_dl.errors import NetworkError, ResolveError
-from luci_dl.net.answers import Ask, Document
+from luci_dl.net.answers import Document, RangeRequest
 from luci_dl.net.bearer import Tokens
 from luci_dl.net.client import Client
 from luci_dl.net.retry import AttemptFailed
@@ -36,7 +36,7 @@ def repository(registry: Registry) -> str:
 def blob(registry: Registry, client: Client) -> bytes:
     """The blob's bytes, fetched by the client."""
     where = repository(registry)
-    answer = client.get("m.gguf", Ask(f"{where}/blobs/{digest_of(DATA)}", 0, None, None), {}, where)
+    answer = client.get("m.gguf", RangeRequest(f"{where}/blobs/{digest_of(DATA)}", 0, None, None), {}, where)
     try:
         return whole(answer)
     finally:
@@ -110,7 +110,7 @@ def test_a_challenge_of_any_other_server_leads_nowhere(registry: Registry, serve
     challenge = f'Bearer realm="{registry.issuer.url("/token")}",scope="x"'
     asking = faults.status(401) + faults.headers(WWW_Authenticate=challenge)
     with pytest.raises(ResolveError):
-        Client().get("m.gguf", Ask(server.serve("/m.gguf", faults=[asking]), 0, None, None), {})
+        Client().get("m.gguf", RangeRequest(server.serve("/m.gguf", faults=[asking]), 0, None, None), {})
     assert registry.issuer.exchanges() == []
     registry.on_blob = [asking]
     with pytest.raises(AttemptFailed):
@@ -122,7 +122,7 @@ def test_the_token_does_not_go_to_a_mirror(registry: Registry, server: FaultySer
     """A blob that is asked for elsewhere is asked for as anywhere."""
     client = Client()
     blob(registry, client)
-    client.get("m.gguf", Ask(server.serve("/m.gguf", DATA), 0, None, None), {}, repository(registry)).close()
+    client.get("m.gguf", RangeRequest(server.serve("/m.gguf", DATA), 0, None, None), {}, repository(registry)).close()
     assert "authorization" not in server.exchanges()[0].headers
 
 

@@ -12,7 +12,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.errors import IntegrityError, Interrupted, NetworkError, ResolveError
 from luci_dl.events import Progress, Retrying
 from luci_dl.model import Artifact
-from luci_dl.net import retry, speed
+from luci_dl.net import rate_meter, retry
 from luci_dl.net.client import Client
 from luci_dl.net.fetch import Fetch
 from luci_dl.plan import Lease
@@ -179,7 +179,7 @@ def test_what_is_all_there_needs_no_server(run: Run) -> None:
 def test_the_wish_to_stop_ends_it_at_once(run: Run, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it reads, waits for an answer, or waits for a retry; nothing is written afterwards."""
     monkeypatch.setattr(retry, "LONGEST_S", 60.0)
-    monkeypatch.setattr(speed, "STALL_S", 60.0)
+    monkeypatch.setattr(rate_meter, "STALL_S", 60.0)
     timer = threading.Timer(0.2, run.token.cancel)
     timer.start()
     with pytest.raises(Interrupted):

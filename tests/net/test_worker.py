@@ -6,7 +6,7 @@ import threading
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
-from luci_dl.net.pace import Pace
+from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import Lease, Segment
@@ -34,7 +34,7 @@ def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
     url = server.serve("/m.gguf", DATA, faults=[fault])
     lease = sink.claim()
     assert lease
-    job = Job(Artifact("m.gguf", (url,)), url, sink, lease, whole=False, alone=True, block=1 << 20, pace=Pace())
+    job = Job(Artifact("m.gguf", (url,)), url, sink, lease, whole=False, alone=True, block=1 << 20, pace=RateLimiter())
     return Worker(Client(), job, threading.Event())
 
 

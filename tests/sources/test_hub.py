@@ -11,7 +11,7 @@ import pytest
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Event, Retrying, Warned
 from luci_dl.net import retry
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 from luci_dl.sources.huggingface import hub as interface
 from luci_dl.sources.huggingface.hub import listing
@@ -27,9 +27,11 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "LONGEST_S", 0.001)
 
 
-def web(hub: Hub, events: list[Event] | None = None, mirrors: Sequence[str] = (), token: str | None = None) -> Web:
+def web(
+    hub: Hub, events: list[Event] | None = None, mirrors: Sequence[str] = (), token: str | None = None
+) -> ResolveContext:
     heard: list[Event] = [] if events is None else events
-    return Web(endpoints=Endpoints(hub.endpoint, token, tuple(mirrors)), emit=heard.append, retries=2)
+    return ResolveContext(endpoints=Endpoints(hub.endpoint, token, tuple(mirrors)), emit=heard.append, retries=2)
 
 
 @pytest.mark.parametrize("page", [1, 2, 1000])
@@ -151,7 +153,7 @@ def test_a_next_page_elsewhere_is_not_asked_for(server: FaultyServer, hub: Hub, 
     page = link.format(other=hub.endpoint)
     server.serve("/api/models/me/m/revision/main", b'{"id": "me/m", "sha": "%b"}' % (b"a1" * 20))
     server.serve(f"/api/models/me/m/tree/{'a1' * 20}", b"[]", [headers(Link=f'{page}; rel="next"')])
-    asking = Web(endpoints=Endpoints(server.url(""), "secret"), retries=0)
+    asking = ResolveContext(endpoints=Endpoints(server.url(""), "secret"), retries=0)
     with pytest.raises(ResolveError, match="goes on at"):
         listing(asking, "me/m")
     assert not hub.seen()
@@ -165,7 +167,7 @@ def test_what_is_no_hub_is_told_as_such(server: FaultyServer, body: bytes, error
     """A page, endless brackets, another form of answer."""
     server.serve("/api/models/me/m/revision/main", body)
     with pytest.raises(error, match=str(server.port)):
-        listing(Web(endpoints=Endpoints(server.url("")), retries=0), "me/m")
+        listing(ResolveContext(endpoints=Endpoints(server.url("")), retries=0), "me/m")
 
 
 def test_mirrors_are_asked_only_when_the_hub_cannot_be_reached(hub: Hub) -> None:

@@ -11,11 +11,11 @@ from luci_dl.errors import NetworkError, ResolveError, UsageError
 from luci_dl.install.resolve import resolve
 from luci_dl.model import Artifact, Model
 from luci_dl.net.network import Network
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 from luci_dl.sources.huggingface import source as huggingface
 from luci_dl.sources.huggingface.source import from_reference
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 from tests.servers.hub import Hub, blob_sha1
 
 DATA = b"GGUF" + bytes(2000)
@@ -32,9 +32,9 @@ ALL = ["m-Q4_K_M.gguf", "m-Q8_0.gguf", "config.json", "sub/x.json", "mmproj-F16.
 
 
 @pytest.fixture
-def web(hub: Hub) -> Web:
+def web(hub: Hub) -> ResolveContext:
     hub.add("me/m", FILES)
-    return Web(endpoints=Endpoints(hub.endpoint), retries=0)
+    return ResolveContext(endpoints=Endpoints(hub.endpoint), retries=0)
 
 
 def names(model: Model) -> list[str]:
@@ -45,8 +45,8 @@ def test_a_file_is_had_from_the_commit_at_the_hub_and_its_mirrors(hub: Hub) -> N
     """With its size and its digest; the token is for the Hub, whose address is the first."""
     repo = hub.add("me/m", FILES)
     hub.tokens.add("secret")
-    asking = Web(endpoints=Endpoints(hub.endpoint, "secret", ("https://mirror.example/hf",)), retries=0)
-    (found,) = from_reference("hf:ME/M/config.json", Choice(), asking).artifacts
+    asking = ResolveContext(endpoints=Endpoints(hub.endpoint, "secret", ("https://mirror.example/hf",)), retries=0)
+    (found,) = from_reference("hf:ME/M/config.json", FileSelection(), asking).artifacts
     path = f"/me/m/resolve/{repo.commit('main')}/config.json"
     assert found == Artifact(
         "me/m/config.json",
@@ -64,8 +64,8 @@ def test_where_a_mirror_told_the_listing_it_comes_first_and_learns_no_token(
     hub.down = True
     with Hub() as mirror:
         mirror.add("me/m", FILES)
-        asking = Web(endpoints=Endpoints(hub.endpoint, "secret", (mirror.endpoint,)), retries=0)
-        (found,) = from_reference("hf:me/m/m-Q8_0.gguf", Choice(), asking).artifacts
+        asking = ResolveContext(endpoints=Endpoints(hub.endpoint, "secret", (mirror.endpoint,)), retries=0)
+        (found,) = from_reference("hf:me/m/m-Q8_0.gguf", FileSelection(), asking).artifacts
     assert [url.split("/me/")[0] for url in found.urls] == [mirror.endpoint, hub.endpoint]
     assert not found.headers
 
@@ -73,18 +73,20 @@ def test_where_a_mirror_told_the_listing_it_comes_first_and_learns_no_token(
 @pytest.mark.parametrize(
     ("word", "choice", "chosen"),
     [
-        ("hf:me/m", Choice(), ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]),
-        ("hf:me/m:Q8_0", Choice(projector=False), ["m-Q8_0.gguf"]),
-        ("hf:me/m/m-Q8_0.gguf", Choice(), ["m-Q8_0.gguf"]),
-        ("hf:me/m", Choice(all_files=True), ALL),
-        ("hf:me/m", Choice(all_files=True, projector=False), ALL[:-1]),
-        ("hf:me/m", Choice(include=("*.json",)), ["config.json", "sub/x.json"]),
-        ("hf:me/m", Choice(include=("*.json", "*Q8*"), exclude=("sub/",)), ["m-Q8_0.gguf", "config.json"]),
-        ("hf:me/m", Choice(exclude=("*.gguf",)), ["config.json", "sub/x.json"]),
-        ("hf:me/m/sub", Choice(all_files=True), ["sub/x.json"]),
+        ("hf:me/m", FileSelection(), ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]),
+        ("hf:me/m:Q8_0", FileSelection(projector=False), ["m-Q8_0.gguf"]),
+        ("hf:me/m/m-Q8_0.gguf", FileSelection(), ["m-Q8_0.gguf"]),
+        ("hf:me/m", FileSelection(all_files=True), ALL),
+        ("hf:me/m", FileSelection(all_files=True, projector=False), ALL[:-1]),
+        ("hf:me/m", FileSelection(include=("*.json",)), ["config.json", "sub/x.json"]),
+        ("hf:me/m", FileSelection(include=("*.json", "*Q8*"), exclude=("sub/",)), ["m-Q8_0.gguf", "config.json"]),
+        ("hf:me/m", FileSelection(exclude=("*.gguf",)), ["config.json", "sub/x.json"]),
+        ("hf:me/m/sub", FileSelection(all_files=True), ["sub/x.json"]),
     ],
 )
-def test_words_and_options_choose_the_files(web: Web, word: str, choice: Choice, chosen: list[str]) -> None:
+def test_words_and_options_choose_the_files(
+    web: ResolveContext, word: str, choice: FileSelection, chosen: list[str]
+) -> None:
     """What a loader is given comes first, the projector last, and hidden files never."""
     model = from_reference(word, choice, web)
     assert names(model) == chosen
@@ -96,17 +98,17 @@ def test_words_and_options_choose_the_files(web: Web, word: str, choice: Choice,
 @pytest.mark.parametrize(
     ("word", "choice", "error", "problem"),
     [
-        ("hf:me/m/m-Q4_K.gguf", Choice(), ResolveError, "did you mean m-Q4_K_M.gguf"),
-        ("hf:me/m/none", Choice(), ResolveError, 'no file "none"'),
-        ("hf:me/m/sub", Choice(), ResolveError, "hf:me/m/sub has no GGUF file"),
-        ("hf:me/m", Choice(include=("*.bin",)), ResolveError, "leave none of the 7 files"),
-        ("hf:me/m:Q8_0", Choice(all_files=True), UsageError, "names a quantisation"),
-        ("hf:me/m/config.json", Choice(include=("*",)), UsageError, "single file"),
-        ("hf:me/m/.gitattributes", Choice(), ResolveError, "begins with a dot"),
+        ("hf:me/m/m-Q4_K.gguf", FileSelection(), ResolveError, "did you mean m-Q4_K_M.gguf"),
+        ("hf:me/m/none", FileSelection(), ResolveError, 'no file "none"'),
+        ("hf:me/m/sub", FileSelection(), ResolveError, "hf:me/m/sub has no GGUF file"),
+        ("hf:me/m", FileSelection(include=("*.bin",)), ResolveError, "leave none of the 7 files"),
+        ("hf:me/m:Q8_0", FileSelection(all_files=True), UsageError, "names a quantisation"),
+        ("hf:me/m/config.json", FileSelection(include=("*",)), UsageError, "single file"),
+        ("hf:me/m/.gitattributes", FileSelection(), ResolveError, "begins with a dot"),
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    web: Web, word: str, choice: Choice, error: type[Exception], problem: str
+    web: ResolveContext, word: str, choice: FileSelection, error: type[Exception], problem: str
 ) -> None:
     """With the files that come near."""
     with pytest.raises(error, match=problem):
@@ -129,57 +131,59 @@ def test_what_does_not_go_together_is_refused(
         ("SUB/X.json", "one file on some file systems"),
     ],
 )
-def test_names_that_must_not_be_written_are_refused(hub: Hub, web: Web, path: str, problem: str) -> None:
+def test_names_that_must_not_be_written_are_refused(hub: Hub, web: ResolveContext, path: str, problem: str) -> None:
     """When they are among the chosen files; others are nobody's concern."""
     hub.repos["me/m"].entries.append({"type": "file", "path": path, "size": 1, "oid": "a1" * 20})
     with pytest.raises(ResolveError, match=problem) as caught:
-        from_reference("hf:me/m", Choice(include=("**/*.json*",)), web)
+        from_reference("hf:me/m", FileSelection(include=("**/*.json*",)), web)
     assert caught.value.message.isprintable()
-    assert names(from_reference("hf:me/m", Choice(), web)) == ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]
+    assert names(from_reference("hf:me/m", FileSelection(), web)) == ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]
 
 
-def test_too_many_files_for_one_install_are_refused(hub: Hub, web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_files_for_one_install_are_refused(
+    hub: Hub, web: ResolveContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(huggingface, "MOST_FILES", 4)
     with pytest.raises(ResolveError, match="has 5 such files, and one install takes at most 4"):
-        from_reference("hf:me/m", Choice(all_files=True), web)
+        from_reference("hf:me/m", FileSelection(all_files=True), web)
 
 
-def test_a_digest_behind_the_address_must_be_the_hubs(hub: Hub, web: Web) -> None:
+def test_a_digest_behind_the_address_must_be_the_hubs(hub: Hub, web: ResolveContext) -> None:
     """It adds to what proves a file that is not LFS, and contradicts nothing."""
     right, wrong = hashlib.sha256(DATA).hexdigest(), "a1" * 32
     page = f"{hub.endpoint}/me/m/blob/main"
-    (found,) = from_reference(f"{page}/m-Q8_0.gguf#sha256={right}", Choice(), web).artifacts
+    (found,) = from_reference(f"{page}/m-Q8_0.gguf#sha256={right}", FileSelection(), web).artifacts
     assert found.sha256 == right
-    (found,) = from_reference(f"{page}/config.json#sha256={wrong}", Choice(), web).artifacts
+    (found,) = from_reference(f"{page}/config.json#sha256={wrong}", FileSelection(), web).artifacts
     assert (found.sha256, found.blob_sha1) == (wrong, blob_sha1(b"{}"))
     with pytest.raises(UsageError, match="and the Hub says"):
-        from_reference(f"{page}/m-Q8_0.gguf#sha256={wrong}", Choice(), web)
+        from_reference(f"{page}/m-Q8_0.gguf#sha256={wrong}", FileSelection(), web)
     with pytest.raises(UsageError, match="single file"):
-        from_reference(f"{hub.endpoint}/me/m#sha256={right}", Choice(), web)
+        from_reference(f"{hub.endpoint}/me/m#sha256={right}", FileSelection(), web)
 
 
 def test_offline_it_is_what_was_installed(hub: Hub) -> None:
     """Under the reference as luci writes it, or as the file; otherwise it says what would have been asked."""
     known = Model("hf:me/m", (Artifact("me/m/m.gguf", ("x",)),))
     there = {"hf:me/m": known, "me/m/m.gguf": known}
-    web = Web(Network(offline=True), Endpoints(hub.endpoint), installed=there.get)
+    web = ResolveContext(Network(offline=True), Endpoints(hub.endpoint), installed=there.get)
     for word in ("hf:me/m", f"{hub.endpoint}/me/m", "https://huggingface.co/me/m/blob/main/m.gguf"):
-        assert from_reference(word, Choice(), web) == known
+        assert from_reference(word, FileSelection(), web) == known
     with pytest.raises(NetworkError, match=hub.endpoint):
-        from_reference("hf:me/m:Q8_0", Choice(), web)
+        from_reference("hf:me/m:Q8_0", FileSelection(), web)
     assert not hub.seen()
 
 
-def test_resolving_asks_no_server_while_a_word_is_misspelt(hub: Hub, web: Web) -> None:
+def test_resolving_asks_no_server_while_a_word_is_misspelt(hub: Hub, web: ResolveContext) -> None:
     """Nor when options do not go with every word."""
     with pytest.raises(ResolveError, match="mistrl"):
-        resolve(["hf:me/m", "mistrl"], Catalog.of([]), Choice(), web)
+        resolve(["hf:me/m", "mistrl"], Catalog.of([]), FileSelection(), web)
     with pytest.raises(UsageError, match="mistrl is none"):
-        resolve(["hf:me/m", "mistrl"], Catalog.of([]), Choice(all_files=True), web)
+        resolve(["hf:me/m", "mistrl"], Catalog.of([]), FileSelection(all_files=True), web)
     assert not hub.seen()
 
 
-def test_output_names_a_single_file_of_a_repository(web: Web) -> None:
+def test_output_names_a_single_file_of_a_repository(web: ResolveContext) -> None:
     """Even one whose own name would be refused."""
-    (found,) = resolve(["hf:me/m/.gitattributes"], Catalog.of([]), Choice(output="mine"), web)
+    (found,) = resolve(["hf:me/m/.gitattributes"], Catalog.of([]), FileSelection(output="mine"), web)
     assert names(found) == ["mine"]

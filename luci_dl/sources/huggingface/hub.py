@@ -12,7 +12,7 @@ from luci_dl.events import Warned
 from luci_dl.names import check_digest
 from luci_dl.net.answers import Document
 from luci_dl.net.hub import hub_refusal
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
 from luci_dl.text import nearest, printable, shown
 
@@ -57,7 +57,7 @@ class Listing:
     by: str
 
 
-def listing(web: Web, repo: str, revision: str = "main") -> Listing:
+def listing(web: ResolveContext, repo: str, revision: str = "main") -> Listing:
     """The files of OWNER/REPO at the commit that `revision` (a branch, a tag or a commit) means now.
 
     The Hub's word is the one that counts; its mirrors are asked only when it cannot be reached at all.
@@ -86,7 +86,7 @@ def listing(web: Web, repo: str, revision: str = "main") -> Listing:
     raise NetworkError("\n".join(reasons), "Try again later, or name other mirrors in LUCI_MIRRORS.")
 
 
-def _listing_of(web: Web, base: str, repo: str, revision: str) -> Listing:
+def _listing_of(web: ResolveContext, base: str, repo: str, revision: str) -> Listing:
     document = _get(web, f"{base}/api/models/{repo}/revision/{quote(revision, safe='')}")
     if document.headers.get("x-error-code") == "RevisionNotFound":
         raise _no_revision(web, base, repo, revision, document)
@@ -112,7 +112,7 @@ def _listing_of(web: Web, base: str, repo: str, revision: str) -> Listing:
     return Listing(repo, commit, tuple(files[path] for path in sorted(files)), base)
 
 
-def _pages(web: Web, url: str) -> Iterator[tuple[Document, list[object]]]:
+def _pages(web: ResolveContext, url: str) -> Iterator[tuple[Document, list[object]]]:
     """The listing's pages, as their Link headers lead from one to the next."""
     for _ in range(MOST_PAGES):
         page = _get(web, url)
@@ -139,7 +139,7 @@ def _next_page(page: Document, link: str) -> str:
     return url
 
 
-def _get(web: Web, url: str) -> Document:
+def _get(web: ResolveContext, url: str) -> Document:
     return web.document(url, web.endpoints.headers_for(url))
 
 
@@ -157,7 +157,7 @@ def _granted(document: Document) -> object:
     raise NetworkError(f"{where} answers {status}, which is not how the Hub answers", "Try again later.")
 
 
-def _no_revision(web: Web, base: str, repo: str, revision: str, document: Document) -> LuciError:
+def _no_revision(web: ResolveContext, base: str, repo: str, revision: str, document: Document) -> LuciError:
     """What the Hub said, with the branches and tags that come near."""
     refusal = hub_refusal(document.url, document.status, document.headers)
     try:

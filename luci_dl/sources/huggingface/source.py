@@ -9,12 +9,12 @@ from urllib.parse import quote
 from luci_dl.errors import NetworkError, ResolveError, UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.globs import matches
 from luci_dl.sources.huggingface.hub import Listing, RepoFile, listing
 from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, whole
 from luci_dl.sources.huggingface.reference import HubReference, parse
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 from luci_dl.text import printable
 
 MOST_FILES = 400
@@ -22,7 +22,7 @@ MOST_FILES = 400
 _LONGEST_NAME = 255
 
 
-def from_reference(word: str, choice: Choice, web: Web) -> Model:
+def from_reference(word: str, choice: FileSelection, web: ResolveContext) -> Model:
     """The files that the word means, at the commit that its revision means now.
 
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
@@ -43,7 +43,7 @@ def from_reference(word: str, choice: Choice, web: Web) -> Model:
     return Model(asked.text, _with_digest(asked, artifacts))
 
 
-def _installed(asked: HubReference, web: Web) -> Model:
+def _installed(asked: HubReference, web: ResolveContext) -> Model:
     model = web.installed(asked.text) or (web.installed(f"{asked.repo}/{asked.path}") if asked.path else None)
     if model is None:
         raise NetworkError(
@@ -53,7 +53,7 @@ def _installed(asked: HubReference, web: Web) -> Model:
     return model
 
 
-def _chosen(files: Sequence[RepoFile], asked: HubReference, choice: Choice) -> list[RepoFile]:
+def _chosen(files: Sequence[RepoFile], asked: HubReference, choice: FileSelection) -> list[RepoFile]:
     """Raises: ResolveError; UsageError."""
     named = [file for file in files if file.path == asked.path]
     if named and choice.of_repository:
@@ -74,7 +74,7 @@ def _chosen(files: Sequence[RepoFile], asked: HubReference, choice: Choice) -> l
     return [*model, projector] if projector else model
 
 
-def _by_patterns(files: Sequence[RepoFile], asked: HubReference, choice: Choice) -> list[RepoFile]:
+def _by_patterns(files: Sequence[RepoFile], asked: HubReference, choice: FileSelection) -> list[RepoFile]:
     """All that the patterns leave; hidden files, which no loader reads, are never meant."""
 
     def is_meant(path: str) -> bool:
@@ -103,7 +103,7 @@ def _place(file: RepoFile) -> tuple[int, str]:
     return len(kinds) + 1 if is_projector(file.path) else kind, file.path
 
 
-def _artifact(listed: Listing, file: RepoFile, choice: Choice, web: Web) -> Artifact:
+def _artifact(listed: Listing, file: RepoFile, choice: FileSelection, web: ResolveContext) -> Artifact:
     name = _target(listed, file, choice)  # first: an address is made of sound names only
     urls = web.endpoints.hub_urls(f"/{listed.repo}/resolve/{listed.commit}/{quote(file.path)}", listed.by)
     return Artifact(
@@ -117,7 +117,7 @@ def _artifact(listed: Listing, file: RepoFile, choice: Choice, web: Web) -> Arti
     )
 
 
-def _target(listed: Listing, file: RepoFile, choice: Choice) -> str:
+def _target(listed: Listing, file: RepoFile, choice: FileSelection) -> str:
     """Where the file goes below the models folder. Raises: ResolveError, for a name that must not be there."""
     name, parts = f"{listed.repo}/{file.path}", file.path.split("/")
     try:

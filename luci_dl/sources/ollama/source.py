@@ -10,10 +10,10 @@ from luci_dl.events import Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name
 from luci_dl.net.answers import Document
-from luci_dl.sources.context import Web
+from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.ollama.manifest import ACCEPTED, MOST_BYTES, Layer, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
-from luci_dl.sources.selection import Choice
+from luci_dl.sources.selection import FileSelection
 from luci_dl.text import nearest, printable
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -21,7 +21,7 @@ _HUB_HOSTS = ("hf.co", "huggingface.co")
 _SHOWN_TAGS = 8
 
 
-def from_reference(word: str, choice: Choice, web: Web) -> Model:
+def from_reference(word: str, choice: FileSelection, web: ResolveContext) -> Model:
     """The files that the word means. Raises: ResolveError; UsageError; NetworkError; Interrupted."""
     name = parse_name(word)
     repository = name.repository(web.endpoints.ollama)
@@ -46,7 +46,7 @@ def from_reference(word: str, choice: Choice, web: Web) -> Model:
     return Model(str(name), tuple(files))
 
 
-def _installed(name: Name, repository: str, web: Web) -> Model:
+def _installed(name: Name, repository: str, web: ResolveContext) -> Model:
     model = web.installed(str(name))
     if model is None:
         raise NetworkError(
@@ -57,7 +57,7 @@ def _installed(name: Name, repository: str, web: Web) -> Model:
     return model
 
 
-def _refusal(name: Name, repository: str, document: Document, web: Web) -> LuciError:
+def _refusal(name: Name, repository: str, document: Document, web: ResolveContext) -> LuciError:
     """What the answer that is no manifest means, and what to do. Raises: NetworkError; Interrupted."""
     host, status = urlsplit(repository).netloc, document.status
     said = _said(document)
@@ -76,7 +76,7 @@ def _refusal(name: Name, repository: str, document: Document, web: Web) -> LuciE
     return NetworkError(f"{name}: {host} answers {status}{said}", "Try again later.")
 
 
-def _not_found(name: Name, repository: str, web: Web) -> ResolveError:
+def _not_found(name: Name, repository: str, web: ResolveContext) -> ResolveError:
     """Tells a name that is not there from a tag, as far as the registry does."""
     host = urlsplit(repository).netloc
     listed = web.document(f"{repository}/tags/list", {}, repository=repository, at_most=MOST_BYTES)

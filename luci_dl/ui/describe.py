@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from luci_dl.events import (
     Cleaned,
+    CleanSummary,
     CopyFound,
     Copying,
     Deleted,
-    Diverted,
     Event,
     Failed,
+    FallbackFolderUsed,
     Finding,
     Hashing,
     Installed,
@@ -26,7 +27,6 @@ from luci_dl.events import (
     Started,
     Stopped,
     Summary,
-    Swept,
     Verified,
     VerifiedAll,
     Waiting,
@@ -63,7 +63,7 @@ def words(event: Event) -> list[str]:
     match event:
         case Planned():
             return _planned(event)
-        case Diverted(reference, folder, reason):
+        case FallbackFolderUsed(reference, folder, reason):
             return _signed("📦 ", f"{_one_line(reason)}\n{_one_line(reference)} goes to {_one_line(folder)}")
         case Waiting():
             return [_waiting(event)]
@@ -108,7 +108,7 @@ def words(event: Event) -> list[str]:
             return _finding(event)
         case LeftAlone(path, reason):
             return [f"Left alone {printable(path)}: {_one_line(reason)}"]
-        case Swept(removed, freed, _, dry_run):
+        case CleanSummary(removed, freed, _, dry_run):
             files = f"{removed} file{'' if removed == 1 else 's'}"
             if not removed:
                 return ["Nothing to clean"]

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 from luci_dl.events import Deleted, Event, Failed, Hashing, Installed, Planned, Progress, Started, Stopped, Waiting
-from luci_dl.ui.tally import Tally
+from luci_dl.ui.run_state import RunState
 from tests.ui.samples import GB
 
 
-def tally(*events: Event) -> Tally:
-    tally = Tally()
+def tally(*events: Event) -> RunState:
+    tally = RunState()
     for event in events:
         tally.note(event)
     return tally

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luci_dl.net.pace import LATE_S, LONGEST_S, Pace
+from luci_dl.net.rate_limiter import LATE_S, LONGEST_S, RateLimiter
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
         return self.now
 
 
-def bytes_read(pace: Pace, clock: Clock, readers: int, seconds: float) -> int:
+def bytes_read(pace: RateLimiter, clock: Clock, readers: int, seconds: float) -> int:
     """What so many readers get within that time, on a line that gives half of each block at once."""
     end, done = clock.now + seconds, 0
     turns = [(clock.now, reader) for reader in range(readers)]  # when each of them may read on
@@ -36,14 +36,14 @@ def bytes_read(pace: Pace, clock: Clock, readers: int, seconds: float) -> int:
 def test_the_limit_holds_within_five_percent_over_ten_seconds(readers: int, limit: int) -> None:
     """All connections together read what the limit allows, no more and no less."""
     clock = Clock()
-    done = bytes_read(Pace(limit, clock), clock, readers, 10)
+    done = bytes_read(RateLimiter(limit, clock), clock, readers, 10)
     assert done == pytest.approx(10 * limit, rel=0.05)
 
 
 @given(limit=st.integers(1, 10**9), wanted=st.integers(1, 1 << 20))
 def test_no_block_takes_longer_than_a_moment(limit: int, wanted: int) -> None:
     """Even a slow rate stays even: blocks shrink with it."""
-    block = Pace(limit).block(wanted)
+    block = RateLimiter(limit).block(wanted)
     assert 1 <= block <= wanted
     assert block == 1 or block / limit <= LONGEST_S
 
@@ -51,7 +51,7 @@ def test_no_block_takes_longer_than_a_moment(limit: int, wanted: int) -> None:
 def test_a_pause_is_not_made_up_for() -> None:
     """Time that nobody used is lost, but for a moment: after it there is no burst."""
     clock = Clock()
-    pace = Pace(1000, clock)
+    pace = RateLimiter(1000, clock)
     pace.delay(100)
     clock.now += 60
     assert pace.delay(100) == pytest.approx(0.1 - LATE_S)
@@ -60,5 +60,5 @@ def test_a_pause_is_not_made_up_for() -> None:
 
 def test_without_a_limit_nobody_waits() -> None:
     """The common case costs nothing."""
-    pace = Pace()
+    pace = RateLimiter()
     assert (pace.block(1 << 20), pace.delay(1 << 20)) == (1 << 20, 0.0)

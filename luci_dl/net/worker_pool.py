@@ -8,9 +8,9 @@ from collections import Counter
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
 from luci_dl.net.mirrors import Mirrors
-from luci_dl.net.pace import Pace
+from luci_dl.net.rate_limiter import RateLimiter
+from luci_dl.net.rate_meter import RateMeter, StallWatch
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.speed import Speed, StallWatch
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import BUFFER, Lease, Sink
@@ -27,14 +27,14 @@ RELIEF_S = 1.0
 """Nobody is relieved who will be through sooner, or was not at it that long, in seconds."""
 
 
-class Member:
+class WorkerStats:
     """A worker, and what is known of its speed."""
 
     def __init__(self, worker: Worker, now: float) -> None:
         self.worker = worker
         self.since = now
         self.rate = 0.0
-        self._speed = Speed()
+        self._speed = RateMeter()
         self._stall = StallWatch()
 
     def update(self, now: float) -> bool:
@@ -51,14 +51,14 @@ class Member:
         return float("inf") if left and now - self.since > RELIEF_S else 0.0
 
 
-class Crew:
+class WorkerPool:
     """The workers of one fetch. The calling thread of the fetch asks all this; the workers only work.
 
     Attributes:
         bell: rung by a worker that ends.
     """
 
-    def __init__(self, client: Client, artifact: Artifact, sink: Sink, tuner: Tuner, pace: Pace) -> None:
+    def __init__(self, client: Client, artifact: Artifact, sink: Sink, tuner: Tuner, pace: RateLimiter) -> None:
         self.bell = threading.Event()
         self.mirrors = Mirrors(artifact.urls if artifact.provable else artifact.urls[:1])
         self._client = client
@@ -66,7 +66,7 @@ class Crew:
         self._sink = sink
         self._tuner = tuner
         self._pace = pace
-        self._members: list[Member] = []
+        self._members: list[WorkerStats] = []
         self._usual = 0.0  # bytes a second that a connection brings
         self._ranges: bool | None = None  # whether the server serves them; once it did not, they are not relied on
         self._whole = False  # nor are they asked for, once they came wrong
@@ -95,11 +95,11 @@ class Crew:
         """The server showed that it cannot be trusted with ranges: one connection, and the whole file."""
         self._ranges, self._whole = False, True
 
-    def employ(self, now: float) -> None:
+    def scale(self, now: float) -> None:
         """As many workers as there should be now, as far as there is something for them to do."""
         wanted = self._wanted(now)
         while len(self._members) < wanted:
-            lease = self._claim(wanted) or (self._relieve(now, wanted) and self._claim(wanted))
+            lease = self._claim(wanted) or (self._split(now, wanted) and self._claim(wanted))
             if not lease:
                 return
             busy = Counter(member.worker.job.url for member in self._members)
@@ -113,7 +113,7 @@ class Crew:
                 block=min(BUFFER, BLOCKS // wanted),
                 pace=self._pace,
             )
-            self._members.append(Member(Worker(self._client, job, self.bell), now))
+            self._members.append(WorkerStats(Worker(self._client, job, self.bell), now))
 
     def stop(self) -> None:
         """Nobody works any more; waits for writes that are under way."""
@@ -135,7 +135,7 @@ class Crew:
         length = segment_length(wanted)
         return self._sink.claim(length, within=WINDOW - length)
 
-    def _relieve(self, now: float, wanted: int) -> bool:
+    def _split(self, now: float, wanted: int) -> bool:
         """Free something for a worker who has nothing to do. Returns: whether there is something to claim now."""
         member = max(self._members, key=lambda member: member.left_s(now), default=None)
         if member is None:

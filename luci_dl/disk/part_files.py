@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 from luci_dl.disk import fs
 from luci_dl.disk.journal import Header, Journal
-from luci_dl.disk.staging import Staging
+from luci_dl.disk.layout import Staging
 from luci_dl.plan import Revoked
 
 
-class Pair:
+class PartFiles:
     """The two files of one target. After `remove` their names may be another process's: `create` and `begin` refuse."""
 
     def __init__(self, staging: Staging) -> None:

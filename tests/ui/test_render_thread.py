@@ -10,7 +10,7 @@ import pytest
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Event, Hashing, Progress, Warned
 from luci_dl.ui.lines import Lines
-from luci_dl.ui.pump import Pump
+from luci_dl.ui.render_thread import RenderThread
 from luci_dl.ui.stream import Output, Stream
 from tests.ui.taps import full_pipe
 
@@ -43,7 +43,7 @@ class Broken(Recorder):
 def test_events_arrive_in_order_and_the_renderer_is_closed() -> None:
     """What was told before close is shown before close returns."""
     renderer = Recorder()
-    pump = Pump(renderer)
+    pump = RenderThread(renderer)
     told = [Warned(str(i)) for i in range(100)]
     for event in told:
         pump(event)
@@ -55,7 +55,7 @@ def test_a_slow_renderer_gets_the_latest_of_each_file_and_every_message() -> Non
     """While the renderer is behind, only what says how far a file is may be left out."""
     gate = threading.Event()
     renderer = Recorder(gate)
-    pump = Pump(renderer)
+    pump = RenderThread(renderer)
     pump(Warned("first"))
     assert renderer.busy.wait(10)
     for i in range(1, 1001):
@@ -78,7 +78,7 @@ def test_a_slow_renderer_gets_the_latest_of_each_file_and_every_message() -> Non
 def test_a_renderer_that_raises_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
     """The run goes on without it, and without a traceback."""
     renderer = Broken()
-    pump = Pump(renderer)
+    pump = RenderThread(renderer)
     pump(Warned("one"))
     pump(Warned("two"))
     assert pump.close(None)
@@ -91,7 +91,7 @@ def test_a_full_pipe_that_nobody_reads_blocks_nobody() -> None:
     """Telling goes on, and close gives up after its timeout, or soon after the wish to stop."""
     reader, writer = full_pipe()
     stream = Stream(writer)
-    pump = Pump(Lines(Output(stream, stream)))
+    pump = RenderThread(Lines(Output(stream, stream)))
     for i in range(10_000):
         pump(Warned(str(i)))
     assert not pump.close(0.05)
@@ -106,7 +106,7 @@ def test_a_full_pipe_that_nobody_reads_blocks_nobody() -> None:
 def test_a_token_cancelled_while_close_waits_cuts_the_wait() -> None:
     """A close without time limit ends when the user loses patience."""
     gate = threading.Event()
-    pump = Pump(Recorder(gate))
+    pump = RenderThread(Recorder(gate))
     pump(Warned("stuck"))
     token = CancelToken()
     timer = threading.Timer(0.1, token.cancel)
@@ -122,7 +122,7 @@ def test_a_process_with_a_full_stderr_can_still_end() -> None:
     program = (
         "from luci_dl.events import Warned\n"
         "from luci_dl.ui.choose import choose\n"
-        "from luci_dl.ui.pump import Pump\n"
+        "from luci_dl.ui.render_thread import Pump\n"
         "pump = Pump(choose(json=False, quiet=False, environ={}))\n"
         "pump(Warned('stuck'))\n"
         "raise SystemExit(7 if not pump.close(0.1) else 1)\n"

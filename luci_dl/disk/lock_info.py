@@ -10,7 +10,7 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
-class Holder:
+class LockInfo:
     """Who holds a lock, or held it last.
 
     Attributes:
@@ -46,7 +46,7 @@ class Holder:
         return json.dumps(asdict(self)).encode() + b"\n"
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Holder | None:
+    def from_bytes(cls, data: bytes) -> LockInfo | None:
         """None for an empty or torn text, or one of another version."""
         try:
             facts = json.loads(data.partition(b"\n")[0])
@@ -58,7 +58,7 @@ class Holder:
             return None
 
 
-def _well_typed(holder: Holder) -> bool:
+def _well_typed(holder: LockInfo) -> bool:
     """Another user of the folder may have written anything."""
     texts = (holder.nonce, holder.name, holder.host, holder.user, holder.since, holder.command, holder.model)
     numbers = (holder.pid, holder.done, 0 if holder.total is None else holder.total)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 from luci_dl.catalog.fit import Fit, this_machine
-from luci_dl.cli.facts import entry_facts
+from luci_dl.cli.json_shapes import entry_facts
 from luci_dl.cli.table import table
 from luci_dl.config.settings import Settings
 from luci_dl.library.installed import InstalledModel

@@ -14,7 +14,7 @@ LATE_S = 0.05
 """By so much, in seconds, whoever comes late may catch up."""
 
 
-class Pace:
+class RateLimiter:
     """Hands out time: whoever has read so many bytes waits as long as they take at the limit.
 
     All callers stand in one queue of time, so the sum of what they read keeps the limit. Time that nobody used is lost,

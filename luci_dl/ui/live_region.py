@@ -12,7 +12,7 @@ HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"
 
 
-class Board:
+class LiveRegion:
     """Some lines below everything else that was printed, none as long as the terminal is wide.
 
     Each frame is a single write, which overwrites instead of erasing first: nothing flickers. The cursor is hidden

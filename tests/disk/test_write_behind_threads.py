@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import follower, fs, journal
+from luci_dl.disk import fs, journal, write_behind
 from luci_dl.disk.buffers import Buffers
-from luci_dl.disk.follower import Follower
 from luci_dl.disk.journal import Header, Journal
+from luci_dl.disk.write_behind import WriteBehind
 from luci_dl.errors import Interrupted, StorageError
 from tests.disk.hands import KIB, digest_of, gguf, sync_every
 from tests.procs import wait_until
@@ -32,7 +32,7 @@ class Bench:
         self.log = Journal(folder / "m.journal")
         self.log.begin(Header("m.gguf", len(DATA), None, None))
         fs.write_at(self.file, DATA[:start], 0)
-        self.follower = Follower(self.file, self.log, Buffers(), start, hashlib.sha256(DATA[:start]))
+        self.follower = WriteBehind(self.file, self.log, Buffers(), start, hashlib.sha256(DATA[:start]))
         self._there = set(range(0, start, BLOCK))
 
     def write(self, offset: int) -> None:
@@ -202,7 +202,7 @@ def test_nothing_is_written_more_than_so_far_ahead_of_the_journal(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So no more than that is fetched again after a kill."""
-    monkeypatch.setattr(follower, "AHEAD", 32 * KIB)
+    monkeypatch.setattr(write_behind, "AHEAD", 32 * KIB)
     assert bench.follower.has_room(32 * KIB)
     assert not bench.follower.has_room(32 * KIB + 1)
     for offset in range(0, 16 * KIB, BLOCK):
@@ -215,7 +215,7 @@ def test_nothing_is_written_more_than_so_far_ahead_of_the_journal(
 
 def test_writers_wait_while_the_hash_is_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits in memory is bounded; what came too much is read back."""
-    monkeypatch.setattr(follower, "QUEUE", 2 * BLOCK)
+    monkeypatch.setattr(write_behind, "QUEUE", 2 * BLOCK)
     monkeypatch.setattr(bench.follower, "_queued", 2 * BLOCK)
     assert not bench.follower.has_room(BLOCK)
     bench.write(0)

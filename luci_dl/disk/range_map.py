@@ -8,7 +8,7 @@ from collections.abc import Callable
 from luci_dl.plan import Lease, Revoked, Segment
 
 
-class Ledger:
+class RangeMap:
     """The segments of one file: free, leased, or written. Any thread may call.
 
     Attributes:

@@ -19,7 +19,7 @@ from luci_dl.events import (
     Waiting,
     Warned,
 )
-from luci_dl.ui.words import plain, words
+from luci_dl.ui.describe import plain, words
 from tests.ui.samples import GB, LLAMA, MISTRAL, samples
 
 NEWER = """⚠️  a.gguf and 1 more file is installed, but a newer version exists

@@ -26,7 +26,7 @@ class Renderer(Protocol):
         ...
 
 
-class Pump:
+class RenderThread:
     """An `Emit` that never blocks: a thread of its own hands the events to the renderer.
 
     While the renderer is behind, of the events that only say how far a file is the latest is kept; no other is

@@ -38,7 +38,7 @@ class _Block:
     users: int
 
 
-class Follower:
+class WriteBehind:
     """Writes, hashes, syncs and journals one part from `start` on, where `sha` has seen every byte before.
 
     Attributes:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, target
+from luci_dl.disk.hashing import Hashed, hash_file
+from luci_dl.disk.layout import FOLDER, Staging
 from luci_dl.disk.part import Part
-from luci_dl.disk.prove import Hashed, hash_file
-from luci_dl.disk.staging import FOLDER, Staging
 from luci_dl.errors import StorageError
 
 

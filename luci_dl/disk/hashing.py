@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
 
-from luci_dl.cancel import CancelToken, off_thread
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 
 BLOCK = 1 << 20
@@ -86,7 +86,7 @@ def longest_prefix(
                 best = (offset, reader.sha.copy())
         return best
 
-    return off_thread(work, token, lambda: hashed(reader.offset))
+    return run_cancellable(work, token, lambda: hashed(reader.offset))
 
 
 def hash_file(path: Path, token: CancelToken, hashed: Hashed) -> tuple[str, int]:
@@ -95,7 +95,7 @@ def hash_file(path: Path, token: CancelToken, hashed: Hashed) -> tuple[str, int]
     Raises: Interrupted; StorageError.
     """
     reader = Reader(fs.open_to_read(path), token)
-    off_thread(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
+    run_cancellable(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
     return reader.sha.hexdigest(), reader.offset
 
 
@@ -106,5 +106,5 @@ def hash_blob(file: fs.File, size: int, token: CancelToken, hashed: Hashed) -> s
     """
     sha = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     reader = Reader(file, token, sha)
-    off_thread(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
+    run_cancellable(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
     return sha.hexdigest()

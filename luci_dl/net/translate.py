@@ -33,7 +33,7 @@ _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "R
 
 
 @contextmanager
-def line_trouble(url: str, proxy: Proxy | None) -> Iterator[None]:
+def translate_errors(url: str, proxy: Proxy | None) -> Iterator[None]:
     """Raises: AttemptFailed or NetworkError, in place of what the libraries raise."""
     try:
         yield

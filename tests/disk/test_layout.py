@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.disk.staging import in_lock_order, staging_at, staging_for
+from luci_dl.disk.layout import in_lock_order, staging_at, staging_for
 from luci_dl.errors import StorageError, UsageError
 
 

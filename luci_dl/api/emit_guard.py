@@ -10,7 +10,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.events import Emit, Event
 
 
-class Listener:
+class EmitGuard:
     """Hands events on while the block runs. Once the caller's callable has raised, it is not called again.
 
     The work is stopped then, as by its token, and ends in order; the block raises what the callable did.

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from luci_dl.disk.mounts import file_system
+from luci_dl.disk.filesystems import file_system
 
 FORGOTTEN_S = 24 * 3600
 """After so many seconds without a write a file is nobody's, though its process cannot be asked after."""
@@ -53,7 +53,7 @@ class Owner:
         return self.machine not in (machine(), socket.gethostname()) or _runs(self.pid)
 
 
-def own_mark() -> str:
+def private_mark() -> str:
     """What the names of this process's own files have behind that of the target, a new one each time."""
     return f"~{machine()}-{os.getpid()}-{secrets.token_hex(4)}"
 

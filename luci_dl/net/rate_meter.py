@@ -13,7 +13,7 @@ LONGEST_TICK_S = 1.0
 """Of a longer tick only so much counts as waiting, in seconds: the process was stopped (Ctrl+Z) meanwhile."""
 
 
-class Speed:
+class RateMeter:
     """Bytes a second over the last seconds."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luci_dl.disk.ledger import Ledger
+from luci_dl.disk.range_map import RangeMap
 from luci_dl.plan import Lease, Revoked
 
 SIZE = 40
@@ -30,7 +30,7 @@ class Paper:
         return next((offset for offset, there in enumerate(self.bytes) if not there), SIZE)
 
 
-def fill(ledger: Ledger, paper: Paper) -> None:
+def fill(ledger: RangeMap, paper: Paper) -> None:
     while lease := ledger.claim():
         while lease.pos != lease.end:
             ledger.write(lease, 3, paper.put)
@@ -41,7 +41,7 @@ def fill(ledger: Ledger, paper: Paper) -> None:
 def test_any_order_of_claims_and_ends_keeps_one_writer_for_a_range(data: st.DataObject) -> None:
     """`written` and `received` are right after every step, and in the end every byte can still be claimed."""
     start = data.draw(st.integers(0, SIZE))
-    ledger, paper, leases = Ledger(start, SIZE), Paper(start), list[Lease]()
+    ledger, paper, leases = RangeMap(start, SIZE), Paper(start), list[Lease]()
     for _ in range(data.draw(st.integers(0, 25))):
         step = data.draw(st.sampled_from(("claim", "write", "revoke", "shorten")))
         if step == "claim":
@@ -69,7 +69,7 @@ def test_any_order_of_claims_and_ends_keeps_one_writer_for_a_range(data: st.Data
 
 def test_a_revoked_lease_cannot_write() -> None:
     """Not even when its thread learns of it late; and a revoke is harmless twice."""
-    ledger = Ledger(0, SIZE)
+    ledger = RangeMap(0, SIZE)
     lease = ledger.claim()
     assert lease
     ledger.revoke(lease)
@@ -83,7 +83,7 @@ def test_a_revoked_lease_cannot_write() -> None:
 
 def test_a_write_that_fails_moves_nothing() -> None:
     """The range is free again after the revoke."""
-    ledger = Ledger(0, SIZE)
+    ledger = RangeMap(0, SIZE)
     lease = ledger.claim()
     assert lease
 
@@ -100,7 +100,7 @@ def test_a_write_that_fails_moves_nothing() -> None:
 
 def test_a_revoke_waits_for_the_write_under_way() -> None:
     """When it returns nobody writes by the lease any more."""
-    ledger, writing, go = Ledger(0, SIZE), threading.Event(), threading.Event()
+    ledger, writing, go = RangeMap(0, SIZE), threading.Event(), threading.Event()
     lease = ledger.claim()
     assert lease
 
@@ -123,7 +123,7 @@ def test_a_revoke_waits_for_the_write_under_way() -> None:
 
 def test_nothing_is_written_twice_by_many_threads_while_it_starts_over() -> None:
     """Between `halt` and `restart` nobody claims, and nobody writes by an old lease after it."""
-    ledger, papers = Ledger(0, SIZE), [Paper()]
+    ledger, papers = RangeMap(0, SIZE), [Paper()]
     faults, stop = list[BaseException](), threading.Event()
 
     def work(seed: int) -> None:
@@ -160,7 +160,7 @@ def test_nothing_is_written_twice_by_many_threads_while_it_starts_over() -> None
 
 def test_a_size_that_is_learned_ends_every_open_segment() -> None:
     """The one that is leased, and the one that is free at that moment."""
-    leased, free = Ledger(0, None), Ledger(0, None)
+    leased, free = RangeMap(0, None), RangeMap(0, None)
     lease = leased.claim()
     assert lease
     assert lease.end is None
@@ -174,14 +174,14 @@ def test_a_size_that_is_learned_ends_every_open_segment() -> None:
     rest = free.claim()
     assert rest
     assert (rest.pos, rest.end) == (5, SIZE)
-    empty = Ledger(0, None)
+    empty = RangeMap(0, None)
     empty.learn_size(0)
     assert empty.claim() is None
 
 
 def test_a_closed_ledger_gives_nothing_any_more() -> None:
     """Not after a restart either."""
-    ledger = Ledger(0, SIZE)
+    ledger = RangeMap(0, SIZE)
     lease = ledger.claim(5)
     assert lease
     ledger.close()
@@ -194,7 +194,7 @@ def test_a_closed_ledger_gives_nothing_any_more() -> None:
 
 def test_claims_keep_near_what_is_written() -> None:
     """No further than `within` bytes beyond it, however much is free there."""
-    ledger = Ledger(0, SIZE)
+    ledger = RangeMap(0, SIZE)
     first, second = ledger.claim(10, 20), ledger.claim(10, 20)
     assert first
     assert second

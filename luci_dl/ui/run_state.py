@@ -25,7 +25,7 @@ from luci_dl.ui.figures import clock, seconds_left
 Row = Progress | Hashing | Waiting
 
 
-class Tally:
+class RunState:
     """The latest word of every file that is not yet ended, and sums over the models."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
-from luci_dl.disk.prove import hash_file, longest_prefix
+from luci_dl.disk.hashing import hash_file, longest_prefix
 from luci_dl.errors import Interrupted, StorageError
 from tests.disk.hands import KIB, digest_of, gguf
 
