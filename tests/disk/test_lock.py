@@ -62,7 +62,7 @@ def test_a_release_is_harmless_twice(path: Path) -> None:
 def test_a_killed_holder_frees_the_lock(path: Path) -> None:
     """The kernel does it; the text stays and proves nothing."""
     code = (
-        "import os, sys; from pathlib import Path; from luci_dl.disk.layout import Lock\n"
+        "import os, sys; from pathlib import Path; from luci_dl.disk.lock import Lock\n"
         "lock = Lock(Path(sys.argv[1])); assert lock.try_acquire(); os.kill(os.getpid(), 9)"
     )
     ended = subprocess.run([sys.executable, "-P", "-c", code, str(path)], env=os.environ | {"PYTHONPATH": str(ROOT)})
