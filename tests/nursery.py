@@ -126,7 +126,7 @@ def _run(args: list[str], points: Points) -> int:
     from luci_dl.net import worker_pool
 
     write_behind.SYNC_EVERY = SYNC_EVERY
-    worker_pool.WINDOW, worker_pool.LEAST = WINDOW, 16 << 10
+    worker_pool.WINDOW_BYTES, worker_pool.MIN_SEGMENT_BYTES = WINDOW, 16 << 10
     for name, function in inspect.getmembers(fs, inspect.isfunction):
         if function.__module__ == fs.__name__ and name not in READING and not name.startswith("_"):
             setattr(fs, name, points.wrap(function))

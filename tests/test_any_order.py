@@ -30,13 +30,13 @@ LEFT = [".luci/", ".luci/m.gguf.lock"]
 def _small() -> Iterator[None]:
     """Segments, syncs and waits a thousand times smaller."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker_pool, "WINDOW", 1 << 18)
-        patch.setattr(worker_pool, "LEAST", 1 << 14)
-        patch.setattr(worker_pool, "BLOCKS", 1 << 17)
-        patch.setattr(worker_pool, "RELIEF_S", 0.05)
+        patch.setattr(worker_pool, "WINDOW_BYTES", 1 << 18)
+        patch.setattr(worker_pool, "MIN_SEGMENT_BYTES", 1 << 14)
+        patch.setattr(worker_pool, "BLOCK_BYTES", 1 << 17)
+        patch.setattr(worker_pool, "TAKEOVER_S", 0.05)
         patch.setattr(write_behind, "SYNC_EVERY", 1 << 15)
         patch.setattr(write_behind, "AHEAD", 1 << 19)
-        patch.setattr(retry, "LONGEST_S", 0.001)
+        patch.setattr(retry, "MAX_DELAY_S", 0.001)
         yield
 
 

@@ -140,7 +140,7 @@ def test_a_line_that_breaks_anywhere_costs_little(
     server: FaultyServer, models: Path, monkeypatch: pytest.MonkeyPatch, connections: int, reset: bool
 ) -> None:
     """The next goes on at a place that is no multiple of anything, and the file is right."""
-    monkeypatch.setattr(retry, "LONGEST_S", 0.01)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
     places = random.Random(connections)
     cuts = [faults.cut(places.randrange(4, 6 * MIB), reset=reset) for _ in range(8)]
     url = server.serve("/m.gguf", DATA, [*cuts, faults.ok()])

@@ -28,7 +28,7 @@ HEAD = b'HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nETag: "x"\r\n'
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "LONGEST_S", 0.001)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
     monkeypatch.setattr(rate_meter, "STALL_S", 0.3)
 
 
@@ -107,14 +107,14 @@ FAILS = {
     "a login page": ((faults.login_page(),), 5, "web page"),
     "another kind of file": ((faults.changed(b"<!DOCTYPE html>" * 99),), 5, "not a GGUF file"),
     "404": ((faults.status(404),), 3, "no such file"),
-    "403": ((faults.status(403),), 3, "refuses access"),
-    "gzip": ((faults.gzipped(),), 4, "gzip-coded"),
+    "403": ((faults.status(403),), 3, "denies access"),
+    "gzip": ((faults.gzipped(),), 4, "gzip-encoded"),
     "garbage": ((faults.garbage(),), 4, "does not speak HTTP"),
     "huge headers": ((faults.huge_headers(),), 4, "does not speak HTTP"),
-    "circles": ((faults.redirect("/m.gguf"),), 4, "redirects more than 10 times"),
-    "always busy": ((faults.status(503),), 4, "answered 503 (4 attempts)"),
-    "always cut": ((faults.cut(0),), 4, "broke off (4 attempts)"),
-    "busy for long": ((faults.status(429, retry_after=3600),), 4, "come back in 60 minutes"),
+    "circles": ((faults.redirect("/m.gguf"),), 4, "redirect loop (more than 10 redirects)"),
+    "always busy": ((faults.status(503),), 4, "returned 503 (4 attempts)"),
+    "always cut": ((faults.cut(0),), 4, "was lost (4 attempts)"),
+    "busy for long": ((faults.status(429, retry_after=3600),), 4, "wait 60 minutes"),
 }
 
 

@@ -62,7 +62,7 @@ def _stalled(server: FaultyServer, fault: faults.Fault) -> Iterator[Spawned]:
 def waiting_for_a_retry(server: FaultyServer, models: Path) -> Iterator[Spawned]:
     url = server.serve("/m.gguf", DATA, faults=[faults.cut(HALF), faults.status(503, retry_after=100)])
     with Spawned("install", url) as luci:
-        luci.wait_for("answered 503")
+        luci.wait_for("returned 503")
         yield luci
 
 

@@ -29,14 +29,14 @@ LEFT = [".luci/", ".luci/m.gguf.lock", ".luci/m.gguf.receipt", "m.gguf"]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments, waits and syncs a thousand times smaller."""
-    monkeypatch.setattr(worker_pool, "WINDOW", 512 * KIB)
-    monkeypatch.setattr(worker_pool, "LEAST", 64 * KIB)
-    monkeypatch.setattr(worker_pool, "BLOCKS", 256 * KIB)
-    monkeypatch.setattr(worker_pool, "RELIEF_S", 0.3)
+    monkeypatch.setattr(worker_pool, "WINDOW_BYTES", 512 * KIB)
+    monkeypatch.setattr(worker_pool, "MIN_SEGMENT_BYTES", 64 * KIB)
+    monkeypatch.setattr(worker_pool, "BLOCK_BYTES", 256 * KIB)
+    monkeypatch.setattr(worker_pool, "TAKEOVER_S", 0.3)
     monkeypatch.setattr(write_behind, "SYNC_EVERY", 256 * KIB)
     monkeypatch.setattr(write_behind, "AHEAD", 1024 * KIB)
-    monkeypatch.setattr(retry, "LONGEST_S", 0.01)
-    monkeypatch.setattr(tune, "STEP_S", 0.1)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
+    monkeypatch.setattr(tune, "MEASURE_S", 0.1)
 
 
 @dataclass
@@ -243,7 +243,7 @@ class TestMirrors:
         urls = self.urls([faults.trickle(1e6)], [faults.no_ranges()])
         assert self.models.install(*urls).read_bytes() == DATA
         assert self.first.url("/m.gguf") not in self.models.warnings
-        assert "whole file where a range" in self.models.warnings
+        assert "whole file instead of the requested range" in self.models.warnings
         assert [event.done for event in self.models.progress] == sorted(event.done for event in self.models.progress)
 
     def test_when_all_are_dead_the_error_is_the_last_ones(self) -> None:

@@ -26,10 +26,10 @@ FOUR = Options(connections=4, min_free=0, retries=4)
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 64 KiB, relieved early, and no waits."""
-    monkeypatch.setattr(worker_pool, "WINDOW", 1 << 19)
-    monkeypatch.setattr(worker_pool, "LEAST", 1 << 16)
-    monkeypatch.setattr(worker_pool, "RELIEF_S", 0.05)
-    monkeypatch.setattr(retry, "LONGEST_S", 0.001)
+    monkeypatch.setattr(worker_pool, "WINDOW_BYTES", 1 << 19)
+    monkeypatch.setattr(worker_pool, "MIN_SEGMENT_BYTES", 1 << 16)
+    monkeypatch.setattr(worker_pool, "TAKEOVER_S", 0.05)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
 
 
 class Farm(faults.Fault):

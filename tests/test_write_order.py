@@ -24,7 +24,7 @@ SMALL_STEPS = """
 from luci_dl.disk import write_behind
 from luci_dl.net import worker_pool
 from luci_dl.__main__ import main
-write_behind.SYNC_EVERY, write_behind.AHEAD, worker_pool.BLOCKS = 1 << 16, 1 << 17, 1 << 16
+write_behind.SYNC_EVERY, write_behind.AHEAD, worker_pool.BLOCK_BYTES = 1 << 16, 1 << 17, 1 << 16
 main()
 """
 LINE = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<name>\w+)\()(?P<rest>.*)")

@@ -74,7 +74,7 @@ def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: st
 
     `why`: goes before the reason, when the server does not answer. Raises: NetworkError; ResolveError; Interrupted.
     """
-    from luci_dl.net.answers import RangeRequest
+    from luci_dl.net.response import RangeRequest
     from luci_dl.net.retry import AttemptFailed
 
     ask, client = RangeRequest(artifact.urls[0], 0, None, None), network.client_for(artifact.urls[0])

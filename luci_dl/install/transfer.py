@@ -134,25 +134,25 @@ class Installation:
         from luci_dl.net.fetch import Fetch  # the network: not before it is needed
 
         host = urlsplit(artifact.urls[0]).netloc
-        retries = min(self.options.retries, 1) if host in self.network.lost else self.options.retries
+        retries = min(self.options.retries, 1) if host in self.network.failed_hosts else self.options.retries
         fetch = Fetch(
             self.network.client_for(artifact.urls[0]),
             artifact,
             part,
             retries=retries,
             connections=self.options.connections,
-            pace=self.network.pace,
+            limiter=self.network.limiter,
             token=self.token,
             emit=self.emit,
-            tell=self._tell,
+            report=self._tell,
             check=part.check,
         )
         try:
             fetch.run()
         except NetworkError:
-            self.network.lost.add(host)
+            self.network.failed_hosts.add(host)
             raise
-        self.network.lost.discard(host)
+        self.network.failed_hosts.discard(host)
 
     def _tell(self, progress: Progress) -> None:
         self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)

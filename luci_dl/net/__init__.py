@@ -1,1 +1,1 @@
-"""Bytes from servers: nothing here knows of a disk. What arrives goes through the `Sink` of `luci_dl.plan`."""
+"""Bytes from servers. Nothing here knows about disks: what arrives goes through the `Sink` of `luci_dl.plan`."""

@@ -1,4 +1,4 @@
-"""Tokens of registries: what a bearer challenge asks for, fetched without an account, once for all who need it."""
+"""Tokens of registries: what a Bearer challenge asks for, fetched anonymously, once for all connections."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from concurrent.futures import Future
 from urllib.parse import urlencode, urlsplit
 
 from luci_dl.errors import NetworkError, ResolveError
-from luci_dl.net.answers import Document, is_passing, retry_after
 from luci_dl.net.origin import is_loopback
+from luci_dl.net.response import Document, retry_after
 from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.status import is_temporary
 
 _PARAMETER = r"""([a-z_-]{1,32})=(?:"([^"\\\x00-\x1f\x7f]{0,2048})"|([!#$%&'*+.^_`|~0-9a-z-]{1,2048}))"""
 _CHALLENGE = re.compile(f" *bearer +{_PARAMETER}(?: *, *{_PARAMETER}){{0,15}} *", re.IGNORECASE)
@@ -20,30 +21,30 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,16384}=*")
 
 
 class Tokens:
-    """The token of each repository, which is the address that all its files begin with. Any thread may ask.
+    """The token of each repository. A repository is the address that all its files begin with. Thread-safe.
 
     Args:
-        ask: brings a small answer of any status.
+        fetch: requests a small document of any status.
     """
 
-    def __init__(self, ask: Callable[[str], Document]) -> None:
-        self._ask = ask
+    def __init__(self, fetch: Callable[[str], Document]) -> None:
+        self._fetch = fetch
         self._lock = threading.Lock()
         self._exchanges: dict[str, Future[str | None]] = {}  # the latest of each repository
 
-    def of(self, repository: str) -> str | None:
-        """The token to try; None before there is one."""
+    def get(self, repository: str) -> str | None:
+        """The token to try; None while there is none."""
         exchange = self._exchanges.get(repository)
         return exchange.result() if exchange and _has_succeeded(exchange) else None
 
     def renew(self, repository: str, challenges: Sequence[str], refused: str | None) -> str | None:
-        """Another token than the one that was refused (None: there was none); waits where one is under way.
+        """Get another token than the `refused` one (None: there was none). Waits while another thread fetches it.
 
         Args:
-            challenges: what the registry said with its refusal.
+            challenges: the WWW-Authenticate headers of the registry's refusal.
 
-        Returns: None when strangers get none.
-        Raises: AttemptFailed, when another attempt may help; NetworkError.
+        Returns: None when the registry gives no anonymous token.
+        Raises: AttemptFailed, when another attempt may succeed; NetworkError.
         """
         with self._lock:
             exchange = self._exchanges.get(repository)
@@ -54,37 +55,39 @@ class Tokens:
                 exchange = self._exchanges[repository] = Future()
         if is_mine:
             try:
-                exchange.set_result(self._fetch(repository, challenges))
+                exchange.set_result(self._exchange(repository, challenges))
             except BaseException as error:  # noqa: BLE001 - raised below, here and in every thread that waits
                 exchange.set_exception(error)
         return exchange.result()
 
-    def _fetch(self, repository: str, challenges: Sequence[str]) -> str | None:
+    def _exchange(self, repository: str, challenges: Sequence[str]) -> str | None:
         challenge = next((text for text in challenges if text.strip().lower().startswith("bearer")), None)
         if challenge is None:
-            return None  # it wants a password, or nothing that it says
-        document = self._ask(_address(repository, challenge))
+            return None  # it wants a password, or does not say what it wants
+        document = self._fetch(_token_address(repository, challenge))
         host = urlsplit(document.url).netloc
         if document.status in (401, 403):
             return None
-        if is_passing(document.status):
-            reason = f"{host}, which gives the tokens, answers {document.status}"
-            raise AttemptFailed(reason, retry_after(document.headers), busy=True)
+        if is_temporary(document.status):
+            reason = f"the token server {host} returned {document.status}"
+            raise AttemptFailed(reason, retry_after(document.headers), overload=True)
         if document.status != 200:
-            raise NetworkError(f"{host} answers {document.status} instead of giving a token", "Try again later.")
+            raise NetworkError(
+                f"the token server {host} returned {document.status} instead of a token", "Try again later."
+            )
         return _token_in(document)
 
 
-def bearing(token: str | None) -> dict[str, str]:
-    """The request header that shows the token."""
+def authorization(token: str | None) -> dict[str, str]:
+    """The request header that carries the token."""
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
-def without_account(url: str, status: int) -> ResolveError:
-    """The registry refused a file to a stranger."""
+def account_required(url: str, status: int) -> ResolveError:
+    """The error for a registry that refuses anonymous access."""
     return ResolveError(
-        f"{url}: the registry gives this to nobody without an account ({status})",
-        "It may have become private; luci has no account there.",
+        f"{url}: the registry requires an account ({status})",
+        "The model may have become private. luci does not log in to registries.",
     )
 
 
@@ -92,32 +95,32 @@ def _has_succeeded(exchange: Future[str | None]) -> bool:
     return exchange.done() and exchange.exception() is None
 
 
-def _address(repository: str, challenge: str) -> str:
-    """Where the challenge says that the token is. Raises: NetworkError, for a way that must not be gone."""
+def _token_address(repository: str, challenge: str) -> str:
+    """The address of the token that the challenge asks for. Raises: NetworkError, when it must not be used."""
     registry = urlsplit(repository)
-    told = _parameters(challenge)
-    realm = told.get("realm", "")
+    parameters = _parameters(challenge)
+    realm = parameters.get("realm", "")
     try:
         parts = urlsplit(realm)
-        parts.port  # noqa: B018 - it is checked when it is asked for
+        parts.port  # noqa: B018 - reading it validates it
     except ValueError:
         parts = urlsplit("")
     if not parts.hostname or parts.scheme not in ("http", "https") or "@" in parts.netloc or not _is_clean(realm):
         raise NetworkError(
-            f"{registry.netloc} asks for a token, but not in a way that luci understands",
-            "Expected Bearer with a realm that is an https address. Is this a registry?",
+            f"{registry.netloc} requires a token, but its challenge is invalid",
+            "Expected a Bearer challenge whose realm is an https address. Is this a registry?",
         )
     if parts.scheme == "http" and not (is_loopback(parts.hostname) and is_loopback(registry.hostname or "")):
         raise NetworkError(
-            f"{registry.netloc} sends us for a token to plain http ({parts.netloc}), where anybody could change it",
-            "Its operator has to name an https address.",
+            f"{registry.netloc} requires a token from plain http ({parts.netloc}), where anyone could change it",
+            "Its operator has to provide an https address.",
         )
-    query = urlencode([(name, value) for name, value in told.items() if name in ("service", "scope")])
+    query = urlencode([(name, value) for name, value in parameters.items() if name in ("service", "scope")])
     return f"{realm}{'&' if parts.query else '?'}{query}" if query else realm
 
 
 def _parameters(challenge: str) -> dict[str, str]:
-    """By lower-case name; nothing where it is no challenge, or says one thing twice."""
+    """By lower-case name; empty when the challenge is malformed or repeats a parameter."""
     if not _CHALLENGE.fullmatch(challenge):
         return {}
     pairs = [(name.lower(), quoted or bare) for name, quoted, bare in _ONE_PARAMETER.findall(challenge)]
@@ -129,10 +132,10 @@ def _is_clean(realm: str) -> bool:
 
 
 def _token_in(document: Document) -> str:
-    """Raises: NetworkError, which does not show what it found: it may be a token all the same."""
-    answer = document.json()
-    if isinstance(answer, dict):
-        token = answer.get("token") or answer.get("access_token")
+    """Raises: NetworkError. It does not show the response, which may contain a token."""
+    response = document.json()
+    if isinstance(response, dict):
+        token = response.get("token") or response.get("access_token")
         if isinstance(token, str) and _TOKEN.fullmatch(token):
             return token
-    raise NetworkError(f"{urlsplit(document.url).netloc} gives no token that luci understands", "Try again later.")
+    raise NetworkError(f"the token server {urlsplit(document.url).netloc} returned no valid token", "Try again later.")

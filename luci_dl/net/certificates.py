@@ -1,4 +1,4 @@
-"""Whose certificates are trusted: the system's, and those that the environment names. The door to truststore."""
+"""The trusted certificates: the system's, and those that the environment names. The only user of truststore."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ import sys
 from luci_dl.errors import NetworkError
 
 FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-"""Each may name more certificates; the first that is set counts."""
+"""Each may name a file of additional certificates; the first one that is set is used."""
 FOLDERS = "SSL_CERT_DIR"
-"""May name folders of them, whose files are called as `openssl rehash` does it."""
+"""May name folders of certificates whose file names were made by `openssl rehash`."""
 
 
 def trusted_certificates() -> ssl.SSLContext:
-    """What to hold servers' certificates against. Raises: NetworkError, which names a variable that leads nowhere."""
+    """The context that verifies servers. Raises: NetworkError, when a variable names something that is unusable."""
     context = _system_certificates()
     variable = next((name for name in FILES if os.environ.get(name)), None)
     if variable:
         _load(context, variable, os.environ[variable])
     folders = os.environ.get(FOLDERS)
     if folders and not any(map(os.path.isdir, folders.split(os.pathsep))):
-        raise _unusable(FOLDERS, folders, "there is no such folder")
+        raise _unusable(FOLDERS, folders, "no such folder", "folder")
     return context
 
 
 def _system_certificates() -> ssl.SSLContext:
-    """Of truststore only where OpenSSL does not find them: truststore reads them all, and lets the others wait, for
-    each single handshake.
+    """truststore is used only where OpenSSL finds no certificates.
+
+    It loads all of them for each handshake, and lets one handshake wait for the other.
     """
     if sys.platform == "linux":
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -41,19 +42,18 @@ def _system_certificates() -> ssl.SSLContext:
 
 
 def _load(context: ssl.SSLContext, variable: str, path: str) -> None:
-    """Of a folder (REQUESTS_CA_BUNDLE may name one) the files are looked up when they are needed."""
+    """REQUESTS_CA_BUNDLE may name a folder, too; OpenSSL looks up the files of a folder when it needs them."""
     try:
         if os.path.isdir(path):
             context.load_verify_locations(capath=path)
         else:
             context.load_verify_locations(cafile=path)
     except ssl.SSLError as error:
-        raise _unusable(variable, path, "it holds no certificate in PEM form") from error
+        raise _unusable(variable, path, "it contains no certificate in PEM format") from error
     except OSError as error:
         raise _unusable(variable, path, error.strerror or str(error)) from error
 
 
-def _unusable(variable: str, path: str, reason: str) -> NetworkError:
-    return NetworkError(
-        f"{variable}={path} cannot be used: {reason}", f"Let {variable} name a file of certificates, or unset it."
-    )
+def _unusable(variable: str, path: str, reason: str, kind: str = "file") -> NetworkError:
+    hint = f"Set {variable} to a {kind} of certificates, or unset it."
+    return NetworkError(f"{variable}={path} cannot be used: {reason}", hint)

@@ -1,67 +1,60 @@
-"""Connections, and the pools that keep them: straight, or through a proxy. What urllib3 leaves to others, done here."""
+"""Connections, and the pools that keep them: direct, or through a proxy. What urllib3 leaves to its users is here."""
 
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Mapping
 from email.message import Message
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 import urllib3
-from urllib3 import exceptions as trouble
+from urllib3 import exceptions
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from luci_dl import __version__
 from luci_dl.errors import NetworkError
+from luci_dl.events import Emit
 from luci_dl.net.certificates import trusted_certificates
 from luci_dl.net.dial import dial
-from luci_dl.net.head import KeepsHead, WholeHead
-from luci_dl.net.proxy import Proxy
+from luci_dl.net.log import logged
+from luci_dl.net.proxy import Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
+from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
+from luci_dl.net.translate import proxy_auth_error, translate_errors
 
-_POOLS, _KEPT = 8, 16
-
-
-class TunnelRefused(Exception):
-    """A proxy does not let us through to a host.
-
-    Attributes:
-        status, reason, headers: of its answer, the names in lower case.
-    """
-
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
-        super().__init__(f"{status} {reason}")
-        self.status = status
-        self.reason = reason
-        self.headers = headers
+_MAX_POOLS = 8
+_CONNECTIONS_PER_POOL = 16
 
 
-class _Plain(KeepsHead, HTTPConnection):  # type: ignore[misc]
+class _Plain(KeepsRawResponse, HTTPConnection):  # type: ignore[misc]
     def _new_conn(self) -> socket.socket:
-        """Every address of the host is tried, and a dead one costs a moment. Raises: what urllib3 has for it."""
+        """Try every address of the host. Raises: what urllib3 expects."""
         try:
             return dial(self._dns_host, self.port, float(self.timeout or 0), self.socket_options or ())
         except socket.gaierror as error:
-            raise trouble.NameResolutionError(self.host, self, error) from error
+            raise exceptions.NameResolutionError(self.host, self, error) from error
         except TimeoutError as error:
-            raise trouble.ConnectTimeoutError(self, "no connection") from error
+            raise exceptions.ConnectTimeoutError(self, "no connection") from error
         except OSError as error:
-            raise trouble.NewConnectionError(self, error.strerror or str(error)) from error
+            raise exceptions.NewConnectionError(self, error.strerror or str(error)) from error
 
     def _tunnel(self) -> None:
-        """Ask the proxy for a way to the host. Raises: TunnelRefused; HTTPException; OSError."""
+        """Ask the proxy for a tunnel to the host. Raises: TunnelRefused; HTTPException; OSError."""
         host = (self._tunnel_host or "").strip("[]")
         if not host.isascii() or not host.isprintable() or " " in host:
-            raise trouble.LocationParseError(host)
-        place = f"[{host}]:{self._tunnel_port}" if ":" in host else f"{host}:{self._tunnel_port}"
-        headers = {**self._tunnel_headers, "Host": place}  # type: ignore[attr-defined]
-        lines = [f"CONNECT {place} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+            raise exceptions.LocationParseError(host)
+        target = f"[{host}]:{self._tunnel_port}" if ":" in host else f"{host}:{self._tunnel_port}"
+        headers = {**self._tunnel_headers, "Host": target}  # type: ignore[attr-defined]
+        lines = [f"CONNECT {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         self.send("\r\n".join(lines).encode("latin-1"))
-        answer = self.response_class(self.sock, method="CONNECT")
+        response = self.response_class(self.sock, method="CONNECT")
         try:
-            answer.begin()
-            if not 200 <= answer.status < 300:
-                raise TunnelRefused(answer.status, answer.reason, _joined(answer.headers))
+            response.begin()
+            if not 200 <= response.status < 300:
+                raise TunnelRefused(response.status, response.reason, _joined(response.headers))
         finally:
-            answer.close()
+            response.close()
 
 
 class _Secure(_Plain, HTTPSConnection):  # type: ignore[misc]
@@ -76,37 +69,89 @@ class _SecurePool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
-def new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
-    """Pools for addresses of that scheme. Raises: NetworkError, when the certificates or SOCKS cannot be had."""
+class Transport:
+    """Sends single requests, directly or through the proxies that the environment names. Thread-safe.
+
+    Args:
+        connect_s: seconds to wait for a connection.
+        read_s: seconds without a byte after which a read fails.
+        log: receives each request.
+    """
+
+    def __init__(self, connect_s: float, read_s: float, log: Emit | None) -> None:
+        self._log = log
+        self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
+        self._managers: dict[tuple[str, Proxy | None], urllib3.PoolManager] = {}
+        self._lock = threading.Lock()
+
+    def send(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+        """Send a GET request. Returns: the response of any status, redirects too, its body unread.
+
+        Raises: AttemptFailed; NetworkError.
+        """
+        proxy = proxy_for(url)
+        with logged(self._log, url, headers) as set_status, translate_errors(url, proxy):
+            response = self._manager(urlsplit(url).scheme, proxy).request(
+                "GET",
+                url,
+                headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},
+                preload_content=False,
+                redirect=False,
+                retries=False,
+                timeout=self._timeout,
+            )
+            set_status(response.status)
+        if response.status == 407 and proxy and proxy == forwarding_proxy_for(url):
+            response.close()
+            raise proxy_auth_error(proxy, response.headers.get("Proxy-Authenticate", ""))
+        return response
+
+    def _manager(self, scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
+        key = scheme, proxy
+        with self._lock:
+            if key not in self._managers:
+                self._managers[key] = _new_manager(scheme, proxy)
+            return self._managers[key]
+
+
+def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
+    """Pools for addresses of that scheme. Raises: NetworkError, when certificates or SOCKS are not available."""
     secure = scheme == "https" or (proxy and proxy.scheme == "https")
-    context = trusted_certificates() if secure else None  # loading them takes its time
+    context = trusted_certificates() if secure else None  # loading them takes time
     if proxy and proxy.socks:
         if not find_spec("socks"):
-            raise NetworkError(f"{proxy} speaks SOCKS, which needs PySocks", 'Run: pip install "luci-dl[socks]"')
+            raise NetworkError(f"{proxy} is a SOCKS proxy, which requires PySocks", 'Run: pip install "luci-dl[socks]"')
         from luci_dl.net.socks import SocksManager
 
-        return SocksManager(proxy.url, proxy.user, proxy.password, num_pools=_POOLS, maxsize=_KEPT, ssl_context=context)
+        return SocksManager(
+            proxy.url,
+            proxy.user,
+            proxy.password,
+            num_pools=_MAX_POOLS,
+            maxsize=_CONNECTIONS_PER_POOL,
+            ssl_context=context,
+        )
     if proxy:
         manager: urllib3.PoolManager = urllib3.ProxyManager(
             proxy.url,
-            _POOLS,
-            maxsize=_KEPT,
+            _MAX_POOLS,
+            maxsize=_CONNECTIONS_PER_POOL,
             proxy_headers=proxy.headers,
             ssl_context=context,
             proxy_ssl_context=context,
         )
     else:
-        manager = urllib3.PoolManager(_POOLS, maxsize=_KEPT, ssl_context=context)
+        manager = urllib3.PoolManager(_MAX_POOLS, maxsize=_CONNECTIONS_PER_POOL, ssl_context=context)
     manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return manager
 
 
-def head_of(response: urllib3.BaseHTTPResponse) -> WholeHead:
-    """The answer as `http.client` has it, below what urllib3 puts on top, which copies each block."""
-    head = getattr(response.connection, "head", None)
-    if not isinstance(head, WholeHead):
-        raise TypeError(f"{response.connection!r} is not of these pools")
-    return head
+def raw_response(response: urllib3.BaseHTTPResponse) -> RawResponse:
+    """The response below urllib3, which copies each block."""
+    raw = getattr(response.connection, "raw_response", None)
+    if not isinstance(raw, RawResponse):
+        raise TypeError(f"{response.connection!r} is not from these pools")
+    return raw
 
 
 def _joined(headers: Message) -> dict[str, str]:

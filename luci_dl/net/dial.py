@@ -1,4 +1,4 @@
-"""A connection to a host that has several addresses: a dead one does not hold up the others."""
+"""Connecting to a host that has several addresses: one that does not respond does not delay the others."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from itertools import zip_longest
 from typing import Any
 
 HEAD_START_S = 0.25
-"""So long an address is alone before the next one is tried beside it, in seconds."""
+"""How long to wait for one address before the next one is tried as well."""
 
 Option = tuple[int, int, int | bytes]
 
 
 def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -> socket.socket:
-    """The first connection that stands, to any address of `host`.
+    """The first connection that succeeds, to any address of `host`.
 
     Args:
-        timeout: seconds, for all addresses together; afterwards that of the socket.
+        timeout: seconds, for all addresses together; afterwards the timeout of the socket.
 
-    Raises: OSError, when all have failed: why the last one did; TimeoutError; UnicodeError, for what is no name.
+    Raises: OSError, when all have failed: the reason of the last one; TimeoutError; UnicodeError, for an invalid name.
     """
     found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    race = _Race(_in_turn(found), tuple(options))
+    race = _Race(_alternating(found), tuple(options))
     try:
         winner = race.run(time.monotonic() + timeout)
     finally:
@@ -35,15 +35,15 @@ def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -
     return winner
 
 
-def _in_turn(found: list[Any]) -> list[Any]:
-    """The system's order, but one family in turn with the other: one of them may be dead as a whole."""
-    favoured = [one for one in found if one[0] == found[0][0]]
+def _alternating(found: list[Any]) -> list[Any]:
+    """The system's order, but alternating between IPv4 and IPv6: one of them may not work at all."""
+    preferred = [one for one in found if one[0] == found[0][0]]
     others = [one for one in found if one[0] != found[0][0]]
-    return [one for pair in zip_longest(favoured, others) for one in pair if one]
+    return [one for pair in zip_longest(preferred, others) for one in pair if one]
 
 
 class _Race:
-    """Attempts side by side, begun one after the other."""
+    """Connection attempts that run side by side, started one after the other."""
 
     def __init__(self, addresses: list[Any], options: tuple[Option, ...]) -> None:
         self._addresses = addresses
@@ -67,7 +67,7 @@ class _Race:
         raise self._error
 
     def close(self) -> None:
-        """Drop those who lost."""
+        """Close the attempts that did not win."""
         for loser in self._running:
             loser.close()
         self._selector.close()

@@ -1,4 +1,4 @@
-"""Small answers, read whole: what the interfaces of hubs and registries say."""
+"""Small responses, read completely: what hubs and registries say about their files."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
-from luci_dl.net.answers import TRY_LATER, Document, is_passing, retry_after
 from luci_dl.net.network import Network
+from luci_dl.net.response import Document, retry_after
 from luci_dl.net.retry import AttemptFailed, RetryBudget
+from luci_dl.net.status import TRY_LATER, is_temporary
 
 
 def fetch_document(
@@ -24,31 +25,31 @@ def fetch_document(
     repository: str = "",
     at_most: int,
 ) -> Document:
-    """Ask until there is an answer that will not be another one a little later, whatever its status.
+    """Request a document, whatever its status, and retry while the failure may be temporary.
 
     Args:
-        headers: sent to the host of `url` alone, never to where it redirects.
-        retries: failures in a row that are forgiven.
-        repository: as in an artifact: what `url` begins with, in a registry.
-        at_most: bytes of the largest answer to be read.
+        headers: sent only to the host of `url`, not to the targets of redirects.
+        retries: consecutive failures allowed.
+        repository: as in an artifact: the beginning of `url`, in a registry.
+        at_most: bytes that the document may have.
 
     Raises: NetworkError; Interrupted.
     """
-    client, patience = network.client_for(url), RetryBudget(retries)
+    client, budget = network.client_for(url), RetryBudget(retries)
     while True:
         try:
             return run_cancellable(lambda: _attempt(lambda: client.document(url, headers, at_most, repository)), token)
         except AttemptFailed as failure:
             host = urlsplit(url).netloc
-            delay = patience.failed(failure, host)
-            emit(Retrying(host, failure.reason, delay, patience.failures, patience.retries))
+            delay = budget.record_failure(failure, host)
+            emit(Retrying(host, failure.reason, delay, budget.failures, budget.retries))
             if token.wait(delay):
                 raise Interrupted(token.signum) from None
 
 
-def _attempt(ask: Callable[[], Document]) -> Document:
-    document = ask()
-    if is_passing(document.status):
-        reason = f"{urlsplit(document.url).netloc} answers {document.status}"
-        raise AttemptFailed(reason, retry_after(document.headers), busy=True, hint=TRY_LATER)
+def _attempt(request: Callable[[], Document]) -> Document:
+    document = request()
+    if is_temporary(document.status):
+        reason = f"{urlsplit(document.url).netloc} returned {document.status}"
+        raise AttemptFailed(reason, retry_after(document.headers), overload=True, hint=TRY_LATER)
     return document

@@ -1,4 +1,4 @@
-"""Fetching one file: a crew that brings the bytes, patience when it fails, and word of how far it is."""
+"""Fetches one file: runs the workers, retries, and reports the progress."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ from luci_dl.net.worker_pool import WorkerPool
 from luci_dl.plan import Sink
 
 TICK_S = 0.1
-"""How often progress is told, in seconds."""
-REST_S = 1.0
-"""How long no connection is added after one failed while others went on, in seconds; a server may ask for more."""
+"""The time between two progress reports."""
+PAUSE_S = 1.0
+"""After one of several connections failed, none is added for this long, unless the server asks for another time."""
+MAX_PAUSE_S = 60.0
 
-Tell = Callable[[Progress], None]
+Report = Callable[[Progress], None]
 
 
 class Fetch:
-    """One artifact into one sink. The calling thread waits, tells and decides.
+    """One artifact into one sink. The calling thread waits, reports and decides; workers transfer the bytes.
 
     Args:
-        retries: failures in a row that are forgiven.
+        retries: consecutive failures allowed.
         connections: how many; None to find out by measuring.
-        pace: of the whole process.
-        check: called again and again; raises what went wrong behind the sink.
-        tell: called with each progress, beside `emit`.
+        limiter: of the whole process.
+        check: called repeatedly; raises the errors of the threads behind the sink.
+        report: called with each progress, in addition to `emit`.
     """
 
     def __init__(
@@ -46,95 +47,95 @@ class Fetch:
         retries: int,
         token: CancelToken,
         emit: Emit,
-        tell: Tell,
+        report: Report,
         check: Callable[[], None],
         connections: int | None = 1,
-        pace: RateLimiter | None = None,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self._artifact = artifact
         self._sink = sink
         self._tuner = Tuner(connections)
-        self._crew = WorkerPool(client, artifact, sink, self._tuner, pace or RateLimiter())
-        self._patience = RetryBudget(retries, sink.received)
+        self._pool = WorkerPool(client, artifact, sink, self._tuner, limiter or RateLimiter())
+        self._budget = RetryBudget(retries, sink.received)
         self._token = token
         self._emit = emit
-        self._tell = tell
+        self._report = report
         self._check = check
-        self._speed = RateMeter()
-        self._told = -1
-        self._rest_until = 0.0
+        self._meter = RateMeter()
+        self._reported = -1  # bytes at the last report
+        self._pause_until = 0.0
 
     def run(self) -> None:
-        """Bring every byte that is missing.
+        """Fetch all missing bytes.
 
-        Raises: what `errors` has for it; no worker has the right to write for long then, and the sink stays as it is.
+        Raises: LuciError. Then the workers lose their right to write soon, and the sink keeps what it has.
         """
         try:
-            while not self._is_full():
-                self._go_on(time.monotonic())
-                self._crew.bell.wait(TICK_S)
-                self._crew.bell.clear()
+            while not self._is_complete():
+                self._step(time.monotonic())
+                self._pool.wakeup.wait(TICK_S)
+                self._pool.wakeup.clear()
                 self._token.check()
                 self._check()
-                self._progress()
+                self._report_progress()
         finally:
-            # Beside this thread, which has to answer a signal: it may wait for a write.
-            threading.Thread(target=self._crew.stop, name="luci-stop", daemon=True).start()
+            # Not on this thread, which has to respond to signals: stopping may wait for a write.
+            threading.Thread(target=self._pool.stop, name="luci-stop", daemon=True).start()
 
-    def _is_full(self) -> bool:
+    def _is_complete(self) -> bool:
         return self._sink.size is not None and self._sink.received >= self._sink.size
 
-    def _go_on(self, now: float) -> None:
-        failures = [failure for url, error in self._crew.ended(now) if (failure := self._judge(url, error))]
+    def _step(self, now: float) -> None:
+        failures = [failure for url, error in self._pool.reap(now) if (failure := self._failure(url, error))]
         if failures:
-            self._rest_until = now + self._rest_after(failures, now)
-        if now >= self._rest_until and not self._is_full():
-            self._crew.scale(now)
+            self._pause_until = now + self._pause_after(failures, now)
+        if now >= self._pause_until and not self._is_complete():
+            self._pool.scale(now)
 
-    def _judge(self, url: str, error: Exception | None) -> AttemptFailed | None:
-        """What may go better next time. Raises: what will not, unless another mirror is left."""
+    def _failure(self, url: str, error: Exception | None) -> AttemptFailed | None:
+        """The failure to retry after; None without one, or when another mirror takes over. Raises: all other errors."""
         if error is None:
             return None
         failure = error if isinstance(error, AttemptFailed) else None
         if failure is None and (isinstance(error, StorageError) or not isinstance(error, LuciError)):
             raise error
-        if url not in self._crew.mirrors.urls:
+        if url not in self._pool.mirrors.urls:
             return None
-        if self._crew.mirrors.failed(url, for_good=failure is None or failure.no_ranges):
-            self._emit(Warned(f"{url} is not asked any more: {error}"))
+        if self._pool.mirrors.record_failure(url, permanent=failure is None or failure.no_ranges):
+            self._emit(Warned(f"{url} is no longer used: {error}"))
             return None
         if failure is None:
             raise error
         if failure.no_ranges:
-            self._crew.distrust_ranges()
+            self._pool.disable_ranges()
         return failure
 
-    def _rest_after(self, failures: Sequence[AttemptFailed], now: float) -> float:
-        """Seconds without new connections. Raises: NetworkError, when nobody is at work and patience is at its end."""
+    def _pause_after(self, failures: Sequence[AttemptFailed], now: float) -> float:
+        """Seconds without new connections. Raises: NetworkError, when no worker and no retry is left."""
         worst = max(failures, key=lambda failure: failure.retry_after or 0.0)
-        if len(self._crew):
-            if not worst.crowded or len(self._crew.mirrors.urls) > 1:
-                return 0.0  # the next attempt goes elsewhere
-            self._tuner.refused(len(self._crew), now)
-            return min(worst.retry_after or REST_S, 60.0)
-        if worst.busy:
-            self._tuner.refused(1, now)
+        if len(self._pool):
+            if not worst.maybe_overload or len(self._pool.mirrors.urls) > 1:
+                return 0.0  # the next attempt goes to another address
+            self._tuner.reduce(len(self._pool), now)
+            return min(worst.retry_after or PAUSE_S, MAX_PAUSE_S)
+        if worst.overload:
+            self._tuner.reduce(1, now)
         else:
-            self._tuner.lost(now)
+            self._tuner.recover(now)
         name = self._artifact.name
-        delay = self._patience.failed(worst, name)
-        self._emit(Retrying(name, worst.reason, delay, self._patience.failures, self._patience.retries))
+        delay = self._budget.record_failure(worst, name)
+        self._emit(Retrying(name, worst.reason, delay, self._budget.failures, self._budget.retries))
         return delay
 
-    def _progress(self) -> None:
+    def _report_progress(self) -> None:
         received = self._sink.received
-        self._patience.progressed(received)
-        rate = self._speed.add(time.monotonic(), received)
-        if received < self._told:
-            began = "what was begun cannot be gone on with"
-            self._emit(Warned(f"{self._artifact.name}: {began} (another version, or no ranges); starting over"))
-        if received != self._told:
-            self._told = received
+        self._budget.record_progress(received)
+        rate = self._meter.add(time.monotonic(), received)
+        if received < self._reported:
+            reason = "the file changed, or the server does not support ranges"
+            self._emit(Warned(f"{self._artifact.name}: the download cannot be resumed ({reason}); starting over"))
+        if received != self._reported:
+            self._reported = received
             progress = Progress(self._artifact.name, received, self._sink.size, rate)
             self._emit(progress)
-            self._tell(progress)
+            self._report(progress)

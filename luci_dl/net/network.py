@@ -1,4 +1,4 @@
-"""What all requests of a run share. Its libraries are loaded when the first byte is needed, and not before."""
+"""What all requests of a run share. The libraries are loaded with the first request."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """The servers, as one run sees them.
+    """The access to servers for one run.
 
     Args:
-        limit_rate: bytes a second, of all connections together; None for no limit.
-        offline: nothing may be asked.
-        log: told of each request.
+        limit_rate: bytes per second, for all connections together; None for no limit.
+        offline: refuse every request.
+        log: receives each request.
 
     Attributes:
-        pace: of all connections.
-        lost: hosts at which patience came to its end: the next file from there gets one attempt more, and no more.
+        limiter: of all connections.
+        failed_hosts: hosts at which the retries ran out. The next file from there gets only one retry.
     """
 
     def __init__(self, limit_rate: int | None = None, *, offline: bool = False, log: Emit | None = None) -> None:
-        self.pace = RateLimiter(limit_rate)
-        self.lost: set[str] = set()
+        self.limiter = RateLimiter(limit_rate)
+        self.failed_hosts: set[str] = set()
         self.offline = offline
         self._log = log
         self._client: Client | None = None
         self._lock = threading.Lock()
 
     def client_for(self, url: str) -> Client:
-        """What asks for `url`. Raises: NetworkError, when offline."""
+        """The client that may request `url`. Raises: NetworkError, when offline."""
         if self.offline:
-            raise NetworkError(f"{url} would have to be asked, but luci is to stay offline", "Leave out --offline.")
+            raise NetworkError(f"{url} is needed, but luci is offline", "Run the command without --offline.")
         with self._lock:
             if self._client is None:
                 from luci_dl.net.client import Client

@@ -1,4 +1,4 @@
-"""Whom an address names: its origin, and whether that is this very machine."""
+"""The host of an address, its origin, and whether it is this machine."""
 
 from __future__ import annotations
 
@@ -14,8 +14,13 @@ def origin_of(url: str) -> Origin:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
 
 
+def host_of(url: str) -> str:
+    """The host of an address, with the port if there is one, without credentials: for messages."""
+    return urlsplit(url).netloc.rpartition("@")[2] or url
+
+
 def is_loopback(host: str) -> bool:
-    """True for a name or address that never leaves this machine."""
+    """Whether the name or IP address never leaves this machine."""
     host = host.strip("[]").rstrip(".").lower()
     try:
         return ip_address(host).is_loopback

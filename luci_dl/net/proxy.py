@@ -1,4 +1,4 @@
-"""The proxy on the way to a host, as the environment names it: HTTPS_PROXY, ALL_PROXY, NO_PROXY..."""
+"""The proxy for an address, from the environment: HTTPS_PROXY, ALL_PROXY, NO_PROXY..."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ipaddress
 import os
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -18,11 +19,11 @@ _SYSTEM = "the system's settings"
 
 @dataclass(frozen=True)
 class Proxy:
-    """Where a proxy is, and who says so. As a string: for messages, without the credentials.
+    """The address of a proxy, and the setting it comes from. As a string: for messages, without credentials.
 
     Attributes:
         variable: of the environment, spelt as it is there.
-        user, password: decoded, for the proxy alone.
+        user, password: decoded; sent only to the proxy.
     """
 
     scheme: str
@@ -42,25 +43,39 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Without the credentials."""
+        """The address without credentials."""
         return f"{self.scheme}://{self.place}"
 
     @property
     def socks(self) -> bool:
-        """Whether it speaks SOCKS instead of HTTP."""
+        """Whether it is a SOCKS proxy, not an HTTP proxy."""
         return self.scheme.startswith("socks")
 
     @property
     def headers(self) -> dict[str, str]:
-        """For the proxy alone."""
+        """Request headers that only the proxy may see."""
         if not self.user:
             return {}
         pair = f"{self.user}:{self.password or ''}"
         return {"Proxy-Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
+class TunnelRefused(Exception):
+    """A proxy refused a tunnel to a host.
+
+    Attributes:
+        status, reason, headers: of its response, the names in lower case.
+    """
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str]) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+
+
 def proxy_for(url: str) -> Proxy | None:
-    """None when the way is straight. Raises: NetworkError, for a proxy that luci cannot use."""
+    """The proxy to use for `url`; None for a direct connection. Raises: NetworkError, for an invalid proxy address."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if sys.platform == "darwin" and not any(name.lower().endswith("_proxy") for name in os.environ):
@@ -70,43 +85,49 @@ def proxy_for(url: str) -> Proxy | None:
         if not address or urllib.request.proxy_bypass(host):
             return None
         return _parse(address, _SYSTEM)
-    variable = _set_one(f"{parts.scheme}_proxy") or _set_one("all_proxy")
+    variable = _variable(f"{parts.scheme}_proxy") or _variable("all_proxy")
     if not variable or _is_exempt(host, parts.port or _PORTS[parts.scheme]):
         return None
     return _parse(os.environ[variable].strip(), variable)
 
 
-def _set_one(name: str) -> str | None:
-    """The spelling of the variable `name` that counts, None when it is not set. Small letters win, if empty too."""
+def forwarding_proxy_for(url: str) -> Proxy | None:
+    """The proxy that sees the request for `url` and may answer it itself: an http proxy, and no tunnel through it."""
+    proxy = proxy_for(url) if url.startswith("http:") else None
+    return None if proxy and proxy.socks else proxy
+
+
+def _variable(name: str) -> str | None:
+    """The spelling of the variable `name` that is used; None when unset. Lower case wins, even when it is empty."""
     if name in os.environ:
         return name if os.environ[name].strip() else None
     capitals = name.upper()
-    if capitals == "HTTP_PROXY" and "REQUEST_METHOD" in os.environ:  # a CGI's environment: set by whoever asks it
+    if capitals == "HTTP_PROXY" and "REQUEST_METHOD" in os.environ:  # in a CGI script, clients can set it
         return None
     return capitals if os.environ.get(capitals, "").strip() else None
 
 
 def _parse(address: str, variable: str) -> Proxy:
-    """`address` without a scheme is an http proxy's."""
+    """Without a scheme, `address` means an http proxy."""
     try:
         parts = urlsplit(address if "://" in address else f"http://{address}")
-        scheme = "socks5h" if parts.scheme == "socks" else parts.scheme  # what desktops write
+        scheme = "socks5h" if parts.scheme == "socks" else parts.scheme  # desktop settings write "socks"
         host, port = parts.hostname, parts.port
         if not host or port == 0 or scheme not in _PORTS or parts.path not in ("", "/") or parts.query:
             raise ValueError
     except ValueError:
         public = address.rpartition("@")[2]
         raise NetworkError(
-            f'{variable} names no proxy: expected http://HOST:PORT or socks5://HOST:PORT, found "{public}"',
-            f"Correct or unset {variable}. In USER:PASSWORD@ before the host write : / @ # as %3A %2F %40 %23.",
+            f'{variable} is not a proxy address: expected http://HOST:PORT or socks5://HOST:PORT, found "{public}"',
+            f"Correct or unset {variable}. In USER:PASSWORD@ before the host, write : / @ # as %3A %2F %40 %23.",
         ) from None
     user, password = (unquote(text) if text else None for text in (parts.username, parts.password))
     return Proxy(scheme, host, port or _PORTS[scheme], variable, user, password)
 
 
 def _is_exempt(host: str, port: int) -> bool:
-    """Whether NO_PROXY names the host, its domain or its network; a port there stands for that port alone."""
-    variable = _set_one("no_proxy")
+    """Whether NO_PROXY lists the host, its domain or its network. An entry with a port is for that port only."""
+    variable = _variable("no_proxy")
     entries = re.split(r"[\s,]+", os.environ[variable].lower()) if variable else []
     name = host.lower().rstrip(".")
     address = _address(name)
@@ -122,7 +143,7 @@ def _is_exempt(host: str, port: int) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, int | None]:
-    """What NO_PROXY means by host, host:port, [address], [address]:port and address."""
+    """Host and port of an entry: host, host:port, [address], [address]:port or address."""
     if entry.startswith("["):
         name, _, port = entry[1:].partition("]")
     else:

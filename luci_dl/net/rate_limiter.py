@@ -1,4 +1,4 @@
-"""The limit on the rate, one for all connections and jobs of the process."""
+"""The limit on the download rate, shared by all connections of the process."""
 
 from __future__ import annotations
 
@@ -6,40 +6,37 @@ import threading
 import time
 from collections.abc import Callable
 
-LONGEST_S = 0.02
-"""No block should take longer than that at the limit, in seconds: the rate stays even, and sixteen connections that
-read their first block at once are less than a third of a second ahead of it."""
+MAX_BLOCK_S = 0.02
+"""A block is at most what the limit allows in this time, so that the rate stays even. Sixteen connections that read
+their first block at once are less than a third of a second ahead of the limit."""
 
-LATE_S = 0.05
-"""By so much, in seconds, whoever comes late may catch up."""
+CATCH_UP_S = 0.05
+"""Unused time that a late reader may still use. More would allow bursts after a pause."""
 
 
 class RateLimiter:
-    """Hands out time: whoever has read so many bytes waits as long as they take at the limit.
-
-    All callers stand in one queue of time, so the sum of what they read keeps the limit. Time that nobody used is lost,
-    save for the moments by which a thread wakes late: there are no bursts to make up for a pause.
+    """Tells each reader how long to wait after a read, so that all readers together keep the limit.
 
     Args:
-        limit: bytes a second; None for no limit.
-        clock: seconds that only go forward.
+        limit: bytes per second; None for no limit.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, limit: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = limit
         self._clock = clock
         self._lock = threading.Lock()
-        self._paid_until = 0.0  # when all that was read has had its time
+        self._busy_until = 0.0  # when the limit has room for the next byte
 
-    def block(self, wanted: int) -> int:
+    def block_size(self, wanted: int) -> int:
         """How many of the `wanted` bytes to read at a time."""
-        return wanted if self.limit is None else max(1, min(wanted, int(self.limit * LONGEST_S)))
+        return wanted if self.limit is None else max(1, min(wanted, int(self.limit * MAX_BLOCK_S)))
 
     def delay(self, length: int) -> float:
-        """How long to wait before reading on, in seconds, now that `length` bytes were read."""
+        """Count `length` bytes as read. Returns: the seconds to wait before the next read."""
         if self.limit is None:
             return 0.0
         with self._lock:
             now = self._clock()
-            self._paid_until = max(self._paid_until, now - LATE_S) + length / self.limit
-            return max(0.0, self._paid_until - now)
+            self._busy_until = max(self._busy_until, now - CATCH_UP_S) + length / self.limit
+            return max(0.0, self._busy_until - now)

@@ -1,4 +1,4 @@
-"""Patience: how often to try again, how long to wait before, and when it is enough."""
+"""When to try again: which failures may pass, how long to wait before the next attempt, and when to give up."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from email.utils import parsedate_to_datetime
 
 from luci_dl.errors import NetworkError
 
-PROGRESS = 1 << 20
-"""Bytes beyond the best so far that make the count of failures start anew."""
-LONGEST_S = 60.0
-"""The longest wait that luci chooses, in seconds."""
-LONGEST_ASKED_S = 600.0
-"""The longest wait that a server may ask for, in seconds; beyond that the download is suspended."""
+PROGRESS_BYTES = 1 << 20
+"""New bytes, beyond the most there have been, that reset the count of failures."""
+MAX_DELAY_S = 60.0
+"""The longest delay that luci chooses."""
+MAX_RETRY_AFTER_S = 600.0
+"""The longest delay accepted from a server. A longer one ends the download, which can be resumed later."""
 
 
 class AttemptFailed(Exception):
-    """One attempt failed in a way that the next one may not.
+    """One attempt failed, but the next one may succeed.
 
     Attributes:
         reason: in a few words.
-        retry_after: seconds that the server asked to wait; None when it did not.
-        no_ranges: the server cannot be trusted with ranges: ask for the whole file next time.
-        crowded: fewer connections may go better.
-        busy: the server said so itself.
-        hint: what to do when patience is at its end.
+        retry_after: seconds that the server asked to wait; None when it did not ask.
+        no_ranges: the server's range responses cannot be relied on: request the whole file next time.
+        maybe_overload: fewer connections might avoid it.
+        overload: the server itself reported an overload.
+        hint: what the user can do when the retries run out.
     """
 
     def __init__(
@@ -35,61 +35,61 @@ class AttemptFailed(Exception):
         retry_after: float | None = None,
         *,
         no_ranges: bool = False,
-        crowded: bool = True,
-        busy: bool = False,
+        maybe_overload: bool = True,
+        overload: bool = False,
         hint: str = "",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
         self.no_ranges = no_ranges
-        self.crowded = crowded
-        self.busy = busy
+        self.maybe_overload = maybe_overload
+        self.overload = overload
         self.hint = hint or "Check the connection and run the command again."
 
 
 class RetryBudget:
-    """Counts failed attempts of one file.
+    """Counts the consecutive failures of one download, and chooses the delays between attempts.
 
     Args:
-        retries: failures in a row that are forgiven; what makes a row end is a MiB beyond the best so far.
+        retries: consecutive failures allowed. `PROGRESS_BYTES` new bytes end a series of failures.
         received: bytes that are there from the start.
-        dice: a number from 0 to 1; its chance spreads those who fail together.
+        jitter: returns a random number from 0 to 1, so that clients that failed together do not retry together.
     """
 
-    def __init__(self, retries: int, received: int = 0, dice: Callable[[], float] = random.random) -> None:
+    def __init__(self, retries: int, received: int = 0, jitter: Callable[[], float] = random.random) -> None:
         self.retries = retries
         self.failures = 0
-        self._dice = dice
-        self._best = received
+        self._jitter = jitter
+        self._most_received = received
 
-    def progressed(self, received: int) -> None:
-        """`received` bytes of the file are there now. Bytes that were there before do not count again."""
-        if received >= self._best + PROGRESS:
-            self._best = received
+    def record_progress(self, received: int) -> None:
+        """Note that `received` bytes of the file are there. Bytes that are fetched again are no progress."""
+        if received >= self._most_received + PROGRESS_BYTES:
+            self._most_received = received
             self.failures = 0
 
-    def failed(self, failure: AttemptFailed, what: str) -> float:
-        """Seconds to wait before the next attempt.
+    def record_failure(self, failure: AttemptFailed, name: str) -> float:
+        """Count a failure and return the seconds to wait before the next attempt.
 
-        Raises: NetworkError, when it was one failure too many, or the server asks for too long a wait.
+        Raises: NetworkError, when no retry is left or the server asks for too long a delay.
         """
         self.failures += 1
         asked = failure.retry_after
-        if asked is not None and asked > LONGEST_ASKED_S:
+        if asked is not None and asked > MAX_RETRY_AFTER_S:
             raise NetworkError(
-                f"{what}: {failure.reason}, and the server asks to come back in {asked / 60:.0f} minutes",
+                f"{name}: {failure.reason}, and the server asks to wait {asked / 60:.0f} minutes",
                 "Run the install command again then.",
             )
         if self.failures > self.retries:
-            times = f" ({self.failures} attempts)" if self.failures > 1 else ""
-            raise NetworkError(f"{what}: {failure.reason}{times}", failure.hint)
-        chosen = min(LONGEST_S, 2.0 ** (self.failures - 1)) * (0.5 + self._dice() / 2)
-        return max(chosen, asked or 0.0)
+            attempts = f" ({self.failures} attempts)" if self.failures > 1 else ""
+            raise NetworkError(f"{name}: {failure.reason}{attempts}", failure.hint)
+        delay = min(MAX_DELAY_S, 2.0 ** (self.failures - 1)) * (0.5 + self._jitter() / 2)
+        return max(delay, asked or 0.0)
 
 
 def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """The seconds that a Retry-After header asks for, given as seconds or as a date; None without a sensible one."""
+    """The seconds that a Retry-After header asks for, as a number or as a date; None when it is missing or invalid."""
     if value is None:
         return None
     text = value.strip()

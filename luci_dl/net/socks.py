@@ -1,4 +1,4 @@
-"""Connections through a SOCKS proxy: the door to PySocks, which comes with the extra `socks`. Imported only then."""
+"""Connections through a SOCKS proxy. The only user of PySocks, which the extra `socks` installs; imported on demand."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import socks
 from urllib3.contrib import socks as pools
 
 from luci_dl.errors import NetworkError
-from luci_dl.net.head import KeepsHead
 from luci_dl.net.proxy import Proxy
+from luci_dl.net.raw_response import KeepsRawResponse
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.translate import no_way, refuses_user
+from luci_dl.net.translate import proxy_auth_error, proxy_refusal
 
-_FORBIDDEN = "0x02"
+_NOT_ALLOWED = "0x02"
 
 
-class _Plain(KeepsHead, pools.SOCKSConnection):  # type: ignore[misc]
+class _Plain(KeepsRawResponse, pools.SOCKSConnection):  # type: ignore[misc]
     pass
 
 
-class _Secure(KeepsHead, pools.SOCKSHTTPSConnection):  # type: ignore[misc]
+class _Secure(KeepsRawResponse, pools.SOCKSHTTPSConnection):  # type: ignore[misc]
     pass
 
 
@@ -42,27 +42,31 @@ class SocksManager(pools.SOCKSProxyManager):
         self.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
 
-def socks_trouble(causes: Iterable[BaseException], host: str, place: str, proxy: Proxy) -> Exception | None:
-    """What PySocks means by an error that is among `causes`; None when it is of somebody else."""
+def translate_socks_error(causes: Iterable[BaseException], host: str, place: str, proxy: Proxy) -> Exception | None:
+    """The error of ours for a PySocks error among `causes`; None when there is none.
+
+    Args:
+        host, place: the host to reach, without and with its port.
+    """
     error = next((cause for cause in causes if isinstance(cause, socks.ProxyError)), None)
     if error is None:
         return None
-    while isinstance(error.socket_err, socks.ProxyError):  # PySocks takes its own for the socket's
+    while isinstance(error.socket_err, socks.ProxyError):  # PySocks wraps its own errors as socket errors
         error = error.socket_err
     inner = error.socket_err
     if isinstance(inner, socket.gaierror):
-        hint = f"Let {proxy.variable} begin with socks5h:// to have names looked up by the proxy."
-        return AttemptFailed(f"the name {host} cannot be looked up", hint=hint)
+        hint = f"Start {proxy.variable} with socks5h:// to let the proxy resolve names."
+        return AttemptFailed(f"cannot resolve the name {host}", hint=hint)
     if isinstance(error, socks.SOCKS5AuthError):
-        return refuses_user(proxy)
+        return proxy_auth_error(proxy)
     if isinstance(error, socks.SOCKS5Error | socks.SOCKS4Error):
         code, _, reason = str(error).partition(": ")
-        return no_way(proxy, host, place, reason, for_good=code == _FORBIDDEN)
-    hint = f"Is {proxy.variable} right?"
+        return proxy_refusal(proxy, host, place, reason, permanent=code == _NOT_ALLOWED)
+    hint = f"Is {proxy.variable} correct?"
     if isinstance(inner, TimeoutError):
-        return AttemptFailed(f"{proxy} does not answer", hint=hint)
+        return AttemptFailed(f"{proxy} did not respond in time", hint=hint)
     if isinstance(error, socks.ProxyConnectionError):
-        return AttemptFailed(f"no connection to {proxy}: {inner.strerror}", hint=hint)
+        return AttemptFailed(f"cannot connect to {proxy}: {inner.strerror}", hint=hint)
     if inner or "closed" in str(error):
-        return AttemptFailed(f"the connection to {proxy} broke off", hint=hint)
+        return AttemptFailed(f"the connection to {proxy} was lost", hint=hint)
     return NetworkError(f"{proxy} does not speak {proxy.scheme}", hint)

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to a server, in words: with whom, why, and what to do."""
+"""Connection errors in words: with which host, why, and what to do. Every error of a library ends here."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from urllib.parse import urlsplit
 from urllib3 import exceptions as urllib3
 
 from luci_dl.errors import NetworkError
-from luci_dl.net.answers import is_passing, place_of, retry_after
-from luci_dl.net.connections import TunnelRefused
-from luci_dl.net.proxy import Proxy
+from luci_dl.net.origin import host_of
+from luci_dl.net.proxy import Proxy, TunnelRefused
+from luci_dl.net.response import retry_after
 from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.status import is_temporary
 from luci_dl.text import printable
 
-_UNTRUSTED = {
+_CERTIFICATE_ERRORS = {
     9: ("it is not valid yet", "Is this computer's clock right?"),
-    10: ("it has expired", "Is this computer's clock right? If it is, only who runs the server can renew it."),
-    18: ("it is signed by nobody but itself", ""),
-    62: ("it belongs to another host", "Does this network want you to sign in first? Open any page in a browser."),
-    64: ("it belongs to another host", "Give the name that the certificate was made for instead of the number."),
+    10: ("it has expired", "Is this computer's clock right? If it is, only the server's operator can renew it."),
+    18: ("it is self-signed", ""),
+    62: ("it is for another host", "Does this network require you to sign in first? Open any page in a browser."),
+    64: ("it is for another host", "Use the host name that the certificate was made for instead of the IP address."),
 }
-"""OpenSSL's codes of what can be said better than by "the authority is not known here"."""
-_UNKNOWN = "who signed it is not known here"
-_OWN_AUTHORITY = "Behind a company's proxy? Add its certificate to the system's, or name its file in SSL_CERT_FILE."
+"""OpenSSL's codes that have a better explanation than an unknown issuer."""
+_UNKNOWN_ISSUER = "its issuer is not trusted on this computer"
+_ADD_ISSUER = "Behind a company's proxy? Add its certificate to the system's, or name its file in SSL_CERT_FILE."
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+_TRY_HTTP = "Should the address begin with http:// instead?"
 
 
 @contextmanager
@@ -38,116 +40,117 @@ def translate_errors(url: str, proxy: Proxy | None) -> Iterator[None]:
     try:
         yield
     except (urllib3.LocationValueError, UnicodeError) as error:
-        raise NetworkError(f"{url} cannot be asked for: {error}", "Check the address.") from error
+        raise NetworkError(f"{url} cannot be requested: {error}", "Check the address.") from error
     except (urllib3.HTTPError, HTTPException, TunnelRefused, OSError) as error:
-        raise _explained(error, url, proxy) from error
+        raise _translated(error, url, proxy) from error
 
 
-def refuses_user(proxy: Proxy, schemes: str = "") -> NetworkError:
-    """The proxy wants another user or password; `schemes` are those of its Proxy-Authenticate."""
-    known = re.findall(r"(?:^|,)\s*([A-Za-z]+)(?=[ ,]|$)", schemes)
-    if known and "basic" not in map(str.lower, known):
+def proxy_auth_error(proxy: Proxy, schemes: str = "") -> NetworkError:
+    """The proxy wants another user name or password. `schemes`: its Proxy-Authenticate header."""
+    offered = re.findall(r"(?:^|,)\s*([A-Za-z]+)(?=[ ,]|$)", schemes)
+    if offered and "basic" not in map(str.lower, offered):
         return NetworkError(
-            f"{proxy} asks who you are by {' or '.join(known)}, and luci knows only Basic",
-            f"Run a relay that knows it, such as cntlm or px, and name that in {proxy.variable}.",
+            f"{proxy} requires authentication by {' or '.join(offered)}, but luci supports only Basic",
+            f"Run a local proxy that supports it, such as cntlm or px, and name that one in {proxy.variable}.",
         )
-    what = "does not accept the user and password" if proxy.user else "asks for a user and a password"
+    problem = "rejects the user name and password" if proxy.user else "requires a user name and a password"
     return NetworkError(
-        f"{proxy} {what}",
+        f"{proxy} {problem}",
         f"Set {proxy.variable} to {proxy.scheme}://USER:PASSWORD@{proxy.place}, with : / @ # as %3A %2F %40 %23.",
     )
 
 
-def no_way(
-    proxy: Proxy, host: str, place: str, answer: str, *, for_good: bool, retry_after: float | None = None
+def proxy_refusal(
+    proxy: Proxy, host: str, place: str, answer: str, *, permanent: bool, retry_after: float | None = None
 ) -> Exception:
-    """The proxy does not let us through to the host: for good, or as things are now; `answer` is what it says."""
-    if for_good:
-        hint = f"Ask who runs the proxy; if {host} can be reached without it, name {host} in NO_PROXY."
-        return NetworkError(f"{proxy} refuses the way to {place}: {answer}", hint)
-    hint = f"The proxy answers, but finds no way to {host}: check the name, or ask who runs the proxy."
-    return AttemptFailed(f"{proxy} finds no way to {place}: {answer}", retry_after, hint=hint)
+    """The proxy does not connect to a host, permanently or for now. `answer`: what it says."""
+    if permanent:
+        hint = f"Ask the proxy's operator; if {host} can be reached without it, add {host} to NO_PROXY."
+        return NetworkError(f"{proxy} refuses to connect to {place}: {answer}", hint)
+    hint = f"The proxy works, but cannot reach {host}: check the name, or ask the proxy's operator."
+    return AttemptFailed(f"{proxy} cannot connect to {place}: {answer}", retry_after, hint=hint)
 
 
 @dataclass(frozen=True)
 class _Peer:
-    """Whom we talked to: a server, or a proxy.
+    """The other end of a connection: a server, or a proxy.
 
     Attributes:
-        host: its name alone; label: as it stands in messages.
-        plain: what to do when it speaks no TLS; hint: when the line fails, empty for the usual.
+        host: its name; label: its name in messages.
+        plain_hint: what to do when it does not speak TLS.
+        hint: what to do when the connection fails; empty for the default.
     """
 
     host: str
     label: str
-    plain: str
+    plain_hint: str
     hint: str = ""
 
 
-def _explained(error: Exception, url: str, proxy: Proxy | None) -> Exception:
-    place, host = place_of(url), urlsplit(url).hostname or url
+def _translated(error: Exception, url: str, proxy: Proxy | None) -> Exception:
+    place, host = host_of(url), urlsplit(url).hostname or url
     if proxy is None:
-        return _of_line(error, _Peer(host, place, "Does it have to begin with http:// instead?"))
+        return _connection_error(error, _Peer(host, place, _TRY_HTTP))
     if isinstance(error, TunnelRefused):
-        return _of_tunnel(error, place, host, proxy)
+        return _tunnel_error(error, place, host, proxy)
     if isinstance(error, urllib3.ProxyError):
-        return _of_line(error.original_error, _peer(proxy))
+        return _connection_error(error.original_error, _proxy_peer(proxy))
     if proxy.socks:
-        from luci_dl.net.socks import socks_trouble
+        from luci_dl.net.socks import translate_socks_error
 
-        if found := socks_trouble(_chain(error), host, place, proxy):
+        if found := translate_socks_error(_chain(error), host, place, proxy):
             return found
-    return _of_line(error, _Peer(host, f"{place} through {proxy}", "Does it have to begin with http:// instead?"))
+    return _connection_error(error, _Peer(host, f"{place} through {proxy}", _TRY_HTTP))
 
 
-def _peer(proxy: Proxy) -> _Peer:
+def _proxy_peer(proxy: Proxy) -> _Peer:
     return _Peer(
         f"{proxy.host} ({proxy.variable})",
         str(proxy),
-        f"Let its address in {proxy.variable} begin with http://",
-        f"Is {proxy.variable} right? Name hosts that are to be reached without a proxy in NO_PROXY.",
+        f"Start its address in {proxy.variable} with http://",
+        f"Is {proxy.variable} correct? List hosts that need no proxy in NO_PROXY.",
     )
 
 
-def _of_tunnel(refused: TunnelRefused, place: str, host: str, proxy: Proxy) -> Exception:
+def _tunnel_error(refused: TunnelRefused, place: str, host: str, proxy: Proxy) -> Exception:
     if refused.status == 407:
-        return refuses_user(proxy, refused.headers.get("proxy-authenticate", ""))
+        return proxy_auth_error(proxy, refused.headers.get("proxy-authenticate", ""))
     answer = f"{refused.status} {printable(refused.reason)[:80]}".strip()
-    for_good = not is_passing(refused.status)
-    return no_way(proxy, host, place, answer, for_good=for_good, retry_after=retry_after(refused.headers))
+    permanent = not is_temporary(refused.status)
+    return proxy_refusal(proxy, host, place, answer, permanent=permanent, retry_after=retry_after(refused.headers))
 
 
-def _of_line(error: Exception, peer: _Peer) -> Exception:
-    """Names come first: to urllib3 they are connections too, and those time-outs."""
+def _connection_error(error: Exception, peer: _Peer) -> Exception:
+    """The order matters: to urllib3 a name resolution error is a connection error, and that is a time-out."""
     for cause in _chain(error):
         if isinstance(cause, ssl.SSLError):
-            return _of_tls(cause, peer)
+            return _tls_error(cause, peer)
     if isinstance(error, urllib3.NameResolutionError):
-        return AttemptFailed(f"the name {peer.host} cannot be looked up", hint=peer.hint)
+        return AttemptFailed(f"cannot resolve the name {peer.host}", hint=peer.hint)
     if isinstance(error, urllib3.NewConnectionError):
-        return AttemptFailed(f"no connection to {peer.label}: {_words(error)}", hint=peer.hint)
+        return AttemptFailed(f"cannot connect to {peer.label}: {_system_message(error)}", hint=peer.hint)
     if isinstance(error, urllib3.TimeoutError | TimeoutError):
-        return AttemptFailed(f"{peer.label} does not answer", hint=peer.hint)
+        return AttemptFailed(f"{peer.label} did not respond in time", hint=peer.hint)
     if isinstance(error, urllib3.ProtocolError | HTTPException):
         cause = error.args[-1] if error.args else error
         if isinstance(cause, HTTPException) and not isinstance(cause, RemoteDisconnected | IncompleteRead):
             return NetworkError(f"{peer.label} does not speak HTTP", "Check the address.")
-        return AttemptFailed(f"the connection to {peer.label} broke off", hint=peer.hint)
-    return AttemptFailed(f"{peer.label}: {_words(error)}", hint=peer.hint)
+        return AttemptFailed(f"the connection to {peer.label} was lost", hint=peer.hint)
+    return AttemptFailed(f"{peer.label}: {_system_message(error)}", hint=peer.hint)
 
 
-def _of_tls(error: ssl.SSLError, peer: _Peer) -> Exception:
+def _tls_error(error: ssl.SSLError, peer: _Peer) -> Exception:
     if isinstance(error, ssl.SSLCertVerificationError):
-        reason, hint = _UNTRUSTED.get(error.verify_code, (_UNKNOWN, ""))
-        words = f"{reason} ({error.verify_message})" if error.verify_message else reason
-        return NetworkError(f"the certificate of {peer.label} cannot be trusted: {words}", hint or _OWN_AUTHORITY)
+        reason, hint = _CERTIFICATE_ERRORS.get(error.verify_code, (_UNKNOWN_ISSUER, ""))
+        details = f"{reason} ({error.verify_message})" if error.verify_message else reason
+        return NetworkError(f"the certificate of {peer.label} cannot be trusted: {details}", hint or _ADD_ISSUER)
     if error.reason in _NOT_TLS:
-        return AttemptFailed(f"{peer.label} does not speak TLS", hint=peer.plain)  # or a network interferes
-    return AttemptFailed(f"TLS with {peer.label} failed: {_words(error)}", hint=peer.hint)
+        return AttemptFailed(f"{peer.label} does not speak TLS", hint=peer.plain_hint)  # or a network interferes
+    return AttemptFailed(f"TLS with {peer.label} failed: {_system_message(error)}", hint=peer.hint)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it came from, and so on."""
+    """The error, its cause, the cause of that, and so on."""
     seen: list[BaseException] = []
     following: object = error
     while isinstance(following, BaseException) and following not in seen:
@@ -156,8 +159,8 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         following = following.__cause__ or following.__context__ or (following.args[0] if following.args else None)
 
 
-def _words(error: BaseException) -> str:
-    """The system's own words, without the names of libraries and objects around them."""
-    *_, first = _chain(error)
-    text = str(getattr(first, "strerror", None) or first)
+def _system_message(error: BaseException) -> str:
+    """The system's message at the root of the error, without the names of libraries and objects around it."""
+    *_, root = _chain(error)
+    text = str(getattr(root, "strerror", None) or root)
     return re.sub(r"^\[[^]]*\] | \(_ssl\.c:\d+\)$", "", text)

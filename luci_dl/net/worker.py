@@ -1,4 +1,4 @@
-"""One connection at work on one segment: asks for it, and hands over what comes until the segment is full."""
+"""One connection that fetches one segment: it requests the segment and writes what arrives to the sink."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from luci_dl.errors import IntegrityError
 from luci_dl.model import Artifact
-from luci_dl.net.answers import RangeRequest
 from luci_dl.net.client import Client, Response
 from luci_dl.net.rate_limiter import RateLimiter
+from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
 
@@ -19,150 +19,150 @@ class Job:
     """What a worker has to do.
 
     Attributes:
-        url: which of the artifact's addresses to ask.
-        whole: ask for the whole file, since ranges cannot be trusted there.
-        alone: no other address is left, so a server without ranges has to be taken as it is.
-        block: bytes to read at a time, at most.
+        url: which address of the artifact to request.
+        whole_file: request the whole file, because range responses cannot be relied on.
+        only_url: there is no other address, so a server without ranges has to do.
+        block_size: bytes to read at a time, at most.
     """
 
     artifact: Artifact
     url: str
     sink: Sink
     lease: Lease
-    whole: bool
-    alone: bool
-    block: int
-    pace: RateLimiter
+    whole_file: bool
+    only_url: bool
+    block_size: int
+    limiter: RateLimiter
 
 
 class Worker:
-    """One attempt at one segment, in a thread of its own.
+    """One attempt at one segment, in its own thread.
 
     Attributes:
-        moved: bytes it brought.
-        reading: it waits for the network, not for the disk or the pace.
-        ranges: whether the server serves ranges; None before it has answered.
-        error: how it ended: None when its segment is full, or no longer its own.
+        received: bytes so far.
+        reading: it waits for the network, not for the disk or the rate limit.
+        supports_ranges: whether the server supports ranges; None before it has responded.
+        error: why it ended; None when its segment is complete, or was taken from it.
     """
 
-    def __init__(self, client: Client, job: Job, bell: threading.Event) -> None:
-        """Rings `bell` at its end."""
+    def __init__(self, client: Client, job: Job, wakeup: threading.Event) -> None:
+        """Starts the thread, which sets `wakeup` when it ends."""
         self.job = job
-        self.moved = 0
+        self.received = 0
         self.reading = False
         self.done = False
-        self.ranges: bool | None = None
+        self.supports_ranges: bool | None = None
         self.error: Exception | None = None
         self._client = client
-        self._bell = bell
+        self._wakeup = wakeup
         self._lease = job.lease
-        self._answer: Response | None = None
+        self._response: Response | None = None
         self._stopped = threading.Event()
         threading.Thread(target=self._run, name="luci-fetch", daemon=True).start()
 
     @property
     def lease(self) -> Lease:
-        """What it writes by; another than the job's after a file had to be started over."""
+        """Its current right to write; not the job's any more once the file was started over."""
         return self._lease
 
     def stop(self) -> None:
         """End the attempt: first its right to write, then the blocked read.
 
-        A look-up or a wait for the headers cannot be ended; the thread lives on in it, without the right to write.
+        A name look-up or a wait for the headers cannot be ended; the thread stays in it, without the right to write.
         """
         self._stopped.set()
         self.job.sink.revoke(self._lease)
-        if self._answer:
-            self._answer.abort()
+        if self._response:
+            self._response.abort()
 
     def _run(self) -> None:
         try:
             self._attempt()
         except Revoked:
             pass
-        except Exception as error:  # noqa: BLE001 - handed over to the thread that waits
+        except Exception as error:  # noqa: BLE001 - raised by the thread that runs the fetch
             self.error = error
         finally:
             self.job.sink.revoke(self._lease)
-            if self._answer:
-                self._answer.close()
+            if self._response:
+                self._response.close()
             self.done = True
-            self._bell.set()
+            self._wakeup.set()
 
     def _attempt(self) -> None:
         job, lease = self.job, self._lease
-        self.reading = True
-        ask = self._ask(lease)
+        request = self._request(lease)
         headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
-        self._answer = self._client.get(job.artifact.name, ask, headers, job.artifact.repository)
+        self.reading = True
+        self._response = self._client.get(job.artifact.name, request, headers, job.artifact.repository)
         self.reading = False
-        body = self._answer.body
-        self.ranges = body.ranges and body.offset == ask.start
-        if body.offset != ask.start and not job.alone:
-            raise AttemptFailed("the server sends the whole file where a range was asked", no_ranges=True)
-        job.sink.begin(lease, self._answer.remote, body.offset)
-        if lease.revoked:  # what was there is forgotten, and only the beginning can be gone on with
-            if body.offset != 0:
+        info = self._response.info
+        self.supports_ranges = info.supports_ranges and info.offset == request.start
+        if info.offset != request.start and not job.only_url:
+            raise AttemptFailed("the server sent the whole file instead of the requested range", no_ranges=True)
+        job.sink.begin(lease, self._response.remote, info.offset)
+        if lease.revoked:  # the sink discarded all bytes, and only the beginning can be written
+            if info.offset != 0:
                 raise AttemptFailed("the server has another version of the file than before", no_ranges=True)
             lease = self._claim_beginning()
-        self._copy(lease, self._answer)
+        self._copy(lease, self._response)
 
     def _claim_beginning(self) -> Lease:
-        """What is missing from byte 0 on. Raises: Revoked, when another worker was faster, or `stop` came before."""
+        """Claim what is missing from byte 0 on. Raises: Revoked, when another worker or `stop` was faster."""
         lease = self.job.sink.claim()
         if lease is None:
             raise Revoked
-        self._lease = lease  # from here on `stop` knows of it
+        self._lease = lease  # from here on `stop` revokes it
         if lease.pos != 0 or self._stopped.is_set():
             raise Revoked
         return lease
 
-    def _ask(self, lease: Lease) -> RangeRequest:
-        """A range only where what comes can be held against what is there; else the whole file once more."""
+    def _request(self, lease: Lease) -> RangeRequest:
+        """A range only if the response can be checked against the bytes that are there; else the whole file."""
         url, sink = self.job.url, self.job.sink
         validator = sink.validator(url)
-        if self.job.whole or not (validator or sink.provable):
+        if self.job.whole_file or not (validator or sink.provable):
             return RangeRequest(url, 0, None, None)
         return RangeRequest(url, lease.pos, None if lease.end == sink.size else lease.end, validator)
 
-    def _copy(self, lease: Lease, answer: Response) -> None:
-        job, left = self.job, answer.body.length
+    def _copy(self, lease: Lease, response: Response) -> None:
+        job, left = self.job, response.info.length
         while left is None or left > 0:
-            data = self._read(answer, lease)
+            data = self._read(response, lease)
             if lease.revoked:
                 raise Revoked
             if not data:
                 break
-            self.moved += job.sink.write(lease, data)
+            self.received += job.sink.write(lease, data)
             if lease.pos == lease.end:
-                return  # whatever else would come: the segment became shorter meanwhile, or the server does not end
+                return  # more may follow: the segment was shortened meanwhile, or the server does not end
             left = None if left is None else left - len(data)
-            self._stopped.wait(job.pace.delay(len(data)))
+            self._stopped.wait(job.limiter.delay(len(data)))
         if left:
-            raise AttemptFailed("the connection broke off")
-        self._end_of_body(lease, answer)
+            raise AttemptFailed("the connection was lost")
+        self._end_of_body(lease, response)
 
-    def _read(self, answer: Response, lease: Lease) -> memoryview:
-        """What comes in a moment; on a fast line that is a whole block, and it ends where a page ends."""
+    def _read(self, response: Response, lease: Lease) -> memoryview:
+        """Read one block. On a fast line it is full, and ends at a page boundary."""
         job, memory = self.job, self.job.sink.buffer()
-        size = job.pace.block(job.block)
+        size = job.limiter.block_size(job.block_size)
         size -= lease.pos % PAGE if size > PAGE else 0
         if lease.end is not None:
-            one_too_many = 0 if job.sink.provable else 1  # shows a file that is longer than it should be
+            one_too_many = 0 if job.sink.provable else 1  # shows that a file is longer than it should be
             size = min(size, lease.end - lease.pos + one_too_many)
         self.reading = True
-        count = answer.read_into(memory[:size])
+        count = response.read_into(memory[:size])
         self.reading = False
         return memory[:count]
 
-    def _end_of_body(self, lease: Lease, answer: Response) -> None:
+    def _end_of_body(self, lease: Lease, response: Response) -> None:
         if lease.end is not None:
             if lease.pos != lease.end:
                 raise AttemptFailed(f"the file ended at byte {lease.pos} of {lease.end}")
             return
-        if not answer.body.delimited and not self.job.sink.provable:
+        if not response.info.delimited and not self.job.sink.provable:
             raise IntegrityError(
-                f"{self.job.url} does not say how long the file is, so nobody can tell whether it is complete",
+                f"{self.job.url}: the server does not say how long the file is, so luci cannot tell if it is complete",
                 "Give its digest with --sha256.",
             )
         self.job.sink.end_of_file(lease)

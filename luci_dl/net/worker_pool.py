@@ -1,4 +1,4 @@
-"""The connections of one fetch: how many, at what, and who takes over from whom."""
+"""The connections of one fetch: how many there are, and which segment each one fetches."""
 
 from __future__ import annotations
 
@@ -15,115 +15,115 @@ from luci_dl.net.tune import Tuner
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import BUFFER, Lease, Sink
 
-WINDOW = 128 << 20
-"""No more is asked for beyond what is there in order, in bytes, unless one connection brings all."""
-LEAST = 1 << 20
-"""No segment is smaller, in bytes, unless the file's end makes it so."""
-BLOCKS = 4 << 20
+WINDOW_BYTES = 128 << 20
+"""Segments reach no further than this beyond the contiguous beginning, unless one connection fetches the whole file."""
+MIN_SEGMENT_BYTES = 1 << 20
+"""Only the last segment of a file may be smaller."""
+BLOCK_BYTES = 4 << 20
 """Bytes that all connections together read at a time."""
-SLOW = 4.0
-"""A connection so many times slower than the others is relieved of its segment."""
-RELIEF_S = 1.0
-"""Nobody is relieved who will be through sooner, or was not at it that long, in seconds."""
+SLOW_FACTOR = 4.0
+"""A connection that is slower than the others by this factor loses its segment."""
+TAKEOVER_S = 1.0
+"""A segment is neither split nor taken over when it will be complete sooner, or was begun later, than this."""
 
 
 class WorkerStats:
-    """A worker, and what is known of its speed."""
+    """A worker and its rate."""
 
     def __init__(self, worker: Worker, now: float) -> None:
         self.worker = worker
         self.since = now
         self.rate = 0.0
-        self._speed = RateMeter()
+        self._meter = RateMeter()
         self._stall = StallWatch()
 
     def update(self, now: float) -> bool:
-        """Whether it has stalled."""
-        self.rate = self._speed.add(now, self.worker.moved)
-        return self._stall.is_stalled(now, self.worker.moved, self.worker.reading)
+        """Measure the rate. Returns: whether the worker has stalled."""
+        self.rate = self._meter.add(now, self.worker.received)
+        return self._stall.is_stalled(now, self.worker.received, self.worker.reading)
 
     def left_s(self, now: float) -> float:
-        """Seconds until its segment is full, at its rate; of one that has only just begun nobody can tell: 0."""
+        """Seconds until its segment is complete, at its rate; 0 when it began too recently to tell."""
         lease = self.worker.lease
         left = (lease.end or lease.pos) - lease.pos
         if self.rate:
             return left / self.rate
-        return float("inf") if left and now - self.since > RELIEF_S else 0.0
+        return float("inf") if left and now - self.since > TAKEOVER_S else 0.0
 
 
 class WorkerPool:
-    """The workers of one fetch. The calling thread of the fetch asks all this; the workers only work.
+    """The workers of one fetch. Only the thread that runs the fetch may call its methods.
 
     Attributes:
-        bell: rung by a worker that ends.
+        wakeup: set by a worker when it ends.
     """
 
-    def __init__(self, client: Client, artifact: Artifact, sink: Sink, tuner: Tuner, pace: RateLimiter) -> None:
-        self.bell = threading.Event()
+    def __init__(self, client: Client, artifact: Artifact, sink: Sink, tuner: Tuner, limiter: RateLimiter) -> None:
+        self.wakeup = threading.Event()
         self.mirrors = Mirrors(artifact.urls if artifact.provable else artifact.urls[:1])
         self._client = client
         self._artifact = artifact
         self._sink = sink
         self._tuner = tuner
-        self._pace = pace
-        self._members: list[WorkerStats] = []
-        self._usual = 0.0  # bytes a second that a connection brings
-        self._ranges: bool | None = None  # whether the server serves them; once it did not, they are not relied on
-        self._whole = False  # nor are they asked for, once they came wrong
+        self._limiter = limiter
+        self._stats: list[WorkerStats] = []
+        self._typical_rate = 0.0  # bytes per second of one connection
+        self._supports_ranges: bool | None = None  # False for good once the server has shown it
+        self._whole_file = False  # request no ranges at all, since the responses were wrong
 
     def __len__(self) -> int:
-        return len(self._members)
+        return len(self._stats)
 
-    def ended(self, now: float) -> list[tuple[str, Exception | None]]:
-        """The address and the error of each worker that ended or stalled since; they are no longer of the crew."""
-        over: list[tuple[str, Exception | None]] = []
-        for member in list(self._members):
-            worker = member.worker
-            stalled = member.update(now) and not worker.done
-            if worker.ranges is not None and self._ranges is not False:
-                self._ranges = worker.ranges
+    def reap(self, now: float) -> list[tuple[str, Exception | None]]:
+        """Remove the workers that ended or stalled. Returns: the address and the error of each."""
+        ended: list[tuple[str, Exception | None]] = []
+        for stats in list(self._stats):
+            worker = stats.worker
+            stalled = stats.update(now) and not worker.done
+            if worker.supports_ranges is not None and self._supports_ranges is not False:
+                self._supports_ranges = worker.supports_ranges
             if stalled or worker.done:
-                self._members.remove(member)
-                self.mirrors.brought(worker.job.url, worker.moved, now - member.since)
-                self._usual = (self._usual + member.rate) / 2 if self._usual else member.rate
-                over.append((worker.job.url, AttemptFailed("the server stalled") if stalled else worker.error))
+                self._stats.remove(stats)
+                self.mirrors.record_transfer(worker.job.url, worker.received, now - stats.since)
+                self._typical_rate = (self._typical_rate + stats.rate) / 2 if self._typical_rate else stats.rate
+                ended.append((worker.job.url, AttemptFailed("the server stalled") if stalled else worker.error))
             if stalled:
                 worker.stop()
-        return over
+        return ended
 
-    def distrust_ranges(self) -> None:
-        """The server showed that it cannot be trusted with ranges: one connection, and the whole file."""
-        self._ranges, self._whole = False, True
+    def disable_ranges(self) -> None:
+        """Use one connection, and request the whole file: range responses cannot be relied on."""
+        self._supports_ranges, self._whole_file = False, True
 
     def scale(self, now: float) -> None:
-        """As many workers as there should be now, as far as there is something for them to do."""
+        """Start workers until there are as many as wanted, or no segment is left."""
         wanted = self._wanted(now)
-        while len(self._members) < wanted:
+        while len(self._stats) < wanted:
             lease = self._claim(wanted) or (self._split(now, wanted) and self._claim(wanted))
             if not lease:
                 return
-            busy = Counter(member.worker.job.url for member in self._members)
+            connections = Counter(stats.worker.job.url for stats in self._stats)
             job = Job(
                 artifact=self._artifact,
-                url=self.mirrors.pick(busy),
+                url=self.mirrors.pick(connections),
                 sink=self._sink,
                 lease=lease,
-                whole=self._whole,
-                alone=len(self.mirrors.urls) == 1,
-                block=min(BUFFER, BLOCKS // wanted),
-                pace=self._pace,
+                whole_file=self._whole_file,
+                only_url=len(self.mirrors.urls) == 1,
+                block_size=min(BUFFER, BLOCK_BYTES // wanted),
+                limiter=self._limiter,
             )
-            self._members.append(WorkerStats(Worker(self._client, job, self.bell), now))
+            self._stats.append(WorkerStats(Worker(self._client, job, self.wakeup), now))
 
     def stop(self) -> None:
-        """Nobody works any more; waits for writes that are under way."""
-        for member in self._members:
-            member.worker.stop()
+        """Stop all workers; waits for writes in progress."""
+        for stats in self._stats:
+            stats.worker.stop()
 
     def _wanted(self, now: float) -> int:
         sink = self._sink
         left = None if sink.size is None else sink.size - sink.received
-        if not self._ranges or sink.size is None:
+        if not self._supports_ranges or sink.size is None:
             return 1
         if not (sink.provable or sink.validator(self._artifact.urls[0])):
             return 1
@@ -133,26 +133,27 @@ class WorkerPool:
         if wanted == 1:
             return self._sink.claim()
         length = segment_length(wanted)
-        return self._sink.claim(length, within=WINDOW - length)
+        return self._sink.claim(length, within=WINDOW_BYTES - length)
 
     def _split(self, now: float, wanted: int) -> bool:
-        """Free something for a worker who has nothing to do. Returns: whether there is something to claim now."""
-        member = max(self._members, key=lambda member: member.left_s(now), default=None)
-        if member is None:
+        """Free a part of a segment for another worker, or all of a slow worker's. Returns: whether it did."""
+        stats = max(self._stats, key=lambda stats: stats.left_s(now), default=None)
+        if stats is None:
             return False
-        worker, lease, end = member.worker, member.worker.lease, member.worker.lease.end
+        worker, lease, end = stats.worker, stats.worker.lease, stats.worker.lease.end
         if end is None:
             return False
-        if self._usual and (member.left_s(now) < RELIEF_S or not worker.reading):
+        if self._typical_rate and (stats.left_s(now) < TAKEOVER_S or not worker.reading):
             return False
-        if now - member.since > RELIEF_S and member.rate * SLOW < self._usual:
-            self._members.remove(member)
+        if now - stats.since > TAKEOVER_S and stats.rate * SLOW_FACTOR < self._typical_rate:
+            self._stats.remove(stats)
             worker.stop()
             return True
         half = (end - lease.pos) // 2
-        return self._sink.shorten(lease, lease.pos + max(LEAST, min(half, segment_length(wanted))))
+        return self._sink.shorten(lease, lease.pos + max(MIN_SEGMENT_BYTES, min(half, segment_length(wanted))))
 
 
 def segment_length(connections: int) -> int:
-    """The bytes of a segment: smaller with more connections, so that all find place in the window."""
-    return max(LEAST, WINDOW // (connections + 1) // LEAST * LEAST)
+    """Bytes of a segment: smaller with more connections, so that all segments fit into the window."""
+    length = WINDOW_BYTES // (connections + 1)
+    return max(MIN_SEGMENT_BYTES, length // MIN_SEGMENT_BYTES * MIN_SEGMENT_BYTES)

@@ -13,7 +13,7 @@ from luci_dl.net.network import Network
 from luci_dl.sources.endpoints import Endpoints
 
 if TYPE_CHECKING:
-    from luci_dl.net.answers import Document
+    from luci_dl.net.response import Document
 
 MOST = 16 << 20
 """Bytes of the largest answer that is read, unless its reader says otherwise."""

@@ -117,7 +117,7 @@ def test_a_model_that_became_private_is_told(registry: Registry, models: Path) -
         wait_until(lambda: registry.store.exchanges())
         registry.private.add("library/m")
         assert running.wait() == 3
-    assert "without an account" in running.err
+    assert "requires an account" in running.err
     assert not (models / "m-latest.gguf").exists()
 
 

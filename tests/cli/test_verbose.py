@@ -34,7 +34,7 @@ def test_a_request_without_an_answer_is_told_with_the_reason(server: FaultyServe
     server.close()
     ended = luci("install", "-v", "--retries", "0", url)
     assert ended.returncode == 4
-    assert f"GET {url}: no answer (no connection to " in ended.stderr
+    assert f"GET {url}: no answer (cannot connect to " in ended.stderr
 
 
 def test_for_programs_a_request_is_an_event(server: FaultyServer) -> None:

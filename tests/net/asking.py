@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from luci_dl.net.answers import RangeRequest
 from luci_dl.net.client import Client, Response
+from luci_dl.net.response import RangeRequest
 
 DATA = bytes(range(256)) * 1200
 SECRET = {"Authorization": "Bearer secret", "X-Token": "secret"}

@@ -16,7 +16,7 @@ from tests.servers import FaultyServer
 @pytest.fixture
 def run(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A fetch of a file of unknown size whose digest is known; afterwards nobody may still write."""
-    monkeypatch.setattr(retry, "LONGEST_S", 0.001)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
     monkeypatch.setattr(rate_meter, "STALL_S", 0.2)
     monkeypatch.setattr(fetch, "TICK_S", 0.02)
     run = Run(server, MemorySink())

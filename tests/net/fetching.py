@@ -25,7 +25,7 @@ class Run:
     server: FaultyServer
     sink: MemorySink
     events: list[Event] = dataclasses.field(default_factory=list)
-    told: list[Progress] = dataclasses.field(default_factory=list)
+    reports: list[Progress] = dataclasses.field(default_factory=list)
     token: CancelToken = dataclasses.field(default_factory=CancelToken)
 
     def fetch(self, *scripted: faults.Fault, retries: int = 3) -> None:
@@ -37,7 +37,7 @@ class Run:
             retries=retries,
             token=self.token,
             emit=self.events.append,
-            tell=self.told.append,
+            report=self.reports.append,
             check=lambda: None,
         ).run()
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from luci_dl.errors import NetworkError, ResolveError
-from luci_dl.net.answers import Document, RangeRequest
 from luci_dl.net.bearer import Tokens
 from luci_dl.net.client import Client
+from luci_dl.net.response import Document, RangeRequest
 from luci_dl.net.retry import AttemptFailed
 from tests.net.asking import DATA, whole
 from tests.procs import wait_until
@@ -83,7 +83,7 @@ def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry
     registry.on_token = faults.status(503, retry_after=7)
     with pytest.raises(AttemptFailed, match="503") as failed:
         blob(registry, client)
-    assert (failed.value.retry_after, failed.value.busy) == (7, True)
+    assert (failed.value.retry_after, failed.value.overload) == (7, True)
     registry.on_token = faults.ok()
     assert blob(registry, client) == DATA
 
@@ -92,7 +92,7 @@ def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry
 def test_who_gets_no_token_is_told_of_the_account(registry: Registry, status: int) -> None:
     """Nobody asks again and again."""
     registry.on_token = faults.status(status)
-    with pytest.raises(ResolveError, match="without an account"):
+    with pytest.raises(ResolveError, match="requires an account"):
         blob(registry, Client())
     assert len(registry.front.exchanges()) == 1
 
@@ -100,7 +100,7 @@ def test_who_gets_no_token_is_told_of_the_account(registry: Registry, status: in
 def test_a_token_that_opens_nothing_is_shown_once(registry: Registry) -> None:
     """Private repositories give strangers such ones."""
     registry.private.add("library/m")
-    with pytest.raises(ResolveError, match="without an account"):
+    with pytest.raises(ResolveError, match="requires an account"):
         blob(registry, Client())
     assert registry.front.received("authorization") == ["", "Bearer token-1"]
 
@@ -183,7 +183,7 @@ def test_a_challenge_is_taken_literally_or_not_at_all(challenge: str, asked: str
             tokens.renew(ABROAD, [challenge], None)
         assert issuer.asked == []
     else:
-        assert tokens.renew(ABROAD, [challenge], None) == tokens.of(ABROAD) == "t"
+        assert tokens.renew(ABROAD, [challenge], None) == tokens.get(ABROAD) == "t"
         assert issuer.asked[0].endswith(asked)
 
 
@@ -236,4 +236,4 @@ def test_tokens_of_two_repositories_are_not_mixed() -> None:
     """What opens one says nothing of the other."""
     tokens = Tokens(Issuer())
     tokens.renew(ABROAD, ['Bearer realm="https://a.example/t"'], None)
-    assert tokens.of(f"{ABROAD}2") is None
+    assert tokens.get(f"{ABROAD}2") is None

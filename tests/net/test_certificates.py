@@ -108,7 +108,7 @@ def test_an_unknown_authority_is_one_clear_message(tls_server: FaultyServer) -> 
     """Not retried; host and port, the reason, and what to do behind a company's proxy."""
     with pytest.raises(NetworkError, match=r"certificate of 127\.0\.0\.1:\d+ cannot be trusted") as caught:
         body(tls_server.serve("/m.gguf", DATA))
-    assert "who signed it is not known here" in caught.value.message
+    assert "its issuer is not trusted on this computer" in caught.value.message
     assert "SSL_CERT_FILE" in caught.value.hint
     assert "_ssl.c" not in caught.value.message
 
@@ -118,7 +118,7 @@ def test_an_unknown_authority_is_one_clear_message(tls_server: FaultyServer) -> 
     [
         (Issuer(since=-3, until=-1), "it has expired", "clock"),
         (Issuer(since=1), "it is not valid yet", "clock"),
-        (Issuer(("other.example",)), "it belongs to another host", "name"),
+        (Issuer(("other.example",)), "it is for another host", "name"),
     ],
     ids=["expired", "early", "of another host"],
 )

@@ -107,7 +107,7 @@ def test_families_take_turns() -> None:
     """All of one may be dead."""
     v6, v4 = socket.AF_INET6, socket.AF_INET
     found = [(v6, 1), (v6, 2), (v6, 3), (v4, 4), (v4, 5)]
-    assert dialling._in_turn(found) == [(v6, 1), (v4, 4), (v6, 2), (v4, 5), (v6, 3)]
+    assert dialling._alternating(found) == [(v6, 1), (v4, 4), (v6, 2), (v4, 5), (v6, 3)]
 
 
 # --- IPv6
@@ -157,7 +157,7 @@ def test_an_address_of_ipv6_is_asked(six: _Server) -> None:
 
 def test_an_address_of_ipv6_is_named() -> None:
     """As it was written."""
-    with pytest.raises(AttemptFailed, match=r"no connection to \[::1\]:1: "):
+    with pytest.raises(AttemptFailed, match=r"cannot connect to \[::1\]:1: "):
         body("http://[::1]:1/m.gguf")
 
 
@@ -173,7 +173,7 @@ def test_a_tunnel_to_an_address_of_ipv6(monkeypatch: pytest.MonkeyPatch) -> None
     """Host and port are told apart by the brackets."""
     with proxy(status=503) as between:
         monkeypatch.setenv("HTTPS_PROXY", between.address())
-        with pytest.raises(AttemptFailed, match=r"finds no way to \[::1\]:8443: 503"):
+        with pytest.raises(AttemptFailed, match=r"cannot connect to \[::1\]:8443: 503"):
             body("https://[::1]:8443/m.gguf")
         assert between.asked == [("CONNECT", "[::1]:8443", None)]
         assert between.headers[0]["host"] == "[::1]:8443"

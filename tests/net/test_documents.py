@@ -12,9 +12,9 @@ from luci_dl.cancel import CancelToken
 from luci_dl.errors import Interrupted, NetworkError
 from luci_dl.events import Event, Retrying
 from luci_dl.net import retry
-from luci_dl.net.answers import Document
 from luci_dl.net.documents import fetch_document
 from luci_dl.net.network import Network
+from luci_dl.net.response import Document
 from tests.servers import FaultyServer, faults
 
 SECRET = {"Authorization": "Bearer secret"}
@@ -23,7 +23,7 @@ LISTING = b'{"sha": "abc"}'
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "LONGEST_S", 0.01)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
 
 
 def document(url: str, **more: Any) -> Document:

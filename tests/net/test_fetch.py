@@ -120,7 +120,7 @@ def test_a_mebibyte_of_progress_makes_the_retries_start_anew(run: Run) -> None:
     sink = MemorySink(size=len(data))
     artifact = Artifact("m.gguf", (url,))
     Fetch(
-        Client(), artifact, sink, retries=1, token=run.token, emit=run.events.append, tell=run.told.append,
+        Client(), artifact, sink, retries=1, token=run.token, emit=run.events.append, report=run.reports.append,
         check=lambda: None,
     ).run()  # fmt: skip
     assert bytes(sink.data) == data
@@ -162,7 +162,7 @@ def test_progress_is_told_and_ends_with_all(run: Run) -> None:
     run.sink = MemorySink()
     run.fetch(faults.trickle(1 << 20))
     progress = [event for event in run.events if isinstance(event, Progress)]
-    assert progress == run.told
+    assert progress == run.reports
     assert [event.done for event in progress] == sorted({event.done for event in progress})
     assert len(progress) > 3
     assert (progress[-1].done, progress[-1].total) == (len(DATA), len(DATA))
@@ -178,7 +178,7 @@ def test_what_is_all_there_needs_no_server(run: Run) -> None:
 @pytest.mark.parametrize("fault", [faults.stall(HALF), faults.stall_head(), faults.trickle(50_000), faults.status(503)])
 def test_the_wish_to_stop_ends_it_at_once(run: Run, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it reads, waits for an answer, or waits for a retry; nothing is written afterwards."""
-    monkeypatch.setattr(retry, "LONGEST_S", 60.0)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 60.0)
     monkeypatch.setattr(rate_meter, "STALL_S", 60.0)
     timer = threading.Timer(0.2, run.token.cancel)
     timer.start()
@@ -203,7 +203,7 @@ def test_trouble_behind_the_sink_ends_it_at_once(server: FaultyServer) -> None:
 
     fetch = Fetch(
         Client(), Artifact("m.gguf", (url,)), sink, retries=3, token=CancelToken(), emit=lambda _: None,
-        tell=lambda _: None, check=check,
+        report=lambda _: None, check=check,
     )  # fmt: skip
     with pytest.raises(IntegrityError, match="disk is full"):
         fetch.run()

@@ -144,7 +144,7 @@ def test_a_proxy_that_is_none_is_one_clear_message(
 ) -> None:
     """Which says where it stands and how to write it, without the password."""
     monkeypatch.setenv("HTTP_PROXY", address)
-    with pytest.raises(NetworkError, match="HTTP_PROXY names no proxy: expected http://HOST:PORT") as caught:
+    with pytest.raises(NetworkError, match="HTTP_PROXY is not a proxy address: expected http://HOST:PORT") as caught:
         body(server.serve("/m.gguf", DATA))
     assert "HTTP_PROXY" in caught.value.hint
     assert "pw" not in str(caught.value)
@@ -177,7 +177,7 @@ def test_a_proxy_that_asks_who_you_are_is_not_the_server(ways: Callable[[str], s
         error = said(ways(between.address()))
     assert isinstance(error, NetworkError)
     assert f"the proxy 127.0.0.1:{between.server_port} (http" in error.message
-    assert "asks for a user and a password" in error.message
+    assert "requires a user name and a password" in error.message
     assert f"http://USER:PASSWORD@127.0.0.1:{between.server_port}" in error.hint
 
 
@@ -185,7 +185,7 @@ def test_a_password_that_is_refused_is_told_and_not_shown(ways: Callable[[str], 
     """Another message than that of one that is missing."""
     with proxy(basic("me:pw")) as between:
         error = said(ways(between.address("me:wrong@")))
-    assert "does not accept the user and password" in error.message
+    assert "rejects the user name and password" in error.message
     assert "wrong" not in error.message + error.hint
 
 
@@ -193,7 +193,7 @@ def test_a_proxy_that_wants_more_than_a_password_is_told(ways: Callable[[str], s
     """With what it wants, and what to do."""
     with proxy(basic("me:pw"), offered="Negotiate, NTLM") as between:
         error = said(ways(between.address()))
-    assert "Negotiate or NTLM, and luci knows only Basic" in error.message
+    assert "Negotiate or NTLM, but luci supports only Basic" in error.message
     assert "cntlm" in error.hint
 
 
@@ -205,7 +205,7 @@ def test_a_tunnel_that_is_refused_is_not_tried_again(status: int, monkeypatch: p
         error = said("https://luci-dl.invalid/m.gguf")
     assert isinstance(error, NetworkError)
     who = f"the proxy 127.0.0.1:{between.server_port} (HTTPS_PROXY)"
-    assert error.message == rf"{who} refuses the way to luci-dl.invalid: {status} Not \x1b[31m here"
+    assert error.message == rf"{who} refuses to connect to luci-dl.invalid: {status} Not \x1b[31m here"
     assert "NO_PROXY" in error.hint
 
 
@@ -214,35 +214,35 @@ def test_a_tunnel_that_leads_nowhere_is_tried_again(status: int, monkeypatch: py
     """When the proxy says; nobody is told to check the connection, which stands."""
     with proxy(status=status) as between:
         monkeypatch.setenv("HTTPS_PROXY", between.address())
-        with pytest.raises(AttemptFailed, match=f"finds no way to luci-dl.invalid:8443: {status} ") as caught:
+        with pytest.raises(AttemptFailed, match=f"cannot connect to luci-dl.invalid:8443: {status} ") as caught:
             body("https://luci-dl.invalid:8443/m.gguf")
     assert caught.value.retry_after == 7.0
-    assert "The proxy answers" in caught.value.hint
+    assert "The proxy works" in caught.value.hint
 
 
 def test_a_plain_answer_through_a_proxy_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody can tell which of them it was."""
     with proxy(status=503) as between:
         monkeypatch.setenv("HTTP_PROXY", between.address())
-        with pytest.raises(AttemptFailed, match=r"luci-dl\.invalid through the proxy 127\.0\.0\.1:\d+ .* answered 503"):
+        with pytest.raises(AttemptFailed, match=r"luci-dl\.invalid through the proxy 127\.0\.0\.1:\d+ .* returned 503"):
             body("http://luci-dl.invalid/m.gguf")
 
 
 def test_a_dead_proxy_is_tried_again_and_named(ways: Callable[[str], str]) -> None:
     """The proxy failed, not the server, and says the message."""
-    with pytest.raises(AttemptFailed, match=r"^no connection to the proxy 127\.0\.0\.1:1 \(https?_proxy\)") as caught:
+    with pytest.raises(AttemptFailed, match=r"^cannot connect to the proxy 127\.0\.0\.1:1 \(https?_proxy\)") as caught:
         body(ways(HERE))
-    assert "_proxy right?" in caught.value.hint
+    assert "_proxy correct?" in caught.value.hint
 
 
 def test_a_proxy_that_nobody_knows_is_named(ways: Callable[[str], str]) -> None:
     """Its name could not be looked up, not the server's."""
-    with pytest.raises(AttemptFailed, match=r"the name proxy\.invalid .* cannot be looked up"):
+    with pytest.raises(AttemptFailed, match=r"cannot resolve the name proxy\.invalid \("):
         body(ways("http://proxy.invalid:3128"))
 
 
 def test_a_proxy_that_speaks_no_tls_is_named(server: FaultyServer, ways: Callable[[str], str]) -> None:
     """Most proxies are spoken to in the clear, whatever goes through them."""
-    with proxy() as between, pytest.raises(AttemptFailed, match=r"the proxy .* does not speak TLS|broke off") as caught:
+    with proxy() as between, pytest.raises(AttemptFailed, match=r"the proxy .* does not speak TLS|was lost") as caught:
         body(ways(between.address().replace("http:", "https:")))
     assert "http://" in caught.value.hint

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luci_dl.net.rate_limiter import LATE_S, LONGEST_S, RateLimiter
+from luci_dl.net.rate_limiter import CATCH_UP_S, MAX_BLOCK_S, RateLimiter
 
 
 class Clock:
@@ -19,15 +19,15 @@ class Clock:
         return self.now
 
 
-def bytes_read(pace: RateLimiter, clock: Clock, readers: int, seconds: float) -> int:
+def bytes_read(limiter: RateLimiter, clock: Clock, readers: int, seconds: float) -> int:
     """What so many readers get within that time, on a line that gives half of each block at once."""
     end, done = clock.now + seconds, 0
     turns = [(clock.now, reader) for reader in range(readers)]  # when each of them may read on
     while turns[0][0] < end:
         clock.now, reader = heapq.heappop(turns)
-        length = max(1, pace.block(1 << 20) // 2)
+        length = max(1, limiter.block_size(1 << 20) // 2)
         done += length
-        heapq.heappush(turns, (clock.now + pace.delay(length), reader))
+        heapq.heappush(turns, (clock.now + limiter.delay(length), reader))
     return done
 
 
@@ -43,22 +43,22 @@ def test_the_limit_holds_within_five_percent_over_ten_seconds(readers: int, limi
 @given(limit=st.integers(1, 10**9), wanted=st.integers(1, 1 << 20))
 def test_no_block_takes_longer_than_a_moment(limit: int, wanted: int) -> None:
     """Even a slow rate stays even: blocks shrink with it."""
-    block = RateLimiter(limit).block(wanted)
+    block = RateLimiter(limit).block_size(wanted)
     assert 1 <= block <= wanted
-    assert block == 1 or block / limit <= LONGEST_S
+    assert block == 1 or block / limit <= MAX_BLOCK_S
 
 
 def test_a_pause_is_not_made_up_for() -> None:
     """Time that nobody used is lost, but for a moment: after it there is no burst."""
     clock = Clock()
-    pace = RateLimiter(1000, clock)
-    pace.delay(100)
+    limiter = RateLimiter(1000, clock)
+    limiter.delay(100)
     clock.now += 60
-    assert pace.delay(100) == pytest.approx(0.1 - LATE_S)
-    assert pace.delay(100) == pytest.approx(0.2 - LATE_S)
+    assert limiter.delay(100) == pytest.approx(0.1 - CATCH_UP_S)
+    assert limiter.delay(100) == pytest.approx(0.2 - CATCH_UP_S)
 
 
 def test_without_a_limit_nobody_waits() -> None:
     """The common case costs nothing."""
-    pace = RateLimiter()
-    assert (pace.block(1 << 20), pace.delay(1 << 20)) == (1 << 20, 0.0)
+    limiter = RateLimiter()
+    assert (limiter.block_size(1 << 20), limiter.delay(1 << 20)) == (1 << 20, 0.0)

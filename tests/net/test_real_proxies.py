@@ -70,7 +70,7 @@ def test_squid_knows_the_user_and_the_server_does_not(
 
 @pytest.mark.parametrize(
     ("user", "what"),
-    [("", "asks for a user and a password"), ("me:wrong@", "does not accept the user and password")],
+    [("", "requires a user name and a password"), ("me:wrong@", "rejects the user name and password")],
 )
 def test_squid_s_refusal_names_squid(
     guarded: str,
@@ -117,7 +117,7 @@ def test_tinyproxy_with_a_password(
     """With it, and without."""
     with tinyproxy("BasicAuth me p4ss") as port:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{port}")
-        assert "asks for a user and a password" in said(url).message
+        assert "requires a user name and a password" in said(url).message
         monkeypatch.setenv("ALL_PROXY", f"http://me:p4ss@127.0.0.1:{port}")
         assert body(url) == DATA
     assert received() == [{name.lower() for name in SECRET}]
@@ -130,7 +130,7 @@ def test_tinyproxy_lets_nobody_through_to_that_port(tls_server: FaultyServer, mo
         error = said(tls_server.serve("/m.gguf", DATA))
     assert isinstance(error, NetworkError)
     place = f"127.0.0.1:{tls_server.port}"
-    assert error.message.startswith(f"the proxy 127.0.0.1:{port} (HTTPS_PROXY) refuses the way to {place}: 403 ")
+    assert error.message.startswith(f"the proxy 127.0.0.1:{port} (HTTPS_PROXY) refuses to connect to {place}: 403 ")
     assert "NO_PROXY" in error.hint
 
 
@@ -154,13 +154,15 @@ def test_socks5_without_a_password(url: str, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.setenv("HTTP_PROXY", f"socks5h://127.0.0.1:{port}")
         monkeypatch.setenv("HTTPS_PROXY", f"socks5h://127.0.0.1:{port}")
         assert body(url) == DATA
-        with pytest.raises(AttemptFailed, match=rf":{port} \(HTTPS?_PROXY\) finds no way to 127\.0\.0\.1:1: .*refused"):
+        with pytest.raises(
+            AttemptFailed, match=rf":{port} \(HTTPS?_PROXY\) cannot connect to 127\.0\.0\.1:1: .*refused"
+        ):
             body(dead(url))
 
 
 @pytest.mark.parametrize(
     ("user", "what"),
-    [("", "asks for a user and a password"), ("me:wrong@", "does not accept the user and password")],
+    [("", "requires a user name and a password"), ("me:wrong@", "rejects the user name and password")],
 )
 def test_socks5_s_refusal_names_the_proxy(url: str, user: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And its variable."""
@@ -182,14 +184,14 @@ def test_socks4_says_no(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -
     """It does not say why."""
     with socks4(granted=False) as (port, _):
         monkeypatch.setenv("ALL_PROXY", f"socks4a://127.0.0.1:{port}")
-        with pytest.raises(AttemptFailed, match=r"finds no way to 127\.0\.0\.1:\d+: Request rejected"):
+        with pytest.raises(AttemptFailed, match=r"cannot connect to 127\.0\.0\.1:\d+: Request rejected"):
             body(server.serve("/m.gguf", DATA))
 
 
 def test_socks_where_nobody_listens(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is named."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    with pytest.raises(AttemptFailed, match=r"no connection to the proxy 127\.0\.0\.1:1 \(ALL_PROXY\): .*refused"):
+    with pytest.raises(AttemptFailed, match=r"cannot connect to the proxy 127\.0\.0\.1:1 \(ALL_PROXY\): .*refused"):
         body(url)
 
 
@@ -197,7 +199,7 @@ def test_socks_where_nobody_listens(url: str, monkeypatch: pytest.MonkeyPatch) -
     ("reply", "what"),
     [
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", r"^the proxy .* does not speak socks5"),
-        (b"", "^the connection to the proxy .* broke off"),
+        (b"", "^the connection to the proxy .* was lost"),
     ],
 )
 def test_what_is_no_socks_proxy_is_told(reply: bytes, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,7 +215,7 @@ def test_a_proxy_that_is_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for scheme in ("http", "https", "socks5"):
             monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
-            with pytest.raises(AttemptFailed, match=r"the proxy 127\.0\.0\.1:\d+ \(ALL_PROXY\) does not answer"):
+            with pytest.raises(AttemptFailed, match=r"the proxy 127\.0\.0\.1:\d+ \(ALL_PROXY\) did not respond"):
                 body("https://127.0.0.1:1/m.gguf", Client(connect_s=0.1))
 
 
@@ -221,7 +223,7 @@ def test_a_name_that_socks5_leaves_to_us(monkeypatch: pytest.MonkeyPatch) -> Non
     """With socks5h the proxy would have looked it up."""
     with microsocks() as port:
         monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
-        with pytest.raises(AttemptFailed, match=r"the name luci-dl\.invalid cannot be looked up") as caught:
+        with pytest.raises(AttemptFailed, match=r"cannot resolve the name luci-dl\.invalid") as caught:
             body("http://luci-dl.invalid/m.gguf")
     assert "socks5h://" in caught.value.hint
 
@@ -231,5 +233,5 @@ def test_without_pysocks_there_is_a_way_to_get_it(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(connections, "find_spec", lambda _name: None)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     error = said("http://127.0.0.1:1/")
-    assert "the proxy 127.0.0.1:1080 (ALL_PROXY) speaks SOCKS" in error.message
+    assert "the proxy 127.0.0.1:1080 (ALL_PROXY) is a SOCKS proxy" in error.message
     assert 'pip install "luci-dl[socks]"' in error.hint

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.errors import NetworkError
-from luci_dl.net.client import REDIRECTS
+from luci_dl.net.client import MAX_REDIRECTS
 from luci_dl.net.retry import AttemptFailed
 from tests.net.asking import DATA, SECRET, asked, block, body
 from tests.servers import FaultyServer, faults
@@ -24,7 +24,7 @@ def test_a_relative_redirect_stays_with_its_credentials(server: FaultyServer, co
     """The same host may know what it was told before; the range is asked again."""
     server.serve("/there", DATA)
     with asked(server.serve("/m.gguf", faults=[faults.redirect("there?a=b", code)]), start=100) as answer:
-        assert (answer.body.offset, block(answer)[:4]) == (100, DATA[100:104])
+        assert (answer.info.offset, block(answer)[:4]) == (100, DATA[100:104])
     assert sent_along(server, "/there?a=b") == set(SECRET)
 
 
@@ -74,9 +74,9 @@ def test_credentials_do_not_come_back_by_a_detour(server: FaultyServer) -> None:
 def test_circles_are_left(server: FaultyServer) -> None:
     """After ten redirects, with one message."""
     url = server.serve("/m.gguf", faults=[faults.redirect("/m.gguf")])
-    with pytest.raises(NetworkError, match="redirects more than 10 times"):
+    with pytest.raises(NetworkError, match=r"redirect loop \(more than 10 redirects\)"):
         body(url)
-    assert len(server.exchanges()) == REDIRECTS + 1
+    assert len(server.exchanges()) == MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("size", [9_000, 60_000])

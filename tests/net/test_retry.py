@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luci_dl.errors import NetworkError
-from luci_dl.net.retry import LONGEST_ASKED_S, LONGEST_S, PROGRESS, AttemptFailed, RetryBudget, parse_retry_after
+from luci_dl.net.retry import (
+    MAX_DELAY_S,
+    MAX_RETRY_AFTER_S,
+    PROGRESS_BYTES,
+    AttemptFailed,
+    RetryBudget,
+    parse_retry_after,
+)
 
 NOW = datetime(2026, 10, 1, 12, 0, 0, tzinfo=UTC)
 FAILURE = AttemptFailed("it broke")
@@ -57,74 +64,74 @@ def test_a_date_is_as_good_as_its_seconds(seconds: int, zone: int) -> None:
 @given(st.integers(1, 30), st.floats(0, 1))
 def test_waits_double_up_to_a_minute_and_are_jittered(failures: int, chance: float) -> None:
     """The chosen wait lies between half of the doubled one and all of it."""
-    patience = RetryBudget(100, dice=lambda: chance)
+    budget = RetryBudget(100, jitter=lambda: chance)
     for _ in range(failures):
-        delay = patience.failed(FAILURE, "m")
-    longest = min(LONGEST_S, 2.0 ** (failures - 1))
+        delay = budget.record_failure(FAILURE, "m")
+    longest = min(MAX_DELAY_S, 2.0 ** (failures - 1))
     assert longest / 2 <= delay <= longest
 
 
 @given(st.integers(0, 20))
 def test_so_many_failures_are_forgiven_and_no_more(retries: int) -> None:
     """`retries` failures in a row give another attempt, the next one ends it with the file's name and the reason."""
-    patience = RetryBudget(retries, dice=random.random)
+    budget = RetryBudget(retries, jitter=random.random)
     for _ in range(retries):
-        patience.failed(FAILURE, "m.gguf")
+        budget.record_failure(FAILURE, "m.gguf")
     with pytest.raises(NetworkError, match=r"m\.gguf: it broke"):
-        patience.failed(FAILURE, "m.gguf")
+        budget.record_failure(FAILURE, "m.gguf")
 
 
-@given(st.integers(0, 1 << 40), st.lists(st.integers(0, PROGRESS - 1), max_size=20))
+@given(st.integers(0, 1 << 40), st.lists(st.integers(0, PROGRESS_BYTES - 1), max_size=20))
 def test_less_than_a_mebibyte_beyond_the_best_makes_no_difference(start: int, gains: list[int]) -> None:
     """Bytes that were there before, or that are fetched again and again, do not count."""
-    patience = RetryBudget(len(gains), start)
+    budget = RetryBudget(len(gains), start)
     for gain in gains:
-        patience.progressed(start + gain)
-        patience.failed(FAILURE, "m")
+        budget.record_progress(start + gain)
+        budget.record_failure(FAILURE, "m")
     with pytest.raises(NetworkError):
-        patience.failed(FAILURE, "m")
+        budget.record_failure(FAILURE, "m")
 
 
-@given(st.integers(1, 5), st.lists(st.integers(PROGRESS, 3 * PROGRESS), min_size=1, max_size=20))
+@given(st.integers(1, 5), st.lists(st.integers(PROGRESS_BYTES, 3 * PROGRESS_BYTES), min_size=1, max_size=20))
 def test_failures_are_counted_anew_after_each_mebibyte(retries: int, gains: list[int]) -> None:
     """A bad line that brings a MiB between failures is never given up."""
-    patience, received = RetryBudget(retries), 0
+    budget, received = RetryBudget(retries), 0
     for gain in gains:
         for _ in range(retries):
-            patience.failed(FAILURE, "m")
+            budget.record_failure(FAILURE, "m")
         received += gain
-        patience.progressed(received)
-        assert patience.failures == 0
+        budget.record_progress(received)
+        assert budget.failures == 0
 
 
 def test_starting_over_is_no_progress() -> None:
     """The same bytes fetched again after a restart do not make the count start anew."""
-    patience = RetryBudget(3)
-    patience.progressed(10 * PROGRESS)
+    budget = RetryBudget(3)
+    budget.record_progress(10 * PROGRESS_BYTES)
     for _ in range(3):
-        patience.progressed(0)
-        patience.progressed(9 * PROGRESS)
-        patience.failed(FAILURE, "m")
+        budget.record_progress(0)
+        budget.record_progress(9 * PROGRESS_BYTES)
+        budget.record_failure(FAILURE, "m")
     with pytest.raises(NetworkError):
-        patience.failed(FAILURE, "m")
+        budget.record_failure(FAILURE, "m")
 
 
-@given(st.floats(0, LONGEST_ASKED_S))
+@given(st.floats(0, MAX_RETRY_AFTER_S))
 def test_the_server_may_ask_for_a_longer_wait(asked: float) -> None:
     """Up to ten minutes; a shorter one than luci's own does not count."""
-    delay = RetryBudget(5, dice=lambda: 1.0).failed(AttemptFailed("busy", asked), "m")
+    delay = RetryBudget(5, jitter=lambda: 1.0).record_failure(AttemptFailed("busy", asked), "m")
     assert delay == max(1.0, asked)
 
 
 def test_more_than_ten_minutes_suspend() -> None:
     """The message says for how long."""
-    with pytest.raises(NetworkError, match="come back in 61 minutes"):
-        RetryBudget(5).failed(AttemptFailed("busy", 3660.0), "m")
+    with pytest.raises(NetworkError, match="wait 61 minutes"):
+        RetryBudget(5).record_failure(AttemptFailed("busy", 3660.0), "m")
 
 
 def test_what_to_do_is_the_failure_s_to_say() -> None:
     """Only where it does not know better the connection is suspected."""
     for hint, said in (("Ask again tomorrow.", "Ask again tomorrow."), ("", "Check the connection")):
         with pytest.raises(NetworkError) as caught:
-            RetryBudget(0).failed(AttemptFailed("busy", hint=hint), "m.gguf")
+            RetryBudget(0).record_failure(AttemptFailed("busy", hint=hint), "m.gguf")
         assert caught.value.hint.startswith(said)

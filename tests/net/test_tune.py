@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from luci_dl.net.tune import MOST, REST_S, Tuner
+from luci_dl.net.tune import BACKOFF_S, MAX_CONNECTIONS, Tuner
 
 TICK_S = 0.1
 
@@ -23,12 +23,12 @@ def run(tuner: Tuner, rate: Callable[[int], float], seconds: float, left: int = 
 
 def test_a_throttled_line_gets_many_connections_soon() -> None:
     """Where each connection is held at 20 MB/s, sixteen run within two seconds."""
-    assert run(Tuner(), lambda connections: 20e6 * connections, 2.0)[-1] == MOST
+    assert run(Tuner(), lambda connections: 20e6 * connections, 2.0)[-1] == MAX_CONNECTIONS
 
 
 def test_a_full_line_keeps_one_connection() -> None:
     """Where more connections bring nothing, the second is given back, and only tried again much later."""
-    history = run(Tuner(), lambda _connections: 100e6, REST_S)
+    history = run(Tuner(), lambda _connections: 100e6, BACKOFF_S)
     assert max(history) == 2
     assert history[-1] == 1
     assert history.count(2) <= 2.0 / TICK_S
@@ -60,10 +60,10 @@ def test_after_a_refusal_there_are_fewer_for_a_while(fixed: int | None) -> None:
     """After a 429 on the third connection, no more than two for twenty seconds; then more are tried again."""
     tuner = Tuner(fixed)
     run(tuner, lambda connections: 20e6 * connections, 1.0)
-    tuner.refused(2, 0.0)
-    history = run(tuner, lambda connections: 20e6 * connections, REST_S + 5)
-    assert set(history[: int(REST_S / TICK_S) - 1]) == {2}
-    assert history[-1] == MOST
+    tuner.reduce(2, 0.0)
+    history = run(tuner, lambda connections: 20e6 * connections, BACKOFF_S + 5)
+    assert set(history[: int(BACKOFF_S / TICK_S) - 1]) == {2}
+    assert history[-1] == MAX_CONNECTIONS
 
 
 @pytest.mark.parametrize("fixed", [None, 16])
@@ -72,9 +72,9 @@ def test_after_an_outage_there_are_as_many_as_before(fixed: int | None) -> None:
     tuner = Tuner(fixed)
     run(tuner, lambda connections: 20e6 * connections, 3.0)
     for alive in (12, 5, 1):
-        tuner.refused(alive, 3.0)
-    tuner.lost(3.1)
-    assert run(tuner, lambda connections: 20e6 * connections, 1.0)[-1] == MOST
+        tuner.reduce(alive, 3.0)
+    tuner.recover(3.1)
+    assert run(tuner, lambda connections: 20e6 * connections, 1.0)[-1] == MAX_CONNECTIONS
 
 
 @pytest.mark.parametrize("fixed", [1, 3, 16])

@@ -34,7 +34,16 @@ def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
     url = server.serve("/m.gguf", DATA, faults=[fault])
     lease = sink.claim()
     assert lease
-    job = Job(Artifact("m.gguf", (url,)), url, sink, lease, whole=False, alone=True, block=1 << 20, pace=RateLimiter())
+    job = Job(
+        artifact=Artifact("m.gguf", (url,)),
+        url=url,
+        sink=sink,
+        lease=lease,
+        whole_file=False,
+        only_url=True,
+        block_size=1 << 20,
+        limiter=RateLimiter(),
+    )
     return Worker(Client(), job, threading.Event())
 
 

@@ -24,7 +24,7 @@ FILES = {"m.gguf": b"GGUF" + bytes(2000), "config.json": b"{}", "sub/deep/x.txt"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "LONGEST_S", 0.001)
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
 
 
 def web(
@@ -80,7 +80,7 @@ def test_a_renamed_repository_is_found_and_told(hub: Hub) -> None:
         ("me/model", "mainn", None, ('no revision "mainn"', "did you mean main?")),
         ("me/model", "zzz", None, ('no revision "zzz"', "https://huggingface.co/me/model/tree/main")),
         ("me/off", "main", None, ("me/off is disabled", "https://huggingface.co/me/off")),
-        ("me/model", "main", "bad", ("does not accept the token (401)", "HF_TOKEN")),
+        ("me/model", "main", "bad", ("rejects the token (401)", "HF_TOKEN")),
     ],
 )
 def test_refusals_are_told_apart(hub: Hub, repo: str, revision: str, token: str | None, texts: Sequence[str]) -> None:
@@ -213,7 +213,7 @@ def test_mirrors_that_fail_are_named_with_their_status(hub: Hub, server: FaultyS
     lines = caught.value.message.splitlines()
     assert len(lines) == 4
     assert "503" in lines[0]
-    assert f"{server.url('/login')} answers 200 with something that is not JSON" in lines[1]
+    assert f"{server.url('/login')} returned 200 with a body that is not JSON" in lines[1]
     assert f"the mirror {mirrors[1]}" in lines[2]
     assert "418" in lines[2]
     assert "505" in lines[3]

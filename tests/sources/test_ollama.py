@@ -10,8 +10,8 @@ import pytest
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Event, Warned
 from luci_dl.model import Artifact, Model
-from luci_dl.net.answers import Document
 from luci_dl.net.network import Network
+from luci_dl.net.response import Document
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 from luci_dl.sources.ollama.source import from_reference

@@ -9,7 +9,7 @@ from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name
-from luci_dl.net.answers import Document
+from luci_dl.net.response import Document
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.ollama.manifest import ACCEPTED, MOST_BYTES, Layer, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
