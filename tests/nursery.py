@@ -24,7 +24,7 @@ from tests.procs import ROOT
 
 SYNC_EVERY = 64 << 10
 WINDOW = 128 << 10
-READING = {"blocks_of", "door", "inode_of", "is_own", "open_own", "open_to_read", "read_at"}
+READING = {"blocks_of", "inode_of", "is_own", "open_own", "open_to_read", "read_at"}
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,13 @@ def _run(args: list[str], points: Points) -> int:
 
     from luci_dl.cancel import die_at_once
     from luci_dl.cli.main import run
-    from luci_dl.disk import fs, write_behind
+    from luci_dl.disk import file, fs, write_behind
     from luci_dl.net import worker_pool
 
     write_behind.SYNC_EVERY = SYNC_EVERY
     worker_pool.WINDOW_BYTES, worker_pool.MIN_SEGMENT_BYTES = WINDOW, 16 << 10
     for name, function in inspect.getmembers(fs, inspect.isfunction):
-        if function.__module__ == fs.__name__ and name not in READING and not name.startswith("_"):
+        if function.__module__ in (fs.__name__, file.__name__) and name not in READING and not name.startswith("_"):
             setattr(fs, name, points.wrap(function))
     die_at_once()
     try:

@@ -202,7 +202,7 @@ def test_a_folder_that_one_may_only_read_refuses_the_rest(
     if "--force" in words:
         shop.sell("m", OTHER)
     refused = bob.luci(*words)
-    assert_refused(refused, 6, f"cannot write into {read_only}", "It belongs to user 40001: ask for the right to write")
+    assert_refused(refused, 6, f"cannot write into {read_only}", "It belongs to user 40001: ask for write permission")
     assert not shop.server.exchanges("/other.gguf")
     assert (read_only / "m.gguf").read_bytes() == DATA
 

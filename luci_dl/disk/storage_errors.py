@@ -1,0 +1,79 @@
+"""System errors as `StorageError`s: what failed, the system's reason, and what the user can do about it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from luci_dl.errors import CannotHold, NoRoom, StorageError
+from luci_dl.text import human_size
+
+NO_ROOM_HINT = "Free some space (luci clean, luci list), or install into another folder with --dir."
+_OWNER_HINT = "Check who owns the folder, or choose another one with --dir."
+_LOCK_HINT = "The file system or its server does not support locks: choose a folder on another one with --dir."
+_KINDS = {errno.ENOSPC: NoRoom, errno.EDQUOT: NoRoom, errno.EFBIG: CannotHold}
+_HINTS = {
+    errno.ENOSPC: NO_ROOM_HINT,
+    errno.EDQUOT: "Your disk quota is used up: free some space, or install into another folder with --dir.",
+    errno.EACCES: _OWNER_HINT,
+    errno.EPERM: _OWNER_HINT,
+    errno.EROFS: "The file system is mounted read-only: choose another folder with --dir.",
+    errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
+    errno.EEXIST: "Something else has that name (a dangling symlink?): move it away, or choose another folder "
+    "with --dir.",
+    errno.EMFILE: "Raise the limit of open files (ulimit -n), or install fewer models at a time.",
+    errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another folder "
+    "with --dir.",
+    errno.ENOLCK: _LOCK_HINT,
+    errno.ENOSYS: _LOCK_HINT,
+}
+
+
+@contextlib.contextmanager
+def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
+    """Raises: StorageError, in place of any OSError of the block: "cannot DOING PATH: the system's reason"."""
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(doing, path, error) from error
+
+
+def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
+    """The error to raise for `error`; NoRoom or CannotHold where another folder may help."""
+    code = error.errno or 0
+    reason = os.strerror(code) if code else str(error)
+    return _KINDS.get(code, StorageError)(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
+
+
+def no_room(what: str, figures: str, hint: str = NO_ROOM_HINT) -> NoRoom:
+    """The error for what does not fit on the disk.
+
+    Args:
+        what: "NAME", or "NAME in FOLDER"; figures: what `room_figures` returns.
+    """
+    return NoRoom(f"no room for {what}: {figures}", hint, os.strerror(errno.ENOSPC), told=True)
+
+
+def room_figures(
+    needed: int | None, free: int, min_free: int = 0, *, at_least: bool = False, other_downloads: int = 0
+) -> str:
+    """What is needed and what is free, in words: "5.2GB needed, 3.1GB free, and 1.0GB must stay free (...)".
+
+    Args:
+        needed, free: bytes; needed is None where it is not known.
+        min_free: bytes that must stay free.
+        at_least: more may be needed.
+        other_downloads: bytes of those free that other downloads will use.
+    """
+    parts = []
+    if needed is not None:
+        parts.append(f"{'at least ' if at_least else ''}{human_size(needed)} needed")
+    parts.append(f"{human_size(free)} free")
+    if other_downloads:
+        parts.append(f"of which other downloads need {human_size(other_downloads)}")
+    if min_free:
+        parts.append(f"and {human_size(min_free)} must stay free (min_free in config.json)")
+    return ", ".join(parts)

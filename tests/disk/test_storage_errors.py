@@ -1,0 +1,64 @@
+"""System errors become errors of luci, and one function words the lack of room."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from luci_dl.disk.storage_errors import no_room, room_figures, storage_errors
+from luci_dl.errors import CannotHold, NoRoom, StorageError
+
+RESERVE = "and 1.0GB must stay free (min_free in config.json)"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "hint"),
+    [
+        (errno.ENOSPC, NoRoom, "luci clean"),
+        (errno.EDQUOT, NoRoom, "quota"),
+        (errno.EFBIG, CannotHold, "FAT32"),
+        (errno.EACCES, StorageError, "owns the folder"),
+        (errno.ENOLCK, StorageError, "does not support locks"),
+        (errno.EIO, StorageError, ""),
+    ],
+)
+def test_the_kind_and_the_hint_follow_from_the_error_number(code: int, kind: type[StorageError], hint: str) -> None:
+    """The message has the system's own words, and the cause is kept."""
+    with pytest.raises(StorageError) as caught, storage_errors("write", "/models/x"):
+        raise OSError(code, "the library's words")
+    assert type(caught.value) is kind
+    assert caught.value.message == f"cannot write /models/x: {os.strerror(code)}"
+    assert caught.value.reason == os.strerror(code)
+    assert hint in caught.value.hint
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_an_error_without_a_number_keeps_its_own_words() -> None:
+    """A library may raise one."""
+    with pytest.raises(StorageError, match=r"cannot write x: out of luck$"), storage_errors("write", "x"):
+        raise OSError("out of luck")
+
+
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        (room_figures(5_200_000, 3_100_000), "5.2MB needed, 3.1MB free"),
+        (room_figures(None, 3_100_000), "3.1MB free"),
+        (room_figures(5_200_000, 0, at_least=True), "at least 5.2MB needed, 0B free"),
+        (room_figures(5_000_000, 9_000_000, 10**9), f"5.0MB needed, 9.0MB free, {RESERVE}"),
+        (room_figures(None, 0, 10**9, other_downloads=5), f"0B free, of which other downloads need 5B, {RESERVE}"),
+    ],
+)
+def test_room_figures_say_only_what_is_known(figures: str, expected: str) -> None:
+    """What is zero or not known is left out."""
+    assert figures == expected
+
+
+def test_no_room_is_an_error_that_has_its_figures() -> None:
+    """Nobody adds them a second time."""
+    error = no_room("m.gguf in /models", "5.2MB needed, 3.1MB free")
+    assert error.message == "no room for m.gguf in /models: 5.2MB needed, 3.1MB free"
+    assert (error.told, error.reason, error.exit_code) == (True, os.strerror(errno.ENOSPC), 6)
+    assert "luci clean" in error.hint
