@@ -1,8 +1,8 @@
-"""The wish to stop: a token that every wait asks, and the signal behind it.
+"""Cancellation: a token that every wait checks, and the signals that set it.
 
-A signal handler may do next to nothing: it sets the token's flag and writes one byte into a pipe that nobody
-empties, so every thread that waits on the token wakes at once, now and later. Clean-up and words happen where
-the wish is noticed, never in the handler.
+A signal handler must do almost nothing: it sets the token's flag and writes one byte to a pipe that is never drained,
+so every thread that waits on the token wakes at once, now and later. Clean-up and output happen where the cancellation
+is noticed, never in the handler.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import NoReturn, TypeVar
 
@@ -21,13 +23,14 @@ from luci_dl.errors import Interrupted
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CTRL_C = signal.SIGINT
 POLL_S = 0.05
-"""How often a wait for another thread asks the token, in seconds."""
+"""How often a wait for another thread checks the token, in seconds."""
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class CancelToken:
-    """Set once, seen by all. `cancel` is safe in a signal handler: no lock, no allocation worth the name."""
+    """Set once, for all threads. `cancel` is safe in a signal handler: it takes no lock."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
@@ -36,7 +39,7 @@ class CancelToken:
         os.set_blocking(self._writer, False)
 
     def cancel(self, signum: int | None = None) -> None:
-        """Wish to stop. The first signal counts; later ones change nothing."""
+        """Ask everything that uses the token to stop. Only the first call, with its signal, counts."""
         if self.cancelled:
             return
         self.signum = signum
@@ -45,12 +48,12 @@ class CancelToken:
             os.write(self._writer, b"!")
 
     def check(self) -> None:
-        """Raises: Interrupted, when the wish is there."""
+        """Raises: Interrupted, if the token is cancelled."""
         if self.cancelled:
             raise Interrupted(self.signum)
 
     def wait(self, seconds: float) -> bool:
-        """Sleep up to `seconds`; True, at once, when the wish is or comes there."""
+        """Sleep for up to `seconds`. Returns: True, at once, when the token is cancelled."""
         if not self.cancelled:
             poll = select.poll()
             poll.register(self._reader, select.POLLIN)
@@ -58,7 +61,7 @@ class CancelToken:
         return self.cancelled
 
     def wait_to_read(self, fd: int) -> None:
-        """Wait until there is something to read, or its end. Raises: Interrupted, when the wish comes before that."""
+        """Wait until `fd` can be read or has ended. Raises: Interrupted, when the token is cancelled first."""
         self.check()
         poll = select.poll()
         for one in (fd, self._reader):
@@ -66,12 +69,12 @@ class CancelToken:
         poll.poll()
         self.check()
 
-    def wait_for(self, bell: threading.Event, tick: Callable[[], None] | None = None) -> None:
-        """Wait until another thread rings, calling `tick` again and again meanwhile.
+    def wait_for(self, event: threading.Event, tick: Callable[[], None] | None = None) -> None:
+        """Wait until another thread sets the event, and call `tick` every `POLL_S` seconds meanwhile.
 
-        Raises: Interrupted, when the wish comes before the bell; whatever `tick` raises.
+        Raises: Interrupted, when the token is cancelled first; whatever `tick` raises.
         """
-        while not bell.wait(POLL_S):
+        while not event.wait(POLL_S):
             self.check()
             if tick:
                 tick()
@@ -83,51 +86,128 @@ class CancelToken:
 
 
 def run_cancellable(work: Callable[[], T], token: CancelToken, tick: Callable[[], None] | None = None) -> T:
-    """Run `work` beside the calling thread, which stays free to answer the token at once and to `tick`.
+    """Run `work` in another thread; the calling thread stays free to answer the token at once, and calls `tick`.
 
-    When the wish to stop comes first, `work` is left to end by itself: it must do nothing that matters after that.
-    Raises: Interrupted; whatever `work` raises.
+    On cancellation `work` is abandoned, so nothing that it does after that may matter. KeyboardInterrupt in the calling
+    thread cancels the token.
+
+    Raises: Interrupted; whatever `work` or `tick` raises.
     """
-    bell = threading.Event()
+    done = threading.Event()
     results: list[T] = []
     errors: list[BaseException] = []
 
     def run() -> None:
         try:
             results.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed over, raised again below
+        except BaseException as error:  # noqa: BLE001 - raised again below
             errors.append(error)
         finally:
-            bell.set()
+            done.set()
 
-    threading.Thread(target=run, name="luci-work", daemon=True).start()
-    token.wait_for(bell, tick)
+    try:
+        if not _start(run, "luci-work"):
+            run()
+        token.wait_for(done, tick)
+    except (KeyboardInterrupt, SystemExit):
+        token.cancel()
+        raise
     if errors:
         raise errors[0]
     return results[0]
 
 
+def run_side_by_side(work: Callable[[T], R], items: Sequence[T], token: CancelToken, at_most: int) -> list[R]:
+    """Call `work` for each item, in up to `at_most` threads; the calling thread only waits.
+
+    Any exception, in a worker or in the calling thread (KeyboardInterrupt, say), cancels the token. All workers have
+    ended when it is raised again. Where the system refuses threads there are fewer workers, or the calling thread
+    does the work.
+
+    Returns: the results, in the order of the items. Raises: the first exception.
+    """
+    results: dict[int, R] = {}
+    errors: list[BaseException] = []
+    running: list[threading.Event] = []
+    todo, taking = deque(enumerate(items)), threading.Lock()
+
+    def run(done: threading.Event) -> None:
+        running.append(done)
+        try:
+            while not errors:
+                with taking:
+                    if not todo:
+                        return
+                    index, item = todo.popleft()
+                results[index] = work(item)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            errors.append(error)
+            token.cancel()
+        finally:
+            done.set()
+
+    workers = [threading.Event() for _ in range(max(1, min(at_most, len(items))))]
+    try:
+        started = [done for done in workers if _start(partial(run, done), "luci-job")]
+        if not started:
+            run(workers[0])
+        _wait_for_all(started)
+    except BaseException:
+        _stop(running, token)
+        raise
+    if errors:
+        raise errors[0]
+    return [results[index] for index in range(len(items))]
+
+
+def _start(run: Callable[[], None], name: str) -> bool:
+    """Start a thread. Returns: False when the system refuses another one."""
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _wait_for_all(workers: Iterable[threading.Event]) -> None:
+    """Not by `Thread.join`: Python 3.11 takes the thread for ended when KeyboardInterrupt ends the wait."""
+    for done in workers:
+        while not done.wait(POLL_S):  # short, so that a signal reaches its handler in this thread
+            pass
+
+
+def _stop(workers: Iterable[threading.Event], token: CancelToken) -> None:
+    """Cancel the token and wait until the workers have cleaned up. A second Ctrl+C does not cut that short."""
+    while True:
+        try:
+            token.cancel()
+            _wait_for_all(workers)
+        except KeyboardInterrupt:
+            continue
+        return
+
+
 @contextlib.contextmanager
 def signals_cancel(token: CancelToken) -> Iterator[list[int]]:
-    """Let SIGINT, SIGTERM and SIGHUP set `token` while the block runs, and list them as they come. Main thread only.
+    """Cancel `token` on SIGINT, SIGTERM and SIGHUP while the block runs, and list the signals as they arrive.
 
-    A signal that was ignored stays ignored (a background job of a script inherits SIGINT so).
+    A signal that was ignored stays ignored (as SIGINT in a background job of a script). Main thread only.
     """
-    heard: list[int] = []
+    received: list[int] = []
 
     def handler(signum: int, _frame: FrameType | None) -> None:
-        heard.append(signum)
+        received.append(signum)
         token.cancel(signum)
 
     with _handled_by(lambda _signum: handler):
-        yield heard
+        yield received
 
 
 @contextlib.contextmanager
 def at_a_prompt(leave: Callable[[], None]) -> Iterator[None]:
     """While the block runs, Ctrl+C raises KeyboardInterrupt; SIGTERM and SIGHUP call `leave`, then end the process.
 
-    For when nothing is under way that would need cleaning up. Main thread only.
+    For times when there is nothing to clean up. Main thread only.
     """
 
     def end(signum: int, _frame: FrameType | None) -> None:
@@ -140,9 +220,9 @@ def at_a_prompt(leave: Callable[[], None]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def typing(leave: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, Ctrl+Z calls `leave` and stops the process; gone on with, it raises KeyboardInterrupt.
+    """While the block runs, Ctrl+Z calls `leave` and stops the process; when it continues, it raises KeyboardInterrupt.
 
-    For when the terminal is an editor's own, which must draw its line anew. Main thread only.
+    For a line editor, which has to redraw its line then. Main thread only.
     """
 
     def stop(signum: int, _frame: FrameType | None) -> None:
@@ -151,7 +231,7 @@ def typing(leave: Callable[[], None]) -> Iterator[None]:
         os.kill(os.getpid(), signum)
         raise KeyboardInterrupt
 
-    ours = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL  # else whoever started luci has no use for it
+    ours = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL  # else the parent process ignores it
     if ours:
         signal.signal(signal.SIGTSTP, stop)
     try:
@@ -172,18 +252,18 @@ def _handled_by(handler: Callable[[int], Callable[[int, FrameType | None], objec
 
 
 def heard_signals() -> list[signal.Signals]:
-    """Those of `SIGNALS` that this process, and so its children, do not ignore."""
+    """The `SIGNALS` that this process and its children do not ignore."""
     return [signum for signum in SIGNALS if signal.getsignal(signum) not in (signal.SIG_IGN, None)]
 
 
 def die_at_once() -> None:
-    """Let Ctrl+C end the process as it ends any other program, until `signals_cancel` takes over."""
+    """Let Ctrl+C end the process without a traceback until `signals_cancel` takes over."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def die_of(signum: int) -> NoReturn:
-    """End the process as that signal ends one, so that shells and loops see what they expect."""
+    """End the process by that signal, so that shells and loops see what they expect."""
     signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signum})
     os.kill(os.getpid(), signum)

@@ -20,15 +20,16 @@ def examine(checks: Sequence[tuple[str, Check]], token: CancelToken, emit: Emit)
 
     Returns: the exit code of the first error; 0 when there was none. Raises: Interrupted.
     """
-    codes = [run_cancellable(partial(_run, topic, check, emit), token) for topic, check in checks]
+    codes = [run_cancellable(partial(_run, topic, check, token, emit), token) for topic, check in checks]
     return next(filter(None, codes), 0)
 
 
-def _run(topic: str, check: Check, emit: Emit) -> int:
-    """Tell each finding as soon as it is there. Returns: the first error's exit code."""
+def _run(topic: str, check: Check, token: CancelToken, emit: Emit) -> int:
+    """Emit each finding as soon as it is known, unless the token is cancelled. Returns: the first error's exit code."""
     code = 0
     try:
         for found in check():
+            token.check()
             emit(found)
             code = code or found.exit_code
     except LuciError as error:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, run_side_by_side
 from luci_dl.disk import fs
 from luci_dl.disk.layout import FOLDER
 from luci_dl.disk.transaction import Transaction
@@ -31,7 +31,6 @@ from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
 
 Status = Literal["installed", "failed", "interrupted", "not started"]
-_STORAGE_EXIT = 6
 _BESIDE, _EACH = 100, 3
 """Files that are open at once: connections and the like, and of each artifact its lock, part and journal."""
 
@@ -64,7 +63,8 @@ def install_models(
     total = sum(artifact.size or 0 for plan in plans for artifact in plan.artifacts)
     emit(Planned(tuple(plan.reference for plan in plans), total, any(plan.model.size is None for plan in plans)))
     fs.allow_files(_BESIDE + _EACH * options.jobs * max((len(plan.artifacts) for plan in plans), default=0))
-    outcomes = _Run(plans, options, token, emit, network or Network(options.limit_rate), copies).all()
+    run = _Run(options, token, emit, network or Network(options.limit_rate), copies)
+    outcomes = run_side_by_side(run.one, plans, token, options.jobs)
     if token.cancelled and any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         emit(Stopped(token.signum))
         for outcome in outcomes:
@@ -80,56 +80,27 @@ class _Run:
 
     def __init__(
         self,
-        plans: Sequence[Plan],
         options: Options,
         token: CancelToken,
         emit: Emit,
         network: Network,
         copies: Copies | None,
     ) -> None:
-        self._plans = plans
         self._options = options
         self._token = token
         self._emit = _once(emit)
         self._network = network
         self._copies = copies
-        self._outcomes = [Outcome(plan.reference, "not started") for plan in plans]
-        self._next = 0
         self._halted = False
-        self._bug: Exception | None = None
-        self._lock = threading.Lock()
 
-    def all(self) -> list[Outcome]:
-        jobs = min(self._options.jobs, len(self._plans))
-        if jobs <= 1:
-            self._work()
-            return self._outcomes
-        threads = [threading.Thread(target=self._work_beside, name=f"luci-job-{number}") for number in range(jobs)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(0.1)  # short, so that a signal reaches its handler
-        if self._bug:
-            raise self._bug
-        return self._outcomes
-
-    def _work_beside(self) -> None:
-        try:
-            self._work()
-        except Exception as bug:  # noqa: BLE001 - raised again where the run was called
-            self._bug, self._halted = bug, True
-
-    def _work(self) -> None:
-        while True:
-            with self._lock:
-                if self._next >= len(self._plans) or self._halted or self._token.cancelled:
-                    return
-                index, self._next = self._next, self._next + 1
-            outcome = self._one(self._plans[index])
-            self._outcomes[index] = outcome
-            if outcome.status == "interrupted" or (outcome.error and outcome.error.exit_code == _STORAGE_EXIT):
-                self._halted = True
+    def one(self, plan: Plan) -> Outcome:
+        """Install one model, unless the run was cancelled or met a full disk. Emits how it ended."""
+        if self._halted or self._token.cancelled:
+            return Outcome(plan.reference, "not started")
+        outcome = self._one(plan)
+        if outcome.status == "interrupted" or (outcome.error and outcome.error.exit_code == StorageError.exit_code):
+            self._halted = True
+        return outcome
 
     def _one(self, plan: Plan) -> Outcome:
         outcome = self._try(plan)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -43,8 +41,10 @@ class Installation:
         began = time.monotonic()
         fetched = copied = 0
         with self.transaction:
-            artifacts, how = self._missing()
-            self._tell_standing({artifact.name for artifact in artifacts})
+            there, how = self._missing()
+            artifacts = [artifact for artifact in self.plan.artifacts if artifact.name not in there]
+            for name, size in there.items():  # those who look at the whole model learn that these files are there
+                self.transaction.tell(name, size, size, 0.0)
             copies = [self._find_copies(artifact) for artifact in artifacts]
             parts = [self._open(*each) for each in zip(artifacts, copies, strict=True)]  # room for all at first
             for part, found in zip(parts, copies, strict=True):
@@ -52,10 +52,11 @@ class Installation:
                     copied += 1
                 else:
                     fetched += self._fill(part)
-            self.transaction.commit()
+            size = sum(there.values()) + sum(part.size or 0 for part in parts)
+            self.transaction.commit()  # from here on nothing fails: not even a file that vanishes is asked about
         if copied and copied == len(parts):
             how = "copied"
-        return self._installed(how, fetched, began)
+        return self._installed(how, size, fetched, began)
 
     def only_look(self) -> Installed | None:
         """The model, if all of it is there and right; without a lock, and without writing anything.
@@ -71,23 +72,16 @@ class Installation:
 
         judge = Judge(folder, look, self.options.force, self.network, self.token).judge
         try:
-            missing, how = to_fetch({each: judge(each).found for each in self.plan.artifacts}, self.options.force)
+            found = {each: judge(each).found for each in self.plan.artifacts}
         except (IntegrityError, NetworkError):
             return None
-        return None if missing else self._installed("newer" if how == "newer" else "already", 0, began)
+        missing, how = to_fetch(found, self.options.force)
+        size = sum(here.size for here in found.values())
+        return None if missing else self._installed("newer" if how == "newer" else "already", size, 0, began)
 
-    def _installed(self, how: str, fetched: int, began: float) -> Installed:
-        targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
-        size = sum(path.stat().st_size for path in targets)
-        paths = tuple(str(path) for path in targets)
+    def _installed(self, how: str, size: int, fetched: int, began: float) -> Installed:
+        paths = tuple(str(self.plan.folder / artifact.name) for artifact in self.plan.artifacts)
         return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
-
-    def _tell_standing(self, missing: Collection[str]) -> None:
-        """Let those who look at the whole model know that its other files are there."""
-        for name in {artifact.name for artifact in self.plan.artifacts} - set(missing):
-            with contextlib.suppress(OSError):  # somebody takes it away just now
-                size = (self.plan.folder / name).stat().st_size
-                self.transaction.tell(name, size, size, 0.0)
 
     def _find_copies(self, artifact: Artifact) -> list[Copy]:
         """Copies on this machine that a digest could prove."""
@@ -193,8 +187,8 @@ class Installation:
             run_cancellable(lambda: check_whole(part.staging.part), self.token)
         return digest
 
-    def _missing(self) -> tuple[list[Artifact], str]:
-        """The files that have to be fetched, and how the model counts as installed once they are there.
+    def _missing(self) -> tuple[dict[str, int], str]:
+        """The sizes of the files that stay, and how the model counts as installed once the others are there.
 
         Files that luci did not install, but that are right, are adopted. Raises: as `Judge.judge`.
         """
@@ -204,4 +198,6 @@ class Installation:
         for standing in there.values():
             if standing.found.state == "adoptable":
                 self.transaction.adopt(standing.artifact, standing.found)
-        return to_fetch({artifact: standing.found for artifact, standing in there.items()}, self.options.force)
+        found = {artifact: standing.found for artifact, standing in there.items()}
+        missing, how = to_fetch(found, self.options.force)
+        return {artifact.name: here.size for artifact, here in found.items() if artifact not in missing}, how

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, run_side_by_side
 from luci_dl.disk import receipt, target
 from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.layout import FOLDER, Staging, staging_for
@@ -26,8 +25,6 @@ MODEL_FILES = (".gguf", ".safetensors")
 """What a file that luci did not install must end in to be told of: a models folder may hold anything."""
 _LOOKS = 3  # at a file that somebody else replaces meanwhile
 
-T = TypeVar("T")
-R = TypeVar("R")
 Named = Callable[[Receipt], Artifact | None]
 """What the catalog knows of the file of a receipt."""
 
@@ -42,7 +39,7 @@ def verify(models: Sequence[InstalledModel], named: Named, token: CancelToken, e
     for folder in dict.fromkeys(model.folder for model in models):  # in turn: a name stands for one file at a time
         ours = [model for model in models if model.folder == folder]
         known = {file.receipt.name: file.receipt for model in ours for file in model.files}
-        told += _side_by_side(partial(verifier.one, folder), known.values())
+        told += run_side_by_side(partial(verifier.one, folder), list(known.values()), token, _cores())
         for model in ours:
             for name in model.lost:
                 told.append(Verified(name, str(folder / name), model.reference, "missing", found="no receipt"))
@@ -160,34 +157,6 @@ def _write(staging: Staging, known: Receipt, seen: target.Identity | None, new: 
             lock.unlink_and_release()
     finally:
         lock.release()
-
-
-def _side_by_side(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
-    """What `work` returns for each item, as many at a time as there are cores. Raises: the first error."""
-    todo, results, errors = list(enumerate(items)), dict[int, R](), list[BaseException]()
-    todo.reverse()
-    turn = threading.Lock()
-
-    def run() -> None:
-        while not errors:
-            with turn:
-                if not todo:
-                    return
-                index, item = todo.pop()
-            try:
-                results[index] = work(item)
-            except BaseException as error:  # noqa: BLE001 - raised again below
-                errors.append(error)
-
-    threads = [threading.Thread(target=run, name=f"luci-verify-{n}") for n in range(min(_cores(), len(todo)))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        while thread.is_alive():
-            thread.join(0.1)  # short, so that a signal reaches its handler
-    if errors:
-        raise errors[0]
-    return [results[index] for index in sorted(results)]
 
 
 def _cores() -> int:
