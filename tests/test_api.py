@@ -63,7 +63,7 @@ def test_install_returns_the_paths(server: FaultyServer, home: Path, capfd: pyte
     paths = in_thread(lambda: luci_dl.install(url, sha256=sha256(DATA), emit=told.append))
     assert paths == [home / "models" / "a.gguf"]
     assert paths[0].read_bytes() == DATA
-    assert [event.how for event in told if isinstance(event, Installed)] == ["downloaded"]
+    assert [event.outcome for event in told if isinstance(event, Installed)] == ["downloaded"]
     assert capfd.readouterr() == ("", "")
     assert_nothing_left(home / "models", "a.gguf")
 

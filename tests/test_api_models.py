@@ -9,7 +9,7 @@ import pytest
 
 import luci_dl
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, ResolveError, UsageError
-from luci_dl.events import Event, Removed, Room, VerifiedAll, WouldInstall
+from luci_dl.events import DiskSpace, Event, Removed, VerifySummary, WouldInstall
 from luci_dl.plan import Options
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left
 from tests.gguf.files import REAL
@@ -88,7 +88,7 @@ def test_a_forecast_changes_nothing(shop: Shop, home: Path) -> None:
     ]
     assert [room.needed for room in found.room] == [len(REAL) + 2 * len(DATA)]
     assert found.failed == ()
-    assert [event for event in told if isinstance(event, WouldInstall | Room)] == [*found.files, *found.room]
+    assert [event for event in told if isinstance(event, WouldInstall | DiskSpace)] == [*found.files, *found.room]
     (failed,) = luci_dl.forecast("one", options=Options(min_free=1 << 60)).failed
     assert failed.exit_code == 6
     assert not home.exists()
@@ -109,7 +109,7 @@ def test_verdicts(models: Path) -> None:
     assert {verdict.state for verdict in in_thread(luci_dl.verify)} == {"ok"}
     (models / "one.gguf").write_bytes(b"GGUF")
     (verdict,) = luci_dl.verify("one", emit=told.append)
-    assert (verdict.state, verdict.wrong, told[-2:]) == ("truncated", True, [verdict, VerifiedAll(1, 1, 0)])
+    assert (verdict.state, verdict.wrong, told[-2:]) == ("truncated", True, [verdict, VerifySummary(1, 1, 0)])
     assert [each.wrong for each in luci_dl.verify("one", repair=True)] == [True]
     assert [each.wrong for each in luci_dl.verify("one")] == [False]
     with pytest.raises(ResolveError):

@@ -22,8 +22,7 @@ from luci_dl.catalog import catalog
 from luci_dl.catalog.entries import read_entries
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.main import COMMANDS, luci
-from luci_dl.config.keys import KEYS
-from luci_dl.config.settings import load_settings
+from luci_dl.config.settings import KEYS, load_settings
 from tests.cli import shapes
 from tests.cli.shop import Shop
 from tests.procs import ROOT, Spawned

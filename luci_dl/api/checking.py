@@ -12,7 +12,7 @@ from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError
-from luci_dl.events import Emit, Verified, VerifiedAll
+from luci_dl.events import Emit, Verified, VerifySummary
 from luci_dl.library import installed as library
 from luci_dl.library.installed import InstalledModel
 from luci_dl.library.lookup import find_installed
@@ -60,7 +60,7 @@ def check(
         emit(stranger)
     wrong = [verdict for verdict in verdicts if verdict.wrong]
     if verdicts or strangers:
-        emit(VerifiedAll(len(verdicts), len(wrong), len(strangers)))
+        emit(VerifySummary(len(verdicts), len(wrong), len(strangers)))
     error = None
     if wrong and repair:
         from luci_dl.api.repairing import repair as install_again  # the network: not before it is needed

@@ -12,7 +12,7 @@ from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
-from luci_dl.events import Emit, Event, Failed, Room, WouldInstall
+from luci_dl.events import DiskSpace, Emit, Event, Failed, WouldInstall
 from luci_dl.install.request import InstallRequest, take_order
 from luci_dl.plan import Options
 from luci_dl.sources.selection import FileSelection
@@ -30,7 +30,7 @@ class Forecast:
     """
 
     files: tuple[WouldInstall, ...]
-    room: tuple[Room, ...]
+    room: tuple[DiskSpace, ...]
     failed: tuple[Failed, ...]
 
 
@@ -95,7 +95,7 @@ def forecast(
         order.forecast(guard.token, guard.emit)
     return Forecast(
         tuple(event for event in told if isinstance(event, WouldInstall)),
-        tuple(event for event in told if isinstance(event, Room)),
+        tuple(event for event in told if isinstance(event, DiskSpace)),
         tuple(event for event in told if isinstance(event, Failed)),
     )
 

@@ -77,7 +77,7 @@ def _known_or_installed(ctx: click.Context) -> Iterator[Item]:
 
 
 def _settings(_ctx: click.Context) -> Iterator[Item]:
-    from luci_dl.config.keys import KEYS
+    from luci_dl.config.settings import KEYS
 
     for key in KEYS.values():
         yield CompletionItem(key.name, help=key.purpose)
@@ -107,12 +107,13 @@ def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
     return [CompletionItem(incomplete, type="file")]
 
 
-def setting_values(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
+def setting_values(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
     """What the setting may be."""
-    words = {"on_interrupt": ("delete", "keep"), "connections": ("auto",), "limit_rate": ("none",)}
-    name = ctx.params.get("name") or ""
-    if name in ("models_dir", "backup_models_dir", "folders"):
-        return folders(ctx, param, incomplete)
-    if name == "catalog":
-        return files(ctx, param, incomplete)
-    return [CompletionItem(word) for word in words.get(name, ()) if word.startswith(incomplete)]
+    from luci_dl.config.settings import KEYS
+
+    key = KEYS.get(ctx.params.get("name") or "")
+    if key is None:
+        return []
+    if key.kind.path:
+        return [CompletionItem(incomplete, type=key.kind.path)]
+    return [CompletionItem(word) for word in key.kind.words if word.startswith(incomplete)]

@@ -4,46 +4,41 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import click
 
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.cli import complete, config_show, session
+from luci_dl.cli import complete, session
+from luci_dl.cli.json_shapes import setting_facts
 from luci_dl.cli.table import table
-from luci_dl.config.file import ConfigFile, change_config
-from luci_dl.config.keys import KEYS, Key
-from luci_dl.config.settings import config_path, home_of, near_key
+from luci_dl.config.edit import Checks, set_setting, unknown_setting, unset_setting
+from luci_dl.config.settings import config_path, home_of
+from luci_dl.config.show import FILE, SettingState, every_setting
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit
 from luci_dl.text import printable
 
-EPILOG = """\b
-Examples:
-  luci config list
-  luci config set models_dir /data/models
-  luci config set mirrors https://mirror.example https://other.example
-  luci config unset folders /media/usb
-  luci config get models_dir
 
-\b
-With --json: of each setting "name", "value" (null for none), "origin"
-("default", "config.json" or a variable), "purpose" and "problem" (null where
-luci does not know it; null when all is well). `list` gives an array of them,
-the others one.
-"""
+def _epilog(*examples: str, more: Sequence[str] = ()) -> str:
+    return "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples), *more])
 
 
-def _examples(*lines: str) -> str:
-    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
-
-
-@click.group(epilog=EPILOG)
+@click.group(
+    epilog=_epilog(
+        "luci config list",
+        "luci config set models_dir /data/models",
+        "luci config set mirrors https://mirror.example https://other.example",
+        "luci config unset folders /media/usb",
+        "luci config get models_dir",
+        more=["", "`luci help settings` describes every setting."],
+    )
+)
 def command() -> None:
-    """Settings, which are kept in config.json: get and set them, take them away, see where each comes from.
+    """Show and change the settings, which are kept in config.json.
 
-    An option of a command beats a variable of the environment, which beats config.json.
+    An option of a command overrides an environment variable, which overrides config.json.
     """
 
 
@@ -53,22 +48,22 @@ NAME = click.argument("name", shell_complete=complete.settings)
 
 @command.command(
     "list",
-    short_help="Every setting, its value and where that comes from.",
-    epilog=_examples("luci config list", "luci config list --json"),
+    short_help="Show every setting, its value and where it comes from.",
+    epilog=_epilog("luci config list", "luci config list --json"),
 )
 @AS_JSON
 def show_all(as_json: bool) -> int:
-    """Show every setting, its value and where that comes from; also what luci does not know in config.json."""
+    """Show every setting, its value and where it comes from; also the unknown names in config.json."""
     try:
-        shown = config_show.every_setting(os.environ)
+        states = every_setting(os.environ)
     except LuciError as error:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps([setting.facts() for setting in shown])])
+        output.results([json.dumps(list(map(setting_facts, states)))])
     else:
-        output.results(table([("NAME", "VALUE", "FROM"), *(setting.row() for setting in shown)], output.out, (1,)))
-    problems = [setting.problem for setting in shown if setting.problem]
+        output.results(table([("NAME", "VALUE", "FROM"), *map(_row, states)], output.out, (1,)))
+    problems = [state.problem for state in states if state.problem]
     for problem in () if as_json else problems:
         session.report(problem)
     return UsageError.exit_code if problems else 0
@@ -77,108 +72,97 @@ def show_all(as_json: bool) -> int:
 @command.command(
     "get",
     short_help="Print one value.",
-    epilog=_examples("luci config get models_dir", 'cd "$(luci config get models_dir)"'),
+    epilog=_epilog("luci config get models_dir", 'cd "$(luci config get models_dir)"'),
 )
 @NAME
 @AS_JSON
 def show(name: str, as_json: bool) -> int:
-    """Print the value that holds, one a line of a list; nothing when there is none."""
+    """Print the value of a setting, a list one item per line; nothing if there is none."""
     try:
-        setting = next((one for one in config_show.every_setting(os.environ) if one.name == name), None)
-        if setting is None:
-            raise _unknown(name)
-        if setting.problem:
-            raise setting.problem
+        state = _state_of(name)
+        if state is None:
+            raise unknown_setting(name)
+        if state.problem:
+            raise state.problem
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
-        session.output().results([json.dumps(setting.facts())])
+        session.output().results([json.dumps(setting_facts(state))])
     else:
-        session.output().paths(setting.texts)  # exact to the byte: most are paths
+        session.output().paths(state.texts)  # exact to the byte: most are paths
     return 0
 
 
 @command.command(
     "set",
     short_help="Check a value and write it.",
-    epilog=_examples("luci config set min_free 5G", "luci config set on_interrupt keep"),
+    epilog=_epilog("luci config set min_free 5G", "luci config set on_interrupt keep"),
 )
 @NAME
 @click.argument("values", nargs=-1, required=True, metavar="VALUE...", shell_complete=complete.setting_values)
 @AS_JSON
 def change(name: str, values: tuple[str, ...], as_json: bool) -> int:
-    """Check the value, then write it; of a list, all VALUEs. A relative path starts where you are."""
-    try:
-        key = _known(name)
-        value = config_show.checked(key, values)
-    except LuciError as error:
-        return session.report(error, json=as_json)
-
-    def replaced(config: ConfigFile) -> Mapping[str, object]:
-        return {**config.values, name: key.json(value)}
-
-    return _change(name, replaced, as_json)
+    """Check the value, then write it; a list takes several VALUEs. A relative path starts from the current folder."""
+    return _change(name, lambda file, token: set_setting(file, name, values, CHECKS, token), as_json)
 
 
 @command.command(
     "unset",
-    short_help="Take a setting out of config.json.",
-    epilog=_examples("luci config unset models_dir", "luci config unset folders /media/usb"),
+    short_help="Remove a setting from config.json.",
+    epilog=_epilog("luci config unset models_dir", "luci config unset folders /media/usb"),
 )
 @NAME
 @click.argument("values", nargs=-1, metavar="[VALUE...]", shell_complete=complete.setting_values)
 @AS_JSON
-def take_away(name: str, values: tuple[str, ...], as_json: bool) -> int:
-    """Take the setting out of config.json, so that the default holds again; of a list, only the VALUEs, if given."""
-
-    def rest(config: ConfigFile) -> Mapping[str, object] | None:
-        left = dict(config.values)
-        if name not in left and name not in KEYS:
-            raise _unknown(name, left)
-        if values:
-            key = _known(name)
-            kept = config_show.without(key, config.get(key, ()), values)
-            left[name] = key.json(kept)
-            if kept:
-                return left
-        if name not in left:
-            return None
-        del left[name]
-        return left
-
-    return _change(name, rest, as_json)
+def unset(name: str, values: tuple[str, ...], as_json: bool) -> int:
+    """Remove the setting from config.json, so that its default applies again; of a list only the VALUEs, if given."""
+    return _change(name, lambda file, token: unset_setting(file, name, values, token), as_json)
 
 
-def _change(name: str, make: Callable[[ConfigFile], Mapping[str, object] | None], as_json: bool) -> int:
-    """Rewrite config.json, and tell what holds then."""
+def _change(name: str, make: Callable[[Path, CancelToken], None], as_json: bool) -> int:
+    """Change config.json, then show the setting as it is now."""
 
     def work(token: CancelToken, _emit: Emit) -> int:
-        path = config_path(home_of(os.environ))
-        run_cancellable(lambda: change_config(path, make), token)  # it waits for a lock
+        file = config_path(home_of(os.environ))
+        run_cancellable(lambda: make(file, token), token)  # it waits for a lock
         return 0
 
     code = session.run(work, json=as_json, quiet=not as_json, what="Change")
     if code:
         return code
-    after = next((one for one in config_show.every_setting(os.environ) if one.name == name), None)
-    output = session.output()
+    state, output = _state_of(name), session.output()
     if as_json:
-        output.results([json.dumps(after.facts() if after else None)])
-    elif after is None:
-        output.say([f"{printable(name)} is gone from config.json"])
+        output.results([json.dumps(setting_facts(state) if state else None)])
+    elif state is None:
+        output.say([f"{printable(name)} was removed from {FILE}"])
     else:
-        output.say(after.told())
+        output.say([f"{name} is now: {printable(', '.join(state.texts) or 'none')} ({state.origin})"])
+        output.say([f"⚠️  {state.origin} is set in the environment and overrides {FILE}"] if state.overrides else [])
     return 0
 
 
-def _known(name: str) -> Key[Any]:
-    """Raises: UsageError"""
-    if name not in KEYS:
-        raise _unknown(name)
-    return KEYS[name]
+def _state_of(name: str) -> SettingState | None:
+    """Raises: UsageError; StorageError."""
+    return next((state for state in every_setting(os.environ) if state.name == name), None)
 
 
-def _unknown(name: str, others: Collection[str] = ()) -> UsageError:
-    near = near_key(name, others)
-    guess = f"; did you mean {near}?" if near else ""
-    return UsageError(f'there is no setting "{printable(name)}"{guess}', "`luci config list` shows them all.")
+def _row(state: SettingState) -> tuple[str, str, str]:
+    origin = state.origin
+    if state.purpose is None:
+        origin += f" (unknown; did you mean {state.near}?)" if state.near else " (unknown)"
+    return state.name, ", ".join(state.texts) or "none", origin + (" (invalid)" if state.problem else "")
+
+
+def _check_catalog(file: Path) -> None:
+    from luci_dl.catalog import catalog
+
+    catalog.load(file)
+
+
+def _check_mirrors(mirrors: Sequence[str]) -> None:
+    from luci_dl.sources.endpoints import endpoints_of
+
+    endpoints_of({}, mirrors)
+
+
+CHECKS: Checks = {"catalog": _check_catalog, "mirrors": _check_mirrors}

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.cli import complete, session
-from luci_dl.config import keys as config_keys
-from luci_dl.config.keys import Key
-from luci_dl.config.settings import Settings, remember_folder
+from luci_dl.config.edit import remember_folder
+from luci_dl.config.settings import KEYS, Settings
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Model
@@ -39,16 +38,10 @@ Exit codes: 0 done, 2 usage, 3 no such name, 4 network, 5 wrong bytes, 6 disk,
 
 _TYPED = click.core.ParameterSource.COMMANDLINE
 
-T = TypeVar("T")
 
-
-def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
-    """What the option says, by the rule of the setting that has the same name."""
-
-    def callback(_ctx: click.Context, param: click.Parameter, text: str | None) -> T | None:
-        return None if text is None else key.rule(text, param.opts[-1], Path())
-
-    return callback
+def _checked(_ctx: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """The value of the option, checked like the setting of the same name."""
+    return None if text is None else KEYS[option.name or ""].kind.parse(text, option.opts[-1], Path())
 
 
 @click.command(epilog=EPILOG)
@@ -59,7 +52,7 @@ def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | Non
 @click.option(
     "-c",
     "--connections",
-    callback=_checked(config_keys.CONNECTIONS),
+    callback=_checked,
     default="auto",
     metavar="auto|N",
     help="Connections for each file; auto measures.",
@@ -67,22 +60,20 @@ def _checked(key: Key[T]) -> Callable[[click.Context, click.Parameter, str | Non
 @click.option(
     "-j",
     "--jobs",
-    callback=_checked(config_keys.JOBS),
+    callback=_checked,
     default="1",
     show_default=True,
     metavar="N",
     help="Models side by side.",
 )
-@click.option(
-    "--limit-rate", callback=_checked(config_keys.LIMIT_RATE), metavar="RATE", help="Bytes a second in all, like 20M."
-)
+@click.option("--limit-rate", callback=_checked, metavar="RATE", help="Bytes a second in all, like 20M.")
 @click.option(
     "--retries",
-    callback=_checked(config_keys.RETRIES),
+    callback=_checked,
     default="10",
     show_default=True,
     metavar="N",
-    help="Failed attempts in a row that are forgiven.",
+    help="Consecutive failures allowed.",
 )
 @click.option(
     "--wait",
@@ -244,6 +235,6 @@ def _ask(models: Sequence[Model], token: CancelToken) -> None:
 def _remember(settings: Settings, token: CancelToken, emit: Emit) -> None:
     """Have the other commands look into the `--dir` folder from now on. Raises: Interrupted."""
     try:
-        run_cancellable(lambda: remember_folder(settings, settings.models_dir), token)  # it waits for a lock
+        run_cancellable(lambda: remember_folder(settings, settings.models_dir, token), token)  # it waits for a lock
     except (UsageError, StorageError) as error:
         emit(Warned(f"{error.message}; `luci list` and `luci clean` will need --dir to find this folder"))

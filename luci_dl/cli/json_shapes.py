@@ -25,6 +25,7 @@ from dataclasses import asdict
 from typing import Any
 
 from luci_dl.api.asking import Info
+from luci_dl.config.show import SettingState
 from luci_dl.gguf.reading import GgufFile
 from luci_dl.library.installed import InstalledModel
 from luci_dl.library.partials import Partial
@@ -117,4 +118,15 @@ def running_facts(run: Running) -> Facts:
         "folder": str(run.folder),
         "percent": None if run.total is None else percent(run.done, run.total),
         "left": seconds_left(run.done, run.total, run.rate),
+    }
+
+
+def setting_facts(state: SettingState) -> Facts:
+    """One setting."""
+    return {
+        "name": state.name,
+        "value": state.value,
+        "origin": state.origin,
+        "purpose": state.purpose,
+        "problem": state.problem.message if state.problem else None,
     }

@@ -53,12 +53,12 @@ def run(
         but not of a Ctrl+C at luci's own prompt.
     """
     token = CancelToken()
-    pump = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
+    render_thread = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
     with signals_cancel(token) as heard:
-        code = _run(work, token, pump, what)
-        pump.close(LAST_WORDS_S if token.cancelled else None, token)
+        code = _run(work, token, render_thread, what)
+        render_thread.close(LAST_WORDS_S if token.cancelled else None, token)
         if _AT_PROMPT.get():
-            pump.close(BEFORE_PROMPT_S)
+            render_thread.close(BEFORE_PROMPT_S)
     deadly = [signum for signum in heard if signum != CTRL_C or not _AT_PROMPT.get()]
     if deadly:  # asked when no handler could add to it any more
         die_of(deadly[0])
@@ -87,17 +87,17 @@ def agreed(question: str, token: CancelToken) -> bool:
     return os.read(0, 1000).strip().lower() in (b"y", b"yes")
 
 
-def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, pump: RenderThread, what: str) -> int:
+def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, render_thread: RenderThread, what: str) -> int:
     try:
-        return work(token, pump)
+        return work(token, render_thread)
     except Interrupted as error:
-        pump(Stopped(error.signum, what))
+        render_thread(Stopped(error.signum, what))
         return error.exit_code
     except LuciError as error:
-        pump(Failed("", error.message, error.hint, error.exit_code))
+        render_thread(Failed("", error.message, error.hint, error.exit_code))
         return error.exit_code
     except BaseException:
-        pump.close(LAST_WORDS_S)  # a bug: its traceback goes below what was said
+        render_thread.close(LAST_WORDS_S)  # a bug: its traceback goes below what was said
         raise
 
 

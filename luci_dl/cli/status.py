@@ -66,7 +66,7 @@ def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
     """Show it again and again: in place on a terminal, one below the other elsewhere."""
     from luci_dl.ui.live_region import LiveRegion  # it needs rich, which costs start-up time
 
-    board = LiveRegion(output.out) if output.out.isatty() and not as_json else None
+    region = LiveRegion(output.out) if output.out.isatty() and not as_json else None
 
     def look() -> None:
         found = running(folders)
@@ -74,9 +74,9 @@ def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
             output.results([_as_json(found)])
             return
         rows = _table(found, output.out) if found else [NOTHING]
-        if board:
+        if region:
             columns, lines = output.out.size()
-            board.draw([row[: columns - 1] for row in rows[: lines - 1]])
+            region.draw([row[: columns - 1] for row in rows[: lines - 1]])
         else:
             output.results([*rows, ""])
 

@@ -29,7 +29,7 @@ Each file is one line on stdout, which begins with what was found:
 
 \b
 Exit codes: 3 not installed, 5 a file is wrong, 6 a file cannot be read.
-With --json: one event a line, "verified" for each file, "verified_all" last.
+With --json: one event a line, "verified" for each file, "verify_summary" last.
 """
 
 

@@ -1,1 +1,1 @@
-"""Settings and the file that keeps them."""
+"""The settings, and the file that holds them."""

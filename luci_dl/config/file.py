@@ -1,4 +1,4 @@
-"""config.json: read as it stands, and changed under a lock so that nothing in it is lost."""
+"""config.json: read as it is, and changed under a lock so that nothing in it is lost."""
 
 from __future__ import annotations
 
@@ -9,35 +9,33 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
+from luci_dl.cancel import CancelToken
 from luci_dl.config.keys import Key
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.text import printable, shown
 
-T = TypeVar("T")
-D = TypeVar("D")
-
-MEND = "Correct the file or move it away."
+_REPAIR = "Correct the file or move it away."
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """The file at `path`, and what stands in it; nothing where it is missing."""
+    """The file at `path`, and its values; none if the file does not exist."""
 
     path: Path
     values: Mapping[str, object]
 
-    def get(self, key: Key[T], default: D) -> T | D:
-        """What the file says, or `default`; a null counts as not set. Raises: UsageError, which names file and key."""
+    def get(self, key: Key, default: Any) -> Any:
+        """The value in the file, or `default`; null counts as not set. Raises: UsageError, which names file and key."""
         value = self.values.get(key.name)
         if value is None:
             return default
-        return key.rule(value, f"{printable(str(self.path))}, {key.name}", self.path.parent)
+        return key.kind.parse(value, f"{printable(str(self.path))}, {key.name}", self.path.parent)
 
 
 def read_config(path: Path) -> ConfigFile:
-    """Raises: UsageError, when it is broken; StorageError."""
+    """The file at `path`. Raises: UsageError, when it is broken; StorageError."""
     name = printable(str(path))
     try:
         values = json.loads(_read(path))
@@ -46,37 +44,42 @@ def read_config(path: Path) -> ConfigFile:
     except OSError as error:
         raise StorageError(f"cannot read {name}: {error.strerror}", "Check who owns it.") from error
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{name} is not JSON: {error}", MEND) from error
+        raise UsageError(f"{name} is not JSON: {error}", _REPAIR) from error
     if not isinstance(values, dict):
-        raise UsageError(f"{name}: expected a JSON object, found {shown(values)}", MEND)
+        raise UsageError(f"{name}: expected a JSON object, found {shown(values)}", _REPAIR)
     return ConfigFile(path, values)
 
 
 def _read(path: Path) -> bytes:
-    """Raises: OSError; UsageError, for a pipe or a device, which could keep the reader for ever."""
+    """Raises: OSError; UsageError, for a pipe or a device, which could block the reader forever."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise UsageError(f"{printable(str(path))} is not a plain file", "Move it away.")
         return file.read()
 
 
-def change_config(path: Path, change: Callable[[ConfigFile], Mapping[str, object] | None]) -> None:
-    """Replace all that stands in the file by what `change` makes of it; None leaves it as it is.
+def change_config(
+    path: Path, change: Callable[[ConfigFile], Mapping[str, object] | None], token: CancelToken | None = None
+) -> None:
+    """Replace the values in the file by those that `change` returns; None leaves the file as it is.
 
-    Nobody else changes it meanwhile. It may wait for them, without answering a signal.
+    No other process changes the file meanwhile. Waits for the lock as long as it takes, whatever the token says;
+    a token that is cancelled by then keeps the file unchanged.
 
-    Raises: UsageError, when the file is broken; StorageError; whatever `change` raises.
+    Raises: UsageError, when the file is broken; StorageError; Interrupted; whatever `change` raises.
     """
     from luci_dl.disk import fs, lock  # not needed to read the settings, and filelock costs start-up time
 
-    path = Path(os.path.realpath(path))  # it may be a link into somebody's dot-files
+    path = Path(os.path.realpath(path))  # it may be a symlink to the user's dot-files
     with lock.file_lock(path.with_name(path.name + ".lock")):
         values = change(read_config(path))
+        if token:
+            token.check()
         if values is not None:
             fs.write_file(path, _text(values), keep_mode=True)
 
 
 def _text(values: Mapping[str, object]) -> bytes:
-    with contextlib.suppress(UnicodeEncodeError):  # a path that is not UTF-8, which only escapes can tell
+    with contextlib.suppress(UnicodeEncodeError):  # a path that is not UTF-8 can only be written with escapes
         return f"{json.dumps(values, indent=2, ensure_ascii=False)}\n".encode()
     return f"{json.dumps(values, indent=2)}\n".encode()

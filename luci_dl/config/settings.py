@@ -1,167 +1,142 @@
-"""Settings, and where they come from: a flag beats the environment, which beats config.json."""
+"""The settings, and where they come from: an option overrides the environment, which overrides config.json."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from luci_dl.config import keys as keys
-from luci_dl.config.file import ConfigFile, change_config, read_config
-from luci_dl.config.keys import Key, OnInterrupt
+from luci_dl.config import kinds
+from luci_dl.config.file import ConfigFile, read_config
+from luci_dl.config.keys import Key, key
+from luci_dl.config.kinds import OnInterrupt, parse_path
 
 if TYPE_CHECKING:
     from luci_dl.plan import Options
 
-T = TypeVar("T")
-D = TypeVar("D")
+_CATALOG = "catalog.toml"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What holds for this run. All paths are absolute.
+    """The settings of this run; all paths are absolute. A field with a key is a setting of config.json.
 
     Attributes:
         home: luci's own folder.
-        models_dir: where models are installed.
-        backup_models_dir: takes what `models_dir` has no room for.
-        catalog: the user's catalog file: one that was named, else `catalog.toml` in luci's own folder if it is there.
-        min_free: bytes that stay free on the disk.
-        on_interrupt: what becomes of a part when a signal comes.
-        folders: other models folders, which were once named by --dir.
-        mirrors: addresses of servers that have what the Hub has.
-        connections: for each file; None to find out by measuring.
-        jobs: models side by side.
-        limit_rate: bytes a second; None for no limit.
-        retries: failed attempts in a row that are forgiven.
     """
 
     home: Path
-    models_dir: Path
-    backup_models_dir: Path | None = None
-    catalog: Path | None = None
-    min_free: int = 1 << 30
-    on_interrupt: OnInterrupt = "delete"
-    folders: tuple[Path, ...] = ()
-    mirrors: tuple[str, ...] = ()
-    connections: int | None = None
-    jobs: int = 1
-    limit_rate: int | None = None
-    retries: int = 10
+    models_dir: Path = field(
+        metadata=key("where models are installed", kinds.FOLDER, variable="LUCI_MODELS_DIR", option="--dir")
+    )
+    backup_models_dir: Path | None = field(
+        default=None, metadata=key("takes the models that models_dir cannot hold", kinds.FOLDER)
+    )
+    folders: tuple[Path, ...] = field(
+        default=(), metadata=key("other models folders, remembered from --dir", kinds.FOLDERS)
+    )
+    catalog: Path | None = field(
+        default=None, metadata=key("your own catalog file", kinds.FILE, variable="LUCI_CATALOG")
+    )
+    mirrors: tuple[str, ...] = field(
+        default=(), metadata=key("servers with the same files as the Hub", kinds.ADDRESSES, variable="LUCI_MIRRORS")
+    )
+    min_free: int = field(default=1 << 30, metadata=key("disk space that stays free", kinds.SIZE))
+    on_interrupt: OnInterrupt = field(
+        default="delete",
+        metadata=key("what happens to an interrupted download", kinds.ON_INTERRUPT, option="--keep-partial"),
+    )
+    connections: int | None = field(
+        default=None,
+        metadata=key("connections per file; auto measures", kinds.number(1, 16, auto=True), option="--connections"),
+    )
+    jobs: int = field(default=1, metadata=key("models installed side by side", kinds.number(1, 16), option="--jobs"))
+    limit_rate: int | None = field(
+        default=None, metadata=key("speed limit of all downloads together", kinds.RATE, option="--limit-rate")
+    )
+    retries: int = field(
+        default=10, metadata=key("consecutive failures allowed", kinds.number(0, 10**6), option="--retries")
+    )
 
     @property
     def file(self) -> Path:
-        """Where the settings are kept."""
+        """Where config.json is."""
         return config_path(self.home)
 
     @property
     def every_folder(self) -> list[Path]:
-        """Every models folder that was ever used, the one for new models first, then the backup."""
+        """Every models folder that was ever used: the one for new models, then the backup, then the others."""
         backup = () if self.backup_models_dir is None else (self.backup_models_dir,)
         return list(dict.fromkeys((self.models_dir, *backup, *self.folders)))
 
     @property
     def own_catalog(self) -> Path:
-        """Where the user's own models are written, which need not be there yet."""
-        return self.catalog or self.home / "catalog.toml"
+        """Where the user's own catalog is, or would be."""
+        return self.catalog or self.home / _CATALOG
 
     @property
     def options(self) -> Options:
-        """How to install, as far as the settings say."""
+        """How to install: each option that has the name of a setting has its value."""
         from luci_dl.plan import Options  # not needed to read the settings
 
-        return Options(
-            jobs=self.jobs,
-            connections=self.connections,
-            limit_rate=self.limit_rate,
-            retries=self.retries,
-            keep_partial=self.on_interrupt == "keep",
-            min_free=self.min_free,
-        )
+        same = {option.name: getattr(self, option.name) for option in fields(Options) if option.name in KEYS}
+        return Options(**same, keep_partial=self.on_interrupt == "keep")
+
+
+KEYS: dict[str, Key] = {
+    each.name: replace(each.metadata["key"], name=each.name) for each in fields(Settings) if "key" in each.metadata
+}
+"""Every setting by its name."""
 
 
 def config_path(home: Path) -> Path:
-    """Where the settings are kept."""
+    """Where config.json is."""
     return home / "config.json"
 
 
 def home_of(environ: Mapping[str, str]) -> Path:
     """luci's own folder. Raises: UsageError"""
-    return keys.path(environ.get("LUCI_HOME") or "~/.luciferai", "LUCI_HOME", Path())
+    return parse_path(environ.get("LUCI_HOME") or "~/.luciferai", "LUCI_HOME", Path())
 
 
 def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) -> Settings:
-    """The settings; `models_dir` is what the flag says. A variable that is empty counts as not set.
+    """The settings; `models_dir` is the value of --dir. An empty variable counts as not set.
 
     Raises: UsageError, which names the variable, or the file and the key; StorageError.
     """
     home = home_of(environ)
-    config = read_config(config_path(home))
-
-    def get(key: Key[T], default: D) -> T | D:
-        return setting(key, default, environ, config)
-
-    default = default_settings(home)
-    configured = get(keys.MODELS_DIR, default.models_dir)
-    return Settings(
-        home=home,
-        models_dir=configured if models_dir is None else keys.path(str(models_dir), "--dir", Path()),
-        backup_models_dir=get(keys.BACKUP_MODELS_DIR, default.backup_models_dir),
-        catalog=get(keys.CATALOG, default.catalog),
-        min_free=get(keys.MIN_FREE, default.min_free),
-        on_interrupt=get(keys.ON_INTERRUPT, default.on_interrupt),
-        folders=get(keys.FOLDERS, default.folders),
-        mirrors=get(keys.MIRRORS, default.mirrors),
-        connections=get(keys.CONNECTIONS, default.connections),
-        jobs=get(keys.JOBS, default.jobs),
-        limit_rate=get(keys.LIMIT_RATE, default.limit_rate),
-        retries=get(keys.RETRIES, default.retries),
-    )
+    default, config = default_settings(home), read_config(config_path(home))
+    found = {name: read_setting(key, getattr(default, name), environ, config) for name, key in KEYS.items()}
+    if models_dir is not None:
+        found["models_dir"] = parse_path(str(models_dir), "--dir", Path())
+    return replace(default, **found)
 
 
 def default_settings(home: Path) -> Settings:
-    """What holds where nobody said otherwise."""
-    own = home / "catalog.toml"
+    """The settings where nothing is configured. A `catalog.toml` in luci's own folder is used if it exists."""
+    own = home / _CATALOG
     return Settings(home, home / "models", catalog=own if os.path.exists(own) else None)
 
 
-def setting(key: Key[T], default: D, environ: Mapping[str, str], config: ConfigFile) -> T | D:
-    """What holds for one of them. Raises: UsageError, which names the variable, or the file and the key."""
+def read_setting(key: Key, default: Any, environ: Mapping[str, str], config: ConfigFile) -> Any:
+    """The value of one setting. Raises: UsageError, which names the variable, or the file and the key."""
     text = environ.get(key.variable) if key.variable else ""
     if not text:
         return config.get(key, default)
-    typed = [part for part in re.split(r"[\s,]+", text) if part] if key.many else text
-    return key.rule(typed, key.variable, Path())
+    typed = [part for part in re.split(r"[\s,]+", text) if part] if key.kind.many else text
+    return key.kind.parse(typed, key.variable, Path())
 
 
 def unknown_keys(config: ConfigFile) -> dict[str, str | None]:
-    """The names in the file that luci does not know, and for each the known one that comes near."""
-    return {name: near_key(name) for name in config.values if name not in keys.KEYS}
+    """The names in the file that luci does not know, each with the known one that is similar."""
+    return {name: near_key(name) for name in config.values if name not in KEYS}
 
 
 def near_key(name: str, others: Collection[str] = ()) -> str | None:
-    """The setting that a misspelt name may mean, or one of the other names."""
+    """The setting, or one of the other names, that a misspelt name probably means."""
     from difflib import get_close_matches  # costs start-up time, and most names are spelt right
 
-    return next(iter(get_close_matches(name.casefold().replace("-", "_")[:100], [*keys.KEYS, *others], 1)), None)
-
-
-def remember_folder(settings: Settings, folder: Path) -> None:
-    """Write the models folder into config.json, unless it is the default one or there already.
-
-    Raises: UsageError, when the file is broken; StorageError.
-    """
-    folder = folder.absolute()
-    if folder in (settings.home / "models", *settings.folders):
-        return
-
-    def add(config: ConfigFile) -> Mapping[str, object] | None:
-        folders = config.get(keys.FOLDERS, ())
-        if folder in folders:
-            return None
-        return {**config.values, keys.FOLDERS.name: keys.FOLDERS.json((*folders, folder))}
-
-    change_config(settings.file, add)
+    return next(iter(get_close_matches(name.casefold().replace("-", "_")[:100], [*KEYS, *others], 1)), None)

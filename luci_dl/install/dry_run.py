@@ -13,7 +13,7 @@ from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.target import Found
 from luci_dl.errors import Interrupted, LuciError, StorageError
-from luci_dl.events import Emit, Failed, Hashing, Room, WouldInstall
+from luci_dl.events import DiskSpace, Emit, Failed, Hashing, WouldInstall
 from luci_dl.install.free_space import relief
 from luci_dl.install.inspect import Judge, ask_server, to_fetch
 from luci_dl.install.local_copies import Copies, Copy
@@ -71,7 +71,7 @@ class DryRun:
         if any(held.values()) or any(_is_cut_off(staging) for staging in stagings.values()):
             for artifact, staging in stagings.items():
                 action = "wait" if any(held.values()) else "complete"
-                self._tell(plan, artifact, staging, action, waits_for=held[artifact])
+                self._tell(plan, artifact, staging, action, lock_holder=held[artifact])
             return
 
         def look(artifact: Artifact) -> Found:
@@ -126,7 +126,7 @@ class DryRun:
     def _judge_room(self, need: _Need) -> int:
         free = space.free_bytes(need.folder)
         enough = free >= need.bytes + self.options.min_free
-        self.emit(Room(str(need.folder), need.bytes, need.at_least, free, self.options.min_free, enough))
+        self.emit(DiskSpace(str(need.folder), need.bytes, need.at_least, free, self.options.min_free, enough))
         if enough:
             return 0
         needed = f"{'at least ' if need.at_least else ''}{human_size(need.bytes)}"
@@ -144,7 +144,7 @@ class DryRun:
         done: int = 0,
         copy: Copy | None = None,
         digest_origin: str = "",
-        waits_for: str = "",
+        lock_holder: str = "",
     ) -> None:
         digest = artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or ""
         self.emit(
@@ -161,7 +161,7 @@ class DryRun:
                 done,
                 str(copy.path) if copy else "",
                 copy.where if copy else "",
-                waits_for,
+                lock_holder,
             )
         )
 

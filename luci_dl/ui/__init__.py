@@ -1,1 +1,1 @@
-"""Shows events: bars, lines, JSON or errors alone. Nothing here can hold up or fail a download."""
+"""Shows events: bars, lines, JSON, or problems only. Nothing here can delay or fail a download."""

@@ -1,41 +1,12 @@
-"""What a person reads of each event: one place for all renderers that speak in words."""
+"""The sentences for each event, for all renderers but JSON."""
 
 from __future__ import annotations
 
-from luci_dl.events import (
-    Cleaned,
-    CleanSummary,
-    CopyFound,
-    Copying,
-    Deleted,
-    Event,
-    Failed,
-    FallbackFolderUsed,
-    Finding,
-    Hashing,
-    Installed,
-    Kept,
-    LeftAlone,
-    NotDeleted,
-    Planned,
-    Progress,
-    Removed,
-    Requested,
-    Retrying,
-    RolledForward,
-    Room,
-    Started,
-    Stopped,
-    Summary,
-    Verified,
-    VerifiedAll,
-    Waiting,
-    Warned,
-    WouldInstall,
-)
-from luci_dl.text import human_size, printable, time_of_day
+from luci_dl import events
+from luci_dl.events import Event
+from luci_dl.text import counted, human_size, printable, time_of_day
 from luci_dl.ui.figures import about, clock, percent, seconds_left
-from luci_dl.ui.forecast import room, would_install
+from luci_dl.ui.forecast import disk_space, would_install
 
 INDENT = "   "
 PLAIN_WORDS = {
@@ -47,74 +18,69 @@ PLAIN_WORDS = {
     "✅ ": "OK: ",
     "❌ ": "Error: ",
 }
-"""What stands in the place of each sign that begins a line, where signs cannot be shown."""
+"""What replaces the emoji at the start of a line where emoji cannot be shown."""
 
 
 def plain(line: str) -> str:
-    """The line with words instead of its sign."""
-    for sign, word in PLAIN_WORDS.items():
-        if line.startswith(sign):
-            return word + line.removeprefix(sign)
+    """The line with words in place of its emoji."""
+    for emoji, word in PLAIN_WORDS.items():
+        if line.startswith(emoji):
+            return word + line.removeprefix(emoji)
     return line
 
 
-def words(event: Event) -> list[str]:
-    """The lines that tell of the event, safe to print."""
+def describe(event: Event) -> list[str]:
+    """The lines to show for the event, safe to print."""
     match event:
-        case Planned():
+        case events.Planned():
             return _planned(event)
-        case FallbackFolderUsed(reference, folder, reason):
-            return _signed("📦 ", f"{_one_line(reason)}\n{_one_line(reference)} goes to {_one_line(folder)}")
-        case Waiting():
+        case events.FallbackFolderUsed(reference, folder, reason):
+            return _with_emoji("📦 ", f"{_one_line(reason)}\n{_one_line(reference)} goes to {_one_line(folder)}")
+        case events.Waiting():
             return [_waiting(event)]
-        case CopyFound(name, _, where):
-            return [f"📦 Found in {printable(where)}: {base_name(name)}"]
-        case Started():
+        case events.CopyFound(name, _, location):
+            return [f"📦 Found in {printable(location)}: {base_name(name)}"]
+        case events.Started():
             return [_started(event)]
-        case Progress() | Hashing():
+        case events.Progress() | events.Hashing():
             return [_progress(event)]
-        case Retrying(name, reason, delay, attempt, attempts):
-            cause = f"{_one_line(reason)} ({attempt} of {attempts})"
+        case events.Retrying(name, reason, delay, attempt, most):
+            cause = f"{_one_line(reason)} ({attempt} of {most})"
             return [f"Retrying in {about(round(delay))}: {cause} | {base_name(name)}"]
-        case Requested():
+        case events.Requested():
             return [_requested(event)]
-        case Warned(message):
-            return _signed("⚠️  ", message)
-        case Installed():
+        case events.Warned(message):
+            return _with_emoji("⚠️  ", message)
+        case events.Installed():
             return _installed(event)
-        case Stopped(_, what):
-            return [f"⚠️  {what} interrupted by user"]
-        case Deleted() | NotDeleted() | Kept():
-            return _ended(event)
-        case Failed(_, message, hint):
-            return _signed("❌ ", message) + [INDENT + line for line in _lines(hint)]
-        case Summary():
+        case events.Stopped(_, operation):
+            return [f"⚠️  {operation} interrupted by user"]
+        case events.Deleted() | events.NotDeleted() | events.Kept():
+            return _part_ended(event)
+        case events.Failed(_, message, hint):
+            return _with_emoji("❌ ", message) + [INDENT + line for line in _lines(hint)]
+        case events.Summary():
             return _summary(event)
-        case WouldInstall():
+        case events.WouldInstall():
             return would_install(event)
-        case Room():
-            return room(event)
-        case Cleaned(path, _, freed, dry_run):
+        case events.DiskSpace():
+            return disk_space(event)
+        case events.Cleaned(path, _, freed, dry_run):
             return [f"{'Would remove' if dry_run else 'Removed'} {printable(path)} ({human_size(freed)})"]
-        case Verified():
+        case events.Verified():
             return [_verified(event)]
-        case VerifiedAll(count, wrong):
+        case events.VerifySummary(count, wrong):
             return [] if wrong else [f"✅ {'The file is' if count == 1 else f'All {count} files are'} right"]
-        case Removed():
+        case events.Removed():
             return _removed(event)
-        case RolledForward(name):
+        case events.RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
-        case Finding():
+        case events.Finding():
             return _finding(event)
-        case LeftAlone(path, reason):
+        case events.LeftAlone(path, reason):
             return [f"Left alone {printable(path)}: {_one_line(reason)}"]
-        case CleanSummary(removed, freed, _, dry_run):
-            files = f"{removed} file{'' if removed == 1 else 's'}"
-            if not removed:
-                return ["Nothing to clean"]
-            return [
-                f"Would free {human_size(freed)}: {files}" if dry_run else f"Freed {human_size(freed)}: {files} removed"
-            ]
+        case events.CleanSummary():
+            return [_clean_summary(event)]
     return []
 
 
@@ -123,9 +89,8 @@ def base_name(name: str) -> str:
     return printable(name.rpartition("/")[2])
 
 
-def _progress(event: Progress | Hashing) -> str:
-    """How far a file is, on one line."""
-    if isinstance(event, Hashing):
+def _progress(event: events.Progress | events.Hashing) -> str:
+    if isinstance(event, events.Hashing):
         return f"🔍 Checking {base_name(event.name)}...  {_share(event.done, event.total)}"
     figures = [_share(event.done, event.total)]
     if event.rate > 0:
@@ -133,7 +98,7 @@ def _progress(event: Progress | Hashing) -> str:
     left = seconds_left(event.done, event.total, event.rate)
     if left is not None:
         figures.append(f"{clock(left)} left")
-    doing = "Copying" if isinstance(event, Copying) else "Downloading"
+    doing = "Copying" if isinstance(event, events.Copying) else "Downloading"
     return f"📥 {doing} {base_name(event.name)}...  {' | '.join(figures)}"
 
 
@@ -151,19 +116,19 @@ def _one_line(text: str) -> str:
     return " ".join(_lines(text))
 
 
-def _signed(sign: str, message: str) -> list[str]:
+def _with_emoji(emoji: str, message: str) -> list[str]:
     first, *others = _lines(message) or [""]
-    return [sign + first, *(INDENT + line for line in others)]
+    return [emoji + first, *(INDENT + line for line in others)]
 
 
-def _planned(event: Planned) -> list[str]:
+def _planned(event: events.Planned) -> list[str]:
     if len(event.models) < 2:
         return []
     size = f", {'at least ' if event.at_least else ''}{human_size(event.total)}" if event.total else ""
     return [f"Installing {len(event.models)} models{size}"]
 
 
-def _waiting(event: Waiting) -> str:
+def _waiting(event: events.Waiting) -> str:
     holder = "another process" if event.pid is None else f"pid {event.pid}"
     if event.host:
         holder += f" on {printable(event.host)}"
@@ -180,7 +145,7 @@ def _waiting(event: Waiting) -> str:
     return ", ".join(details)
 
 
-def _started(event: Started) -> str:
+def _started(event: events.Started) -> str:
     begin = f"📥 Downloading {base_name(event.name)}... "
     if not event.offset:
         return f"{begin} 0% | Starting fresh"
@@ -190,18 +155,19 @@ def _started(event: Started) -> str:
     return f"{begin} Resuming at {percent(event.offset, event.total)} % ({verified} verified)"
 
 
-def _requested(event: Requested) -> str:
-    parts = [event.method, event.url, event.asked.replace("=", " "), *(f"({name}: ***)" for name in event.masked)]
+def _requested(event: events.Requested) -> str:
+    parts = [event.method, event.url, event.range.replace("=", " ")]
+    parts += [f"({name}: ***)" for name in event.masked_headers]
     outcome = f"no answer ({_one_line(event.reason)})" if event.status is None else str(event.status)
     return f"{printable(' '.join(filter(None, parts)))}: {outcome} in {event.seconds:.2f} s"
 
 
-def _installed(event: Installed) -> list[str]:
+def _installed(event: events.Installed) -> list[str]:
     name = base_name(event.paths[0])
     more = len(event.paths) - 1
     if more:
         name += f" and {more} more file{'s' if more > 1 else ''}"
-    match event.how:
+    match event.outcome:
         case "already":
             return [f"✅ {name} is already installed"]
         case "adopted":
@@ -215,25 +181,25 @@ def _installed(event: Installed) -> list[str]:
     return [f"✅ Installed {name} ({figures})"]
 
 
-def _ended(event: Deleted | NotDeleted | Kept) -> list[str]:
+def _part_ended(event: events.Deleted | events.NotDeleted | events.Kept) -> list[str]:
     match event:
-        case Deleted(name):
+        case events.Deleted(name):
             restart = "Run the install command again to restart"
             return [f"🗑️  Deleted partial download: {base_name(name)}", INDENT + restart]
-        case NotDeleted(_, reason, path):
+        case events.NotDeleted(_, reason, path):
             return [f"⚠️  Could not delete partial file: {_one_line(reason)}", f"📦 Partial file at: {printable(path)}"]
-        case Kept(name, done, total):
+        case events.Kept(name, done, total):
             share = human_size(done) if total is None else f"{percent(done, total)} %"
             resume = "Run the install command again to resume"
             return [f"📦 Kept partial download: {base_name(name)} ({share})", INDENT + resume]
 
 
-def _finding(event: Finding) -> list[str]:
+def _finding(event: events.Finding) -> list[str]:
     mark = "OK" if event.level == "ok" else event.level.capitalize()
     return [f"{mark:<8} {event.topic}: {_one_line(event.message)}", *(f"{'':8} {line}" for line in _lines(event.hint))]
 
 
-def _verified(event: Verified) -> str:
+def _verified(event: events.Verified) -> str:
     line = f"{event.state:<10} {printable(event.path)}"
     if event.expected:
         line += f": expected {_one_line(event.expected)}"
@@ -242,7 +208,7 @@ def _verified(event: Verified) -> str:
     return line
 
 
-def _removed(event: Removed) -> list[str]:
+def _removed(event: events.Removed) -> list[str]:
     begin = "Would remove" if event.dry_run else "Removed"
     return [
         f"{begin} {printable(event.reference)} ({human_size(event.freed)})",
@@ -250,7 +216,14 @@ def _removed(event: Removed) -> list[str]:
     ]
 
 
-def _summary(event: Summary) -> list[str]:
+def _clean_summary(event: events.CleanSummary) -> str:
+    files, freed = counted(event.removed, "file"), human_size(event.freed)
+    if not event.removed:
+        return "Nothing to clean"
+    return f"Would free {freed}: {files}" if event.dry_run else f"Freed {freed}: {files} removed"
+
+
+def _summary(event: events.Summary) -> list[str]:
     failed = [f"{printable(reference)}: {_one_line(reason)}" for reference, reason in event.failed]
     rows = [
         ("Installed", [", ".join(map(printable, event.installed))] if event.installed else []),

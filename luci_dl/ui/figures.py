@@ -1,4 +1,4 @@
-"""Numbers, times and names as a person reads them."""
+"""Percentages, times and shortened names for people."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def percent(done: int, total: int) -> int:
 
 
 def seconds_left(done: int | None, total: int | None, rate: float | None) -> int | None:
-    """Seconds until `total` at this rate; None when that cannot be told."""
+    """Seconds until `total` at this rate; None if unknown."""
     if done is None or total is None or rate is None or not 1 <= rate < math.inf:
         return None
     return -(-max(0, total - done) // int(rate))
@@ -27,7 +27,7 @@ def clock(seconds: int) -> str:
 
 
 def about(seconds: int) -> str:
-    """A time to wait, in the one unit that says enough."""
+    """A duration, rounded to one unit."""
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 2 * 3600:
@@ -35,10 +35,10 @@ def about(seconds: int) -> str:
     return f"{round(seconds / 3600)} h"
 
 
-def cut_middle(text: str, room: int, mark: str = CUT) -> str:
-    """`text` in at most `room` characters; its end, where a file's quant stands, stays readable."""
-    if len(text) <= room:
+def cut_middle(text: str, width: int, mark: str = CUT) -> str:
+    """`text` in at most `width` characters; its end, which has a file's quantisation, stays readable."""
+    if len(text) <= width:
         return text
-    keep = max(0, room - len(mark))
+    keep = max(0, width - len(mark))
     tail = keep - keep // 3
-    return text[: keep - tail] + mark[:room] + text[len(text) - tail :]
+    return text[: keep - tail] + mark[:width] + text[len(text) - tail :]

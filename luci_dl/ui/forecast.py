@@ -1,42 +1,42 @@
-"""What a person reads of a dry run."""
+"""The sentences of a dry run."""
 
 from __future__ import annotations
 
-from luci_dl.events import Room, WouldInstall
+from luci_dl.events import DiskSpace, WouldInstall
 from luci_dl.text import human_size, printable
 from luci_dl.ui.figures import percent
 
 INDENT = "   "
 _PROOFS = {"sha256": "SHA-256", "lfs pointer": "Git LFS pointer", "git blob": "git's SHA-1"}
-_TELLERS = {
-    "catalog": "by the catalog",
-    "hub": "by the Hub",
-    "registry": "by the registry",
-    "user": "by your word",
-    "server": "by its server's word",
+_ORIGINS = {
+    "catalog": "from the catalog",
+    "hub": "from the Hub",
+    "registry": "from the registry",
+    "user": "given by you",
+    "server": "from its server",
 }
 
 
 def would_install(event: WouldInstall) -> list[str]:
-    """What would be done, from where to where, and how sure the bytes are."""
+    """What would be done, from where to where, and what proves the bytes."""
     size = "size unknown" if event.size is None else human_size(event.size)
     rows = [("To", event.path)]
     if event.action in ("copy", "resume", "download"):
-        sources = [event.copy, *event.urls] if event.copy else list(event.urls)
+        sources = [event.copy_path, *event.urls] if event.copy_path else list(event.urls)
         rows = [*zip(["From", *["or"] * (len(sources) - 1)], sources, strict=True), *rows, ("Proof", _proof(event))]
-    first = f"{printable(event.name)} ({size}): {_doing(event)}"
+    first = f"{printable(event.name)} ({size}): {_action(event)}"
     return [first, *(f"{INDENT}{label:<7}{printable(text)}" for label, text in rows)]
 
 
-def room(event: Room) -> list[str]:
-    """Needed and free, on one file system."""
+def disk_space(event: DiskSpace) -> list[str]:
+    """What is needed and free on one file system."""
     needed = f"{'at least ' if event.at_least else ''}{human_size(event.needed)} needed"
     reserve = f" ({human_size(event.min_free)} must stay free)" if event.min_free else ""
     verdict = "" if event.enough else ": not enough"
     return [f"Space at {printable(event.folder)}: {needed}, {human_size(event.free)} free{reserve}{verdict}"]
 
 
-def _doing(event: WouldInstall) -> str:
+def _action(event: WouldInstall) -> str:
     match event.action:
         case "already":
             return "is already installed"
@@ -47,10 +47,10 @@ def _doing(event: WouldInstall) -> str:
         case "complete":
             return "its install was cut off after the last check; would be completed"
         case "wait":
-            return printable(f"would wait for {event.waits_for or 'the other files of the model'}")
+            return printable(f"would wait for {event.lock_holder or 'the other files of the model'}")
         case "copy":
             rest = f", from {_kept(event)} on" if event.done else ""
-            return printable(f"would be copied from {event.where}{rest}, if it is right")
+            return printable(f"would be copied from {event.copy_location}{rest}, if it is right")
         case "resume":
             return f"would resume at {_kept(event)}"
     return "would be downloaded"
@@ -63,5 +63,5 @@ def _kept(event: WouldInstall) -> str:
 
 def _proof(event: WouldInstall) -> str:
     if event.proof == "none":
-        return "none: nobody tells a digest, so nothing but its length and header could be checked"
-    return f"{_PROOFS[event.proof]} {_TELLERS[event.digest_origin]}, {event.digest}"
+        return "none: no digest is available, so only length and header can be checked"
+    return f"{_PROOFS[event.proof]} {_ORIGINS[event.digest_origin]}, {event.digest}"

@@ -1,18 +1,17 @@
-"""For programs: one event a line, as JSON. What holds for all of `--json` stands in cli/facts.py."""
+"""For programs: one event per line, as JSON. `luci help json` and `luci help events` describe it."""
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import fields
 
 from luci_dl.events import Event, Failed
-from luci_dl.ui.describe import words
+from luci_dl.ui.describe import describe
 from luci_dl.ui.stream import Output
 
 
 class JsonLines:
-    """Each event as one JSON object on its own line; errors in words, too, beside them."""
+    """Each event as one JSON object on its own line of stdout; errors also in words on stderr."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
@@ -20,13 +19,13 @@ class JsonLines:
     def __call__(self, event: Event) -> None:
         self._output.out.write(f"{as_json(event)}\n")
         if isinstance(event, Failed):
-            self._output.say(words(event))
+            self._output.say(describe(event))
 
     def close(self) -> None:
-        """There is nothing to put in order."""
+        """Nothing to clean up."""
 
 
 def as_json(event: Event) -> str:
     """`{"event": "not_deleted", ...}` with every field of the event, in ASCII."""
-    kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
-    return json.dumps({"event": kind} | {field.name: getattr(event, field.name) for field in fields(event)})
+    values = {field.name: getattr(event, field.name) for field in fields(event)}
+    return json.dumps({"event": event.event_name()} | values)

@@ -1,4 +1,4 @@
-"""The last lines of a terminal, drawn again and again in place."""
+"""The last lines of a terminal, redrawn in place."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"
 
 
 class LiveRegion:
-    """Some lines below everything else that was printed, none as long as the terminal is wide.
+    """Lines below everything else that was printed, each shorter than the terminal is wide.
 
-    Each frame is a single write, which overwrites instead of erasing first: nothing flickers. The cursor is hidden
-    within a frame only, so neither Ctrl+Z nor `kill -9` leaves a terminal without one.
+    Each frame is a single write, which overwrites instead of erasing first, so nothing flickers. The cursor is hidden
+    only within a frame, so neither Ctrl+Z nor `kill -9` leaves a terminal without one.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -24,18 +24,18 @@ class LiveRegion:
         self._lines: list[str] = []
 
     def draw(self, lines: Sequence[str], above: Sequence[str] = ()) -> None:
-        """Replace the board's lines, and print those `above` it for good."""
+        """Replace the lines of the region, and print those `above` it permanently."""
         if not above and list(lines) == self._lines:
             return
         up = self._height()
         begin = HIDE_CURSOR + "\r" + (f"\x1b[{up}A" if up else "")
-        if above:  # they may wrap, so there must be no remains of the board behind them
+        if above:  # they may wrap, so nothing of the old region may remain
             begin += ERASE_BELOW + "".join(f"{line}\n" for line in above)
         frame = "".join(f"{line}{ERASE_LINE}\n" for line in lines)
         self._stream.write(begin + frame + ERASE_BELOW + SHOW_CURSOR)
         self._lines = list(lines)
 
     def _height(self) -> int:
-        """The rows that the lines take by now: a terminal that became narrower has wrapped them."""
+        """The rows that the lines take now: a terminal that became narrower has wrapped them."""
         columns = self._stream.size().columns
         return sum(max(1, -(-Text.from_ansi(line).cell_len // columns)) for line in self._lines)

@@ -1,4 +1,4 @@
-"""Carries events from the engine to a renderer, which may be slow, stuck or broken, without ever waiting for it."""
+"""Hands events from the engine to a renderer, which may be slow, stuck or broken, without ever waiting for it."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from luci_dl.cancel import POLL_S, CancelToken
-from luci_dl.events import Event, Hashing, Progress, Waiting
+from luci_dl.events import Event, FileProgress
 
 GRACE_S = 0.2
-"""How long `close` still waits for a stuck renderer once the user wishes to stop, in seconds."""
+"""How long `close` waits for a stuck renderer after the user interrupts, in seconds."""
 
 
 class Renderer(Protocol):
-    """Shows events, one after the other, on the pump's thread."""
+    """Shows events, one after the other, on the render thread."""
 
     def __call__(self, event: Event) -> None: ...
 
     def close(self) -> None:
-        """Leave the terminal as it should be."""
+        """Restore the terminal."""
         ...
 
 
 class RenderThread:
-    """An `Emit` that never blocks: a thread of its own hands the events to the renderer.
+    """An `Emit` that never blocks: its own thread hands the events to the renderer.
 
-    While the renderer is behind, of the events that only say how far a file is the latest is kept; no other is
-    ever dropped. A renderer that raises is dropped, and the run goes on without.
+    While the renderer is behind, only the latest progress of each file is kept; other events are never dropped. A
+    renderer that raises is dropped, and the run continues without it.
     """
 
     def __init__(self, renderer: Renderer) -> None:
         self._renderer = renderer
         self._pending: dict[str | int, Event] = {}
-        self._told = 0
+        self._count = 0
         self._open = True
         self._changed = threading.Condition()
         self._ended = threading.Event()
@@ -46,23 +46,23 @@ class RenderThread:
         with self._changed:
             if not self._open:
                 return
-            self._told += 1
-            if isinstance(event, Progress | Hashing | Waiting):
-                self._pending.pop(event.name, None)  # so that the new one takes its place at the end
+            self._count += 1
+            if isinstance(event, FileProgress):
+                self._pending.pop(event.name, None)  # so that the new one goes to the end
                 self._pending[event.name] = event
             else:
-                self._pending[self._told] = event
+                self._pending[self._count] = event
             self._changed.notify()
 
     def close(self, timeout: float | None, token: CancelToken | None = None) -> bool:
-        """Show what is still to be shown, and end.
+        """Show the pending events, and end the thread.
 
         Args:
-            timeout: seconds to wait for that; None: as long as it takes.
-            token: when it is cancelled, the wait is cut down to `GRACE_S`.
+            timeout: seconds to wait for that; None waits as long as it takes.
+            token: once it is cancelled, the wait is limited to `GRACE_S`.
 
         Returns:
-            False when the renderer was not done in time.
+            False if the renderer did not finish in time.
         """
         with self._changed:
             self._open = False
@@ -87,7 +87,7 @@ class RenderThread:
         self._ended.set()
 
     def _events(self) -> Iterator[Event]:
-        """What was told, in order, until the pump is closed and empty."""
+        """The pending events, in order, until the thread is closed and none is left."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._pending or not self._open)

@@ -1,24 +1,9 @@
-"""What runs now, and how far the whole run is, as the events tell it."""
+"""What is running now, and how far the whole run is, according to the events."""
 
 from __future__ import annotations
 
-from luci_dl.events import (
-    Deleted,
-    Event,
-    Failed,
-    Hashing,
-    Installed,
-    Kept,
-    NotDeleted,
-    Planned,
-    Progress,
-    Started,
-    Stopped,
-    Summary,
-    Verified,
-    Waiting,
-    WouldInstall,
-)
+from luci_dl import events
+from luci_dl.events import Event, Hashing, Planned, Progress, Waiting
 from luci_dl.text import human_size
 from luci_dl.ui.figures import clock, seconds_left
 
@@ -26,7 +11,7 @@ Row = Progress | Hashing | Waiting
 
 
 class RunState:
-    """The latest word of every file that is not yet ended, and sums over the models."""
+    """The latest progress of every unfinished file, and sums over the models."""
 
     def __init__(self) -> None:
         self._rows: dict[str, Row] = {}
@@ -36,36 +21,39 @@ class RunState:
         self._finished = 0
         self._over = False
 
-    def note(self, event: Event) -> None:
+    def update(self, event: Event) -> None:
+        """Take the event into account."""
         match event:
             case Planned():
                 self._planned = event
-            case Started(name, total, offset):
+            case events.Started(name, total, offset):
                 self._rows[name] = Progress(name, offset, total, 0.0)
             case Progress() | Hashing() | Waiting():
                 self._rows[event.name] = event
-            case Installed(_, paths, size):
+            case events.Installed(_, paths, size):
                 self._installed += 1
                 self._finished += size
                 for path in paths:
                     self._drop(path)
-            case Failed():  # it names no file: all rows go, and those that still run are back with their next word
+            case events.Failed():  # names no file: clear all rows; those still running come back with their next event
                 self._failed += 1
                 self._rows.clear()
-            case WouldInstall(_, name) | Verified(name) | Deleted(name) | NotDeleted(name) | Kept(name):
+            case events.WouldInstall(_, name) | events.Verified(name):
                 self._rows.pop(name, None)
-            case Stopped() | Summary():
+            case events.Deleted(name) | events.NotDeleted(name) | events.Kept(name):
+                self._rows.pop(name, None)
+            case events.Stopped() | events.Summary():
                 self._over = True
 
     def rows(self) -> list[Row]:
-        """The files to show: those not complete, or else the last one (it is being checked or synced)."""
+        """The files to show: the incomplete ones, or else the last one (it is being checked or synced)."""
         if self._over:
             return []
         rows = list(self._rows.values())
         return [row for row in rows if isinstance(row, Waiting) or row.done != row.total] or rows[-1:]
 
     def total_line(self) -> str:
-        """How far a run over several models is; empty for a single one."""
+        """How far a run over several models is; empty for a single model."""
         if self._over or self._planned is None or len(self._planned.models) < 2:
             return ""
         fetching = [row for row in self._rows.values() if isinstance(row, Progress)]
@@ -85,7 +73,7 @@ class RunState:
         return ", ".join(parts)
 
     def _drop(self, path: str) -> None:
-        """Forget the row of the file that stands at `path` now; of several that fit, the longest name is meant."""
+        """Drop the row of the file that is now at `path`: the one with the longest name that fits."""
         names = [name for name in self._rows if f"/{path}".endswith(f"/{name}")]
         if names:
             del self._rows[max(names, key=len)]

@@ -1,4 +1,4 @@
-"""Text to file descriptors, past Python's own buffers."""
+"""Text to file descriptors, bypassing Python's own buffers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ UNKNOWN_SIZE = os.terminal_size((80, 24))
 class Stream:
     """One file descriptor to write to.
 
-    A write to a pipe that nobody reads may be stuck for ever, so it holds no lock that the end of the process asks
-    for, as `sys.stderr` would. Output that nobody can get any more (a closed pipe, a terminal that is gone, a full
-    disk) is dropped.
+    A write to a pipe that nobody reads may block forever, so it holds no lock that the end of the process needs, as
+    `sys.stderr` would. Output that nobody can receive any more (a closed pipe, a closed terminal, a full disk) is
+    dropped.
     """
 
     def __init__(self, fd: int, encoding: str = "utf-8") -> None:
@@ -29,7 +29,7 @@ class Stream:
         self.encoding = encoding
 
     def showable(self, text: str) -> str:
-        """`text` as this stream will show it: what its encoding lacks is escaped."""
+        """`text` as this stream shows it: characters that its encoding lacks are escaped."""
         return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
 
     def shows(self, text: str) -> bool:
@@ -37,7 +37,7 @@ class Stream:
 
     @property
     def gone(self) -> bool:
-        """Whether nobody can get the output any more, as far as the last write told."""
+        """Whether a write has found that nobody can receive the output any more."""
         return self._gone
 
     def isatty(self) -> bool:
@@ -68,13 +68,13 @@ class Stream:
 
 
 def is_full(fd: int) -> bool:
-    """Whether this descriptor's disk could not take all that this process wrote to it."""
+    """Whether a write of this process to the descriptor failed because its disk is full."""
     return fd in _FULL
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where a renderer writes: results to `out`, all else to `err`, in plain words unless `emoji`."""
+    """Where a renderer writes: results to `out`, everything else to `err`, with words for emoji unless `emoji`."""
 
     out: Stream
     err: Stream
@@ -87,15 +87,11 @@ class Output:
     def say(self, lines: Iterable[str]) -> None:
         self.err.write("".join(f"{line}\n" for line in self.spell(lines)))
 
-    def say_stopped(self, lines: Iterable[str]) -> None:
-        """Say it on a fresh line: a terminal has just echoed ^C."""
-        self.say(["", *lines] if self.err.isatty() else lines)
-
     def results(self, lines: Iterable[str]) -> None:
         self.out.write("".join(f"{line}\n" for line in lines))
 
     def paths(self, paths: Iterable[str]) -> None:
-        """Each path on its own line of `out`, exact to the byte where a program reads them."""
+        """Each path on its own line of `out`; to the byte unless that is a terminal."""
         for path in paths:
             if self.out.isatty():
                 self.out.write(f"{printable(path)}\n")

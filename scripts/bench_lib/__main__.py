@@ -18,7 +18,7 @@ from bench_lib.peers import Tool, all_tools, luci_takes_connections
 from bench_lib.picture import picture
 from bench_lib.report import goals_table, probes_table, scenario_table
 from bench_lib.scenarios import SCENARIOS, race
-from luci_dl.config.keys import parse_size
+from luci_dl.config.kinds import parse_size
 from luci_dl.errors import LuciError
 from tests.procs import ROOT
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.config.keys import KEYS
+from luci_dl.config.settings import KEYS
 from tests.cli.shop import assert_refused
 from tests.procs import lock_is_free, luci
 
@@ -36,7 +36,7 @@ def test_without_a_file_every_setting_has_its_default(home: Path) -> None:
 
 
 def test_where_a_value_comes_from_is_told(file: Path) -> None:
-    """The environment beats the file, which beats the default."""
+    """The environment overrides the file, which overrides the default."""
     file.write_text('{"models_dir": "/of/file", "catalog": "/of/file.toml", "mirrors": ["https://m.example"]}')
     shown = luci("config", "list", env={"LUCI_MODELS_DIR": "/of/env", "LUCI_MIRRORS": ""}).stdout
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
@@ -121,12 +121,12 @@ def test_what_is_set_is_written_and_holds(
         (["get", "job"], "did you mean jobs?"),
         (["unset", "job"], "did you mean jobs?"),
         (["unset", "strnge"], "did you mean strange?"),
-        (["unset", "jobs", "2"], "no list"),
-        (["unset", "folders", "/b"], "There is: /a"),
+        (["unset", "jobs", "2"], "is not a list"),
+        (["unset", "folders", "/b"], "It contains: /a"),
         (["change", "jobs", "2"], "No such command"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_is_written(file: Path, words: list[str], said: str) -> None:
+def test_what_is_invalid_is_refused_before_anything_is_written(file: Path, words: list[str], said: str) -> None:
     """The message says what was expected and what was found."""
     file.write_text('{"folders": ["/a"], "strange": 1}')
     ended = luci("config", *(word.format(file=file) for word in words))
@@ -139,7 +139,7 @@ def test_unset_gives_the_default_back(file: Path) -> None:
     """Also for what luci does not know; what is not there needs no taking away."""
     file.write_text('{"jobs": 2, "strange": 1, "retries": 3}')
     assert "jobs is now: 1 (default)" in luci("config", "unset", "jobs").stderr
-    assert "strange is gone" in luci("config", "unset", "strange").stderr
+    assert "strange was removed" in luci("config", "unset", "strange").stderr
     assert json.loads(file.read_text()) == {"retries": 3}
     before = file.stat().st_mtime_ns
     assert luci("config", "unset", "jobs").returncode == 0
@@ -160,7 +160,7 @@ def test_a_wrong_value_spoils_no_other_and_can_be_mended(file: Path) -> None:
     file.write_text('{"on_interrupt": "stop", "jobs": 2}')
     shown = luci("config", "list")
     assert shown.returncode == 2
-    assert '"stop" config.json (wrong)' in " ".join(shown.stdout.split())
+    assert '"stop" config.json (invalid)' in " ".join(shown.stdout.split())
     assert 'expected "delete" or "keep", found \'stop\'' in shown.stderr
     assert listed()["jobs"]["value"] == 2
     assert "stop" in str(listed()["on_interrupt"]["problem"])
@@ -182,7 +182,7 @@ def test_a_variable_that_hides_what_was_set_is_told(file: Path) -> None:
     """Or the user would wonder why nothing changes."""
     ended = luci("config", "set", "models_dir", "/m", env={"LUCI_MODELS_DIR": "/of/env"})
     assert "models_dir is now: /of/env (LUCI_MODELS_DIR)" in ended.stderr
-    assert "LUCI_MODELS_DIR is set in the environment and beats config.json" in ended.stderr
+    assert "LUCI_MODELS_DIR is set in the environment and overrides config.json" in ended.stderr
     assert json.loads(file.read_text()) == {"models_dir": "/m"}
 
 
@@ -213,7 +213,7 @@ def test_programs_get_one_object(file: Path) -> None:
     assert (refused.returncode, json.loads(refused.stdout)["event"]) == (2, "failed")
 
 
-def test_a_flag_of_install_beats_the_file(file: Path) -> None:
+def test_an_option_of_install_overrides_the_file(file: Path) -> None:
     """The settings are the defaults of its options, so a wrong one is told before anything is fetched."""
     file.write_text('{"retries": -1}')
     assert_refused(luci("install", "nothing"), 2, "retries", "a number from 0")

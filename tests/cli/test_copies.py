@@ -153,7 +153,7 @@ def test_where_every_copy_is_rotten_the_file_is_fetched(shop: Shop, models: Path
     assert ended.returncode == 0, ended.stderr
     (warned,) = (event["message"] for event in events if event["event"] == "warned")
     assert warned == f"{rotten} has the wrong bytes, so it is not taken for m.gguf"
-    assert (events[-1]["how"], events[-1]["fetched"]) == ("downloaded", len(DATA))
+    assert (events[-1]["outcome"], events[-1]["fetched"]) == ("downloaded", len(DATA))
     assert (models / "m.gguf").read_bytes() == DATA
     assert_nothing_left(models, "m.gguf")
 
@@ -207,7 +207,7 @@ def test_a_set_is_copied_and_fetched_in_one(shop: Shop, models: Path, user: Path
     ended = luci("install", "set", "--json")
     assert ended.returncode == 0, ended.stderr
     last = json.loads(ended.stdout.splitlines()[-1])
-    assert (last["how"], last["fetched"]) == ("downloaded", len(OTHER))
+    assert (last["outcome"], last["fetched"]) == ("downloaded", len(OTHER))
     assert ((models / "set-1.gguf").read_bytes(), (models / "set-2.gguf").read_bytes()) == (DATA, OTHER)
 
 
@@ -218,7 +218,7 @@ def test_a_kept_part_gets_the_rest_from_the_copy(shop: Shop, models: Path, user:
     kill_after(models, DATA, 200_000, "m.gguf", artifact_of(DATA, "m.gguf"))
     ended = luci("install", "m", "--json")
     last = [json.loads(line) for line in ended.stdout.splitlines()][-2:]
-    assert (last[0]["event"], last[0]["done"], last[1]["how"]) == ("copying", len(DATA), "copied")
+    assert (last[0]["event"], last[0]["done"], last[1]["outcome"]) == ("copying", len(DATA), "copied")
     assert (models / "m.gguf").read_bytes() == DATA
     assert not shop.server.exchanges()
 

@@ -53,14 +53,14 @@ def test_all_of_a_download_is_told(shop: Shop, models: Path, tmp_path: Path) -> 
         "digest": sha256(DATA),
         "digest_origin": "catalog",
         "done": 0,
-        "copy": "",
-        "where": "",
-        "waits_for": "",
+        "copy_path": "",
+        "copy_location": "",
+        "lock_holder": "",
     }
     free = room.pop("free")
     assert free > 0
     assert room == {
-        "event": "room",
+        "event": "disk_space",
         "folder": str(tmp_path),
         "needed": len(DATA),
         "at_least": False,
@@ -81,7 +81,7 @@ def test_a_person_reads_it_on_stdout(shop: Shop, models: Path) -> None:
         "m.gguf (300kB): would be downloaded",
         f"   From   {url}",
         f"   To     {models / 'new' / 'm.gguf'}",
-        f"   Proof  SHA-256 by the catalog, {sha256(DATA)}",
+        f"   Proof  SHA-256 from the catalog, {sha256(DATA)}",
     ]
     assert lines[4].startswith("Space at ")
     assert "300kB needed" in lines[4]
@@ -125,7 +125,7 @@ def test_a_copy_is_told(shop: Shop, tmp_path: Path) -> None:
     copy.write_bytes(DATA)
     for options in ([], ["--offline"]):
         file = told(tmp_path, "m", "--from", copy.parent, *options)[0]
-        assert (file["action"], file["copy"], file["where"]) == ("copy", str(copy), str(copy.parent))
+        assert (file["action"], file["copy_path"], file["copy_location"]) == ("copy", str(copy), str(copy.parent))
     (failed,) = told(tmp_path, "m", "--offline", code=4)
     assert "luci is offline" in failed["message"]
 

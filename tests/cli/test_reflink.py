@@ -71,7 +71,7 @@ def test_the_blocks_are_shared(shop: Shop, disk: Path, word: str) -> None:
     copy = put(disk, DATA)
     ended = luci("install", word, "--dir", disk / "models", "--from", disk / "usb", "--json")
     assert ended.returncode == 0, ended.stdout
-    assert json.loads(ended.stdout.splitlines()[-1])["how"] == "copied"
+    assert json.loads(ended.stdout.splitlines()[-1])["outcome"] == "copied"
     assert (disk / "models" / "m.gguf").read_bytes() == DATA == copy.read_bytes()
     assert_nothing_left(disk / "models", "m.gguf")
     copy.write_bytes(b"another")

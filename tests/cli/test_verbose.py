@@ -44,7 +44,7 @@ def test_for_programs_a_request_is_an_event(server: FaultyServer) -> None:
     assert '"requested"' not in quiet
     told = [json.loads(line) for line in luci("install", url, "--json", "-v", "--force").stdout.splitlines()]
     (asked, *_) = [event for event in told if event["event"] == "requested"]
-    assert (asked["method"], asked["url"], asked["masked"], asked["status"]) == ("GET", url, [], 200)
+    assert (asked["method"], asked["url"], asked["masked_headers"], asked["status"]) == ("GET", url, [], 200)
     assert asked["seconds"] >= 0
 
 

@@ -61,7 +61,7 @@ def test_programs_get_events(stocked: Shop, models: Path) -> None:
         "event": "verified", "name": "one.gguf", "path": str(models / "one.gguf"), "reference": "one",
         "state": "missing", "expected": "", "found": "",
     }  # fmt: skip
-    assert last == {"event": "verified_all", "files": 1, "wrong": 1, "unmanaged": 0}
+    assert last == {"event": "verify_summary", "files": 1, "wrong": 1, "unmanaged": 0}
     assert (failed["event"], failed["exit_code"], ended.returncode) == ("failed", 5, 5)
 
 

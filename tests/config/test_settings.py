@@ -1,33 +1,23 @@
 from __future__ import annotations
 
-import json
-import threading
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from luci_dl.config.keys import parse_size, size_text
-from luci_dl.config.settings import load_settings, remember_folder
+from luci_dl.config.settings import KEYS, Settings, load_settings
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.plan import Options
+from tests.config.files import write
 
 
-@pytest.fixture
-def luci_home() -> Path:
-    """The default LUCI_HOME, there but empty."""
-    folder = Path("~/.luciferai").expanduser()
-    folder.mkdir(parents=True)
-    return folder
+def test_every_field_but_the_home_is_a_setting() -> None:
+    """A setting that is not a key of config.json could not be changed."""
+    assert ["home", *KEYS] == [field.name for field in dataclasses.fields(Settings)]
+    assert [name for name, key in KEYS.items() if name != key.name] == []
 
 
-def write(luci_home: Path, **values: object) -> Path:
-    """A config.json with these values."""
-    file = luci_home / "config.json"
-    file.write_text(json.dumps(values))
-    return file
-
-
-def test_without_anything_the_defaults_hold(luci_home: Path) -> None:
+def test_without_configuration_the_defaults_apply(luci_home: Path) -> None:
     """An environment variable that is empty counts as not set."""
     settings = load_settings({"LUCI_HOME": "", "LUCI_MODELS_DIR": "", "LUCI_CATALOG": ""})
     assert (settings.home, settings.models_dir, settings.catalog) == (luci_home, luci_home / "models", None)
@@ -60,8 +50,8 @@ def test_every_key_of_the_file_is_read(luci_home: Path) -> None:
     assert settings.options == expected
 
 
-def test_a_catalog_in_lucis_folder_needs_no_setting(luci_home: Path) -> None:
-    """It is used once it is there; another one that is named takes its place."""
+def test_a_catalog_in_lucis_own_folder_needs_no_setting(luci_home: Path) -> None:
+    """It is used once it exists; a configured one takes its place."""
     assert load_settings({}).own_catalog == luci_home / "catalog.toml"
     (luci_home / "catalog.toml").touch()
     assert load_settings({}).catalog == load_settings({}).own_catalog == luci_home / "catalog.toml"
@@ -69,14 +59,16 @@ def test_a_catalog_in_lucis_folder_needs_no_setting(luci_home: Path) -> None:
 
 
 def test_a_null_counts_as_not_set_and_a_zero_as_zero(luci_home: Path) -> None:
-    """Nobody has to keep space free who does not want to."""
+    """No space has to stay free if the user does not want it."""
     write(luci_home, models_dir=None, min_free=0)
     assert load_settings({}).models_dir == luci_home / "models"
     assert load_settings({}).min_free == 0
 
 
-def test_a_flag_beats_the_environment_which_beats_the_file(luci_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And a relative path that the user typed starts where the user is."""
+def test_an_option_overrides_the_environment_which_overrides_the_file(
+    luci_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path that the user typed starts from the current folder."""
     monkeypatch.chdir(luci_home.parent)
     write(luci_home, models_dir="/file", catalog="/file.toml")
     environ = {"LUCI_MODELS_DIR": "~/env", "LUCI_CATALOG": "env.toml"}
@@ -92,7 +84,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file(luci_home: Path, monk
 
 
 def test_luci_home_moves_everything(tmp_path: Path) -> None:
-    """The config and the models lie below it; it need not be there yet."""
+    """It holds config.json and the models; it need not exist yet."""
     settings = load_settings({"LUCI_HOME": str(tmp_path / "new")})
     assert settings.file == tmp_path / "new" / "config.json"
     assert settings.models_dir == tmp_path / "new" / "models"
@@ -100,7 +92,7 @@ def test_luci_home_moves_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "parts"),
     [
         ("", ["is not JSON"]),
         ("{", ["is not JSON"]),
@@ -110,7 +102,7 @@ def test_luci_home_moves_everything(tmp_path: Path) -> None:
         ('{"models_dir": ""}', ["models_dir", "a path", "''"]),
         ('{"models_dir": "a\\u0000b"}', ["models_dir", "a path", r"\x00"]),
         ('{"models_dir": "\\ud800"}', ["models_dir", r"\ud800"]),
-        ('{"models_dir": "~no-such-user-at-all/m"}', ["models_dir", "leads nowhere"]),
+        ('{"models_dir": "~no-such-user-at-all/m"}', ["models_dir", "cannot use the path"]),
         ('{"catalog": false}', ["catalog", "a path", "False"]),
         ('{"min_free": true}', ["min_free", "bytes", "True"]),
         ('{"min_free": -1}', ["min_free", "bytes", "-1"]),
@@ -130,126 +122,20 @@ def test_luci_home_moves_everything(tmp_path: Path) -> None:
         ('{"retries": -1}', ["retries", "a number from 0", "-1"]),
     ],
 )
-def test_a_broken_file_is_told_and_left_as_it_is(luci_home: Path, text: str, words: list[str]) -> None:
+def test_a_broken_file_is_reported_and_left_unchanged(luci_home: Path, text: str, parts: list[str]) -> None:
     """The message names the file, the key, what was expected and what was found."""
     file = luci_home / "config.json"
     file.write_text(text)
     with pytest.raises(UsageError) as caught:
         load_settings({})
     assert str(file) in caught.value.message
-    assert [word for word in words if word not in caught.value.message] == []
+    assert [part for part in parts if part not in caught.value.message] == []
     assert caught.value.message.isprintable()
     assert file.read_text() == text
 
 
-def test_a_file_that_cannot_be_read_is_told(luci_home: Path) -> None:
-    """As trouble with the disk."""
+def test_a_file_that_cannot_be_read_is_reported(luci_home: Path) -> None:
+    """It is a storage error."""
     (luci_home / "config.json").mkdir()
     with pytest.raises(StorageError, match="cannot read"):
         load_settings({})
-
-
-def test_a_folder_is_remembered_once_and_the_rest_is_kept(luci_home: Path, tmp_path: Path) -> None:
-    """Keys that luci does not know survive."""
-    file = write(luci_home, unknown={"a": [1]}, min_free="1G")
-    for _ in range(2):
-        remember_folder(load_settings({}), tmp_path / "models")
-    assert json.loads(file.read_text()) == {
-        "unknown": {"a": [1]},
-        "min_free": "1G",
-        "folders": [str(tmp_path / "models")],
-    }
-    assert load_settings({}).folders == (tmp_path / "models",)
-
-
-def test_the_default_folder_needs_no_remembering(luci_home: Path) -> None:
-    """No file is made for it."""
-    remember_folder(load_settings({}), luci_home / "models")
-    assert list(luci_home.iterdir()) == []
-
-
-def test_remembering_makes_the_home_that_is_missing(tmp_path: Path) -> None:
-    """The first --dir may come before anything else."""
-    settings = load_settings({"LUCI_HOME": str(tmp_path / "new" / "home")})
-    remember_folder(settings, tmp_path / "m")
-    assert json.loads(settings.file.read_text()) == {"folders": [str(tmp_path / "m")]}
-
-
-def test_what_the_user_wrote_stays_readable(luci_home: Path) -> None:
-    """Letters are not turned into escapes, and a file that is a link stays one."""
-    file = luci_home / "dotfiles" / "config.json"
-    file.parent.mkdir()
-    file.write_text('{"note": "Köln", "folders": []}')
-    (luci_home / "config.json").symlink_to(file)
-    remember_folder(load_settings({}), Path("/Modèles"))
-    assert (luci_home / "config.json").is_symlink()
-    assert json.loads(file.read_text()) == {"note": "Köln", "folders": ["/Modèles"]}
-    assert "Köln" in file.read_text()
-    assert "Modèles" in file.read_text()
-
-
-def test_a_folder_whose_name_is_not_utf8_is_remembered(luci_home: Path) -> None:
-    """It comes back byte for byte."""
-    folder = Path("/m\udcff")
-    remember_folder(load_settings({}), folder)
-    assert load_settings({}).folders == (folder,)
-
-
-def test_nothing_is_lost_when_many_remember_at_once(luci_home: Path, tmp_path: Path) -> None:
-    """Each reads, changes and writes under one lock."""
-    settings = load_settings({})
-    folders = [tmp_path / str(number) for number in range(8)]
-    threads = [threading.Thread(target=remember_folder, args=(settings, folder)) for folder in folders]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert set(load_settings({}).folders) == set(folders)
-
-
-def test_a_broken_file_is_not_overwritten(luci_home: Path) -> None:
-    """What the user wrote there may be mended yet."""
-    settings = load_settings({})
-    file = luci_home / "config.json"
-    file.write_text("{broken")
-    with pytest.raises(UsageError, match="is not JSON"):
-        remember_folder(settings, Path("/m"))
-    assert file.read_text() == "{broken"
-
-
-@pytest.mark.parametrize(
-    ("text", "size"),
-    [
-        ("0", 0),
-        ("512", 512),
-        ("512B", 512),
-        ("20M", 20_000_000),
-        ("20mb", 20_000_000),
-        ("1.5G", 1_500_000_000),
-        ("0.29G", 290_000_000),
-        ("2 TB", 2_000_000_000_000),
-        (" 1k ", 1000),
-        ("1KiB", 1024),
-        ("20MiB", 20 << 20),
-        ("1Gi", 1 << 30),
-        ("1.5GiB", 3 << 29),
-    ],
-)
-def test_a_size_is_read_in_decimal_and_binary_units(text: str, size: int) -> None:
-    """Case does not matter, and the B may be left out."""
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "M", "-1", "1e3", "1,5G", "1.", ".5G", "1 G B", "20Mbit", "1P", "١", "9" * 5000])
-def test_a_size_that_is_none_is_refused(text: str) -> None:
-    """The message shows what a size looks like."""
-    with pytest.raises(UsageError, match="expected a size such as 512, 20M"):
-        parse_size(text)
-
-
-@pytest.mark.parametrize("size", [0, 1, 512, 1000, 1024, 1536, 20_000_000, 1 << 30, 3 << 29, 2 * 10**12, 999_999_999])
-def test_a_size_is_told_so_that_it_is_read_back_exactly(size: int) -> None:
-    """In the largest unit that divides it."""
-    assert parse_size(size_text(size)) == size
-    assert size_text(1 << 30) == "1GiB"
-    assert size_text(20_000_000) == "20M"

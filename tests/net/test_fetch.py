@@ -108,7 +108,7 @@ def test_so_many_retries_and_no_more(run: Run, retries: int) -> None:
     """Each is told with its number."""
     with pytest.raises(NetworkError, match="503"):
         run.fetch(faults.status(503), retries=retries)
-    told = [(event.attempt, event.attempts) for event in run.events if isinstance(event, Retrying)]
+    told = [(event.attempt, event.max_attempts) for event in run.events if isinstance(event, Retrying)]
     assert told == [(number, retries) for number in range(1, retries + 1)]
     assert len(run.asked) == retries + 1
 

@@ -1,4 +1,4 @@
-"""Taps and terminals that close themselves."""
+"""Taps and terminals that are closed after the test."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ GB = 1_000_000_000
 
 
 def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
-    """Every kind of event, with `name` and `text` wherever a server, a catalog or another user chooses them."""
+    """Every kind of event, with `name` and `text` wherever a server, a catalog or another user determines them."""
     return [
         events.Planned((name, "mistral"), 6 * GB, True),
         events.Waiting(name, 4242, text, text, text, GB, 2 * GB, 98e6),
@@ -46,10 +46,10 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
             text,
         ),
         events.FallbackFolderUsed(name, f"/backup/{name}", text),
-        events.Room(f"/models/{name}", GB, True, 2 * GB, GB, True),
+        events.DiskSpace(f"/models/{name}", GB, True, 2 * GB, GB, True),
         events.Cleaned(f"/models/.luci/{name}.part", "part", GB, False),
         events.Verified(name, f"/models/{name}", "mistral", "changed", text, text),
-        events.VerifiedAll(3, 1, 1),
+        events.VerifySummary(3, 1, 1),
         events.Removed(name, (f"/models/{name}",), GB, False),
         events.RolledForward(name),
         events.CleanSummary(3, GB, 1, False),

@@ -1,4 +1,4 @@
-"""What renderers write, read back: from pipes, and from a pseudo-terminal as a person would see it."""
+"""Reads back what renderers write: from pipes, and from a pseudo-terminal as a person would see it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOKEN = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|([^\x1b])")
 
 
 class Taps:
-    """An `Output` into two pipes; few enough bytes are written for them never to be full."""
+    """An `Output` into two pipes; tests write too few bytes to fill them."""
 
     def __init__(self, encoding: str = "utf-8", emoji: bool = True) -> None:
         self._out, out = os.pipe()
@@ -51,12 +51,12 @@ class Terminal:
         termios.tcsetwinsize(self.fd, (lines, columns))
 
     def read(self) -> str:
-        """What was written since the last time; draws it."""
+        """What was written since the last call; draws it."""
         text = read_all(self._master)
         self.raw += text
         for numbers, command, char in TOKEN.findall(text):
             if command:
-                self._obey(command, numbers)
+                self._execute(command, numbers)
             else:
                 self._put(char)
         return text
@@ -69,7 +69,7 @@ class Terminal:
         os.close(self._master)
         os.close(self.fd)
 
-    def _obey(self, command: str, numbers: str) -> None:
+    def _execute(self, command: str, numbers: str) -> None:
         match command:
             case "A":
                 self._row = max(0, self._row - int(numbers))
@@ -99,7 +99,7 @@ class Terminal:
 
 
 def read_all(fd: int) -> str:
-    """What can be read without waiting."""
+    """Everything that can be read without waiting."""
     data = b""
     while select.select([fd], [], [], 0)[0]:
         data += os.read(fd, 65536)
@@ -107,7 +107,7 @@ def read_all(fd: int) -> str:
 
 
 def full_pipe() -> tuple[int, int]:
-    """Reading and writing end of a pipe that takes no further byte."""
+    """Reading and writing end of a pipe that is full."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     try:

@@ -16,42 +16,44 @@ from luci_dl.events import (
     Started,
     Stopped,
     Summary,
+    VerifySummary,
     Waiting,
     Warned,
+    event_types,
 )
-from luci_dl.ui.describe import plain, words
+from luci_dl.ui.describe import describe, plain
 from tests.ui.samples import GB, LLAMA, MISTRAL, samples
 
 NEWER = """⚠️  a.gguf and 1 more file is installed, but a newer version exists
    Run the install command again with --force to replace it"""
 
 
-def told(*events: Event) -> str:
-    return "\n".join(line for event in events for line in words(event))
+def text_of(*events: Event) -> str:
+    return "\n".join(line for event in events for line in describe(event))
 
 
-def test_interrupt_words_are_those_of_the_design() -> None:
-    """An interrupt with one part reads as the document says from which luci grew, byte by byte."""
-    assert told(Stopped(2), Deleted(f"OWNER/REPO/{MISTRAL}")).encode() == (
+def test_the_interrupt_messages_are_exact() -> None:
+    """An interrupt with one partial file reads exactly like this, byte by byte."""
+    assert text_of(Stopped(2), Deleted(f"OWNER/REPO/{MISTRAL}")).encode() == (
         b"\xe2\x9a\xa0\xef\xb8\x8f  Download interrupted by user\n"
         b"\xf0\x9f\x97\x91\xef\xb8\x8f  Deleted partial download: mistral-7b-instruct-v0.2.Q4_K_M.gguf\n"
         b"   Run the install command again to restart"
     )
 
 
-def test_a_part_that_cannot_be_deleted_is_said_with_reason_and_path() -> None:
-    """Where the part cannot be deleted, the system's reason and the real path are told."""
+def test_a_partial_file_that_cannot_be_deleted_is_shown_with_reason_and_path() -> None:
+    """The reason is the system's, and the path is the real one."""
     path = f"/home/me/.luciferai/models/.luci/{MISTRAL}.part"
-    assert told(Stopped(2), NotDeleted(MISTRAL, "Permission denied", path)) == (
+    assert text_of(Stopped(2), NotDeleted(MISTRAL, "Permission denied", path)) == (
         "⚠️  Download interrupted by user\n"
         "⚠️  Could not delete partial file: Permission denied\n"
         f"📦 Partial file at: {path}"
     )
 
 
-def test_a_kept_part_says_how_far_it_is_and_how_to_go_on() -> None:
-    """A kept part is told with its share of the whole."""
-    assert told(Kept(f"a/{LLAMA}", 87, 100)) == (
+def test_a_kept_partial_file_says_how_far_it_is_and_how_to_resume() -> None:
+    """As a percentage of the whole file."""
+    assert text_of(Kept(f"a/{LLAMA}", 87, 100)) == (
         f"📦 Kept partial download: {LLAMA} (87 %)\n   Run the install command again to resume"
     )
 
@@ -80,13 +82,13 @@ def test_a_kept_part_says_how_far_it_is_and_how_to_go_on() -> None:
         (Cleaned("/m/.luci/a.part", "part", 1_200_000_000, True), "Would remove /m/.luci/a.part (1.2GB)"),
     ],
 )
-def test_words_of(event: Event, text: str) -> None:
-    """Each kind of event has its words."""
-    assert told(event) == text
+def test_the_sentence_of(event: Event, text: str) -> None:
+    """Each kind of event has its sentence."""
+    assert text_of(event) == text
 
 
 @pytest.mark.parametrize(
-    ("how", "text"),
+    ("outcome", "text"),
     [
         ("downloaded", "✅ Installed a.gguf and 1 more file (2.0GB, 98MB/s)"),
         ("already", "✅ a.gguf and 1 more file is already installed"),
@@ -94,35 +96,42 @@ def test_words_of(event: Event, text: str) -> None:
         ("newer", NEWER),
     ],
 )
-def test_an_installed_model_says_how_it_came_to_be_there(how: str, text: str) -> None:
+def test_an_installed_model_says_how_it_was_installed(outcome: str, text: str) -> None:
     """Downloaded, already there, adopted, or to be replaced with --force."""
-    assert told(Installed("a", ("/m/a.gguf", "/m/b.gguf"), 2 * GB, how, 1_960_000_000, 20.0)) == text
+    assert text_of(Installed("a", ("/m/a.gguf", "/m/b.gguf"), 2 * GB, outcome, 1_960_000_000, 20.0)) == text
 
 
-def test_summary_says_what_became_of_each_model() -> None:
-    """Installed, interrupted, failed and why, not started; what there is none of is left out."""
-    assert told(Summary(("a", "b"), ("c",), (("d", "no\nroom"), ("e", "wrong bytes")), ())) == (
+def test_the_summary_lists_the_outcome_of_each_model() -> None:
+    """Installed, interrupted, failed and why, not started; empty groups are left out."""
+    assert text_of(Summary(("a", "b"), ("c",), (("d", "no\nroom"), ("e", "wrong bytes")), ())) == (
         "Summary:\n   Installed: a, b\n   Interrupted: c\n   Failed: d: no room\n   Failed: e: wrong bytes"
     )
 
 
 @pytest.mark.parametrize("event", samples("evil\x1b[2J\u202e.gguf", "bad\x1b]0;title\x07\r\nnews"), ids=str)
-def test_text_from_outside_cannot_command_the_terminal(event: Event) -> None:
-    """Escape sequences, bells and turned text are shown as what they are."""
-    assert all(line.isprintable() for line in map(_without_selector, words(event)))
+def test_text_from_outside_cannot_control_the_terminal(event: Event) -> None:
+    """Escape sequences, bells and reversed text are shown as escapes."""
+    assert all(line.isprintable() for line in map(_without_selector, describe(event)))
 
 
-def test_every_sign_has_plain_words() -> None:
-    """Where signs cannot be shown, each line still says what it is, in ASCII."""
-    assert all(plain(line).isascii() for event in samples() for line in words(event))
-    assert [plain(line) for line in words(Stopped(2))] == ["Warning: Download interrupted by user"]
-    assert plain(words(Deleted(LLAMA))[0]) == f"Deleted partial download: {LLAMA}"
-    assert plain(words(Failed("", "no", "", 1))[0]) == "Error: no"
+def test_every_emoji_has_plain_words() -> None:
+    """Where emoji cannot be shown, each line still says what it is, in ASCII."""
+    assert all(plain(line).isascii() for event in samples() for line in describe(event))
+    assert [plain(line) for line in describe(Stopped(2))] == ["Warning: Download interrupted by user"]
+    assert plain(describe(Deleted(LLAMA))[0]) == f"Deleted partial download: {LLAMA}"
+    assert plain(describe(Failed("", "no", "", 1))[0]) == "Error: no"
 
 
 def test_every_event_is_sampled() -> None:
     """A new kind of event must be added to the samples, and so to these tests."""
-    assert {type(event) for event in samples()} == {*Event.__subclasses__(), *Progress.__subclasses__()}
+    assert {type(event) for event in samples()} == set(event_types())
+
+
+@pytest.mark.parametrize("event", samples(), ids=lambda event: event.event_name())
+def test_every_event_has_a_sentence(event: Event) -> None:
+    """Only the end of `verify` with wrong files, and a plan of one model, have none."""
+    silent = isinstance(event, VerifySummary) and event.wrong
+    assert bool(describe(event)) is not silent
 
 
 def _without_selector(line: str) -> str:

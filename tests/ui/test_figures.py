@@ -8,17 +8,17 @@ from luci_dl.ui.figures import about, clock, cut_middle, percent, seconds_left
 
 
 def test_hundred_percent_means_all() -> None:
-    """Percent are rounded down, and an empty file is complete."""
+    """Percentages are rounded down, and an empty file is complete."""
     assert [percent(0, 9), percent(1999, 2000), percent(2000, 2000), percent(0, 0)] == [0, 99, 100, 100]
 
 
 @pytest.mark.parametrize("rate", [None, 0.0, 0.5, -1.0, math.nan, math.inf])
-def test_time_left_is_not_told_without_a_sensible_rate(rate: float | None) -> None:
-    """A holder's lock text may say anything."""
+def test_time_left_is_unknown_without_a_sensible_rate(rate: float | None) -> None:
+    """A lock file may say anything."""
     assert seconds_left(1, 2, rate) is None
 
 
-def test_times_read_as_a_person_writes_them() -> None:
+def test_times_read_as_people_write_them() -> None:
     """Seconds, minutes and hours."""
     assert [clock(10), clock(725), clock(3723)] == ["0:10", "12:05", "1:02:03"]
     assert [about(59), about(120), about(3 * 3600)] == ["59 s", "2 min", "3 h"]
@@ -26,6 +26,6 @@ def test_times_read_as_a_person_writes_them() -> None:
 
 
 def test_a_cut_name_keeps_its_quant() -> None:
-    """The middle goes, the end stays, and the room is never exceeded."""
+    """The middle is cut, the end stays, and the width is never exceeded."""
     assert cut_middle("mistral-7b-instruct-v0.2.Q4_K_M.gguf", 24).endswith("Q4_K_M.gguf")
-    assert all(len(cut_middle("abcdefghij", room)) == min(room, 10) for room in range(12))
+    assert all(len(cut_middle("abcdefghij", width)) == min(width, 10) for width in range(12))

@@ -10,17 +10,17 @@ from tests.ui.taps import Taps
 
 
 def test_each_event_is_one_json_line_with_all_its_fields(taps: Taps) -> None:
-    """A program that reads stdout misses nothing and meets nothing else."""
+    """A program that reads stdout gets everything and nothing else."""
     renderer = JsonLines(taps.output)
-    told = samples("caf\xe9\x1b[2J\u2028.gguf")
-    for event in told:
+    sent = samples("caf\xe9\x1b[2J\u2028.gguf")
+    for event in sent:
         renderer(event)
     renderer.close()
     text = taps.out()
     assert text.isascii()
-    facts = [json.loads(line) for line in text.splitlines()]
-    assert [fact.pop("event") for fact in facts][:3] == ["planned", "waiting", "started"]
-    assert facts == [json.loads(json.dumps(asdict(event))) for event in told]
+    objects = [json.loads(line) for line in text.splitlines()]
+    assert [each.pop("event") for each in objects][:3] == ["planned", "waiting", "started"]
+    assert objects == [json.loads(json.dumps(asdict(event))) for event in sent]
 
 
 def test_names_of_events_are_in_snake_case(taps: Taps) -> None:
@@ -32,7 +32,7 @@ def test_names_of_events_are_in_snake_case(taps: Taps) -> None:
     assert {"not_deleted", "rolled_forward", "left_alone", "progress"} <= kinds
 
 
-def test_errors_are_told_in_words_too(taps: Taps) -> None:
-    """A person who sees stderr alone learns why it failed."""
+def test_errors_are_also_shown_in_words(taps: Taps) -> None:
+    """A person who sees only stderr learns why it failed."""
     JsonLines(taps.output)(Failed(LLAMA, "no such model", "try tinyllama", 3))
     assert taps.err() == "❌ no such model\n   try tinyllama\n"

@@ -14,8 +14,9 @@ from luci_dl.events import (
     Waiting,
     Warned,
 )
+from luci_dl.ui.describe import describe
 from luci_dl.ui.lines import Lines, Quiet
-from tests.ui.samples import GB, LLAMA, MISTRAL
+from tests.ui.samples import GB, LLAMA, MISTRAL, samples
 from tests.ui.taps import Taps, Terminal
 
 
@@ -24,7 +25,7 @@ def waiting(pid: int, done: int) -> Waiting:
 
 
 class Clock:
-    """A time that stands still until it is told to go."""
+    """A time that changes only when the test changes it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -33,8 +34,8 @@ class Clock:
         return self.now
 
 
-def test_progress_is_told_every_ten_seconds_at_most(taps: Taps) -> None:
-    """A file is told of at once when it starts, then each ten seconds, each file by itself."""
+def test_progress_is_shown_every_ten_seconds_at_most(taps: Taps) -> None:
+    """A file is shown at once when it starts, then every ten seconds, independently of others."""
     clock = Clock()
     lines = Lines(taps.output, clock)
     lines(Started(LLAMA, 2 * GB, 0))
@@ -51,8 +52,8 @@ def test_progress_is_told_every_ten_seconds_at_most(taps: Taps) -> None:
     ]
 
 
-def test_waiting_is_told_when_it_begins_and_when_the_holder_changes(taps: Taps) -> None:
-    """A terminal's worth of lines is not filled while another process downloads."""
+def test_waiting_is_shown_when_it_begins_and_when_the_holder_changes(taps: Taps) -> None:
+    """The log does not fill up while another process downloads."""
     clock = Clock()
     lines = Lines(taps.output, clock)
     for second in range(15):
@@ -65,8 +66,8 @@ def test_waiting_is_told_when_it_begins_and_when_the_holder_changes(taps: Taps) 
     ]
 
 
-def test_hashing_is_told_apart_from_downloading(taps: Taps) -> None:
-    """A new kind of work on the same file is told at once."""
+def test_hashing_is_distinguished_from_downloading(taps: Taps) -> None:
+    """A new kind of work on the same file is shown at once."""
     lines = Lines(taps.output, Clock())
     lines(Hashing(LLAMA, 0, 2 * GB))
     lines(Hashing(LLAMA, GB, 2 * GB))
@@ -78,7 +79,7 @@ def test_hashing_is_told_apart_from_downloading(taps: Taps) -> None:
     ]
 
 
-def test_results_go_to_stdout_and_words_to_stderr(taps: Taps) -> None:
+def test_results_go_to_stdout_and_messages_to_stderr(taps: Taps) -> None:
     """The final paths, and what clean removed, can be read by a program."""
     lines = Lines(taps.output)
     lines(Installed("a", ("/m/a.gguf", "/m/b.gguf"), GB, "already", 0, 0.0))
@@ -89,8 +90,8 @@ def test_results_go_to_stdout_and_words_to_stderr(taps: Taps) -> None:
     assert taps.err() == "✅ a.gguf and 1 more file is already installed\n⚠️  careful\n"
 
 
-def test_after_the_interrupt_no_progress_is_told(taps: Taps) -> None:
-    """A late word of a worker does not stand between the words of the interrupt."""
+def test_after_the_interrupt_no_progress_is_shown(taps: Taps) -> None:
+    """A late event of a worker does not appear among the messages of the interrupt."""
     lines = Lines(taps.output)
     lines(Stopped(15))
     lines(Progress(LLAMA, 1, 2, 1.0))
@@ -104,8 +105,8 @@ def test_on_a_terminal_the_interrupt_begins_on_a_fresh_line(terminal: Terminal) 
     assert terminal.read() == "\r\n⚠️  Download interrupted by user\r\n"
 
 
-def test_quiet_tells_errors_and_paths_alone(taps: Taps) -> None:
-    """All else is kept to itself."""
+def test_quiet_shows_only_problems_and_paths(taps: Taps) -> None:
+    """Nothing else is shown."""
     events: list[Event] = [
         Started(LLAMA, None, 0),
         Warned("careful"),
@@ -127,3 +128,21 @@ def test_quiet_tells_errors_and_paths_alone(taps: Taps) -> None:
         "⚠️  Could not delete partial file: Permission denied",
         "📦 Partial file at: /m/.luci/x.part",
     ]
+
+
+def test_the_channel_of_an_event_decides_where_it_is_shown(taps: Taps) -> None:
+    """Results on stdout; progress and messages on stderr; the paths of an installed model also on stdout."""
+    for event in samples():
+        Lines(taps.output)(event)
+        out, err = taps.out(), taps.err()
+        assert bool(out) is (event.channel == "result" or isinstance(event, Installed)), event
+        assert bool(err) is (event.channel != "result" and bool(describe(event))), event
+
+
+def test_quiet_shows_what_is_a_problem(taps: Taps) -> None:
+    """And nothing else, apart from the paths."""
+    for event in samples():
+        Quiet(taps.output)(event)
+        assert bool(taps.err()) is event.is_problem, event
+    names = {event.event_name() for event in samples() if event.is_problem}
+    assert names == {"not_deleted", "stopped", "failed", "verified"}

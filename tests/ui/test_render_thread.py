@@ -16,7 +16,7 @@ from tests.ui.taps import full_pipe
 
 
 class Recorder:
-    """Keeps what it is shown; with a gate, waits at the first event until that opens."""
+    """Records the events; with a gate, waits at the first event until it opens."""
 
     def __init__(self, gate: threading.Event | None = None) -> None:
         self.seen: list[Event] = []
@@ -41,31 +41,31 @@ class Broken(Recorder):
 
 
 def test_events_arrive_in_order_and_the_renderer_is_closed() -> None:
-    """What was told before close is shown before close returns."""
+    """Everything sent before close is shown before close returns."""
     renderer = Recorder()
-    pump = RenderThread(renderer)
-    told = [Warned(str(i)) for i in range(100)]
-    for event in told:
-        pump(event)
-    assert pump.close(None)
-    assert (renderer.seen, renderer.closed) == (told, True)
+    render_thread = RenderThread(renderer)
+    sent = [Warned(str(i)) for i in range(100)]
+    for event in sent:
+        render_thread(event)
+    assert render_thread.close(None)
+    assert (renderer.seen, renderer.closed) == (sent, True)
 
 
 def test_a_slow_renderer_gets_the_latest_of_each_file_and_every_message() -> None:
-    """While the renderer is behind, only what says how far a file is may be left out."""
+    """While the renderer is behind, only progress may be left out."""
     gate = threading.Event()
     renderer = Recorder(gate)
-    pump = RenderThread(renderer)
-    pump(Warned("first"))
+    render_thread = RenderThread(renderer)
+    render_thread(Warned("first"))
     assert renderer.busy.wait(10)
     for i in range(1, 1001):
-        pump(Hashing("a", i, 1000))
-        pump(Progress("a", i, 1000, 1.0))
-        pump(Progress("b", i, 1000, 1.0))
+        render_thread(Hashing("a", i, 1000))
+        render_thread(Progress("a", i, 1000, 1.0))
+        render_thread(Progress("b", i, 1000, 1.0))
         if i % 500 == 0:
-            pump(Warned(str(i)))
+            render_thread(Warned(str(i)))
     gate.set()
-    assert pump.close(None)
+    assert render_thread.close(None)
     assert renderer.seen == [
         Warned("first"),
         Warned("500"),
@@ -76,56 +76,56 @@ def test_a_slow_renderer_gets_the_latest_of_each_file_and_every_message() -> Non
 
 
 def test_a_renderer_that_raises_is_dropped(capfd: pytest.CaptureFixture[str]) -> None:
-    """The run goes on without it, and without a traceback."""
+    """The run continues without it, and without a traceback."""
     renderer = Broken()
-    pump = RenderThread(renderer)
-    pump(Warned("one"))
-    pump(Warned("two"))
-    assert pump.close(None)
-    pump(Warned("late"))
+    render_thread = RenderThread(renderer)
+    render_thread(Warned("one"))
+    render_thread(Warned("two"))
+    assert render_thread.close(None)
+    render_thread(Warned("late"))
     assert (renderer.seen, renderer.closed) == ([Warned("one")], True)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_full_pipe_that_nobody_reads_blocks_nobody() -> None:
-    """Telling goes on, and close gives up after its timeout, or soon after the wish to stop."""
+    """Sending never blocks, and close gives up after its timeout, or soon after an interrupt."""
     reader, writer = full_pipe()
     stream = Stream(writer)
-    pump = RenderThread(Lines(Output(stream, stream)))
+    render_thread = RenderThread(Lines(Output(stream, stream)))
     for i in range(10_000):
-        pump(Warned(str(i)))
-    assert not pump.close(0.05)
+        render_thread(Warned(str(i)))
+    assert not render_thread.close(0.05)
     token = CancelToken()
     token.cancel(2)
-    assert not pump.close(None, token)
+    assert not render_thread.close(None, token)
     os.close(reader)
-    assert pump.close(None)
+    assert render_thread.close(None)
     os.close(writer)
 
 
 def test_a_token_cancelled_while_close_waits_cuts_the_wait() -> None:
-    """A close without time limit ends when the user loses patience."""
+    """A close without time limit ends when the user interrupts."""
     gate = threading.Event()
-    pump = RenderThread(Recorder(gate))
-    pump(Warned("stuck"))
+    render_thread = RenderThread(Recorder(gate))
+    render_thread(Warned("stuck"))
     token = CancelToken()
     timer = threading.Timer(0.1, token.cancel)
     timer.start()
-    assert not pump.close(None, token)
+    assert not render_thread.close(None, token)
     gate.set()
-    assert pump.close(None, CancelToken())
+    assert render_thread.close(None, CancelToken())
     timer.join()
 
 
 def test_a_process_with_a_full_stderr_can_still_end() -> None:
-    """A thread that is stuck in a write holds nothing that the end of the interpreter asks for."""
+    """A thread that is stuck in a write holds no lock that the interpreter needs to exit."""
     program = (
         "from luci_dl.events import Warned\n"
         "from luci_dl.ui.choose import choose\n"
         "from luci_dl.ui.render_thread import RenderThread\n"
-        "pump = RenderThread(choose(json=False, quiet=False, environ={}))\n"
-        "pump(Warned('stuck'))\n"
-        "raise SystemExit(7 if not pump.close(0.1) else 1)\n"
+        "render_thread = RenderThread(choose(json=False, quiet=False, environ={}))\n"
+        "render_thread(Warned('stuck'))\n"
+        "raise SystemExit(7 if not render_thread.close(0.1) else 1)\n"
     )
     reader, writer = full_pipe()
     run = subprocess.run([sys.executable, "-c", program], stderr=writer, timeout=30, check=False)

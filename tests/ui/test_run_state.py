@@ -5,11 +5,11 @@ from luci_dl.ui.run_state import RunState
 from tests.ui.samples import GB
 
 
-def tally(*events: Event) -> RunState:
-    tally = RunState()
+def state_after(*events: Event) -> RunState:
+    state = RunState()
     for event in events:
-        tally.note(event)
-    return tally
+        state.update(event)
+    return state
 
 
 def installed(*paths: str) -> Installed:
@@ -18,7 +18,7 @@ def installed(*paths: str) -> Installed:
 
 def test_the_total_counts_what_is_installed_and_what_runs() -> None:
     """Models, bytes, speed and time left of the whole run."""
-    run = tally(
+    run = state_after(
         Planned(("a", "b", "c", "d"), 8 * GB, False),
         Progress("a", 2 * GB, 2 * GB, 1e8),
         installed("/m/a"),
@@ -29,38 +29,38 @@ def test_the_total_counts_what_is_installed_and_what_runs() -> None:
 
 
 def test_a_total_that_is_a_lower_bound_says_so() -> None:
-    """Nobody is promised a time that cannot be known."""
-    run = tally(Planned(("a", "b"), 8 * GB, True), Progress("a", GB, None, 1e8))
+    """No time is shown that cannot be known."""
+    run = state_after(Planned(("a", "b"), 8 * GB, True), Progress("a", GB, None, 1e8))
     assert run.total_line() == "0 of 2 models, 1.0GB of at least 8.0GB, 100MB/s"
 
 
 def test_one_model_needs_no_total() -> None:
-    """Its own bar says it all."""
-    assert tally(Planned(("a",), GB, False)).total_line() == ""
+    """Its own bar shows the same."""
+    assert state_after(Planned(("a",), GB, False)).total_line() == ""
 
 
 def test_rows_go_when_their_file_ends() -> None:
-    """Installed, deleted and failed files leave; those that run stay."""
+    """Installed, deleted and failed files disappear; running ones stay."""
     a, b, x_a = Started("a", GB, 0), Progress("b", 1, GB, 1.0), Progress("x/a", 1, GB, 1.0)
-    assert tally(a, b, x_a, installed("/m/x/a")).rows() == [Progress("a", 0, GB, 0.0), b]
-    assert tally(a, b, Deleted("a")).rows() == [b]
-    assert tally(a, b, Failed("?", "", "", 4)).rows() == []
+    assert state_after(a, b, x_a, installed("/m/x/a")).rows() == [Progress("a", 0, GB, 0.0), b]
+    assert state_after(a, b, Deleted("a")).rows() == [b]
+    assert state_after(a, b, Failed("?", "", "", 4)).rows() == []
 
 
 def test_a_complete_file_is_shown_only_when_nothing_else_runs() -> None:
-    """The shards that are done make room for those that are not."""
+    """Finished shards make room for the others."""
     done, running = Progress("a", GB, GB, 1.0), Hashing("b", 1, GB)
-    assert tally(done, running).rows() == [running]
-    assert tally(done).rows() == [done]
+    assert state_after(done, running).rows() == [running]
+    assert state_after(done).rows() == [done]
 
 
 def test_waiting_gives_way_to_the_download() -> None:
-    """When the lock is free, the file has a bar of its own."""
-    run = tally(Waiting("a", 1, None, None, None, None, None, None), Progress("a", 1, 2, 1.0))
+    """When the lock is free, the file gets its bar."""
+    run = state_after(Waiting("a", 1, None, None, None, None, None, None), Progress("a", 1, 2, 1.0))
     assert run.rows() == [Progress("a", 1, 2, 1.0)]
 
 
 def test_nothing_runs_after_the_interrupt() -> None:
-    """A late word of a worker brings no bar back."""
-    run = tally(Planned(("a", "b"), GB, False), Stopped(2), Progress("a", 1, 2, 1.0))
+    """A late event of a worker brings no bar back."""
+    run = state_after(Planned(("a", "b"), GB, False), Stopped(2), Progress("a", 1, 2, 1.0))
     assert (run.rows(), run.total_line()) == ([], "")

@@ -8,7 +8,7 @@ from tests.ui.taps import Taps, full_pipe, read_all
 
 
 def test_a_closed_pipe_swallows_output() -> None:
-    """When nobody reads any more, writing goes nowhere and fails nothing."""
+    """When nobody reads any more, writing has no effect and raises nothing."""
     reader, writer = os.pipe()
     os.close(reader)
     stream = Stream(writer)
@@ -18,7 +18,7 @@ def test_a_closed_pipe_swallows_output() -> None:
 
 
 def test_a_non_blocking_descriptor_gets_every_byte() -> None:
-    """A pipe that a parent made non-blocking is waited for."""
+    """Writing waits for a pipe that a parent process made non-blocking."""
     reader, writer = full_pipe()
     os.set_blocking(writer, False)
     thread = threading.Thread(target=Stream(writer).write, args=("the end",))
@@ -31,14 +31,14 @@ def test_a_non_blocking_descriptor_gets_every_byte() -> None:
     os.close(writer)
 
 
-def test_what_the_encoding_lacks_is_escaped(ascii_taps: Taps) -> None:
-    """An ASCII stream gets words for signs, and escapes for letters it lacks."""
+def test_characters_that_the_encoding_lacks_are_escaped(ascii_taps: Taps) -> None:
+    """An ASCII stream gets words for emoji, and escapes for letters."""
     ascii_taps.output.say(["✅ Installed café.gguf"])
     assert ascii_taps.err() == "OK: Installed caf\\xe9.gguf\n"
 
 
-def test_paths_reach_a_program_to_the_byte(taps: Taps) -> None:
-    """Not even a file name that is no text is changed on its way to a pipe."""
+def test_paths_reach_a_program_byte_for_byte(taps: Taps) -> None:
+    """Even a file name that is not valid text reaches a pipe unchanged."""
     path = os.fsdecode(b"/m/\xff\x1b.gguf")
     taps.output.paths([path])
     assert taps.out() == f"{path}\n"

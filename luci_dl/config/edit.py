@@ -1,0 +1,110 @@
+"""Changes of config.json: `luci config set` and `unset`, and the folders that luci remembers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from luci_dl.cancel import CancelToken
+from luci_dl.config.file import ConfigFile, change_config
+from luci_dl.config.keys import Key
+from luci_dl.config.settings import KEYS, Settings, near_key
+from luci_dl.errors import UsageError
+from luci_dl.text import printable
+
+Checks = Mapping[str, Callable[[Any], object]]
+"""For each setting that needs it, a check beyond its kind, which raises UsageError or StorageError."""
+
+
+def set_setting(file: Path, name: str, texts: Sequence[str], checks: Checks, token: CancelToken) -> None:
+    """Write the value that the user typed, after all checks.
+
+    Raises: UsageError; StorageError; Interrupted.
+    """
+    key = known_key(name)
+    value = parse_typed(key, texts)
+    if name in checks:
+        checks[name](value)
+    change_config(file, lambda config: {**config.values, name: key.kind.json(value)}, token)
+
+
+def unset_setting(file: Path, name: str, texts: Sequence[str], token: CancelToken) -> None:
+    """Remove the setting from the file; of a list only the items that the user typed, if there are any.
+
+    Raises: UsageError; StorageError; Interrupted.
+    """
+
+    def remove(config: ConfigFile) -> Mapping[str, object] | None:
+        left = dict(config.values)
+        if name not in left and name not in KEYS:
+            raise unknown_setting(name, left)
+        if texts:
+            key = known_key(name)
+            left[name] = key.kind.json(_without(key, config.get(key, ()), texts))
+            if left[name]:
+                return left
+        if name not in left:
+            return None
+        del left[name]
+        return left
+
+    change_config(file, remove, token)
+
+
+def remember_folder(settings: Settings, folder: Path, token: CancelToken | None = None) -> None:
+    """Add the models folder to config.json, unless it is the default one or already there.
+
+    Raises: UsageError, when the file is broken; StorageError; Interrupted.
+    """
+    folder, folders = folder.absolute(), KEYS["folders"]
+    if folder in (settings.home / "models", *settings.folders):
+        return
+
+    def add(config: ConfigFile) -> Mapping[str, object] | None:
+        known = config.get(folders, ())
+        if folder in known:
+            return None
+        return {**config.values, folders.name: folders.kind.json((*known, folder))}
+
+    change_config(settings.file, add, token)
+
+
+def parse_typed(key: Key, texts: Sequence[str]) -> Any:
+    """The value that the user typed. Raises: UsageError"""
+    if not key.kind.many and len(texts) > 1:
+        raise UsageError(f"{key.name} takes one value, found {len(texts)}", "Put quotes around one that has spaces.")
+    value = key.kind.parse(list(texts) if key.kind.many else texts[0], key.name, Path())
+    items = value if key.kind.many else (value,)
+    for path in items if key.kind.path == "dir" else ():
+        if os.path.lexists(path) and not os.path.isdir(path):
+            raise UsageError(f"{key.name}: expected a folder, found the file {printable(str(path))}")
+    return tuple(dict.fromkeys(value)) if key.kind.many else value
+
+
+def _without(key: Key, value: Sequence[Any], texts: Sequence[str]) -> list[Any]:
+    """The list without the items that the user typed. Raises: UsageError, when one of them is not in it."""
+    if not key.kind.many:
+        hint = f"This unsets it: luci config unset {key.name}"
+        raise UsageError(f"{key.name} is not a list, so no item can be removed from it", hint)
+    removed = key.kind.parse(list(texts), key.name, Path())
+    missing = [str(item) for item in removed if item not in value]
+    if missing:
+        there = ", ".join(key.kind.texts(value)) or "nothing"
+        raise UsageError(f"{key.name} does not contain {printable(missing[0])}", f"It contains: {printable(there)}")
+    return [item for item in value if item not in removed]
+
+
+def known_key(name: str) -> Key:
+    """The setting of that name. Raises: UsageError"""
+    if name not in KEYS:
+        raise unknown_setting(name)
+    return KEYS[name]
+
+
+def unknown_setting(name: str, others: Collection[str] = ()) -> UsageError:
+    """The error for a name that is neither a setting nor one of the other names; it suggests a similar one."""
+    near = near_key(name, others)
+    guess = f"; did you mean {near}?" if near else ""
+    return UsageError(f'there is no setting "{printable(name)}"{guess}', "`luci config list` shows them all.")

@@ -1,0 +1,157 @@
+"""The kinds of value that a setting can hold: how each is checked, and how it reads as text."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from luci_dl.errors import UsageError
+from luci_dl.text import printable, shown
+
+OnInterrupt = Literal["delete", "keep"]
+Parser = Callable[[object, str, Path], Any]
+"""Turns typed text, or a value of config.json, into what luci works with.
+
+It gets the name of the value for error messages, and the folder that relative paths start from. Raises: UsageError.
+"""
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]i?)?b?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of value.
+
+    Attributes:
+        allowed: what the value may be, for the user.
+        many: it is a list.
+        size: it is in bytes.
+        none: the word for None; "" where there is none, so that the setting can only be unset.
+        words: fixed words that it may be.
+        path: what its paths lead to; "" if it holds none.
+    """
+
+    allowed: str
+    parse: Parser
+    many: bool = False
+    size: bool = False
+    none: str = ""
+    words: tuple[str, ...] = ()
+    path: Literal["", "dir", "file"] = ""
+
+    def texts(self, value: Any) -> list[str]:
+        """The value as the user would type it: one text, but any number for a list and none for an unnamed None."""
+        if value is None:
+            return [self.none] if self.none else []
+        if self.many:
+            return [str(item) for item in value]
+        return [size_text(value) if self.size else str(value)]
+
+    def json(self, value: Any) -> object:
+        """The value as config.json holds it."""
+        texts = self.texts(value)
+        if self.many:
+            return texts
+        return value if isinstance(value, int) and not self.size else texts[0]
+
+
+def parse_size(text: str) -> int:
+    """Bytes: 512, 20M (decimal), 1.5G, 1GiB (binary).
+
+    Raises: UsageError
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f'expected a size such as 512, 20M, 1.5G or 1GiB, found "{printable(text)}"')
+    number, unit = match.groups()
+    return round(float(number) * _UNITS[(unit or "").lower()])
+
+
+def size_text(size: int) -> str:
+    """The shortest text that `parse_size` turns back into exactly this number of bytes."""
+    units = sorted(_UNITS.items(), key=lambda pair: -pair[1])
+    unit, factor = next((unit, factor) for unit, factor in units if factor == 1 or (size and size % factor == 0))
+    return f"{size // factor}{unit[:1].upper()}{'iB' if unit.endswith('i') else ''}"
+
+
+def parse_path(value: object, what: str, base: Path) -> Path:
+    """An absolute path."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise UsageError(f"{what}: expected a path, found {shown(value)}")
+    try:
+        os.fsencode(value)
+        return (base / Path(value).expanduser()).absolute()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{what}: cannot use the path {shown(value)}: {error}", "Give an absolute path.") from error
+
+
+def _folders(value: object, what: str, base: Path) -> tuple[Path, ...]:
+    if not isinstance(value, list):
+        raise UsageError(f"{what}: expected a list of folders, found {shown(value)}")
+    return tuple(parse_path(item, what, base) for item in value)
+
+
+def _addresses(value: object, what: str, _base: Path) -> tuple[str, ...]:
+    """What follows the scheme is checked where the addresses are used."""
+    if not isinstance(value, list):
+        raise UsageError(f"{what}: expected a list of addresses, found {shown(value)}")
+    for item in value:
+        if not (isinstance(item, str) and re.match("https?://.", item)):
+            raise UsageError(f"{what}: expected an address such as https://mirror.example, found {shown(item)}")
+    return tuple(value)
+
+
+def _bytes(value: object, what: str, _base: Path) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if not isinstance(value, str):
+        raise UsageError(f'{what}: expected bytes, or a size such as "1G", found {shown(value)}')
+    try:
+        return parse_size(value)
+    except UsageError as error:
+        raise UsageError(f"{what}: {error.message}") from error
+
+
+def _rate(value: object, what: str, base: Path) -> int | None:
+    if value == "none":
+        return None
+    rate = _bytes(value.removesuffix("/s") if isinstance(value, str) else value, what, base)
+    if rate < 1:
+        raise UsageError(f'{what}: expected at least one byte per second, or "none", found {shown(value)}')
+    return rate
+
+
+def _on_interrupt(value: object, what: str, _base: Path) -> OnInterrupt:
+    if value not in ("delete", "keep"):
+        raise UsageError(f'{what}: expected "delete" or "keep", found {shown(value)}')
+    return "keep" if value == "keep" else "delete"
+
+
+def number(least: int, most: int, *, auto: bool = False) -> Kind:
+    """A whole number in this range; with `auto` also that word, which stands for None."""
+    expected = f"a number from {least} to {most}"
+
+    def parse(value: object, what: str, _base: Path) -> int | None:
+        if auto and value == "auto":
+            return None
+        found = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
+        if isinstance(found, int) and not isinstance(found, bool) and least <= found <= most:
+            return found
+        or_auto = '"auto" or ' if auto else ""
+        raise UsageError(f"{what}: expected {or_auto}{expected}, found {shown(value)}")
+
+    return Kind(f"auto or {expected}", parse, none="auto", words=("auto",)) if auto else Kind(expected, parse)
+
+
+FOLDER = Kind("a folder", parse_path, path="dir")
+FOLDERS = Kind("a list of folders", _folders, many=True, path="dir")
+FILE = Kind("a file", parse_path, path="file")
+ADDRESSES = Kind("a list of https:// or http:// addresses", _addresses, many=True)
+SIZE = Kind("a size, like 512, 20M, 1.5G or 1GiB", _bytes, size=True)
+RATE = Kind("a size per second, like 20M, or none", _rate, size=True, none="none", words=("none",))
+ON_INTERRUPT = Kind("delete or keep", _on_interrupt, words=get_args(OnInterrupt))

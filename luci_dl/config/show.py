@@ -1,0 +1,77 @@
+"""The state of every setting: its value, where that comes from, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from luci_dl.config.file import ConfigFile, read_config
+from luci_dl.config.keys import Key
+from luci_dl.config.settings import KEYS, config_path, default_settings, home_of, read_setting, unknown_keys
+from luci_dl.errors import UsageError
+
+FILE = "config.json"
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class SettingState:
+    """One setting.
+
+    Attributes:
+        origin: "default", "config.json", or the name of an environment variable.
+        value: as JSON; the raw value if it is invalid.
+        texts: the value as the user would type it.
+        problem: why it is invalid.
+        purpose: None for a name that luci does not know.
+        near: the setting that an unknown name probably means.
+        overrides: config.json has another value, which the variable overrides.
+    """
+
+    name: str
+    origin: str
+    value: object
+    texts: list[str]
+    problem: UsageError | None = None
+    purpose: str | None = None
+    near: str | None = None
+    overrides: bool = False
+
+
+def every_setting(environ: Mapping[str, str]) -> list[SettingState]:
+    """All settings, and then the unknown names in config.json. An invalid value does not affect the others.
+
+    Raises: UsageError, when the file is not a JSON object or LUCI_HOME is invalid; StorageError.
+    """
+    config = read_config(config_path(home_of(environ)))
+    known = [_state(key, environ, config) for key in KEYS.values()]
+    unknown = [
+        SettingState(name, FILE, config.values[name], [json.dumps(config.values[name])], near=near)
+        for name, near in unknown_keys(config).items()
+    ]
+    return known + unknown
+
+
+def _state(key: Key, environ: Mapping[str, str], config: ConfigFile) -> SettingState:
+    in_file = config.values.get(key.name)
+    in_variable = environ.get(key.variable) if key.variable else None
+    origin = key.variable if in_variable else DEFAULT if in_file is None else FILE
+    default = getattr(default_settings(config.path.parent), key.name)
+    try:
+        value = read_setting(key, default, environ, config)
+    except UsageError as error:
+        raw = in_variable or json.dumps(in_file)
+        return SettingState(key.name, origin, in_variable or in_file, [raw], error, key.purpose)
+    overrides = bool(in_variable) and in_file is not None
+    texts = key.kind.texts(value)
+    return SettingState(key.name, origin, _plain(value), texts, purpose=key.purpose, overrides=overrides)
+
+
+def _plain(value: Any) -> object:
+    """The value as JSON has it; sizes in bytes."""
+    if isinstance(value, tuple):
+        return list(map(_plain, value))
+    return str(value) if isinstance(value, Path) else value

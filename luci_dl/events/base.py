@@ -1,0 +1,59 @@
+"""What all events have in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Channel = Literal["result", "progress", "message"]
+"""How an event is shown: a result goes to stdout, progress is redrawn in place, a message is shown once."""
+
+Emit = Callable[["Event"], None]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A fact; by default a message. `name` of a file is always its target's path below the models folder."""
+
+    channel: ClassVar[Channel] = "message"
+
+    @property
+    def is_problem(self) -> bool:
+        """Whether `--quiet` shows it, too."""
+        return False
+
+    @classmethod
+    def event_name(cls) -> str:
+        """Its name in JSON: NotDeleted is not_deleted."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+@dataclass(frozen=True)
+class Result(Event):
+    """Base of what a command was asked to find out or do, item by item."""
+
+    channel: ClassVar[Channel] = "result"
+
+
+@dataclass(frozen=True)
+class FileProgress(Event):
+    """Base of what says how far the work on the file `name` is: each one replaces the one before."""
+
+    channel: ClassVar[Channel] = "progress"
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Problem(Event):
+    """Base of messages that `--quiet` shows, too."""
+
+    @property
+    def is_problem(self) -> bool:
+        return True
+
+
+def ignore(event: Event) -> None:
+    """An `Emit` that shows nothing."""

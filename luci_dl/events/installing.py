@@ -1,0 +1,233 @@
+"""Events of an install and of a dry run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from luci_dl.events.base import Event, FileProgress, Problem, Result
+
+
+@dataclass(frozen=True)
+class Planned(Event):
+    """This run will install `models`: `total` bytes, a lower bound if `at_least`."""
+
+    models: tuple[str, ...]
+    total: int
+    at_least: bool
+
+
+@dataclass(frozen=True)
+class FallbackFolderUsed(Event):
+    """The model `reference` goes to the backup `folder`; `reason` says why the first one cannot hold it."""
+
+    reference: str
+    folder: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Waiting(FileProgress):
+    """Another process holds the lock on `name`. Sent at most once a second.
+
+    The other fields are what that process says in the lock file; null where it does not say.
+    """
+
+    pid: int | None
+    host: str | None
+    since: str | None
+    command: str | None
+    done: int | None
+    total: int | None
+    rate: float | None
+
+
+@dataclass(frozen=True)
+class Started(Event):
+    """The download of `name` begins at byte `offset`; all bytes before that are verified."""
+
+    name: str
+    total: int | None
+    offset: int
+
+
+@dataclass(frozen=True)
+class Progress(FileProgress):
+    """`done` of `total` bytes are there; `rate` is bytes per second over the last few seconds."""
+
+    done: int
+    total: int | None
+    rate: float
+
+
+@dataclass(frozen=True)
+class Copying(Progress):
+    """The same, for bytes that are copied from a file on this machine."""
+
+
+@dataclass(frozen=True)
+class CopyFound(Event):
+    """The file of `size` bytes at `path` may be a copy of `name`, and is used if its digest is right.
+
+    `location` names the place for people, like "Ollama's models".
+    """
+
+    name: str
+    path: str
+    location: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Hashing(FileProgress):
+    """A file that is there already, or a kept partial file, is being read and hashed."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Retrying(Event):
+    """An attempt failed for `reason`; number `attempt` of at most `max_attempts` starts in `delay` seconds."""
+
+    name: str
+    reason: str
+    delay: float
+    attempt: int
+    max_attempts: int
+
+
+@dataclass(frozen=True)
+class Requested(Event):
+    """A request was sent, and its outcome. Only with `--verbose`.
+
+    `url` has neither credentials nor query. `range` is the range asked for, like "bytes=0-1023"; empty for the whole.
+    `masked_headers` names the headers whose values are secret. `status` is null if no response came, and `reason`
+    says why. `seconds` is the time until the response began.
+    """
+
+    method: str
+    url: str
+    range: str
+    masked_headers: tuple[str, ...]
+    status: int | None
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Warned(Event):
+    """Something that the user should know; nothing failed."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Installed(Event):
+    """The model `reference` is installed at `paths`; the first is the file to load.
+
+    `outcome`: "downloaded"; "copied" (everything that was missing, from copies on this machine); "already" (it was
+    there and right); "adopted" (it was there and right, without a receipt); "newer" (it was there and right, but the
+    reference now names other bytes). `fetched` bytes came over the network.
+    """
+
+    reference: str
+    paths: tuple[str, ...]
+    size: int
+    outcome: str
+    fetched: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Deleted(Event):
+    """The partial file of `name` was deleted."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class NotDeleted(Problem):
+    """The partial file of `name` could not be deleted, for `reason`; it is still at `path`."""
+
+    name: str
+    reason: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Kept(Event):
+    """The partial file of `name` is kept; `done` bytes of it are verified."""
+
+    name: str
+    done: int
+    total: int | None
+
+
+@dataclass(frozen=True)
+class Stopped(Problem):
+    """The run was interrupted, by signal `signum` if it was one; `operation` is what it was doing, like "Download"."""
+
+    signum: int | None
+    operation: str = "Download"
+
+
+@dataclass(frozen=True)
+class Failed(Problem):
+    """`reference` could not be installed; if it is empty, the whole command failed. `hint` says what to do."""
+
+    reference: str
+    message: str
+    hint: str
+    exit_code: int
+
+
+@dataclass(frozen=True)
+class Summary(Event):
+    """How a run over several models ended. `failed` pairs each reference with the reason in one sentence."""
+
+    installed: tuple[str, ...]
+    interrupted: tuple[str, ...]
+    failed: tuple[tuple[str, str], ...]
+    not_started: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WouldInstall(Result):
+    """What an install would do about one file of `reference`. Sent by a dry run.
+
+    `action`: "already", "adopt" or "newer" (see `outcome` of `installed`); "complete" (finish an install that a crash
+    interrupted after its last check); "wait" (for `lock_holder`, who has the lock); "copy" (from `copy_path`, in
+    `copy_location`); "resume" (`done` bytes of a partial file are kept); "download" (from `urls`, the best first).
+
+    `proof`: what `digest` is: "sha256", "lfs pointer", "git blob" or "none". `digest_origin`: where it comes from:
+    "catalog", "hub", "registry", "user", or "server" (asked just now). Texts that do not apply are empty.
+    """
+
+    reference: str
+    name: str
+    path: str
+    action: str
+    urls: tuple[str, ...]
+    size: int | None
+    proof: str
+    digest: str
+    digest_origin: str
+    done: int
+    copy_path: str
+    copy_location: str
+    lock_holder: str
+
+
+@dataclass(frozen=True)
+class DiskSpace(Result):
+    """The bytes that everything missing needs on the file system of `folder`, and the bytes that are free there.
+
+    `at_least`: some sizes are unknown. `enough`: it fits, with `min_free` bytes to spare.
+    """
+
+    folder: str
+    needed: int
+    at_least: bool
+    free: int
+    min_free: int
+    enough: bool

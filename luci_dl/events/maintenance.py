@@ -1,0 +1,104 @@
+"""Events of the commands that look after what is installed: clean, verify, remove, doctor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from luci_dl.events.base import Event, Result
+
+Verdict = Literal["ok", "newer", "changed", "truncated", "missing", "unreadable", "unmanaged"]
+
+
+@dataclass(frozen=True)
+class Cleaned(Result):
+    """`clean` removed the file at `path`, or would in a dry run; `freed` bytes on disk.
+
+    `kind`: "part", "journal", "receipt", "lock" or "commit record".
+    """
+
+    path: str
+    kind: str
+    freed: int
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class RolledForward(Event):
+    """An install that a crash interrupted after its last check was completed: `name` is installed."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class CleanSummary(Event):
+    """The end of `clean`: files `removed` and bytes `freed` (in a dry run: to be), and files `left_alone`."""
+
+    removed: int
+    freed: int
+    left_alone: int
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class LeftAlone(Event):
+    """`clean` or `remove` did not touch the file at `path`, for `reason`."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Verified(Result):
+    """`verify` checked the file at `path`.
+
+    `state`: "ok"; "newer" (as it was installed, but the catalog now names other bytes); "changed"; "truncated";
+    "missing"; "unreadable"; "unmanaged" (luci did not install it; `reference` is empty). `expected` and `found`
+    describe the difference; empty where the state says it all.
+    """
+
+    name: str
+    path: str
+    reference: str
+    state: Verdict
+    expected: str = ""
+    found: str = ""
+
+    @property
+    def wrong(self) -> bool:
+        """Whether luci installed it, and it is not as it was then."""
+        return self.state not in ("ok", "newer", "unmanaged")
+
+    @property
+    def is_problem(self) -> bool:
+        return self.wrong
+
+
+@dataclass(frozen=True)
+class VerifySummary(Event):
+    """The end of `verify`: installed `files` checked, how many of them are `wrong`, and `unmanaged` files found."""
+
+    files: int
+    wrong: int
+    unmanaged: int
+
+
+@dataclass(frozen=True)
+class Removed(Result):
+    """The model `reference` was uninstalled (or would be): the files at `paths`, `freed` bytes on disk."""
+
+    reference: str
+    paths: tuple[str, ...]
+    freed: int
+    dry_run: bool
+
+
+@dataclass(frozen=True)
+class Finding(Result):
+    """`doctor` or `demo` checked `topic`. `level`: "ok", "warning", or "error" (then with its exit code)."""
+
+    topic: str
+    level: str
+    message: str
+    hint: str
+    exit_code: int

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.config.edit import remember_folder, set_setting, unset_setting
+from luci_dl.config.settings import load_settings
+from luci_dl.disk.lock import file_lock
+from luci_dl.errors import Interrupted, UsageError
+from tests.config.files import write
+
+
+def test_a_folder_is_remembered_once_and_the_rest_is_kept(luci_home: Path, tmp_path: Path) -> None:
+    """Unknown keys are kept."""
+    file = write(luci_home, unknown={"a": [1]}, min_free="1G")
+    for _ in range(2):
+        remember_folder(load_settings({}), tmp_path / "models")
+    assert json.loads(file.read_text()) == {
+        "unknown": {"a": [1]},
+        "min_free": "1G",
+        "folders": [str(tmp_path / "models")],
+    }
+    assert load_settings({}).folders == (tmp_path / "models",)
+
+
+def test_the_default_folder_need_not_be_remembered(luci_home: Path) -> None:
+    """No file is created for it."""
+    remember_folder(load_settings({}), luci_home / "models")
+    assert list(luci_home.iterdir()) == []
+
+
+def test_remembering_creates_a_missing_home(tmp_path: Path) -> None:
+    """The first --dir may come before anything else."""
+    settings = load_settings({"LUCI_HOME": str(tmp_path / "new" / "home")})
+    remember_folder(settings, tmp_path / "m")
+    assert json.loads(settings.file.read_text()) == {"folders": [str(tmp_path / "m")]}
+
+
+def test_what_the_user_wrote_stays_readable(luci_home: Path) -> None:
+    """Letters are not turned into escapes, and a symlink stays one."""
+    file = luci_home / "dotfiles" / "config.json"
+    file.parent.mkdir()
+    file.write_text('{"note": "Köln", "folders": []}')
+    (luci_home / "config.json").symlink_to(file)
+    remember_folder(load_settings({}), Path("/Modèles"))
+    assert (luci_home / "config.json").is_symlink()
+    assert json.loads(file.read_text()) == {"note": "Köln", "folders": ["/Modèles"]}
+    assert "Köln" in file.read_text()
+    assert "Modèles" in file.read_text()
+
+
+def test_a_folder_whose_name_is_not_utf8_is_remembered(luci_home: Path) -> None:
+    """It is read back byte for byte."""
+    folder = Path("/m\udcff")
+    remember_folder(load_settings({}), folder)
+    assert load_settings({}).folders == (folder,)
+
+
+def test_nothing_is_lost_when_many_remember_at_once(luci_home: Path, tmp_path: Path) -> None:
+    """Each reads, changes and writes under one lock."""
+    settings = load_settings({})
+    folders = [tmp_path / str(number) for number in range(8)]
+    threads = [threading.Thread(target=remember_folder, args=(settings, folder)) for folder in folders]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(load_settings({}).folders) == set(folders)
+
+
+def test_a_broken_file_is_not_overwritten(luci_home: Path) -> None:
+    """The user can still repair it."""
+    settings = load_settings({})
+    file = luci_home / "config.json"
+    file.write_text("{broken")
+    with pytest.raises(UsageError, match="is not JSON"):
+        remember_folder(settings, Path("/m"))
+    assert file.read_text() == "{broken"
+
+
+@pytest.mark.parametrize("change", ["set", "unset", "remember"])
+def test_nothing_is_written_after_an_interrupt(luci_home: Path, change: str) -> None:
+    """A change that was still waiting for the lock when the user interrupted it leaves the file unchanged."""
+    file, token, ended = write(luci_home, jobs=2), CancelToken(), threading.Event()
+    settings = load_settings({})
+
+    def work() -> None:
+        try:
+            if change == "set":
+                set_setting(file, "jobs", ["3"], {}, token)
+            elif change == "unset":
+                unset_setting(file, "jobs", [], token)
+            else:
+                remember_folder(settings, Path("/m"), token)
+        finally:
+            ended.set()
+
+    with file_lock(file.with_name("config.json.lock")):
+        threading.Timer(0.1, token.cancel).start()
+        with pytest.raises(Interrupted):
+            run_cancellable(work, token)
+        assert not ended.is_set()
+    assert ended.wait(10)
+    assert json.loads(file.read_text()) == {"jobs": 2}
