@@ -17,11 +17,10 @@ from luci_dl.library import clean as cleaner
 from luci_dl.library import installed as library
 from luci_dl.library.clean import Report, staged_names
 from luci_dl.library.installed import InstalledModel
-from luci_dl.library.lookup import Found, is_reference, look_up, unknown
+from luci_dl.library.lookup import Found, is_reference, look_up, targets_of, unknown
 from luci_dl.library.remove import Removal, check_idle, plan_removal
 from luci_dl.library.remove import remove as remove_one
 from luci_dl.library.running import running
-from luci_dl.sources.ollama.name import is_name, parse_name
 from luci_dl.text import printable
 
 
@@ -160,8 +159,7 @@ def _targets(names: Sequence[str], known: Catalog, folders: Sequence[Path]) -> C
         found = {artifact.name for artifact in meant.entry.artifacts} if meant.entry else set()
         found.update(name for model in meant.installed for name in model.names)
         found.update(name for name in staged if word in (name, name.rpartition("/")[2]))
-        if is_name(word):
-            found.update(staged.intersection(parse_name(word).targets))
+        found.update(staged.intersection(targets_of(word)))
         if not found:
             raise unknown(word, known, there, "`luci clean` without names cleans all.")
         targets |= found

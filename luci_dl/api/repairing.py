@@ -19,8 +19,8 @@ from luci_dl.library.receipt_lookup import model_of
 from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
+from luci_dl.sources.base import source_of
 from luci_dl.sources.endpoints import endpoints_of
-from luci_dl.sources.ollama import name as ollama_name
 from luci_dl.sources.selection import FileSelection
 from luci_dl.text import printable
 
@@ -67,8 +67,9 @@ def _again(
 
     Raises: ResolveError; NetworkError; UsageError; Interrupted.
     """
-    is_named = catalog.load(settings.catalog).find(model.reference) or ollama_name.is_name(model.reference)
-    if recalled and not is_named:
+    source = source_of(model.reference)
+    receipts_suffice = source.RECEIPT_IS_ENOUGH if source else not catalog.load(settings.catalog).find(model.reference)
+    if recalled and receipts_suffice:
         return recalled
     resolved = resolve_words([model.reference], settings, FileSelection(), options, network, token, emit)
     if {artifact.name for artifact in resolved[0].artifacts} == set(model.names):
@@ -93,4 +94,4 @@ def _recalled(model: InstalledModel, unproved: Collection[str], settings: Settin
         replace(artifact, size=None, sha256=None) if str(model.folder / artifact.name) in unproved else artifact
         for artifact in recalled.artifacts
     )
-    return endpoints_of(os.environ, settings.mirrors).spread(replace(recalled, artifacts=artifacts))
+    return endpoints_of(os.environ, settings.mirrors).with_mirrors(replace(recalled, artifacts=artifacts))

@@ -12,7 +12,7 @@ from luci_dl.catalog.toml_text import Values
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.model import lfs_pointer_sha1
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.huggingface.hub import Listing, listing
+from luci_dl.sources.huggingface.hub import Listing, list_files
 from luci_dl.sources.huggingface.pin import HubFile, hub_file
 from luci_dl.sources.url import HUB, parse_address
 from luci_dl.text import printable
@@ -69,7 +69,7 @@ def ask_hub(models: Sequence[Values], web: ResolveContext) -> Answers:
     errors: dict[Revision, LuciError] = {}
     for revision in dict.fromkeys((file.repo, file.revision) for file in found if file):
         try:
-            listings[revision] = listing(web, *revision)
+            listings[revision] = list_files(web, *revision)
         except ResolveError as error:
             errors[revision] = error
         except NetworkError as error:

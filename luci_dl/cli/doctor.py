@@ -88,14 +88,14 @@ def _of_disk(settings: Settings, folders: Sequence[Path], token: CancelToken) ->
 
 def _of_servers(mirrors: Sequence[str], log: Emit | None) -> list[tuple[str, Check]]:
     """Raises: UsageError, when a variable names no server."""
-    from luci_dl.doctor.servers import check_certificates, check_proxies, check_servers, targets_of
+    from luci_dl.doctor.servers import check_certificates, check_proxies, check_servers, servers_of
     from luci_dl.sources.endpoints import endpoints_of
 
-    targets = targets_of(endpoints_of(os.environ, mirrors))
+    servers = servers_of(endpoints_of(os.environ, mirrors))
     return [
-        ("proxy", partial(check_proxies, targets)),
+        ("proxy", partial(check_proxies, servers)),
         ("trust", check_certificates),
-        ("reach", partial(check_servers, targets, log)),
+        ("reach", partial(check_servers, servers, log)),
     ]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -16,7 +15,8 @@ from luci_dl.errors import LuciError, NetworkError
 from luci_dl.events import Emit, Finding
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.sources.endpoints import Endpoints
+from luci_dl.sources.base import SOURCES
+from luci_dl.sources.endpoints import Endpoints, Server
 
 CONNECT_S, READ_S = 5.0, 5.0
 LONGEST_S = 15.0
@@ -28,29 +28,16 @@ _CHECK = "Check the connection, and whether a proxy is needed here."
 _LATER = "Try again later."
 
 
-@dataclass(frozen=True)
-class Target:
-    """Something to ask. `needed`: most installs fail without; `headers` are for its own host alone."""
-
-    name: str
-    url: str
-    needed: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+def servers_of(endpoints: Endpoints) -> list[Server]:
+    """The servers that an install may ask."""
+    return [server for source in SOURCES for server in source.servers(endpoints)]
 
 
-def targets_of(endpoints: Endpoints) -> list[Target]:
-    """Something small of each server that an install may ask."""
-    page = "/api/whoami-v2" if endpoints.hub_token else "/robots.txt"
-    hub = Target("the Hub", endpoints.hub + page, True, endpoints.hub_headers)
-    mirrors = [Target("a mirror", base + "/robots.txt") for base in endpoints.mirrors]
-    return [hub, *mirrors, Target("the Ollama registry", f"{endpoints.ollama}/v2/")]
-
-
-def check_proxies(targets: Sequence[Target]) -> Iterator[Finding]:
+def check_proxies(servers: Sequence[Server]) -> Iterator[Finding]:
     """Which one leads to whom, and whether it can be reached."""
     used: dict[Proxy | None, dict[str, None]] = {}
-    for target in targets:
-        used.setdefault(proxy_for(target.url), {})[urlsplit(target.url).netloc] = None
+    for server in servers:
+        used.setdefault(proxy_for(server.url), {})[urlsplit(server.url).netloc] = None
     for proxy, hosts in used.items():
         if proxy is None:
             yield fine("proxy", f"none on the way to {', '.join(hosts)}")
@@ -82,9 +69,9 @@ def check_certificates() -> Iterator[Finding]:
     yield fine("trust", ", ".join([told, *named[:1]]))
 
 
-def check_servers(targets: Sequence[Target], log: Emit | None) -> Iterator[Finding]:
+def check_servers(servers: Sequence[Server], log: Emit | None) -> Iterator[Finding]:
     """All are asked at once; one that says nothing in time is given up."""
-    errands = [_Errand(target, log) for target in targets]
+    errands = [_Errand(server, log) for server in servers]
     deadline = time.monotonic() + LONGEST_S
     for errand in errands:
         errand.done.wait(max(0.0, deadline - time.monotonic()))
@@ -102,12 +89,12 @@ class _Errand:
         ahead: seconds that the clock here is ahead of the server's; None where that did not tell.
     """
 
-    def __init__(self, target: Target, log: Emit | None) -> None:
+    def __init__(self, server: Server, log: Emit | None) -> None:
         self.done = threading.Event()
         self.ahead: float | None = None
-        self._target = target
+        self._server = server
         self._log = log
-        self._place = f"{target.name} ({urlsplit(target.url).netloc})"
+        self._place = f"{server.name} ({urlsplit(server.url).netloc})"
         self.found = self._trouble(NetworkError(f"{self._place} says nothing for {LONGEST_S:.0f} s", _CHECK))
         threading.Thread(target=self._run, name="luci-doctor", daemon=True).start()
 
@@ -122,7 +109,7 @@ class _Errand:
             self.done.set()
 
     def _trouble(self, error: LuciError) -> Finding:
-        if self._target.needed:
+        if self._server.needed:
             return fault("reach", error)
         return doubt("reach", error.message, error.hint)
 
@@ -130,15 +117,15 @@ class _Errand:
         from luci_dl.net.client import Client  # slow to load, so on this thread
 
         began = time.monotonic()
-        answer = Client(CONNECT_S, READ_S, self._log).document(self._target.url, self._target.headers, _AT_MOST)
+        answer = Client(CONNECT_S, READ_S, self._log).document(self._server.url, self._server.headers, _AT_MOST)
         seconds = time.monotonic() - began
         self.ahead = _ahead(answer.headers.get("date", ""))
         if answer.status >= 500:
             return self._trouble(NetworkError(f"{self._place} answers {answer.status}: it has trouble itself", _LATER))
-        if self._target.headers and answer.status in (401, 403):
+        if self._server.headers and answer.status in (401, 403):
             hint = "Make a new one where you have your account, and put it into HF_TOKEN."
             return doubt("reach", f"{self._place} answers, and does not accept the token", hint)
-        told = f"{self._place} answers in {seconds:.2f} s{', and accepts the token' if self._target.headers else ''}"
+        told = f"{self._place} answers in {seconds:.2f} s{', and accepts the token' if self._server.headers else ''}"
         return doubt("reach", told, "That is slow: is the line busy?") if seconds > _SLOW_S else fine("reach", told)
 
 

@@ -20,6 +20,7 @@ from luci_dl.install.local_copies import Copies, Copy
 from luci_dl.model import Artifact
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
+from luci_dl.sources.base import source_of
 from luci_dl.text import human_size
 
 _ACTIONS = {"installed": "already", "adoptable": "adopt", "newer": "newer"}
@@ -167,12 +168,9 @@ class DryRun:
 
 
 def _teller(reference: str) -> str:
-    """Who told the digest, by the kind of the reference."""
-    if reference.startswith("hf:"):
-        return "hub"
-    if reference.startswith("ollama:"):
-        return "registry"
-    return "user" if "://" in reference else "catalog"
+    """Who states the digest, by the kind of the reference."""
+    source = source_of(reference)
+    return source.DIGEST_ORIGIN if source else "catalog"
 
 
 def _holder(staging: Staging) -> str:

@@ -10,9 +10,8 @@ from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import ResolveError
 from luci_dl.library.installed import InstalledModel, find
 from luci_dl.model import Model
-from luci_dl.sources.huggingface import reference as hub_reference
-from luci_dl.sources.ollama import name as ollama_name
-from luci_dl.sources.url import parse_address
+from luci_dl.sources.base import source_of
+from luci_dl.sources.endpoints import unchecked_endpoints
 from luci_dl.text import nearest, printable
 
 WHERE_TO_LOOK = "`luci list` shows what is installed, `luci list --available` what can be."
@@ -34,12 +33,7 @@ def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Fou
 
     Raises: UsageError, for an address that cannot be one; ResolveError, for what begins like a reference and is none.
     """
-    if ollama_name.is_name(word):
-        word = str(ollama_name.parse_name(word))
-    elif hub_reference.is_reference(word, _hub()):
-        word = hub_reference.parse(word, _hub()).text
-    elif "://" in word:
-        word = parse_address(word).url  # as it was installed: without credentials and digest
+    word = _canonical(word)
     entry = catalog.find(word)
     if entry is None:
         named = find(there, word)
@@ -64,12 +58,21 @@ def find_installed(word: str, catalog: Catalog, there: Sequence[InstalledModel])
 
 
 def is_reference(word: str) -> bool:
-    """True for what cannot be a name or a file here: it leads to a server."""
-    return "://" in word or ollama_name.is_name(word) or hub_reference.is_reference(word)
+    """True for a word that cannot be a name in the catalog or a file."""
+    return source_of(word, unchecked_endpoints(os.environ)) is not None
 
 
-def _hub() -> str:
-    return os.environ.get("HF_ENDPOINT") or hub_reference.ADDRESS
+def targets_of(word: str) -> tuple[str, ...]:
+    """The targets that a reference can have, as far as it alone shows that. Raises: UsageError; ResolveError."""
+    source = source_of(word, unchecked_endpoints(os.environ))
+    return tuple(source.targets(_canonical(word))) if source else ()
+
+
+def _canonical(word: str) -> str:
+    """A reference in the form that receipts keep; any other word unchanged."""
+    endpoints = unchecked_endpoints(os.environ)
+    source = source_of(word, endpoints)
+    return source.canonical(word, endpoints) if source else word
 
 
 def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:

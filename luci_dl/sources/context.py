@@ -1,4 +1,4 @@
-"""What a source that has to ask servers works with."""
+"""What a source works with to ask servers."""
 
 from __future__ import annotations
 
@@ -15,45 +15,47 @@ from luci_dl.sources.endpoints import Endpoints
 if TYPE_CHECKING:
     from luci_dl.net.response import Document
 
-MOST = 16 << 20
-"""Bytes of the largest answer that is read, unless its reader says otherwise."""
+MAX_BYTES = 16 << 20
+"""Default size limit of a small response."""
 
 
-def _unheard(_event: Event) -> None:
-    """Nobody listens."""
+def _ignore(_event: Event) -> None:
+    """Drops the event."""
 
 
-def _not_installed(_reference: str) -> None:
-    """Nothing is."""
+def _nothing_installed(_reference: str) -> None:
+    """Finds no model."""
 
 
 @dataclass(frozen=True)
 class ResolveContext:
-    """The servers, as the resolving of references sees them.
+    """Everything besides the word and the options that resolving a reference depends on.
 
     Attributes:
-        retries: failures in a row that are forgiven.
-        installed: the model that was installed by that reference; None if none was: what can be said offline.
+        retries: consecutive failures allowed per request.
+        installed: returns the model that was installed by a reference, None if there is none; used when offline.
     """
 
     network: Network = field(default_factory=Network)
     endpoints: Endpoints = field(default_factory=Endpoints)
     token: CancelToken = field(default_factory=CancelToken)
-    emit: Emit = _unheard
+    emit: Emit = _ignore
     retries: int = 10
-    installed: Callable[[str], Model | None] = _not_installed
+    installed: Callable[[str], Model | None] = _nothing_installed
 
-    def document(self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MOST) -> Document:
-        """A small answer of any status.
+    def document(
+        self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MAX_BYTES
+    ) -> Document:
+        """Fetch a small response of any status.
 
         Args:
-            headers: go to the host of `url` alone.
-            repository: as in an artifact: what `url` begins with, in a registry.
-            at_most: bytes that it may have.
+            headers: sent only to the host of `url`.
+            repository: in a registry, the prefix of `url` that a token is valid for, as in `Artifact`.
+            at_most: size limit in bytes.
 
         Raises: NetworkError; Interrupted.
         """
-        from luci_dl.net.documents import fetch_document  # not before a server is asked
+        from luci_dl.net.documents import fetch_document  # slow to load, and most runs ask no server
 
         return fetch_document(
             self.network,

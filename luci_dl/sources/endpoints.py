@@ -1,4 +1,4 @@
-"""Whom to ask: the Hub, its mirrors, the registry of Ollama, and with which token."""
+"""Which servers to ask and with which token: the Hub, its mirrors, the registry of Ollama."""
 
 from __future__ import annotations
 
@@ -16,14 +16,31 @@ from luci_dl.text import printable
 
 
 @dataclass(frozen=True)
-class Endpoints:
-    """Addresses without a slash at their end.
+class Server:
+    """A server that an install may ask, for `luci doctor`.
 
     Attributes:
-        hub: of the Hub, or of what HF_ENDPOINT puts in its place.
-        hub_token: for that host alone; None without one.
-        mirrors: serve the same paths as the Hub; what comes from there is believed as far as a digest proves it.
-        ollama: of the registry that Ollama names without a host are in.
+        name: what messages call it.
+        url: something small to ask for.
+        needed: most installs fail without this server.
+        headers: sent only to the host of `url`; not empty if they carry a token.
+    """
+
+    name: str
+    url: str
+    needed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Base addresses, without a slash at the end.
+
+    Attributes:
+        hub: the Hub, or what HF_ENDPOINT names instead.
+        hub_token: sent only to the host of `hub`; None without one.
+        mirrors: serve the same paths as the Hub, and are trusted only as far as a digest proves the bytes.
+        ollama: the registry of Ollama names that do not name a host.
     """
 
     hub: str = f"https://{HUB}"
@@ -33,50 +50,55 @@ class Endpoints:
 
     @property
     def hub_headers(self) -> dict[str, str]:
-        """What the Hub's own host is told of who asks."""
+        """The request headers for the host of the Hub."""
         return {"Authorization": f"Bearer {self.hub_token}"} if self.hub_token else {}
 
     def headers_for(self, url: str) -> dict[str, str]:
-        """The same for the Hub's own host, and nothing for any other."""
-        here, there = urlsplit(self.hub), urlsplit(url)
-        return self.hub_headers if (here.scheme, here.netloc) == (there.scheme, there.netloc) else {}
+        """`hub_headers` for an address at the Hub's own host, none for any other."""
+        hub, asked = urlsplit(self.hub), urlsplit(url)
+        return self.hub_headers if (hub.scheme, hub.netloc) == (asked.scheme, asked.netloc) else {}
 
     def hub_urls(self, path: str, first: str | None = None) -> tuple[str, ...]:
-        """The addresses of what the Hub has at `path` (which begins with a slash), `first` or the Hub's own first."""
+        """The addresses of a Hub path, which begins with a slash: at the base `first`, the Hub and its mirrors."""
         return tuple(dict.fromkeys(base + path for base in (first or self.hub, self.hub, *self.mirrors)))
 
-    def spread(self, model: Model) -> Model:
-        """The model with every file that is on the Hub at all the addresses where it may be had."""
-        return replace(model, artifacts=tuple(map(self._spread, model.artifacts)))
+    def with_mirrors(self, model: Model) -> Model:
+        """The model with the mirrors' addresses added to those of its files that are on the Hub."""
+        return replace(model, artifacts=tuple(map(self._with_mirrors, model.artifacts)))
 
-    def _spread(self, artifact: Artifact) -> Artifact:
-        """Only what a digest proves may come from a mirror."""
+    def _with_mirrors(self, artifact: Artifact) -> Artifact:
         parts = urlsplit(artifact.urls[0])
         if parts.scheme != "https" or parts.netloc != HUB or len(artifact.urls) > 1:
             return artifact
         path = parts.path + (f"?{parts.query}" if parts.query else "")
+        # without a digest nothing would show that a mirror has another file
         urls = self.hub_urls(path) if artifact.provable else (self.hub + path,)
         return replace(artifact, urls=urls, headers=artifact.headers or self.hub_headers)
 
 
 def endpoints_of(environ: Mapping[str, str], mirrors: Sequence[str] = ()) -> Endpoints:
-    """What the environment says; `mirrors` is what config.json has, for when LUCI_MIRRORS is not set.
+    """The servers that the environment names; `mirrors` are those of config.json, used without LUCI_MIRRORS.
 
     Raises: UsageError, which names the variable.
     """
-    told = [text for text in re.split(r"[\s,]+", environ.get("LUCI_MIRRORS", "")) if text]
+    named = [text for text in re.split(r"[\s,]+", environ.get("LUCI_MIRRORS", "")) if text]
     default = Endpoints()
     return Endpoints(
         hub=_base(environ.get("HF_ENDPOINT") or default.hub, "HF_ENDPOINT", must_be_safe=True),
         hub_token=_hub_token(environ),
-        mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in told)
+        mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in named)
         or tuple(_base(text, "mirrors") for text in mirrors),
         ollama=_base(environ.get("OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY", must_be_safe=True),
     )
 
 
+def unchecked_endpoints(environ: Mapping[str, str]) -> Endpoints:
+    """The servers as far as recognizing a reference takes them: nothing is checked, no token is read."""
+    return Endpoints(hub=environ.get("HF_ENDPOINT") or Endpoints.hub)
+
+
 def _base(text: str, what: str, *, must_be_safe: bool = False) -> str:
-    """The address without a slash at its end. `must_be_safe`: nobody on the way may be able to change what it says."""
+    """The address without a slash at the end. `must_be_safe`: refuse plain http, which can be tampered with."""
     try:
         url = parse_address(text).url.rstrip("/")
     except UsageError as error:
@@ -86,16 +108,16 @@ def _base(text: str, what: str, *, must_be_safe: bool = False) -> str:
         raise UsageError(f"{what}: expected the address of a server, without credentials and query")
     if must_be_safe and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         raise UsageError(
-            f"{what}: {printable(url)} is plain http, where anybody could change what it says", "Use https."
+            f"{what}: {printable(url)} is plain http, so its responses could be tampered with", "Use https."
         )
     return url
 
 
 def _hub_token(environ: Mapping[str, str]) -> str | None:
-    """HF_TOKEN, else what the Hub's own tools have saved."""
-    told = environ.get("HF_TOKEN", "").strip()
-    if told:
-        return _check_token(told, "HF_TOKEN")
+    """HF_TOKEN, or else the token that the Hub's own tools saved."""
+    named = environ.get("HF_TOKEN", "").strip()
+    if named:
+        return _check_token(named, "HF_TOKEN")
     cache = Path(environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
     file = environ.get("HF_TOKEN_PATH") or Path(environ.get("HF_HOME") or cache) / "token"
     try:
@@ -107,5 +129,5 @@ def _hub_token(environ: Mapping[str, str]) -> str | None:
 
 def _check_token(text: str, what: str) -> str:
     if not (text.isascii() and text.isprintable()) or " " in text:
-        raise UsageError(f"{what} holds a space or a character that no token has", "Correct or remove it.")
+        raise UsageError(f"{what} holds a space or a character that is not allowed in a token", "Correct or remove it.")
     return text

@@ -11,12 +11,12 @@ class FileSelection:
     """What the words alone do not say.
 
     Attributes:
-        output: the file name to give to the one file that the words stand for.
-        sha256: the digest of that file.
-        headers: for plain addresses: sent to the host of the address alone.
-        projector: take the projector beside a vision model, too.
-        all_files: every file of a repository.
-        include, exclude: glob patterns of the files of a repository; with either, all that they leave are meant.
+        output: file name for the single file that the words stand for.
+        sha256: expected digest of that file.
+        headers: for plain addresses: request headers, sent only to the host of the address.
+        projector: take the projector of a vision model, too.
+        all_files: take every file of a repository.
+        include, exclude: glob patterns of repository files; with either, every file that they leave is taken.
         unverified: allow plain http without a digest.
     """
 
@@ -30,6 +30,6 @@ class FileSelection:
     unverified: bool = False
 
     @property
-    def of_repository(self) -> bool:
-        """True when files of a whole repository are chosen."""
+    def by_pattern(self) -> bool:
+        """True when files are selected from everything in a repository, not by quantisation."""
         return self.all_files or bool(self.include or self.exclude)

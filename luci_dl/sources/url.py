@@ -1,11 +1,12 @@
-"""A plain http(s) address becomes a model of one file."""
+"""A plain http(s) address: parsed here, and as a source the model of one file. See `Source` in sources/base.py."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from luci_dl.errors import UsageError
@@ -14,23 +15,60 @@ from luci_dl.names import check_digest, check_name
 from luci_dl.net.origin import is_loopback
 from luci_dl.text import printable
 
+if TYPE_CHECKING:
+    from luci_dl.sources.context import ResolveContext
+    from luci_dl.sources.endpoints import Endpoints, Server
+    from luci_dl.sources.selection import FileSelection
+
+DIGEST_ORIGIN = "user"
+NEEDS_SERVER = False
+TAKES_PATTERNS = False
+TAKES_HEADERS = True
+RECEIPT_IS_ENOUGH = True
+
 HUB = "huggingface.co"
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f.]*:[0-9a-f:.]*")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HUB_PAGE = re.compile(r"^(/[^/]+/[^/]+)/blob/")
-_SAFE = "%/:@!$&'()*+,;=?~"  # may stand in a path or a query as it is; "%" because that is encoded already
+_SAFE = "%/:@!$&'()*+,;=?~"  # allowed in a path or a query as it is; "%" because that is encoded already
+
+
+def claims(word: str, _endpoints: Endpoints) -> bool:
+    return "://" in word
+
+
+def canonical(word: str, _endpoints: Endpoints) -> str:
+    return parse_address(word).url
+
+
+def targets(reference: str) -> Iterator[str]:
+    try:
+        yield _file_name(reference)
+    except UsageError:
+        return
+
+
+def resolve(word: str, selection: FileSelection, _context: ResolveContext) -> Model:
+    address = parse_address(word)
+    name = check_name(_file_name(address.url) if selection.output is None else selection.output)
+    headers = {**address.headers, **selection.headers}
+    return Model(address.url, (Artifact(name, (address.url,), sha256=address.sha256, headers=headers),))
+
+
+def servers(_endpoints: Endpoints) -> tuple[Server, ...]:
+    return ()
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a file is, ready to be asked for.
+    """A parsed address.
 
     Attributes:
         url: ASCII, without credentials and fragment.
-        headers: the credentials that stood in the address.
-        sha256: the digest that stood in the fragment.
+        headers: for the credentials that the address had.
+        sha256: the digest that the fragment had.
     """
 
     url: str
@@ -38,23 +76,12 @@ class Address:
     sha256: str | None
 
 
-def from_address(text: str, name: str | None = None, headers: Mapping[str, str] | None = None) -> Model:
-    """The file at the address, called `name` or else as the address ends; `headers` for its host alone.
-
-    Raises: UsageError
-    """
-    address = parse_address(text)
-    name = check_name(_file_name(address.url) if name is None else name)
-    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers={**address.headers, **(headers or {})})
-    return Model(address.url, (artifact,))
-
-
 def parse_address(text: str) -> Address:
-    """What the address says.
+    """Parse an http(s) address.
 
     Raises: UsageError, which never shows the credentials.
     """
-    public = printable(re.sub("//.*@", "//", text))  # too much of a strange address rather than a password
+    public = printable(re.sub("//.*@", "//", text))  # rather hide part of an odd address than show a password
     if not text.isprintable() or " " in text or "\\" in text or _CONTROL.search(unquote(text)):
         raise UsageError(f"{public} has a space, a backslash or a control character in it", "Check the address.")
     try:
@@ -75,7 +102,7 @@ def parse_address(text: str) -> Address:
 
 
 def refuse_unproved_http(artifact: Artifact) -> None:
-    """Plain http is what anybody on the way can change: it needs a digest, or a server on this very machine.
+    """Refuse plain http without a digest, unless the server is on this machine: the bytes could be tampered with.
 
     Raises: UsageError
     """
@@ -83,7 +110,7 @@ def refuse_unproved_http(artifact: Artifact) -> None:
         parts = urlsplit(url)
         if parts.scheme == "http" and not artifact.provable and not is_loopback(parts.hostname or ""):
             raise UsageError(
-                f"{url} is plain http and no digest is known, so nothing proves the bytes",
+                f"{url} is plain http and no digest is known, so the file cannot be verified",
                 "Give the digest with --sha256, or accept the risk with --unverified.",
             )
 
@@ -100,7 +127,7 @@ def _host_and_port(parts: SplitResult) -> str:
 
 
 def _encoded(text: str) -> str:
-    """`text` with all that a request line cannot carry percent-encoded; what is encoded already stays."""
+    """`text` with everything percent-encoded that a request line cannot carry and that is not encoded yet."""
     return quote(_STRAY_PERCENT.sub("%25", text), safe=_SAFE)
 
 

@@ -98,7 +98,7 @@ def test_a_small_file_with_wrong_bytes_is_not_installed(hub: Hub, models: Path) 
         ("hf:me/private", 3, ("or it is private", "HF_TOKEN")),
         ("hf:me/none", 3, ("has no repository me/none",)),
         ("hf:me/model@v2", 3, ('no revision "v2"',)),
-        ("hf:me/model:Q5_K_M", 3, ("no model that Q5_K_M fits; did you mean Q4_K_M", "300kB  m-Q4_K_M.gguf")),
+        ("hf:me/model:Q5_K_M", 3, ("no model that matches Q5_K_M; did you mean Q4_K_M", "300kB  m-Q4_K_M.gguf")),
         ("hf:me/model/m-Q4_K_N.gguf", 3, ("did you mean m-Q4_K_M.gguf",)),
         ("hf:me", 2, ("expected hf:OWNER/REPO",)),
     ],
@@ -151,7 +151,7 @@ def test_a_mirror_brings_what_the_hub_does_not(hub: Hub, server: FaultyServer, m
         server.serve("/none/api/models/me/model/revision/main", faults=[status(410)])
         ended = luci("install", "hf:me/model", env=mirrors)
     assert ended.returncode == 0, ended.stderr
-    assert f"the word of {mirror.endpoint} alone" in ended.stderr
+    assert f"known only from the mirror {mirror.endpoint}" in ended.stderr
     assert "Retrying" not in ended.stderr.partition("Downloading")[2]
     assert (models / FOLDER / "m-Q4_K_M.gguf").read_bytes() == DATA
 

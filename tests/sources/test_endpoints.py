@@ -15,11 +15,11 @@ FILE = "https://huggingface.co/me/m/resolve/main/m.gguf"
 def test_a_file_of_the_hub_may_come_from_its_mirrors_when_a_digest_proves_it() -> None:
     """The Hub's own address, or what HF_ENDPOINT puts in its place, is first, and it alone learns the token."""
     endpoints = Endpoints("https://hub.example", "secret", ("https://one.example", "https://two.example/hf"))
-    (spread,) = endpoints.spread(Model("m", (Artifact("m.gguf", (FILE,), sha256=A),))).artifacts
+    (spread,) = endpoints.with_mirrors(Model("m", (Artifact("m.gguf", (FILE,), sha256=A),))).artifacts
     path = "/me/m/resolve/main/m.gguf"
     assert spread.urls == (f"https://hub.example{path}", f"https://one.example{path}", f"https://two.example/hf{path}")
     assert spread.headers == {"Authorization": "Bearer secret"}
-    (alone,) = endpoints.spread(Model("m", (Artifact("m.gguf", (FILE,)),))).artifacts
+    (alone,) = endpoints.with_mirrors(Model("m", (Artifact("m.gguf", (FILE,)),))).artifacts
     assert alone.urls == (f"https://hub.example{path}",)
 
 
@@ -27,7 +27,7 @@ def test_a_file_of_the_hub_may_come_from_its_mirrors_when_a_digest_proves_it() -
 def test_other_addresses_stay_as_they_are(url: str) -> None:
     """They learn no token and have no mirrors."""
     model = Model("m", (Artifact("m.gguf", (url,), sha256=A),))
-    assert Endpoints(hub_token="secret", mirrors=("https://one.example",)).spread(model) == model
+    assert Endpoints(hub_token="secret", mirrors=("https://one.example",)).with_mirrors(model) == model
 
 
 @pytest.mark.parametrize(

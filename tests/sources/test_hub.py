@@ -14,7 +14,7 @@ from luci_dl.net import retry
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 from luci_dl.sources.huggingface import hub as interface
-from luci_dl.sources.huggingface.hub import listing
+from luci_dl.sources.huggingface.hub import list_files
 from tests.servers import FaultyServer
 from tests.servers.faults import headers, redirect, status
 from tests.servers.hub import Hub, blob_sha1
@@ -27,7 +27,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
 
 
-def web(
+def context(
     hub: Hub, events: list[Event] | None = None, mirrors: Sequence[str] = (), token: str | None = None
 ) -> ResolveContext:
     heard: list[Event] = [] if events is None else events
@@ -39,8 +39,8 @@ def test_a_listing_gives_sizes_and_digests_of_all_its_pages(hub: Hub, page: int)
     """SHA-256 for LFS files, git's own digest for others; folders are left out."""
     hub.add("me/model", FILES)
     hub.page = page
-    found = listing(web(hub), "me/model")
-    assert (found.repo, found.by) == ("me/model", hub.endpoint)
+    found = list_files(context(hub), "me/model")
+    assert (found.repo, found.base) == ("me/model", hub.endpoint)
     assert found.commit == hub.repos["me/model"].commit("main")
     told = {file.path: (file.size, file.sha256, file.blob_sha1) for file in found.files}
     assert told == {
@@ -55,9 +55,9 @@ def test_a_revision_becomes_a_commit(hub: Hub, revision: str) -> None:
     """Also one with slashes in it; the commit itself is a revision, too."""
     repo = hub.add("me/model", FILES)
     repo.revisions[revision] = {"old.gguf": b"GGUF"}
-    found = listing(web(hub), "me/model", revision)
+    found = list_files(context(hub), "me/model", revision)
     assert [file.path for file in found.files] == ["old.gguf"]
-    assert listing(web(hub), "me/model", found.commit) == found
+    assert list_files(context(hub), "me/model", found.commit) == found
 
 
 def test_a_renamed_repository_is_found_and_told(hub: Hub) -> None:
@@ -65,9 +65,9 @@ def test_a_renamed_repository_is_found_and_told(hub: Hub) -> None:
     hub.add("me/new", FILES)
     hub.renamed["me/old"] = "me/new"
     events: list[Event] = []
-    assert listing(web(hub, events), "me/old").repo == "me/old"
-    assert events == [Warned("me/old is called me/new by now")]
-    assert listing(web(hub, events), "Me/NEW").repo == "me/new"
+    assert list_files(context(hub, events), "me/old").repo == "me/old"
+    assert events == [Warned("me/old was renamed to me/new")]
+    assert list_files(context(hub, events), "Me/NEW").repo == "me/new"
     assert len(events) == 1
 
 
@@ -90,7 +90,7 @@ def test_refusals_are_told_apart(hub: Hub, repo: str, revision: str, token: str 
     hub.add("me/off", FILES, disabled=True)
     hub.tokens.add("good")
     with pytest.raises(ResolveError) as caught:
-        listing(web(hub, token=token), repo, revision)
+        list_files(context(hub, token=token), repo, revision)
     told = f"{caught.value.message} {caught.value.hint}"
     assert all(text in told for text in texts), told
 
@@ -101,7 +101,7 @@ DIGEST = {"oid": "a1" * 32, "size": 5}
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("x", "expected a table"),
+        ("x", "expected an object"),
         ({"path": 5}, "path of a file, found 5"),
         ({"path": ""}, "path of a file"),
         ({"size": -1}, "size of x, found -1"),
@@ -113,11 +113,11 @@ DIGEST = {"oid": "a1" * 32, "size": 5}
         ({"oid": "a1" * 21}, "40 hex digits, found 42"),
         ({"oid": None}, "40 hex digits"),
         ({"oid": "z" * 40}, '"z"'),
-        ({"lfs": "x"}, "expected a table"),
+        ({"lfs": "x"}, "expected an object"),
         ({"lfs": {**DIGEST, "oid": "a1" * 20}}, "64 hex digits, found 40"),
         ({"lfs": {"size": 5}}, "64 hex digits"),
         ({"lfs": {**DIGEST, "size": 6}}, "two sizes: 5 and 6"),
-        ({"path": "m.gguf"}, 'two files are called "m.gguf"'),
+        ({"path": "m.gguf"}, 'it lists "m.gguf" twice'),
         ({"path": "x\x1b[31m", "size": -1}, r"x\x1b[31m"),
     ],
 )
@@ -126,22 +126,22 @@ def test_what_cannot_be_in_a_listing_is_refused(hub: Hub, entry: object, problem
     sound = {"type": "file", "path": "x", "size": 5, "oid": "b2" * 20}
     hub.add("me/model", FILES, entries=[{**sound, **entry} if isinstance(entry, dict) else entry])
     with pytest.raises(ResolveError) as caught:
-        listing(web(hub), "me/model")
+        list_files(context(hub), "me/model")
     assert problem in caught.value.message
-    assert "says what cannot be" in caught.value.message
+    assert "sent an invalid response" in caught.value.message
     assert caught.value.message.isprintable()
 
 
 def test_a_listing_without_end_is_left(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many files, and after so many pages."""
     hub.add("me/model", {f"{number}": b"x" for number in range(30)})
-    monkeypatch.setattr(interface, "MOST_FILES", 20)
+    monkeypatch.setattr(interface, "MAX_FILES", 20)
     with pytest.raises(ResolveError, match="more than 20 files"):
-        listing(web(hub), "me/model")
+        list_files(context(hub), "me/model")
     hub.page = 5
-    monkeypatch.setattr(interface, "MOST_PAGES", 2)
+    monkeypatch.setattr(interface, "MAX_PAGES", 2)
     with pytest.raises(ResolveError, match="more than 2 pages"):
-        listing(web(hub), "me/model")
+        list_files(context(hub), "me/model")
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_a_next_page_elsewhere_is_not_asked_for(server: FaultyServer, hub: Hub, 
     server.serve("/api/models/me/m/revision/main", b'{"id": "me/m", "sha": "%b"}' % (b"a1" * 20))
     server.serve(f"/api/models/me/m/tree/{'a1' * 20}", b"[]", [headers(Link=f'{page}; rel="next"')])
     asking = ResolveContext(endpoints=Endpoints(server.url(""), "secret"), retries=0)
-    with pytest.raises(ResolveError, match="goes on at"):
-        listing(asking, "me/m")
+    with pytest.raises(ResolveError, match="next page is at"):
+        list_files(asking, "me/m")
     assert not hub.seen()
 
 
@@ -167,7 +167,7 @@ def test_what_is_no_hub_is_told_as_such(server: FaultyServer, body: bytes, error
     """A page, endless brackets, another form of answer."""
     server.serve("/api/models/me/m/revision/main", body)
     with pytest.raises(error, match=str(server.port)):
-        listing(ResolveContext(endpoints=Endpoints(server.url("")), retries=0), "me/m")
+        list_files(ResolveContext(endpoints=Endpoints(server.url("")), retries=0), "me/m")
 
 
 def test_mirrors_are_asked_only_when_the_hub_cannot_be_reached(hub: Hub) -> None:
@@ -176,19 +176,19 @@ def test_mirrors_are_asked_only_when_the_hub_cannot_be_reached(hub: Hub) -> None
     events: list[Event] = []
     with Hub() as mirror, Hub() as empty:
         mirror.add("me/model", {"other.gguf": b"GGUF"})
-        asking = replace(web(hub, events, [empty.endpoint, mirror.endpoint], token="secret"), retries=10)
+        asking = replace(context(hub, events, [empty.endpoint, mirror.endpoint], token="secret"), retries=10)
         hub.tokens.add("secret")
-        assert listing(asking, "me/model").by == hub.endpoint
+        assert list_files(asking, "me/model").base == hub.endpoint
         assert not mirror.seen()
         hub.down = True
-        found = listing(asking, "me/model")
-        assert (found.by, [file.path for file in found.files]) == (mirror.endpoint, ["other.gguf"])
+        found = list_files(asking, "me/model")
+        assert (found.base, [file.path for file in found.files]) == (mirror.endpoint, ["other.gguf"])
         assert not any("authorization" in seen.headers for seen in mirror.seen() + empty.seen())
         assert empty.seen()
     assert len([event for event in events if isinstance(event, Retrying)]) == 1
     (warning,) = [event for event in events if isinstance(event, Warned)]
     assert "503" in warning.message
-    assert f"the word of {mirror.endpoint} alone" in warning.message
+    assert f"known only from the mirror {mirror.endpoint}" in warning.message
 
 
 def test_a_mirror_does_not_overrule_the_hub(hub: Hub) -> None:
@@ -196,7 +196,7 @@ def test_a_mirror_does_not_overrule_the_hub(hub: Hub) -> None:
     with Hub() as mirror:
         mirror.add("me/model", FILES)
         with pytest.raises(ResolveError, match="has no repository"):
-            listing(web(hub, mirrors=[mirror.endpoint]), "me/model")
+            list_files(context(hub, mirrors=[mirror.endpoint]), "me/model")
         assert not mirror.seen()
 
 
@@ -209,7 +209,7 @@ def test_mirrors_that_fail_are_named_with_their_status(hub: Hub, server: FaultyS
     server.serve("/c/api/models/me/m/revision/main", faults=[status(505)])
     mirrors = [server.url("/a"), server.url("/b"), server.url("/c")]
     with pytest.raises(NetworkError) as caught:
-        listing(web(hub, mirrors=mirrors), "me/m")
+        list_files(context(hub, mirrors=mirrors), "me/m")
     lines = caught.value.message.splitlines()
     assert len(lines) == 4
     assert "503" in lines[0]

@@ -13,8 +13,8 @@ from luci_dl.model import Artifact, Model
 from luci_dl.net.network import Network
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
-from luci_dl.sources.huggingface import source as huggingface
-from luci_dl.sources.huggingface.source import from_reference
+from luci_dl.sources.huggingface import resolve as huggingface
+from luci_dl.sources.huggingface.resolve import resolve_reference
 from luci_dl.sources.selection import FileSelection
 from tests.servers.hub import Hub, blob_sha1
 
@@ -32,7 +32,7 @@ ALL = ["m-Q4_K_M.gguf", "m-Q8_0.gguf", "config.json", "sub/x.json", "mmproj-F16.
 
 
 @pytest.fixture
-def web(hub: Hub) -> ResolveContext:
+def context(hub: Hub) -> ResolveContext:
     hub.add("me/m", FILES)
     return ResolveContext(endpoints=Endpoints(hub.endpoint), retries=0)
 
@@ -46,7 +46,7 @@ def test_a_file_is_had_from_the_commit_at_the_hub_and_its_mirrors(hub: Hub) -> N
     repo = hub.add("me/m", FILES)
     hub.tokens.add("secret")
     asking = ResolveContext(endpoints=Endpoints(hub.endpoint, "secret", ("https://mirror.example/hf",)), retries=0)
-    (found,) = from_reference("hf:ME/M/config.json", FileSelection(), asking).artifacts
+    (found,) = resolve_reference("hf:ME/M/config.json", FileSelection(), asking).artifacts
     path = f"/me/m/resolve/{repo.commit('main')}/config.json"
     assert found == Artifact(
         "me/m/config.json",
@@ -65,13 +65,13 @@ def test_where_a_mirror_told_the_listing_it_comes_first_and_learns_no_token(
     with Hub() as mirror:
         mirror.add("me/m", FILES)
         asking = ResolveContext(endpoints=Endpoints(hub.endpoint, "secret", (mirror.endpoint,)), retries=0)
-        (found,) = from_reference("hf:me/m/m-Q8_0.gguf", FileSelection(), asking).artifacts
+        (found,) = resolve_reference("hf:me/m/m-Q8_0.gguf", FileSelection(), asking).artifacts
     assert [url.split("/me/")[0] for url in found.urls] == [mirror.endpoint, hub.endpoint]
     assert not found.headers
 
 
 @pytest.mark.parametrize(
-    ("word", "choice", "chosen"),
+    ("word", "selection", "chosen"),
     [
         ("hf:me/m", FileSelection(), ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]),
         ("hf:me/m:Q8_0", FileSelection(projector=False), ["m-Q8_0.gguf"]),
@@ -85,10 +85,10 @@ def test_where_a_mirror_told_the_listing_it_comes_first_and_learns_no_token(
     ],
 )
 def test_words_and_options_choose_the_files(
-    web: ResolveContext, word: str, choice: FileSelection, chosen: list[str]
+    context: ResolveContext, word: str, selection: FileSelection, chosen: list[str]
 ) -> None:
     """What a loader is given comes first, the projector last, and hidden files never."""
-    model = from_reference(word, choice, web)
+    model = resolve_reference(word, selection, context)
     assert names(model) == chosen
     assert model.reference == word
     roles = {artifact.name for artifact in model.artifacts if artifact.role == "projector"}
@@ -96,7 +96,7 @@ def test_words_and_options_choose_the_files(
 
 
 @pytest.mark.parametrize(
-    ("word", "choice", "error", "problem"),
+    ("word", "selection", "error", "problem"),
     [
         ("hf:me/m/m-Q4_K.gguf", FileSelection(), ResolveError, "did you mean m-Q4_K_M.gguf"),
         ("hf:me/m/none", FileSelection(), ResolveError, 'no file "none"'),
@@ -108,11 +108,11 @@ def test_words_and_options_choose_the_files(
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    web: ResolveContext, word: str, choice: FileSelection, error: type[Exception], problem: str
+    context: ResolveContext, word: str, selection: FileSelection, error: type[Exception], problem: str
 ) -> None:
     """With the files that come near."""
     with pytest.raises(error, match=problem):
-        from_reference(word, choice, web)
+        resolve_reference(word, selection, context)
 
 
 @pytest.mark.parametrize(
@@ -131,59 +131,59 @@ def test_what_does_not_go_together_is_refused(
         ("SUB/X.json", "one file on some file systems"),
     ],
 )
-def test_names_that_must_not_be_written_are_refused(hub: Hub, web: ResolveContext, path: str, problem: str) -> None:
+def test_names_that_must_not_be_written_are_refused(hub: Hub, context: ResolveContext, path: str, problem: str) -> None:
     """When they are among the chosen files; others are nobody's concern."""
     hub.repos["me/m"].entries.append({"type": "file", "path": path, "size": 1, "oid": "a1" * 20})
     with pytest.raises(ResolveError, match=problem) as caught:
-        from_reference("hf:me/m", FileSelection(include=("**/*.json*",)), web)
+        resolve_reference("hf:me/m", FileSelection(include=("**/*.json*",)), context)
     assert caught.value.message.isprintable()
-    assert names(from_reference("hf:me/m", FileSelection(), web)) == ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]
+    assert names(resolve_reference("hf:me/m", FileSelection(), context)) == ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]
 
 
 def test_too_many_files_for_one_install_are_refused(
-    hub: Hub, web: ResolveContext, monkeypatch: pytest.MonkeyPatch
+    hub: Hub, context: ResolveContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(huggingface, "MOST_FILES", 4)
-    with pytest.raises(ResolveError, match="has 5 such files, and one install takes at most 4"):
-        from_reference("hf:me/m", FileSelection(all_files=True), web)
+    monkeypatch.setattr(huggingface, "MAX_FILES", 4)
+    with pytest.raises(ResolveError, match="has 5 such files, but one install takes at most 4"):
+        resolve_reference("hf:me/m", FileSelection(all_files=True), context)
 
 
-def test_a_digest_behind_the_address_must_be_the_hubs(hub: Hub, web: ResolveContext) -> None:
+def test_a_digest_behind_the_address_must_be_the_hubs(hub: Hub, context: ResolveContext) -> None:
     """It adds to what proves a file that is not LFS, and contradicts nothing."""
     right, wrong = hashlib.sha256(DATA).hexdigest(), "a1" * 32
     page = f"{hub.endpoint}/me/m/blob/main"
-    (found,) = from_reference(f"{page}/m-Q8_0.gguf#sha256={right}", FileSelection(), web).artifacts
+    (found,) = resolve_reference(f"{page}/m-Q8_0.gguf#sha256={right}", FileSelection(), context).artifacts
     assert found.sha256 == right
-    (found,) = from_reference(f"{page}/config.json#sha256={wrong}", FileSelection(), web).artifacts
+    (found,) = resolve_reference(f"{page}/config.json#sha256={wrong}", FileSelection(), context).artifacts
     assert (found.sha256, found.blob_sha1) == (wrong, blob_sha1(b"{}"))
-    with pytest.raises(UsageError, match="and the Hub says"):
-        from_reference(f"{page}/m-Q8_0.gguf#sha256={wrong}", FileSelection(), web)
+    with pytest.raises(UsageError, match="but the Hub has"):
+        resolve_reference(f"{page}/m-Q8_0.gguf#sha256={wrong}", FileSelection(), context)
     with pytest.raises(UsageError, match="single file"):
-        from_reference(f"{hub.endpoint}/me/m#sha256={right}", FileSelection(), web)
+        resolve_reference(f"{hub.endpoint}/me/m#sha256={right}", FileSelection(), context)
 
 
 def test_offline_it_is_what_was_installed(hub: Hub) -> None:
     """Under the reference as luci writes it, or as the file; otherwise it says what would have been asked."""
     known = Model("hf:me/m", (Artifact("me/m/m.gguf", ("x",)),))
     there = {"hf:me/m": known, "me/m/m.gguf": known}
-    web = ResolveContext(Network(offline=True), Endpoints(hub.endpoint), installed=there.get)
+    context = ResolveContext(Network(offline=True), Endpoints(hub.endpoint), installed=there.get)
     for word in ("hf:me/m", f"{hub.endpoint}/me/m", "https://huggingface.co/me/m/blob/main/m.gguf"):
-        assert from_reference(word, FileSelection(), web) == known
+        assert resolve_reference(word, FileSelection(), context) == known
     with pytest.raises(NetworkError, match=hub.endpoint):
-        from_reference("hf:me/m:Q8_0", FileSelection(), web)
+        resolve_reference("hf:me/m:Q8_0", FileSelection(), context)
     assert not hub.seen()
 
 
-def test_resolving_asks_no_server_while_a_word_is_misspelt(hub: Hub, web: ResolveContext) -> None:
+def test_resolving_asks_no_server_while_a_word_is_misspelt(hub: Hub, context: ResolveContext) -> None:
     """Nor when options do not go with every word."""
     with pytest.raises(ResolveError, match="mistrl"):
-        resolve(["hf:me/m", "mistrl"], Catalog.of([]), FileSelection(), web)
-    with pytest.raises(UsageError, match="mistrl is none"):
-        resolve(["hf:me/m", "mistrl"], Catalog.of([]), FileSelection(all_files=True), web)
+        resolve(["hf:me/m", "mistrl"], Catalog.of([]), FileSelection(), context)
+    with pytest.raises(UsageError, match="mistrl is not one"):
+        resolve(["hf:me/m", "mistrl"], Catalog.of([]), FileSelection(all_files=True), context)
     assert not hub.seen()
 
 
-def test_output_names_a_single_file_of_a_repository(web: ResolveContext) -> None:
+def test_output_names_a_single_file_of_a_repository(context: ResolveContext) -> None:
     """Even one whose own name would be refused."""
-    (found,) = resolve(["hf:me/m/.gitattributes"], Catalog.of([]), FileSelection(output="mine"), web)
+    (found,) = resolve(["hf:me/m/.gitattributes"], Catalog.of([]), FileSelection(output="mine"), context)
     assert names(found) == ["mine"]

@@ -14,7 +14,7 @@ from luci_dl.net.network import Network
 from luci_dl.net.response import Document
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
-from luci_dl.sources.ollama.source import from_reference
+from luci_dl.sources.ollama.resolve import resolve_name
 from luci_dl.sources.selection import FileSelection
 from tests.servers import faults
 from tests.servers.registry import ADAPTER, MODEL, PROJECTOR, TEMPLATE, Registry, digest_of, layer, manifest
@@ -37,103 +37,105 @@ def events() -> list[Event]:
 
 
 @pytest.fixture
-def web(registry: Registry, events: list[Event]) -> ResolveContext:
+def context(registry: Registry, events: list[Event]) -> ResolveContext:
     """With that registry in the default one's place."""
     return ResolveContext(endpoints=Endpoints(ollama=registry.address), emit=events.append, retries=0)
 
 
-def refused(web: ResolveContext, word: str = "ollama:m", choice: FileSelection | None = None) -> LuciError:
+def refused(context: ResolveContext, word: str = "ollama:m", selection: FileSelection | None = None) -> LuciError:
     with pytest.raises(LuciError) as error:
-        from_reference(word, choice or FileSelection(), web)
+        resolve_name(word, selection or FileSelection(), context)
     assert error.value.message.isprintable()
     assert len(error.value.message) < 500
     assert error.value.hint
     return error.value
 
 
-def test_the_model_layer_is_the_file(registry: Registry, web: ResolveContext) -> None:
+def test_the_model_layer_is_the_file(registry: Registry, context: ResolveContext) -> None:
     """Digest and size by the manifest's word; the template is inside the file anyway."""
-    model = from_reference("ollama:m", FileSelection(), web)
+    model = resolve_name("ollama:m", FileSelection(), context)
     where = f"{registry.address}/v2/library/m"
     url = f"{where}/blobs/{digest_of(DATA)}"
     file = Artifact("m-latest.gguf", (url,), len(DATA), digest_of(DATA)[7:], repository=where)
     assert model == Model("ollama:m:latest", (file,))
 
 
-def test_the_projector_comes_along_unless_it_is_left_out(registry: Registry, web: ResolveContext) -> None:
+def test_the_projector_comes_along_unless_it_is_left_out(registry: Registry, context: ResolveContext) -> None:
     """It lies beside the model, which a loader is given."""
     registry.push("library/m", "vl", (PROJECTOR, OTHER), (MODEL, DATA))
-    both = from_reference("ollama:m:vl", FileSelection(), web).artifacts
+    both = resolve_name("ollama:m:vl", FileSelection(), context).artifacts
     assert [(file.name, file.role) for file in both] == [("m-vl.gguf", "model"), ("m-vl.mmproj.gguf", "projector")]
     assert [file.sha256 for file in both] == [digest_of(data)[7:] for data in (DATA, OTHER)]
-    (alone,) = from_reference("ollama:m:vl", FileSelection(projector=False), web).artifacts
+    (alone,) = resolve_name("ollama:m:vl", FileSelection(projector=False), context).artifacts
     assert alone == both[0]
 
 
-def test_an_adapter_is_left_out_and_told(registry: Registry, web: ResolveContext, events: list[Event]) -> None:
+def test_an_adapter_is_left_out_and_told(registry: Registry, context: ResolveContext, events: list[Event]) -> None:
     """The model without it is not quite the one that was named."""
     registry.push("library/m", "lora", (MODEL, DATA), (ADAPTER, OTHER))
-    assert len(from_reference("ollama:m:lora", FileSelection(), web).artifacts) == 1
+    assert len(resolve_name("ollama:m:lora", FileSelection(), context).artifacts) == 1
     assert [type(event) for event in events] == [Warned]
 
 
-def test_oci_manifests_and_parameters_of_media_types_are_understood(registry: Registry, web: ResolveContext) -> None:
+def test_oci_manifests_and_parameters_of_media_types_are_understood(
+    registry: Registry, context: ResolveContext
+) -> None:
     """As other tools than Ollama push them."""
     oci = "application/vnd.oci.image.manifest.v1+json"
     registry.put("library/m", "oci", manifest([GOOD | {"mediaType": f"{MODEL}; x=y"}], mediaType=oci))
-    assert from_reference("ollama:m:oci", FileSelection(), web).artifacts[0].sha256 == digest_of(DATA)[7:]
+    assert resolve_name("ollama:m:oci", FileSelection(), context).artifacts[0].sha256 == digest_of(DATA)[7:]
 
 
 def test_a_host_in_the_name_is_asked_itself(registry: Registry) -> None:
     """The one that the environment names is not."""
     registry.push("team/m", "q4", (MODEL, DATA))
-    web = ResolveContext(endpoints=Endpoints(ollama="http://127.0.0.1:9"), retries=0)
-    model = from_reference(f"ollama:{registry.host}/team/m:q4", FileSelection(), web)
+    context = ResolveContext(endpoints=Endpoints(ollama="http://127.0.0.1:9"), retries=0)
+    model = resolve_name(f"ollama:{registry.host}/team/m:q4", FileSelection(), context)
     assert model.artifacts[0].name == f"{registry.host.replace(':', '+')}/team/m-q4.gguf"
 
 
 # --- what is not there
 
 
-def test_a_missing_tag_is_told_with_the_tags_that_are_there(web: ResolveContext) -> None:
+def test_a_missing_tag_is_told_with_the_tags_that_are_there(context: ResolveContext) -> None:
     """The near one first, else all."""
-    assert "1b, latest." in refused(web, "ollama:m:1B").hint
-    error = refused(web, "ollama:m:xyzzy")
+    assert "1b, latest." in refused(context, "ollama:m:1B").hint
+    error = refused(context, "ollama:m:xyzzy")
     assert (error.exit_code, "latest, 1b." in error.hint) == (3, True)
 
 
-def test_of_many_tags_a_few_are_told(registry: Registry, web: ResolveContext) -> None:
+def test_of_many_tags_a_few_are_told(registry: Registry, context: ResolveContext) -> None:
     """Some models have hundreds, and nobody knows how many a hostile registry has."""
     for number in range(1000):
         registry.put("library/m", f"q{number}", b"")
-    assert "and 994 more" in refused(web, "ollama:m:q1001").hint
+    assert "and 994 more" in refused(context, "ollama:m:q1001").hint
 
 
 @pytest.mark.parametrize("tags", [b"", b"[]", b'{"tags": {"a": 1}}', b'{"tags": [1, [], "\\u001b[2J", "../x"]}'])
-def test_a_list_of_tags_that_is_none_tells_nothing(registry: Registry, web: ResolveContext, tags: bytes) -> None:
+def test_a_list_of_tags_that_is_none_tells_nothing(registry: Registry, context: ResolveContext, tags: bytes) -> None:
     """The message is what it would be without it."""
     registry.on_tags = faults.status(200, body=tags)
-    assert "or not with that tag" in refused(web, "ollama:m:xyzzy").message
+    assert "no such model or tag" in refused(context, "ollama:m:xyzzy").message
 
 
-def test_a_missing_model_is_told_apart_from_a_missing_tag(web: ResolveContext) -> None:
+def test_a_missing_model_is_told_apart_from_a_missing_tag(context: ResolveContext) -> None:
     """By the registry's own word."""
-    error = refused(web, "ollama:nosuch")
+    error = refused(context, "ollama:nosuch")
     assert (error.exit_code, "has no such model" in error.message) == (3, True)
     assert "tag" not in error.message
 
 
-def test_a_registry_that_lists_no_tags_leaves_it_open(registry: Registry, web: ResolveContext) -> None:
+def test_a_registry_that_lists_no_tags_leaves_it_open(registry: Registry, context: ResolveContext) -> None:
     """Ollama's own does not."""
     registry.on_tags = faults.status(404)
-    assert "or not with that tag" in refused(web, "ollama:m:xyzzy").message
+    assert "no such model or tag" in refused(context, "ollama:m:xyzzy").message
 
 
-def test_a_private_model_is_told_as_such(registry: Registry, web: ResolveContext) -> None:
+def test_a_private_model_is_told_as_such(registry: Registry, context: ResolveContext) -> None:
     """Nothing that luci could send would open it."""
     registry.private.add("library/m")
-    error = refused(web)
-    assert (error.exit_code, "without an account" in error.message) == (3, True)
+    error = refused(context)
+    assert (error.exit_code, "requires an account" in error.message) == (3, True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
@@ -162,11 +164,11 @@ def test_a_refusal_of_the_hub_points_to_its_own_references(status: int) -> None:
     ],
 )
 def test_other_refusals_are_told_in_the_registrys_words(
-    registry: Registry, web: ResolveContext, status: int, body: bytes, code: int, said: str
+    registry: Registry, context: ResolveContext, status: int, body: bytes, code: int, said: str
 ) -> None:
     """As far as a terminal can be shown them."""
     registry.on_manifest = faults.status(status, body=body)
-    error = refused(web)
+    error = refused(context)
     assert (error.exit_code, said in error.message) == (code, True)
 
 
@@ -215,24 +217,24 @@ SIZES: Sequence[object] = [None, -1, 0, 1.5, 8.0, True, "8", [8], 1 << 60, 10**4
 
 
 @pytest.mark.parametrize("body", MANIFESTS.values(), ids=MANIFESTS.keys())
-def test_a_manifest_of_another_shape_is_refused(registry: Registry, web: ResolveContext, body: bytes) -> None:
+def test_a_manifest_of_another_shape_is_refused(registry: Registry, context: ResolveContext, body: bytes) -> None:
     """It is told what it is instead, and what to do."""
     registry.put("library/m", "latest", body)
-    assert isinstance(refused(web), ResolveError)
+    assert isinstance(refused(context), ResolveError)
 
 
 @pytest.mark.parametrize("digest", DIGESTS)
-def test_a_digest_of_another_form_is_refused(registry: Registry, web: ResolveContext, digest: object) -> None:
+def test_a_digest_of_another_form_is_refused(registry: Registry, context: ResolveContext, digest: object) -> None:
     """It would end up in an address, and stand for the proof."""
     registry.put("library/m", "latest", manifest([GOOD | {"digest": digest}]))
-    assert "64 hex digits" in refused(web).message
+    assert "64 hex digits" in refused(context).message
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_size_that_is_none_is_refused(registry: Registry, web: ResolveContext, size: object) -> None:
+def test_a_size_that_is_none_is_refused(registry: Registry, context: ResolveContext, size: object) -> None:
     """Room would be claimed for it."""
     registry.put("library/m", "latest", manifest([GOOD | {"size": size}]))
-    assert "expected bytes" in refused(web).message
+    assert "expected bytes" in refused(context).message
 
 
 @pytest.mark.parametrize(
@@ -240,30 +242,30 @@ def test_a_size_that_is_none_is_refused(registry: Registry, web: ResolveContext,
     [b"", b"GGUF", b'{"layers": ' + b"[" * 1_000_000, b'{"layers": [' + b'{"a":' * 500_000, b"9" * 10_000, b'"\xff"'],
     ids=["empty", "binary", "deep lists", "deep objects", "a long number", "not UTF-8"],
 )
-def test_what_is_not_json_is_the_servers_fault(registry: Registry, web: ResolveContext, body: bytes) -> None:
+def test_what_is_not_json_is_the_servers_fault(registry: Registry, context: ResolveContext, body: bytes) -> None:
     """It may be a portal's page, gone a little later."""
     registry.put("library/m", "latest", body)
-    assert isinstance(refused(web), NetworkError)
+    assert isinstance(refused(context), NetworkError)
 
 
 @pytest.mark.parametrize("layers", [60_000, 1_000_000])
-def test_a_million_layers_take_little_memory(registry: Registry, web: ResolveContext, layers: int) -> None:
+def test_a_million_layers_take_little_memory(registry: Registry, context: ResolveContext, layers: int) -> None:
     """What is beyond a manifest's usual size is not even read."""
     body = b'{"layers":[' + b",".join([b'{"mediaType":"x","size":1}'] * layers) + b"]}"
     registry.put("library/m", "latest", body)
     tracemalloc.start()
     try:
-        refused(web)
+        refused(context)
         assert tracemalloc.get_traced_memory()[1] < 64 << 20
     finally:
         tracemalloc.stop()
 
 
-def test_several_projectors_do_not_matter_where_none_is_wanted(registry: Registry, web: ResolveContext) -> None:
+def test_several_projectors_do_not_matter_where_none_is_wanted(registry: Registry, context: ResolveContext) -> None:
     """As the message says."""
     registry.put("library/m", "latest", MANIFESTS["two projectors"])
-    assert "--no-projector" in refused(web).hint
-    assert from_reference("ollama:m", FileSelection(projector=False), web).artifacts[0].sha256 == digest_of(DATA)[7:]
+    assert "--no-projector" in refused(context).hint
+    assert resolve_name("ollama:m", FileSelection(projector=False), context).artifacts[0].sha256 == digest_of(DATA)[7:]
 
 
 # --- offline
@@ -272,10 +274,10 @@ def test_several_projectors_do_not_matter_where_none_is_wanted(registry: Registr
 def test_offline_nothing_is_asked(registry: Registry) -> None:
     """What is installed is the answer, else what would have been needed is said."""
     there = Model("ollama:m:latest", (Artifact("m-latest.gguf", ("",)),))
-    web = ResolveContext(
+    context = ResolveContext(
         Network(offline=True), Endpoints(ollama=registry.address), installed={"ollama:m:latest": there}.get
     )
-    assert from_reference("ollama:library/m", FileSelection(), web) is there
-    error = refused(web, "ollama:m:1b")
+    assert resolve_name("ollama:library/m", FileSelection(), context) is there
+    error = refused(context, "ollama:m:1b")
     assert (error.exit_code, registry.host in error.message) == (4, True)
     assert registry.front.exchanges() == []

@@ -41,7 +41,7 @@ def test_the_quantisation_chooses(there: tuple[str, ...], quant: str, chosen: st
 
 
 def test_f16_does_not_mean_bf16() -> None:
-    with pytest.raises(ResolveError, match="no model that F16 fits"):
+    with pytest.raises(ResolveError, match="no model that matches F16"):
         choose(files("m-BF16.gguf", "m-Q4_K_M.gguf"), "F16", "hf:me/model")
 
 
@@ -49,9 +49,9 @@ def test_f16_does_not_mean_bf16() -> None:
     ("there", "quant", "texts"),
     [
         (("a-Q2_K.gguf", "b-Q3_K.gguf"), "", ("2 models", "Q4_K_M nor Q8_0", "4.0GB  a-Q2_K.gguf", "b-Q3_K.gguf")),
-        (("a-Q4_K_M.gguf", "b-Q4_K_M.gguf"), "", ("2 models that Q4_K_M fits", "4.0GB  a-Q4_K_M.gguf")),
+        (("a-Q4_K_M.gguf", "b-Q4_K_M.gguf"), "", ("2 models that match Q4_K_M", "4.0GB  a-Q4_K_M.gguf")),
         (MANY, "Q4_K_L", ("did you mean Q4_K_M", "m-Q8_0.gguf")),
-        (MANY, "zzz\x1b", ("no model that zzz\\x1b fits, but",)),
+        (MANY, "zzz\x1b", ("no model that matches zzz\\x1b; it has",)),
         (("model.safetensors",), "", ("no GGUF file",)),
         (("mmproj-F16.gguf",), "", ("no GGUF file",)),
         (tuple(shards("m-Q3_K", 2) + shards("m-Q5_K", 3)), "", ("12GB  m-Q5_K-00001-of-00003.gguf (3 shards)",)),

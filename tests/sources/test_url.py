@@ -5,11 +5,17 @@ import base64
 import pytest
 
 from luci_dl.errors import UsageError
-from luci_dl.model import Artifact
+from luci_dl.model import Artifact, Model
 from luci_dl.net.origin import is_loopback
-from luci_dl.sources.url import from_address, parse_address, refuse_unproved_http
+from luci_dl.sources.context import ResolveContext
+from luci_dl.sources.selection import FileSelection
+from luci_dl.sources.url import parse_address, refuse_unproved_http, resolve
 
 SHA = "a1" * 32
+
+
+def model_at(address: str, output: str | None = None) -> Model:
+    return resolve(address, FileSelection(output=output), ResolveContext())
 
 
 @pytest.mark.parametrize(
@@ -39,7 +45,7 @@ SHA = "a1" * 32
 )
 def test_an_address_becomes_a_model_of_one_file(address: str, name: str, url: str) -> None:
     """The file is called as the address ends, and the request line is ASCII."""
-    model = from_address(address)
+    model = model_at(address)
     assert model.reference == url
     assert [(artifact.name, artifact.urls) for artifact in model.artifacts] == [(name, (url,))]
 
@@ -104,14 +110,14 @@ def test_a_digest_in_the_fragment_is_taken(fragment: str) -> None:
 def test_an_address_that_cannot_be_meant_is_refused(address: str, problem: str) -> None:
     """The message says what is wrong, and is safe to print."""
     with pytest.raises(UsageError) as caught:
-        from_address(address)
+        model_at(address)
     assert problem in caught.value.message
     assert caught.value.message.isprintable()
 
 
 def test_a_given_name_makes_up_for_an_address_without_one() -> None:
     """With -o the address may end as it likes."""
-    assert from_address("https://h/", "a.gguf").artifacts[0].name == "a.gguf"
+    assert model_at("https://h/", "a.gguf").artifacts[0].name == "a.gguf"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +125,7 @@ def test_a_given_name_makes_up_for_an_address_without_one() -> None:
 )
 def test_credentials_move_into_a_header(userinfo: str, pair: str) -> None:
     """They are found nowhere else."""
-    model = from_address(f"https://{userinfo}@h/a.gguf")
+    model = model_at(f"https://{userinfo}@h/a.gguf")
     artifact = model.artifacts[0]
     assert artifact.headers == {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
     assert model.reference == "https://h/a.gguf"
@@ -128,7 +134,7 @@ def test_credentials_move_into_a_header(userinfo: str, pair: str) -> None:
 
 def test_an_address_without_credentials_has_no_headers() -> None:
     """An empty user is none."""
-    assert from_address("https://@h/a.gguf").artifacts[0].headers == {}
+    assert model_at("https://@h/a.gguf").artifacts[0].headers == {}
 
 
 @pytest.mark.parametrize(
@@ -149,7 +155,7 @@ def test_an_address_without_credentials_has_no_headers() -> None:
 def test_no_message_shows_a_password(address: str) -> None:
     """However broken the address around it is."""
     with pytest.raises(UsageError) as caught:
-        from_address(address)
+        model_at(address)
     assert "secret" not in caught.value.message + caught.value.hint
     assert caught.value.__cause__ is None
 

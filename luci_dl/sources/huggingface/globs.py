@@ -1,4 +1,4 @@
-"""Patterns of file names, as --include and --exclude take them."""
+"""File name patterns, as --include and --exclude take them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from fnmatch import fnmatchcase
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Whether the pattern means the file at `path`; upper and lower case differ, as on the Hub.
+    """True when the pattern matches the file at `path`. Case matters, as on the Hub.
 
-    A pattern without "/" means files of that name in any folder. Otherwise "*" stays within one folder, "**" goes
-    through any number of them, and one that ends in "/" means all that is below.
+    A pattern without "/" matches files of that name in any folder. Otherwise "*" stays within one folder, "**" matches
+    any number of folders, and a pattern that ends in "/" matches everything below.
     """
     if "/" not in pattern:
         return fnmatchcase(path.rpartition("/")[2], pattern)
     if pattern.endswith("/"):
         pattern += "**"
-    return _fits(path.split("/"), pattern.removeprefix("/").split("/"))
+    return _match(path.split("/"), pattern.removeprefix("/").split("/"))
 
 
-def _fits(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+def _match(parts: Sequence[str], patterns: Sequence[str]) -> bool:
     if not patterns:
         return not parts
     if patterns[0] == "**":
-        return any(_fits(parts[start:], patterns[1:]) for start in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _fits(parts[1:], patterns[1:])
+        return any(_match(parts[start:], patterns[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _match(parts[1:], patterns[1:])

@@ -1,4 +1,4 @@
-"""The Hub's interface: a repository's revision becomes a commit, and that commit's files with sizes and digests."""
+"""The Hub's API: a revision of a repository becomes a commit, and the files of that commit with sizes and digests."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
 from luci_dl.text import nearest, printable, shown
 
-MOST_PAGES = 1000
-MOST_FILES = 100_000
-"""Of one listing. The largest repositories have a tenth of that."""
-MOST_BYTES = 1 << 50
-"""Of one file: a size beyond is a slip or a lie."""
+MAX_PAGES = 1000
+MAX_FILES = 100_000
+"""Files of one listing. The largest repositories have a tenth of that."""
+MAX_SIZE = 1 << 50
+"""Bytes of one file; a larger size in a listing is refused."""
 
 _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
 
 
 @dataclass(frozen=True)
 class RepoFile:
-    """A file of a repository. Either digest is known.
+    """A file of a repository, with one of the two digests.
 
     Attributes:
-        path: in the repository, as the Hub says; nothing is checked of it.
-        sha256: of an LFS file; blob_sha1: git blob SHA-1 of any other.
+        path: in the repository, as the Hub sends it, unchecked.
+        sha256: of an LFS file; blob_sha1: git blob SHA-1 of any other file.
     """
 
     path: str
@@ -45,32 +45,32 @@ class Listing:
     """The files of a repository at one commit.
 
     Attributes:
-        repo: OWNER/REPO in the Hub's own spelling; as asked where it has another name by now.
+        repo: OWNER/REPO as the Hub spells it; for a renamed repository the name that was asked for.
         commit: 40 hex digits.
-        files: by path.
-        by: the base address of who told it: the Hub's, or a mirror's.
+        files: sorted by path.
+        base: base address of the server that sent the listing: the Hub's or a mirror's.
     """
 
     repo: str
     commit: str
     files: tuple[RepoFile, ...]
-    by: str
+    base: str
 
 
-def listing(web: ResolveContext, repo: str, revision: str = "main") -> Listing:
-    """The files of OWNER/REPO at the commit that `revision` (a branch, a tag or a commit) means now.
+def list_files(context: ResolveContext, repo: str, revision: str = "main") -> Listing:
+    """List the files of OWNER/REPO at the commit that `revision` (a branch, a tag or a commit) names now.
 
-    The Hub's word is the one that counts; its mirrors are asked only when it cannot be reached at all.
-    Raises: ResolveError, also for a listing that makes no sense; NetworkError; Interrupted.
+    Mirrors are asked only when the Hub cannot be reached.
+    Raises: ResolveError, also for an invalid listing; NetworkError; Interrupted.
     """
-    hub, mirrors = web.endpoints.hub, web.endpoints.mirrors
+    hub, mirrors = context.endpoints.hub, context.endpoints.mirrors
     if not mirrors:
-        return _listing_of(web, hub, repo, revision)
-    hasty = replace(web, retries=min(web.retries, 1))  # there are others to ask
+        return _list_at(context, hub, repo, revision)
+    impatient = replace(context, retries=min(context.retries, 1))  # there are other servers to ask
     reasons = []
     for base in dict.fromkeys((hub, *mirrors)):
         try:
-            found = _listing_of(hasty, base, repo, revision)
+            listing = _list_at(impatient, base, repo, revision)
         except NetworkError as error:
             reasons.append(error.message)
         except ResolveError as error:
@@ -79,92 +79,91 @@ def listing(web: ResolveContext, repo: str, revision: str = "main") -> Listing:
             reasons.append(f"the mirror {base}: {error.message}")
         else:
             if base != hub:
-                web.emit(
-                    Warned(f"{reasons[0]}; what is in {repo}, and with which digests, is the word of {base} alone")
-                )
-            return found
+                warning = f"{reasons[0]}; the files of {repo} and their digests are known only from the mirror {base}"
+                context.emit(Warned(warning))
+            return listing
     raise NetworkError("\n".join(reasons), "Try again later, or name other mirrors in LUCI_MIRRORS.")
 
 
-def _listing_of(web: ResolveContext, base: str, repo: str, revision: str) -> Listing:
-    document = _get(web, f"{base}/api/models/{repo}/revision/{quote(revision, safe='')}")
+def _list_at(context: ResolveContext, base: str, repo: str, revision: str) -> Listing:
+    document = _get(context, f"{base}/api/models/{repo}/revision/{quote(revision, safe='')}")
     if document.headers.get("x-error-code") == "RevisionNotFound":
-        raise _no_revision(web, base, repo, revision, document)
-    facts = _table(document, _granted(document))
+        raise _no_revision(context, base, repo, revision, document)
+    facts = _object(document, _accepted(document))
     commit = _hex(document, "sha", facts.get("sha"), 40)
-    told = facts.get("id")
-    now = told if isinstance(told, str) and is_repo(told) else repo
-    if now.casefold() == repo.casefold():
-        repo = now
+    name = facts.get("id")
+    current = name if isinstance(name, str) and is_repo(name) else repo
+    if current.casefold() == repo.casefold():
+        repo = current
     else:
-        web.emit(Warned(f"{repo} is called {now} by now"))
+        context.emit(Warned(f"{repo} was renamed to {current}"))
     files: dict[str, RepoFile] = {}
-    for page, entries in _pages(web, f"{base}/api/models/{now}/tree/{commit}?recursive=true"):
-        for facts in (_table(page, entry) for entry in entries):
+    for page, entries in _pages(context, f"{base}/api/models/{current}/tree/{commit}?recursive=true"):
+        for facts in (_object(page, entry) for entry in entries):
             if facts.get("type") != "file":
                 continue
             file = _file(page, facts)
             if file.path in files:
-                raise _nonsense(page, f'two files are called "{_cut(file.path)}"')
+                raise _invalid(page, f'it lists "{_cut(file.path)}" twice')
             files[file.path] = file
-            if len(files) > MOST_FILES:
-                raise _nonsense(page, f"it lists more than {MOST_FILES} files")
+            if len(files) > MAX_FILES:
+                raise _invalid(page, f"it lists more than {MAX_FILES} files")
     return Listing(repo, commit, tuple(files[path] for path in sorted(files)), base)
 
 
-def _pages(web: ResolveContext, url: str) -> Iterator[tuple[Document, list[object]]]:
-    """The listing's pages, as their Link headers lead from one to the next."""
-    for _ in range(MOST_PAGES):
-        page = _get(web, url)
-        entries = _granted(page)
+def _pages(context: ResolveContext, url: str) -> Iterator[tuple[Document, list[object]]]:
+    """The pages of a listing, each found by the Link header of the one before."""
+    for _ in range(MAX_PAGES):
+        page = _get(context, url)
+        entries = _accepted(page)
         if not isinstance(entries, list):
-            raise _nonsense(page, f"expected a list of files, found {shown(entries)}")
+            raise _invalid(page, f"expected a list of files, found {shown(entries)}")
         yield page, entries
         link = _NEXT.search(page.headers.get("link", ""))
         if link is None:
             return
         url = _next_page(page, link[1])
-    raise _nonsense(page, f"it has more than {MOST_PAGES} pages")
+    raise _invalid(page, f"it has more than {MAX_PAGES} pages")
 
 
 def _next_page(page: Document, link: str) -> str:
-    """The address of the page behind `page`, at the same server."""
+    """The address of the page after `page`, at the same server."""
     try:
         url = urljoin(page.url, link)
         here, there = urlsplit(page.url), urlsplit(url)
     except ValueError:
-        raise _nonsense(page, f"it goes on at {_cut(link)}, which is no address") from None
+        raise _invalid(page, f"its next page is at {_cut(link)}, which is not an address") from None
     if (here.scheme, here.netloc) != (there.scheme, there.netloc) or not link.isprintable():
-        raise _nonsense(page, f"it goes on at another server: {_cut(link)}")
+        raise _invalid(page, f"its next page is at another server: {_cut(link)}")
     return url
 
 
-def _get(web: ResolveContext, url: str) -> Document:
-    return web.document(url, web.endpoints.headers_for(url))
+def _get(context: ResolveContext, url: str) -> Document:
+    return context.document(url, context.endpoints.headers_for(url))
 
 
-def _granted(document: Document) -> object:
-    """What the answer holds. Raises: ResolveError, for what the Hub says instead; NetworkError."""
+def _accepted(document: Document) -> object:
+    """The content of a response with status 200. Raises: ResolveError, for a refusal; NetworkError."""
     where, status = printable(document.url), document.status
     if status == 200:
         return document.json()
     if refusal := hub_refusal(document.url, status, document.headers):
         raise refusal
     if status in (401, 403):
-        raise ResolveError(f"{where} answers {status}: it does not let us in", "Set HF_TOKEN to a token that holds.")
+        raise ResolveError(f"{where} answered {status}: access denied", "Set HF_TOKEN to a valid token.")
     if 400 <= status < 500:
-        raise ResolveError(f"{where} answers {status}", "Check the name, and HF_ENDPOINT if it is set.")
-    raise NetworkError(f"{where} answers {status}, which is not how the Hub answers", "Try again later.")
+        raise ResolveError(f"{where} answered {status}", "Check the name, and HF_ENDPOINT if it is set.")
+    raise NetworkError(f"{where} answered {status}, which the Hub does not do", "Try again later.")
 
 
-def _no_revision(web: ResolveContext, base: str, repo: str, revision: str, document: Document) -> LuciError:
-    """What the Hub said, with the branches and tags that come near."""
+def _no_revision(context: ResolveContext, base: str, repo: str, revision: str, document: Document) -> LuciError:
+    """The Hub's refusal, with similar branches and tags."""
     refusal = hub_refusal(document.url, document.status, document.headers)
     try:
-        refs = _get(web, f"{base}/api/models/{repo}/refs")
-        facts = _table(refs, _granted(refs))
+        refs = _get(context, f"{base}/api/models/{repo}/refs")
+        facts = _object(refs, _accepted(refs))
         kinds = [facts.get("branches"), facts.get("tags")]
-        names = [str(_table(refs, ref).get("name")) for kind in kinds if isinstance(kind, list) for ref in kind]
+        names = [str(_object(refs, ref).get("name")) for kind in kinds if isinstance(kind, list) for ref in kind]
     except (ResolveError, NetworkError):
         names = []
     near = ", ".join(map(printable, nearest(revision, names[:1000], 3)))
@@ -175,39 +174,39 @@ def _no_revision(web: ResolveContext, base: str, repo: str, revision: str, docum
 def _file(page: Document, facts: Mapping[str, object]) -> RepoFile:
     path, lfs = facts.get("path"), facts.get("lfs")
     if not isinstance(path, str) or not path:
-        raise _nonsense(page, f"expected the path of a file, found {shown(path)}")
+        raise _invalid(page, f"expected the path of a file, found {shown(path)}")
     size = _size(page, path, facts.get("size"))
     if lfs is None:
         return RepoFile(path, size, None, _hex(page, path, facts.get("oid"), 40))
-    pointer = _table(page, lfs)
+    pointer = _object(page, lfs)
     if _size(page, path, pointer.get("size", size)) != size:
-        raise _nonsense(page, f"{_cut(path)} has two sizes: {size} and {shown(pointer.get('size'))}")
+        raise _invalid(page, f"{_cut(path)} has two sizes: {size} and {shown(pointer.get('size'))}")
     return RepoFile(path, size, _hex(page, path, pointer.get("oid"), 64), None)
 
 
 def _size(page: Document, path: str, value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_BYTES:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE:
         return value
-    raise _nonsense(page, f"expected the size of {_cut(path)}, found {shown(value)}")
+    raise _invalid(page, f"expected the size of {_cut(path)}, found {shown(value)}")
 
 
 def _hex(page: Document, what: str, value: object, digits: int) -> str:
     try:
         return check_digest(value if isinstance(value, str) else shown(value), digits, _cut(what))
     except UsageError as error:
-        raise _nonsense(page, error.message) from error
+        raise _invalid(page, error.message) from error
 
 
-def _table(page: Document, value: object) -> Mapping[str, object]:
+def _object(page: Document, value: object) -> Mapping[str, object]:
     if isinstance(value, dict):
         return value
-    raise _nonsense(page, f"expected a table, found {shown(value)}")
+    raise _invalid(page, f"expected an object, found {shown(value)}")
 
 
-def _nonsense(page: Document, what: str) -> ResolveError:
+def _invalid(page: Document, what: str) -> ResolveError:
     return ResolveError(
-        f"{urlsplit(page.url).netloc} says what cannot be: {what}",
-        "Nothing was installed. Check HF_ENDPOINT, or try later.",
+        f"{urlsplit(page.url).netloc} sent an invalid response: {what}",
+        "Nothing was installed. Check HF_ENDPOINT, or try again later.",
     )
 
 

@@ -1,4 +1,4 @@
-"""The address of a file in a repository of the Hub: which file that is, and the same file at one commit."""
+"""The address of a file in a Hub repository: which file it is, and the same file at one commit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class HubFile:
 
 
 def hub_file(url: str) -> HubFile | None:
-    """The file that an address of the form .../OWNER/REPO/resolve/REVISION/PATH means; None for another address."""
+    """The file at an address of the form .../OWNER/REPO/resolve/REVISION/PATH; None for any other address."""
     found = _RESOLVE.fullmatch(url)
     if found is None:
         return None
@@ -35,6 +35,6 @@ def hub_file(url: str) -> HubFile | None:
 
 
 def pinned(url: str, commit: str) -> str | None:
-    """The same address at that commit; None for one that is not of that form."""
+    """The same address at that commit; None for an address of another form."""
     found = _RESOLVE.fullmatch(url)
     return f"{found['base']}{commit}{found['rest']}" if found else None

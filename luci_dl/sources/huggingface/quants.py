@@ -1,4 +1,4 @@
-"""Which files of a repository make a model: by quantisation, with all shards and the projector."""
+"""Selects the files of one model in a repository: by quantisation, with all shards and the projector."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from luci_dl.sources.huggingface.hub import RepoFile
 from luci_dl.text import human_size, nearest, printable
 
 PREFERRED = ("Q4_K_M", "Q8_0")
-"""The quantisations that are taken where none is named, in this order, as llama.cpp does."""
+"""The quantisations to take when none is named, in this order, as llama.cpp does."""
 
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<kind>\.\w+)", re.DOTALL)
 _LABEL = re.compile(r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d|TQ\d|MXFP\d|NVFP\d|BF16|F16|F32|FP16)(?:_[A-Z0-9]+)*)", re.I)
-_MOST_SHOWN = 40
+_MAX_SHOWN = 40
 
 
 def is_projector(path: str) -> bool:
@@ -23,54 +23,54 @@ def is_projector(path: str) -> bool:
 
 
 def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
-    """The one model of that quantisation ("" for the preferred ones), all its shards, the first of them first.
+    """The one model of that quantisation ("" for the preferred ones), with all its shards in order.
 
     Args:
         files: of the repository, or of one folder of it.
-        what: they are called in messages.
+        what: what messages call these files.
 
-    Raises: ResolveError, when none fits, or several do.
+    Raises: ResolveError, when none matches, or several do.
     """
     models = _models(files)
     if not models:
         raise ResolveError(f"{what} has no GGUF file", _without_gguf(files))
     for wanted in [quant] if quant else PREFERRED:
-        fitting = [model for model in models if _is(model, wanted)]
-        if len(fitting) == 1:
-            return whole(fitting[0], files)
-        if fitting:
-            raise _which(f"{what} has {len(fitting)} models that {wanted} fits", fitting)
+        matching = [model for model in models if _is(model, wanted)]
+        if len(matching) == 1:
+            return whole(matching[0], files)
+        if matching:
+            raise _which(f"{what} has {len(matching)} models that match {wanted}", matching)
     if quant:
         labels = {label.casefold(): label for model in models for label in _LABEL.findall(model[0].path)}
         near = [labels[label] for label in nearest(quant, labels, 3)]
-        guess = f"; did you mean {', '.join(map(printable, near))}? It has" if near else ", but"
-        raise _which(f"{what} has no model that {printable(quant)} fits{guess}", models)
+        guess = f"; did you mean {', '.join(map(printable, near))}? It has" if near else "; it has"
+        raise _which(f"{what} has no model that matches {printable(quant)}{guess}", models)
     if len(models) == 1:
         return whole(models[0], files)
-    raise _which(f"{what} has {len(models)} models, and neither {' nor '.join(PREFERRED)} among them", models)
+    raise _which(f"{what} has {len(models)} models, but neither {' nor '.join(PREFERRED)}", models)
 
 
 def whole(model: Sequence[RepoFile], files: Iterable[RepoFile]) -> list[RepoFile]:
-    """The file, or with one shard all of them, in order. Raises: ResolveError, when the repository lacks one."""
+    """The file itself, or all shards of a sharded one, in order. Raises: ResolveError, when a shard is missing."""
     found = _SHARD.fullmatch(model[0].path)
     if found is None:
         return list(model)
-    count, there = int(found["count"]), {file.path: file for file in files}
+    count, by_path = int(found["count"]), {file.path: file for file in files}
     paths = [f"{found['stem']}-{number:05}-of-{found['count']}{found['kind']}" for number in range(1, count + 1)]
-    missing = [path for path in paths if path not in there]
+    missing = [path for path in paths if path not in by_path]
     if missing or not paths:
-        lacks = f"{len(missing)} of {count} shards, {missing[0]} first" if missing else "every shard"
+        lacks = f"{len(missing)} of {count} shards, the first of them {missing[0]}" if missing else "every shard"
         raise ResolveError(
             f"{printable(found['stem'])}: the repository lacks {printable(lacks)}",
-            "Its owner may be uploading them just now; try again later, or choose another quantisation.",
+            "Its owner may be uploading them now; try again later, or choose another quantisation.",
         )
-    return [there[path] for path in paths]
+    return [by_path[path] for path in paths]
 
 
 def projector_for(model: RepoFile, files: Iterable[RepoFile]) -> RepoFile | None:
-    """The nearest projector: in the model's folder or else above it, and there the one nearest in precision.
+    """The projector in the model's folder or the nearest folder above it whose precision is nearest to the model's.
 
-    That is llama.cpp's choice; between two of the same precision F16 is taken, which runs everywhere.
+    This is llama.cpp's choice; of two with the same precision F16 is preferred to BF16, since it runs everywhere.
     """
     folder = _folder(model.path)
 
@@ -85,7 +85,7 @@ def projector_for(model: RepoFile, files: Iterable[RepoFile]) -> RepoFile | None
 
 
 def near_paths(path: str, files: Iterable[RepoFile]) -> list[str]:
-    """The paths that come near to a misspelt one: as a whole, or by the file's name alone."""
+    """Paths similar to a misspelt one, as a whole or by the file name alone."""
     by_path = {file.path.casefold()[-200:]: file.path for file in files}
     by_name = {text.rpartition("/")[2]: known for text, known in by_path.items()}
     whole_path = [by_path[text] for text in nearest(path, by_path, 3)]
@@ -95,7 +95,7 @@ def near_paths(path: str, files: Iterable[RepoFile]) -> list[str]:
 
 
 def _models(files: Iterable[RepoFile]) -> list[list[RepoFile]]:
-    """The GGUF files that are models, with those shards together that belong together."""
+    """The GGUF files that are models, the shards of one model together."""
     models: dict[tuple[str, str], list[RepoFile]] = {}
     for file in files:
         name = file.path.rpartition("/")[2].casefold()
@@ -111,10 +111,10 @@ def _is(model: Sequence[RepoFile], quant: str) -> bool:
 
 
 def _which(problem: str, models: Sequence[Sequence[RepoFile]]) -> ResolveError:
-    lines = [f"   {human_size(sum(file.size for file in model)):>6}  {_named(model)}" for model in models[:_MOST_SHOWN]]
-    if len(models) > _MOST_SHOWN:
-        lines.append(f"   and {len(models) - _MOST_SHOWN} more")
-    return ResolveError("\n".join([f"{problem}:", *lines]), "Say which: hf:OWNER/REPO:QUANT, or hf:OWNER/REPO/FILE.")
+    lines = [f"   {human_size(sum(file.size for file in model)):>6}  {_named(model)}" for model in models[:_MAX_SHOWN]]
+    if len(models) > _MAX_SHOWN:
+        lines.append(f"   and {len(models) - _MAX_SHOWN} more")
+    return ResolveError("\n".join([f"{problem}:", *lines]), "Name one: hf:OWNER/REPO:QUANT, or hf:OWNER/REPO/FILE.")
 
 
 def _named(model: Sequence[RepoFile]) -> str:
@@ -123,7 +123,7 @@ def _named(model: Sequence[RepoFile]) -> str:
 
 def _without_gguf(files: Sequence[RepoFile]) -> str:
     total = human_size(sum(file.size for file in files))
-    return f"--all-files installs what it has ({len(files)} files, {total}), --include GLOB some of it."
+    return f"--all-files installs all its files ({len(files)} files, {total}), --include GLOB some of them."
 
 
 def _folder(path: str) -> list[str]:
@@ -131,7 +131,7 @@ def _folder(path: str) -> list[str]:
 
 
 def _label(path: str) -> str:
-    """The last quantisation that the path names; empty when it names none."""
+    """The last quantisation in the path; empty without one."""
     labels: list[str] = _LABEL.findall(path)
     return labels[-1] if labels else ""
 

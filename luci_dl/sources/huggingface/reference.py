@@ -1,4 +1,4 @@
-"""What a reference to the Hub says, however it is written, and the one way in which luci writes it."""
+"""References to the Hub: all their spellings are parsed into one `HubReference`, with one canonical text."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from luci_dl.errors import ResolveError, UsageError
 from luci_dl.sources.url import HUB, parse_address
 from luci_dl.text import printable
 
-SHAPE = "hf:OWNER/REPO, hf:OWNER/REPO:QUANT or hf:OWNER/REPO/FILE, with @REVISION behind REPO where it is not main"
+SHAPE = "hf:OWNER/REPO, hf:OWNER/REPO:QUANT or hf:OWNER/REPO/FILE, with @REVISION after REPO unless it is main"
 
 ADDRESS = f"https://{HUB}"
 
@@ -28,14 +28,14 @@ _REFS = re.compile(r"refs/[^/]+/[^/]+")
 
 @dataclass(frozen=True)
 class HubReference:
-    """What is wanted of a repository.
+    """A repository, or files of it.
 
     Attributes:
         repo: OWNER/REPO.
         revision: a branch, a tag or a commit.
         quant: "Q4_K_M" and the like; empty when none is named.
         path: of a file or a folder in the repository; empty for all of it.
-        sha256: the digest that stood behind an address.
+        sha256: the digest that an address carried.
     """
 
     repo: str
@@ -46,51 +46,51 @@ class HubReference:
 
     @property
     def text(self) -> str:
-        """The reference as luci writes it: the same for all ways to write it."""
+        """The canonical form, the same for all spellings."""
         revision = quote(self.revision, safe="/" if _REFS.fullmatch(self.revision) else "")
-        behind = f":{self.quant}" if self.quant else self.path and f"/{self.path}"
-        return f"hf:{self.repo}{'' if self.revision == 'main' else f'@{revision}'}{behind}"
+        suffix = f":{self.quant}" if self.quant else self.path and f"/{self.path}"
+        return f"hf:{self.repo}{'' if self.revision == 'main' else f'@{revision}'}{suffix}"
 
 
 def is_repo(text: str) -> bool:
-    """True for OWNER/REPO in letters that the Hub allows."""
+    """True for OWNER/REPO in characters that the Hub allows."""
     return _REPO.fullmatch(text) is not None and ".." not in text
 
 
 def is_reference(word: str, hub: str = ADDRESS) -> bool:
-    """True when the word can only mean something on the Hub, or on the server at the address `hub` in its place.
+    """True for an `hf:` reference and for an address at the Hub, or at the server `hub` that takes its place.
 
-    The address of a file in a dataset or a space is a plain one, and so is that in an old repository without an owner.
+    The address of a file in a dataset, a space or an old repository without owner is not one: it is a plain address.
     """
     word = word.casefold()
     if word.startswith(("hf:", *(f"{site}/" for site in _SITES))):
         return True
     scheme, _, rest = word.partition("://")
-    place = rest.partition("/")[0].rpartition("@")[2]
-    if scheme not in ("http", "https") or not (place in _SITES or word.startswith(f"{hub.casefold().rstrip('/')}/")):
+    host = rest.partition("/")[0].rpartition("@")[2]
+    if scheme not in ("http", "https") or not (host in _SITES or word.startswith(f"{hub.casefold().rstrip('/')}/")):
         return False
     return not _PLAIN.search(rest)
 
 
 def parse(word: str, hub: str = ADDRESS) -> HubReference:
-    """What the word says; `hub` as in `is_reference`, which is true of it.
+    """Parse a word for which `is_reference` is true with the same `hub`.
 
-    Raises: UsageError, for what cannot be meant so; ResolveError, for what is no model.
+    Raises: UsageError, for a malformed reference; ResolveError, for a dataset or a space.
     """
     if word[:3].casefold() == "hf:":
         return _checked(word, *_of_text(word, word[3:]))
     address = parse_address(_ANCHOR.sub("", word if "://" in word else f"https://{word}"))
     if address.headers:
-        raise UsageError("a Hub address takes no user and password", "Leave them out, and set HF_TOKEN.")
+        raise UsageError("a Hub address takes no user name and password", "Leave them out, and set HF_TOKEN.")
     base = urlsplit(hub).path.rstrip("/") if word.casefold().startswith(hub.casefold()) else ""
-    inside = unquote_path(urlsplit(address.url).path.removeprefix(base))
-    if len(inside) > 2 and inside[0] not in _OTHER_KINDS and ("://" in word or inside[2] in _PAGES):
-        return _checked(word, *_of_page(word, inside), sha256=address.sha256)
-    return _checked(word, *_of_text(word, "/".join(inside)), sha256=address.sha256)
+    parts = unquote_path(urlsplit(address.url).path.removeprefix(base))
+    if len(parts) > 2 and parts[0] not in _OTHER_KINDS and ("://" in word or parts[2] in _PAGES):
+        return _checked(word, *_of_page(word, parts), sha256=address.sha256)
+    return _checked(word, *_of_text(word, "/".join(parts)), sha256=address.sha256)
 
 
 def unquote_path(path: str) -> list[str]:
-    """The parts of an address's path, decoded one by one: an encoded slash ends none."""
+    """The parts of an address's path, each decoded on its own, so that an encoded slash does not split one."""
     return [unquote(part) for part in path.strip("/").split("/")]
 
 
@@ -102,11 +102,11 @@ def _of_text(word: str, text: str) -> tuple[str, str, str, str]:
     return repo, unquote(revision) or "main", quant, path.rstrip("/")
 
 
-def _of_page(word: str, inside: list[str]) -> tuple[str, str, str, str]:
-    """Of OWNER/REPO/tree/REVISION/FOLDER and the like."""
-    owner, repo, page, *rest = inside
+def _of_page(word: str, parts: list[str]) -> tuple[str, str, str, str]:
+    """Parse OWNER/REPO/tree/REVISION/FOLDER and the like."""
+    owner, repo, page, *rest = parts
     if page not in _PAGES:
-        raise UsageError(f"{printable(word)} is no page of files", f"Give the repository's own page, or {SHAPE}.")
+        raise UsageError(f"{printable(word)} is not a page of files", f"Give the repository's own page, or {SHAPE}.")
     length = 3 if rest[:1] == ["refs"] else 1
     return f"{owner}/{repo}", "/".join(rest[:length]) or "main", "", "/".join(rest[length:])
 
@@ -116,11 +116,11 @@ def _checked(word: str, repo: str, revision: str, quant: str, path: str, sha256:
     owner = repo.partition("/")[0].casefold()
     if owner in _OTHER_KINDS:
         raise ResolveError(
-            f"{shown} is one of the Hub's {owner}, and luci installs models",
-            f"One file of it: https://{HUB}/{owner}/OWNER/REPO/resolve/main/FILE",
+            f"{shown} is one of the Hub's {owner}, but luci installs models",
+            f"For one file of it: {ADDRESS}/{owner}/OWNER/REPO/resolve/main/FILE",
         )
     if not is_repo(repo):
-        raise UsageError(f"{shown}: expected OWNER/REPO as the Hub writes it", f"References: {SHAPE}.")
+        raise UsageError(f"{shown}: expected OWNER/REPO as on the Hub", f"Valid references: {SHAPE}.")
     if not word.isprintable() or not f"{revision}{quant}{path}".isprintable():
         raise UsageError(f"{shown} has a control character in it", "Check the reference.")
     if {".", ".."} & {revision, *path.split("/")}:

@@ -1,4 +1,4 @@
-"""The manifest of a model in a registry: which layers are its files. Nothing in it is believed before it is checked."""
+"""The manifest of a model in a registry: which layers are its files. Everything in it is checked before use."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ ACCEPTED = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-"""What a registry is told that luci understands; the last two so that it says what is there, and luci why not."""
-MOST_BYTES = 4 << 20
-"""Of a manifest: what registries themselves allow."""
+"""Media types to ask for. luci cannot install the last two, but with them its message can say what they are."""
+MAX_BYTES = 4 << 20
+"""Size limit of a manifest, the one of registries themselves."""
 
 _MODEL, _PROJECTOR, _ADAPTER, _TENSOR = (
     f"application/vnd.ollama.image.{kind}" for kind in ("model", "projector", "adapter", "tensor")
 )
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
-_LARGEST = 1 << 50
+_MAX_SIZE = 1 << 50
 _PERHAPS_ON_HUB = "Look for it on the Hub: luci install hf:OWNER/REPO:QUANT"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One file by the manifest's word: `sha256` in hex, `size` in bytes."""
+    """One file: `sha256` in hex, `size` in bytes."""
 
     sha256: str
     size: int
@@ -37,11 +37,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What belongs to a model.
+    """The files of a model.
 
     Attributes:
         projector: None when there is none.
-        has_adapter: it comes with a LoRA, which changes what the model says.
+        has_adapter: it includes a LoRA, which changes the model's output.
     """
 
     model: Layer
@@ -50,9 +50,9 @@ class Manifest:
 
 
 def read_manifest(document: Document, what: str, with_projector: bool) -> Manifest:
-    """What the registry's answer says of the model, which messages call `what`.
+    """Parse the registry's response about a model, which messages call `what`.
 
-    Raises: ResolveError, for what luci cannot install or will not believe; NetworkError, for what is not JSON.
+    Raises: ResolveError, for a manifest that is invalid or that luci cannot install; NetworkError, if it is not JSON.
     """
     by_kind = _layers(document.json(), what)
     models, projectors = by_kind.get(_MODEL, []), by_kind.get(_PROJECTOR, []) if with_projector else []
@@ -60,12 +60,12 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
         raise _no_model(by_kind, what)
     if len(models) > 1:
         raise ResolveError(
-            f"{what} is split into {len(models)} files, and nothing in it says how they belong together",
+            f"{what} is split into {len(models)} files, and its manifest does not say how they belong together",
             _PERHAPS_ON_HUB,
         )
     if len(projectors) > 1:
         raise ResolveError(
-            f"{what} comes with {len(projectors)} projectors, of which a model takes one",
+            f"{what} has {len(projectors)} projectors, but a model can use only one",
             "Leave them out with --no-projector.",
         )
     model = _layer(models[0], what)
@@ -78,21 +78,21 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
 
 
 def _layers(answer: object, what: str) -> dict[str, list[dict[str, object]]]:
-    """The layers by media type, not yet checked."""
+    """The layers by media type, unchecked."""
     layers = answer.get("layers") if isinstance(answer, dict) else None
     if isinstance(answer, dict) and isinstance(answer.get("manifests"), list):
         raise ResolveError(
-            f"{what} is a list of images for several machines, not a model", "Name the tag of a model in it."
+            f"{what} is a list of images for several platforms, not a model", "Name the tag of one of its models."
         )
     if not isinstance(layers, list):
         raise ResolveError(
-            f"{what}: expected a manifest with layers, found {_brief(answer)}", "Is this a registry of Ollama's kind?"
+            f"{what}: expected a manifest with layers, found {_brief(answer)}", "Is this an Ollama registry?"
         )
     by_kind: dict[str, list[dict[str, object]]] = {}
     for layer in layers:
         kind = layer.get("mediaType") if isinstance(layer, dict) else None
         if not isinstance(kind, str):
-            raise _strange(what, f"a layer without mediaType: {_brief(layer)}")
+            raise _invalid(what, f"a layer without mediaType: {_brief(layer)}")
         by_kind.setdefault(kind.partition(";")[0].strip(), []).append(layer)
     return by_kind
 
@@ -101,27 +101,27 @@ def _layer(facts: dict[str, object], what: str) -> Layer:
     digest, size = facts.get("digest"), facts.get("size")
     found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
     if not found:
-        raise _strange(what, f"the digest {_brief(digest)}, expected sha256: and 64 hex digits")
-    if type(size) is not int or not 0 < size <= _LARGEST:
-        raise _strange(what, f"the size {_brief(size)}, expected bytes")
+        raise _invalid(what, f"the digest {_brief(digest)}, expected sha256: and 64 hex digits")
+    if type(size) is not int or not 0 < size <= _MAX_SIZE:
+        raise _invalid(what, f"the size {_brief(size)}, expected bytes")
     return Layer(found[1], size)
 
 
 def _no_model(by_kind: dict[str, list[dict[str, object]]], what: str) -> ResolveError:
     if _TENSOR in by_kind:
-        return ResolveError(f"{what} is kept in {len(by_kind[_TENSOR])} tensors, not in a GGUF file", _PERHAPS_ON_HUB)
+        return ResolveError(f"{what} is stored as {len(by_kind[_TENSOR])} tensors, not as a GGUF file", _PERHAPS_ON_HUB)
     if all(kind.startswith("application/vnd.ollama.") for kind in by_kind):
-        return ResolveError(f"{what} has no file to download: such models run on Ollama's own servers", _PERHAPS_ON_HUB)
+        return ResolveError(f"{what} has no file to download: it runs only on Ollama's servers", _PERHAPS_ON_HUB)
     kinds = ", ".join(printable(kind)[:60] for kind in sorted(by_kind)[:3])
-    return ResolveError(f"{what} is not a model of Ollama's kind; it holds {kinds}", "Check the name.")
+    return ResolveError(f"{what} is not an Ollama model; it holds {kinds}", "Check the name.")
 
 
-def _strange(what: str, found: str) -> ResolveError:
-    return ResolveError(f"the manifest of {what} has {found}", "It is not safe to install; tell whoever runs it.")
+def _invalid(what: str, found: str) -> ResolveError:
+    return ResolveError(f"the manifest of {what} has {found}", "It is not safe to install; report it to the registry.")
 
 
 def _brief(value: object) -> str:
-    """Without what is in it, which may be deep and long."""
+    """The value for a message, without its contents if they can be deep and long."""
     if isinstance(value, dict):
         return "an object"
     return "a list" if isinstance(value, list) else shown(value)

@@ -1,4 +1,4 @@
-"""What a model is called in a registry, and what its files are called here."""
+"""Names of models in a registry, and of their files below the models folder."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _FORM = "ollama:[HOST/][NAMESPACE/]MODEL[:TAG]"
 
 @dataclass(frozen=True)
 class Name:
-    """A model in a registry. As a string: the same for all ways to write it.
+    """A model in a registry. Its string is the canonical form of all spellings.
 
     Attributes:
-        host: with its port, if it has one; DEFAULT_HOST for the registry that names without a host are in.
+        host: with its port, if it has one; DEFAULT_HOST for names without a host.
     """
 
     host: str
@@ -43,12 +43,12 @@ class Name:
 
     @property
     def is_default(self) -> bool:
-        """Whether neither host nor namespace has to be said."""
+        """True when the canonical form has neither host nor namespace."""
         return (self.host, self.namespace) == (DEFAULT_HOST, DEFAULT_NAMESPACE)
 
     @property
     def targets(self) -> tuple[str, str]:
-        """Where the model and its projector lie below the models folder; a port's colon is a plus there."""
+        """The paths of the model and its projector below the models folder; a port's colon becomes a plus."""
         stem = f"{self.model}-{self.tag}"
         if not self.is_default:
             host = self.host.strip("[]").replace("]", "").replace(":", "+")
@@ -56,7 +56,7 @@ class Name:
         return f"{stem}.gguf", f"{stem}.mmproj.gguf"
 
     def repository(self, default: str) -> str:
-        """The address that all addresses of the model begin with; `default` is that of the default's registry."""
+        """The prefix of all addresses of the model; `default` is the base address of the default registry."""
         if self.host == DEFAULT_HOST:
             base = default
         else:
@@ -66,27 +66,27 @@ class Name:
 
 
 def is_name(word: str) -> bool:
-    """True for what begins with `ollama:`, and for the address of a model's page."""
+    """True for a word that begins with `ollama:`, and for the address of a model's page."""
     return word[: len(_PREFIX)].casefold() == _PREFIX or _on_page(word) is not None
 
 
 def parse_name(word: str) -> Name:
-    """Raises: ResolveError, for what cannot be a name."""
+    """Parse a word for which `is_name` is true. Raises: ResolveError, for a malformed name."""
     text = _on_page(word) or word[len(_PREFIX) :].removeprefix("//")
     *front, last = text.split("/")
     model, colon, tag = last.partition(":")
-    if len(front) == 1 and _names_host(front[0]):
+    if len(front) == 1 and _is_host(front[0]):
         front.append(DEFAULT_NAMESPACE)
     host = _host("/".join(front[:-1]), word) if len(front) > 1 else DEFAULT_HOST
     namespace, tag = front[-1] if front else DEFAULT_NAMESPACE, tag if colon else "latest"
     for part, what in ((model, "MODEL"), (namespace, "NAMESPACE"), (tag, "TAG")):
         if not _PART.fullmatch(part):
             example = "For example: ollama:llama3.2, ollama:llama3.2:1b or ollama:registry.example/team/model:tag."
-            raise _no_name(word, part, what, example)
+            raise _malformed(word, part, what, example)
     return Name(host, namespace, model, tag)
 
 
-def _names_host(part: str) -> bool:
+def _is_host(part: str) -> bool:
     return "." in part or ":" in part or part == "localhost"
 
 
@@ -97,17 +97,17 @@ def _host(text: str, word: str) -> str:
         url = ""
     host = urlsplit(url).netloc
     if not host or url != f"https://{host}/" or "@" in text:
-        raise _no_name(word, text, "HOST", "A host may have a port, but no scheme, user or folder.")
+        raise _malformed(word, text, "HOST", "A host may have a port, but no scheme, user or folder.")
     return DEFAULT_HOST if host in _HOSTS_OF_DEFAULT else host
 
 
 def _on_page(word: str) -> str | None:
-    """NAMESPACE/MODEL[:TAG] of a model's page at ollama.com; None for every other word."""
+    """NAMESPACE/MODEL[:TAG] from the address of a model's page at ollama.com; None for any other word."""
     found = _PAGE.fullmatch(word)
     return found[1] if found and found[1].partition("/")[0].casefold() not in _NO_NAMESPACES else None
 
 
-def _no_name(word: str, part: str, what: str, hint: str) -> ResolveError:
-    """Without what stands before an @, which may be a password."""
+def _malformed(word: str, part: str, what: str, hint: str) -> ResolveError:
+    """The error, without anything before an @, which may be a password."""
     word, part = (printable(text.rpartition("@")[2])[:200] for text in (word, part))
-    return ResolveError(f'{word}: "{part}" cannot be a {what}; expected {_FORM}', hint)
+    return ResolveError(f'{word}: "{part}" is not a valid {what}; expected {_FORM}', hint)

@@ -1,0 +1,160 @@
+"""A reference to the Hugging Face Hub becomes a model: its files are listed, selected and given addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+from luci_dl.errors import NetworkError, ResolveError, UsageError
+from luci_dl.model import Artifact, Model
+from luci_dl.names import check_name, target_key
+from luci_dl.sources.context import ResolveContext
+from luci_dl.sources.huggingface.globs import matches
+from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
+from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, whole
+from luci_dl.sources.huggingface.reference import ADDRESS, HubReference, parse
+from luci_dl.sources.selection import FileSelection
+from luci_dl.text import printable
+
+MAX_FILES = 400
+"""Files of one model."""
+_MAX_NAME = 255
+_LOADABLE = (".gguf", ".safetensors")
+
+
+def resolve_reference(word: str, selection: FileSelection, context: ResolveContext) -> Model:
+    """The files that the word means, at the commit that its revision names now.
+
+    Raises: ResolveError; UsageError; NetworkError; Interrupted.
+    """
+    reference = parse(word, context.endpoints.hub)
+    if selection.by_pattern and reference.quant:
+        raise UsageError(
+            f"--all-files, --include and --exclude select files, but {reference.text} names a quantisation",
+            f"Leave out either the options or :{reference.quant}.",
+        )
+    if context.network.offline:
+        return _installed(reference, context)
+    listing = list_files(context, reference.repo, reference.revision)
+    reference = replace(reference, repo=listing.repo)
+    files = _select(listing.files, reference, selection)
+    artifacts = tuple(_artifact(listing, file, selection, context) for file in files)
+    _refuse_twins(reference, artifacts)
+    return Model(reference.text, _with_digest(reference, artifacts))
+
+
+def _installed(reference: HubReference, context: ResolveContext) -> Model:
+    model = context.installed(reference.text)
+    if model is None and reference.path:
+        model = context.installed(f"{reference.repo}/{reference.path}")
+    if model is None:
+        raise NetworkError(
+            f"{reference.text} is not installed, and {context.endpoints.hub} cannot be asked for it offline",
+            "Leave out --offline, and unset HF_HUB_OFFLINE.",
+        )
+    return model
+
+
+def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileSelection) -> list[RepoFile]:
+    """Raises: ResolveError; UsageError."""
+    named = [file for file in files if file.path == reference.path]
+    if named and selection.by_pattern:
+        raise UsageError(f"--all-files, --include and --exclude do not apply to a single file: {reference.text}")
+    if named:
+        return whole(named, files)
+    below = [file for file in files if not reference.path or file.path.startswith(f"{reference.path}/")]
+    if reference.path and not below:
+        near = ", ".join(map(printable, near_paths(reference.path, files)))
+        raise ResolveError(
+            f'{reference.repo} has no file "{printable(reference.path)}"' + (f"; did you mean {near}?" if near else ""),
+            f"All its files: {ADDRESS}/{reference.repo}/tree/{quote(reference.revision)}",
+        )
+    if selection.by_pattern:
+        return _select_by_pattern(below, reference, selection)
+    model = choose(below, reference.quant, reference.text)
+    projector = projector_for(model[0], files) if selection.projector else None
+    return [*model, projector] if projector else model
+
+
+def _select_by_pattern(files: Sequence[RepoFile], reference: HubReference, selection: FileSelection) -> list[RepoFile]:
+    """The files that the patterns leave, what a loader takes first. Hidden files are never among them."""
+
+    def is_selected(path: str) -> bool:
+        if any(part.startswith(".") and part.strip(".") for part in path.split("/")):
+            return False
+        if is_projector(path) and not selection.projector:
+            return False
+        included = not selection.include or any(matches(path, pattern) for pattern in selection.include)
+        return included and not any(matches(path, pattern) for pattern in selection.exclude)
+
+    selected = [file for file in files if is_selected(file.path)]
+    if not selected:
+        raise ResolveError(f"--include and --exclude leave none of the {len(files)} files of {reference.text}")
+    if len(selected) > MAX_FILES:
+        raise ResolveError(
+            f"{reference.text} has {len(selected)} such files, but one install takes at most {MAX_FILES}",
+            "Install fewer at a time with --include.",
+        )
+    return sorted(selected, key=_load_order)
+
+
+def _load_order(file: RepoFile) -> tuple[int, str]:
+    rank = next((rank for rank, suffix in enumerate(_LOADABLE) if file.path.endswith(suffix)), len(_LOADABLE))
+    return len(_LOADABLE) + 1 if is_projector(file.path) else rank, file.path
+
+
+def _artifact(listing: Listing, file: RepoFile, selection: FileSelection, context: ResolveContext) -> Artifact:
+    name = _target(listing, file, selection)  # first, because it refuses paths that make no sound address
+    path = f"/{listing.repo}/resolve/{listing.commit}/{quote(file.path)}"
+    urls = context.endpoints.hub_urls(path, listing.base)
+    return Artifact(
+        name,
+        urls,
+        file.size,
+        file.sha256,
+        blob_sha1=file.blob_sha1,
+        headers=context.endpoints.headers_for(urls[0]),
+        role="projector" if is_projector(file.path) else "model",
+    )
+
+
+def _target(listing: Listing, file: RepoFile, selection: FileSelection) -> str:
+    """The path of the file below the models folder. Raises: ResolveError, for a name that is not allowed there."""
+    name, parts = f"{listing.repo}/{file.path}", file.path.split("/")
+    try:
+        if selection.output and file.path.isprintable() and not {"", ".", ".."} & set(parts):
+            return selection.output
+        if any(len(part.encode(errors="replace")) > _MAX_NAME for part in parts):
+            raise UsageError(f'"{printable(name)[:100]}..." is too long for a file name')
+        return check_name(name)
+    except UsageError as error:
+        raise ResolveError(
+            f"{listing.repo} has a file that cannot be installed: {error.message}", "Leave it out with --exclude."
+        ) from error
+
+
+def _refuse_twins(reference: HubReference, artifacts: Sequence[Artifact]) -> None:
+    """Raises: ResolveError, for two names that are the same file on some file systems."""
+    seen: dict[str, str] = {}
+    for artifact in artifacts:
+        twin = seen.setdefault(target_key(artifact.name), artifact.name)
+        if twin != artifact.name:
+            raise ResolveError(
+                f"{reference.text} has {twin} and {artifact.name}, which are one file on some file systems",
+                "Leave one out with --exclude.",
+            )
+
+
+def _with_digest(reference: HubReference, artifacts: tuple[Artifact, ...]) -> tuple[Artifact, ...]:
+    """The artifacts with the digest that the address carried. Raises: UsageError, when it contradicts the Hub."""
+    if reference.sha256 is None:
+        return artifacts
+    if len(artifacts) != 1:
+        raise UsageError(f"#sha256= applies to a single file, but {reference.text} means {len(artifacts)}")
+    if artifacts[0].sha256 not in (None, reference.sha256):
+        raise UsageError(
+            f"#sha256= is {reference.sha256[:12]}..., but the Hub has {artifacts[0].sha256} for {reference.text}",
+            "Leave out the digest, or name the revision that you mean.",
+        )
+    return (replace(artifacts[0], sha256=reference.sha256),)

@@ -1,0 +1,126 @@
+"""A name in Ollama's registry, or in another of its kind, becomes a model."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.events import Warned
+from luci_dl.model import Artifact, Model
+from luci_dl.names import check_name
+from luci_dl.net.response import Document
+from luci_dl.sources.context import ResolveContext
+from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, read_manifest
+from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
+from luci_dl.sources.selection import FileSelection
+from luci_dl.text import nearest, printable
+
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_HUB_HOSTS = ("hf.co", "huggingface.co")
+_MAX_TAGS = 8
+
+
+def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -> Model:
+    """The files that the word means. Raises: ResolveError; UsageError; NetworkError; Interrupted."""
+    name = parse_name(word)
+    repository = name.repository(context.endpoints.ollama)
+    if context.network.offline:
+        return _installed(name, repository, context)
+    headers = {"Accept": ", ".join(ACCEPTED)}
+    url = f"{repository}/manifests/{name.tag}"
+    document = context.document(url, headers, repository=repository, at_most=MAX_BYTES)
+    if document.status != 200:
+        raise _refusal(name, repository, document, context)
+    manifest = read_manifest(document, str(name), selection.projector)
+    if manifest.has_adapter:
+        context.emit(Warned(f"{name} includes an adapter (LoRA), which luci does not install"))
+
+    def artifact(layer: Layer, target: str, role: str) -> Artifact:
+        url = f"{repository}/blobs/sha256:{layer.sha256}"
+        return Artifact(check_name(target), (url,), layer.size, layer.sha256, role=role, repository=repository)
+
+    files = [artifact(manifest.model, name.targets[0], "model")]
+    if manifest.projector:
+        files.append(artifact(manifest.projector, name.targets[1], "projector"))
+    return Model(str(name), tuple(files))
+
+
+def _installed(name: Name, repository: str, context: ResolveContext) -> Model:
+    model = context.installed(str(name))
+    if model is None:
+        raise NetworkError(
+            f"{name} is not installed, and {urlsplit(repository).netloc} cannot be asked for it offline",
+            "Leave out --offline, and unset HF_HUB_OFFLINE.",
+        )
+    return model
+
+
+def _refusal(name: Name, repository: str, document: Document, context: ResolveContext) -> LuciError:
+    """The error for a response that is not a manifest. Raises: NetworkError; Interrupted."""
+    host, status, reason = urlsplit(repository).netloc, document.status, _reason(document)
+    if status in (401, 403):
+        return ResolveError(
+            f"{name}: {host} requires an account ({status}{reason}): the model is private or does not exist",
+            _on_hub(name) or "Check the name. luci cannot log in there; fetch private models with Ollama.",
+        )
+    if status == 404:
+        return _not_found(name, repository, context)
+    if 400 <= status < 500:
+        return ResolveError(
+            f"{name}: {host} refused the request ({status}{reason})", _on_hub(name) or "Check the name."
+        )
+    return NetworkError(f"{name}: {host} answered {status}{reason}", "Try again later.")
+
+
+def _not_found(name: Name, repository: str, context: ResolveContext) -> ResolveError:
+    """The error for a missing model or a missing tag, as far as the registry lets them be told apart."""
+    host = urlsplit(repository).netloc
+    listed = context.document(f"{repository}/tags/list", {}, repository=repository, at_most=MAX_BYTES)
+    tags = _tags(listed) if listed.status == 200 else []
+    if tags:
+        shown = list(dict.fromkeys((*nearest(name.tag, tags, 3), *tags)))[:_MAX_TAGS]
+        more = f" and {len(tags) - len(shown)} more" if len(tags) > len(shown) else ""
+        return ResolveError(
+            f'{name}: {name.model} has no tag "{name.tag}"',
+            f"Its tags: {', '.join(shown)}{more}. Name one after a colon.",
+        )
+    if listed.status == 404 and '"NAME_UNKNOWN"' in listed.body[:1000].decode("latin-1"):
+        return ResolveError(f"{name}: {host} has no such model", _where_to_look(name, host))
+    return ResolveError(f"{name}: {host} has no such model or tag", _where_to_look(name, host))
+
+
+def _where_to_look(name: Name, host: str) -> str:
+    if host == DEFAULT_HOST:
+        return f"See https://ollama.com/{name.namespace}/{name.model}/tags, or search at https://ollama.com/search."
+    return _on_hub(name) or "Check host, namespace and name; a tag follows a colon."
+
+
+def _on_hub(name: Name) -> str:
+    """A hint to use an `hf:` reference, if the registry is the Hub's; empty for any other."""
+    if name.host not in _HUB_HOSTS:
+        return ""
+    quant = "" if name.tag == "latest" else f":{name.tag}"
+    return f"A Hub reference gives more detail: luci install hf:{name.namespace}/{name.model}{quant}"
+
+
+def _tags(document: Document) -> list[str]:
+    """The valid tags in a tag list; none if the response is not one."""
+    try:
+        answer = document.json()
+    except NetworkError:
+        return []
+    tags = answer.get("tags") if isinstance(answer, dict) else None
+    return [tag for tag in tags if isinstance(tag, str) and _TAG.fullmatch(tag)] if isinstance(tags, list) else []
+
+
+def _reason(document: Document) -> str:
+    """The registry's own error message, quoted on one line; empty without one."""
+    try:
+        answer = document.json()
+    except NetworkError:
+        return ""
+    errors = answer.get("errors") if isinstance(answer, dict) else None
+    first = errors[0] if isinstance(errors, list) and errors else answer
+    text = (first.get("message") or first.get("error")) if isinstance(first, dict) else None
+    return f', "{printable(" ".join(text.split()))[:200]}"' if isinstance(text, str) and text.strip() else ""
