@@ -41,6 +41,8 @@ Where things are; each line imports only from those below it:
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -94,16 +96,16 @@ _HOMES = {
     "api.checking": ("verify",),
     "api.installing": ("Forecast", "forecast", "install"),
     "api.removing": ("clean", "remove"),
-    "artifact": ("Artifact", "Model"),
+    "model": ("Artifact", "Model"),
     "cancel": ("CancelToken",),
-    "config": ("Settings",),
+    "config.settings": ("Settings",),
     "disk.transaction": ("Transaction",),
     "errors": ("LuciError",),
     "events": ("Event",),
-    "library": ("InstalledModel",),
+    "library.installed": ("InstalledModel",),
     "plan": ("Options",),
-    "running": ("Running",),
-    "sources.choice": ("FileSelection",),
+    "library.running": ("Running",),
+    "sources.selection": ("FileSelection",),
 }
 
 
@@ -115,3 +117,14 @@ def __getattr__(name: str) -> object:
     from importlib import import_module
 
     return getattr(import_module(f"luci_dl.{home}"), name)
+
+
+class _Package(ModuleType):
+    """`luci_dl.install` and `luci_dl.catalog` are the functions, though subpackages have these names, too."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in __all__ and isinstance(value, ModuleType)):  # how the import system adds a subpackage
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -122,8 +122,8 @@ def test_a_process_with_a_full_stderr_can_still_end() -> None:
     program = (
         "from luci_dl.events import Warned\n"
         "from luci_dl.ui.choose import choose\n"
-        "from luci_dl.ui.render_thread import Pump\n"
-        "pump = Pump(choose(json=False, quiet=False, environ={}))\n"
+        "from luci_dl.ui.render_thread import RenderThread\n"
+        "pump = RenderThread(choose(json=False, quiet=False, environ={}))\n"
         "pump(Warned('stuck'))\n"
         "raise SystemExit(7 if not pump.close(0.1) else 1)\n"
     )
