@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, config_show, session
 from luci_dl.cli.table import table
 from luci_dl.config.file import ConfigFile, change_config
@@ -154,7 +154,7 @@ def _change(name: str, make: Callable[[ConfigFile], Mapping[str, object] | None]
 
     def work(token: CancelToken, _emit: Emit) -> int:
         path = config_path(home_of(os.environ))
-        run_cancellable(lambda: change_config(path, make), token)  # it waits for a lock
+        change_config(path, make, token)
         return 0
 
     code = session.run(work, json=as_json, quiet=not as_json, what="Change")

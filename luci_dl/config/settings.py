@@ -14,6 +14,7 @@ from luci_dl.config.file import ConfigFile, change_config, read_config
 from luci_dl.config.keys import Key, OnInterrupt
 
 if TYPE_CHECKING:
+    from luci_dl.cancel import CancelToken
     from luci_dl.plan import Options
 
 T = TypeVar("T")
@@ -149,10 +150,10 @@ def near_key(name: str, others: Collection[str] = ()) -> str | None:
     return next(iter(get_close_matches(name.casefold().replace("-", "_")[:100], [*keys.KEYS, *others], 1)), None)
 
 
-def remember_folder(settings: Settings, folder: Path) -> None:
+def remember_folder(settings: Settings, folder: Path, token: CancelToken | None = None) -> None:
     """Write the models folder into config.json, unless it is the default one or there already.
 
-    Raises: UsageError, when the file is broken; StorageError.
+    Raises: UsageError, when the file is broken; StorageError; Interrupted.
     """
     folder = folder.absolute()
     if folder in (settings.home / "models", *settings.folders):
@@ -164,4 +165,4 @@ def remember_folder(settings: Settings, folder: Path) -> None:
             return None
         return {**config.values, keys.FOLDERS.name: keys.FOLDERS.json((*folders, folder))}
 
-    change_config(settings.file, add)
+    change_config(settings.file, add, token)

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luci_dl.disk.filesystems import file_system
-from luci_dl.errors import CannotHold, NoRoom, StorageError
+from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
 from luci_dl.plan import PAGE
 
 _MACOS = sys.platform == "darwin"
@@ -389,12 +389,20 @@ def append(path: Path, data: bytes) -> None:
             os.close(fd)
 
 
-def write_file(path: Path, data: bytes, *, keep_mode: bool = False, new: Path | None = None) -> None:
+def write_file(
+    path: Path,
+    data: bytes,
+    *,
+    keep_mode: bool = False,
+    new: Path | None = None,
+    renaming: contextlib.AbstractContextManager[object] | None = None,
+) -> None:
     """Replace the file at `path` by `data`, at one stroke and durably.
 
     Args:
         new: what it is called until then, where it must not be another process's.
         keep_mode: a file of the user's own, which only they may read perhaps, keeps its mode.
+        renaming: entered for the rename alone; what it raises leaves the old file in place.
     """
     new = new or path.with_name(path.name + ".new")
     unlink(new)
@@ -405,8 +413,9 @@ def write_file(path: Path, data: bytes, *, keep_mode: bool = False, new: Path | 
                 os.fchmod(file.fd, stat.S_IMODE(path.stat().st_mode))
         write_at(file, data, 0)
         sync_data(file)
-        rename(new, path)
-    except StorageError:
+        with renaming or contextlib.nullcontext():
+            rename(new, path)
+    except LuciError:
         with contextlib.suppress(StorageError):
             unlink(new)
         raise

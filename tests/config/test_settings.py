@@ -3,13 +3,18 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from luci_dl.cancel import CancelToken
 from luci_dl.config.keys import parse_size, size_text
 from luci_dl.config.settings import load_settings, remember_folder
-from luci_dl.errors import StorageError, UsageError
+from luci_dl.disk import fs, lock
+from luci_dl.errors import Interrupted, StorageError, UsageError
 from luci_dl.plan import Options
+from tests.procs import lock_is_free, wait_until
 
 
 @pytest.fixture
@@ -205,6 +210,46 @@ def test_nothing_is_lost_when_many_remember_at_once(luci_home: Path, tmp_path: P
     for thread in threads:
         thread.join()
     assert set(load_settings({}).folders) == set(folders)
+
+
+class Slow:
+    """A call during which the token is cancelled, and which continues when it may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+        self.token = CancelToken()
+        self.may_continue = threading.Event()
+        self._call = getattr(module, name)
+        monkeypatch.setattr(module, name, self)
+
+    def __call__(self, *args: Any) -> Any:
+        self.token.cancel()
+        assert self.may_continue.wait(10)
+        return self._call(*args)
+
+
+@pytest.mark.parametrize(("module", "name"), [(lock, "file_lock"), (fs, "sync_data")])
+def test_nothing_is_written_after_an_interrupt_was_reported(
+    luci_home: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> None:
+    """The thread that waits for the lock, or for a slow disk, lives on in the process, but does not rename the file."""
+    slow = Slow(monkeypatch, module, name)
+    with pytest.raises(Interrupted):
+        remember_folder(load_settings({}), Path("/m"), slow.token)
+    slow.may_continue.set()
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "luci-work"])
+    assert [path.name for path in luci_home.iterdir()] == ["config.json.lock"]
+    assert lock_is_free(luci_home / "config.json.lock")
+
+
+def test_a_rename_that_has_begun_is_over_when_the_interrupt_is_reported(
+    luci_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what is in the file then stays in it."""
+    slow = Slow(monkeypatch, fs, "rename")
+    threading.Timer(0.2, slow.may_continue.set).start()
+    with pytest.raises(Interrupted):
+        remember_folder(load_settings({}), Path("/m"), slow.token)
+    assert load_settings({}).folders == (Path("/m"),)
 
 
 def test_a_broken_file_is_not_overwritten(luci_home: Path) -> None:
