@@ -1,4 +1,4 @@
-"""`python -m luci_dl`, and the `luci` command."""
+"""`python -m luci_dl` and the `luci` command."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ def main() -> None:
     _open_standard_streams()
     from luci_dl.cancel import die_at_once
 
-    die_at_once()  # nothing is there yet that would need cleaning up
+    die_at_once()  # there is nothing to clean up yet
     from luci_dl.cli.main import run
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], _started_with(sys.argv[1:])))
+
+
+def _started_with(arguments: list[str]) -> list[str]:
+    """The command before luci's own arguments: `python -m luci_dl`, or that of a script or a zipapp."""
+    command = sys.orig_argv[: len(sys.orig_argv) - len(arguments)]
+    known = [*command, *arguments] == sys.orig_argv  # else something has rewritten sys.argv
+    return [sys.executable, *command[1:]] if known and sys.executable else []
 
 
 def _open_standard_streams() -> None:
-    """Were one of them closed, a model file would get its number, and the messages."""
+    """Open the standard streams that are closed, or a model file would get the number and the messages of one."""
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(fd)

@@ -204,6 +204,22 @@ def signals_cancel(token: CancelToken) -> Iterator[list[int]]:
 
 
 @contextlib.contextmanager
+def signals_call(function: Callable[[int], object]) -> Iterator[list[int]]:
+    """Call `function` on SIGINT, SIGTERM and SIGHUP while the block runs, and list the signals as they arrive.
+
+    A signal that was ignored stays ignored. Main thread only.
+    """
+    received: list[int] = []
+
+    def handler(signum: int, _frame: FrameType | None) -> None:
+        received.append(signum)
+        function(signum)
+
+    with _handled_by(lambda _signum: handler):
+        yield received
+
+
+@contextlib.contextmanager
 def at_a_prompt(leave: Callable[[], None]) -> Iterator[None]:
     """While the block runs, Ctrl+C raises KeyboardInterrupt; SIGTERM and SIGHUP call `leave`, then end the process.
 
@@ -247,13 +263,18 @@ def _handled_by(handler: Callable[[int], Callable[[int, FrameType | None], objec
     try:
         yield
     finally:
-        for signum, old in before.items():
+        for signum, old in reversed(before.items()):  # SIGINT last: its handler may raise KeyboardInterrupt here
             signal.signal(signum, old)
 
 
 def heard_signals() -> list[signal.Signals]:
     """The `SIGNALS` that this process and its children do not ignore."""
     return [signum for signum in SIGNALS if signal.getsignal(signum) not in (signal.SIG_IGN, None)]
+
+
+def signal_name(signum: int) -> str:
+    """SIGKILL, or "signal 34" where it has no name."""
+    return signal.Signals(signum).name if signum in set(signal.Signals) else f"signal {signum}"
 
 
 def die_at_once() -> None:

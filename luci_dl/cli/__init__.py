@@ -3,5 +3,5 @@
 main      the commands; click's own errors
 session   what a command works with: settings, events, the token, the end by a signal
 complete  what a word may go on as, for TAB
-shell     the prompt: editor reads a line, line completes it, main runs it
+shell     the prompt: editor reads a line, line completes it, child runs it in a luci of its own
 """

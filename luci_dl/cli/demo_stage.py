@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import session
+from luci_dl.cli.child import luci_command
 from luci_dl.cli.demo_server import DemoServer
 
 _POLL_S = 0.02
@@ -54,7 +54,7 @@ class Stage:
 
     def start(self, *words: str, **environ: str) -> subprocess.Popen[bytes]:
         """Start `luci WORDS`."""
-        command = [sys.executable, "-P", "-m", "luci_dl", *words]
+        command = [*luci_command(), *words]
         out = subprocess.DEVNULL if self._muted else None
         environment = self._environ | environ
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)

@@ -102,14 +102,20 @@ def luci() -> None:
     """Download large model files so that a file is there whole, proved and safely on disk, or not at all."""
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line. Returns: the exit code."""
+def run(arguments: Sequence[str], started: Sequence[str] = ()) -> int:
+    """Run the command line.
+
+    Args:
+        started: the command that this process was started with, without the arguments, if luci is its main program.
+
+    Returns: the exit code.
+    """
     if COMPLETION in os.environ:
         from luci_dl.cli.completion import answer
 
         return answer()
     try:
-        code = luci.main(args=list(arguments), prog_name="luci", standalone_mode=False)
+        code = luci.main(args=list(arguments), prog_name="luci", obj=started, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return 2

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from luci_dl.cancel import CTRL_C, CancelToken, die_of, signals_cancel
+from luci_dl.cancel import CancelToken, die_of, signals_cancel
 from luci_dl.cli import complete
 from luci_dl.config.settings import Settings, load_settings
 from luci_dl.errors import Interrupted, LuciError, UsageError
@@ -23,12 +21,8 @@ from luci_dl.ui.stream import Output
 
 LAST_WORDS_S = 0.2
 """How long the last words may take when a signal ends the run, in seconds: nobody may be reading."""
-BEFORE_PROMPT_S = 2.0
-"""How much longer they may take, in seconds, before a prompt comes below them."""
 
 Command = TypeVar("Command", bound=Callable[..., object])
-
-_AT_PROMPT = ContextVar("whether luci's own prompt comes after the command", default=False)
 
 
 def report(error: LuciError, *, json: bool = False) -> int:
@@ -49,35 +43,16 @@ def run(
 ) -> int:
     """Run `work` with a token that signals set and events that are shown; `what` it does, for when it is interrupted.
 
-    Returns: the exit code; does not return when a signal came: clean-up is over by then, so the process dies of it,
-        but not of a Ctrl+C at luci's own prompt.
+    Returns: the exit code; does not return when a signal came: clean-up is over by then, so the process dies of it.
     """
     token = CancelToken()
     render_thread = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
     with signals_cancel(token) as heard:
         code = _run(work, token, render_thread, what)
         render_thread.close(LAST_WORDS_S if token.cancelled else None, token)
-        if _AT_PROMPT.get():
-            render_thread.close(BEFORE_PROMPT_S)
-    deadly = [signum for signum in heard if signum != CTRL_C or not _AT_PROMPT.get()]
-    if deadly:  # asked when no handler could add to it any more
-        die_of(deadly[0])
+    if heard:  # checked when no handler can add to it any more
+        die_of(heard[0])
     return code
-
-
-@contextlib.contextmanager
-def at_prompt() -> Iterator[None]:
-    """While the block runs, Ctrl+C ends the command that runs, and not the process."""
-    before = _AT_PROMPT.set(True)
-    try:
-        yield
-    finally:
-        _AT_PROMPT.reset(before)
-
-
-def is_at_prompt() -> bool:
-    """Whether the command was typed at luci's own prompt."""
-    return _AT_PROMPT.get()
 
 
 def agreed(question: str, token: CancelToken) -> bool:

@@ -1,4 +1,4 @@
-"""`luci shell`."""
+"""`luci shell`: each command that is typed runs in a child process."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import os
 import shlex
 import sys
 import termios
-import traceback
 from collections.abc import Callable, Iterator
 
 import click
 
-from luci_dl.cancel import CTRL_C, at_a_prompt, typing
+from luci_dl.cancel import CTRL_C, at_a_prompt, die_of, signal_name, typing
 from luci_dl.cli import session
+from luci_dl.cli.child import run_in_foreground
 from luci_dl.cli.editor import Editor
 from luci_dl.cli.line import complete_line
 from luci_dl.config.settings import home_of
@@ -31,9 +31,10 @@ Examples:
 \b
 At the prompt:
   install llama3.2        the same words as after `luci`
-  help, help install      what there is
-  TAB, arrow keys         complete, and go back to what was typed before
-  Ctrl+C                  interrupt the command that runs, or clear the line
+  help, help install      the commands, or how to use one
+  TAB, arrow keys         complete the line, go back to earlier lines
+  Ctrl+C                  interrupt the running command, or clear the line
+  Ctrl+Z                  stop the shell and the running command
   Ctrl+D, exit            leave
 """
 
@@ -42,17 +43,15 @@ At the prompt:
 def command() -> int:
     """Open a prompt that takes the same words as `luci`: install llama3.2, list, clean, help, exit.
 
-    Without a terminal the commands are read from the input, one a line; all are tried, and the exit code is that of
-    the first that failed.
+    Without a terminal the commands are read from stdin, one per line. All of them are run; the exit code is that of
+    the first one that failed.
     """
-    if session.is_at_prompt():
-        return session.report(UsageError("this is luci's prompt already", "`exit` leaves it."))
-    if sys.stdin is None:  # closed by whoever started luci
+    if sys.stdin is None:  # closed by the parent process
         return 0
     sys.stdin.reconfigure(errors="surrogateescape")  # type: ignore[union-attr]
     if os.isatty(0):
         return _converse()
-    codes = [_obey(line) for line in _script()]
+    codes = [_obey(line, deadly=lambda _signum: True) for line in _script()]
     return next(filter(None, codes), 0)
 
 
@@ -64,22 +63,22 @@ def _script() -> Iterator[str]:
 
 
 def _converse() -> int:
-    """Take commands until the user leaves."""
+    """Run commands until the user leaves."""
     try:
         read = _reader()
     except LuciError as error:
         return session.report(error)
     output = session.output()
     output.say(["`help` shows the commands, `exit` or Ctrl+D leaves."])
-    put_back = _terminal_keeper()
-    with at_a_prompt(put_back), session.at_prompt():
+    restore = _terminal_restorer()
+    with at_a_prompt(restore):
         while True:
             try:
-                with typing(put_back):
+                with typing(restore):
                     line = read()
                 if line.strip() in LEAVE:
                     return 0
-                _obey(line)
+                _obey(line, deadly=lambda signum: signum != CTRL_C)
             except KeyboardInterrupt:
                 output.err.write("\n")
             except (EOFError, OSError):  # Ctrl+D, or the terminal is gone
@@ -88,13 +87,13 @@ def _converse() -> int:
 
 
 def _reader() -> Callable[[], str]:
-    """Reads the next line. Raises: UsageError"""
+    """A function that reads the next line. Raises: UsageError"""
     if os.isatty(1):
         editor = Editor(home_of(os.environ) / HISTORY, complete_line)
         return lambda: editor.read(PROMPT)
 
     def read() -> str:
-        session.output().err.write(PROMPT)  # the output is for somebody else
+        session.output().err.write(PROMPT)  # stdout is redirected: it gets the results alone
         line = sys.stdin.readline()
         if not line:
             raise EOFError
@@ -103,31 +102,36 @@ def _reader() -> Callable[[], str]:
     return read
 
 
-def _terminal_keeper() -> Callable[[], None]:
-    """Puts the terminal back to how it is now: while a line is typed, it is the editor's own."""
+def _terminal_restorer() -> Callable[[], None]:
+    """A function that restores the terminal's current modes: the line editor changes them."""
     modes = termios.tcgetattr(0)
 
-    def put_back() -> None:
+    def restore() -> None:
         with contextlib.suppress(termios.error):
             termios.tcsetattr(0, termios.TCSADRAIN, modes)
 
-    return put_back
+    return restore
 
 
-def _obey(line: str) -> int:
-    """Run the command. Returns: its exit code; that of a bug is 1, after its traceback."""
-    from luci_dl.cli.main import run
-
+def _obey(line: str, *, deadly: Callable[[int], bool]) -> int:
+    """Run the command, and die of the first `deadly` signal that arrives meanwhile. Returns: its exit code."""
     try:
         words = _words(line)
-        return run(words) if words else 0
+        if not words:
+            return 0
+        if words == ["shell"]:
+            raise UsageError("this is luci's prompt already", "`exit` leaves it.")
+        code, received = run_in_foreground(words)
     except LuciError as error:
         return session.report(error)
-    except (KeyboardInterrupt, click.Abort):
-        return 128 + CTRL_C
-    except Exception:  # noqa: BLE001 - a bug, shown as such; the prompt goes on
-        traceback.print_exc()
-        return 1
+    for signum in filter(deadly, received):
+        die_of(signum)
+    if code >= 0:
+        return code
+    if -code not in (CTRL_C, *received):
+        what = f"the command was killed by {signal_name(-code)}"
+        session.report(LuciError(what, "`luci clean` removes what it left behind."))
+    return 128 - code
 
 
 def _words(line: str) -> list[str]:
@@ -136,10 +140,10 @@ def _words(line: str) -> list[str]:
     if line.startswith("#"):
         return []
     if "\0" in line:
-        raise UsageError("there is a NUL character in the line")
+        raise UsageError("the line contains a NUL character")
     try:
         words = shlex.split(line)
     except ValueError:
         what = "a backslash ends the line" if line.endswith("\\") else "a quote is opened and never closed"
-        raise UsageError(what, "Close it, or put a backslash before a quote that is meant as such.") from None
+        raise UsageError(what, "Close the quote, or put a backslash before a literal one.") from None
     return words[1:] or ["help"] if words[:1] == ["luci"] else words

@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import stat
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.config.keys import Key
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.text import printable, shown
@@ -61,22 +62,35 @@ def _read(path: Path) -> bytes:
 def change_config(
     path: Path, change: Callable[[ConfigFile], Mapping[str, object] | None], token: CancelToken | None = None
 ) -> None:
-    """Replace the values in the file by those that `change` returns; None leaves the file as it is.
+    """Replace the file's settings by what `change` returns for them; None leaves the file as it is.
 
-    No other process changes the file meanwhile. Waits for the lock as long as it takes, whatever the token says;
-    a token that is cancelled by then keeps the file unchanged.
+    No other process changes it meanwhile. Once this has returned or raised, nothing is written any more.
 
     Raises: UsageError, when the file is broken; StorageError; Interrupted; whatever `change` raises.
     """
     from luci_dl.disk import fs, lock  # not needed to read the settings, and filelock costs start-up time
 
-    path = Path(os.path.realpath(path))  # it may be a symlink to the user's dot-files
-    with lock.file_lock(path.with_name(path.name + ".lock")):
-        values = change(read_config(path))
-        if token:
+    path = Path(os.path.realpath(path))  # it may be a link into somebody's dot-files
+    token = token or CancelToken()
+    renaming = threading.Lock()
+
+    @contextlib.contextmanager
+    def last_check() -> Iterator[None]:
+        with renaming:
             token.check()
-        if values is not None:
-            fs.write_file(path, _text(values), keep_mode=True)
+            yield
+
+    def work() -> None:
+        with lock.file_lock(path.with_name(path.name + ".lock")):
+            values = change(read_config(path))
+            if values is not None:
+                fs.write_file(path, _text(values), keep_mode=True, renaming=last_check())
+
+    try:
+        run_cancellable(work, token)  # waiting for the lock or the disk may take long
+    finally:
+        with renaming:  # work that was abandoned has renamed the file by now, or finds the token cancelled
+            pass
 
 
 def _text(values: Mapping[str, object]) -> bytes:

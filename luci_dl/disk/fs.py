@@ -15,7 +15,7 @@ from pathlib import Path
 
 from luci_dl.disk.file import File, allocate, clone, read_at, release_blocks, set_length, sync_data, write_at
 from luci_dl.disk.storage_errors import storage_errors
-from luci_dl.errors import StorageError
+from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
     "File", "allocate", "allow_files", "append", "blocks_of", "check_writable", "clone", "create", "forget_cached",
@@ -209,12 +209,20 @@ def append(path: Path, data: bytes) -> None:
             os.close(fd)
 
 
-def write_file(path: Path, data: bytes, *, keep_mode: bool = False, new: Path | None = None) -> None:
+def write_file(
+    path: Path,
+    data: bytes,
+    *,
+    keep_mode: bool = False,
+    new: Path | None = None,
+    renaming: contextlib.AbstractContextManager[object] | None = None,
+) -> None:
     """Replace the file at `path` by `data`, atomically and durably.
 
     Args:
         keep_mode: keep the mode of the old file, which may be private to its owner.
         new: the name of the new file until the rename, where the default may be another process's.
+        renaming: entered for the rename alone; what it raises leaves the old file in place.
     """
     new = new or path.with_name(path.name + ".new")
     unlink(new)
@@ -225,8 +233,9 @@ def write_file(path: Path, data: bytes, *, keep_mode: bool = False, new: Path | 
                 os.fchmod(file.fd, stat.S_IMODE(path.stat().st_mode))
         write_at(file, data, 0)
         sync_data(file)
-        rename(new, path)
-    except StorageError:
+        with renaming or contextlib.nullcontext():
+            rename(new, path)
+    except LuciError:
         with contextlib.suppress(StorageError):
             unlink(new)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from luci_dl.config.settings import KEYS
 from tests.cli.shop import assert_refused
-from tests.procs import lock_is_free, luci
+from tests.interrupting import held, patched
+from tests.procs import Spawned, lock_is_free, luci
 
 
 @pytest.fixture
@@ -196,6 +198,30 @@ def test_processes_that_change_settings_at_once_lose_nothing(file: Path) -> None
     assert json.loads(file.read_text()) == {"mine": 1, "jobs": 2, "retries": 3, "connections": 4, "min_free": "5"}
     assert sorted(path.name for path in file.parent.iterdir()) == ["config.json", "config.json.lock"]
     assert lock_is_free(file.with_name("config.json.lock"))
+
+
+SLOW_TO_DIE = """
+from luci_dl.disk import lock
+from luci_dl.ui.render_thread import RenderThread
+file_lock, close = lock.file_lock, RenderThread.close
+lock.file_lock = lambda path: (os.write(2, b"locking"), file_lock(path))[1]
+RenderThread.close = lambda *args: (close(*args), time.sleep(0.5), os.write(2, b"ending"))
+"""
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_change_that_is_interrupted_writes_nothing(file: Path, signum: signal.Signals) -> None:
+    """Not while it waits for the lock, and not when the lock becomes free between its last words and its end."""
+    file.write_text('{"jobs": 2}')
+    with Spawned("config", "set", "jobs", "3", command=patched(SLOW_TO_DIE)) as run:
+        with held(file.with_name("config.json.lock")):
+            run.wait_for("locking")
+            run.signal(signum)
+            run.wait_for("Change interrupted by user")
+        assert run.wait() == -signum
+        assert "ending" in run.err
+    assert file.read_text() == '{"jobs": 2}'
+    assert [path.name for path in file.parent.iterdir() if path != file] == ["config.json.lock"]
 
 
 def test_programs_get_one_object(file: Path) -> None:

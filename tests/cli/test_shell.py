@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+import zipapp
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -45,10 +48,19 @@ def obey(shell: Spawned, keys: str, *, prompts: int = 1) -> str:
     return plain_text(shell.out[before:])
 
 
-def script(text: str, **env: str) -> subprocess.CompletedProcess[str]:
+def children(pid: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def state(pid: int) -> str:
+    """T when it is stopped."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+
+
+def script(text: str, command: Sequence[str] = LUCI, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run a shell that reads its commands from a pipe."""
-    environ = os.environ | {"PYTHONPATH": str(ROOT)} | env
-    return subprocess.run([*LUCI, "shell"], input=text, env=environ, capture_output=True, text=True, timeout=30)
+    argv = [*command, "shell"]
+    return subprocess.run(argv, input=text, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)
 
 
 def test_ctrl_c_ends_the_download_and_the_prompt_comes_back(shop: Shop, models: Path, shell: Spawned) -> None:
@@ -99,8 +111,7 @@ def test_a_signal_at_the_prompt_leaves_the_terminal_in_order(home: Path, signum:
         run.wait_for(PROMPT)
         run.press("half a li")
         run.wait_for("half a li")
-        (child,) = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
-        os.kill(int(child), signum)
+        os.kill(children(run.pid)[0], signum)
         run.wait(10)
         modes = run.out[run.out.rindex("half a li") :].split()
     assert "echo" in modes
@@ -125,10 +136,71 @@ def test_ctrl_z_at_the_prompt_stops_the_shell_and_fg_draws_a_new_prompt(home: Pa
         run.wait_for("min = 1")
         assert " icanon" in run.out
         wait_until(lambda: run.out.count(PROMPT) >= 2, 10, "a new prompt")
-        run.press("versi\t\n")
-        run.wait_for(VERSION)
+        assert VERSION in obey(run, "versi\t\n")
         run.press("\x04")
         run.wait_for("ended with 0")
+
+
+def test_ctrl_z_stops_the_shell_and_its_command_and_fg_continues_both(shop: Shop, models: Path) -> None:
+    """They are one job of the shell around them."""
+    shop.sell("m", faults=[faults.stall(HALF)])
+    job = ["bash", "--norc", "-ic", 'set -m; "$@"; echo "stopped with $?"; read; fg; echo "ended with $?"', "sh", *LUCI]
+    with Spawned("shell", terminal=True, command=job, env={"PS1": "", "HISTFILE": ""}) as run:
+        run.wait_for(PROMPT)
+        run.press("install m\n")
+        wait_for_part(models)
+        (shell,) = children(run.pid)
+        (command,) = children(shell)
+        run.press("\x1a")
+        run.wait_for("stopped with 148")
+        assert [state(pid) for pid in (shell, command)] == ["T", "T"]
+        shop.server.release()
+        run.press("\n")
+        run.wait_for("✅ Installed m.gguf")
+        assert VERSION in obey(run, "version\n", prompts=2)
+        run.press("\x04")
+        run.wait_for("ended with 0")
+    assert_nothing_left(models, "m.gguf")
+
+
+def test_a_command_that_is_killed_says_so(shop: Shop, models: Path, shell: Spawned) -> None:
+    """And the prompt comes back."""
+    shop.sell("m", faults=[faults.stall(HALF)])
+    shell.press("install m\n")
+    wait_for_part(models)
+    before = len(shell.out)
+    os.kill(children(shell.pid)[0], signal.SIGKILL)
+    wait_until(lambda: PROMPT in shell.out[before:])
+    assert "❌ the command was killed by SIGKILL\n   `luci clean` removes what it left behind.\n" in shell.out
+    assert "Freed" in obey(shell, "clean\n")
+
+
+def test_a_command_sees_the_environment_of_the_shell(home: Path) -> None:
+    """Not the terminal's size, which the line editor notes in the environment, and which is wrong after a resize."""
+    tell = "import sys; os.write(2, f'{sys.argv[1:]}: {os.environ.get(\"COLUMNS\")}, {os.getcwd()}\\n'.encode())"
+    with Spawned("shell", terminal=True, command=patched(tell), cwd=home.parent) as shell:
+        shell.wait_for(PROMPT)
+        assert f"['version']: None, {home.parent}\n{VERSION}" in obey(shell, "version\n")
+
+
+def test_a_shell_that_was_not_installed_finds_itself(tmp_path: Path) -> None:
+    """One in a zipapp runs its commands from there."""
+    shutil.copytree(ROOT / "luci_dl", tmp_path / "app" / "luci_dl", ignore=shutil.ignore_patterns("__pycache__"))
+    main = "import sys; print('zipped', *sys.argv[1:], flush=True); from luci_dl.__main__ import main; main()"
+    (tmp_path / "app" / "__main__.py").write_text(main)
+    zipapp.create_archive(tmp_path / "app", tmp_path / "luci.pyz")
+    ended = script("version\n", command=[sys.executable, "luci.pyz"], cwd=tmp_path)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"zipped shell\nzipped version\n{VERSION}")
+
+
+def test_a_system_that_starts_no_process_is_one_clear_answer(home: Path) -> None:
+    """And the next line is taken all the same."""
+    broken = "import subprocess\ndef fail(*_, **__): raise BlockingIOError(11, 'Try again')\nsubprocess.Popen = fail"
+    ended = script("version\nnonsense '\n", command=patched(broken))
+    assert ended.returncode == 6
+    assert ended.stderr.count("❌ cannot start luci: Try again") == 1
+    assert "a quote is opened and never closed" in ended.stderr
 
 
 def test_the_history_lasts_from_one_shell_to_the_next(home: Path) -> None:

@@ -3,15 +3,19 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.config.edit import remember_folder, set_setting, unset_setting
 from luci_dl.config.settings import load_settings
+from luci_dl.disk import fs, lock
 from luci_dl.disk.lock import file_lock
 from luci_dl.errors import Interrupted, UsageError
 from tests.config.files import write
+from tests.procs import lock_is_free, wait_until
 
 
 def test_a_folder_is_remembered_once_and_the_rest_is_kept(luci_home: Path, tmp_path: Path) -> None:
@@ -106,3 +110,43 @@ def test_nothing_is_written_after_an_interrupt(luci_home: Path, change: str) -> 
         assert not ended.is_set()
     assert ended.wait(10)
     assert json.loads(file.read_text()) == {"jobs": 2}
+
+
+class Slow:
+    """A call during which the token is cancelled, and which continues when it may."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -> None:
+        self.token = CancelToken()
+        self.may_continue = threading.Event()
+        self._call = getattr(module, name)
+        monkeypatch.setattr(module, name, self)
+
+    def __call__(self, *args: Any) -> Any:
+        self.token.cancel()
+        assert self.may_continue.wait(10)
+        return self._call(*args)
+
+
+@pytest.mark.parametrize(("module", "name"), [(lock, "file_lock"), (fs, "sync_data")])
+def test_nothing_is_written_after_an_interrupt_was_reported(
+    luci_home: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str
+) -> None:
+    """The thread that waits for the lock, or for a slow disk, lives on in the process, but does not rename the file."""
+    slow = Slow(monkeypatch, module, name)
+    with pytest.raises(Interrupted):
+        remember_folder(load_settings({}), Path("/m"), slow.token)
+    slow.may_continue.set()
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "luci-work"])
+    assert [path.name for path in luci_home.iterdir()] == ["config.json.lock"]
+    assert lock_is_free(luci_home / "config.json.lock")
+
+
+def test_a_rename_that_has_begun_is_over_when_the_interrupt_is_reported(
+    luci_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So what is in the file then stays in it."""
+    slow = Slow(monkeypatch, fs, "rename")
+    threading.Timer(0.2, slow.may_continue.set).start()
+    with pytest.raises(Interrupted):
+        remember_folder(load_settings({}), Path("/m"), slow.token)
+    assert load_settings({}).folders == (Path("/m"),)

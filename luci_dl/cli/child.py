@@ -1,0 +1,46 @@
+"""Runs luci again, in a child process: for the prompt and for the demo."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import click
+
+from luci_dl.cancel import signals_call
+from luci_dl.errors import StorageError
+
+
+def luci_command() -> list[str]:
+    """The command that starts another luci: as this process was started, as far as that is known."""
+    return click.get_current_context().find_root().obj or [sys.executable, "-P", "-m", "luci_dl"]
+
+
+def run_in_foreground(words: Sequence[str]) -> tuple[int, list[int]]:
+    """Run `luci WORDS` on this process's terminal, and pass on the signals that come meanwhile.
+
+    Ctrl+C sends SIGINT to both processes anyway, but a child that is just being started may miss it.
+
+    Returns:
+        The exit code, or minus the signal that it died of; the signals that this process received.
+
+    Raises: StorageError, when the system refuses to start a process.
+    """
+    children: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(signum: int) -> None:
+        for child in children:
+            child.send_signal(signum)
+
+    with signals_call(pass_on) as received:
+        try:
+            # os.environ, because readline sets COLUMNS and LINES behind its back, and they become wrong on a resize
+            children.append(subprocess.Popen([*luci_command(), *words], env=os.environ))
+        except OSError as error:
+            raise StorageError(f"cannot start luci: {error.strerror}", "Close other programs and try again.") from error
+        for signum in list(received):  # those that came before the child was listed
+            pass_on(signum)
+        code = children[0].wait()
+    return code, received
