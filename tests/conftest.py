@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.fork_server import close_fork_server
 from tests.servers import FaultyServer
 
 OF_THE_USER = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "XDG_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
 OF_THE_TERMINAL = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
+OF_PYTHON = ("PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONUTF8", "PYTHONIOENCODING")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,7 +31,7 @@ def _default_signals() -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A LUCI_HOME that is not there yet, in an environment that knows nothing of the developer's."""
     for name in list(os.environ):
-        if name.startswith(OF_THE_USER) or name.lower() in PROXIES or name in OF_THE_TERMINAL:
+        if name.startswith(OF_THE_USER) or name.lower() in PROXIES or name in OF_THE_TERMINAL + OF_PYTHON:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setenv("LUCI_HOME", str(tmp_path / "home"))
@@ -62,3 +64,9 @@ def ca_file(ca: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tls_server(ca: trustme.CA) -> Iterator[FaultyServer]:
     with FaultyServer(tls=ca) as server:
         yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _fork_server_ends() -> Iterator[None]:
+    yield
+    close_fork_server()

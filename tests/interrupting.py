@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from luci_dl.cli.demo_gguf import make_gguf
-from tests.procs import Spawned, files_left, lock_is_free, wait_until
+from tests.procs import Code, Spawned, files_left, lock_is_free, wait_until
 
 DATA = make_gguf(1_000_000)
 HALF = len(DATA) // 2
@@ -20,10 +19,12 @@ SOON_S = 2.0
 """Much more than a signal may take, and much less than any time limit of the code."""
 
 
-def patched(code: str) -> list[str]:
-    """The command that runs luci with `code` run before; `halt()` in it says so on stderr and never returns."""
-    halt = "import os, time\ndef halt(*args, **more):\n    os.write(2, b'halted\\n')\n    time.sleep(600)\n"
-    return [sys.executable, "-P", "-c", f"{halt}{code}\nfrom luci_dl.__main__ import main\nmain()"]
+HALT = "import os, time\ndef halt(*args, **more):\n    os.write(2, b'halted\\n')\n    time.sleep(600)\n"
+
+
+def patched(code: str) -> Code:
+    """`code` to run before luci; `halt()` in it says so on stderr and never returns."""
+    return Code(HALT + code)
 
 
 def interrupt(luci: Spawned, signals: Sequence[int]) -> float:

@@ -1,4 +1,7 @@
-"""Run luci as a user does: as a child process, with pipes or in a terminal."""
+"""Run luci as a user does: as a child process, with pipes or in a terminal.
+
+It is a child of the fork server, unless `command` says how to start a new process.
+"""
 
 from __future__ import annotations
 
@@ -13,31 +16,42 @@ import termios
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-ROOT = Path(__file__).parent.parent
+from tests.fork_server import ROOT as ROOT
+from tests.fork_server import Forked, Job, fork_server
+
 LUCI = [sys.executable, "-P", "-m", "luci_dl"]
+"""The command that runs luci in a new process."""
 IN_TERMINAL = ["sh", "-c", 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>"$tty"', "sh"]
 """The leader of a new session that opens a terminal gets it as its own: then Ctrl+C reaches it."""
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Code:
+    """Python code that runs before luci does, in the same process."""
+
+    text: str
+
+    @property
+    def command(self) -> list[str]:
+        """The command that does so in a new process."""
+        return [sys.executable, "-P", "-c", f"{self.text}\nfrom luci_dl.__main__ import main\nmain()"]
+
+
 def luci(
     *args: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 30
 ) -> subprocess.CompletedProcess[str]:
     """Run `luci ARGS...` to its end, without a terminal; `env` comes on top of the environment."""
-    return subprocess.run(
-        [*LUCI, *map(str, args)],
-        env=_environment(env),
-        cwd=cwd,
-        timeout=timeout,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+    with Spawned(*args, env=env, cwd=cwd) as run:
+        code = run.wait(timeout)
+        out, err = (reader.data.decode().replace("\r\n", "\n").replace("\r", "\n") for reader in run.readers)
+        return subprocess.CompletedProcess(args, code, out, err)
 
 
 class Spawned:
@@ -46,7 +60,7 @@ class Spawned:
     Args:
         terminal: run it in a pseudo-terminal of its own, where `out` gets everything and `press("\\x03")` is Ctrl+C.
         env: comes on top of the environment.
-        command: run this in place of luci.
+        command: start a new process with this command, or run this code before luci.
         columns: of the terminal.
     """
 
@@ -56,25 +70,31 @@ class Spawned:
         terminal: bool = False,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
-        command: Sequence[str] = LUCI,
+        command: Sequence[str] | Code = Code(""),
         columns: int = 120,
     ) -> None:
-        argv = [*command, *map(str, args)]
+        words, environment = [*map(str, args)], os.environ | {"PYTHONPATH": str(ROOT)} | dict(env or {})
         pairs = [os.openpty()] if terminal else [os.pipe(), os.pipe()]
-        self._readers = [_Reader(reader) for reader, _ in pairs]
+        self.readers = [_Reader(reader) for reader, _ in pairs]
         self._writers = [writer for _, writer in pairs]
+        tty = os.ttyname(self._writers[0]) if terminal else ""
         if terminal:
             fcntl.ioctl(self._writers[0], termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-            argv = [*IN_TERMINAL, os.ttyname(self._writers[0]), *argv]
-        self.process = subprocess.Popen(
-            argv,
-            env=_environment(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=self._writers[0],
-            stderr=self._writers[-1],
-            start_new_session=terminal,
-        )
+        self.process: subprocess.Popen[bytes] | Forked
+        if isinstance(command, Code) and fork_server().can_run(environment):
+            job = Job(words, environment, str(cwd or Path.cwd()), _umask(), command.text, tty)
+            self.process = fork_server().run(job, [] if terminal else self._writers)
+        else:
+            argv = [*(command.command if isinstance(command, Code) else command), *words]
+            self.process = subprocess.Popen(
+                [*IN_TERMINAL, tty, *argv] if terminal else argv,
+                env=environment,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=self._writers[0],
+                stderr=self._writers[-1],
+                start_new_session=terminal,
+            )
 
     @property
     def pid(self) -> int:
@@ -83,16 +103,16 @@ class Spawned:
     @property
     def out(self) -> str:
         """What stdout, or the terminal, got so far."""
-        return self._readers[0].text()
+        return self.readers[0].text()
 
     @property
     def err(self) -> str:
         """What stderr, or the terminal, got so far."""
-        return self._readers[-1].text()
+        return self.readers[-1].text()
 
     def press(self, keys: str) -> None:
         """Type into the terminal."""
-        os.write(self._readers[0].fd, keys.encode())
+        os.write(self.readers[0].fd, keys.encode())
 
     def signal(self, signum: int) -> None:
         self.process.send_signal(signum)
@@ -102,7 +122,7 @@ class Spawned:
         code = self.process.wait(timeout)
         while self._writers:
             os.close(self._writers.pop())  # the last writers: the readers meet the end
-        for reader in self._readers:
+        for reader in self.readers:
             reader.join(timeout)
         return code
 
@@ -128,15 +148,15 @@ class _Reader(threading.Thread):
     def __init__(self, fd: int) -> None:
         super().__init__(name="reader", daemon=True)
         self.fd = fd
-        self._bytes = bytearray()
+        self.data = bytearray()
         self.start()
 
     def text(self) -> str:
-        return bytes(self._bytes).decode(errors="replace").replace("\r\n", "\n")
+        return bytes(self.data).decode(errors="replace").replace("\r\n", "\n")
 
     def run(self) -> None:
         while block := self._read():
-            self._bytes += block
+            self.data += block
         os.close(self.fd)
 
     def _read(self) -> bytes:
@@ -182,5 +202,7 @@ def lock_is_free(path: Path) -> bool:
     return True
 
 
-def _environment(more: Mapping[str, str] | None) -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT)} | dict(more or {})
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask

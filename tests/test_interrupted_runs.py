@@ -201,7 +201,8 @@ def test_a_settings_lock_that_somebody_holds_is_no_trap(server: FaultyServer, ho
 
 def test_a_stopped_luci_goes_on_where_it_was(server: FaultyServer, models: Path) -> None:
     """Ctrl+Z and fg."""
-    with Spawned("install", server.serve("/m.gguf", DATA, faults=[faults.stall(HALF)])) as run:
+    url = server.serve("/m.gguf", DATA, faults=[faults.stall(HALF)])
+    with Spawned("install", url, command=LUCI) as run:  # only a parent is told of a stop
         assert server.stalled.wait(10)
         run.signal(signal.SIGSTOP)
         assert os.WIFSTOPPED(os.waitpid(run.pid, os.WUNTRACED)[1])

@@ -150,7 +150,7 @@ def test_an_impatient_user_changes_nothing(
     """One of the signals counts; the others neither hurry nor disturb the clean-up, nor the words."""
     with at(standstill, server, models) as luci:
         took = interrupt(luci, signals)
-        assert -luci.process.returncode in signals
+        assert luci.process.returncode in {-signum for signum in signals}
         assert luci.err.endswith(STOPPED + DELETED.format("m.gguf"))
         assert_nothing_left(models)
         assert took < SOON_S

@@ -15,7 +15,7 @@ from luci_dl.disk import journal
 from luci_dl.disk.layout import staging_for
 from tests.cli.shop import Shop
 from tests.interrupting import DATA, HALF, assert_nothing_left, patched
-from tests.procs import Spawned, luci, wait_until
+from tests.procs import Code, Spawned, luci, wait_until
 from tests.servers import FaultyServer, faults
 
 SMALL_STEPS = patched("from luci_dl.disk import write_behind; write_behind.SYNC_EVERY = 1 << 17")
@@ -34,7 +34,7 @@ def url(server: FaultyServer) -> str:
 
 
 @contextlib.contextmanager
-def waiting(server: FaultyServer, url: str, others: int, command: list[str]) -> Iterator[tuple[Spawned, list[Spawned]]]:
+def waiting(server: FaultyServer, url: str, others: int, command: Code) -> Iterator[tuple[Spawned, list[Spawned]]]:
     """One that fetches and has come to the stall, and others that wait for it."""
     with contextlib.ExitStack() as stack:
         holder = stack.enter_context(Spawned("install", url, command=command))

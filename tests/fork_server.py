@@ -1,0 +1,242 @@
+"""A process that has luci imported and forks a child for each run of luci, in a tenth of the time of a new process.
+
+A child gets the environment, working folder, umask, streams and terminal that the client names, the default signals,
+and it ends as any Python program does. What only the start of a process can show (a signal or a limit inherited from
+the parent, variables that Python itself reads, a debugger around it) needs a new process: see `tests.procs.LUCI`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+REPORT = struct.Struct("ii")
+"""What the client gets, twice: the child's pid, and `RUNNING` or how it ended."""
+RUNNING = 1000
+READ_AT_START = ("PYTHON", "LANG", "LC_")
+"""What the names of the variables begin with that Python reads when it starts."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of luci.
+
+    Attributes:
+        code: runs before luci does.
+        tty: the terminal to run in, as the leader of a session of its own; empty for the streams that the client sends.
+        exits_at_once: end without the shutdown of the interpreter, which takes four fifths of the time of a short run.
+    """
+
+    args: Sequence[str]
+    env: Mapping[str, str]
+    cwd: str
+    umask: int
+    code: str = ""
+    tty: str = ""
+    exits_at_once: bool = False
+
+
+class Forked:
+    """A running child of the server, with the methods of `subprocess.Popen` that the tests use."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self.pid, state = self._receive()
+        assert state == RUNNING, "it failed before it could start; its stderr says why"
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        """The exit code, or minus the signal, of a child that has ended."""
+        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
+            _, self.returncode = self._receive()
+            self._connection.close()
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Raises: subprocess.TimeoutExpired, when it still runs after `timeout` seconds."""
+        if self.returncode is None:
+            select.select([self._connection], [], [], timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired("luci", timeout or 0)
+        return code
+
+    def send_signal(self, signum: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _receive(self) -> tuple[int, int]:
+        data = self._connection.recv(REPORT.size, socket.MSG_WAITALL)
+        assert len(data) == REPORT.size, "the fork server has ended; its stderr says why"
+        pid, state = REPORT.unpack(data)
+        return pid, state
+
+
+class ForkServer:
+    """The client's end of the server."""
+
+    def __init__(self) -> None:
+        self._control, theirs = socket.socketpair()
+        self._env = os.environ | {"PYTHONPATH": str(ROOT)}
+        with theirs:
+            command = [sys.executable, "-P", "-m", "tests.fork_server"]
+            self._process = subprocess.Popen(command, env=self._env, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
+
+    def can_run(self, env: Mapping[str, str]) -> bool:
+        """Whether a child of the server is as good as a new process with this environment."""
+        return _at_start(env) == _at_start(self._env)
+
+    def run(self, job: Job, streams: Sequence[int] = ()) -> Forked:
+        """Start luci; `streams` are its stdout and stderr, unless it runs in a terminal."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._control, [b"!"], [theirs.fileno(), *streams])
+        ours.sendall(json.dumps(asdict(job)).encode())
+        ours.shutdown(socket.SHUT_WR)
+        return Forked(ours)
+
+    def close(self) -> None:
+        self._control.close()
+        self._process.wait(10)
+
+
+@functools.cache
+def fork_server() -> ForkServer:
+    """The one of this process, started when it is first asked for."""
+    return ForkServer()
+
+
+def close_fork_server() -> None:
+    if fork_server.cache_info().currsize:
+        fork_server().close()
+        fork_server.cache_clear()
+
+
+def _at_start(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in env.items() if name.startswith(READ_AT_START)}
+
+
+# --- the server's end
+
+
+def main() -> None:
+    """Serve the socket on stdin; in each child, run luci."""
+    _import_all()
+    job, streams = _serve(socket.socket(fileno=os.dup(0)))
+    _become(job, streams)
+    from luci_dl.__main__ import main as luci
+
+    if not job.exits_at_once:
+        luci()
+    try:
+        luci()
+    except SystemExit as end:
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 1)
+
+
+def _import_all() -> None:
+    import luci_dl
+    from luci_dl.catalog import catalog
+
+    for module in pkgutil.walk_packages(luci_dl.__path__, "luci_dl."):
+        importlib.import_module(module.name)
+    catalog.load(None)  # compiles the patterns
+    gc.collect()
+    gc.freeze()  # the children share these pages
+
+
+def _serve(control: socket.socket) -> tuple[Job, list[int]]:
+    """Fork a child for each request. Returns, in each child, what it is to do; in the server never."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C ends the client
+    woken, waker = socket.socketpair()
+    woken.setblocking(False)
+    waker.setblocking(False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.set_wakeup_fd(waker.fileno())
+    clients: dict[int, socket.socket] = {}
+    while True:
+        for ready in select.select([control, woken], [], [])[0]:
+            if ready is woken:
+                with contextlib.suppress(BlockingIOError):
+                    woken.recv(1 << 10)
+                _report_ended(clients)
+                continue
+            message, descriptors, *_ = socket.recv_fds(control, 1, 3)
+            if not message:
+                os._exit(0)
+            client = socket.socket(fileno=descriptors[0])
+            pid = os.fork()
+            if pid == 0:
+                for each in (control, woken, waker, *clients.values()):
+                    each.close()
+                return _receive(client), descriptors[1:]
+            clients[pid] = client
+            for descriptor in descriptors[1:]:
+                os.close(descriptor)
+
+
+def _report_ended(clients: dict[int, socket.socket]) -> None:
+    while clients:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        with clients.pop(pid) as client, contextlib.suppress(OSError):
+            client.sendall(REPORT.pack(pid, os.waitstatus_to_exitcode(status)))
+
+
+def _receive(client: socket.socket) -> Job:
+    """The job; the client is told who does it."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with client, client.makefile("rb") as text:
+        job = Job(**json.loads(text.read()))
+        client.sendall(REPORT.pack(os.getpid(), RUNNING))
+    return job
+
+
+def _become(job: Job, streams: list[int]) -> None:
+    """Take the place of a new process."""
+    os.environ.clear()
+    os.environ.update(job.env)
+    time.tzset()
+    os.chdir(job.cwd)
+    os.umask(job.umask)
+    if job.tty:
+        os.setsid()
+        streams = [os.open(job.tty, os.O_RDWR) for _ in range(3)]
+    else:
+        streams = [os.open(os.devnull, os.O_RDONLY), *streams]
+    for number, descriptor in enumerate(streams):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    for stream in (sys.stdin, sys.stdout):
+        assert isinstance(stream, io.TextIOWrapper)
+        stream.reconfigure(line_buffering=stream.isatty())
+    sys.argv = [str(ROOT / "luci_dl" / "__main__.py"), *job.args]
+    exec(job.code, {"__name__": "__main__"})
+
+
+if __name__ == "__main__":
+    main()
