@@ -178,7 +178,7 @@ def test_a_command_that_is_killed_says_so(shop: Shop, models: Path, shell: Spawn
 def test_a_command_sees_the_environment_of_the_shell(home: Path) -> None:
     """Not the terminal's size, which the line editor notes in the environment, and which is wrong after a resize."""
     tell = "import sys; os.write(2, f'{sys.argv[1:]}: {os.environ.get(\"COLUMNS\")}, {os.getcwd()}\\n'.encode())"
-    with Spawned("shell", terminal=True, command=patched(tell), cwd=home.parent) as shell:
+    with Spawned("shell", terminal=True, command=patched(tell).command, cwd=home.parent) as shell:
         shell.wait_for(PROMPT)
         assert f"['version']: None, {home.parent}\n{VERSION}" in obey(shell, "version\n")
 
@@ -197,7 +197,7 @@ def test_a_shell_that_was_not_installed_finds_itself(tmp_path: Path) -> None:
 def test_a_system_that_starts_no_process_is_one_clear_answer(home: Path) -> None:
     """And the next line is taken all the same."""
     broken = "import subprocess\ndef fail(*_, **__): raise BlockingIOError(11, 'Try again')\nsubprocess.Popen = fail"
-    ended = script("version\nnonsense '\n", command=patched(broken))
+    ended = script("version\nnonsense '\n", command=patched(broken).command)
     assert ended.returncode == 6
     assert ended.stderr.count("❌ cannot start luci: Try again") == 1
     assert "a quote is opened and never closed" in ended.stderr
@@ -252,7 +252,7 @@ def test_a_question_that_is_interrupted_takes_nothing_of_what_comes_next(shop: S
 def test_a_bug_shows_its_traceback_and_the_prompt_comes_back(home: Path) -> None:
     """It is one command's affair."""
     broken = "import luci_dl.library.installed as there\ndef fail(*_): raise ZeroDivisionError\nthere.installed = fail"
-    with Spawned("shell", terminal=True, command=patched(broken)) as shell:
+    with Spawned("shell", terminal=True, command=patched(broken).command) as shell:
         shell.wait_for(PROMPT)
         assert "Traceback" in obey(shell, "list\n")
         assert VERSION in obey(shell, "version\n")
