@@ -31,13 +31,13 @@ class FileSystem:
         return bool(_OF_NETWORKS.search(self.kind))
 
     @property
-    def is_doubtful(self) -> bool:
+    def has_unreliable_locks(self) -> bool:
         """Nobody can tell whether a lock there keeps others out."""
         return self.is_remote or (self.kind.partition(".")[0] == "fuse" and self.kind not in _LOCAL_FUSE)
 
     @property
-    def what(self) -> str:
-        """In words, where it `is_doubtful`."""
+    def description(self) -> str:
+        """In words, where it `has_unreliable_locks`."""
         return "a network file system" if self.is_remote else "a file system of an unknown kind"
 
     @property

@@ -23,15 +23,15 @@ _OWN = re.compile(r"(.+)~([0-9a-f]{8})-([0-9]{1,10})-[0-9a-f]{8}")
 _KERNEL = (Path("/proc/sys/kernel/random/boot_id"), Path("/proc/sys/kernel/hostname"))
 
 
-def doubt(folder: Path, keeps_others_out: bool = True) -> str:
+def why_unreliable(folder: Path, keeps_others_out: bool = True) -> str:
     """Why the locks in the models folder cannot be trusted; empty when they can.
 
     Args:
         keeps_others_out: what came of trying it.
     """
     on = file_system(folder)
-    if on and on.is_doubtful:
-        return f"{folder} is on {on.what} ({on.kind}), which may grant a lock to everyone"
+    if on and on.has_unreliable_locks:
+        return f"{folder} is on {on.description} ({on.kind}), which may grant a lock to everyone"
     return "" if keeps_others_out else f"the file system of {folder} grants a lock to everyone"
 
 
@@ -42,7 +42,7 @@ class Owner:
     machine: str
     pid: int
 
-    def may_live(self, last_write: float) -> bool:
+    def may_be_running(self, last_write: float) -> bool:
         """Whether it may still be at work on a file that was last written then, in seconds since 1970.
 
         Where it cannot be asked after, the clock decides; it never costs more than a download, for before the last
