@@ -162,7 +162,7 @@ class Transaction:
 
     def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Let those who wait for the lock of `name` know how far it is."""
-        self._held().tell(name, done, total, rate)
+        self._held().report(name, done, total, rate)
 
     def commit(self) -> None:
         """Verify every part that was opened, and put all in their places, or none.
