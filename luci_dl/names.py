@@ -1,4 +1,4 @@
-"""What a target may be called: the one place where a name that would leave the models folder is refused."""
+"""Which names a target may have: the one place where a name that would leave the models folder is refused."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from luci_dl.errors import UsageError
 from luci_dl.text import printable
 
 STAGING_SUFFIXES = (".part", ".lock", ".journal", ".receipt", ".commit")
-"""What staging files end in. A target that ended so could be taken for one."""
+"""The suffixes of luci's own files, in this order. A target with one of them could be mistaken for such a file."""
 
 
 def check_name(name: str) -> str:
-    """`name` itself, when it may stand as a path below a models folder, with "/" between its parts.
+    """`name` itself, if it may be a path below a models folder, with "/" between its parts.
 
     Raises: UsageError
     """
@@ -23,18 +23,21 @@ def check_name(name: str) -> str:
 
 
 def target_key(name: str) -> str:
-    """The same for all names that some file system holds to be one: case and composed letters do not count."""
+    """The same key for all names that some file system treats as one: those that differ in case or composition."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def check_digest(text: str, digits: int, what: str) -> str:
-    """`text` in lower case, when it is so many hex digits.
+    """`text` in lower case, if it consists of that many hex digits.
 
-    Raises: UsageError, which calls the digest `what`.
+    Args:
+        what: the subject of the message, like "the digest".
+
+    Raises: UsageError
     """
-    strange = next((char for char in text if char not in string.hexdigits), "")
-    if strange:
-        raise UsageError(f'{what} must be {digits} hex digits, found the character "{printable(strange)}"')
+    other = next((char for char in text if char not in string.hexdigits), "")
+    if other:
+        raise UsageError(f'{what} must be {digits} hex digits, found the character "{printable(other)}"')
     if len(text) != digits:
         raise UsageError(f"{what} must be {digits} hex digits, found {len(text)} of them")
     return text.lower()
@@ -44,11 +47,11 @@ def _problem(name: str) -> str | None:
     if not name:
         return "is empty"
     if not name.isprintable():
-        return "has control characters or invisible ones in it"
+        return "contains control characters or invisible characters"
     if "\\" in name:
-        return "has a backslash in it"
+        return "contains a backslash"
     if name.startswith("/"):
-        return "begins with a slash, but must lie below the models folder"
+        return "begins with a slash, but must be relative to the models folder"
     return next(filter(None, map(_problem_of_part, name.split("/"))), None)
 
 
@@ -64,4 +67,4 @@ def _problem_of_part(part: str) -> str | None:
     if part != part.strip():
         return "begins or ends with a space"
     suffix = next((suffix for suffix in STAGING_SUFFIXES if part.casefold().endswith(suffix)), None)
-    return suffix and f"ends in {suffix}, which luci keeps for its own files"
+    return suffix and f"ends in {suffix}, which luci reserves for its own files"

@@ -159,7 +159,7 @@ def own_files(folder: Path, pid: int, machine: str | None = None) -> Path:
     mark = lock_reliability.private_mark().replace(f"-{os.getpid()}-", f"-{pid}-")
     if machine:
         mark = mark.replace(lock_reliability.machine(), machine)
-    staging = staging_for(folder, NAME).apart(mark)
+    staging = staging_for(folder, NAME).private(mark)
     staging.part.parent.mkdir(parents=True, exist_ok=True)
     for path in (staging.part, staging.journal, staging.new_receipt):
         path.write_bytes(b"left")
@@ -191,9 +191,7 @@ def test_clean_leaves_the_own_files_of_a_process_that_lives(tmp_path: Path) -> N
     """Whatever a lock says."""
     own_files(tmp_path, os.getpid())
     told = cleaned(tmp_path)
-    assert [event.reason for event in told if isinstance(event, LeftAlone)] == [
-        f"pid {os.getpid()} may be at work on it"
-    ]
+    assert [event.reason for event in told if isinstance(event, LeftAlone)] == [f"pid {os.getpid()} may be using it"]
     assert len(staged(tmp_path)) == 3
 
 
@@ -247,7 +245,7 @@ class Holding:
 )
 def test_the_kind_of_the_file_system_decides(kind: str, doubtful: bool) -> None:
     """A FUSE that nobody knows may be anything."""
-    assert filesystems.FileSystem(kind, "/").is_doubtful is doubtful
+    assert filesystems.FileSystem(kind, "/").has_unreliable_locks is doubtful
 
 
 @pytest.mark.usefixtures("remote")

@@ -1,4 +1,4 @@
-"""Which file system a folder lies on, as far as the system says."""
+"""The file system that a folder is on, and what it can do, as far as the system says."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_TABLE = Path("/proc/self/mountinfo")  # Linux alone
-_OF_NETWORKS = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
-_OF_MEMORY = {"tmpfs", "ramfs"}
-_PAST_CACHE = {"ext2", "ext3", "ext4", "xfs"}
-_SHARING = {"btrfs", "xfs", "bcachefs", "ocfs2", "zfs"}
+_TABLE = Path("/proc/self/mountinfo")  # only Linux has it
+_NETWORK = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
+_IN_MEMORY = {"tmpfs", "ramfs"}
+_FAST_DIRECT_WRITES = {"ext2", "ext3", "ext4", "xfs"}
+_SHARE_BLOCKS = {"btrfs", "xfs", "bcachefs", "ocfs2", "zfs"}
 _LOCAL_FUSE = {f"fuse.{name}" for name in ("mergerfs", "gocryptfs", "encfs", "bindfs", "fusefat")}
-_SMALL_FILES = {"vfat", "msdos", "fat", "fuse.fusefat"}
+_FAT = {"vfat", "msdos", "fat", "fuse.fusefat"}
 SMALL_FILE = (4 << 30) - 1
-"""The most bytes that a file may have where only small ones may be."""
+"""The maximal size of a file on a FAT, in bytes."""
 
 
 @dataclass(frozen=True)
 class FileSystem:
-    """A mounted one; `kind` as the system calls it, like "ext4"."""
+    """A mounted file system; `kind` is the system's word for it, like "ext4"."""
 
     kind: str
     mounted_at: str
@@ -28,41 +28,41 @@ class FileSystem:
     @property
     def is_remote(self) -> bool:
         """Other machines may write to it, and locks may be granted to everyone."""
-        return bool(_OF_NETWORKS.search(self.kind))
+        return bool(_NETWORK.search(self.kind))
 
     @property
-    def is_doubtful(self) -> bool:
-        """Nobody can tell whether a lock there keeps others out."""
+    def has_unreliable_locks(self) -> bool:
+        """It is not known whether a lock there keeps others out."""
         return self.is_remote or (self.kind.partition(".")[0] == "fuse" and self.kind not in _LOCAL_FUSE)
 
     @property
-    def what(self) -> str:
-        """In words, where it `is_doubtful`."""
+    def description(self) -> str:
+        """Why it `has_unreliable_locks`."""
         return "a network file system" if self.is_remote else "a file system of an unknown kind"
 
     @property
     def shares_blocks(self) -> bool:
-        """A copy may cost no room."""
-        return self.kind in _SHARING
+        """A copy of a file there may take no room."""
+        return self.kind in _SHARE_BLOCKS
 
     @property
     def writes_past_cache(self) -> bool:
-        """Large blocks may go to the disk without a copy in memory, and are known to get there faster so."""
-        return self.kind in _PAST_CACHE
+        """Large blocks can be written directly to the disk, and that is known to be faster."""
+        return self.kind in _FAST_DIRECT_WRITES
 
     @property
     def is_memory(self) -> bool:
-        """It is gone when the machine goes down."""
-        return self.kind in _OF_MEMORY
+        """It is empty after a restart of the machine."""
+        return self.kind in _IN_MEMORY
 
     @property
     def holds_small_files_only(self) -> bool:
-        """No file may have more than `SMALL_FILE` bytes, and none has holes: a FAT."""
-        return self.kind in _SMALL_FILES
+        """No file may have more than `SMALL_FILE` bytes, and none can have holes."""
+        return self.kind in _FAT
 
 
 def file_system(path: Path) -> FileSystem | None:
-    """The one that `path`, or the first folder above it that is there, lies on; None where nobody tells."""
+    """The file system of `path`, or of the first folder above it that exists; None where the system does not say."""
     try:
         lines = os.fsdecode(_TABLE.read_bytes()).splitlines()
     except OSError:
@@ -71,7 +71,7 @@ def file_system(path: Path) -> FileSystem | None:
     found: FileSystem | None = None
     for mount in filter(None, map(_mount, lines)):
         if real.is_relative_to(mount.mounted_at) and (found is None or len(mount.mounted_at) >= len(found.mounted_at)):
-            found = mount  # of two at one place the later one lies on top
+            found = mount  # of two at the same place the later one covers the other
     return found
 
 

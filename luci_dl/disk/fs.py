@@ -14,6 +14,7 @@ import stat
 from pathlib import Path
 
 from luci_dl.disk.file import File, allocate, clone, read_at, release_blocks, set_length, sync_data, write_at
+from luci_dl.disk.layout import NEW
 from luci_dl.disk.storage_errors import storage_errors
 from luci_dl.errors import LuciError, StorageError
 
@@ -224,7 +225,7 @@ def write_file(
         new: the name of the new file until the rename, where the default may be another process's.
         renaming: entered for the rename alone; what it raises leaves the old file in place.
     """
-    new = new or path.with_name(path.name + ".new")
+    new = new or path.with_name(path.name + NEW)
     unlink(new)
     try:
         file = create(new)

@@ -1,20 +1,27 @@
-"""Where the files of one target are: every path in a models folder is made here."""
+"""The paths in a models folder, all made here: where a target is, and where luci keeps its own files of it."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import StorageError, UsageError
-from luci_dl.names import check_name
+from luci_dl.names import STAGING_SUFFIXES, check_name
 
-FOLDER = ".luci"
-_ROOM = 12  # bytes that the longest suffix and the ".new" of its replacement need
+PART, LOCK, JOURNAL, RECEIPT, COMMIT = STAGING_SUFFIXES
+NEW = ".new"
+"""The suffix of a file that is about to replace the one without it."""
+_FOLDER = ".luci"
+_SUFFIX_MAX = max(map(len, STAGING_SUFFIXES)) + len(NEW)  # bytes
 _NAME_MAX = 255
+
+OnError = Callable[[Path, StorageError], None]
+"""Called with a folder that cannot be read, and the reason."""
 
 
 @dataclass(frozen=True)
@@ -24,60 +31,53 @@ class Staging:
     Attributes:
         folder: the models folder.
         name: the target's path below it, with "/" between its parts; None for files whose target is not known.
-        target: where the file will stand.
-        base: what all staging files of the target begin with.
-        own: what those of one process alone begin with, where no lock keeps others from them (`apart`).
+        target: where the installed file will be.
+        base: the common beginning of the paths of all staging files of the target.
+        private_base: the same for those that only one process uses, because the lock may not keep others out.
     """
 
     folder: Path
     name: str | None
     target: Path
     base: Path
-    own: Path | None = None
+    private_base: Path | None = None
 
-    def apart(self, mark: str) -> Staging:
-        """With a part and a journal whose names end in `mark`."""
-        room = _name_max(self.folder) - _ROOM - len(mark)
-        return replace(self, own=self.base.with_name(_shortened(self.base.name, room) + mark))
+    def private(self, mark: str) -> Staging:
+        """With a part, a journal and a new receipt of which the names end in `mark`, before the suffix."""
+        room = _name_max(self.folder) - _SUFFIX_MAX - len(mark)
+        return replace(self, private_base=self.base.with_name(_shortened(self.base.name, room) + mark))
 
     @property
     def lock(self) -> Path:
-        return self._path(".lock")
+        return _with_suffix(self.base, LOCK)
 
     @property
     def part(self) -> Path:
-        return self._own_path(".part")
+        return _with_suffix(self.private_base or self.base, PART)
 
     @property
     def journal(self) -> Path:
-        return self._own_path(".journal")
+        return _with_suffix(self.private_base or self.base, JOURNAL)
 
     @property
     def receipt(self) -> Path:
-        return self._path(".receipt")
+        return _with_suffix(self.base, RECEIPT)
 
     @property
     def new_receipt(self) -> Path:
-        """Where a receipt is written before it takes the place of the old one."""
-        return self._own_path(".receipt.new")
+        """Where a receipt is written before it replaces the old one."""
+        return _with_suffix(self.private_base or self.base, RECEIPT + NEW)
 
     @property
     def commit(self) -> Path:
-        return self._path(".commit")
-
-    def _own_path(self, suffix: str) -> Path:
-        base = self.own or self.base
-        return base.with_name(base.name + suffix)
-
-    def _path(self, suffix: str) -> Path:
-        return self.base.with_name(self.base.name + suffix)
+        return _with_suffix(self.base, COMMIT)
 
 
 def staging_for(folder: Path, name: str) -> Staging:
     """The paths of the target `name` below the models folder; touches nothing.
 
-    Raises: UsageError, for a name that would leave the folder or that the file system cannot hold; StorageError, when
-        a folder on the way leads out of the models folder.
+    Raises: UsageError, for a name that would leave the folder or that is too long for the file system; StorageError,
+        when a folder on the way is a symlink out of the models folder.
     """
     check_name(name)
     folder = folder.absolute()
@@ -90,27 +90,70 @@ def staging_for(folder: Path, name: str) -> Staging:
                 f"the file system takes {longest}",
                 "Give a shorter one with -o.",
             )
-    base = folder / FOLDER / name
+    base = staging_folder(folder) / name
     real = os.path.realpath(folder)
     for parent in (target.parent, base.parent):
         if not Path(os.path.realpath(parent)).is_relative_to(real):
             raise StorageError(f"{parent} leads out of the models folder {folder}", "Remove the symlink there.")
-    return Staging(folder, name, target, base.with_name(_shortened(base.name, longest - _ROOM)))
+    return Staging(folder, name, target, base.with_name(_shortened(base.name, longest - _SUFFIX_MAX)))
 
 
 def staging_at(folder: Path, base: Path, name: str | None) -> Staging:
-    """The paths of staging files that were found on disk; `name` is what one of them says of its target."""
+    """The paths of staging files found on disk; `name` is the target's by one of those files, and is not trusted."""
     if name is not None:
         with contextlib.suppress(UsageError, StorageError):
             expected = staging_for(folder, name)
             if expected.base == base:
                 return expected
-    return Staging(folder, None, folder / base.relative_to(folder / FOLDER), base)
+    return Staging(folder, None, folder / base.relative_to(staging_folder(folder)), base)
+
+
+def staging_folder(folder: Path) -> Path:
+    """Where a models folder has luci's own files."""
+    return folder / _FOLDER
+
+
+def is_staging_folder(name: str) -> bool:
+    """Whether a folder of that name in a models folder has luci's own files: no models are looked for there."""
+    return name == _FOLDER
+
+
+def walk_staging(folder: Path, on_error: OnError) -> tuple[list[Path], list[Path]]:
+    """Everything in the staging of a models folder; symlinks in it are not followed.
+
+    Returns: the files, or whatever else has a name there, and the folders, each before those in it.
+    """
+    files, folders, todo = list[Path](), list[Path](), [staging_folder(folder)]
+    while todo:
+        where = todo.pop()
+        try:
+            with os.scandir(where) as found:
+                is_folder = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
+        except (FileNotFoundError, NotADirectoryError):  # never made, or removed by another `clean`
+            continue
+        except OSError as error:
+            on_error(where, storage_error("read", where, error))
+            continue
+        folders.append(where)
+        names = sorted(is_folder)
+        files += [where / name for name in names if not is_folder[name] or split_suffix(Path(name))]
+        todo += [where / name for name in reversed(names) if is_folder[name]]
+    return files, folders
+
+
+def split_suffix(path: Path) -> tuple[Path, str] | None:
+    """The base and the suffix of a staging file, NEW being a part of the suffix; None for a file of another kind."""
+    base, suffix = os.path.splitext(path.name.removesuffix(NEW))
+    return (path.with_name(base), path.name[len(base) :]) if suffix in STAGING_SUFFIXES else None
 
 
 def in_lock_order(stagings: Iterable[Staging]) -> list[Staging]:
     """The one order in which every process takes several locks, so that no two wait for each other."""
     return sorted(stagings, key=lambda staging: os.fsencode(staging.lock))
+
+
+def _with_suffix(base: Path, suffix: str) -> Path:
+    return base.with_name(base.name + suffix)
 
 
 def _name_max(folder: Path) -> int:

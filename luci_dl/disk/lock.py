@@ -1,11 +1,13 @@
-"""The lock on one target: taken with filelock, and a text that says who holds it."""
+"""The lock on one target: taken with filelock, and described by a text in the lock file."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import random
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,23 +16,25 @@ from filelock import FileLock, Timeout
 
 from luci_dl.disk import fs
 from luci_dl.disk.lock_info import LockInfo
-from luci_dl.errors import StorageError
 
 _LOCK_MODE = 0o664  # several users of one group may share a models folder
 _TEXT_MAX = 1 << 16  # bytes of a lock file that are read
+_GLANCE_S = 0.005  # longer than a look at a lock takes
+_GLANCES = 100  # looks that may come one after the other
+_FILE_POLL_S = 0.05
 
 
 class Lock:
-    """The exclusive lock on one target. Its file says who holds it; only a held lock makes that text true."""
+    """The exclusive lock on one target. Its file says who holds it; only while the lock is held is that text true."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = -1
-        self._mutex = threading.Lock()  # the text is written by one thread, the lock released by another
+        self._mutex = threading.Lock()  # one thread writes the text, another one may release the lock
         self._file = FileLock(
             path,
             mode=_LOCK_MODE,
-            thread_local=False,  # its default makes a release from another thread a silent no-op
+            thread_local=False,  # the default makes a release from another thread a silent no-op
             fallback_to_soft=False,
             preserve_lock_file=True,
             on_acquired=self._borrow,
@@ -44,68 +48,90 @@ class Lock:
         return self._fd >= 0
 
     def try_acquire(self) -> bool:
-        """Take the lock if nobody has it, making its folder where that is missing. Raises: StorageError."""
+        """Take the lock unless another process holds it, making its folder where that is missing.
+
+        A look at the lock (`is_held`) by another process makes this take a few milliseconds longer, not fail.
+        Raises: StorageError
+        """
+        for _ in range(_GLANCES):
+            if self._try_once():
+                return True
+            if is_held(self.path):
+                break
+            time.sleep(random.uniform(0, _GLANCE_S))
+        return False
+
+    def _try_once(self) -> bool:
         while True:
             fs.make_folder(self.path.parent)
             fs.is_own(self.path)
-            try:
-                self._file.acquire(blocking=False)
-            except Timeout:
-                if os.path.isdir(self.path.parent):
-                    return False  # held, not its folder cleaned away
-            except (FileNotFoundError, FileExistsError):
-                continue  # `clean` removed the empty folder in between, which filelock too tries to make
-            except OSError as error:
-                raise StorageError(
-                    f"cannot lock {self.path}: {error.strerror or error}",
-                    "Check what lies there and who owns the folder.",
-                    error.strerror or "",
-                ) from error
-            else:
-                if self._is_at_path():
-                    return True
-                self.release()  # `clean` unlinked the file in between
+            with fs.storage_errors("lock", self.path):
+                try:
+                    self._file.acquire(blocking=False)
+                except Timeout:
+                    if os.path.isdir(self.path.parent):
+                        return False
+                    continue
+                except (FileNotFoundError, FileExistsError):
+                    continue  # `clean` removed the empty folder in between, which filelock tries to make, too
+            if self._is_at_path():
+                return True
+            self.release()  # `clean` unlinked the file in between
 
     def _is_at_path(self) -> bool:
-        try:
-            there = os.lstat(self.path)
-        except FileNotFoundError:
-            return False
-        ours = os.fstat(self._fd)
+        with fs.storage_errors("look at", self.path):
+            try:
+                there = os.lstat(self.path)
+            except FileNotFoundError:
+                return False
+            ours = os.fstat(self._fd)
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
-    def write(self, holder: LockInfo) -> None:
-        """Say who holds the lock, if it is still held. A text that cannot be written is not worth an error."""
+    def write(self, info: LockInfo) -> None:
+        """Write who holds the lock into its file, if it is still held. A failure is ignored: the text only informs."""
         with self._mutex:
             if self.held:
                 with contextlib.suppress(OSError):
-                    fs.overwrite(self._fd, holder.to_bytes())
+                    fs.overwrite(self._fd, info.to_bytes())
 
     def read(self) -> LockInfo | None:
         """Who holds the lock, or held it last; None when the file does not say."""
         return read_lock_info(self.path)
 
     def is_ours(self, nonce: str) -> bool:
-        """True when the path still leads to this very lock and its text carries our nonce."""
-        with self._mutex:
-            holder = self.read()
-            return self.held and self._is_at_path() and holder is not None and holder.nonce == nonce
+        """Whether the path still leads to the file that was locked, and its text has our nonce. Raises: StorageError"""
+        with self._mutex, fs.storage_errors("read", self.path):
+            if not (self.held and self._is_at_path()):
+                return False
+            info = LockInfo.from_bytes(os.pread(self._fd, _TEXT_MAX, 0))
+        return info is not None and info.nonce == nonce
 
     def release(self) -> None:
-        """Let go; harmless when not held."""
+        """Release the lock; harmless when it is not held. Never fails: closing its file releases the lock, too."""
         with self._mutex:
             if self.held:
-                self._fd = -1
-                self._file.release(force=True)
+                fd, self._fd = self._fd, -1
+                try:
+                    self._file.release(force=True)
+                except OSError:
+                    self._close(fd)
+
+    def _close(self, fd: int) -> None:
+        """Close the file that filelock keeps open after a failed unlock, and make filelock forget the descriptor."""
+        self._file._context.lock_file_fd = None
+        with contextlib.suppress(OSError):
+            os.close(fd)
+        with contextlib.suppress(OSError):
+            self._file.release(force=True)
 
     def unlink_and_release(self) -> None:
-        """Remove the lock file, as the last act while holding it: nobody else can have it by this name then."""
+        """Remove the lock file, as the last act while holding it: then nobody else can hold it under this name."""
         fs.unlink(self.path)
         self.release()
 
 
 def read_lock_info(path: Path) -> LockInfo | None:
-    """What the lock file at `path` says, without taking the lock; None when it says nothing that luci knows."""
+    """What the lock file at `path` says, without taking the lock; None when it says nothing that luci understands."""
     try:
         with _opened(path) as file:
             return LockInfo.from_bytes(file.read(_TEXT_MAX))
@@ -114,15 +140,15 @@ def read_lock_info(path: Path) -> LockInfo | None:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """To be read, without waiting for a writer where somebody has put a pipe. Raises: OSError."""
+    """Open for reading, without waiting for a writer if somebody has put a pipe there. Raises: OSError."""
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock file at `path`.
+    """Whether any process holds the lock file at `path`.
 
-    Who holds it is not disturbed. A free one is taken for an instant, but shared, so that others may look as well,
-    and from a descriptor that only reads, so that those may look who may not write.
+    The holder is not disturbed. A free lock is taken for an instant: shared, so that others can look at the same time,
+    and through a descriptor for reading, so that users without write permission can look, too.
     """
     try:
         with _opened(path) as file:
@@ -136,10 +162,11 @@ def is_held(path: Path) -> bool:
 
 @contextlib.contextmanager
 def file_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path` while the block runs, waiting for it as long as it takes."""
-    fs.make_folder(path.parent)
-    with (
-        fs.storage_errors("lock", path),
-        FileLock(path, mode=_LOCK_MODE, fallback_to_soft=False, preserve_lock_file=True),
-    ):
+    """Hold the lock file at `path` while the block runs, waiting for it as long as it takes. Raises: StorageError"""
+    lock = Lock(path)
+    while not lock.try_acquire():
+        time.sleep(_FILE_POLL_S)
+    try:
         yield
+    finally:
+        lock.release()

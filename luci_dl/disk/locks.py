@@ -1,4 +1,4 @@
-"""The locks of one transaction: taken in one order, waited for in the open, and told about while held."""
+"""The locks of one transaction: taken in one order, waited for with events, and kept up to date with the progress."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk.layout import Staging, in_lock_order
 from luci_dl.disk.lock import Lock, is_held
 from luci_dl.disk.lock_info import LockInfo
+from luci_dl.disk.lock_reliability import Owner
 from luci_dl.disk.receipt import now
 from luci_dl.errors import IntegrityError, LockedError
 from luci_dl.events import Emit, Waiting
@@ -25,8 +26,8 @@ from luci_dl.text import time_of_day
 POLL_S = 1.5
 """How often a waiting process looks at the lock, in seconds: a hundred of them cost 3 % of a core, 5 % in terminals."""
 GLANCE_S = 0.05
-"""How long a lock may be held by who only looks, in seconds: who does not want to wait tries once more after that."""
-TELL_S = 1.0
+"""How long `clean` or `verify` may hold a lock, in seconds: it counts as held by others when that time is over."""
+REPORT_S = 1.0
 """How often, at most, a holder rewrites the text of its locks, in seconds."""
 
 Verb = Literal["install", "remove"]
@@ -37,40 +38,40 @@ _HINTS: dict[Verb, str] = {
 
 
 class Locks:
-    """The locks of all files of one model. `acquire`, `tell` how far it is, `release` with how it ended.
+    """The locks of all files of one model. `acquire`, `report` the progress, `release` with the outcome.
 
     Args:
-        verb: what luci is doing with the model, for those who wait.
+        verb: what luci does with the model: for those who wait.
     """
 
     def __init__(self, files: Sequence[tuple[Staging, Artifact]], reference: str, verb: Verb = "install") -> None:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
         self._locks = {staging: Lock(staging.lock) for staging in self._artifacts}
-        self._texts: dict[Staging, LockInfo] = {}
+        self._infos: dict[Staging, LockInfo] = {}
         self._reference = reference
         self._verb = verb
         self._nonce = secrets.token_hex(8)
         self._released = threading.Event()
-        self._writing = threading.Lock()  # or the other thread's older text could come after the outcome
+        self._writing = threading.Lock()  # or an older text of the other thread could replace the outcome
 
     def acquire(self, wait: float | None, token: CancelToken, emit: Emit) -> None:
-        """Take every lock, in order, telling who is waited for.
+        """Take every lock, in order, emitting `Waiting` events while another process holds it.
 
         Args:
             wait: seconds to wait at most; None: as long as it takes.
 
-        Raises: LockedError, when that time is over; IntegrityError, when the holder waited for found the same bytes
-            to be wrong; Interrupted; StorageError. No lock is held then.
+        Raises: LockedError, when that time is over; IntegrityError, when the process that was waited for found the
+            same bytes to be wrong; Interrupted; StorageError. No lock is held then.
         """
         end = None if wait is None else time.monotonic() + wait
         try:
             for staging, lock in self._locks.items():
                 self._acquire_one(lock, self._artifacts[staging], end, token, emit)
             for staging, artifact in self._artifacts.items():
-                self._texts[staging] = _introduce(self._nonce, artifact, self._reference, self._verb)
+                self._infos[staging] = _own_info(self._nonce, artifact, self._reference, self._verb)
             self._write()
-            threading.Thread(target=self._tell_now_and_then, name="luci-lock", daemon=True).start()
+            threading.Thread(target=self._write_regularly, name="luci-lock", daemon=True).start()
         except BaseException:
             for lock in self._locks.values():
                 lock.release()
@@ -78,15 +79,13 @@ class Locks:
 
     def _acquire_one(self, lock: Lock, artifact: Artifact, end: float | None, token: CancelToken, emit: Emit) -> None:
         waited = False
-        while (waited and is_held(lock.path)) or not lock.try_acquire():  # to look costs a tenth of trying
-            holder = lock.read()
+        while (waited and is_held(lock.path)) or not _take(lock, token):  # looking costs a tenth of trying
+            holder = _holder_of(lock)
             left = POLL_S if end is None else end - time.monotonic()
             if left <= 0:
-                token.wait(GLANCE_S)
-                token.check()
-                if lock.try_acquire():
-                    break
-                raise LockedError(f"{artifact.name} is being {_done_to(holder)} by {_who(holder)}", _HINTS[self._verb])
+                doing = "removed" if holder and holder.command.startswith("luci remove ") else "installed"
+                message = f"{artifact.name} is being {doing} by {_described(holder)}"
+                raise LockedError(message, _HINTS[self._verb])
             emit(_waiting(artifact.name, holder))
             waited = True
             token.wait(min(POLL_S, left))
@@ -95,48 +94,63 @@ class Locks:
         if waited and before and before.outcome == "wrong bytes" and before.key == key_of(artifact):
             raise IntegrityError(before.message, before.hint)
 
-    def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
-        """Have the text of that file's lock say so, soon."""
-        for staging, text in self._texts.items():
+    def report(self, name: str, done: int, total: int | None, rate: float) -> None:
+        """Have this progress written into the lock file of the target `name`, soon."""
+        for staging, info in self._infos.items():
             if staging.name == name:
-                self._texts[staging] = replace(text, done=done, total=total, rate=rate)
+                self._infos[staging] = replace(info, done=done, total=total, rate=rate)
 
     def keep_others_out(self) -> bool:
-        """Whether nobody else gets what is held here, as a lock should have it."""
+        """Whether the locks that are held here are refused to others, as they should be."""
         return all(is_held(lock.path) for lock in self._locks.values())
 
     def are_ours(self) -> bool:
-        """Whether every lock file is still the one that was locked, and says so."""
+        """Whether every lock file is still the one that was locked, with our text in it. Raises: StorageError."""
         return all(lock.is_ours(self._nonce) for lock in self._locks.values())
 
     def release(self, outcome: str, message: str = "", hint: str = "") -> None:
-        """Say how it ended, and let go."""
+        """Write how the transaction ended, and release the locks. Never fails."""
         self._released.set()
-        for staging, text in self._texts.items():
-            self._texts[staging] = replace(text, outcome=outcome, message=message, hint=hint)
+        for staging, info in self._infos.items():
+            self._infos[staging] = replace(info, outcome=outcome, message=message, hint=hint)
         self._write()
         for lock in self._locks.values():
             lock.release()
 
-    def _tell_now_and_then(self) -> None:
-        told = dict(self._texts)
-        while not self._released.wait(TELL_S):
-            if told != self._texts:
-                told = dict(self._texts)
+    def _write_regularly(self) -> None:
+        written = dict(self._infos)
+        while not self._released.wait(REPORT_S):
+            if written != self._infos:
+                written = dict(self._infos)
                 self._write()
 
     def _write(self) -> None:
         with self._writing:
             for staging, lock in self._locks.items():
-                lock.write(self._texts[staging])
+                lock.write(self._infos[staging])
 
 
 def key_of(artifact: Artifact) -> str:
-    """What identifies the bytes that are wanted: a digest, or the address where none is known."""
+    """What identifies the expected bytes: a digest, or the address where no digest is known."""
     return artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or artifact.urls[0]
 
 
-def _introduce(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> LockInfo:
+def _take(lock: Lock, token: CancelToken) -> bool:
+    """Take the lock unless it is held for longer than a moment. Raises: StorageError; Interrupted."""
+    if lock.try_acquire():
+        return True
+    token.wait(GLANCE_S)
+    token.check()
+    return lock.try_acquire()
+
+
+def _holder_of(lock: Lock) -> LockInfo | None:
+    """Who holds the lock; None where its file only has the text of an earlier holder, or none."""
+    info = lock.read()
+    return None if info is None or info.outcome or Owner(info.host, info.pid).has_ended() else info
+
+
+def _own_info(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> LockInfo:
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
@@ -156,11 +170,7 @@ def _introduce(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> Lo
     )
 
 
-def _done_to(holder: LockInfo | None) -> str:
-    return "removed" if holder and holder.command.startswith("luci remove ") else "installed"
-
-
-def _who(holder: LockInfo | None) -> str:
+def _described(holder: LockInfo | None) -> str:
     if holder is None:
         return "another process"
     return f"pid {holder.pid} on {holder.host} ({holder.command}) since {time_of_day(holder.since)}"
@@ -169,5 +179,5 @@ def _who(holder: LockInfo | None) -> str:
 def _waiting(name: str, holder: LockInfo | None) -> Waiting:
     if holder is None:
         return Waiting(name, None, None, None, None, None, None, None)
-    told = (holder.pid, holder.host, holder.since, holder.command, holder.done, holder.total, holder.rate)
-    return Waiting(name, *told)
+    facts = (holder.pid, holder.host, holder.since, holder.command, holder.done, holder.total, holder.rate)
+    return Waiting(name, *facts)

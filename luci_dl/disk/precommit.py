@@ -8,7 +8,7 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, target
 from luci_dl.disk.hashing import Hashed, hash_file
-from luci_dl.disk.layout import FOLDER, Staging
+from luci_dl.disk.layout import Staging, staging_folder
 from luci_dl.disk.part import Part
 from luci_dl.errors import StorageError
 
@@ -17,7 +17,7 @@ def check_parts(parts: Mapping[str, Part], folder: Path, reference: str, locks_a
     """Locks save work; inode and digest keep truth. Raises: StorageError."""
     if not locks_are_ours or any(fs.inode_of(part.staging.part) != part.inode for part in parts.values()):
         raise StorageError(
-            f"somebody else touched the staging files of {reference} in {folder / FOLDER}",
+            f"somebody else touched the staging files of {reference} in {staging_folder(folder)}",
             "Does another program clean up there, or does the file system not keep locks? Install again.",
         )
 

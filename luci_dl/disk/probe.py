@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs
-from luci_dl.disk.layout import FOLDER, staging_for
+from luci_dl.disk.layout import staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 
 _SOME = 1 << 16  # bytes to preallocate
@@ -27,7 +27,7 @@ def probe(folder: Path) -> Probe:
     A crash leaves what `clean` finds. Raises: StorageError, which says what was refused.
     """
     staging = staging_for(folder, f"luci-doctor-{secrets.token_hex(4)}")
-    made = fs.make_folder(folder.absolute() / FOLDER)
+    made = fs.make_folder(staging_folder(folder.absolute()))
     lock, other = Lock(staging.lock), Lock(staging.lock)
     try:
         lock.try_acquire()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from luci_dl.disk import fs, lock_reliability
 from luci_dl.disk.filesystems import SMALL_FILE, FileSystem, file_system
-from luci_dl.disk.layout import FOLDER, Staging
+from luci_dl.disk.layout import LOCK, PART, Staging, walk_staging
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import CannotHold, NoRoom
 from luci_dl.text import human_size
@@ -85,17 +85,17 @@ def promised(staging: Staging) -> int:
     its lock. One that nobody works on gets nothing any more.
     """
     others = 0
-    for where, _, names in os.walk(staging.folder / FOLDER):
-        for path in (Path(where) / name for name in names if name.endswith(".part")):
-            if path != staging.part and (lacking := _lacking(path)) > 0 and _is_at_work(path):
-                others += lacking
+    paths, _ = walk_staging(staging.folder, lambda _folder, _error: None)
+    for path in (path for path in paths if path.name.endswith(PART)):
+        if path != staging.part and (lacking := _lacking(path)) > 0 and _is_at_work(path):
+            others += lacking
     return others
 
 
 def _is_at_work(part: Path) -> bool:
     """Whether somebody is, on that part."""
     owner = lock_reliability.owner_of(part.stem)
-    return owner.may_live(lock_reliability.last_write(part)) if owner else is_held(part.with_suffix(".lock"))
+    return owner.may_be_running(lock_reliability.last_write(part)) if owner else is_held(part.with_suffix(LOCK))
 
 
 def _lacking(path: Path) -> int:

@@ -43,9 +43,10 @@ def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
 
 def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
     """The error to raise for `error`; NoRoom or CannotHold where another folder may help."""
-    code = error.errno or 0
-    reason = os.strerror(code) if code else str(error)
-    return _KINDS.get(code, StorageError)(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
+    code, reason = error.errno or 0, error.strerror or str(error)
+    translated = _KINDS.get(code, StorageError)(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
+    translated.__cause__ = error
+    return translated
 
 
 def no_room(what: str, figures: str, hint: str = NO_ROOM_HINT) -> NoRoom:

@@ -101,10 +101,10 @@ class Transaction:
 
     def _keep_apart(self, locks: Locks) -> None:
         """Where the locks that were taken may not keep others out, have files that are nobody else's."""
-        self._doubt = lock_reliability.doubt(self._folder, locks.keep_others_out())
+        self._doubt = lock_reliability.why_unreliable(self._folder, locks.keep_others_out())
         if self._doubt:
             mark = lock_reliability.private_mark()
-            self._stagings = {name: staging.apart(mark) for name, staging in self._stagings.items()}
+            self._stagings = {name: staging.private(mark) for name, staging in self._stagings.items()}
 
     def _roll_forward(self) -> None:
         for staging in self._stagings.values():
@@ -162,7 +162,7 @@ class Transaction:
 
     def tell(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Let those who wait for the lock of `name` know how far it is."""
-        self._held().tell(name, done, total, rate)
+        self._held().report(name, done, total, rate)
 
     def commit(self) -> None:
         """Verify every part that was opened, and put all in their places, or none.

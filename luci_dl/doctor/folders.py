@@ -67,9 +67,9 @@ def _named(on: FileSystem | None) -> str:
 
 
 def _peculiar(shown: str, on: FileSystem | None) -> Iterator[Finding]:
-    if on and on.is_doubtful:
+    if on and on.has_unreliable_locks:
         hint = "Others may write to it, too: each download has files of its own there, and cannot be resumed."
-        yield doubt("folder", f"{shown} is on {on.what} ({on.kind}), which may grant a lock to everyone", hint)
+        yield doubt("folder", f"{shown} is on {on.description} ({on.kind}), which may grant a lock to everyone", hint)
     if on and on.holds_small_files_only:
         hint = "Use another folder for larger ones, with --dir."
         yield doubt("folder", f"{shown} is on a file system ({on.kind}) without files of 4 GiB or more", hint)

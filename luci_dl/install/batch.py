@@ -9,7 +9,7 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken, run_side_by_side
 from luci_dl.disk import fs
-from luci_dl.disk.layout import FOLDER
+from luci_dl.disk.layout import staging_folder
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold, Interrupted, LuciError, StorageError
 from luci_dl.events import (
@@ -163,7 +163,7 @@ def _run(installation: Installation) -> Installed:
     folder = installation.plan.folder
     try:
         fs.check_writable(folder)
-        fs.check_writable(folder / FOLDER)
+        fs.check_writable(staging_folder(folder))
     except StorageError:
         if there := installation.only_look():
             return there

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from luci_dl.disk.layout import FOLDER
+from luci_dl.disk.layout import is_staging_folder
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.library.installed import installed
@@ -98,7 +98,7 @@ class Copies:
     def _below(self, top: Path) -> Iterator[Path]:
         seen = 0
         for where, folders, names in os.walk(top):
-            folders[:] = sorted(name for name in folders if name != FOLDER)
+            folders[:] = sorted(name for name in folders if not is_staging_folder(name))
             for name in sorted(names):
                 yield Path(where, name)
             seen += len(names) + len(folders)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from luci_dl.disk import fs, receipt
-from luci_dl.disk.layout import FOLDER
 from luci_dl.disk.receipt import Receipt
-from luci_dl.errors import StorageError
+from luci_dl.library.folder import ModelsFolder
 
 State = Literal["ok", "changed", "missing"]
 
@@ -80,29 +76,13 @@ def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:
 
 
 def _installed_in(folder: Path) -> list[InstalledModel]:
-    by_name = {known.name: known for known in _receipts(folder)}
+    by_name = {known.name: known for known in ModelsFolder(folder).receipts()}
     models = []
     for reference, names in sorted({(known.reference, known.files) for known in by_name.values()}):
         there = [by_name[name] for name in names if name in by_name]  # models may share a file, which has one receipt
         files = tuple(InstalledFile(folder / known.name, known, _state(folder / known.name, known)) for known in there)
         models.append(InstalledModel(folder, reference, names, files))
     return models
-
-
-def _receipts(folder: Path) -> Iterator[Receipt]:
-    with fs.storage_errors("read", folder):
-        for where, folders, names in os.walk(folder / FOLDER, onerror=_raise_unless_missing):
-            folders.sort()
-            for name in sorted(names):
-                if name.endswith(".receipt"):
-                    with contextlib.suppress(StorageError):  # of another format, or not ours to read: `clean` says so
-                        if known := receipt.read(Path(where) / name):
-                            yield known
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
 
 
 def _state(path: Path, known: Receipt) -> State:

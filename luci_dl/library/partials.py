@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luci_dl.disk import fs, journal
-from luci_dl.disk.layout import FOLDER, staging_at
+from luci_dl.disk import fs
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import StorageError
+from luci_dl.library.folder import ModelsFolder
 
 
 @dataclass(frozen=True)
@@ -34,26 +33,13 @@ class Partial:
 
 def partials(folders: Sequence[Path]) -> list[Partial]:
     """Every part with a journal, in the order of the folders and names. Raises: StorageError."""
-    return [partial for folder in folders for partial in _partials_in(folder.absolute())]
+    return [partial for folder in folders for partial in _partials_in(ModelsFolder(folder))]
 
 
-def _partials_in(folder: Path) -> Iterator[Partial]:
-    for path in _journals(folder):
-        with contextlib.suppress(StorageError):  # of another format, or not ours to read: `clean` says so
-            log = journal.read(path)
-            base = path.with_suffix("")
-            staging = staging_at(folder, base, log.header.name) if log else None
-            if log and staging and staging.name and fs.is_own(staging.part):
+def _partials_in(models: ModelsFolder) -> Iterator[Partial]:
+    for staging, log in sorted(models.journals(), key=lambda found: found[0].base):
+        with contextlib.suppress(StorageError):  # it is not a plain file: `clean` reports it
+            if fs.is_own(staging.part):
                 done = max((offset for offset, _ in log.marks), default=0)
-                yield Partial(folder, staging.name, staging.part, done, log.header.size, is_held(staging.lock))
-
-
-def _journals(folder: Path) -> list[Path]:
-    with fs.storage_errors("read", folder):
-        found = os.walk(folder / FOLDER, onerror=_raise_unless_missing)
-        return sorted(Path(where) / name for where, _, names in found for name in names if name.endswith(".journal"))
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
+                size, is_running = log.header.size, is_held(staging.lock)
+                yield Partial(models.path, str(staging.name), staging.part, done, size, is_running)

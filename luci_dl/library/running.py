@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luci_dl.disk import fs
-from luci_dl.disk.layout import FOLDER
-from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
-from luci_dl.errors import StorageError
+from luci_dl.library.folder import ModelsFolder
 from luci_dl.text import time_of_day
 
 
@@ -47,32 +42,15 @@ class Running:
 
 def running(folders: Sequence[Path]) -> list[Running]:
     """What runs in these models folders, the oldest first. Nobody is disturbed. Raises: StorageError."""
-    found = [run for folder in folders for run in _running_in(folder.absolute())]
+    found = [run for folder in folders for run in _running_in(ModelsFolder(folder))]
     return sorted(found, key=lambda run: (run.since, run.host, run.pid, run.names))
 
 
-def _running_in(folder: Path) -> list[Running]:
-    models: dict[str, list[LockInfo]] = {}
-    for path in _locks(folder):
-        holder = read_lock_info(path)
-        if holder and not holder.outcome and is_held(path):  # after a crash nobody holds it, whatever it says
-            models.setdefault(holder.nonce, []).append(holder)
-    return [_sum(folder, holders) for holders in models.values()]
-
-
-def _locks(folder: Path) -> Iterator[Path]:
-    with fs.storage_errors("read", folder):
-        for where, folders, names in os.walk(folder / FOLDER, onerror=_raise_unless_missing):
-            folders.sort()
-            for path in (Path(where) / name for name in sorted(names) if name.endswith(".lock")):
-                with contextlib.suppress(StorageError):  # something else was put there: `clean` says so
-                    if fs.is_own(path):
-                        yield path
-
-
-def _raise_unless_missing(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
-        raise error
+def _running_in(models: ModelsFolder) -> list[Running]:
+    files: dict[str, list[LockInfo]] = {}  # by transaction
+    for holder in filter(None, (lock.holder for lock in models.locks())):
+        files.setdefault(holder.nonce, []).append(holder)
+    return [_sum(models.path, holders) for holders in files.values()]
 
 
 def _sum(folder: Path, files: Sequence[LockInfo]) -> Running:

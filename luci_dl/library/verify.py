@@ -12,7 +12,7 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken, run_side_by_side
 from luci_dl.disk import receipt, target
 from luci_dl.disk.hashing import hash_file
-from luci_dl.disk.layout import FOLDER, Staging, staging_for
+from luci_dl.disk.layout import Staging, is_staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
 from luci_dl.errors import IntegrityError, StorageError
@@ -53,7 +53,7 @@ def unmanaged(folder: Path, models: Iterable[InstalledModel], token: CancelToken
     for where, folders, names in os.walk(folder):
         token.check()
         here = Path(where)
-        if here != folder and FOLDER in folders:  # another models folder
+        if here != folder and any(map(is_staging_folder, folders)):  # another models folder
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))

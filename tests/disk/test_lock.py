@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import subprocess
@@ -13,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import fs
-from luci_dl.disk.lock import Lock, read_lock_info
+from luci_dl.disk.lock import Lock, file_lock, is_held, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
-from luci_dl.errors import StorageError
+from luci_dl.errors import NoRoom, StorageError
 from tests.disk.hands import held
 from tests.procs import ROOT, lock_is_free
 
@@ -147,6 +149,106 @@ def test_a_folder_that_is_cleaned_away_while_a_lock_is_taken_is_made_again(path:
     finally:
         stop.set()
         sweeper.join()
+
+
+def open_files(path: Path) -> list[str]:
+    """The descriptors of this process that lead to the file."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            found += [number] if os.path.samestat(os.stat(f"/proc/self/fd/{number}"), path.stat()) else []
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_a_release_never_fails(path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """When the system refuses to unlock, the file is closed, which frees the lock, and nothing else is closed later."""
+    real = fcntl.flock
+
+    def flock(fd: int, how: int) -> None:
+        if how == fcntl.LOCK_UN:
+            raise OSError(code, os.strerror(code))
+        real(fd, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    lock = Lock(path)
+    assert lock.try_acquire()
+    lock.release()
+    assert not lock.held
+    assert not is_held(path)
+    assert lock_is_free(path)
+    assert open_files(path) == []
+    assert lock.try_acquire()
+    assert is_held(path)
+    lock.unlink_and_release()
+    others = [os.open(os.devnull, os.O_RDONLY) for _ in range(8)]  # the number that was closed is one of these
+    del lock
+    for fd in others:
+        os.close(fd)
+    with file_lock(path):
+        assert is_held(path)
+    assert not is_held(path)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "hint"),
+    [
+        (errno.ENOSPC, NoRoom, "luci clean"),
+        (errno.EMFILE, StorageError, "ulimit -n"),
+        (errno.EACCES, StorageError, "owns the folder"),
+    ],
+)
+def test_a_lock_file_that_cannot_be_made_is_an_error_with_its_cause(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int, kind: type[StorageError], hint: str
+) -> None:
+    """No room is no room, so that another folder is tried; no library's exception comes out."""
+    real = os.open
+
+    def refuse(name: str, flags: int, *more: int, **named: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(code, os.strerror(code), name)
+        return real(name, flags, *more, **named)
+
+    path.parent.mkdir()
+    monkeypatch.setattr(os, "open", refuse)
+    for act in (Lock(path).try_acquire, file_lock(path).__enter__):
+        with pytest.raises(StorageError, match=f"cannot lock {path}: {os.strerror(code)}") as caught:
+            act()
+        assert type(caught.value) is kind
+        assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_an_error_that_says_so(
+    path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """And no descriptor is left open."""
+
+    def refuse(_fd: int, _how: int) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(StorageError, match=f"cannot lock {path}: {os.strerror(code)}") as caught:
+        Lock(path).try_acquire()
+    assert "does not support locks" in caught.value.hint
+    assert open_files(path) == []
+
+
+def test_a_lock_is_recognised_without_a_new_descriptor(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has no more of them can still complete its install."""
+    lock = Lock(path)
+    assert lock.try_acquire()
+    lock.write(HOLDER)
+
+    def refuse(*_args: object, **_named: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", refuse)
+        assert lock.is_ours("nonce")
+    lock.release()
 
 
 @pytest.mark.parametrize("kind", ["symlink", "folder", "pipe"])

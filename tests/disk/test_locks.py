@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +15,14 @@ import pytest
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import locks
 from luci_dl.disk.layout import staging_for
-from luci_dl.disk.lock import Lock, read_lock_info
+from luci_dl.disk.lock import Lock, is_held, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.locks import Locks
 from luci_dl.errors import IntegrityError, Interrupted, LockedError
 from luci_dl.events import Event, Waiting
 from luci_dl.model import Artifact
 from tests.disk.hands import artifact_of, held, is_free
-from tests.procs import wait_until
+from tests.procs import ROOT, wait_until
 
 DATA = b"GGUF and more"
 
@@ -25,7 +30,7 @@ DATA = b"GGUF and more"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "POLL_S", 0.02)
-    monkeypatch.setattr(locks, "TELL_S", 0.02)
+    monkeypatch.setattr(locks, "REPORT_S", 0.02)
 
 
 def locks_of(folder: Path, *names: str, artifact: Artifact | None = None) -> Locks:
@@ -73,7 +78,7 @@ def test_the_waiting_one_is_told_who_holds_it_and_how_far_it_is(tmp_path: Path) 
         if isinstance(event, Waiting) and event.done == 5:
             token.cancel()
 
-    mine.tell("a.gguf", 5, 10, 2.5)
+    mine.report("a.gguf", 5, 10, 2.5)
     with pytest.raises(Interrupted):
         locks_of(tmp_path, "a.gguf").acquire(None, token, hear)
     last = told[-1]
@@ -165,7 +170,7 @@ def test_the_outcome_is_the_last_word(tmp_path: Path, monkeypatch: pytest.Monkey
     mine = locks_of(tmp_path, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
     monkeypatch.setattr(Lock, "write", slow)
-    mine.tell("a.gguf", 5, None, 0.0)
+    mine.report("a.gguf", 5, None, 0.0)
     assert telling.wait(10)
     mine.release("wrong bytes", "they are wrong")
     text = read_lock_info(path)
@@ -192,3 +197,87 @@ def test_the_thread_that_tells_ends_with_the_locks(tmp_path: Path) -> None:
     mine.acquire(None, CancelToken(), ignore)
     mine.release("installed")
     wait_until(lambda: not any(thread.name == "luci-lock" for thread in threading.enumerate()))
+
+
+ACQUIRE_OFTEN = """
+import json, sys, time
+from pathlib import Path
+from luci_dl.cancel import CancelToken
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.locks import Locks
+from luci_dl.model import Artifact
+
+staging, times, waited = staging_for(Path(sys.argv[1]), "a.gguf"), [], []
+for _ in range(60):
+    locks = Locks([(staging, Artifact("a.gguf", ("https://h/a.gguf",)))], "model")
+    start = time.monotonic()
+    locks.acquire(None, CancelToken(), lambda event: waited.append(repr(event)))
+    times.append(time.monotonic() - start)
+    locks.release("rolled back")
+print(json.dumps([max(times), waited]))
+"""
+
+
+def ended_pid() -> int:
+    child = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    child.wait()
+    return child.pid
+
+
+def text_of_the_dead(folder: Path) -> LockInfo:
+    """What a killed process left in a lock file. Returns: the text."""
+    mine = locks_of(folder, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    path = staging_for(folder, "a.gguf").lock
+    text = read_lock_info(path)
+    mine.release("rolled back")
+    assert text
+    dead = replace(text, pid=ended_pid())
+    path.write_bytes(dead.to_bytes())
+    return dead
+
+
+def test_a_look_does_not_make_anybody_wait(tmp_path: Path) -> None:
+    """Two threads look at the lock all the time, and another process takes it as if they did not."""
+    text_of_the_dead(tmp_path)
+    path, stop = staging_for(tmp_path, "a.gguf").lock, threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            is_held(path)
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    try:
+        command = [sys.executable, "-P", "-c", ACQUIRE_OFTEN, str(tmp_path)]
+        ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    finally:
+        stop.set()
+        for looker in lookers:
+            looker.join()
+    assert ended.returncode == 0, ended.stderr
+    longest, waited = json.loads(ended.stdout)
+    assert waited == []
+    assert longest < 0.3
+
+
+@pytest.mark.parametrize("how_it_ended", ["killed", "released"])
+def test_an_earlier_holder_is_not_named(tmp_path: Path, how_it_ended: str) -> None:
+    """Whoever holds the lock now has not written who it is yet."""
+    text = text_of_the_dead(tmp_path)
+    if how_it_ended == "released":
+        staging_for(tmp_path, "a.gguf").lock.write_bytes(replace(text, pid=os.getpid(), outcome="installed").to_bytes())
+    with held(tmp_path, "a.gguf"):
+        events = list[Event]()
+        with pytest.raises(LockedError, match=r"a\.gguf is being installed by another process$"):
+            locks_of(tmp_path, "a.gguf").acquire(0.1, CancelToken(), events.append)
+    assert {event.pid for event in events if isinstance(event, Waiting)} == {None}
+
+
+def test_a_holder_of_another_machine_is_named(tmp_path: Path) -> None:
+    """Its pid says nothing here."""
+    text = replace(text_of_the_dead(tmp_path), host="elsewhere")
+    staging_for(tmp_path, "a.gguf").lock.write_bytes(text.to_bytes())
+    with held(tmp_path, "a.gguf"), pytest.raises(LockedError, match=f"pid {text.pid} on elsewhere"):
+        locks_of(tmp_path, "a.gguf").acquire(0.0, CancelToken(), ignore)

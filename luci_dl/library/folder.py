@@ -1,0 +1,158 @@
+"""What luci keeps in a models folder besides the models: receipts, parts, journals, locks, commit records."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from luci_dl.disk import commit, fs, journal, lock_reliability, receipt
+from luci_dl.disk.journal import Log
+from luci_dl.disk.layout import (
+    COMMIT,
+    JOURNAL,
+    LOCK,
+    NEW,
+    PART,
+    RECEIPT,
+    OnError,
+    Staging,
+    split_suffix,
+    staging_at,
+    walk_staging,
+)
+from luci_dl.disk.lock import is_held, read_lock_info
+from luci_dl.disk.lock_info import LockInfo
+from luci_dl.disk.lock_reliability import Owner
+from luci_dl.disk.receipt import Receipt
+from luci_dl.errors import StorageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class LockFile:
+    """A lock file; `info` is about its holder, or the last one, as far as that was written into it."""
+
+    path: Path
+    info: LockInfo | None
+
+    @property
+    def holder(self) -> LockInfo | None:
+        """Who holds the lock now; None when nobody does, or the holder has not written who it is."""
+        return self.info if self.info and not self.info.outcome and is_held(self.path) else None
+
+
+@dataclass(frozen=True)
+class CommitRecord:
+    """A commit record, and the names of the targets that it installs."""
+
+    path: Path
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PrivateFiles:
+    """Staging files that only the process `owner` uses; `name` is the target's, empty where their journal has none."""
+
+    base: Path
+    owner: Owner
+    name: str
+    paths: tuple[Path, ...]
+
+
+def _raise(_folder: Path, error: StorageError) -> None:
+    raise error
+
+
+class ModelsFolder:
+    """luci's own files in a models folder: those that were there when it was first asked. It changes nothing.
+
+    A file that is damaged, not readable or of another format is left out: `clean` reports it.
+
+    Args:
+        on_error: called once for each folder that cannot be read; what is in the others is found all the same.
+            By default its error is raised, by whatever is asked first.
+    """
+
+    def __init__(self, path: Path, on_error: OnError = _raise) -> None:
+        self.path = path.absolute()
+        self._on_error = on_error
+
+    @functools.cached_property
+    def _tree(self) -> tuple[list[Path], list[Path]]:
+        return walk_staging(self.path, self._on_error)
+
+    def receipts(self) -> Iterator[Receipt]:
+        """Of all installed files."""
+        return (known for _, known in self._read(RECEIPT, receipt.read))
+
+    def journals(self) -> Iterator[tuple[Staging, Log]]:
+        """Of all parts that are being fetched or may be resumed; not of those that are private to a process."""
+        for path, log in self._read(JOURNAL, journal.read):
+            staging = staging_at(self.path, path.with_suffix(""), log.header.name)
+            if staging.name:
+                yield staging, log
+
+    def locks(self) -> Iterator[LockFile]:
+        """All lock files, held or not."""
+        return (LockFile(path, read_lock_info(path)) for path, _ in self._read(LOCK, fs.is_own))
+
+    def commit_records(self) -> Iterator[CommitRecord]:
+        """All commit records: what they install is complete, but not all of it is renamed."""
+        for path, files in self._read(COMMIT, commit.read_record):
+            yield CommitRecord(path, tuple(name for name, _ in files))
+
+    def stagings(self) -> Iterator[Staging]:
+        """Of each target that has staging files which its lock protects: `named`."""
+        return (self.named(base) for base in self._bases() if not lock_reliability.owner_of(base.name))
+
+    def named(self, base: Path) -> Staging:
+        """The staging with that base, and the target's name if its lock, journal or receipt has it now."""
+        unnamed = staging_at(self.path, base, None)
+        info = read_lock_info(unnamed.lock)
+        if info:
+            return staging_at(self.path, base, info.name)
+        try:
+            log, known = journal.read(unnamed.journal), receipt.read(unnamed.receipt)
+        except StorageError:
+            return unnamed
+        return staging_at(self.path, base, log.header.name if log else known.name if known else None)
+
+    def name_of(self, staging: Staging) -> str:
+        """The target's name; where that is not known, the one that its staging files suggest."""
+        return staging.name or str(staging.target.relative_to(self.path))
+
+    def private_files(self) -> Iterator[PrivateFiles]:
+        """Of each process that has staging files of its own."""
+        kinds = (PART, JOURNAL, RECEIPT + NEW)
+        names = {path.with_suffix(""): log.header.name for path, log in self._read(JOURNAL, journal.read)}
+        for base, paths in self._bases().items():
+            if owner := lock_reliability.owner_of(base.name):
+                own = tuple(path for path, suffix in paths if suffix in kinds)
+                yield PrivateFiles(base, owner, names.get(base, ""), own)
+
+    def folders(self) -> list[Path]:
+        """The folders that luci makes for these files, inner ones first."""
+        return [path for path in reversed(self._tree[1]) if not split_suffix(path)]
+
+    def _bases(self) -> dict[Path, list[tuple[Path, str]]]:
+        """The files by their base, each with its suffix."""
+        found: dict[Path, list[tuple[Path, str]]] = {}
+        for path in self._tree[0]:
+            if split := split_suffix(path):
+                found.setdefault(split[0], []).append((path, split[1]))
+        return found
+
+    def _read(self, suffix: str, read: Callable[[Path], T | None]) -> Iterator[tuple[Path, T]]:
+        """What `read` makes of each file with the suffix, where it makes anything of it."""
+        for path in self._tree[0]:
+            if path.name.endswith(suffix):
+                try:
+                    content = read(path)
+                except StorageError:
+                    continue
+                if content:
+                    yield path, content
