@@ -1,4 +1,18 @@
-"""The one tree of errors. Each class knows its exit code and what becomes of the part."""
+"""The errors of luci. Each class has the exit code of the command, and what happens to a partial download.
+
+    LuciError                  1        roll back
+    ├── UsageError             2        roll back
+    ├── ResolveError           3        suspend
+    ├── NetworkError           4        suspend
+    ├── IntegrityError         5        roll back
+    ├── StorageError           6        roll back
+    │   └── CannotHold                  another file system may hold the file
+    │       └── NoRoom                  there is not enough free space
+    ├── LockedError            7        roll back
+    └── Interrupted            128 + n  roll back, unless the user keeps partial downloads
+
+Roll back: delete it, and leave the target as it was. Suspend: keep it, so that the next install resumes it.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +22,11 @@ Ending = Literal["roll back", "suspend"]
 
 
 class LuciError(Exception):
-    """What went wrong, in one sentence, and what to do next.
+    """An error that the user can understand.
 
     Args:
-        message: what happened, what was expected, what was found.
-        hint: what the user can do now; empty when the message says it all.
+        message: what happened, what was expected, and what was found, in one sentence.
+        hint: what the user can do; empty when the message is enough.
     """
 
     exit_code: ClassVar[int] = 1
@@ -25,36 +39,36 @@ class LuciError(Exception):
 
 
 class UsageError(LuciError):
-    """The words or options cannot be meant so."""
+    """The arguments or settings are invalid."""
 
     exit_code = 2
 
 
 class ResolveError(LuciError):
-    """A name or reference leads to no file."""
+    """A name or reference does not lead to a file."""
 
     exit_code = 3
     ending = "suspend"
 
 
 class NetworkError(LuciError):
-    """The network, the server or a proxy failed, and patience is at its end; what is proved is kept."""
+    """The network, a server or a proxy failed, and no retry is left."""
 
     exit_code = 4
     ending = "suspend"
 
 
 class IntegrityError(LuciError):
-    """The bytes are not the bytes that were promised."""
+    """The bytes are not the expected ones."""
 
     exit_code = 5
 
 
 class StorageError(LuciError):
-    """The disk is full, refuses, or failed to keep what it was given.
+    """The disk is full, denies access, or failed.
 
     Args:
-        reason: the system's own words, like "Permission denied".
+        reason: the system's own message, such as "Permission denied".
     """
 
     exit_code = 6
@@ -65,28 +79,28 @@ class StorageError(LuciError):
 
 
 class CannotHold(StorageError):
-    """The file system cannot hold the file; another one may."""
+    """This file system cannot hold the file; another one may."""
 
 
 class NoRoom(CannotHold):
-    """For lack of free space. `told`: the message says what is needed and what is free."""
+    """There is not enough free space. `has_figures`: the message says how much is needed and how much is free."""
 
-    def __init__(self, message: str, hint: str = "", reason: str = "", *, told: bool = False) -> None:
+    def __init__(self, message: str, hint: str = "", reason: str = "", *, has_figures: bool = False) -> None:
         super().__init__(message, hint, reason)
-        self.told = told
+        self.has_figures = has_figures
 
 
 class LockedError(LuciError):
-    """Another process holds the target, and the user did not want to wait (any longer)."""
+    """Another process holds the lock of the target, and the time to wait for it is over."""
 
     exit_code = 7
 
 
 class Interrupted(LuciError):
-    """A signal (or the caller of the Python API) asked to stop.
+    """A signal, or the caller of the Python API, stopped the run.
 
     Args:
-        signum: the signal's number; None when no signal was behind the wish.
+        signum: the signal; None when the caller stopped it.
     """
 
     exit_code = 130

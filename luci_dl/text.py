@@ -1,4 +1,4 @@
-"""Text and numbers as a person reads them, safe for a terminal."""
+"""Text and numbers for people, safe to print on a terminal."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from datetime import datetime
 
 
 def printable(text: str) -> str:
-    r"""`text` with all that a terminal could obey, hide or turn around as an escape: \x1b, \u202e, \n."""
+    r"""`text` with control, invisible and direction-changing characters as escapes: \x1b, \u202e, \n."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def shown(value: object) -> str:
-    """A value that was not expected, as code would write it, cut to what fits a message."""
+    """An unexpected value for a message, as code would write it, cut to 80 characters."""
     return repr(value)[:80]
 
 
 def quoted(data: bytes) -> str:
-    r"""Bytes that should have been something else, in quotes: 'GGUF', '<!do', '\x00\xff'."""
+    r"""Unexpected bytes for a message, in quotes: 'GGUF', '<!do', '\x00\xff'."""
     return repr(data).removeprefix("b")
 
 
 def human_size(n: int, space: str = "") -> str:
-    """Bytes in the unit that fits, with one decimal below ten: 512B, 9.8MB, 98MB, 2.0GB; `space` before the unit."""
+    """Bytes in a suitable unit, with one decimal below ten: 512B, 9.8MB, 98MB, 2.0GB; `space` goes before the unit."""
     value, unit = float(n), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if value < 999.5:
@@ -35,18 +35,18 @@ def human_size(n: int, space: str = "") -> str:
 
 
 def counted(n: int, what: str) -> str:
-    """1 file, 2 files."""
+    """A number and its noun: 1 file, 2 files."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def time_of_day(stamp: str, now: datetime | None = None) -> str:
-    """An ISO time as hours and minutes here, with the date unless it is today's; other text as it stands."""
-    today = here(stamp, "%Y-%m-%d") == (now or datetime.now().astimezone()).strftime("%Y-%m-%d")
-    return here(stamp, "%H:%M" if today else "%Y-%m-%d %H:%M")
+    """An ISO time as local hours and minutes, with the date unless it is today; any other text unchanged."""
+    today = local_time(stamp, "%Y-%m-%d") == (now or datetime.now().astimezone()).strftime("%Y-%m-%d")
+    return local_time(stamp, "%H:%M" if today else "%Y-%m-%d %H:%M")
 
 
-def here(stamp: str, form: str) -> str:
-    """An ISO time as it is called here, in strftime's `form`; other text as it stands."""
+def local_time(stamp: str, form: str) -> str:
+    """An ISO time in the local time zone, in strftime's format `form`; any other text unchanged."""
     try:
         return datetime.fromisoformat(stamp).astimezone().strftime(form)
     except (ValueError, OverflowError):
@@ -54,7 +54,7 @@ def here(stamp: str, form: str) -> str:
 
 
 def nearest(word: str, candidates: Iterable[str], n: int) -> tuple[str, ...]:
-    """Up to `n` candidates that look like the word, the nearest first."""
-    from difflib import get_close_matches  # costs start-up time, and most words are spelt right
+    """Up to `n` candidates that are spelt like the word, the nearest first."""
+    from difflib import get_close_matches  # slow to load, and rarely needed
 
     return tuple(get_close_matches(word.casefold()[:100], list(candidates), n))

@@ -22,14 +22,14 @@ from luci_dl.text import counted, human_size, printable, quoted, shown, time_of_
         ("\udcff", r"\udcff"),
     ],
 )
-def test_what_a_terminal_could_obey_is_escaped(text: str, shown: str) -> None:
-    """Letters and emoji stay, all else is shown by its escape."""
+def test_control_characters_are_escaped(text: str, shown: str) -> None:
+    """Letters and emoji stay; everything else is escaped."""
     assert printable(text) == shown
 
 
 @given(st.text())
 def test_every_text_becomes_printable(text: str) -> None:
-    """No text gets a control character through."""
+    """No control character gets through."""
     assert printable(text).isprintable()
 
 
@@ -56,17 +56,17 @@ def test_a_size_is_shown_in_the_unit_that_fits(size: int, shown: str) -> None:
 
 
 def test_an_unexpected_value_is_shown_briefly_and_safely() -> None:
-    """Its kind can be told from how it is written."""
+    """The type can be seen from the notation."""
     assert [shown(value) for value in (1, "1", True, "\x1b")] == ["1", "'1'", "True", r"'\x1b'"]
     assert len(shown("x" * 1000)) == 80
 
 
-def test_one_is_not_many() -> None:
+def test_a_noun_is_plural_unless_there_is_one() -> None:
     assert [counted(n, "file") for n in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
 
 
-def test_since_is_local_time_with_the_date_when_not_today() -> None:
-    """The holder tells UTC; text that is no time stands as it is."""
+def test_a_time_is_local_with_the_date_unless_today() -> None:
+    """The input is in UTC; text that is not a time is unchanged."""
     now = datetime.now(UTC)
     local = now.astimezone()
     assert time_of_day(now.isoformat(), now=local) == local.strftime("%H:%M")
@@ -75,5 +75,5 @@ def test_since_is_local_time_with_the_date_when_not_today() -> None:
 
 
 def test_bytes_are_quoted_as_text() -> None:
-    """A person need not know how Python writes them, and no terminal obeys them."""
+    """Without Python's prefix, and with control characters escaped."""
     assert (quoted(b"<htm"), quoted(b"\x1b\xff'")) == ("'<htm'", r'''"\x1b\xff'"''')

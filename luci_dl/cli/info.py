@@ -13,7 +13,7 @@ from luci_dl.errors import LuciError
 from luci_dl.library.installed import InstalledFile
 from luci_dl.library.partials import Partial
 from luci_dl.model import Artifact, Model
-from luci_dl.text import here, human_size, printable
+from luci_dl.text import human_size, local_time, printable
 from luci_dl.ui.figures import percent
 
 EPILOG = """\b
@@ -130,4 +130,4 @@ def _of_partial(partial: Partial) -> Iterator[Row]:
 
 
 def _moment(stamp: str) -> str:
-    return here(stamp, "%Y-%m-%d %H:%M")
+    return local_time(stamp, "%Y-%m-%d %H:%M")

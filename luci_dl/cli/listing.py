@@ -15,7 +15,7 @@ from luci_dl.errors import LuciError, UsageError
 from luci_dl.library import installed as library
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Model
-from luci_dl.text import here, human_size, printable
+from luci_dl.text import human_size, local_time, printable
 
 EPILOG = """\b
 Examples:
@@ -89,10 +89,11 @@ def _installed_row(model: InstalledModel, folder: Path) -> tuple[str, ...]:
     first = model.to_load
     more = len(model.names) - 1
     file = first.receipt.name if model.folder == folder else str(first.path)
+    verified = min(file.receipt.verified for file in model.files)
     return (
         model.reference,
         human_size(model.size),
-        here(first.receipt.installed, "%Y-%m-%d"),
-        here(min(file.receipt.verified for file in model.files), "%Y-%m-%d") if model.state == "ok" else model.state,
+        local_time(first.receipt.installed, "%Y-%m-%d"),
+        local_time(verified, "%Y-%m-%d") if model.state == "ok" else model.state,
         file + (f" and {more} more" if more else ""),
     )

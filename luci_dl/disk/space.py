@@ -140,4 +140,4 @@ def _no_room(path: Path, needed: str, free: int, min_free: int, promised: int = 
     others = f", of which other downloads need {human_size(promised)}" if promised else ""
     reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
     message = f"no room for {name}: it needs {needed}, {human_size(free)} are free{others}{reserve}"
-    return NoRoom(message, _HINT, os.strerror(errno.ENOSPC), told=True)
+    return NoRoom(message, _HINT, os.strerror(errno.ENOSPC), has_figures=True)

@@ -25,7 +25,7 @@ def explained(error: LuciError, folder: Path, needed: int | None) -> tuple[str, 
     if not isinstance(error, NoRoom):
         return error.message, error.hint
     figures = ""
-    if not error.told:
+    if not error.has_figures:
         with contextlib.suppress(StorageError):
             need = "" if needed is None else f"{human_size(needed)} needed, "
             figures = f" ({need}{human_size(space.free_bytes(existing(folder)))} free)"

@@ -94,7 +94,7 @@ class Placement:
             if on and on.shares_blocks and self._has_copies(model, folder, device):
                 return
             figures = _figures(need.bytes, free, self._options.min_free)
-            raise NoRoom(f"no room for {model.reference} in {folder}: {figures}", relief(folder), told=True)
+            raise NoRoom(f"no room for {model.reference} in {folder}: {figures}", relief(folder), has_figures=True)
         self._taken[device] = taken + need.bytes
 
     def _has_copies(self, model: Model, folder: Path, device: int) -> bool:
@@ -111,7 +111,7 @@ class Placement:
         would = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
         where = " and ".join(map(str, self._folders))
         message = f"no room for all {len(models)} models in {where}: {figures}"
-        return NoRoom(message, would + relief(self._folders[0]), error.reason, told=True)
+        return NoRoom(message, would + relief(self._folders[0]), error.reason, has_figures=True)
 
 
 def need_of(model: Model, folder: Path, options: Options) -> Need:
