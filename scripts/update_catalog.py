@@ -1,4 +1,4 @@
-"""Compare luci's own catalog with the Hub, and write what has changed.
+"""Update luci's built-in catalog from the Hub.
 
 .venv/bin/python scripts/update_catalog.py --dry-run
 .venv/bin/python scripts/update_catalog.py mistral phi-3
@@ -17,13 +17,13 @@ from luci_dl.config.settings import load_settings
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these models")
-    parser.add_argument("--pin", action="store_true", help="write the commit of files that have none, too")
-    parser.add_argument("-n", "--dry-run", action="store_true", help="only say what would change")
+    parser.add_argument("--pin", action="store_true", help="also write the commit of files that have none")
+    parser.add_argument("-n", "--dry-run", action="store_true", help="only report what would change")
     parser.add_argument("--json", action="store_true", help="for programs, on stdout")
     args = parser.parse_args()
     settings = load_settings(os.environ)
-    shelf = built_in_catalog_file(settings)
-    return run(settings, shelf, args.names, pin=args.pin, dry_run=args.dry_run, as_json=args.json)
+    catalog_file = built_in_catalog_file(settings)
+    return run(settings, catalog_file, args.names, pin=args.pin, dry_run=args.dry_run, as_json=args.json)
 
 
 if __name__ == "__main__":

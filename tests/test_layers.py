@@ -35,6 +35,7 @@ MAY_IMPORT = {
 
 DOORS = {
     "urllib3": ("net/client.py", "net/connections.py", "net/socks.py", "net/translate.py"),
+    "tomlkit": ("catalog/edit.py",),
     "truststore": ("net/certificates.py",),
     "socks": ("net/socks.py",),
     "filelock": ("disk/lock.py",),

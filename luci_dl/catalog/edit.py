@@ -1,167 +1,179 @@
-"""The user's own catalog file: entries added, facts refreshed. Written at one stroke, one process at a time."""
+"""Edits a catalog file: adds entries and changes facts, and leaves everything else as the user wrote it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import tomllib
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
-from luci_dl.cancel import run_cancellable
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+from tomlkit.items import AoT, Array, Comment, InlineTable, Item, Key, Table
+
 from luci_dl.catalog.catalog import text_of
-from luci_dl.catalog.entries import examine, read_entries, words_of
-from luci_dl.catalog.refresh import Refreshed, ask_hub, refresh
-from luci_dl.catalog.toml_text import changed, entries_of, joined, values_of
-from luci_dl.disk import fs, lock
-from luci_dl.errors import ResolveError, UsageError
-from luci_dl.model import Model
-from luci_dl.sources.context import ResolveContext
-from luci_dl.text import nearest, printable
+from luci_dl.catalog.entries import FILE_KEYS, read_entries
+from luci_dl.catalog.file import CatalogFile
+from luci_dl.errors import UsageError
+from luci_dl.text import printable
 
-
-@dataclass(frozen=True)
-class CatalogFile:
-    """A catalog file that luci may write.
-
-    Attributes:
-        file: it need not be there yet.
-        lock: who has it may write.
-    """
-
-    file: Path
-    lock: Path
-
-    def text(self) -> str:
-        """What it says; nothing when it is not there. Raises: UsageError."""
-        return text_of(self.file).replace("\r\n", "\n") if os.path.lexists(self.file) else ""
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Nobody else writes while the block runs."""
-        with lock.file_lock(self.lock):
-            yield
-
-    def write(self, text: str) -> None:
-        """Replace what it says; where a symlink stands, what that leads to."""
-        file = Path(os.path.realpath(self.file))
-        fs.make_folder(file.parent)
-        fs.write_file(file, text.encode(), keep_mode=True)
+Values = Mapping[str, Any]
+"""A table, as tomllib reads it."""
 
 
 @dataclass(frozen=True)
 class Added:
-    """What came of adding entries.
-
-    Attributes:
-        new, replaced, same: their names; `same` were there already, word for word.
-        lost_comments: True when comments of the user's file could not be kept.
-    """
+    """The names of added entries; those in `same` were in the catalog already, with equal values."""
 
     new: tuple[str, ...]
     replaced: tuple[str, ...]
     same: tuple[str, ...]
-    lost_comments: bool
 
 
 @dataclass(frozen=True)
-class Updated:
-    """What came of comparing entries with the Hub. `lost_comments` as in `Added`."""
+class Change:
+    """A changed fact of one file; `old` is None if there was none."""
 
-    result: Refreshed
-    lost_comments: bool
+    model: str
+    file: str
+    key: str
+    old: str | int | None
+    new: str | int
 
 
-def add(shelf: CatalogFile, source: Path, *, force: bool = False) -> Added:
-    """Put the entries of the file `source` into the catalog, with their comments.
+def add(catalog_file: CatalogFile, source: Path, *, force: bool = False) -> Added:
+    """Add the entries of the file `source` to the catalog, with the comments above them.
 
     Args:
         force: replace entries of the same name.
-    Raises: UsageError, when either file is broken or has a name or an alias that the other has; StorageError.
+
+    Raises: UsageError, when either file is broken, or a name or an alias is taken; StorageError.
     """
     more = text_of(source).replace("\r\n", "\n")
     if not read_entries(more, printable(str(source))):
-        raise UsageError(f"{printable(str(source))} has no [[model]] in it", "There is nothing to add.")
-    with shelf.held():
-        text = shelf.text()
-        _read(text, shelf)
-        added, result = _merged(text, more)
-        where = printable(str(shelf.file))
+        raise UsageError(f"{printable(str(source))} has no [[model]] entry", "There is nothing to add.")
+    with catalog_file.locked():
+        text = catalog_file.text()
+        read_entries(text, catalog_file.shown)
+        added = _sorted_out(values_of(text), values_of(more))
         if added.replaced and not force:
             names = ", ".join(added.replaced)
-            raise UsageError(f"{where} has {names} already, with other facts", "Replace that with --force.")
-        if problems := examine(result, where)[1]:
-            raise UsageError(problems[0], "Nothing was written. Give one of them another name.")
+            raise UsageError(f"{catalog_file.shown} already has {names}, with other values", "Replace with --force.")
         if added.new or added.replaced:
-            shelf.write(result)
+            catalog_file.write(_with_entries(text, more, added.same))
         return added
 
 
-def _merged(text: str, more: str) -> tuple[Added, str]:
-    """What would come of adding the entries of the text `more` to the text, and the text then."""
-    head, entries = entries_of(text)
-    known = values_of(text)
-    places = {values["name"].casefold(): place for place, values in enumerate(known)}
+def values_of(text: str) -> list[dict[str, Any]]:
+    """The models of a sound catalog file."""
+    models: list[dict[str, Any]] = tomllib.loads(text).get("model", [])
+    return models
+
+
+def with_changes(text: str, changes: Iterable[Change]) -> str:
+    """The text of a sound catalog file with changed facts; a new one takes its place in the order of `FILE_KEYS`."""
+    document = _parsed(text)
+    models = document.get("model", [])
+    files = {(model["name"], file["filename"]): file for model in models for file in model["file"]}
+    for change in sorted(changes, key=lambda change: change.old is None):  # `_insert` leaves a table for output only
+        file, new = files[change.model, change.file], change.new
+        value = tomlkit.value(f"{new:_}") if isinstance(new, int) else tomlkit.string(new)
+        if change.old is None and isinstance(file, Table):
+            _insert(file.value.body, change.key, value)
+        else:
+            file[change.key] = value
+    return document.as_string()
+
+
+def _parsed(text: str) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(text)
+    except TOMLKitError as error:  # tomllib has read it, so this is a difference between the two
+        raise UsageError(f"the catalog cannot be edited: {printable(str(error))}", "Edit it by hand.") from error
+
+
+def _sorted_out(known: Sequence[Values], more: Sequence[Values]) -> Added:
+    by_name = {values["name"].casefold(): values for values in known}
     names: dict[str, list[str]] = {"new": [], "replaced": [], "same": []}
-    for entry, values in zip(entries_of(more)[1], values_of(more), strict=True):
+    for values in more:
+        old = by_name.get(values["name"].casefold())
+        names["new" if old is None else "same" if old == values else "replaced"].append(values["name"])
+    return Added(*map(tuple, names.values()))
+
+
+def _with_entries(text: str, more: str, same: Collection[str]) -> str:
+    """`text` with the entries of `more` but those in `same`: in the place of one with that name, or at the end."""
+    document = _parsed(text)
+    models = document.get("model", [])
+    places = {model["name"].casefold(): place for place, model in enumerate(models)}
+    entries = zip(values_of(more), _split(_parsed(more))[1:], strict=True)
+    wanted = [(values, entry.strip("\n")) for values, entry in entries if values["name"] not in same]
+    if isinstance(models, Array):
+        for values, entry in wanted:
+            _put_inline(models, places.get(values["name"].casefold()), values, entry)
+        return document.as_string()
+    pieces, appended = _split(document), []
+    for values, entry in wanted:
         place = places.get(values["name"].casefold())
-        kind = "new" if place is None else "same" if known[place] == values else "replaced"
-        names[kind].append(values["name"])
         if place is None:
-            entries.append(entry)
-        elif kind == "replaced":
-            entries[place] = entry
-    lost = _loses_comments(text, joined(*entries_of(text)))
-    new, replaced, same = map(tuple, names.values())
-    return Added(new, replaced, same, lost), joined(head, entries)
+            appended.append(entry)
+        else:
+            old = pieces[place + 1]
+            pieces[place + 1] = entry + (old[len(old.rstrip("\n")) :] or "\n")
+    return "\n\n".join(filter(None, ["".join(pieces).rstrip("\n"), *appended])) + "\n"
 
 
-def update(
-    shelf: CatalogFile, web: ResolveContext, names: Sequence[str] = (), *, pin: bool = False, dry_run: bool = False
-) -> Updated:
-    """Compare the entries with the Hub, and write what has changed.
-
-    Args:
-        names: the models that are meant, by name or alias; none means all.
-        pin: write the commit of files that have none, too.
-    Raises: UsageError; ResolveError, for a name; StorageError; Interrupted. What the Hub failed to say is no error.
-    """
-    models = _chosen(_read(shelf.text(), shelf), names, shelf)
-    meant = {model.reference for model in models}
-    answers = ask_hub([values for values in values_of(shelf.text()) if values["name"] in meant], web)
-
-    def write() -> Updated:
-        with shelf.held():
-            text = shelf.text()  # others may have written in the meantime
-            _read(text, shelf)
-            result = refresh(values_of(text), meant, answers, web, pin=pin)
-            new = changed(text, result.models) if result.changes else text
-            web.token.check()
-            if result.changes and not dry_run:
-                shelf.write(new)
-            return Updated(result, _loses_comments(text, new))
-
-    return run_cancellable(write, web.token)  # it waits for a lock
+def _split(document: tomlkit.TOMLDocument) -> list[str]:
+    """The text above the first entry, and then the text of each, with the comments right above it."""
+    models = document.get("model", [])
+    if isinstance(models, Array):  # of inline tables
+        return ["", *(tomlkit.dumps({"model": [model.unwrap()]}) for model in models)]
+    entries = [tomlkit.dumps({"model": _array_of(model)}) for model in models]
+    text = document.as_string()
+    pieces = [text[: len(text) - sum(map(len, entries))], *entries]
+    bodies = [document.body[: -1 if entries else None], *(model.value.body for model in models)]
+    for place, body in enumerate(bodies[:-1]):  # to the parser, comments belong to the table above them
+        lines = pieces[place].splitlines(keepends=True)
+        first = len(lines) - _comments_at_end(body)
+        pieces[place] = "".join(lines[:first])
+        pieces[place + 1] = "".join(lines[first:]) + pieces[place + 1]
+    return pieces
 
 
-def _read(text: str, shelf: CatalogFile) -> tuple[Model, ...]:
-    return read_entries(text, printable(str(shelf.file)))
+def _array_of(model: Table) -> AoT:
+    return AoT([model], parsed=True)
 
 
-def _chosen(models: Sequence[Model], names: Sequence[str], shelf: CatalogFile) -> Sequence[Model]:
-    """Raises: ResolveError"""
-    if not names:
-        return models
-    known = {word.casefold(): model for model in models for word in words_of(model)}
-    for name in names:
-        if name.casefold() not in known:
-            near = nearest(name, known, 3)
-            guess = f"; did you mean {', '.join(map(printable, near))}?" if near else ""
-            message = f'there is no model "{printable(name)}" in {printable(str(shelf.file))}{guess}'
-            raise ResolveError(message, "`luci catalog list` shows what is in it.")
-    return [known[name.casefold()] for name in names]
+def _comments_at_end(body: Sequence[tuple[Key | None, Item]]) -> int:
+    """How many comment lines end the text of a table."""
+    last = body[-1][1] if body else None
+    if isinstance(last, AoT):
+        return _comments_at_end(last[-1].value.body)
+    return len(list(takewhile(lambda pair: isinstance(pair[1], Comment), reversed(body))))
 
 
-def _loses_comments(old: str, new: str) -> bool:
-    there = {line.strip() for line in new.splitlines()}
-    return any(line.strip().startswith("#") and line.strip() not in there for line in old.splitlines())
+def _put_inline(models: Array, place: int | None, values: Values, entry: str) -> None:
+    """Put an entry into a list of inline tables; at the end, the comments above it stay."""
+    if place is not None:
+        models[place] = _inline(values)
+        return
+    for comment in takewhile(lambda line: line.startswith("#"), entry.splitlines()):
+        models.add_line(comment=comment.removeprefix("#").strip())
+    models.append(_inline(values))
+
+
+def _inline(values: Values) -> InlineTable:
+    table = tomlkit.inline_table()
+    for key, value in values.items():
+        table.append(key, list(map(_inline, value)) if key == "file" else value)
+    return table
+
+
+def _insert(body: list[tuple[Key | None, Item]], key: str, value: Item) -> None:
+    """Put a pair after the last one that goes before it. The table can be written then, but not be looked up in."""
+    before = FILE_KEYS[: FILE_KEYS.index(key)]
+    place = max(place for place, (known, _) in enumerate(body) if known is not None and known.key in before)
+    body[place][1].trivia.trail = "\n"  # the last line of the file may lack it
+    body.insert(place + 1, (tomlkit.key(key), value))

@@ -1,40 +1,30 @@
-"""What the Hub says of the files of a catalog by now: sizes, digests, commits. What is known is never unlearnt."""
+"""Updates a catalog from the Hub: sizes, digests and commits. A known value is never replaced by nothing."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 from urllib.parse import urlsplit
 
-from luci_dl.catalog.toml_text import Values
+from luci_dl.cancel import run_cancellable
+from luci_dl.catalog.edit import Change, Values, values_of, with_changes
+from luci_dl.catalog.entries import read_entries, words_of
+from luci_dl.catalog.file import CatalogFile
 from luci_dl.errors import LuciError, NetworkError, ResolveError
-from luci_dl.model import lfs_pointer_sha1
+from luci_dl.model import Model, lfs_pointer_sha1
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.huggingface.hub import Listing, list_files
+from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
 from luci_dl.sources.huggingface.pin import HubFile, hub_file
 from luci_dl.sources.url import HUB, parse_address
-from luci_dl.text import printable
+from luci_dl.text import nearest, printable
 
 Revision = tuple[str, str]
 """OWNER/REPO, and a branch, tag or commit of it."""
 
 
 @dataclass(frozen=True)
-class Change:
-    """A fact of one file that is another one now; `old` is None where nothing was known."""
-
-    model: str
-    file: str
-    key: str
-    old: str | int | None
-    new: str | int
-
-
-@dataclass(frozen=True)
 class Answers:
-    """What the Hub said of the repositories it was asked about, and why it said nothing of others."""
+    """The listings of the repositories that the Hub was asked about, and the errors of those that it did not list."""
 
     listings: Mapping[Revision, Listing]
     errors: Mapping[Revision, LuciError]
@@ -42,15 +32,14 @@ class Answers:
 
 @dataclass
 class Refreshed:
-    """A catalog after it was compared with the Hub's answers.
+    """The result of comparing a catalog with the Hub.
 
     Attributes:
-        models: the values of all of them, with what changed.
-        problems: why files were left as they were.
-        compared, left, elsewhere: how many files were compared, could not be, and are not on the Hub.
+        changes: in the order of the catalog.
+        problems: why files could not be compared.
+        compared, left, elsewhere: how many files were compared, could not be compared, and are not on the Hub.
     """
 
-    models: list[dict[str, Any]]
     changes: list[Change] = field(default_factory=list)
     problems: list[LuciError] = field(default_factory=list)
     compared: int = 0
@@ -58,86 +47,130 @@ class Refreshed:
     elsewhere: int = 0
 
 
-def ask_hub(models: Sequence[Values], web: ResolveContext) -> Answers:
-    """Ask about every repository that has a file of the models, one after the other. Raises: Interrupted.
+def update(
+    catalog_file: CatalogFile,
+    context: ResolveContext,
+    names: Sequence[str] = (),
+    *,
+    pin: bool = False,
+    dry_run: bool = False,
+) -> Refreshed:
+    """Compare the entries with the Hub, and write what has changed.
 
-    A mirror is not asked: there is nothing yet that could prove its word.
+    Args:
+        names: only these models, by name or alias.
+        pin: write the commit of files that have none, too.
+
+    Raises: UsageError; ResolveError, for an unknown name; StorageError; Interrupted. A failing Hub is a `problem` only.
     """
-    web = replace(web, endpoints=replace(web.endpoints, mirrors=()))
-    found = [_on_hub(file, web) for model in models for file in model["file"]]
+    models = _named(read_entries(catalog_file.text(), catalog_file.shown), names, catalog_file)
+    selected = {model.reference for model in models}
+    answers = ask_hub([values for values in values_of(catalog_file.text()) if values["name"] in selected], context)
+
+    def write() -> Refreshed:
+        with catalog_file.locked():
+            text = catalog_file.text()  # another process may have written since
+            read_entries(text, catalog_file.shown)
+            result = compare(values_of(text), selected, answers, context, pin=pin)
+            context.token.check()
+            if result.changes and not dry_run:
+                catalog_file.write(with_changes(text, result.changes))
+            return result
+
+    return run_cancellable(write, context.token)  # it waits for the lock
+
+
+def ask_hub(models: Sequence[Values], context: ResolveContext) -> Answers:
+    """List every repository that has a file of the models, one after the other. Raises: Interrupted.
+
+    Mirrors are not asked, because nothing proves the digests that they state.
+    """
+    context = replace(context, endpoints=replace(context.endpoints, mirrors=()))
+    found = [_on_hub(file, context) for model in models for file in model["file"]]
     listings: dict[Revision, Listing] = {}
     errors: dict[Revision, LuciError] = {}
     for revision in dict.fromkeys((file.repo, file.revision) for file in found if file):
         try:
-            listings[revision] = list_files(web, *revision)
+            listings[revision] = list_files(context, *revision)
         except ResolveError as error:
             errors[revision] = error
         except NetworkError as error:
             errors[revision] = error
-            break  # the others are at the same server
+            break  # all others are at the same server
     return Answers(listings, errors)
 
 
-def refresh(
-    models: Sequence[Values], names: Collection[str], answers: Answers, web: ResolveContext, *, pin: bool
+def compare(
+    models: Sequence[Values], names: Collection[str], answers: Answers, context: ResolveContext, *, pin: bool
 ) -> Refreshed:
-    """The models, with what the answers say of the files of those that have one of the names.
-
-    Args:
-        pin: write the commit of files that have none, too.
-    """
-    done = Refreshed([copy.deepcopy(dict(model)) for model in models])
-    for model in done.models:
+    """Compare the files of the named models with the Hub's answers; `pin` as in `update`."""
+    result = Refreshed()
+    files = {revision: {file.path: file for file in found.files} for revision, found in answers.listings.items()}
+    for model in models:
         for file in model["file"] if model["name"] in names else ():
-            hub = _on_hub(file, web)
+            hub = _on_hub(file, context)
             if hub is None:
-                done.elsewhere += 1
-            elif found := answers.listings.get((hub.repo, hub.revision)):
-                _compare(model["name"], file, hub, found, done, pin=pin)
-            else:
-                done.left += 1
-    done.problems += answers.errors.values()
-    return done
+                result.elsewhere += 1
+                continue
+            listing = answers.listings.get((hub.repo, hub.revision))
+            if listing is None:
+                result.left += 1
+                continue
+            try:
+                facts = _facts(file, hub, files[hub.repo, hub.revision].get(hub.path))
+            except ResolveError as error:
+                where = f"model {printable(model['name'])}, file {printable(file['filename'])}"
+                result.problems.append(ResolveError(f"{where}: {error.message}", error.hint))
+                result.left += 1
+                continue
+            if facts and (pin or "commit" in file):
+                facts["commit"] = listing.commit
+            result.compared += 1
+            result.changes += _changes(model["name"], file, facts)
+    result.problems += answers.errors.values()
+    return result
 
 
-def _compare(name: str, file: dict[str, Any], hub: HubFile, found: Listing, done: Refreshed, *, pin: bool) -> None:
-    try:
-        facts = _facts(file, hub, found, pin=pin)
-    except ResolveError as error:
-        where = f"model {printable(name)}, file {printable(file['filename'])}"
-        done.problems.append(ResolveError(f"{where}: {error.message}", error.hint))
-        done.left += 1
-        return
-    done.compared += 1
-    for key, new in facts.items():
-        old = file.get(key)
-        if old != new and not (isinstance(old, str) and old.lower() == new):
-            file[key] = new
-            done.changes.append(Change(name, file["filename"], key, old, new))
+def _changes(name: str, file: Values, facts: Mapping[str, str | int]) -> list[Change]:
+    old = {key: value.lower() if isinstance(value, str) else value for key, value in file.items()}
+    return [
+        Change(name, file["filename"], key, file.get(key), new) for key, new in facts.items() if old.get(key) != new
+    ]
 
 
-def _on_hub(file: Values, web: ResolveContext) -> HubFile | None:
+def _on_hub(file: Values, context: ResolveContext) -> HubFile | None:
     found = hub_file(parse_address(file["url"]).url)
-    return found if found and found.host in (HUB, urlsplit(web.endpoints.hub).netloc) else None
+    return found if found and found.host in (HUB, urlsplit(context.endpoints.hub).netloc) else None
 
 
-def _facts(file: Values, hub: HubFile, found: Listing, *, pin: bool) -> dict[str, str | int]:
-    """What there is to say of the file, in the keys of the catalog. Raises: ResolveError."""
+def _facts(file: Values, hub: HubFile, found: RepoFile | None) -> dict[str, str | int]:
+    """The Hub's facts about a file, by catalog keys; none if they add nothing. Raises: ResolveError."""
     path = printable(hub.path)
-    there = next((each for each in found.files if each.path == hub.path), None)
-    if there is None:
-        raise ResolveError(f"{hub.repo} has no {path} any more", "The entry is left as it was: correct its url.")
-    facts: dict[str, str | int] = {"size": there.size}
-    if there.sha256:
-        facts["sha256"] = there.sha256
+    if found is None:
+        raise ResolveError(f"{hub.repo} no longer has {path}", "The entry was not changed: correct its url.")
+    facts: dict[str, str | int] = {"size": found.size}
+    if found.sha256:
+        facts["sha256"] = found.sha256
         if "lfs_pointer_sha1" in file:
-            facts["lfs_pointer_sha1"] = lfs_pointer_sha1(there.sha256, there.size)
+            facts["lfs_pointer_sha1"] = lfs_pointer_sha1(found.sha256, found.size)
     elif "sha256" in file or "lfs_pointer_sha1" in file:
-        if file.get("size") in (None, there.size):
-            return {}  # as far as can be told nothing has changed
+        if file.get("size") in (None, found.size):
+            return {}  # nothing shows a change
         raise ResolveError(
-            f"{path} has another size by now, and the Hub does not tell its SHA-256", "The entry is left as it was."
+            f"the size of {path} has changed, and the Hub does not state its SHA-256", "The entry was not changed."
         )
-    if pin or "commit" in file:
-        facts["commit"] = found.commit
     return facts
+
+
+def _named(models: Sequence[Model], names: Sequence[str], catalog_file: CatalogFile) -> Sequence[Model]:
+    """Raises: ResolveError"""
+    if not names:
+        return models
+    known = {word.casefold(): model for model in models for word in words_of(model)}
+    for name in names:
+        if name.casefold() not in known:
+            near = nearest(name, known, 3)
+            guess = f"; did you mean {', '.join(map(printable, near))}?" if near else ""
+            message = f'there is no model "{printable(name)}" in {catalog_file.shown}{guess}'
+            raise ResolveError(message, "`luci catalog list` shows its models.")
+    return [known[name.casefold()] for name in names]

@@ -1,4 +1,4 @@
-"""What `luci catalog check` tells."""
+"""The report of `luci catalog check`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from luci_dl.errors import UsageError
 from luci_dl.text import counted, printable
 from luci_dl.ui.stream import Output
 
-_SHOWN = 5
-"""How many files without digest are named."""
+_MAX_NAMES = 5
+"""How many files without a digest are named."""
 
 
-def tell(path: Path | None, own: Path, *, as_json: bool) -> int:
-    """Check the catalog at `path`; None: the user has none, it would be at `own`. Returns: the exit code.
+def report(path: Path | None, own: Path, *, as_json: bool) -> int:
+    """Check the catalog at `path` and report. Returns: the exit code.
 
-    Raises: UsageError, when it cannot be read.
+    Args:
+        path: None if the user has no catalog.
+        own: where that would be.
+
+    Raises: UsageError, when the catalog cannot be read.
     """
     checked = Checked(()) if path is None else check_file(path)
     output = session.output()
@@ -38,21 +42,20 @@ def _warn(checked: Checked, output: Output) -> int:
     output.say([f"⚠️  {printable(line)}" for line in (*map(_override, checked.overrides), *checked.warnings)])
     if not checked.problems:
         return 0
-    hint = "No command takes the file as long as that is so."
-    return session.report(UsageError("\n".join(checked.problems), hint))
+    return session.report(UsageError("\n".join(checked.problems), "No command accepts the file until this is fixed."))
 
 
 def _count(what: str, checked: Checked) -> str:
     bare = checked.without_digest
-    more = f" and {len(bare) - _SHOWN} more" if len(bare) > _SHOWN else ""
-    which = f", {len(bare)} without a digest: {printable(', '.join(bare[:_SHOWN]))}{more}" if bare else ""
+    more = f" and {len(bare) - _MAX_NAMES} more" if len(bare) > _MAX_NAMES else ""
+    which = f", {len(bare)} without a digest: {printable(', '.join(bare[:_MAX_NAMES]))}{more}" if bare else ""
     return f"{what}: {counted(len(checked.models), 'model')}, {counted(checked.files, 'file')}{which}"
 
 
 def _override(override: Override) -> str:
     if override.word == override.model and override.word.casefold() == override.built_in.casefold():
-        return f"{override.model} takes the place of the built-in model of that name"
-    return f'"{override.word}" leads to {override.model}, no more to the built-in {override.built_in}'
+        return f"{override.model} overrides the built-in model of that name"
+    return f'"{override.word}" now means {override.model}, not the built-in {override.built_in}'
 
 
 def _facts(checked: Checked, path: Path | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Models of the catalog as commands show them: with what this machine has of them, and has room for."""
+"""A table of catalog models: which are installed, and which fit this machine."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LICENSE = _TITLES.index("LICENSE")
 
 
 def show(
-    models: Sequence[Model], there: Sequence[InstalledModel], settings: Settings, output: Output, *, as_json: bool
+    models: Sequence[Model], installed: Sequence[InstalledModel], settings: Settings, output: Output, *, as_json: bool
 ) -> int:
-    """Tell of the models, in a table or for programs. Returns: the exit code."""
-    items = list(_items(models, there, settings))
+    """Show the models as a table or as JSON. Returns: the exit code."""
+    items = list(_items(models, installed, settings))
     if as_json:
         facts = [{**entry_facts(model), "installed": here, "fits": asdict(fit)} for model, here, fit in items]
         output.results([json.dumps(facts)])
@@ -35,12 +35,12 @@ def show(
 
 
 def _items(
-    models: Sequence[Model], there: Sequence[InstalledModel], settings: Settings
+    models: Sequence[Model], installed: Sequence[InstalledModel], settings: Settings
 ) -> Iterator[tuple[Model, bool, Fit]]:
     machine = this_machine(settings.models_dir, settings.min_free)
     for model in models:
-        installed = bool(installed_of(model, there))
-        yield model, installed, machine.fit(model, installed=installed)
+        is_installed = bool(installed_of(model, installed))
+        yield model, is_installed, machine.fit(model, installed=is_installed)
 
 
 def _row(model: Model, installed: bool, fit: Fit) -> tuple[str, ...]:
@@ -57,7 +57,7 @@ def _row(model: Model, installed: bool, fit: Fit) -> tuple[str, ...]:
 
 
 def _fits(fit: Fit) -> str:
-    """In a word; nothing where it is not known."""
+    """Whether a model fits, in a word; empty where that is unknown."""
     match fit.disk, fit.memory:
         case True, True:
             return "yes"

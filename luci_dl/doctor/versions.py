@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from luci_dl import __version__
 
-LIBRARIES = ("urllib3", "filelock", "click", "rich", "truststore")
+LIBRARIES = ("urllib3", "filelock", "click", "rich", "tomlkit", "truststore")
 OPTIONAL = ("PySocks",)
 
 

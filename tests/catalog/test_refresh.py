@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from luci_dl.catalog.refresh import Refreshed, ask_hub, refresh
+from luci_dl.catalog.refresh import Refreshed, ask_hub, compare
 from luci_dl.errors import NetworkError
 from luci_dl.model import lfs_pointer_sha1
 from luci_dl.net.network import Network
@@ -33,8 +34,17 @@ def entry(file: str = "a.gguf", name: str = "m", url: str = "", **facts: Any) ->
 
 def refreshed(hub: Hub, *models: dict[str, Any], pin: bool = False) -> Refreshed:
     """The models after they were compared with the Hub."""
-    web = ResolveContext(endpoints=Endpoints(hub=hub.endpoint), retries=0)
-    return refresh(models, {model["name"] for model in models}, ask_hub(models, web), web, pin=pin)
+    context = ResolveContext(endpoints=Endpoints(hub=hub.endpoint), retries=0)
+    return compare(models, {model["name"] for model in models}, ask_hub(models, context), context, pin=pin)
+
+
+def applied(done: Refreshed, *models: dict[str, Any]) -> list[dict[str, Any]]:
+    """Copies of the models with what has changed."""
+    changed = copy.deepcopy(list(models))
+    files = {(model["name"], file["filename"]): file for model in changed for file in model["file"]}
+    for change in done.changes:
+        files[change.model, change.file][change.key] = change.new
+    return changed
 
 
 def test_what_the_hub_knows_is_learnt(hub: Hub) -> None:
@@ -45,7 +55,9 @@ def test_what_the_hub_knows_is_learnt(hub: Hub) -> None:
     models = [entry(), entry("sub%20dir/b.gguf", "n", commit="0" * 40), entry("a.gguf", "o", commit=commit)]
     done = refreshed(hub, *models)
     facts = {"size": 5000, "sha256": SHA}
-    told = [{key: model["file"][0].get(key) for key in ("size", "sha256", "commit")} for model in done.models]
+    told = [
+        {key: model["file"][0].get(key) for key in ("size", "sha256", "commit")} for model in applied(done, *models)
+    ]
     assert told == [{**facts, "commit": None}, {**facts, "commit": commit}, {**facts, "commit": commit}]
     assert [(change.model, change.key) for change in done.changes] == [
         ("m", "size"),
@@ -58,7 +70,8 @@ def test_what_the_hub_knows_is_learnt(hub: Hub) -> None:
     ]
     assert (done.compared, done.left, done.elsewhere, done.problems) == (3, 0, 0, [])
     assert len([seen for seen in hub.seen() if "/revision/" in seen.target]) == 1
-    assert refreshed(hub, *models, pin=True).models[0]["file"][0]["commit"] == commit
+    pinned = applied(refreshed(hub, *models, pin=True), *models)
+    assert pinned[0]["file"][0]["commit"] == commit
     assert models[0] == entry()
 
 
@@ -68,15 +81,16 @@ def test_what_has_not_changed_is_no_change(hub: Hub) -> None:
     pointer = lfs_pointer_sha1(SHA, len(DATA))
     known = entry(size=5000, sha256=SHA.upper(), lfs_pointer_sha1=pointer)
     done = refreshed(hub, known)
-    assert (done.models, done.changes, done.compared) == ([known], [], 1)
+    assert (done.changes, done.compared) == ([], 1)
 
 
 def test_a_file_that_is_another_one_now_gets_all_its_facts(hub: Hub) -> None:
     """Or what proves it would contradict itself."""
     hub.add("O/R", {"a.gguf": NEWER})
     pointer = lfs_pointer_sha1(SHA, len(DATA))
-    done = refreshed(hub, entry(size=5000, sha256=SHA, lfs_pointer_sha1=pointer))
-    assert done.models[0]["file"][0] == {
+    known = entry(size=5000, sha256=SHA, lfs_pointer_sha1=pointer)
+    done = refreshed(hub, known)
+    assert applied(done, known)[0]["file"][0] == {
         **entry()["file"][0],
         "size": 5005,
         "sha256": NEW_SHA,
@@ -100,17 +114,22 @@ def test_a_known_digest_is_never_lost(hub: Hub) -> None:
         entry("a.gguf", "repo", URL.replace("O/R", "O/None").format("a.gguf"), **known),
     ]
     done = refreshed(hub, *models)
-    assert (done.models, done.changes) == (models, [])
+    assert done.changes == []
     assert (done.compared, done.left) == (1, 4)
     said = " / ".join(problem.message for problem in done.problems)
-    for text in ("model larger, file small: small has another size", "O/R has no gone.gguf any more", "nope", "O/None"):
+    for text in (
+        "model larger, file small: the size of small has changed",
+        "O/R no longer has gone.gguf",
+        "nope",
+        "O/None",
+    ):
         assert text in said
 
 
 def test_a_small_file_gets_its_size(hub: Hub) -> None:
     """As long as nothing is known that this could contradict."""
     hub.add("O/R", {"small": b"x" * 9})
-    assert refreshed(hub, entry("small")).models[0]["file"][0]["size"] == 9
+    assert applied(refreshed(hub, entry("small")), entry("small"))[0]["file"][0]["size"] == 9
 
 
 def test_other_addresses_are_left_alone(hub: Hub) -> None:
@@ -122,9 +141,9 @@ def test_other_addresses_are_left_alone(hub: Hub) -> None:
         entry(name="o", url=f"{hub.endpoint}/O/R/resolve/main/a.gguf?download=true"),
     ]
     done = refreshed(hub, *models)
-    assert done.models[:2] == models[:2]
+    assert {change.model for change in done.changes} == {"o"}
     assert (done.elsewhere, done.compared) == (2, 1)
-    assert done.models[2]["file"][0]["sha256"] == SHA
+    assert applied(done, *models)[2]["file"][0]["sha256"] == SHA
 
 
 def test_a_hub_that_is_down_is_asked_once(hub: Hub) -> None:
@@ -132,7 +151,7 @@ def test_a_hub_that_is_down_is_asked_once(hub: Hub) -> None:
     hub.down = True
     models = [entry(sha256=SHA), entry(name="n", url=URL.replace("O/R", "O/S").format("a.gguf"))]
     done = refreshed(hub, *models)
-    assert (done.models, done.left) == (models, 2)
+    assert (done.changes, done.left) == ([], 2)
     assert [type(problem) for problem in done.problems] == [NetworkError]
     assert len({seen.target for seen in hub.seen()}) == 1
 
@@ -142,14 +161,14 @@ def test_a_mirrors_word_is_not_asked_for(hub: Hub) -> None:
     hub.down = True
     with Hub() as mirror:
         mirror.add("O/R", {"a.gguf": DATA})
-        web = ResolveContext(endpoints=Endpoints(hub=hub.endpoint, mirrors=(mirror.endpoint,)), retries=0)
-        answers = ask_hub([entry()], web)
+        context = ResolveContext(endpoints=Endpoints(hub=hub.endpoint, mirrors=(mirror.endpoint,)), retries=0)
+        answers = ask_hub([entry()], context)
         assert (len(answers.errors), len(answers.listings), mirror.seen()) == (1, 0, [])
 
 
 def test_offline_nothing_is_asked(hub: Hub) -> None:
     """And nothing is lost."""
-    web = ResolveContext(Network(offline=True), Endpoints(hub=hub.endpoint))
-    done = refresh([entry(sha256=SHA)], {"m"}, ask_hub([entry(sha256=SHA)], web), web, pin=True)
-    assert done.models == [entry(sha256=SHA)]
+    context = ResolveContext(Network(offline=True), Endpoints(hub=hub.endpoint))
+    done = compare([entry(sha256=SHA)], {"m"}, ask_hub([entry(sha256=SHA)], context), context, pin=True)
+    assert done.changes == []
     assert "offline" in done.problems[0].message

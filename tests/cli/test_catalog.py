@@ -87,7 +87,7 @@ def test_an_entry_is_not_replaced_unasked(file: Path, own: Path) -> None:
     """The message names the option."""
     luci("catalog", "add", file)
     file.write_text(ENTRY.format("one", "https://other"))
-    assert_refused(luci("catalog", "add", file), 2, "has one already", "--force")
+    assert_refused(luci("catalog", "add", file), 2, "already has one", "--force")
     assert "https://other" not in own.read_text()
     assert luci("catalog", "add", file, "--force").stdout.startswith("Replaced: one\n")
     assert "https://other" in own.read_text()
@@ -120,8 +120,8 @@ def test_check_says_what_the_file_changes(file: Path) -> None:
     assert ended.returncode == 0
     assert f"{file}: 3 models, 3 files, 2 without a digest: mistral-7b.gguf, two.gguf\n" in ended.stdout
     for text in (
-        "mistral-7b takes the place of the built-in model of that name",
-        '"Tiny" leads to two, no more to the built-in tinyllama',
+        "mistral-7b overrides the built-in model of that name",
+        '"Tiny" now means two, not the built-in tinyllama',
         "model two, file two.gguf: http://h/two.gguf is plain http and no digest is known",
         "phi-2 (sha256 324356668fa5...) and three (sha256 000000000000...) both write phi-2-2.7b-Q4_K_M.gguf",
     ):
@@ -140,7 +140,7 @@ def test_an_update_says_what_was_and_what_is(file: Path, own: Path, hub: Hub) ->
     dry = luci("catalog", "update", "--dry-run", "--pin")
     assert "size unknown -> 2004\n" in dry.stdout
     assert dry.stdout.count("one, one.gguf: ") == 3
-    assert "Compared 1 file with the Hub, 1 not there: 3 changes\n" in dry.stderr
+    assert "Compared 1 file with the Hub, 1 not on the Hub: 3 changes\n" in dry.stderr
     assert "size" not in own.read_text()
     done = luci("catalog", "update", "--pin")
     assert (done.returncode, done.stdout) == (0, dry.stdout)
