@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
 from luci_dl.cli.json_shapes import setting_facts
 from luci_dl.cli.table import table
@@ -123,8 +123,7 @@ def _change(name: str, make: Callable[[Path, CancelToken], None], as_json: bool)
     """Change config.json, then show the setting as it is now."""
 
     def work(token: CancelToken, _emit: Emit) -> int:
-        file = config_path(home_of(os.environ))
-        run_cancellable(lambda: make(file, token), token)  # it waits for a lock
+        make(config_path(home_of(os.environ)), token)
         return 0
 
     code = session.run(work, json=as_json, quiet=not as_json, what="Change")

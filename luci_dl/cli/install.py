@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
 from luci_dl.config.edit import remember_folder
 from luci_dl.config.settings import KEYS, Settings
@@ -235,6 +235,6 @@ def _ask(models: Sequence[Model], token: CancelToken) -> None:
 def _remember(settings: Settings, token: CancelToken, emit: Emit) -> None:
     """Have the other commands look into the `--dir` folder from now on. Raises: Interrupted."""
     try:
-        run_cancellable(lambda: remember_folder(settings, settings.models_dir, token), token)  # it waits for a lock
+        remember_folder(settings, settings.models_dir, token)
     except (UsageError, StorageError) as error:
         emit(Warned(f"{error.message}; `luci list` and `luci clean` will need --dir to find this folder"))

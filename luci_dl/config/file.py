@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.config.keys import Key
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.text import printable, shown
@@ -63,20 +63,22 @@ def change_config(
 ) -> None:
     """Replace the values in the file by those that `change` returns; None leaves the file as it is.
 
-    No other process changes the file meanwhile. Waits for the lock as long as it takes, whatever the token says;
-    a token that is cancelled by then keeps the file unchanged.
+    No other process changes the file meanwhile. If the token is cancelled while this waits, nothing is written.
 
     Raises: UsageError, when the file is broken; StorageError; Interrupted; whatever `change` raises.
     """
     from luci_dl.disk import fs, lock  # not needed to read the settings, and filelock costs start-up time
 
-    path = Path(os.path.realpath(path))  # it may be a symlink to the user's dot-files
-    with lock.file_lock(path.with_name(path.name + ".lock")):
-        values = change(read_config(path))
-        if token:
+    path, token = Path(os.path.realpath(path)), token or CancelToken()  # it may be a symlink to the user's dot-files
+
+    def work() -> None:
+        with lock.file_lock(path.with_name(path.name + ".lock")):
+            values = change(read_config(path))
             token.check()
-        if values is not None:
-            fs.write_file(path, _text(values), keep_mode=True)
+            if values is not None:
+                fs.write_file(path, _text(values), keep_mode=True)
+
+    run_cancellable(work, token)  # waiting for the lock or the disk may take long
 
 
 def _text(values: Mapping[str, object]) -> bytes:

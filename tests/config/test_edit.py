@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.cancel import CancelToken
 from luci_dl.config.edit import remember_folder, set_setting, unset_setting
-from luci_dl.config.settings import load_settings
+from luci_dl.config.settings import Settings, load_settings
 from luci_dl.disk.lock import file_lock
 from luci_dl.errors import Interrupted, UsageError
 from tests.config.files import write
@@ -82,27 +83,21 @@ def test_a_broken_file_is_not_overwritten(luci_home: Path) -> None:
     assert file.read_text() == "{broken"
 
 
-@pytest.mark.parametrize("change", ["set", "unset", "remember"])
+CHANGES: dict[str, Callable[[Settings, CancelToken], None]] = {
+    "set": lambda settings, token: set_setting(settings.file, "jobs", ["3"], {}, token),
+    "unset": lambda settings, token: unset_setting(settings.file, "jobs", [], token),
+    "remember": lambda settings, token: remember_folder(settings, Path("/m"), token),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_nothing_is_written_after_an_interrupt(luci_home: Path, change: str) -> None:
     """A change that was still waiting for the lock when the user interrupted it leaves the file unchanged."""
-    file, token, ended = write(luci_home, jobs=2), CancelToken(), threading.Event()
-    settings = load_settings({})
-
-    def work() -> None:
-        try:
-            if change == "set":
-                set_setting(file, "jobs", ["3"], {}, token)
-            elif change == "unset":
-                unset_setting(file, "jobs", [], token)
-            else:
-                remember_folder(settings, Path("/m"), token)
-        finally:
-            ended.set()
-
+    file, token, before = write(luci_home, jobs=2), CancelToken(), set(threading.enumerate())
     with file_lock(file.with_name("config.json.lock")):
         threading.Timer(0.1, token.cancel).start()
         with pytest.raises(Interrupted):
-            run_cancellable(work, token)
-        assert not ended.is_set()
-    assert ended.wait(10)
+            CHANGES[change](load_settings({}), token)
+    for abandoned in set(threading.enumerate()) - before:
+        abandoned.join(10)
     assert json.loads(file.read_text()) == {"jobs": 2}
