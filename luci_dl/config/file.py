@@ -70,7 +70,7 @@ def change_config(
     """
     from luci_dl.disk import fs, lock  # not needed to read the settings, and filelock costs start-up time
 
-    path = Path(os.path.realpath(path))  # it may be a link into somebody's dot-files
+    path = Path(os.path.realpath(path))  # it may be a symlink to the user's dot-files
     token = token or CancelToken()
     renaming = threading.Lock()
 

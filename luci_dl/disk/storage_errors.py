@@ -55,7 +55,7 @@ def no_room(what: str, figures: str, hint: str = NO_ROOM_HINT) -> NoRoom:
     Args:
         what: "NAME", or "NAME in FOLDER"; figures: what `room_figures` returns.
     """
-    return NoRoom(f"no room for {what}: {figures}", hint, os.strerror(errno.ENOSPC), told=True)
+    return NoRoom(f"no room for {what}: {figures}", hint, os.strerror(errno.ENOSPC), has_figures=True)
 
 
 def room_figures(

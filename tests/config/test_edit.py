@@ -11,7 +11,7 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.config.edit import remember_folder, set_setting, unset_setting
-from luci_dl.config.settings import load_settings
+from luci_dl.config.settings import Settings, load_settings
 from luci_dl.disk import fs, lock
 from luci_dl.disk.lock import file_lock
 from luci_dl.errors import Interrupted, UsageError
@@ -87,20 +87,23 @@ def test_a_broken_file_is_not_overwritten(luci_home: Path) -> None:
     assert file.read_text() == "{broken"
 
 
-@pytest.mark.parametrize("change", ["set", "unset", "remember"])
-def test_a_change_that_waits_for_the_lock_can_be_interrupted(luci_home: Path, change: str) -> None:
-    """And leaves the file unchanged."""
-    file, token = write(luci_home, jobs=2), CancelToken()
-    settings = load_settings({})
-    changes: dict[str, Callable[[], None]] = {
-        "set": lambda: set_setting(file, "jobs", ["3"], {}, token),
-        "unset": lambda: unset_setting(file, "jobs", [], token),
-        "remember": lambda: remember_folder(settings, Path("/m"), token),
-    }
+CHANGES: dict[str, Callable[[Settings, CancelToken], None]] = {
+    "set": lambda settings, token: set_setting(settings.file, "jobs", ["3"], {}, token),
+    "unset": lambda settings, token: unset_setting(settings.file, "jobs", [], token),
+    "remember": lambda settings, token: remember_folder(settings, Path("/m"), token),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_nothing_is_written_after_an_interrupt(luci_home: Path, change: str) -> None:
+    """A change that was still waiting for the lock when the user interrupted it leaves the file unchanged."""
+    file, token, before = write(luci_home, jobs=2), CancelToken(), set(threading.enumerate())
     with file_lock(file.with_name("config.json.lock")):
         threading.Timer(0.1, token.cancel).start()
         with pytest.raises(Interrupted):
-            changes[change]()
+            CHANGES[change](load_settings({}), token)
+    for abandoned in set(threading.enumerate()) - before:
+        abandoned.join(10)
     assert json.loads(file.read_text()) == {"jobs": 2}
 
 

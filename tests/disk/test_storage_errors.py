@@ -60,5 +60,5 @@ def test_no_room_is_an_error_that_has_its_figures() -> None:
     """Nobody adds them a second time."""
     error = no_room("m.gguf in /models", "5.2MB needed, 3.1MB free")
     assert error.message == "no room for m.gguf in /models: 5.2MB needed, 3.1MB free"
-    assert (error.told, error.reason, error.exit_code) == (True, os.strerror(errno.ENOSPC), 6)
+    assert (error.has_figures, error.reason, error.exit_code) == (True, os.strerror(errno.ENOSPC), 6)
     assert "luci clean" in error.hint
