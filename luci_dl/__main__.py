@@ -16,7 +16,12 @@ def main() -> None:
     die_at_once()  # there is nothing to clean up yet
     from luci_dl.cli.main import run
 
-    sys.exit(run(sys.argv[1:], _started_with(sys.argv[1:])))
+    code = run(sys.argv[1:], _started_with(sys.argv[1:]))
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os._exit(code)  # a full disk was reported; Python would try again at its end, and exit with 120
+    sys.exit(code)
 
 
 def _started_with(arguments: list[str]) -> list[str]:

@@ -140,7 +140,7 @@ def test_an_empty_file_has_no_models() -> None:
         (MODEL.replace("https://h/", ""), ["url", "https://", "a.gguf"]),
         (MODEL.replace("h/a.gguf", f"h/a.gguf#sha256={SHA}"), ["url", "without #sha256="]),
         (MODEL.replace('"a.gguf"', '"../a.gguf"'), ["filename", "could leave the models folder"]),
-        (MODEL.replace('"a.gguf"', '"/a.gguf"'), ["filename", "below the models folder"]),
+        (MODEL.replace('"a.gguf"', '"/a.gguf"'), ["filename", "relative to the models folder"]),
         (MODEL.replace('filename = "a.gguf"\n', ""), ["file 1", "filename", "missing"]),
         ('[[model]]\nname = "mine"\n[[model.file]]\nfilename = "a.gguf"', ["file a.gguf", "url", "missing"]),
     ],

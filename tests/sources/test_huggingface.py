@@ -126,7 +126,7 @@ def test_what_does_not_go_together_is_refused(
         ("\ud800.json", "control characters"),
         ("a\\..\\b.json", "backslash"),
         ("-rf.json", "begins with a dash"),
-        ("x.json.part", "keeps for its own files"),
+        ("x.json.part", "reserves for its own files"),
         ("a" * 300 + ".json", "too long"),
         ("SUB/X.json", "one file on some file systems"),
     ],
