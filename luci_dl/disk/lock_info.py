@@ -1,10 +1,10 @@
-"""The text of a lock file: who holds it and how far it is, for the terminals that wait."""
+"""The text of a lock file: who holds the lock, and the progress, for the processes that wait."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 VERSION = 1
 
@@ -14,15 +14,15 @@ class LockInfo:
     """Who holds a lock, or held it last.
 
     Attributes:
-        nonce: made anew for each transaction.
+        nonce: a random text, another one for each transaction.
         name: the target's path below the models folder.
-        key: what identifies the bytes that are fetched: a digest, or the address where none is known.
-        since: when it began, ISO 8601 in UTC.
-        command: as it would be typed, with the end of a long reference alone: there may be a password in it.
-        model: that end.
+        since: when the transaction started, ISO 8601 in UTC.
+        command: as it would be typed, but only with `model`: the rest of a reference may contain a password.
+        model: the last part of the reference.
+        key: what identifies the expected bytes: a digest, or the address where no digest is known.
         done, total: bytes; rate: bytes a second.
         outcome: how it ended: "installed", "suspended", "rolled back", or "wrong bytes"; empty while it runs.
-        message: for "wrong bytes", what was wrong.
+        message, hint: for "wrong bytes", what was wrong and what to do.
     """
 
     nonce: str
@@ -47,24 +47,29 @@ class LockInfo:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LockInfo | None:
-        """None for an empty or torn text, or one of another version."""
+        """What the first line says; None for one that is empty, torn, invalid or of another version."""
         try:
             facts = json.loads(data.partition(b"\n")[0])
-            if facts["v"] != VERSION:
-                return None
-            holder = cls(**{field.name: facts[field.name] for field in fields(cls)})
-            return holder if _well_typed(holder) else None
-        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            info = cls(**{field.name: _printable_in_utf8(facts[field.name]) for field in fields(cls)})
+            return info if _is_well_typed(info) else None
+        except (ValueError, TypeError, KeyError, RecursionError):
             return None
 
 
-def _well_typed(holder: LockInfo) -> bool:
-    """Another user of the folder may have written anything."""
-    texts = (holder.nonce, holder.name, holder.host, holder.user, holder.since, holder.command, holder.model)
-    numbers = (holder.pid, holder.done, 0 if holder.total is None else holder.total)
+def _printable_in_utf8(value: Any) -> Any:
+    """The value; of a text every half of a character, which JSON may contain, is replaced by "?"."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value
+
+
+def _is_well_typed(info: LockInfo) -> bool:
+    """Other users of the folder may have written anything."""
+    texts = (info.nonce, info.name, info.host, info.user, info.since, info.command, info.model, info.key)
+    counts = (info.pid, info.done, 0 if info.total is None else info.total)
     return (
-        all(isinstance(text, str) for text in (*texts, holder.key, holder.outcome, holder.message, holder.hint))
-        and all(type(number) is int and 0 <= number < 1 << 62 for number in numbers)
-        and isinstance(holder.rate, int | float)
-        and math.isfinite(holder.rate)
+        type(info.v) is int
+        and info.v == VERSION
+        and all(isinstance(text, str) for text in (*texts, info.outcome, info.message, info.hint))
+        and all(type(count) is int and 0 <= count < 1 << 62 for count in counts)
+        and type(info.rate) in (int, float)
+        and 0 <= info.rate < 1 << 62
     )

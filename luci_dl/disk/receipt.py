@@ -1,9 +1,8 @@
-"""The receipt of an installed file: what it is, where it came from, how it was proved."""
+"""The receipt of an installed file: what it is, where it came from, how it was verified."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +11,12 @@ from typing import Any
 from luci_dl.disk import fs
 from luci_dl.disk.journal import check_version
 from luci_dl.errors import UsageError
-from luci_dl.names import check_name
+from luci_dl.names import check_digest, check_name
 
 VERSION = 1
 DISTRUSTED = -1
-"""The `mtime_ns` of a receipt whose file was found to be wrong: it is hashed before anybody trusts it again."""
+"""The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
+_TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified")
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Receipt:
         reference: what the user asked for.
         files: names of all files of the model, this one among them, the one to load first.
         role: "model" or "projector".
-        url: where the bytes came from, without credentials (file://... for a copy); empty for a file that was there.
+        url: where the bytes came from, without credentials (file://... for a copy); empty for an adopted file.
         sha256: of the file, 64 hex digits.
-        proof: what it was held against: "sha256", "lfs pointer", "git blob", "hub" (the Hub's own word), or "none".
-        size: bytes; mtime_ns: of the file when it was last known to be right.
+        proof: what it was checked against: "sha256", "lfs pointer", "git blob", "hub" (what the Hub said), or "none".
+        size: bytes; mtime_ns: of the file when its bytes were last checked, or DISTRUSTED.
         installed, verified: when, ISO 8601 in UTC.
     """
 
@@ -52,17 +52,21 @@ class Receipt:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, facts: Mapping[str, Any]) -> Receipt:
-        """Raises: KeyError, TypeError, UsageError, when it is not a receipt."""
-        known = cls(**{field.name: facts[field.name] for field in fields(cls)})
-        known = replace(known, files=tuple(check_name(name) for name in known.files), name=check_name(known.name))
-        texts = (known.reference, known.role, known.url, known.sha256, known.proof, known.installed, known.verified)
-        numbers = (known.size, known.mtime_ns)
-        if not (all(isinstance(text, str) for text in texts) and all(type(number) is int for number in numbers)):
+    def from_json(cls, facts: Any) -> Receipt:
+        """What `to_json` returned, perhaps by way of a file. Raises: TypeError, UsageError, when it is no receipt."""
+        if not (isinstance(facts, dict) and facts.keys() >= {field.name for field in fields(cls)}):
             raise TypeError("not a receipt")
-        if known.name not in known.files:
-            raise ValueError("a receipt of another file")
-        return known
+        known = cls(**{field.name: facts[field.name] for field in fields(cls)})
+        if not (
+            isinstance(known.files, list | tuple)
+            and all(_is_text(text) for text in (*known.files, *(facts[name] for name in _TEXTS)))
+            and all(type(number) is int for number in (known.v, known.size, known.mtime_ns))
+            and (known.v == VERSION and 0 <= known.size < 1 << 62 and -1 << 63 <= known.mtime_ns < 1 << 63)
+            and known.name in known.files
+        ):
+            raise TypeError("not a receipt")
+        files = tuple(check_name(name) for name in known.files)
+        return replace(known, files=files, sha256=check_digest(known.sha256, 64, "the SHA-256"))
 
 
 def now() -> str:
@@ -71,22 +75,31 @@ def now() -> str:
 
 
 def read(path: Path) -> Receipt | None:
-    """The receipt at `path`; None when there is none or it makes no sense.
+    """The receipt at `path`; None when there is none or it is damaged.
 
     Raises: StorageError, when it cannot be read or has another format.
     """
     if not fs.is_own(path):
         return None
     with fs.storage_errors("read", path):
-        raw = path.read_bytes()
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:  # removed since
+            return None
     try:
         facts = json.loads(raw)
-        check_version(facts, path)
+        if isinstance(facts, dict):
+            check_version(facts, path)
         return Receipt.from_json(facts)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError):
+    except (ValueError, TypeError, RecursionError, UsageError):
         return None
 
 
 def write(path: Path, receipt: Receipt, new: Path | None = None) -> None:
-    """Put the receipt at `path`, at one stroke and durably; `new`: as `fs.write_file` has it."""
+    """Put the receipt at `path`, atomically and durably; `new`: as in `fs.write_file`."""
     fs.write_file(path, json.dumps(receipt.to_json(), indent=1).encode() + b"\n", new=new)
+
+
+def _is_text(value: object) -> bool:
+    """Whether it is a string that can be printed: JSON may contain half a character."""
+    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)

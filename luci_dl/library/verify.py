@@ -1,4 +1,4 @@
-"""Installed files, read again: whether each is still what was installed."""
+"""Reading installed files again: whether each is still what was installed."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.layout import Staging, is_staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
-from luci_dl.errors import IntegrityError, StorageError
+from luci_dl.errors import IntegrityError, StorageError, UsageError
 from luci_dl.events import Emit, Hashing, Verdict, Verified, Warned
 from luci_dl.gguf.header import check_whole
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
 
 MODEL_FILES = (".gguf", ".safetensors")
-"""What a file that luci did not install must end in to be told of: a models folder may hold anything."""
-_LOOKS = 3  # at a file that somebody else replaces meanwhile
+"""The suffixes of files that are reported though luci did not install them: a models folder may hold anything."""
+_ATTEMPTS = 3  # at a file that another process replaces while it is read
 
 Named = Callable[[Receipt], Artifact | None]
-"""What the catalog knows of the file of a receipt."""
+"""Returns what the catalog knows of the file of a receipt."""
 
 
 def verify(models: Sequence[InstalledModel], named: Named, token: CancelToken, emit: Emit) -> list[Verified]:
-    """Hash the files of the models, as many at a time as there are cores, and note in each receipt what came of it.
+    """Hash the files of the models, as many at a time as there are cores, and note the result in each receipt.
 
-    Returns: one verdict for each file. Raises: Interrupted; StorageError, for a name that has come to lead elsewhere.
+    Returns: one verdict for each file. Raises: Interrupted.
     """
     verifier = _Verifier(named, token, emit)
-    told: list[Verified] = []
-    for folder in dict.fromkeys(model.folder for model in models):  # in turn: a name stands for one file at a time
+    verdicts: list[Verified] = []
+    for folder in dict.fromkeys(model.folder for model in models):  # one after the other: a name means one file
         ours = [model for model in models if model.folder == folder]
         known = {file.receipt.name: file.receipt for model in ours for file in model.files}
-        told += run_side_by_side(partial(verifier.one, folder), list(known.values()), token, _cores())
+        verdicts += run_side_by_side(partial(verifier.one, folder), list(known.values()), token, _cores())
         for model in ours:
             for name in model.lost:
-                told.append(Verified(name, str(folder / name), model.reference, "missing", found="no receipt"))
-                emit(told[-1])
-    return told
+                verdicts.append(Verified(name, str(folder / name), model.reference, "missing", found="no receipt"))
+                emit(verdicts[-1])
+    return verdicts
 
 
 def unmanaged(folder: Path, models: Iterable[InstalledModel], token: CancelToken) -> Iterator[Verified]:
-    """Files of models in the folder that luci did not install. Raises: Interrupted."""
+    """Model files in the folder that luci did not install. Raises: Interrupted."""
     ours = {model.folder / name for model in models for name in model.names}
     for where, folders, names in os.walk(folder):
         token.check()
@@ -67,67 +67,65 @@ class _Verifier:
         self._named = named
         self._token = token
         self._emit = emit
-        self._not_noted: set[Path] = set()
+        self._not_writable: set[Path] = set()
         self._lock = threading.Lock()
 
     def one(self, folder: Path, known: Receipt) -> Verified:
-        """Judge one file, tell of it, and note it in its receipt."""
-        staging = staging_for(folder, known.name)
-        for _ in range(_LOOKS):
-            try:
-                known = receipt.read(staging.receipt) or known
-                seen = target.identity_of(staging)
-                verdict = self._judge(staging, known)
-                if seen == target.identity_of(staging):
-                    self._note(staging, known, seen, verdict)
-                    break
-            except StorageError as error:
-                verdict = self._verdict(staging, known, "unreadable", found=error.reason or error.message)
-                break
+        """Check one file, report the verdict, and note it in the receipt."""
+        try:
+            verdict = self._checked(staging_for(folder, known.name), known)
+        except (StorageError, UsageError) as error:
+            reason = error.reason if isinstance(error, StorageError) else ""
+            verdict = _verdict(folder, known, "unreadable", found=reason or error.message)
         self._emit(verdict)
         return verdict
 
-    def _judge(self, staging: Staging, known: Receipt) -> Verified:
+    def _checked(self, staging: Staging, known: Receipt) -> Verified:
+        for _ in range(_ATTEMPTS):
+            known = receipt.read(staging.receipt) or known
+            seen = target.identity_of(staging)
+            verdict = self._compare(staging, known)
+            if seen == target.identity_of(staging):
+                self._note(staging, known, seen, verdict)
+                break
+        return verdict
+
+    def _compare(self, staging: Staging, known: Receipt) -> Verified:
         self._token.check()
-        info = target.stat_of(staging)
+        folder, info = staging.folder, target.stat_of(staging)
         if info is None:
-            return self._verdict(staging, known, "missing")
+            return _verdict(folder, known, "missing")
         if info.st_size != known.size:
             state: Verdict = "truncated" if info.st_size < known.size else "changed"
-            return self._verdict(staging, known, state, f"{known.size} bytes", f"{info.st_size} bytes")
+            return _verdict(folder, known, state, f"{known.size} bytes", f"{info.st_size} bytes")
         digest, size = hash_file(staging.target, self._token, self._hashing(known))
         if (digest, size) != (known.sha256, known.size):
-            return self._verdict(staging, known, "changed", f"SHA-256 {known.sha256}", f"SHA-256 {digest}")
+            return _verdict(folder, known, "changed", f"SHA-256 {known.sha256}", f"SHA-256 {digest}")
         if known.proof == "none" and known.name.lower().endswith(".gguf"):
             try:
                 check_whole(staging.target)
             except IntegrityError as error:
-                return self._verdict(staging, known, "truncated", found=error.message)
+                return _verdict(folder, known, "truncated", found=error.message)
         artifact = self._named(known)
         if artifact and artifact.provable and not artifact.proves(digest, size):
             expected = f"SHA-256 {artifact.sha256}" if artifact.sha256 else f"LFS pointer {artifact.lfs_pointer_sha1}"
-            return self._verdict(staging, known, "newer", f"{expected} by the catalog", f"SHA-256 {digest}")
-        return self._verdict(staging, known, "ok")
-
-    def _verdict(
-        self, staging: Staging, known: Receipt, state: Verdict, expected: str = "", found: str = ""
-    ) -> Verified:
-        return Verified(known.name, str(staging.target), known.reference, state, expected, found)
+            return _verdict(folder, known, "newer", f"{expected} by the catalog", f"SHA-256 {digest}")
+        return _verdict(folder, known, "ok")
 
     def _note(self, staging: Staging, known: Receipt, seen: target.Identity | None, verdict: Verified) -> None:
-        new = self._noted(known, seen, verdict)
+        new = self._updated(known, seen, verdict)
         if new == known:
             return
         try:
             _write(staging, known, seen, new)
-        except StorageError as error:  # a folder that one may only read, say
+        except StorageError as error:  # a read-only folder, for example
             with self._lock:
-                is_new = staging.folder not in self._not_noted
-                self._not_noted.add(staging.folder)
+                is_new = staging.folder not in self._not_writable
+                self._not_writable.add(staging.folder)
             if is_new:
-                self._emit(Warned(f"{error.message}; so it is not noted what the verification found"))
+                self._emit(Warned(f"{error.message}; the results of the verification are not noted there"))
 
-    def _noted(self, known: Receipt, seen: target.Identity | None, verdict: Verified) -> Receipt:
+    def _updated(self, known: Receipt, seen: target.Identity | None, verdict: Verified) -> Receipt:
         """The receipt after that verdict."""
         if seen is None:
             return known
@@ -137,16 +135,20 @@ class _Verifier:
         if verdict.wrong:
             return known
         artifact = self._named(known)
-        proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
-        proof = artifact.proof if artifact and proved else known.proof  # a digest that came later
+        is_proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
+        proof = artifact.proof if artifact and is_proved else known.proof  # the catalog has a digest by now
         return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof)
 
     def _hashing(self, known: Receipt) -> Callable[[int], None]:
         return lambda done: self._emit(Hashing(known.name, done, known.size))
 
 
+def _verdict(folder: Path, known: Receipt, state: Verdict, expected: str = "", found: str = "") -> Verified:
+    return Verified(known.name, str(folder / known.name), known.reference, state, expected, found)
+
+
 def _write(staging: Staging, known: Receipt, seen: target.Identity | None, new: Receipt) -> None:
-    """Replace the receipt, unless somebody else is at work there or has been since. Raises: StorageError."""
+    """Replace the receipt, unless another process is using it or has changed the file since. Raises: StorageError."""
     lock, is_new = Lock(staging.lock), not os.path.lexists(staging.lock)
     try:
         if not lock.try_acquire():

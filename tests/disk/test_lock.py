@@ -13,12 +13,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from luci_dl.disk import fs
 from luci_dl.disk.lock import Lock, file_lock, is_held, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.errors import NoRoom, StorageError
 from tests.disk.hands import held
+from tests.disk.strange import JSON, changed
 from tests.procs import ROOT, lock_is_free
 
 HOLDER = LockInfo("nonce", "m.gguf", 1, "host", "me", "2026-01-01T00:00:00+00:00", "luci install m", "m", "key")
@@ -289,7 +292,13 @@ def test_a_lock_that_is_held_by_another_process_says_so_at_once(tmp_path: Path, 
         HOLDER.to_bytes().replace(b'"done": 0', b'"done": true'),
         HOLDER.to_bytes().replace(b'"rate": 0.0', b'"rate": NaN'),
         HOLDER.to_bytes().replace(b'"rate": 0.0', b'"rate": 1' + b"0" * 400),
+        HOLDER.to_bytes().replace(b'"rate": 0.0', b'"rate": -1'),
+        HOLDER.to_bytes().replace(b'"rate": 0.0', b'"rate": true'),
         HOLDER.to_bytes().replace(b'"host": "host"', b'"host": null'),
+        HOLDER.to_bytes().replace(b'"host": "host"', b'"host": ["host"]'),
+        HOLDER.to_bytes().replace(b'"v": 1', b'"v": true'),
+        HOLDER.to_bytes().replace(b'"pid": 1', b'"pid": ' + b"9" * 5000),
+        HOLDER.to_bytes().replace(b'"pid": 1', b'"pid": ' + b"[" * 900 + b"]" * 900),
     ],
 )
 def test_a_torn_or_hostile_text_says_nothing(path: Path, text: bytes) -> None:
@@ -305,3 +314,32 @@ def test_a_text_of_which_an_old_end_is_left_is_read(path: Path) -> None:
     path.write_bytes(HOLDER.to_bytes() + b'{"nonce": "old')
     assert read_lock_info(path) == HOLDER
     assert json.loads(HOLDER.to_bytes()) == asdict(HOLDER)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.one_of(
+        JSON.map(json.dumps).map(str.encode), changed(asdict(HOLDER)).map(json.dumps).map(str.encode), st.binary()
+    )
+)
+def test_whatever_a_lock_file_says_it_is_a_holder_or_nothing(text: bytes) -> None:
+    """Of the types that the class promises, and printable everywhere."""
+    info = LockInfo.from_bytes(text)
+    if info is None:
+        return
+    for name, value in asdict(info).items():
+        known = getattr(HOLDER, name)
+        assert type(value) is type(known) or (name, value) == ("rate", int(info.rate)) or name == "total"
+        assert isinstance(info.total, int | None)
+        assert not isinstance(value, str) or value.encode() is not None
+    assert LockInfo.from_bytes(info.to_bytes()) == info
+
+
+def test_a_name_that_utf8_cannot_encode_does_not_cost_the_lock(path: Path) -> None:
+    """A user's name may be one, in an environment with another encoding: the text is ours all the same."""
+    lock = Lock(path)
+    assert lock.try_acquire()
+    lock.write(replace(HOLDER, user="m\udce9"))
+    assert lock.is_ours("nonce")
+    assert lock.read() == replace(HOLDER, user="m?")
+    lock.release()

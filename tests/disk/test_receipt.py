@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from luci_dl.disk import receipt
+from luci_dl.disk import fs, receipt
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
+from tests.disk.strange import JSON, changed
 from tests.procs import files_left
 
 MOMENT = "2026-01-01T00:00:00+00:00"
@@ -40,6 +45,21 @@ def test_no_receipt_is_none(tmp_path: Path) -> None:
         {"mtime_ns": None},
         {"sha256": 5},
         {"url": None},
+        {"url": "https://h/\ud800"},
+        {"reference": ["m"]},
+        {"name": 5, "files": [5]},
+        {"files": "m.gguf"},
+        {"files": [["m.gguf"]]},
+        {"files": {"m.gguf": 1}},
+        {"sha256": "0" * 63},
+        {"sha256": "x" * 64},
+        {"size": -1},
+        {"size": 1 << 62},
+        {"size": 5.0},
+        {"mtime_ns": 1 << 63},
+        {"mtime_ns": float("nan")},
+        {"v": True},
+        {"v": 1.0},
     ],
 )
 def test_a_receipt_that_makes_no_sense_is_none(tmp_path: Path, changes: dict[str, object]) -> None:
@@ -48,7 +68,13 @@ def test_a_receipt_that_makes_no_sense_is_none(tmp_path: Path, changes: dict[str
     assert receipt.read(tmp_path / "r") is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[]", "\x00" * 100, "[" * 50_000, '{"v": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "null", "[]", "\x00" * 100, "[" * 50_000, '{"v": 1}'),
+        '{"v": 1, "size": ' + "9" * 5000 + "}",
+    ],
+)
 def test_a_torn_receipt_is_none(tmp_path: Path, text: str) -> None:
     """The file counts as one that luci did not install, and is hashed."""
     (tmp_path / "r").write_text(text)
@@ -61,3 +87,52 @@ def test_a_receipt_of_another_format_is_said(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="has format 2, this luci knows format 1"):
         receipt.read(tmp_path / "r")
     assert files_left(tmp_path) == ["r"]
+
+
+def is_well_typed(known: Receipt) -> bool:
+    """As the annotations of the class promise."""
+    texts = (known.name, known.reference, known.role, known.url, known.sha256, known.proof, known.installed)
+    return (
+        all(isinstance(text, str) and text.encode() is not None for text in (*texts, known.verified, *known.files))
+        and type(known.files) is tuple
+        and type(known.size) is type(known.mtime_ns) is type(known.v) is int
+        and known.size >= 0
+    )
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.one_of(JSON, changed(RECEIPT.to_json())))
+def test_whatever_a_file_says_it_is_a_receipt_or_none_or_another_format(tmp_path: Path, facts: object) -> None:
+    """Another user of the folder, or a later version of luci, may have written it."""
+    path = tmp_path / "r"
+    path.write_text(json.dumps(facts))
+    if isinstance(facts, dict) and facts.get("v") != 1:
+        with pytest.raises(StorageError, match="has format"):
+            receipt.read(path)
+        return
+    known = receipt.read(path)
+    if known:
+        assert is_well_typed(known)
+        receipt.write(path, known)
+        assert receipt.read(path) == known
+
+
+@pytest.mark.parametrize("depth", [100, 500, 900, 950, 980, 990, 2000])
+def test_a_version_of_any_depth_is_no_traceback(tmp_path: Path, depth: int) -> None:
+    """It can be read, perhaps, but not be written into a message."""
+    (tmp_path / "r").write_text('{"v": ' + "[" * depth + "]" * depth + "}")
+    with contextlib.suppress(StorageError):
+        assert receipt.read(tmp_path / "r") is None
+
+
+def test_a_receipt_that_is_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the look and the reading."""
+    monkeypatch.setattr(fs, "is_own", lambda _path: True)
+    assert receipt.read(tmp_path / "gone") is None
+
+
+def test_a_file_from_before_1970_has_a_receipt(tmp_path: Path) -> None:
+    """A negative time is a time."""
+    old = replace(RECEIPT, mtime_ns=-(10**18))
+    receipt.write(tmp_path / "r", old)
+    assert receipt.read(tmp_path / "r") == old
