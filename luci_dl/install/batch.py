@@ -51,8 +51,8 @@ def install_models(
     options: Options,
     token: CancelToken,
     emit: Emit,
-    network: Network | None = None,
-    copies: Copies | None = None,
+    network: Network,
+    copies: Copies,
 ) -> list[Outcome]:
     """Install every model, `options.jobs` side by side; go on after a failure, but not after a full disk or a signal.
 
@@ -63,7 +63,7 @@ def install_models(
     total = sum(artifact.size or 0 for plan in plans for artifact in plan.artifacts)
     emit(Planned(tuple(plan.reference for plan in plans), total, any(plan.model.size is None for plan in plans)))
     fs.allow_files(_BESIDE + _EACH * options.jobs * max((len(plan.artifacts) for plan in plans), default=0))
-    run = _Run(options, token, emit, network or Network(options.limit_rate), copies)
+    run = _Run(options, token, emit, network, copies)
     outcomes = run_side_by_side(run.one, plans, token, options.jobs)
     if token.cancelled and any(outcome.status in ("interrupted", "not started") for outcome in outcomes):
         emit(Stopped(token.signum))
@@ -84,7 +84,7 @@ class _Run:
         token: CancelToken,
         emit: Emit,
         network: Network,
-        copies: Copies | None,
+        copies: Copies,
     ) -> None:
         self._options = options
         self._token = token
@@ -165,7 +165,7 @@ def _run(installation: Installation) -> Installed:
         fs.check_writable(folder)
         fs.check_writable(staging_folder(folder))
     except StorageError:
-        if there := installation.only_look():
+        if there := installation.look_only():
             return there
         raise
     return installation.run()

@@ -11,7 +11,7 @@ from luci_dl.disk import fs
 from luci_dl.disk.part import Part
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.events import CopyFound, Copying, Emit, Hashing, Warned
-from luci_dl.install.local_copies import Copy
+from luci_dl.install.local_copies import LocalCopy
 from luci_dl.net.rate_meter import RateMeter
 from luci_dl.plan import Lease, Remote, Revoked
 
@@ -32,7 +32,7 @@ class Adoption:
     emit: Emit
     tell: Callable[[Copying], None]
 
-    def take(self, copies: Sequence[Copy]) -> bool:
+    def take(self, copies: Sequence[LocalCopy]) -> bool:
         """Fill the part from the first of the copies that is right, and verify it.
 
         Returns: False when there is none; every byte counts as missing then, if one of them gave wrong ones.
@@ -54,7 +54,7 @@ class Adoption:
                 return True
         return False
 
-    def _fill(self, copy: Copy) -> None:
+    def _fill(self, copy: LocalCopy) -> None:
         speed = RateMeter()
 
         def tick() -> None:
@@ -69,7 +69,7 @@ class Adoption:
             tick()
         self._wait_for_the_hash()
 
-    def _copy(self, copy: Copy) -> None:
+    def _copy(self, copy: LocalCopy) -> None:
         """Beside the calling thread. When the part is closed, this has no right to write any more."""
         source = _opened(copy)
         remote = Remote(copy.path.as_uri(), copy.size, None)
@@ -100,7 +100,7 @@ class Adoption:
             self.token.check()
 
 
-def source_of(copies: Sequence[Copy]) -> fs.File | None:
+def source_of(copies: Sequence[LocalCopy]) -> fs.File | None:
     """The first copy, opened, if it can be."""
     try:
         return _opened(copies[0]) if copies else None
@@ -108,7 +108,7 @@ def source_of(copies: Sequence[Copy]) -> fs.File | None:
         return None
 
 
-def _opened(copy: Copy) -> fs.File:
+def _opened(copy: LocalCopy) -> fs.File:
     try:
         source = fs.open_to_read(copy.path)
     except StorageError as error:

@@ -1,189 +1,107 @@
-"""What an install would do, and whether it would work, as far as that can be told without changing anything."""
+"""What an install would do: the actions that `inspect` decides on, and the room that they need. Changes nothing."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.disk import commit, fs, identity, journal, space, target
-from luci_dl.disk.layout import Staging, staging_for
-from luci_dl.disk.lock import is_held, read_lock_info
-from luci_dl.disk.target import Found
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import space
 from luci_dl.errors import Interrupted, LuciError, StorageError
-from luci_dl.events import DiskSpace, Emit, Failed, Hashing, WouldInstall
-from luci_dl.install.free_space import relief
-from luci_dl.install.inspect import Judge, ask_server, to_fetch
-from luci_dl.install.local_copies import Copies, Copy
-from luci_dl.model import Artifact
+from luci_dl.events import DiskSpace, Emit, Failed, WouldInstall
+from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse, Wait
+from luci_dl.install.free_space import existing, relief, room_figures
+from luci_dl.install.inspect import Inspector, pending, read_only_look
+from luci_dl.install.local_copies import Copies
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
 from luci_dl.sources.base import source_of
-from luci_dl.text import human_size
-
-_ACTIONS = {"installed": "already", "adoptable": "adopt", "newer": "newer"}
 
 
-@dataclass
-class _Need:
-    """What one file system has to take."""
+def dry_run(
+    plans: Sequence[Plan], options: Options, network: Network, copies: Copies, token: CancelToken, emit: Emit
+) -> int:
+    """Emit what an install would do about each file, and whether there is room for all.
 
-    folder: Path
-    models: Path
-    bytes: int = 0
-    at_least: bool = False
-
-
-@dataclass(frozen=True)
-class DryRun:
-    """Looks at every file of every plan, asks nobody for bytes, and tells."""
-
-    options: Options
-    network: Network
-    copies: Copies
-    token: CancelToken
-    emit: Emit
-    _needs: dict[int, _Need] = field(default_factory=dict)
-
-    def run(self, plans: Sequence[Plan]) -> int:
-        """Returns: the exit code with which the install would end, as far as can be told. Raises: Interrupted."""
-        codes = [self._try(plan) for plan in plans]
-        codes += [self._judge_room(need) for need in self._needs.values()]
-        return next(filter(None, codes), 0)
-
-    def _try(self, plan: Plan) -> int:
+    Returns: the exit code that the install would have, as far as that is known. Raises: Interrupted.
+    """
+    fetches: dict[int, list[tuple[Fetch, Path]]] = {}  # with their models folders, by file system
+    codes = []
+    for plan in plans:
+        look = read_only_look(plan.folder, token, emit)
+        inspector = Inspector(plan.folder, options, network, copies, token, emit, look, ask_sizes=True)
         try:
-            self._model(plan)
+            for action in pending(plan.folder, plan.artifacts) or inspector.actions(plan.artifacts):
+                emit(_would_install(action, plan))
+                if isinstance(action, Fetch):
+                    device = os.stat(existing(action.target.parent)).st_dev
+                    fetches.setdefault(device, []).append((action, plan.folder))
         except Interrupted:
             raise
         except LuciError as error:
-            return self._failed(plan.reference, error)
-        return 0
-
-    def _failed(self, reference: str, error: LuciError) -> int:
-        self.emit(Failed(reference, error.message, error.hint, error.exit_code))
-        return error.exit_code
-
-    def _model(self, plan: Plan) -> None:
-        stagings = {artifact: staging_for(plan.folder, artifact.name) for artifact in plan.artifacts}
-        held = {artifact: _holder(staging) for artifact, staging in stagings.items()}
-        if any(held.values()) or any(_is_cut_off(staging) for staging in stagings.values()):
-            for artifact, staging in stagings.items():
-                action = "wait" if any(held.values()) else "complete"
-                self._tell(plan, artifact, staging, action, lock_holder=held[artifact])
-            return
-
-        def look(artifact: Artifact) -> Found:
-            return self._look(staging_for(plan.folder, artifact.name), artifact)
-
-        judge = Judge(plan.folder, look, self.options.force, self.network, self.token)
-        found = {artifact: judge.judge(artifact).found for artifact in plan.artifacts}
-        missing, _ = to_fetch(found, self.options.force)
-        for artifact, staging in stagings.items():
-            if artifact in missing:
-                self._fetch(plan, artifact, staging)
-            else:
-                self._tell(plan, artifact, staging, _ACTIONS[found[artifact].state])
-
-    def _look(self, staging: Staging, artifact: Artifact) -> Found:
-        def hashed(done: int) -> None:
-            self.emit(Hashing(artifact.name, done, max(done, artifact.size or done)))
-
-        return target.look(staging, artifact, self.token, hashed, only_look=True)
-
-    def _fetch(self, plan: Plan, artifact: Artifact, staging: Staging) -> None:
-        """Raises: NetworkError, when no copy is here and no server may be asked; StorageError."""
-        fs.check_writable(staging.target.parent)
-        fs.check_writable(staging.base.parent)
-        done = self._kept(staging, artifact)
-        copies = (
-            run_cancellable(lambda: self.copies.find(artifact, staging.target), self.token) if artifact.provable else []
-        )
-        known = replace(artifact, size=copies[0].size) if copies else artifact
-        if not copies and (self.network.offline or artifact.size is None or not artifact.provable):
-            known = ask_server(artifact, self.network, self.token, f"{artifact.name} could not be asked about:")
-        self._note_need(staging, known)
-        action = "copy" if copies else "resume" if done else "download"
-        digest_origin = "server" if known.sha256 and not artifact.provable else ""
-        self._tell(
-            plan, known, staging, action, done=done, copy=copies[0] if copies else None, digest_origin=digest_origin
-        )
-
-    def _kept(self, staging: Staging, artifact: Artifact) -> int:
-        """Bytes of a kept part that its journal speaks for."""
-        log = journal.read(staging.journal)
-        if not (self.options.resume and log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
-            return 0
-        return max((offset for offset, _ in log.marks), default=0)
-
-    def _note_need(self, staging: Staging, artifact: Artifact) -> None:
-        there = next(path for path in staging.target.parents if os.path.isdir(path))
-        need = self._needs.setdefault(os.stat(there).st_dev, _Need(there, staging.folder))
-        need.bytes += max(0, (artifact.size or 0) - (fs.blocks_of(staging.part) or 0))
-        need.at_least = need.at_least or artifact.size is None
-
-    def _judge_room(self, need: _Need) -> int:
-        free = space.free_bytes(need.folder)
-        enough = free >= need.bytes + self.options.min_free
-        self.emit(DiskSpace(str(need.folder), need.bytes, need.at_least, free, self.options.min_free, enough))
-        if enough:
-            return 0
-        needed = f"{'at least ' if need.at_least else ''}{human_size(need.bytes)}"
-        reserve = f", and {human_size(self.options.min_free)} must stay free" if self.options.min_free else ""
-        message = f"no room in {need.folder}: {needed} needed, {human_size(free)} free{reserve}"
-        return self._failed("", StorageError(message, relief(need.models)))
-
-    def _tell(
-        self,
-        plan: Plan,
-        artifact: Artifact,
-        staging: Staging,
-        action: str,
-        *,
-        done: int = 0,
-        copy: Copy | None = None,
-        digest_origin: str = "",
-        lock_holder: str = "",
-    ) -> None:
-        digest = artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or ""
-        self.emit(
-            WouldInstall(
-                plan.reference,
-                artifact.name,
-                str(staging.target),
-                action,
-                artifact.urls,
-                artifact.size,
-                artifact.proof,
-                digest,
-                (digest_origin or _teller(plan.reference)) if digest else "",
-                done,
-                str(copy.path) if copy else "",
-                copy.where if copy else "",
-                lock_holder,
-            )
-        )
+            codes.append(_failed(plan.reference, error, emit))
+    codes += [_check_room(each, options.min_free, emit) for each in fetches.values()]
+    return next(filter(None, codes), 0)
 
 
-def _teller(reference: str) -> str:
-    """Who states the digest, by the kind of the reference."""
+def _would_install(action: Action, plan: Plan) -> WouldInstall:
+    """Raises: why the file is refused."""
+    artifact, source = action.artifact, action.copies[0] if isinstance(action, Copy) else None
+    digest = artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or ""
+    was_known = any(known.name == artifact.name and known.provable for known in plan.artifacts)
+    return WouldInstall(
+        reference=plan.reference,
+        name=artifact.name,
+        path=str(action.target),
+        action=_word(action),
+        urls=artifact.urls,
+        size=source.size if source else artifact.size,
+        proof=artifact.proof,
+        digest=digest,
+        digest_origin=(_digest_origin(plan.reference) if was_known else "server") if digest else "",
+        done=action.resumed if isinstance(action, Fetch) else 0,
+        copy_path=str(source.path) if source else "",
+        copy_location=source.where if source else "",
+        lock_holder=action.holder if isinstance(action, Wait) else "",
+    )
+
+
+def _word(action: Action) -> str:
+    match action:
+        case Refuse():
+            raise action.error
+        case Adopt():
+            return "adopt"
+        case Keep():
+            return "newer" if action.found.state == "newer" else "already"
+        case Copy():
+            return "copy"
+        case Fetch():
+            return "resume" if action.resumed else "download"
+    return "wait" if isinstance(action, Wait) else "complete"
+
+
+def _digest_origin(reference: str) -> str:
+    """Where a digest that was known beforehand is from."""
     source = source_of(reference)
     return source.DIGEST_ORIGIN if source else "catalog"
 
 
-def _holder(staging: Staging) -> str:
-    """Who holds the target's lock; empty when nobody does."""
-    if not is_held(staging.lock):
-        return ""
-    holder = read_lock_info(staging.lock)
-    return f"pid {holder.pid} on {holder.host} ({holder.command})" if holder else "another process"
+def _check_room(fetches: Sequence[tuple[Fetch, Path]], min_free: int, emit: Emit) -> int:
+    """Of one file system. Returns: the exit code."""
+    first, models_dir = fetches[0]
+    folder = existing(first.target.parent)
+    needed, free = sum(fetch.needs for fetch, _ in fetches), space.free_bytes(folder)
+    at_least = any(fetch.artifact.size is None and not isinstance(fetch, Copy) for fetch, _ in fetches)
+    enough = free >= needed + min_free
+    emit(DiskSpace(str(folder), needed, at_least, free, min_free, enough))
+    if enough:
+        return 0
+    figures = room_figures(needed, free, min_free, at_least=at_least)
+    return _failed("", StorageError(f"no room in {folder}: {figures}", relief(models_dir)), emit)
 
 
-def _is_cut_off(staging: Staging) -> bool:
-    """Whether a crash cut off an install of it after the last check: the next one completes that first."""
-    if commit.record_of(staging):
-        return True
-    log = journal.read(staging.journal)
-    return bool(log and log.done and not log.done.record and not fs.is_own(staging.part))
+def _failed(reference: str, error: LuciError, emit: Emit) -> int:
+    emit(Failed(reference, error.message, error.hint, error.exit_code))
+    return error.exit_code

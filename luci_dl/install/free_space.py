@@ -49,6 +49,11 @@ def relief(folder: Path) -> str:
     return "\n".join(lines)
 
 
+def room_figures(needed: int, free: int, min_free: int, *, at_least: bool = False) -> str:
+    reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
+    return f"{'at least ' if at_least else ''}{human_size(needed)} needed, {human_size(free)} free{reserve}"
+
+
 def existing(folder: Path) -> Path:
     """The folder, or the first one above it that is there."""
     return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)

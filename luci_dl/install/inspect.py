@@ -1,90 +1,167 @@
-"""What stands at the targets of a model already, and what has to be fetched because of it."""
+"""Decides what must be done about each file of a model, by what is at its target. Nothing else decides that."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.disk import commit, fs, identity, journal, target
+from luci_dl.disk.layout import Staging, staging_for
+from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.target import Found
-from luci_dl.errors import IntegrityError, NetworkError
+from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
+from luci_dl.events import Emit, Hashing, Warned
+from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Refuse, Wait
+from luci_dl.install.local_copies import Copies, LocalCopy
 from luci_dl.model import Artifact
 from luci_dl.net.network import Network
+from luci_dl.plan import Options
 from luci_dl.text import printable
 
-_FETCHED = {"missing", "damaged", "foreign"}
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Standing:
-    """What stands at one target. `artifact`: with the digest that its server told, where that had to be asked."""
-
-    artifact: Artifact
-    found: Found
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Judges files that stand at targets.
+class Inspector:
+    """Inspects the targets of one model.
 
     Args:
-        look: compares the file at the artifact's target with the artifact.
-        force: files that luci did not install may be replaced.
+        look: compares the file at an artifact's target with the artifact.
+        copies: where to look for copies on this machine.
+        ask_sizes: ask servers for the unknown sizes and digests of files to fetch.
     """
 
     folder: Path
-    look: Callable[[Artifact], Found]
-    force: bool
+    options: Options
     network: Network
+    copies: Copies
     token: CancelToken
+    emit: Emit
+    look: Callable[[Artifact], Found]
+    ask_sizes: bool = False
 
-    def judge(self, artifact: Artifact) -> Standing:
-        """Raises: IntegrityError, when a file that luci did not install is in the way; NetworkError; StorageError."""
+    def actions(self, artifacts: Sequence[Artifact]) -> list[Action]:
+        """One for each artifact; a `Refuse` stands alone. Raises: Interrupted."""
+        actions: list[Action] = []
+        for artifact, action in self.decide(artifacts).items():
+            if action is None:
+                action = self._or_refuse(self._obtain, artifact)
+            if isinstance(action, Refuse):
+                return [action]
+            actions.append(action)
+        return actions
+
+    def decide(self, artifacts: Sequence[Artifact]) -> dict[Artifact, Action | None]:
+        """The same, but None for a file that must be fetched or copied. Raises: Interrupted."""
+        found: dict[Artifact, Found] = {}
+        for artifact in artifacts:
+            judged = self._or_refuse(self._judge, artifact)
+            if isinstance(judged, Refuse):
+                return {artifact: judged}
+            found.update([judged])
+        decided = _decide(found, self.folder, self.options.force)
+        return {artifact: each for artifact, each in decided.items() if isinstance(each, Refuse)} or decided
+
+    def _or_refuse(self, work: Callable[[Artifact], T], artifact: Artifact) -> T | Refuse:
+        try:
+            return work(artifact)
+        except Interrupted:
+            raise
+        except LuciError as error:
+            return Refuse(artifact, self.folder / artifact.name, error)
+
+    def _judge(self, artifact: Artifact) -> tuple[Artifact, Found]:
+        """Raises: NetworkError, if only its server can tell whether a file without receipt is right; StorageError."""
         found = self.look(artifact)
-        if found.state != "foreign" or self.force:
-            return Standing(artifact, found)
-        if not artifact.provable and not found.receipt:
-            why = f"{artifact.name} is there, and luci did not install it; to judge it,"
-            artifact = ask_server(artifact, self.network, self.token, why)
-            found = self.look(artifact) if artifact.provable else found
-        if found.state == "foreign":
-            raise _in_the_way(self.folder / artifact.name, artifact, found)
-        return Standing(artifact, found)
+        if found.state != "foreign" or found.receipt or artifact.provable or self.options.force:
+            return artifact, found
+        why = f"{artifact.name} is there, and luci did not install it; to judge it,"
+        known = ask_server(artifact, self.network, self.token, why)
+        return known, self.look(known) if known.provable else found
+
+    def _obtain(self, artifact: Artifact) -> Fetch:
+        """Raises: StorageError, for a folder that is not writable; NetworkError."""
+        staging = staging_for(self.folder, artifact.name)
+        fs.check_writable(staging.target.parent)
+        fs.check_writable(staging.base.parent)
+        if copies := self._find_copies(artifact):
+            fetch = _fetch(staging, replace(artifact, size=copies[0].size), self.options)
+            return Copy(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, copies=copies)
+        fetch = _fetch(staging, artifact, self.options)
+        is_known = artifact.provable and artifact.size is not None
+        if not self.ask_sizes or (is_known and (not self.network.offline or fetch.resumed == artifact.size)):
+            return fetch
+        known = ask_server(artifact, self.network, self.token, f"{artifact.name} could not be asked about:")
+        return _fetch(staging, known, self.options)
+
+    def _find_copies(self, artifact: Artifact) -> tuple[LocalCopy, ...]:
+        """Those that a digest could prove."""
+        path = self.folder / artifact.name
+        found = run_cancellable(lambda: self.copies.find(artifact, path), self.token)
+        if found and not artifact.provable:
+            unproved = f"no digest is known of {artifact.name} to prove it with, so it is not taken"
+            self.emit(Warned(f"{found[0].path}: {unproved} (--sha256 gives one)"))
+            return ()
+        return tuple(found)
 
 
-def to_fetch(found: Mapping[Artifact, Found], force: bool) -> tuple[list[Artifact], str]:
-    """The files that have to be fetched, and how the model counts as installed once they are there."""
-    states = {here.state for here in found.values()}
-    fetched = set(_FETCHED)
-    if states & fetched or force:
-        fetched.add("newer")  # files of two versions do not make a model
-    missing = [
-        artifact for artifact, here in found.items() if here.state in fetched or (force and not artifact.provable)
-    ]
-    if missing:
-        return missing, "downloaded"
-    if "newer" in states:
-        return [], "newer"
-    return [], "adopted" if "adoptable" in states else "already"
+def quick_inspect(folder: Path, artifacts: Sequence[Artifact], options: Options) -> list[Action]:
+    """One action for each artifact by names, sizes and receipts: no file is read, and no server asked.
 
-
-def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: str) -> Artifact:
-    """The artifact with what its server tells of it: the size, and the digest if it is the Hub.
-
-    `why`: goes before the reason, when the server does not answer. Raises: NetworkError; ResolveError; Interrupted.
+    A file without receipt counts as right. Raises: StorageError; UsageError.
     """
-    from luci_dl.net.response import RangeRequest
-    from luci_dl.net.retry import AttemptFailed
+    stagings = {artifact: staging_for(folder, artifact.name) for artifact in artifacts}
+    found = {artifact: target.quick_look(staging, artifact) for artifact, staging in stagings.items()}
+    decided = _decide(found, folder, options.force)
+    return [action or _fetch(stagings[artifact], artifact, options) for artifact, action in decided.items()]
 
-    ask, client = RangeRequest(artifact.urls[0], 0, None, None), network.client_for(artifact.urls[0])
-    try:
-        answer = run_cancellable(lambda: client.get(artifact.name, ask, artifact.headers, artifact.repository), token)
-    except AttemptFailed as failure:
-        raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure
-    answer.close()
-    told = answer.remote
-    return replace(artifact, sha256=artifact.sha256 or told.sha256, size=artifact.size or told.size)
+
+def pending(folder: Path, artifacts: Sequence[Artifact]) -> list[Action]:
+    """What comes before all else, seen without the locks: a wait, or an install to complete. Raises: StorageError."""
+    stagings = {artifact: staging_for(folder, artifact.name) for artifact in artifacts}
+    holders = {artifact: _holder(staging) for artifact, staging in stagings.items()}
+    if any(holders.values()):
+        return [Wait(artifact, staging.target, holders[artifact]) for artifact, staging in stagings.items()]
+    if any(map(_is_cut_off, stagings.values())):
+        return [Complete(artifact, staging.target) for artifact, staging in stagings.items()]
+    return []
+
+
+def read_only_look(folder: Path, token: CancelToken, emit: Emit) -> Callable[[Artifact], Found]:
+    """The `Inspector.look` of those who have no lock."""
+
+    def look(artifact: Artifact) -> Found:
+        def hashed(done: int) -> None:
+            emit(Hashing(artifact.name, done, max(done, artifact.size or done)))
+
+        return target.look(staging_for(folder, artifact.name), artifact, token, hashed, read_only=True)
+
+    return look
+
+
+def _decide(found: Mapping[Artifact, Found], folder: Path, force: bool) -> dict[Artifact, Action | None]:
+    """What is done about each file; None where it must be fetched or copied."""
+    replaced = {"missing", "damaged", *(("foreign", "unproved") if force else ())}
+    if force or any(here.state in replaced for here in found.values()):
+        replaced.add("newer")  # files of two versions do not make a model
+    return {
+        artifact: None
+        if here.state in replaced or (force and not artifact.provable)
+        else _left(artifact, folder / artifact.name, here)
+        for artifact, here in found.items()
+    }
+
+
+def _left(artifact: Artifact, path: Path, found: Found) -> Action:
+    """The file is not replaced."""
+    if found.state == "foreign":
+        return Refuse(artifact, path, _in_the_way(path, artifact, found))
+    kind = Keep if found.state in ("installed", "newer") else Adopt
+    return kind(artifact, path, found)
 
 
 def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
@@ -103,3 +180,55 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
     return IntegrityError(
         f"{path} is there, luci did not install it, and {wrong}", "Move it away, or replace it with --force."
     )
+
+
+def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:
+    """Raises: StorageError."""
+    kept = fs.blocks_of(staging.part)
+    needs = max(0, (artifact.size or 0) - (kept or 0))
+    begun = kept is not None or os.path.lexists(staging.receipt)
+    return Fetch(artifact, staging.target, needs, _resumed(staging, artifact) if options.resume else 0, begun)
+
+
+def _resumed(staging: Staging, artifact: Artifact) -> int:
+    """Bytes of a kept part, according to its journal."""
+    log = journal.read(staging.journal)
+    if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
+        return 0
+    return max((offset for offset, _ in log.marks), default=0)
+
+
+def _holder(staging: Staging) -> str:
+    """Who holds the target's lock; empty if it is free."""
+    if not is_held(staging.lock):
+        return ""
+    holder = read_lock_info(staging.lock)
+    return f"pid {holder.pid} on {holder.host} ({holder.command})" if holder else "another process"
+
+
+def _is_cut_off(staging: Staging) -> bool:
+    """Whether a crash ended an install of it after the last check."""
+    if commit.record_of(staging):
+        return True
+    log = journal.read(staging.journal)
+    return bool(log and log.done and not log.done.record and not fs.is_own(staging.part))
+
+
+def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: str) -> Artifact:
+    """The artifact with the size and, if the server is the Hub, the digest that its server reports.
+
+    `why`: comes before the reason in the message of an error. Raises: NetworkError; ResolveError; Interrupted.
+    """
+    from luci_dl.net.response import RangeRequest
+    from luci_dl.net.retry import AttemptFailed
+
+    request, client = RangeRequest(artifact.urls[0], 0, None, None), network.client_for(artifact.urls[0])
+    try:
+        answer = run_cancellable(
+            lambda: client.get(artifact.name, request, artifact.headers, artifact.repository), token
+        )
+    except AttemptFailed as failure:
+        raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure
+    answer.close()
+    reported = answer.remote
+    return replace(artifact, sha256=artifact.sha256 or reported.sha256, size=artifact.size or reported.size)

@@ -28,7 +28,7 @@ _OLLAMA_OF_THE_SYSTEM = "/usr/share/ollama/.ollama/models"
 
 
 @dataclass(frozen=True)
-class Copy:
+class LocalCopy:
     """A file that may have the bytes that are wanted: reading it will tell.
 
     Attributes:
@@ -71,7 +71,7 @@ class Copies:
         self._lists: tuple[list[_File], list[_File]] | None = None
         self._lock = threading.Lock()
 
-    def find(self, artifact: Artifact, target: Path) -> list[Copy]:
+    def find(self, artifact: Artifact, target: Path) -> list[LocalCopy]:
         """Files that may be the artifact, the likeliest first, those on the target's own disk before others.
 
         Where nothing is known that could prove one, only those that were given, and bear its name or size.
@@ -115,8 +115,8 @@ class _Found:
         self._device = next(_device(path) for path in (target, *target.parents) if os.path.exists(path))
         self._seen = {identity for identity in [_identity(target)] if identity}
 
-    def those(self, files: Sequence[_File]) -> list[Copy]:
-        copies: list[tuple[bool, Copy]] = []
+    def those(self, files: Sequence[_File]) -> list[LocalCopy]:
+        copies: list[tuple[bool, LocalCopy]] = []
         for file in files:
             with contextlib.suppress(OSError):
                 info = os.stat(file.path)
@@ -124,7 +124,7 @@ class _Found:
                 right = info.st_size == self._size if self._size is not None else info.st_size > 0
                 if stat.S_ISREG(info.st_mode) and right and identity not in self._seen:
                     self._seen.add(identity)
-                    copies.append((info.st_dev != self._device, Copy(file.path, file.where, info.st_size)))
+                    copies.append((info.st_dev != self._device, LocalCopy(file.path, file.where, info.st_size)))
         return [copy for _, copy in sorted(copies, key=lambda pair: pair[0])]
 
 

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luci_dl.disk import fs, receipt, space
+from luci_dl.disk import fs, space
 from luci_dl.disk.filesystems import file_system
-from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
 from luci_dl.events import Emit, FallbackFolderUsed
-from luci_dl.install.free_space import existing, relief
+from luci_dl.install.actions import Fetch
+from luci_dl.install.free_space import existing, relief, room_figures
+from luci_dl.install.inspect import quick_inspect
 from luci_dl.install.local_copies import Copies
-from luci_dl.model import Artifact, Model
+from luci_dl.model import Model
 from luci_dl.plan import Options, Plan
-from luci_dl.text import human_size
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Placement:
         if need.bytes and free < need.bytes + self._options.min_free:
             if on and on.shares_blocks and self._has_copies(model, folder, device):
                 return
-            figures = _figures(need.bytes, free, self._options.min_free)
+            figures = room_figures(need.bytes, free, self._options.min_free)
             raise NoRoom(f"no room for {model.reference} in {folder}: {figures}", relief(folder), has_figures=True)
         self._taken[device] = taken + need.bytes
 
@@ -107,7 +107,7 @@ class Placement:
             return error
         needed = sum(need_of(model, self._folders[0], self._options).bytes for model in models)
         free = {os.stat(there).st_dev: space.free_bytes(there) for there in map(existing, self._folders)}
-        figures = _figures(needed, sum(free.values()), self._options.min_free)
+        figures = room_figures(needed, sum(free.values()), self._options.min_free)
         would = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
         where = " and ".join(map(str, self._folders))
         message = f"no room for all {len(models)} models in {where}: {figures}"
@@ -116,48 +116,17 @@ class Placement:
 
 def need_of(model: Model, folder: Path, options: Options) -> Need:
     """What the model still needs in the folder, as far as names, sizes and receipts tell."""
-    found = [_missing(artifact, folder, options) for artifact in model.artifacts]
-    sizes = [artifact.size or 0 for artifact, here in zip(model.artifacts, found, strict=True) if not here.stands]
+    try:
+        actions = quick_inspect(folder, model.artifacts, options)
+    except LuciError:  # the install will say what is wrong with the folder
+        return Need(0, 0, begun=False, missing=True)
+    fetches = [action for action in actions if isinstance(action, Fetch)]
     return Need(
-        sum(here.lacks for here in found),
-        max(sizes, default=0),
-        any(here.begun for here in found),
-        not all(here.stands for here in found),
+        sum(action.needs for action in fetches),
+        max((action.artifact.size or 0 for action in fetches), default=0),
+        begun=len(fetches) < len(actions) or any(action.begun for action in fetches),
+        missing=bool(fetches),
     )
-
-
-@dataclass(frozen=True)
-class _Here:
-    """What is there of one file: whether all, whether anything; and the bytes that it lacks, 0 where not known."""
-
-    stands: bool
-    begun: bool
-    lacks: int
-
-
-def _missing(artifact: Artifact, folder: Path, options: Options) -> _Here:
-    """What is wrong with the folder, the install will say."""
-    try:
-        staging = staging_for(folder, artifact.name)
-        if _stands(staging, artifact, options.force):
-            return _Here(True, True, 0)
-        kept = fs.blocks_of(staging.part)
-        begun = kept is not None or os.path.lexists(staging.receipt)
-        return _Here(False, begun, max(0, (artifact.size or 0) - (kept or 0)))
-    except LuciError:
-        return _Here(False, False, 0)
-
-
-def _stands(staging: Staging, artifact: Artifact, force: bool) -> bool:
-    """Whether what is at the target will stay there, or end the install."""
-    try:
-        size = os.stat(staging.target).st_size
-    except OSError:
-        return False
-    known = receipt.read(staging.receipt)
-    if known is None:
-        return not force
-    return size == known.size and (not force or artifact.proves(known.sha256, known.size))
 
 
 def _check_writable(folder: Path) -> None:
@@ -166,8 +135,3 @@ def _check_writable(folder: Path) -> None:
         fs.check_writable(folder)
     except StorageError as error:
         raise CannotHold(error.message, error.hint, error.reason) from error
-
-
-def _figures(needed: int, free: int, min_free: int) -> str:
-    reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
-    return f"{human_size(needed)} needed, {human_size(free)} free{reserve}"

@@ -39,10 +39,10 @@ class InstallRequest:
 
     def forecast(self, token: CancelToken, emit: Emit) -> int:
         """Tell what an install would do. Returns: the exit code that it would have. Raises: Interrupted."""
-        from luci_dl.install.dry_run import DryRun  # seldom asked for
+        from luci_dl.install.dry_run import dry_run  # seldom asked for
 
         plans = [plan for plan, _ in self.placement.tried(self.models)]
-        return DryRun(self.options, self.network, self.copies, token, emit).run(plans)
+        return dry_run(plans, self.options, self.network, self.copies, token, emit)
 
 
 def take_order(

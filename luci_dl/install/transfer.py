@@ -1,21 +1,21 @@
-"""One model: what stands there already, a transaction, a fetch into each part, the commit."""
+"""One model: a transaction around the actions that `inspect` decided on."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.disk import target
-from luci_dl.disk.layout import staging_for
 from luci_dl.disk.part import Part
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
-from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
+from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError, StorageError
 from luci_dl.events import Emit, Installed, Progress, Started, Warned
-from luci_dl.install.inspect import Judge, to_fetch
-from luci_dl.install.local_copies import Copies, Copy
+from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse
+from luci_dl.install.inspect import Inspector, read_only_look
+from luci_dl.install.local_copies import Copies
 from luci_dl.model import Artifact
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan, kind_of
@@ -29,84 +29,81 @@ class Installation:
     transaction: Transaction
     options: Options
     network: Network
-    copies: Copies | None
+    copies: Copies
     token: CancelToken
     emit: Emit
 
     def run(self) -> Installed:
         """Install all files or none.
 
-        Raises: LuciError of every kind; then no target has changed, and `transaction.endings` tells of the parts.
+        Raises: LuciError of every kind; then no target has changed, and `transaction.endings` has what became of the
+            parts.
         """
-        began = time.monotonic()
-        fetched = copied = 0
+        began, fetched, copied = time.monotonic(), 0, True
         with self.transaction:
-            there, how = self._missing()
-            artifacts = [artifact for artifact in self.plan.artifacts if artifact.name not in there]
-            for name, size in there.items():  # those who look at the whole model learn that these files are there
-                self.transaction.tell(name, size, size, 0.0)
-            copies = [self._find_copies(artifact) for artifact in artifacts]
-            parts = [self._open(*each) for each in zip(artifacts, copies, strict=True)]  # room for all at first
-            for part, found in zip(parts, copies, strict=True):
-                if self._adopt(part, found):
-                    copied += 1
-                else:
+            actions = self._inspector(self.transaction.look).actions(self.plan.artifacts)
+            size = sum(map(self._keep, actions))
+            todo = [action for action in actions if isinstance(action, Fetch)]
+            parts = [self._open(action) for action in todo]  # room for all before the first byte
+            for action, part in zip(todo, parts, strict=True):
+                if not self._copy(action, part):
+                    copied = False
                     fetched += self._fill(part)
-            size = sum(there.values()) + sum(part.size or 0 for part in parts)
-            self.transaction.commit()  # from here on nothing fails: not even a file that vanishes is asked about
-        if copied and copied == len(parts):
-            how = "copied"
+                part.verify(self.token)
+                size += part.size or 0
+            self.transaction.commit()  # from here on nothing fails: not even the targets' sizes are asked for
+        how = _how(actions) if not todo else "copied" if copied else "downloaded"
         return self._installed(how, size, fetched, began)
 
-    def only_look(self) -> Installed | None:
-        """The model, if all of it is there and right; without a lock, and without writing anything.
+    def look_only(self) -> Installed | None:
+        """The model, if all of it is there and right; takes no lock and writes nothing.
 
         Raises: Interrupted; StorageError, for what cannot be read.
         """
-        began, folder = time.monotonic(), self.plan.folder
-
-        def look(artifact: Artifact) -> Found:
-            return target.look(
-                staging_for(folder, artifact.name), artifact, self.token, lambda _done: None, only_look=True
-            )
-
-        judge = Judge(folder, look, self.options.force, self.network, self.token).judge
-        try:
-            found = {each: judge(each).found for each in self.plan.artifacts}
-        except (IntegrityError, NetworkError):
+        began = time.monotonic()
+        look = read_only_look(self.plan.folder, self.token, self.emit)
+        actions = list(self._inspector(look).decide(self.plan.artifacts).values())
+        for action in actions:
+            if isinstance(action, Refuse) and isinstance(action.error, StorageError):
+                raise action.error
+        there = [action for action in actions if isinstance(action, Keep)]
+        if len(there) < len(actions):
             return None
-        missing, how = to_fetch(found, self.options.force)
-        size = sum(here.size for here in found.values())
-        return None if missing else self._installed("newer" if how == "newer" else "already", size, 0, began)
+        how = "newer" if _how(there) == "newer" else "already"  # nothing is adopted here
+        return self._installed(how, sum(action.found.size for action in there), 0, began)
+
+    def _inspector(self, look: Callable[[Artifact], Found]) -> Inspector:
+        return Inspector(self.plan.folder, self.options, self.network, self.copies, self.token, self.emit, look)
 
     def _installed(self, how: str, size: int, fetched: int, began: float) -> Installed:
         paths = tuple(str(self.plan.folder / artifact.name) for artifact in self.plan.artifacts)
         return Installed(self.plan.reference, paths, size, how, fetched, time.monotonic() - began)
 
-    def _find_copies(self, artifact: Artifact) -> list[Copy]:
-        """Copies on this machine that a digest could prove."""
-        if self.copies is None:
-            return []
-        finder, target = self.copies, self.plan.folder / artifact.name
-        found = run_cancellable(lambda: finder.find(artifact, target), self.token)
-        if found and not artifact.provable:
-            unproved = f"no digest is known of {artifact.name} to prove it with, so it is not taken"
-            self.emit(Warned(f"{found[0].path}: {unproved} (--sha256 gives one)"))
-            return []
-        return found
+    def _keep(self, action: Action) -> int:
+        """Adopt and report a file that stays. Returns: its size in bytes. Raises: why it is refused."""
+        if isinstance(action, Refuse):
+            raise action.error
+        if not isinstance(action, Keep):
+            return 0
+        if isinstance(action, Adopt):
+            self.transaction.adopt(action.artifact, action.found)
+        size = action.found.size
+        self.transaction.tell(action.artifact.name, size, size, 0.0)
+        return size
 
-    def _open(self, artifact: Artifact, copies: list[Copy]) -> Part:
+    def _open(self, action: Fetch) -> Part:
         from luci_dl.install.copying import source_of  # this, and what follows: not where all is installed
 
-        return self.transaction.open(artifact, run_cancellable(lambda: source_of(copies), self.token))
+        copies = action.copies if isinstance(action, Copy) else ()
+        return self.transaction.open(action.artifact, run_cancellable(lambda: source_of(copies), self.token))
 
-    def _adopt(self, part: Part, copies: list[Copy]) -> bool:
-        """Whether a copy gave what is missing."""
-        if part.received == part.size and not part.cloned:
-            return False  # nothing is
+    def _copy(self, action: Fetch, part: Part) -> bool:
+        """Whether a copy on this machine gave what is missing."""
+        if not isinstance(action, Copy) or (part.received == part.size and not part.cloned):
+            return False  # nothing is missing
         from luci_dl.install.copying import Adoption
 
-        return Adoption(part, self.token, self.emit, self._tell).take(copies)
+        return Adoption(part, self.token, self.emit, self._tell).take(action.copies)
 
     def _fill(self, part: Part) -> int:
         """Fetch what is missing of a file. Returns: bytes that came over the network."""
@@ -187,17 +184,8 @@ class Installation:
             run_cancellable(lambda: check_whole(part.staging.part), self.token)
         return digest
 
-    def _missing(self) -> tuple[dict[str, int], str]:
-        """The sizes of the files that stay, and how the model counts as installed once the others are there.
 
-        Files that luci did not install, but that are right, are adopted. Raises: as `Judge.judge`.
-        """
-        folder, look = self.plan.folder, self.transaction.look
-        judge = Judge(folder, look, self.options.force, self.network, self.token).judge
-        there = {artifact: judge(artifact) for artifact in self.plan.artifacts}
-        for standing in there.values():
-            if standing.found.state == "adoptable":
-                self.transaction.adopt(standing.artifact, standing.found)
-        found = {artifact: standing.found for artifact, standing in there.items()}
-        missing, how = to_fetch(found, self.options.force)
-        return {artifact.name: here.size for artifact, here in found.items() if artifact not in missing}, how
+def _how(actions: Sequence[Action]) -> str:
+    """How a model of which all files stay counts as installed."""
+    states = {action.found.state for action in actions if isinstance(action, Keep)}
+    return "newer" if "newer" in states else "adopted" if "adoptable" in states else "already"

@@ -8,8 +8,9 @@ import pytest
 
 import luci_dl
 from luci_dl.disk import commit
+from luci_dl.disk.part import Part
 from luci_dl.errors import Interrupted
-from luci_dl.events import Event, Installed
+from luci_dl.events import Event, Installed, Started
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left
 from tests.servers import FaultyServer
 
@@ -58,3 +59,30 @@ def test_a_cancellation_after_the_last_rename_changes_nothing(
     with pytest.raises(Interrupted):
         luci_dl.install("m", "n", token=token)
     assert_nothing_left(home / "models", "m.gguf")
+
+
+def test_files_are_completed_one_after_the_other(shop: Shop, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room for all is claimed first; then each is fetched and verified before the next one is begun."""
+    names = ["m-1.gguf", "m-2.gguf", "m-3.gguf"]
+    shop.sell("m", files=names)
+    steps: list[str] = []
+    opened, verified = Part.open, Part.verify
+
+    def open_part(part: Part, *args: object) -> int:
+        steps.append(f"open {part.artifact.name}")
+        return opened(part, *args)  # type: ignore[arg-type]
+
+    def verify(part: Part, token: luci_dl.CancelToken) -> str:
+        steps.append(f"verify {part.artifact.name}")
+        return verified(part, token)
+
+    def emit(event: Event) -> None:
+        if isinstance(event, Started):
+            steps.append(f"fetch {event.name}")
+
+    monkeypatch.setattr(Part, "open", open_part)
+    monkeypatch.setattr(Part, "verify", verify)
+    luci_dl.install("m", emit=emit)
+    turns = [step for name in names for step in (f"fetch {name}", f"verify {name}")]
+    assert steps[:9] == [*(f"open {name}" for name in names), *turns]
+    assert_nothing_left(home / "models", *names)

@@ -1,0 +1,77 @@
+"""What must be done about each file of a model: a closed set of actions. `inspect` decides, others only follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luci_dl.disk.target import Found
+from luci_dl.errors import LuciError
+from luci_dl.install.local_copies import LocalCopy
+from luci_dl.model import Artifact
+
+
+@dataclass(frozen=True)
+class Action:
+    """One of the classes below.
+
+    Attributes:
+        artifact: the file, with what its server said about it if that had to be asked.
+        target: where it goes.
+    """
+
+    artifact: Artifact
+    target: Path
+
+
+@dataclass(frozen=True)
+class Keep(Action):
+    """The file stays: luci installed it, and it is the artifact or (`found.state` "newer") an older version of it."""
+
+    found: Found
+
+
+@dataclass(frozen=True)
+class Adopt(Keep):
+    """The file stays and gets a receipt: luci did not install it, but it is the artifact."""
+
+
+@dataclass(frozen=True)
+class Fetch(Action):
+    """The file is fetched from a server.
+
+    Attributes:
+        needs: bytes of disk, not counting those of a kept part; 0 if the size is unknown.
+        resumed: bytes of a kept part, according to its journal.
+        begun: there is a kept part, or the receipt of an earlier install.
+    """
+
+    needs: int
+    resumed: int = 0
+    begun: bool = False
+
+
+@dataclass(frozen=True)
+class Copy(Fetch):
+    """The file is taken from the first of the `copies` that proves to be right, or else from a server."""
+
+    copies: tuple[LocalCopy, ...] = field(kw_only=True)
+
+
+@dataclass(frozen=True)
+class Refuse(Action):
+    """The model cannot be installed because of this file."""
+
+    error: LuciError
+
+
+@dataclass(frozen=True)
+class Wait(Action):
+    """Another process is installing the model. `holder` has this file's lock; empty if that one is free."""
+
+    holder: str
+
+
+@dataclass(frozen=True)
+class Complete(Action):
+    """A crash ended an install of the model after its last check; the next install completes it."""
