@@ -1,4 +1,4 @@
-"""The models known by name: luci's own catalog, and the user's, which adds to it and wins."""
+"""The models known by name: the built-in catalog, and the user's own, which adds to it and overrides it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from luci_dl.model import Model
 from luci_dl.text import human_size, nearest, printable
 
 BUILT_IN = Path(__file__).with_name("catalog.toml")
-MOST = 16_000_000
-"""Bytes of the largest catalog that is read."""
+MAX_BYTES = 16_000_000
+"""Size limit of a catalog file."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Catalog:
 
     Attributes:
         models: all of them, in the order of the files.
-        by_word: who answers to a name or an alias, both in lower case.
+        by_word: the model of each name and alias, which are in lower case.
     """
 
     models: tuple[Model, ...]
@@ -30,10 +30,9 @@ class Catalog:
 
     @classmethod
     def of(cls, built_in: Iterable[Model], own: Iterable[Model] = ()) -> Catalog:
-        """The built-in models and the user's own, which win a name or alias that both have.
+        """Combine the built-in models with the user's own, which take a name or alias that both have.
 
-        An entry of the user's that has the name of a built-in one takes its place, and with it the aliases, groups and
-        tier that it does not name itself.
+        An entry that replaces a built-in one of the same name inherits the aliases, groups and tier that it lacks.
         """
         own = tuple(own)
         by_name = {_key(model.reference): model for model in built_in}
@@ -52,11 +51,11 @@ class Catalog:
         return ("all", *named)
 
     def find(self, word: str) -> Model | None:
-        """The model of that name or alias, in upper or lower case."""
+        """The model with that name or alias; case does not matter."""
         return self.by_word.get(word.casefold())
 
     def group(self, name: str) -> tuple[Model, ...] | None:
-        """The models of a group; of "all" the core first, then from the highest tier down."""
+        """The models of a group, None if there is none; of "all", core first and then from the highest tier down."""
         name = name.casefold()
         if name == "all":
             return tuple(sorted(self.models, key=_place_in_all))
@@ -64,7 +63,7 @@ class Catalog:
         return members or None
 
     def suggest(self, word: str, n: int = 3) -> tuple[str, ...]:
-        """Up to `n` words that come near to a misspelt one, each of another model."""
+        """Up to `n` words similar to a misspelt one, each of a different model."""
         found: dict[str, str] = {}
         for near in nearest(word, self.by_word, 3 * n):
             found.setdefault(self.by_word[near].reference, near)
@@ -72,7 +71,7 @@ class Catalog:
 
 
 def load(user_file: Path | None = None) -> Catalog:
-    """The built-in catalog with the user's entries.
+    """The built-in catalog combined with the user's entries.
 
     Raises: UsageError, which names the file, the entry and the key.
     """
@@ -80,24 +79,24 @@ def load(user_file: Path | None = None) -> Catalog:
 
 
 def read_built_in() -> tuple[Model, ...]:
-    """The models that luci knows itself."""
+    """The models of the built-in catalog."""
     return read_entries(BUILT_IN.read_text(encoding="utf-8"), str(BUILT_IN))
 
 
 def read_user_file(path: Path) -> tuple[Model, ...]:
-    """The models of the user's own file. Raises: UsageError."""
+    """The models of a catalog file. Raises: UsageError."""
     return read_entries(text_of(path), printable(str(path)))
 
 
 def text_of(path: Path) -> str:
-    """What the user's own file says. Raises: UsageError."""
+    """The content of a catalog file. Raises: UsageError."""
     try:
         with path.open("rb") as file:
-            data = file.read(MOST + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from error
-    if len(data) > MOST:
-        raise _unreadable(path, f"it has more than {human_size(MOST)}, which no catalog has")
+    if len(data) > MAX_BYTES:
+        raise _unreadable(path, f"it is larger than {human_size(MAX_BYTES)}, the limit for a catalog")
     try:
         return data.decode()
     except UnicodeDecodeError as error:
@@ -105,7 +104,7 @@ def text_of(path: Path) -> str:
 
 
 def _unreadable(path: Path, reason: str) -> UsageError:
-    where = "Check the name of the file: LUCI_CATALOG, or `catalog` in config.json."
+    where = "Check the file name in LUCI_CATALOG, or in `catalog` of config.json."
     return UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", where)
 
 
@@ -121,7 +120,7 @@ def _in_place_of(old: Model | None, new: Model) -> Model:
 
 
 def _with_aliases(model: Model, name: str, owners: Mapping[str, str]) -> Model:
-    """The model without the aliases that lead to another one."""
+    """The model without the aliases that another one took."""
     aliases = tuple(alias for alias in model.aliases if owners[_key(alias)] == name)
     return model if aliases == model.aliases else replace(model, aliases=aliases)
 

@@ -1,4 +1,4 @@
-"""What is to be said of a catalog file: all that is wrong, what it changes, and what it lacks."""
+"""Checks a catalog file: what is wrong with it, what it overrides, and what it lacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from luci_dl.text import printable
 
 @dataclass(frozen=True)
 class Override:
-    """A word that leads to another model because of the file: to `model`, no more to the built-in one."""
+    """A word that means `model` because of the file, and would mean the model `built_in` without it."""
 
     word: str
     model: str
@@ -26,13 +26,13 @@ class Override:
 
 @dataclass(frozen=True)
 class Checked:
-    """A catalog file, looked at.
+    """The result of a check.
 
     Attributes:
         models: the sound ones.
-        problems: a line each; with any of them no command takes the file.
-        overrides: what it changes of the built-in catalog.
-        warnings: a line each: what some command will refuse.
+        problems: a line each; no command accepts a file with problems.
+        overrides: the changes to the built-in catalog.
+        warnings: a line each, about what some command will refuse.
     """
 
     models: tuple[Model, ...]
@@ -46,17 +46,17 @@ class Checked:
 
     @property
     def without_digest(self) -> tuple[str, ...]:
-        """The names of the files that nothing proves."""
+        """The names of the files that cannot be verified."""
         return tuple(each.name for model in self.models for each in model.artifacts if not each.provable)
 
 
 def check_built_in() -> Checked:
-    """luci's own catalog."""
+    """Check the built-in catalog."""
     return Checked(read_built_in())
 
 
 def check_file(path: Path) -> Checked:
-    """The catalog file at `path`, beside luci's own. Raises: UsageError, when it cannot be read."""
+    """Check the catalog file at `path`, combined with the built-in one. Raises: UsageError, if it is unreadable."""
     models, problems = examine(text_of(path), printable(str(path)))
     built_in = read_built_in()
     return Checked(
@@ -71,8 +71,8 @@ def _overrides(models: Sequence[Model], built_in: Catalog) -> Iterator[Override]
     for model in models:
         for word in words_of(model):
             old = built_in.find(word)
-            mine = old is not None and old.reference.casefold() == model.reference.casefold()
-            if old and (not mine or word == model.reference):
+            same_name = old is not None and old.reference.casefold() == model.reference.casefold()
+            if old and (not same_name or word == model.reference):
                 yield Override(word, model.reference, old.reference)
 
 

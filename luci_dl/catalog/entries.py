@@ -1,4 +1,4 @@
-"""One catalog file, read strictly: what luci does not understand is an error that says where it stands."""
+"""Parses a catalog file strictly: anything unknown is an error that names its place in the file."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from luci_dl.sources.url import Address, parse_address
 from luci_dl.text import printable, shown
 
 RESERVED = ("all", "core", "models")
-"""Words of the command line: no model may be called so."""
+"""Words of the command line, not allowed as names of models."""
 
 MODEL_KEYS = ("name", "aliases", "tier", "groups", "license", "file")
 FILE_KEYS = ("filename", "url", "commit", "size", "sha256", "lfs_pointer_sha1", "role")
-"""The keys of a model and of a file, in the order in which luci writes them."""
+"""The keys of a model and of a file, in their usual order."""
 
 _ROLES = ("model", "projector")
 _KINDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
@@ -31,14 +31,14 @@ V = TypeVar("V")
 
 
 def words_of(model: Model) -> tuple[str, ...]:
-    """All that the model is called."""
+    """The name of the model and its aliases."""
     return (model.reference, *model.aliases)
 
 
 def read_entries(text: str, file: str) -> tuple[Model, ...]:
-    """The models of one catalog file, in its order.
+    """The models of one catalog file, in its order. `file` is its name for messages.
 
-    Raises: UsageError, which calls the file `file`, for the first problem.
+    Raises: UsageError, for the first problem.
     """
     models, problems = examine(text, file)
     if problems:
@@ -48,7 +48,7 @@ def read_entries(text: str, file: str) -> tuple[Model, ...]:
 
 
 def examine(text: str, file: str) -> tuple[tuple[Model, ...], tuple[str, ...]]:
-    """The sound models of one catalog file, and all that is wrong with it, a line each, which calls it `file`."""
+    """The sound models of one catalog file, and its problems, a line each. `file` is its name for messages."""
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -64,12 +64,12 @@ def _words_twice(models: Iterable[Model], file: str) -> Iterator[str]:
     for model in models:
         for word in words_of(model):
             if owner := owners.get(word.casefold()):
-                yield f'{file}: "{word}" is there twice, in model {owner} and in model {model.reference}'
+                yield f'{file}: "{word}" appears twice, in model {owner} and in model {model.reference}'
             owners[word.casefold()] = model.reference
 
 
 class _Table:
-    """One table of the file; `where` it stands begins each of its problems, which are those of the whole file."""
+    """One table of the file. Each problem begins with `where` and is added to the list of the whole file."""
 
     def __init__(self, where: str, values: Mapping[str, object], keys: tuple[str, ...], problems: list[str]) -> None:
         self.where = where
@@ -83,24 +83,24 @@ class _Table:
         self.problems.append(f"{self.where}, {printable(key)}: {problem}")
 
     def need(self, key: str, kind: type[V], rule: Callable[[V], T]) -> T | None:
-        """The value, which must be there, be of that kind and pass the rule; None when that is a problem."""
+        """A required value of that kind, converted by the rule; None if there is a problem."""
         if key in self.values:
             return self._checked(key, self.values[key], kind, rule)
         self.wrong(key, f"expected {_KINDS[kind]}, but the key is missing")
         return None
 
     def maybe(self, key: str, kind: type[V], rule: Callable[[V], T]) -> T | None:
-        """The same, but it may be missing."""
+        """The same for an optional value."""
         return self.need(key, kind, rule) if key in self.values else None
 
     def each(self, key: str, kind: type[V], rule: Callable[[V], T]) -> tuple[T, ...]:
-        """The items of a list, each of that kind and by the rule; none when it is not there."""
+        """The sound items of an optional list, each of that kind and converted by the rule."""
         items = self.maybe(key, list, list) or ()
         checked = [self._checked(key, item, kind, rule) for item in items]
         return tuple(value for value in checked if value is not None)
 
     def tables(self, key: str, name_key: str, keys: tuple[str, ...]) -> Iterator[_Table]:
-        """The tables of a list, each called by its name, or by its number where it has none."""
+        """The tables of a list. Messages call each by its name, or by its number if it has none."""
         for number, values in enumerate(self.each(key, dict, dict), 1):
             name = printable(str(values.get(name_key, number)))
             yield _Table(f"{self.where}, {key} {name}", values, keys, self.problems)
@@ -131,7 +131,7 @@ def _model(table: _Table) -> Model | None:
     artifacts = [_artifact(file) for file in table.tables("file", "filename", FILE_KEYS)]
     sound = tuple(artifact for artifact in artifacts if artifact)
     if len({target_key(artifact.name) for artifact in sound}) < len(sound):
-        table.wrong("file", "expected file names that differ, found one twice")
+        table.wrong("file", "expected different file names, found one twice")
     return replace(model, artifacts=sound) if name and sound and len(sound) == len(artifacts) else None
 
 
@@ -155,14 +155,14 @@ def _artifact(table: _Table) -> Artifact | None:
 def _word(text: str) -> str:
     if not text.isprintable() or not _WORD.fullmatch(text):
         raise UsageError(
-            f'expected a word without spaces, control characters, ":", "/" or a dash in front, found {shown(text)}'
+            f'expected a word without spaces, control characters, ":", "/" or a leading dash, found {shown(text)}'
         )
     return text
 
 
 def _name(text: str) -> str:
     if text.casefold() in RESERVED:
-        raise UsageError(f"expected a word that is not reserved as {', '.join(RESERVED)} are, found {shown(text)}")
+        raise UsageError(f"expected a word other than {', '.join(RESERVED)}, which are reserved, found {shown(text)}")
     return _word(text)
 
 
@@ -173,7 +173,7 @@ def _group(text: str) -> str:
 def _address(text: str) -> Address:
     address = parse_address(text)
     if address.sha256:
-        raise UsageError("expected an address without #sha256=, the digest has a key of its own")
+        raise UsageError("expected an address without #sha256=: the digest has its own key")
     return address
 
 

@@ -1,4 +1,4 @@
-"""What this machine has room for."""
+"""Which models fit the disk and the memory of this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from luci_dl.model import Model
 
 @dataclass(frozen=True)
 class Fit:
-    """Whether a model fits the free disk and the memory; None where that cannot be told."""
+    """Whether a model fits the free disk space and the memory; None where that is unknown."""
 
     disk: bool | None
     memory: bool | None
@@ -21,18 +21,18 @@ class Fit:
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is room for, in bytes; None where the system does not say.
+    """The capacity of a machine, in bytes; None where that is unknown.
 
     Attributes:
-        free: what can still be written to the disk, without the reserve that stays free.
-        memory: all of it, used or not.
+        free: free disk space, without the reserve that stays free.
+        memory: total memory, used or not.
     """
 
     free: int | None
     memory: int | None
 
     def fit(self, model: Model, *, installed: bool) -> Fit:
-        """Of an installed model the disk is not asked. In memory a model needs a fifth more than its files have."""
+        """Whether the model fits. Installed, it needs no more disk; loaded, it takes a fifth more than on disk."""
         size = model.size
         if size is None:
             return Fit(True if installed else None, None)
@@ -41,10 +41,10 @@ class Machine:
 
 
 def this_machine(models_dir: Path, min_free: int) -> Machine:
-    """This one, with the disk that has the models folder."""
-    there = next((path for path in (models_dir, *models_dir.parents) if os.path.isdir(path)), models_dir)
+    """The capacity of this machine, with the disk of the models folder."""
+    existing = next((path for path in (models_dir, *models_dir.parents) if os.path.isdir(path)), models_dir)
     try:
-        free = max(0, space.free_bytes(there) - min_free)
+        free = max(0, space.free_bytes(existing) - min_free)
     except StorageError:
         return Machine(None, _memory())
     return Machine(free, _memory())

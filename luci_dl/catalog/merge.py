@@ -1,8 +1,8 @@
-"""No target is written twice: models that share a file are brought to one word about it."""
+"""Merges models that share files, so that no target is written twice."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from luci_dl.errors import UsageError
@@ -12,14 +12,14 @@ from luci_dl.names import target_key
 
 @dataclass(frozen=True)
 class _Claim:
-    """What is known of one target, and who claimed it first."""
+    """What is known of one target, and which model claimed it first."""
 
     artifact: Artifact
     reference: str
 
 
 def merge(models: Sequence[Model]) -> list[Model]:
-    """The models in order, each knowing of its files all that any of them knows; one that another covers is left out.
+    """The models in order, without those that another one covers; facts about a shared file are combined.
 
     Raises: UsageError, when two of them want different files at one target.
     """
@@ -28,36 +28,47 @@ def merge(models: Sequence[Model]) -> list[Model]:
         for artifact in model.artifacts:
             key = target_key(artifact.name)
             claims[key] = _claim(claims.get(key), artifact, model.reference)
-    targets = [frozenset(target_key(artifact.name) for artifact in model.artifacts) for model in models]
     return [
         replace(model, artifacts=tuple(claims[target_key(artifact.name)].artifact for artifact in model.artifacts))
-        for model, mine, before in zip(models, targets, range(len(models)), strict=True)
-        if mine not in targets[:before] and not any(mine < others for others in targets)
+        for model in _uncovered(models)
     ]
 
 
 def may_have(artifact: Artifact, sha256: str, size: int | None = None) -> bool:
-    """False when the artifact is known to be another file than the one of that digest (and size, where given)."""
+    """False when the artifact is known to be another file than the one with that digest (and size, if given)."""
     size = artifact.size if size is None else size
     if size is None:
         return artifact.sha256 in (None, sha256)
-    return replace(artifact, blob_sha1=None).proves(sha256, size)  # a SHA-256 does not tell that of the blob
+    return replace(artifact, blob_sha1=None).proves(sha256, size)  # a SHA-256 does not imply a blob's SHA-1
+
+
+def _uncovered(models: Sequence[Model]) -> Iterator[Model]:
+    """The models whose targets are not all targets of another one; of several with the same targets the first."""
+    targets = [frozenset(target_key(artifact.name) for artifact in model.artifacts) for model in models]
+    places: dict[str, list[int]] = {}
+    for place, mine in enumerate(targets):
+        for key in mine:
+            places.setdefault(key, []).append(place)
+    for place, mine in enumerate(targets):
+        others = min((places[key] for key in mine), key=len, default=[])
+        if not any(mine < targets[other] or (mine == targets[other] and other < place) for other in others):
+            yield models[place]
 
 
 def _claim(earlier: _Claim | None, artifact: Artifact, reference: str) -> _Claim:
     if earlier is None:
         return _Claim(artifact, reference)
-    if not _one_file(earlier.artifact, artifact):
+    if not _are_one_file(earlier.artifact, artifact):
         raise UsageError(
             f"{earlier.reference} ({_proof(earlier.artifact)}) and {reference} ({_proof(artifact)}) both write "
-            f"{artifact.name}, and nothing says that they are one file",
+            f"{artifact.name}, and are not known to mean the same file",
             "Install them one at a time, one of them with -o.",
         )
-    return _Claim(_united(earlier.artifact, artifact), earlier.reference)
+    return _Claim(_combined(earlier.artifact, artifact), earlier.reference)
 
 
-def _one_file(a: Artifact, b: Artifact) -> bool:
-    """True when nothing known of them differs, and a digest or a common address says that they are the same."""
+def _are_one_file(a: Artifact, b: Artifact) -> bool:
+    """True when no facts contradict each other, and a digest or a common address shows that it is the same file."""
     if a.sha256:
         return may_have(b, a.sha256, a.size)
     if b.sha256:
@@ -71,8 +82,8 @@ def _one_file(a: Artifact, b: Artifact) -> bool:
     return a.provable or b.provable or not set(a.urls).isdisjoint(b.urls)
 
 
-def _united(a: Artifact, b: Artifact) -> Artifact:
-    """Both in one, under the name of the first; the better proof goes first, with its address and headers."""
+def _combined(a: Artifact, b: Artifact) -> Artifact:
+    """Both in one, named like the first; the one with the better digest gives the first address and the headers."""
     best, other = (b, a) if _strength(b) > _strength(a) else (a, b)
     return replace(
         best,

@@ -1,4 +1,4 @@
-"""Models by what they are called, grouped under and licensed as."""
+"""Searches models by name, alias, group, licence and file name."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _EXACT, _PREFIX, _WITHIN, _ELSEWHERE = range(4)
 
 
 def search(text: str, catalog: Catalog) -> list[Model]:
-    """The models that have every word of the text in a name, alias, group, licence or file name, the nearest first.
+    """The models that have every word of the text in a name, alias, group, licence or file name, the best match first.
 
-    Raises: ResolveError, with near words, when there is none; UsageError, when there is no word.
+    Raises: ResolveError, with similar words, if there is none; UsageError, if there is no word.
     """
     words = text.casefold().split()
     if not words:
@@ -29,7 +29,7 @@ def search(text: str, catalog: Catalog) -> list[Model]:
 
 
 def _rank(word: str, model: Model) -> int | None:
-    """How near the word comes to what the model is called; None when the model does not have it."""
+    """How well the word matches the model, 0 for best; None if it does not."""
     names = [name.casefold() for name in words_of(model)]
     if word in names:
         return _EXACT
@@ -46,13 +46,13 @@ def _nothing(text: str, words: Sequence[str], catalog: Catalog) -> ResolveError:
     guess = f"; did you mean {', '.join(list(near)[:3])}?" if near else ""
     what = "" if len(words) == 1 else "all of "
     return ResolveError(
-        f'no model of the catalog has {what}"{printable(" ".join(text.split()))}" in it{guess}',
+        f'no model in the catalog matches {what}"{printable(" ".join(text.split()))}"{guess}',
         "`luci list --available` shows all.",
     )
 
 
 def _near(word: str, catalog: Catalog) -> Iterator[str]:
-    """Words of the catalog that look like one which it does not have."""
+    """Words of the catalog similar to one that it does not have."""
     if not any(_rank(word, model) is not None for model in catalog.models):
         licenses = dict.fromkeys(model.license.casefold() for model in catalog.models if model.license)
         yield from map(printable, (*catalog.suggest(word), *nearest(word, (*catalog.groups[1:], *licenses), 1)))

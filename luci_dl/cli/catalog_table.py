@@ -38,8 +38,13 @@ def _items(
     models: Sequence[Model], installed: Sequence[InstalledModel], settings: Settings
 ) -> Iterator[tuple[Model, bool, Fit]]:
     machine = this_machine(settings.models_dir, settings.min_free)
+    by_word: dict[str, list[InstalledModel]] = {}
+    for each in installed:
+        for word in {each.reference, *each.names}:
+            by_word.setdefault(word, []).append(each)
     for model in models:
-        is_installed = bool(installed_of(model, installed))
+        candidates = [*by_word.get(model.reference, ()), *by_word.get(model.artifacts[0].name, ())]
+        is_installed = bool(installed_of(model, candidates))
         yield model, is_installed, machine.fit(model, installed=is_installed)
 
 

@@ -45,7 +45,8 @@ def command(folder: str | None, offline: bool, as_json: bool, verbose: bool) -> 
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.doctor.examine import examine, fault
+        from luci_dl.doctor.examine import examine
+        from luci_dl.doctor.findings import failure
         from luci_dl.install.servers import is_offline
 
         log = emit if verbose else None
@@ -56,11 +57,11 @@ def command(folder: str | None, offline: bool, as_json: bool, verbose: bool) -> 
             mirrors = settings.mirrors
             checks += _of_disk(settings, session.all_folders(settings, folder), token)
         except LuciError as error:  # the servers can be asked all the same
-            checks.append(("config", partial(_known, fault("config", error))))
+            checks.append(("config", partial(_known, failure("config", error))))
         try:
             checks += [("reach", _not_asked)] if offline or is_offline(os.environ) else _of_servers(mirrors, log)
         except LuciError as error:
-            checks.append(("reach", partial(_known, fault("reach", error))))
+            checks.append(("reach", partial(_known, failure("reach", error))))
         return examine(checks, token, emit)
 
     return session.run(work, json=as_json, what="Check")
@@ -71,11 +72,11 @@ def _known(finding: Finding) -> Iterable[Finding]:
 
 
 def _versions() -> Iterable[Finding]:
-    from luci_dl.doctor.examine import fine
+    from luci_dl.doctor.findings import ok
     from luci_dl.doctor.versions import versions
 
     found = versions()
-    yield fine("versions", ", ".join(f"{name} {found[name]}" for name in _TOLD if name in found))
+    yield ok("versions", ", ".join(f"{name} {found[name]}" for name in _TOLD if name in found))
 
 
 def _of_disk(settings: Settings, folders: Sequence[Path], token: CancelToken) -> list[tuple[str, Check]]:
@@ -100,6 +101,6 @@ def _of_servers(mirrors: Sequence[str], log: Emit | None) -> list[tuple[str, Che
 
 
 def _not_asked() -> Iterable[Finding]:
-    from luci_dl.doctor.examine import fine
+    from luci_dl.doctor.findings import ok
 
-    yield fine("reach", "no server is asked (--offline)")
+    yield ok("reach", "no server is asked (--offline)")

@@ -1,7 +1,9 @@
 """Is this machine ready? Each check looks at one thing, changes nothing, and says what to do.
 
-examine     the checks in their order, and what they come to
+examine     runs the checks in order
+findings    the results of a check, by level
 setup       config.json, the catalog
-folders     each models folder: writing, locks, room, what was left behind
-servers     proxies, certificates, the Hub and the registry
+folders     each models folder: writing, locks, space, running installs, leftovers
+servers     proxies, certificates, the servers of all sources, the clock
+versions    what luci runs on
 """

@@ -1,4 +1,4 @@
-"""The checks in their order, and what they come to."""
+"""Runs the checks in order."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.doctor.findings import failure
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Finding
 
@@ -13,12 +14,12 @@ Check = Callable[[], Iterable[Finding]]
 
 
 def examine(checks: Sequence[tuple[str, Check]], token: CancelToken, emit: Emit) -> int:
-    """Run the checks, one after the other, each beside the calling thread.
+    """Run the checks one after the other, each off the calling thread.
 
     Args:
-        checks: what each looks at, and the check.
+        checks: each with its topic.
 
-    Returns: the exit code of the first error; 0 when there was none. Raises: Interrupted.
+    Returns: the exit code of the first error; 0 if there is none. Raises: Interrupted.
     """
     codes = [run_cancellable(partial(_run, topic, check, token, emit), token) for topic, check in checks]
     return next(filter(None, codes), 0)
@@ -33,20 +34,6 @@ def _run(topic: str, check: Check, token: CancelToken, emit: Emit) -> int:
             emit(found)
             code = code or found.exit_code
     except LuciError as error:
-        emit(fault(topic, error))
+        emit(failure(topic, error))
         code = code or error.exit_code
     return code
-
-
-def fine(topic: str, message: str) -> Finding:
-    return Finding(topic, "ok", message, "", 0)
-
-
-def doubt(topic: str, message: str, hint: str = "") -> Finding:
-    """Something that works, but not as well as it could, or not for long."""
-    return Finding(topic, "warning", message, hint, 0)
-
-
-def fault(topic: str, error: LuciError) -> Finding:
-    """Something for which an install would fail."""
-    return Finding(topic, "error", error.message, error.hint, error.exit_code)

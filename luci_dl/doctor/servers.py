@@ -1,4 +1,4 @@
-"""The way to the servers: proxies, certificates, and whether the Hub and the registry answer."""
+"""Checks the connection to the servers: proxies, certificates, the servers themselves, and the clock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from luci_dl.doctor.examine import doubt, fault, fine
+from luci_dl.doctor.findings import failure, ok, warning
 from luci_dl.errors import LuciError, NetworkError
 from luci_dl.events import Emit, Finding
 from luci_dl.net.proxy import Proxy, proxy_for
@@ -20,10 +20,10 @@ from luci_dl.sources.endpoints import Endpoints, Server
 
 CONNECT_S, READ_S = 5.0, 5.0
 LONGEST_S = 15.0
-"""Nobody is waited for longer than that, in seconds, however many redirects and addresses there are."""
+"""Time limit for all servers together, in seconds, with redirects and further addresses."""
 _SLOW_S = 3.0
-_CLOCK_S = 300.0
-_AT_MOST = 1 << 20
+_MAX_SKEW_S = 300.0
+_MAX_BYTES = 1 << 20
 _CHECK = "Check the connection, and whether a proxy is needed here."
 _LATER = "Try again later."
 
@@ -34,114 +34,110 @@ def servers_of(endpoints: Endpoints) -> list[Server]:
 
 
 def check_proxies(servers: Sequence[Server]) -> Iterator[Finding]:
-    """Which one leads to whom, and whether it can be reached."""
+    """Every proxy on the way to the servers can be reached."""
     used: dict[Proxy | None, dict[str, None]] = {}
     for server in servers:
         used.setdefault(proxy_for(server.url), {})[urlsplit(server.url).netloc] = None
     for proxy, hosts in used.items():
-        if proxy is None:
-            yield fine("proxy", f"none on the way to {', '.join(hosts)}")
-        else:
-            yield from _reach_proxy(proxy, hosts)
+        yield ok("proxy", f"none for {', '.join(hosts)}") if proxy is None else _reach_proxy(proxy, hosts)
 
 
-def _reach_proxy(proxy: Proxy, hosts: Iterable[str]) -> Iterator[Finding]:
+def _reach_proxy(proxy: Proxy, hosts: Iterable[str]) -> Finding:
     from luci_dl.net.dial import dial
 
-    began = time.monotonic()
+    start = time.monotonic()
     try:
         dial(proxy.host, proxy.port, CONNECT_S).close()
     except OSError as error:
-        hint = f"Is {proxy.variable} right? Name hosts that are to be reached without a proxy in NO_PROXY."
-        yield fault("proxy", NetworkError(f"{proxy} cannot be reached: {error.strerror or error}", hint))
-    else:
-        yield fine("proxy", f"{proxy} answers in {time.monotonic() - began:.2f} s, on the way to {', '.join(hosts)}")
+        hint = f"Check {proxy.variable}. List hosts to reach without a proxy in NO_PROXY."
+        return failure("proxy", NetworkError(f"{proxy} cannot be reached: {error.strerror or error}", hint))
+    return ok("proxy", f"{proxy} answers in {time.monotonic() - start:.2f} s, used for {', '.join(hosts)}")
 
 
 def check_certificates() -> Iterator[Finding]:
-    """Those that servers' certificates are held against can be loaded."""
+    """The trusted certificates can be loaded."""
     from luci_dl.net.certificates import FILES, FOLDERS, trusted_certificates
 
     trusted = trusted_certificates()
     named = [f"{name}={os.environ[name]}" for name in (*FILES, FOLDERS) if os.environ.get(name)]
     count = trusted.cert_store_stats()["x509_ca"] if hasattr(trusted, "cert_store_stats") else 0
-    told = f"{count} authorities are trusted" if count else "the system's trust store"
-    yield fine("trust", ", ".join([told, *named[:1]]))
+    message = f"{count} trusted authorities" if count else "the system's trust store"
+    yield ok("trust", ", ".join([message, *named[:1]]))
 
 
 def check_servers(servers: Sequence[Server], log: Emit | None) -> Iterator[Finding]:
-    """All are asked at once; one that says nothing in time is given up."""
-    errands = [_Errand(server, log) for server in servers]
+    """Every server responds in time, accepts the token, and agrees about the time. All are asked at once."""
+    requests = [_Request(server, log) for server in servers]
     deadline = time.monotonic() + LONGEST_S
-    for errand in errands:
-        errand.done.wait(max(0.0, deadline - time.monotonic()))
-        yield errand.found
-    ahead = [errand.ahead for errand in errands if errand.ahead is not None]
-    if ahead:
-        yield _clock(min(ahead, key=abs))
+    for request in requests:
+        request.done.wait(max(0.0, deadline - time.monotonic()))
+        yield request.finding
+    skews = [request.skew for request in requests if request.skew is not None]
+    if skews:
+        yield _clock(min(skews, key=abs))
 
 
-class _Errand:
-    """One server is asked, beside the calling thread.
+class _Request:
+    """A request to one server, in a thread of its own, which may outlive the check.
 
     Attributes:
-        found: what there is to say of it, as things are now.
-        ahead: seconds that the clock here is ahead of the server's; None where that did not tell.
+        finding: the result, until `done` that there was no response.
+        skew: seconds that the clock here is ahead of the server's; None if unknown.
     """
 
     def __init__(self, server: Server, log: Emit | None) -> None:
         self.done = threading.Event()
-        self.ahead: float | None = None
+        self.skew: float | None = None
         self._server = server
         self._log = log
-        self._place = f"{server.name} ({urlsplit(server.url).netloc})"
-        self.found = self._trouble(NetworkError(f"{self._place} says nothing for {LONGEST_S:.0f} s", _CHECK))
+        self._name = f"{server.name} ({urlsplit(server.url).netloc})"
+        self.finding = self._failed(NetworkError(f"{self._name} did not respond within {LONGEST_S:.0f} s", _CHECK))
         threading.Thread(target=self._run, name="luci-doctor", daemon=True).start()
 
     def _run(self) -> None:
         try:
-            self.found = self._ask()
-        except AttemptFailed as failure:
-            self.found = self._trouble(NetworkError(f"{self._place}: {failure.reason}", failure.hint or _CHECK))
+            self.finding = self._ask()
+        except AttemptFailed as attempt:
+            self.finding = self._failed(NetworkError(f"{self._name}: {attempt.reason}", attempt.hint or _CHECK))
         except LuciError as error:
-            self.found = self._trouble(error)
+            self.finding = self._failed(error)
         finally:
             self.done.set()
 
-    def _trouble(self, error: LuciError) -> Finding:
+    def _failed(self, error: LuciError) -> Finding:
         if self._server.needed:
-            return fault("reach", error)
-        return doubt("reach", error.message, error.hint)
+            return failure("reach", error)
+        return warning("reach", error.message, error.hint)
 
     def _ask(self) -> Finding:
         from luci_dl.net.client import Client  # slow to load, so on this thread
 
-        began = time.monotonic()
-        answer = Client(CONNECT_S, READ_S, self._log).document(self._server.url, self._server.headers, _AT_MOST)
-        seconds = time.monotonic() - began
-        self.ahead = _ahead(answer.headers.get("date", ""))
-        if answer.status >= 500:
-            return self._trouble(NetworkError(f"{self._place} answers {answer.status}: it has trouble itself", _LATER))
-        if self._server.headers and answer.status in (401, 403):
-            hint = "Make a new one where you have your account, and put it into HF_TOKEN."
-            return doubt("reach", f"{self._place} answers, and does not accept the token", hint)
-        told = f"{self._place} answers in {seconds:.2f} s{', and accepts the token' if self._server.headers else ''}"
-        return doubt("reach", told, "That is slow: is the line busy?") if seconds > _SLOW_S else fine("reach", told)
+        start = time.monotonic()
+        document = Client(CONNECT_S, READ_S, self._log).document(self._server.url, self._server.headers, _MAX_BYTES)
+        seconds = time.monotonic() - start
+        self.skew = _skew(document.headers.get("date", ""))
+        if document.status >= 500:
+            return self._failed(NetworkError(f"{self._name} answered {document.status}: server error", _LATER))
+        if self._server.headers and document.status in (401, 403):
+            return warning("reach", f"{self._name} rejects the token", "Create a new token and set HF_TOKEN to it.")
+        accepted = ", and accepts the token" if self._server.headers else ""
+        message = f"{self._name} answers in {seconds:.2f} s{accepted}"
+        if seconds > _SLOW_S:
+            return warning("reach", message, "That is slow: is the connection busy?")
+        return ok("reach", message)
 
 
-def _ahead(date: str) -> float | None:
+def _skew(date: str) -> float | None:
     try:
-        there = parsedate_to_datetime(date)
+        server_time = parsedate_to_datetime(date)
     except ValueError:
         return None
-    if there.tzinfo is None:
-        return None
-    return (datetime.now(UTC) - there).total_seconds()
+    return None if server_time.tzinfo is None else (datetime.now(UTC) - server_time).total_seconds()
 
 
-def _clock(ahead: float) -> Finding:
-    if abs(ahead) <= _CLOCK_S:
-        return fine("clock", "as the servers have it")
-    way = "ahead of" if ahead > 0 else "behind"
-    hint = "Set it: certificates are not believed before or after their time."
-    return doubt("clock", f"{abs(ahead) / 60:.0f} minutes {way} the servers' clock", hint)
+def _clock(skew: float) -> Finding:
+    if abs(skew) <= _MAX_SKEW_S:
+        return ok("clock", "agrees with the servers")
+    direction = "ahead of" if skew > 0 else "behind"
+    hint = "Set the clock: certificates are valid only within their dates."
+    return warning("clock", f"{abs(skew) / 60:.0f} minutes {direction} the servers' clock", hint)

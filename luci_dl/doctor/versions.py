@@ -1,4 +1,4 @@
-"""What luci runs on, for `--version` and for reports of trouble. No library is loaded for that."""
+"""The versions of luci and of what it runs on, for `--version` and bug reports, found without loading the libraries."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ OPTIONAL = ("PySocks",)
 
 
 def versions() -> dict[str, str]:
-    """Of luci, of Python and of the libraries, by name; those that are not there are left out."""
-    import ssl  # costs more than the rest together
+    """Versions by name: luci, Python, OpenSSL, the libraries that are installed, and the system."""
+    import ssl  # takes longer to load than everything else here
 
     system = f"{platform.system()} {platform.release()} {platform.machine()}"
     found = {

@@ -1,6 +1,7 @@
-"""What a GGUF file says of itself in its header, read in bounded time and memory, whatever the bytes are.
+"""The headers of GGUF files, read in bounded time and memory whatever the bytes are.
 
-header    what is said, and how many bytes the file must have
-cursor    a walk over the bytes, never beyond their end
-ggml      the types of tensors and files
+header    the facts in a header, and the smallest size that the file can have
+reading   the headers of several files
+cursor    reads numbers and strings, never beyond the end of the file
+ggml      types of tensors and files
 """

@@ -1,4 +1,4 @@
-"""A walk over the bytes of a header: a window of them in memory, and no step beyond the end of the file."""
+"""Reads the bytes of a header in order: with a small window in memory, and never beyond the end of the file."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ import struct
 from collections.abc import Callable
 
 WINDOW = 1 << 20
-LONGEST = 64 << 20
-"""Bytes of the longest header that is read; that of a vocabulary of 260 thousand words has about ten million."""
+MAX_HEADER = 64 << 20
+"""Size limit of a header; with a vocabulary of 260,000 words it has about 10 MB."""
 
 ReadAt = Callable[[int, int], bytes]
-"""Up to so many bytes, from that offset."""
+"""Takes a count and an offset, returns up to that many bytes."""
 
 
 class Damaged(Exception):
-    """The bytes cannot be a whole GGUF file, and why."""
+    """The bytes cannot be a whole GGUF file; the text says why."""
 
 
-class NotKnown(Exception):
-    """The bytes may well be right, but luci cannot read them."""
+class Unsupported(Exception):
+    """luci cannot read the bytes, though they may be valid; the text says why."""
 
 
 class Cursor:
-    """Reads numbers and strings in order.
+    """Reads numbers and strings in order. Its methods raise Damaged and Unsupported.
 
     Args:
-        size: of the file.
+        size: of the file, in bytes.
         wide: lengths take eight bytes, not four.
     """
 
@@ -44,7 +44,7 @@ class Cursor:
         return self._size - self.pos
 
     def number(self, form: str) -> int | float:
-        """A number, by its letter in `struct`."""
+        """A number in a format of `struct`."""
         value: int | float = struct.unpack(self._order + form, self._take(struct.calcsize("<" + form)))[0]
         return value
 
@@ -55,11 +55,11 @@ class Cursor:
         return int(self.number("Q"))
 
     def length(self) -> int:
-        """How many of something follow, or how long a dimension is."""
+        """A count of items, or the length of a dimension."""
         return int(self._length.unpack(self._take(self._length.size))[0])
 
     def text(self, at_most: int) -> str:
-        """A string, or as much of its beginning as fits into so many bytes."""
+        """A string, or the part of it that fits into so many bytes."""
         length = self.length()
         kept = self._take(min(length, at_most))
         self.skip(length - len(kept))
@@ -70,7 +70,7 @@ class Cursor:
         self._check()
 
     def skip_strings(self, count: int) -> None:
-        """Walk over so many strings without making them: a vocabulary has hundreds of thousands."""
+        """Skip strings without creating them: a vocabulary has hundreds of thousands."""
         unpack, width = self._length.unpack_from, self._length.size
         while count:
             self._need(width)
@@ -89,18 +89,18 @@ class Cursor:
         return self._buffer[at : at + count]
 
     def _need(self, count: int) -> None:
-        """Have the next `count` bytes in the buffer; at most a window."""
+        """Fill the buffer so that it has the next `count` bytes, at most a window."""
         at = self.pos - self._start
         if at + count <= len(self._buffer):
             return
         if count > self.left:
-            raise Damaged("its header goes beyond its end")
+            raise Damaged("its header extends beyond its end")
         self._buffer, self._start = self._read_at(min(WINDOW, self.left), self.pos), self.pos
         if len(self._buffer) < count:
-            raise Damaged("it became shorter while it was read")
+            raise Damaged("it was truncated while it was read")
 
     def _check(self) -> None:
         if self.pos > self._size:
-            raise Damaged("its header goes beyond its end")
-        if self.pos > LONGEST:
-            raise NotKnown(f"its header has more than {LONGEST >> 20} MiB")
+            raise Damaged("its header extends beyond its end")
+        if self.pos > MAX_HEADER:
+            raise Unsupported(f"its header has more than {MAX_HEADER >> 20} MiB")

@@ -1,4 +1,4 @@
-"""The types of tensors and of whole files, by their numbers in GGUF. Source: ggml.h and llama.h of llama.cpp."""
+"""The types of tensors and files by their numbers in GGUF. Source: ggml.h and llama.h of llama.cpp."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class TensorType(NamedTuple):
-    """`block` elements of that type take `size` bytes."""
+    """`block` elements of this type take `size` bytes."""
 
     name: str
     block: int
@@ -99,5 +99,5 @@ FILES = {
 
 
 def tensor_type(number: int) -> TensorType:
-    """The type of that number; of one that luci does not know, nobody can tell the bytes, so it takes none."""
+    """The type with that number; one that luci does not know counts as zero bytes, since its size is unknown."""
     return TENSORS.get(number) or TensorType(f"type {number}", 1, 0)

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself, and how many bytes it must have for that. Source: docs/gguf.md of ggml."""
+"""Parses the header of a GGUF file, which also tells how large the file must be. Source: docs/gguf.md of ggml."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 
 from luci_dl.disk import fs
 from luci_dl.errors import IntegrityError
-from luci_dl.gguf.cursor import Cursor, Damaged, NotKnown, ReadAt
+from luci_dl.gguf.cursor import Cursor, Damaged, ReadAt, Unsupported
 from luci_dl.gguf.ggml import FILES, tensor_type
 from luci_dl.text import quoted
 
 MAGIC = b"GGUF"
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "B", 10: "Q", 11: "q", 12: "d"}
 _STRING, _ARRAY = 8, 9
-_KEY_MAX = 0xFFFF
-_TEXT_MAX = 1 << 10  # bytes that are kept of a string
-_MOST_VALUES, _MOST_TENSORS = 1 << 16, 1 << 18
-_MOST_DIMENSIONS = 8  # ggml has four
+_MAX_KEY = 0xFFFF
+_MAX_TEXT = 1 << 10  # bytes that are kept of a string
+_MAX_VALUES, _MAX_TENSORS = 1 << 16, 1 << 18
+_MAX_DIMENSIONS = 8  # ggml has four
 _ALIGNMENT = 32
 
 _WANTED = {
@@ -41,14 +41,14 @@ Value = str | int | float
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of itself; None or nothing where it does not.
+    """The facts in a header; None or empty where it has none.
 
     Attributes:
-        file_type: the quantisation of the whole, like "Q4_K_M".
-        tokens: words of the vocabulary.
-        shard, shards: which one of how many files this is, from 1.
+        file_type: the quantisation of the file, like "Q4_K_M".
+        tokens: size of the vocabulary.
+        shard, shards: number of this file, from 1, and of all files.
         tensor_types: each with the number of its tensors, the one with the most parameters first.
-        needed: bytes that a file with these tensors has at least.
+        needed: the least bytes that a file with these tensors has.
     """
 
     version: int
@@ -68,43 +68,43 @@ class Header:
     needed: int
 
 
-def read_header(path: Path) -> Header | None:
-    """What the GGUF file at `path` says of itself; None when it says so in a form that luci does not know.
+def read_header(path: Path, name: str = "") -> Header | None:
+    """The header of the GGUF file at `path`, called `name` in messages; None if luci does not support its form.
 
-    Raises: IntegrityError, when it cannot be a whole GGUF file; StorageError.
+    Raises: IntegrityError, if it cannot be a whole GGUF file; StorageError.
     """
     file = fs.open_to_read(path)
     size = os.fstat(file.fd).st_size
     try:
         header = parse(lambda count, offset: fs.read_at(file, count, offset), size)
-    except NotKnown:
+    except Unsupported:
         return None
     except Damaged as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(name or path.name, str(error)) from error
     return header
 
 
-def check_whole(path: Path) -> Header | None:
-    """`read_header`, where the file has all the bytes that its header promises.
+def check_whole(path: Path, name: str = "") -> Header | None:
+    """As `read_header`, and check that the file is as large as its header says.
 
-    Raises: IntegrityError, when it has not; StorageError.
+    Raises: IntegrityError, if it is smaller; StorageError.
     """
-    header = read_header(path)
+    header = read_header(path, name)
     size = path.stat().st_size if header else 0
     if header and size < header.needed:
-        raise _damaged(path, f"its header promises {header.needed} bytes or more, and it has {size}")
+        raise _damaged(name or path.name, f"its header promises {header.needed} bytes or more, but it has {size}")
     return header
 
 
-def _damaged(path: Path, what: str) -> IntegrityError:
-    name = path.name.removesuffix(".part")
+def _damaged(name: str, what: str) -> IntegrityError:
     return IntegrityError(
-        f"{name} is truncated or damaged: {what}", "Fetch it again, or from another address: the file there may be so."
+        f"{name} is truncated or damaged: {what}",
+        "Download it again, or from another address: the file there may be damaged.",
     )
 
 
 def parse(read_at: ReadAt, size: int) -> Header:
-    """The header of a file of `size` bytes. Raises: Damaged; NotKnown; what `read_at` raises."""
+    """Parse the header of a file of `size` bytes. Raises: Damaged; Unsupported; what `read_at` raises."""
     begin = read_at(8, 0)
     if len(begin) < 8 or begin[:4] != MAGIC:
         raise Damaged(f"it begins with {quoted(begin[:4])}, expected {quoted(MAGIC)} and a version")
@@ -115,10 +115,10 @@ def parse(read_at: ReadAt, size: int) -> Header:
     if version == 0:
         raise Damaged("its header has version 0")
     if version > 3:
-        raise NotKnown(f"its header has version {version}")
+        raise Unsupported(f"its header has version {version}")
     cursor = Cursor(read_at, size, 8, big_endian=big_endian, wide=version > 1)
-    tensors = _count(cursor, "tensors", _MOST_TENSORS)
-    values = _values(cursor, _count(cursor, "values", _MOST_VALUES))
+    tensors = _count(cursor, "tensors", _MAX_TENSORS)
+    values = _values(cursor, _count(cursor, "values", _MAX_VALUES))
     found = _Tensors()
     for _ in range(tensors):
         _tensor(cursor, found)
@@ -127,18 +127,18 @@ def parse(read_at: ReadAt, size: int) -> Header:
 
 def _count(cursor: Cursor, what: str, most: int) -> int:
     count = cursor.length()
-    if count > cursor.left // 8:  # fewer bytes than any of them takes
-        raise Damaged(f"its header promises {count} {what}, more than it has room for")
+    if count > cursor.left // 8:  # each takes more than eight bytes
+        raise Damaged(f"its header claims {count} {what}, more than fit into the file")
     if count > most:
-        raise NotKnown(f"its header has {count} {what}")
+        raise Unsupported(f"its header has {count} {what}")
     return count
 
 
 def _values(cursor: Cursor, count: int) -> dict[str, Value]:
-    """The values that are asked for later; of an array its length."""
+    """The values that `Header` needs; of an array, its length."""
     values = {}
     for _ in range(count):
-        key = cursor.text(_KEY_MAX)
+        key = cursor.text(_MAX_KEY)
         value = _value(cursor, cursor.u32())
         if key in _WANTED or key.endswith(".context_length"):
             values[key] = value
@@ -149,24 +149,24 @@ def _value(cursor: Cursor, kind: int) -> Value:
     if kind in _NUMBERS:
         return cursor.number(_NUMBERS[kind])
     if kind == _STRING:
-        return cursor.text(_TEXT_MAX)
+        return cursor.text(_MAX_TEXT)
     if kind != _ARRAY:
-        raise Damaged(f"its header has a value of type {kind}, which there is not")
+        raise Damaged(f"its header has a value of type {kind}, which does not exist")
     kind, count = cursor.u32(), cursor.length()
     if kind in _NUMBERS:
         cursor.skip(count * struct.calcsize("<" + _NUMBERS[kind]))
     elif kind == _STRING:
         cursor.skip_strings(count)
     elif kind == _ARRAY:
-        raise NotKnown("its header has an array of arrays")
+        raise Unsupported("its header has an array of arrays")
     else:
-        raise Damaged(f"its header has an array of type {kind}, which there is not")
+        raise Damaged(f"its header has an array of type {kind}, which does not exist")
     return count
 
 
 @dataclass
 class _Tensors:
-    """The sum of what the tensors' descriptions say. `end`: of the last one's bytes, from where the data begins."""
+    """Totals of all tensors. `end`: where the last one ends, counted from the start of the data."""
 
     end: int = 0
     parameters: Counter[str] = field(default_factory=Counter)
@@ -176,7 +176,7 @@ class _Tensors:
 def _tensor(cursor: Cursor, found: _Tensors) -> None:
     cursor.text(0)
     dimensions = cursor.u32()
-    if dimensions > _MOST_DIMENSIONS:
+    if dimensions > _MAX_DIMENSIONS:
         raise Damaged(f"its header has a tensor of {dimensions} dimensions")
     elements = math.prod(cursor.length() for _ in range(dimensions))
     kind = tensor_type(cursor.u32())

@@ -1,4 +1,4 @@
-"""GGUF files, and what came of reading their headers."""
+"""Reads the headers of several GGUF files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from luci_dl.plan import kind_of
 
 @dataclass(frozen=True)
 class GgufFile:
-    """A file whose name says GGUF.
+    """A file with the name of a GGUF file.
 
     Attributes:
-        header: None where it has a form that luci does not know, or there is a `problem`.
-        problem: why it cannot be read, or the file not be whole; empty when all is well.
+        header: None if luci does not support its form, or there is a `problem`.
+        problem: why the file cannot be read, or is not whole; empty if neither.
     """
 
     path: Path
@@ -27,7 +27,7 @@ class GgufFile:
 
 
 def read_all(paths: Iterable[Path]) -> list[GgufFile]:
-    """The headers of those of the files that are there and plain, and whose names say GGUF."""
+    """The headers of those paths that are regular files and have the name of a GGUF file."""
     return [_read(path) for path in paths if kind_of(path.name) == "gguf" and os.path.isfile(path)]
 
 

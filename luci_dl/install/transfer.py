@@ -181,7 +181,7 @@ class Installation:
         if not part.provable and kind_of(part.artifact.name) == "gguf":
             from luci_dl.gguf.header import check_whole
 
-            run_cancellable(lambda: check_whole(part.staging.part), self.token)
+            run_cancellable(lambda: check_whole(part.staging.part, part.staging.target.name), self.token)
         return digest
 
 

@@ -96,7 +96,7 @@ def test_an_entry_of_the_same_name_is_replaced_only_by_force(catalog_file: Catal
 @pytest.mark.parametrize(
     ("mine", "theirs", "said"),
     [
-        (MINE, ENTRY.format("two").replace('"two"\n', '"two"\naliases = ["One"]\n'), '"One" is there twice'),
+        (MINE, ENTRY.format("two").replace('"two"\n', '"two"\naliases = ["One"]\n'), '"One" appears twice'),
         (MINE, "[[model]]\nname = 1\n", "more.toml, model 1, name"),
         (MINE, "[[model", "more.toml is not TOML"),
         (MINE, "# nothing\n", "no [[model]] entry"),

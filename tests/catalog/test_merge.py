@@ -139,3 +139,13 @@ def test_git_digests_prove_and_tell_apart() -> None:
     assert may_have(mine, A)
     with pytest.raises(UsageError, match="git digest"):
         merge([model(mine), model(replace(same, blob_sha1="2" * 40))])
+
+
+@pytest.mark.timeout(20)
+def test_many_models_take_no_long_time() -> None:
+    """The work grows with their number, also where all of them share a file, or are the same."""
+    shared, count = file("shared.gguf", sha256=A), 20_000
+    models = [model(file(f"{n}.gguf"), shared) for n in range(count)]
+    assert merge(models) == models
+    assert merge([models[0]] * count) == models[:1]
+    assert merge([model(shared), *models]) == models

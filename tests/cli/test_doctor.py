@@ -62,7 +62,7 @@ def test_on_a_sound_machine_all_is_well_and_nothing_is_left(home: Path, models: 
 
 def test_what_is_not_there_yet_is_not_made(home: Path) -> None:
     found = findings()
-    assert "the first install makes it" in of("folder", found, "ok")
+    assert "the first install creates it" in of("folder", found, "ok")
     assert not home.exists()
 
 
@@ -76,7 +76,7 @@ def test_every_finding_has_one_shape(models: Path) -> None:
 
 def test_misspelt_settings_are_told_with_the_near_word(home: Path) -> None:
     config(home, modles_dir="/x", min_free="2G")
-    assert '"modles_dir" that luci does not know; did you mean models_dir?' in of("config", findings(), "warning")
+    assert 'unknown key "modles_dir"; did you mean models_dir?' in of("config", findings(), "warning")
 
 
 def test_a_broken_config_does_not_hide_the_rest(home: Path) -> None:
@@ -116,9 +116,9 @@ def test_something_odd_in_the_staging_is_an_error(models: Path) -> None:
 
 
 def test_a_remembered_folder_that_is_gone_is_no_error(home: Path, tmp_path: Path) -> None:
-    """A disk may not be mounted."""
+    """Its disk may not be mounted."""
     config(home, folders=[str(tmp_path / "usb")])
-    assert "Is the disk not mounted?" in of("folder", findings(), "warning")
+    assert "Is its disk mounted?" in of("folder", findings(), "warning")
 
 
 def test_too_little_room_is_an_error(home: Path, models: Path) -> None:
@@ -147,14 +147,14 @@ def test_memory_is_no_place_for_models(tmp_path: Path, monkeypatch: pytest.Monke
 def test_unfinished_downloads_are_told_and_kept(models: Path) -> None:
     kill_after(models, b"GGUF" + bytes(100_000), 50_000, "half.gguf")
     before = files_left(models)
-    assert "`luci clean` removes them" in of("left over", findings(), "warning")
+    assert "remove the files with `luci clean`" in of("left over", findings(), "warning")
     assert files_left(models) == before
 
 
 def test_idle_locks_are_no_leftovers(models: Path) -> None:
     with held(models, "done.gguf"):
         pass
-    assert "nothing unfinished" in of("left over", findings(), "ok")
+    assert "no unfinished downloads" in of("left over", findings(), "ok")
 
 
 def test_offline_no_server_is_asked(servers: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_a_hub_that_cannot_be_reached_is_an_error(monkeypatch: pytest.MonkeyPatc
 
 def test_a_hub_in_trouble_is_told_with_its_status(servers: FaultyServer) -> None:
     servers.serve("/robots.txt", b"", [status(503)])
-    assert "answers 503" in of("reach", findings(code=4), "error")
+    assert "answered 503: server error" in of("reach", findings(code=4), "error")
 
 
 def test_an_endpoint_that_is_no_address_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +215,7 @@ def test_the_proxy_is_named_and_reached(servers: FaultyServer, monkeypatch: pyte
     assert f"127.0.0.1:{port} (HTTP_PROXY) cannot be reached: Connection refused" in ended.stdout
     assert "pass" not in ended.stdout + ended.stderr
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    assert "none on the way to" in of("proxy", findings(), "ok")
+    assert "none for 127.0.0.1" in of("proxy", findings(), "ok")
 
 
 def test_certificates_that_cannot_be_read_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

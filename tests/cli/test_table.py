@@ -87,6 +87,6 @@ def test_a_search_in_vain_is_exit_3() -> None:
     """With words that come near; for programs as an event."""
     ended = luci("search", "mistrl")
     assert (ended.returncode, ended.stdout) == (3, "")
-    assert 'has "mistrl" in it; did you mean mistral' in ended.stderr
+    assert 'matches "mistrl"; did you mean mistral' in ended.stderr
     ended = luci("search", "mistrl", "--json")
     assert (ended.returncode, json.loads(ended.stdout)["exit_code"]) == (3, 3)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.errors import IntegrityError
-from luci_dl.gguf.cursor import LONGEST, WINDOW, Damaged, NotKnown
+from luci_dl.gguf.cursor import MAX_HEADER, WINDOW, Damaged, Unsupported
 from luci_dl.gguf.header import Header, check_whole, parse, read_header
 from tests.gguf.files import ARRAY, REAL, REAL_BIG_ENDIAN, TENSOR_Q4_K, V3, Form, model
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_a_gguf_file_is_told(data: bytes, what: str) -> None:
 )
 def test_what_luci_does_not_know_is_not_called_wrong(data: bytes, tmp_path: Path) -> None:
     """A later version, arrays of arrays."""
-    with pytest.raises(NotKnown):
+    with pytest.raises(Unsupported):
         parsed(data)
     (tmp_path / "m.gguf").write_bytes(data)
     assert check_whole(tmp_path / "m.gguf") is None
@@ -135,7 +135,7 @@ def test_what_luci_does_not_know_is_not_called_wrong(data: bytes, tmp_path: Path
 def test_a_header_without_end_is_given_up(counts: tuple[int, int], of: str) -> None:
     """However large the file is, and though each single length fits into it."""
     head = b"GGUF" + V3.number("I", 3) + V3.length(counts[0]) + V3.length(counts[1])
-    head += V3.text("a") + V3.number("I", ARRAY) + V3.number("I", 10) + V3.length(LONGEST // 8)
+    head += V3.text("a") + V3.number("I", ARRAY) + V3.number("I", 10) + V3.length(MAX_HEADER // 8)
     read = 0
 
     def read_at(count: int, offset: int) -> bytes:
@@ -143,9 +143,9 @@ def test_a_header_without_end_is_given_up(counts: tuple[int, int], of: str) -> N
         read += count
         return head[offset : offset + count].ljust(count, b"\0")
 
-    with pytest.raises(NotKnown, match=of):
+    with pytest.raises(Unsupported, match=of):
         parse(read_at, 1 << 45)
-    assert read <= LONGEST + 2 * WINDOW
+    assert read <= MAX_HEADER + 2 * WINDOW
 
 
 def test_tensors_without_elements_and_without_end() -> None:
@@ -164,7 +164,7 @@ def test_a_file_that_lacks_bytes_is_truncated(tmp_path: Path) -> None:
     path.write_bytes(model(cut=1))
     needed = len(model())
     with pytest.raises(IntegrityError, match=rf"^m\.gguf is truncated .* {needed} bytes .* it has {needed - 1}$"):
-        check_whole(path)
+        check_whole(path, "m.gguf")
 
 
 def test_what_the_demo_makes_is_whole(tmp_path: Path) -> None:
@@ -219,6 +219,6 @@ def _read_or_refused(data: bytes) -> None:
         read += count
         return data[offset : offset + count]
 
-    with contextlib.suppress(Damaged, NotKnown):
+    with contextlib.suppress(Damaged, Unsupported):
         assert parse(read_at, len(data)).needed >= 0
     assert read <= 4 * len(data) + 8
