@@ -104,8 +104,8 @@ def check(file: Path | None, as_json: bool) -> int:
     short_help="Add the entries of a file to your catalog.",
     epilog=_epilog(
         ["luci catalog add my-models.toml", "luci catalog add my-models.toml --force"],
-        'With --json: one object with "file", "added", "replaced" and "same" (names;',
-        "those were there already).",
+        'With --json: one object with "file", and "added", "replaced" and',
+        '"unchanged" (names).',
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -123,8 +123,8 @@ def add(file: Path, force: bool, as_json: bool) -> int:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        facts = {"added": added.new, "replaced": added.replaced, "same": added.same}
-        output.results([json.dumps({"file": str(shelf.file), **facts})])
+        names = {"added": added.new, "replaced": added.replaced, "unchanged": added.same}
+        output.results([json.dumps({"file": str(shelf.file), **names})])
     else:
         output.results(_told(added, shelf))
         output.say([COMMENTS_LOST] if added.lost_comments and (added.new or added.replaced) else [])
@@ -141,8 +141,8 @@ def _told(added: Added, shelf: CatalogFile) -> list[str]:
     short_help="Compare your catalog with the Hub.",
     epilog=_epilog(
         ["luci catalog update --dry-run", "luci catalog update my-model --pin"],
-        'With --json: one object with "file", "written", "compared", "left" and',
-        '"elsewhere" (how many files), "changes" (each with "model", "file", "key",',
+        'With --json: one object with "file", "written", "compared", "skipped",',
+        '"not_on_hub" (how many files), "changes" (each with "model", "file", "key",',
         '"old", null for unknown, and "new") and "problems" (each with "message",',
         '"hint" and "exit_code"; the first one\'s is that of the command).',
     ),
