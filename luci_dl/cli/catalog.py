@@ -101,8 +101,8 @@ def check(file: Path | None, as_json: bool) -> int:
     short_help="Add the entries of a file to your catalog.",
     epilog=_epilog(
         ["luci catalog add my-models.toml", "luci catalog add my-models.toml --force"],
-        'With --json: one object with "file", and "added", "replaced" and "same"',
-        "(names; the last are entries that your catalog had already).",
+        'With --json: one object with "file", and "added", "replaced" and',
+        '"unchanged" (names).',
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -119,8 +119,8 @@ def add(file: Path, force: bool, as_json: bool) -> int:
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
-        facts = {"file": str(catalog_file.file), "added": added.new, "replaced": added.replaced, "same": added.same}
-        lines = [json.dumps(facts)]
+        names = {"added": added.new, "replaced": added.replaced, "unchanged": added.same}
+        lines = [json.dumps({"file": str(catalog_file.file), **names})]
     else:
         kinds = {"Added": added.new, "Replaced": added.replaced, "Already there": added.same}
         lines = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]
@@ -133,11 +133,10 @@ def add(file: Path, force: bool, as_json: bool) -> int:
     short_help="Update your catalog from the Hub.",
     epilog=_epilog(
         ["luci catalog update --dry-run", "luci catalog update my-model --pin"],
-        'With --json: one object with "file", "written", "compared", "left" (could',
-        'not be compared) and "elsewhere" (not on the Hub; how many files each),',
-        '"changes" (each with "model", "file", "key", "old", null for unknown, and',
-        '"new") and "problems" (each with "message", "hint" and "exit_code"; the',
-        "first one's is that of the command).",
+        'With --json: one object with "file", "written", "compared", "skipped",',
+        '"not_on_hub" (how many files), "changes" (each with "model", "file", "key",',
+        '"old", null for unknown, and "new") and "problems" (each with "message",',
+        '"hint" and "exit_code"; the first one\'s is that of the command).',
     ),
 )
 @click.argument("names", nargs=-1, metavar="[NAME...]")

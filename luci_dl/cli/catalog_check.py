@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 
 from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
 from luci_dl.cli import session
+from luci_dl.cli.json_shapes import CatalogCheck
 from luci_dl.errors import UsageError
 from luci_dl.text import counted, printable
 from luci_dl.ui.stream import Output
@@ -58,13 +58,15 @@ def _override(override: Override) -> str:
     return f'"{override.word}" now means {override.model}, not the built-in {override.built_in}'
 
 
-def _facts(checked: Checked, path: Path | None) -> dict[str, object]:
+def _facts(checked: Checked, path: Path | None) -> CatalogCheck:
     return {
         "file": None if path is None else str(path),
         "models": len(checked.models),
         "files": checked.files,
         "without_digest": checked.without_digest,
-        "overrides": list(map(asdict, checked.overrides)),
+        "overrides": [
+            {"word": each.word, "model": each.model, "built_in": each.built_in} for each in checked.overrides
+        ],
         "warnings": checked.warnings,
         "problems": checked.problems,
     }

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 
 from luci_dl.catalog.fit import Fit, this_machine
-from luci_dl.cli.json_shapes import entry_facts
+from luci_dl.cli.json_answers import offered_model_json
 from luci_dl.cli.table import table
 from luci_dl.config.settings import Settings
 from luci_dl.library.installed import InstalledModel
@@ -26,8 +25,7 @@ def show(
     """Show the models as a table or as JSON. Returns: the exit code."""
     items = list(_items(models, installed, settings))
     if as_json:
-        facts = [{**entry_facts(model), "installed": here, "fits": asdict(fit)} for model, here, fit in items]
-        output.results([json.dumps(facts)])
+        output.results([json.dumps([offered_model_json(*item) for item in items])])
     else:
         rows = [_TITLES, *(_row(model, here, fit) for model, here, fit in items)]
         output.results(table(rows, output.out, (_LICENSE,), optional=range(_LICENSE + 1, len(_TITLES))))

@@ -6,13 +6,14 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import cast
 
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import BUILT_IN
 from luci_dl.catalog.edit import Change
 from luci_dl.catalog.file import CatalogFile
 from luci_dl.catalog.refresh import Refreshed, update
-from luci_dl.cli import session
+from luci_dl.cli import json_shapes, session
 from luci_dl.config.settings import Settings
 from luci_dl.disk.transaction import ignore
 from luci_dl.events import Emit, Failed
@@ -79,14 +80,14 @@ def _summary(result: Refreshed, catalog_file: CatalogFile, *, dry_run: bool) -> 
     return f"Compared {counted(result.compared, 'file')} with the Hub{elsewhere}{left}: {changes}{written}"
 
 
-def _facts(result: Refreshed, catalog_file: CatalogFile, *, dry_run: bool) -> dict[str, object]:
+def _facts(result: Refreshed, catalog_file: CatalogFile, *, dry_run: bool) -> json_shapes.CatalogUpdate:
     return {
         "file": str(catalog_file.file),
         "written": bool(result.changes) and not dry_run,
         "compared": result.compared,
-        "left": result.left,
-        "elsewhere": result.elsewhere,
-        "changes": list(map(asdict, result.changes)),
+        "skipped": result.left,
+        "not_on_hub": result.elsewhere,
+        "changes": [cast("json_shapes.Change", asdict(change)) for change in result.changes],
         "problems": [
             {"message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code}
             for problem in result.problems

@@ -11,7 +11,7 @@ import click
 
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
-from luci_dl.cli.json_shapes import setting_facts
+from luci_dl.cli.json_answers import setting_json
 from luci_dl.cli.table import table
 from luci_dl.config.edit import Checks, set_setting, unknown_setting, unset_setting
 from luci_dl.config.settings import config_path, home_of
@@ -60,7 +60,7 @@ def show_all(as_json: bool) -> int:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(setting_facts, states)))])
+        output.results([json.dumps(list(map(setting_json, states)))])
     else:
         output.results(table([("NAME", "VALUE", "FROM"), *map(_row, states)], output.out, (1,)))
     problems = [state.problem for state in states if state.problem]
@@ -87,7 +87,7 @@ def show(name: str, as_json: bool) -> int:
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
-        session.output().results([json.dumps(setting_facts(state))])
+        session.output().results([json.dumps(setting_json(state))])
     else:
         session.output().paths(state.texts)  # exact to the byte: most are paths
     return 0
@@ -131,7 +131,7 @@ def _change(name: str, make: Callable[[Path, CancelToken], None], as_json: bool)
         return code
     state, output = _state_of(name), session.output()
     if as_json:
-        output.results([json.dumps(setting_facts(state) if state else None)])
+        output.results([json.dumps(setting_json(state) if state else None)])
     elif state is None:
         output.say([f"{printable(name)} was removed from {FILE}"])
     else:

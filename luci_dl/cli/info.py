@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from luci_dl.api.asking import Info, info
-from luci_dl.cli import complete, gguf_facts, json_shapes, session
+from luci_dl.cli import complete, gguf_rows, json_answers, session
 from luci_dl.errors import LuciError
 from luci_dl.library.installed import InstalledFile
 from luci_dl.library.partials import Partial
@@ -61,7 +61,7 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(json_shapes.info_facts(found))])
+        output.results([json.dumps(json_answers.model_info_json(found))])
     else:
         rows = (f"  {label:<11}{printable(text)}".rstrip() for label, text in _rows(found))
         output.results([printable(found.name), *rows])
@@ -78,7 +78,7 @@ def _rows(found: Info) -> Iterator[Row]:
         for file in model.files:
             yield from _of_file(file)
             if file.path in headers:
-                yield from gguf_facts.rows(headers[file.path])
+                yield from gguf_rows.rows(headers[file.path])
         for name in model.lost:
             yield "Missing", str(model.folder / name)
     for partial in found.partials:

@@ -1,132 +1,226 @@
-"""What luci tells programs (`--json`): the shapes, and what holds for all of them.
+"""The shapes of the JSON that commands print, each key with its type and meaning. `luci help json` shows them.
 
-A command that works tells one event a line: `{"event": NAME, ...}`, with the fields of that class in events.py
-(`NotDeleted` is "not_deleted"). A command that answers a question tells its answer in one line, as soon as it is there:
-
-    list, search, catalog list   an array of models
-    path, info                   one model; status: an array of what runs (with --watch, one such array a line)
-    config list                  an array of settings; get, set, unset: one
-    catalog check, add, update   one object
-    version                      one object: versions by name
-
-`help`, `completion` and `shell` are for people and shells, and have no `--json`; at the prompt each command takes it.
-
-What fails is `{"event": "failed", "reference", "message", "hint", "exit_code"}`, with every command: of one model, or
-(when `reference` is empty) of the whole command. An interrupt is `{"event": "stopped", "signum", "what"}`.
-
-Sizes are whole bytes, rates bytes a second, durations seconds, times ISO 8601 in UTC, paths absolute. What is not known
-is null, what there is nothing to say of is an empty text. All is ASCII: other characters are escaped. Keys and events
-may be added with any version; none changes its meaning or goes.
+A command that answers a question prints one of `ANSWERS`, on one line; all others print events.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
-from luci_dl.api.asking import Info
-from luci_dl.config.show import SettingState
-from luci_dl.gguf.reading import GgufFile
-from luci_dl.library.installed import InstalledModel
-from luci_dl.library.partials import Partial
-from luci_dl.library.running import Running
-from luci_dl.model import Model
-from luci_dl.ui.figures import percent, seconds_left
-
-Facts = dict[str, Any]
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypedDict
 
 
-def entry_facts(model: Model) -> Facts:
+class CatalogFile(TypedDict):
+    """One file of a model in the catalog."""
+
+    name: Annotated[str, "path below the models folder"]
+    role: Annotated[str, '"model" or "projector"']
+    size: Annotated[int | None, "bytes"]
+    sha256: Annotated[str | None, "64 hex digits"]
+    lfs_pointer_sha1: Annotated[str | None, "SHA-1 of the file's Git LFS pointer, 40 hex digits"]
+    urls: Annotated[Sequence[str], "addresses, the best first"]
+
+
+class CatalogModel(TypedDict):
     """A model of the catalog."""
-    return {
-        "name": model.reference,
-        "aliases": model.aliases,
-        "groups": model.groups,
-        "tier": model.tier,
-        "license": model.license,
-        "size": model.size,
-        "files": [
-            {
-                "name": artifact.name,
-                "role": artifact.role,
-                "size": artifact.size,
-                "sha256": artifact.sha256,
-                "lfs_pointer_sha1": artifact.lfs_pointer_sha1,
-                "urls": artifact.urls,
-            }
-            for artifact in model.artifacts
-        ],
-    }
+
+    name: Annotated[str, "what `luci install` takes"]
+    aliases: Annotated[Sequence[str], "other names"]
+    groups: Annotated[Sequence[str], "groups that it belongs to"]
+    tier: Annotated[int | None, "0 (runs anywhere) to 4 (needs a big machine)"]
+    license: Annotated[str | None, "its license"]
+    size: Annotated[int | None, "bytes of all files"]
+    files: Annotated[list[CatalogFile], "the file to load first"]
 
 
-def installed_facts(model: InstalledModel) -> Facts:
+class Fit(TypedDict):
+    """Whether a model fits this machine; null where that is unknown."""
+
+    disk: Annotated[bool | None, "it is installed, or there is enough free space"]
+    memory: Annotated[bool | None, "the memory is a fifth larger than the files"]
+
+
+class OfferedModel(CatalogModel):
+    """A model of the catalog, seen from this machine."""
+
+    installed: Annotated[bool, "whether it is installed"]
+    fits: Annotated[Fit, "whether it fits this machine"]
+
+
+class InstalledFile(TypedDict):
+    """One installed file."""
+
+    path: Annotated[str, "where it is"]
+    role: Annotated[str, '"model" or "projector"']
+    size: Annotated[int, "bytes"]
+    sha256: Annotated[str, "64 hex digits"]
+    proof: Annotated[str, 'what verified it: "sha256", "lfs pointer", "git blob", "hub" or "none"']
+    url: Annotated[str, "where it came from; empty if it was there already"]
+    installed_at: Annotated[str, "time of the install"]
+    verified_at: Annotated[str, "time when it was last verified"]
+    state: Annotated[str, '"ok", "changed" or "missing", by size and time alone']
+
+
+class InstalledModel(TypedDict):
     """An installed model."""
-    return {
-        "name": model.reference,
-        "folder": str(model.folder),
-        "path": str(model.to_load.path),
-        "size": model.size,
-        "state": model.state,
-        "files": [
-            {
-                "path": str(file.path),
-                "role": file.receipt.role,
-                "size": file.receipt.size,
-                "sha256": file.receipt.sha256,
-                "proof": file.receipt.proof,
-                "url": file.receipt.url,
-                "installed": file.receipt.installed,
-                "verified": file.receipt.verified,
-                "state": file.state,
-            }
-            for file in model.files
-        ],
-    }
+
+    name: Annotated[str, "the reference that it was installed by"]
+    folder: Annotated[str, "its models folder"]
+    path: Annotated[str, "the file to load: of a set the first shard, never the projector"]
+    size: Annotated[int, "bytes of all files"]
+    state: Annotated[str, "the worst state of its files"]
+    files: Annotated[list[InstalledFile], "the file to load first"]
 
 
-def info_facts(info: Info) -> Facts:
-    """All that is known of one model."""
-    return {
-        "name": info.name,
-        "catalog": entry_facts(info.entry) if info.entry else None,
-        "installed": list(map(installed_facts, info.installed)),
-        "gguf": list(map(_gguf_facts, info.gguf)),
-        "partial": list(map(_partial_facts, info.partials)),
-    }
+class GgufHeader(TypedDict):
+    """What the header of a GGUF file says; null or empty where it does not say."""
+
+    version: Annotated[int, "of the GGUF format"]
+    big_endian: Annotated[bool, "its byte order"]
+    architecture: Annotated[str | None, 'like "llama"']
+    name: Annotated[str | None, "the model's name"]
+    license: Annotated[str | None, "the model's license"]
+    file_type: Annotated[str | None, 'the quantisation, like "Q4_K_M"']
+    context_length: Annotated[int | None, "tokens"]
+    tokenizer: Annotated[str | None, "kind of tokenizer"]
+    tokens: Annotated[int | None, "size of the vocabulary"]
+    shard: Annotated[int | None, "number of this file in its set, from 1"]
+    shards: Annotated[int | None, "files in the set"]
+    parameters: Annotated[int, "number of parameters"]
+    tensors: Annotated[int, "number of tensors"]
+    tensor_types: Annotated[Mapping[str, int], "number of tensors of each type, the type with most parameters first"]
+    needed: Annotated[int, "bytes that a file with these tensors has at least"]
 
 
-def _gguf_facts(file: GgufFile) -> Facts:
-    header = None
-    if file.header:
-        header = asdict(file.header) | {"tensor_types": dict(file.header.tensor_types)}
-    return {"path": str(file.path), "header": header, "problem": file.problem}
+class Gguf(TypedDict):
+    """An installed GGUF file."""
+
+    path: Annotated[str, "where it is"]
+    header: Annotated[GgufHeader | None, "null if it cannot be read"]
+    problem: Annotated[str, "why the file cannot be complete; empty if nothing is wrong"]
 
 
-def _partial_facts(partial: Partial) -> Facts:
-    return {
-        "path": str(partial.path),
-        "target": str(partial.folder / partial.name),
-        "done": partial.done,
-        "total": partial.total,
-        "running": partial.running,
-    }
+class PartialFile(TypedDict):
+    """A partial download."""
+
+    path: Annotated[str, "the partial file"]
+    target: Annotated[str, "where the complete file will be"]
+    done: Annotated[int, "verified bytes"]
+    total: Annotated[int | None, "bytes of the complete file"]
+    running: Annotated[bool, "whether it is being downloaded now"]
 
 
-def running_facts(run: Running) -> Facts:
-    """One model at which a luci is at work."""
-    return asdict(run) | {
-        "folder": str(run.folder),
-        "percent": None if run.total is None else percent(run.done, run.total),
-        "left": seconds_left(run.done, run.total, run.rate),
-    }
+class ModelInfo(TypedDict):
+    """Everything known about one model."""
+
+    name: Annotated[str, "its name"]
+    catalog: Annotated[CatalogModel | None, "its entry in the catalog"]
+    installed: Annotated[list[InstalledModel], "one for each folder that has it"]
+    gguf: Annotated[list[Gguf], "its installed GGUF files"]
+    partial: Annotated[list[PartialFile], "its partial downloads"]
 
 
-def setting_facts(state: SettingState) -> Facts:
-    """One setting."""
-    return {
-        "name": state.name,
-        "value": state.value,
-        "origin": state.origin,
-        "purpose": state.purpose,
-        "problem": state.problem.message if state.problem else None,
-    }
+class Running(TypedDict):
+    """A model that is being installed now, by any process."""
+
+    model: Annotated[str, "what was asked for; of a long reference the end"]
+    command: Annotated[str, "the command that installs it"]
+    folder: Annotated[str, "the models folder"]
+    names: Annotated[Sequence[str], "its files, as paths below the folder"]
+    done: Annotated[int, "bytes of all files"]
+    total: Annotated[int | None, "bytes in all"]
+    percent: Annotated[int | None, "done of total, rounded down"]
+    rate: Annotated[float, "bytes per second"]
+    seconds_left: Annotated[int | None, "at this rate"]
+    pid: Annotated[int, "process ID"]
+    host: Annotated[str, "the machine that the process runs on"]
+    user: Annotated[str, "who runs it"]
+    since: Annotated[str, "time when it began"]
+
+
+class Setting(TypedDict):
+    """A setting; see `luci help settings`."""
+
+    name: Annotated[str, "key of config.json"]
+    value: Annotated[object, "null for none; sizes in bytes; the raw value if it is invalid"]
+    origin: Annotated[str, '"default", "config.json" or an environment variable']
+    purpose: Annotated[str | None, "what it is for; null if luci does not know the key"]
+    problem: Annotated[str | None, "why the value is invalid; null if it is valid"]
+
+
+class Override(TypedDict):
+    """A name for which a catalog replaces a built-in model."""
+
+    word: Annotated[str, "the name, alias or group"]
+    model: Annotated[str, "the model that it now means"]
+    built_in: Annotated[str, "the built-in model that it meant"]
+
+
+class CatalogCheck(TypedDict):
+    """What is wrong with a catalog, and what it changes."""
+
+    file: Annotated[str | None, "the catalog; null if you have none"]
+    models: Annotated[int, "valid models in it"]
+    files: Annotated[int, "their files"]
+    without_digest: Annotated[Sequence[str], "names of files that cannot be verified"]
+    overrides: Annotated[list[Override], "what it changes of the built-in catalog"]
+    warnings: Annotated[Sequence[str], "what some command will refuse"]
+    problems: Annotated[Sequence[str], "errors; with any of them no command uses the file"]
+
+
+class CatalogAdd(TypedDict):
+    """What was added to your catalog."""
+
+    file: Annotated[str, "your catalog"]
+    added: Annotated[Sequence[str], "names of new models"]
+    replaced: Annotated[Sequence[str], "names of models that were replaced"]
+    unchanged: Annotated[Sequence[str], "names of models that were there already"]
+
+
+class Change(TypedDict):
+    """A value of your catalog that the Hub has changed."""
+
+    model: Annotated[str, "its name"]
+    file: Annotated[str, "file name"]
+    key: Annotated[str, "key of the catalog"]
+    old: Annotated[str | int | None, "value before; null if it was unknown"]
+    new: Annotated[str | int, "value now"]
+
+
+class UpdateProblem(TypedDict):
+    """Why files were not compared."""
+
+    message: Annotated[str, "what went wrong"]
+    hint: Annotated[str, "what to do; may be empty"]
+    exit_code: Annotated[int, "the first one is the exit code of the command"]
+
+
+class CatalogUpdate(TypedDict):
+    """How your catalog differs from the Hub."""
+
+    file: Annotated[str, "your catalog"]
+    written: Annotated[bool, "whether changes were written"]
+    compared: Annotated[int, "files that were compared"]
+    skipped: Annotated[int, "files that could not be compared"]
+    not_on_hub: Annotated[int, "files that are not on the Hub"]
+    changes: Annotated[list[Change], "one for each value"]
+    problems: Annotated[list[UpdateProblem], "one for each repository that could not be read"]
+
+
+ANSWERS: dict[str, Any] = {
+    "list": list[InstalledModel],
+    "list --available": list[OfferedModel],
+    "search": list[OfferedModel],
+    "info": ModelInfo,
+    "path": InstalledModel,
+    "status": list[Running],
+    "config list": list[Setting],
+    "config get": Setting,
+    "config set": Setting,
+    "config unset": Setting | None,
+    "catalog list": list[OfferedModel],
+    "catalog check": CatalogCheck,
+    "catalog add": CatalogAdd,
+    "catalog update": CatalogUpdate,
+    "version": Mapping[str, str],
+}
+"""What each command prints that does not print events."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from luci_dl.catalog import catalog
-from luci_dl.cli import catalog_table, json_shapes, session
+from luci_dl.cli import catalog_table, json_answers, session
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.library import installed as library
@@ -58,7 +58,7 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(json_shapes.installed_facts, there)))])
+        output.results([json.dumps(list(map(json_answers.installed_model_json, there)))])
     elif there:
         rows = _installed(there, settings.models_dir)
         output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), worth=_WORTH))

@@ -11,7 +11,7 @@ import click
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.cli import session
-from luci_dl.cli.json_shapes import running_facts
+from luci_dl.cli.json_answers import running_json
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit
@@ -28,8 +28,8 @@ Examples:
 
 \b
 With --json: one array of models with "model", "command", "folder", "names",
-"done" and "total" in bytes, "percent", "rate" in bytes a second, "left" in
-seconds (null where not known), "pid", "host", "user", "since".
+"done" and "total" in bytes, "percent", "rate" in bytes a second, "seconds_left"
+(null where not known), "pid", "host", "user", "since".
 With --watch: one such array a line.
 """
 
@@ -111,4 +111,4 @@ def _row(run: Running) -> tuple[str, ...]:
 
 
 def _as_json(found: Sequence[Running]) -> str:
-    return json.dumps(list(map(running_facts, found)))
+    return json.dumps(list(map(running_json, found)))

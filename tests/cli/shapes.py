@@ -40,8 +40,8 @@ INSTALLED_FILE = {
     "sha256": str,
     "proof": str,
     "url": str,
-    "installed": str,
-    "verified": str,
+    "installed_at": str,
+    "verified_at": str,
     "state": str,
 }
 INSTALLED = {"name": str, "folder": str, "path": str, "size": int, "state": str, "files": [INSTALLED_FILE]}
@@ -78,7 +78,7 @@ RUNNING = {
     "total": Maybe(int),
     "percent": Maybe(int),
     "rate": NUMBER,
-    "left": Maybe(int),
+    "seconds_left": Maybe(int),
     "pid": int,
     "host": str,
     "user": str,
@@ -94,13 +94,13 @@ CATALOG_CHECK = {
     "warnings": [str],
     "problems": [str],
 }
-CATALOG_ADD = {"file": str, "added": [str], "replaced": [str], "same": [str]}
+CATALOG_ADD = {"file": str, "added": [str], "replaced": [str], "unchanged": [str]}
 CATALOG_UPDATE = {
     "file": str,
     "written": bool,
     "compared": int,
-    "left": int,
-    "elsewhere": int,
+    "skipped": int,
+    "not_on_hub": int,
     "changes": [{"model": str, "file": str, "key": str, "old": Maybe((str, int)), "new": (str, int)}],
     "problems": [{"message": str, "hint": str, "exit_code": int}],
 }

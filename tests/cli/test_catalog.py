@@ -80,7 +80,7 @@ def test_what_is_added_can_be_listed_and_installed(file: Path, own: Path, hub: H
     assert luci("install", "one").returncode == 0
     assert (own.parent / "models" / "one.gguf").read_bytes() == DATA
     facts = json.loads(luci("catalog", "add", file, "--json").stdout)
-    assert facts == {"file": str(own), "added": [], "replaced": [], "same": ["one", "far"]}
+    assert facts == {"file": str(own), "added": [], "replaced": [], "unchanged": ["one", "far"]}
 
 
 def test_an_entry_is_not_replaced_unasked(file: Path, own: Path) -> None:
@@ -150,8 +150,8 @@ def test_an_update_says_what_was_and_what_is(file: Path, own: Path, hub: Hub) ->
         "file": str(own),
         "written": False,
         "compared": 1,
-        "left": 0,
-        "elsewhere": 1,
+        "skipped": 0,
+        "not_on_hub": 1,
         "changes": [],
         "problems": [],
     }
@@ -208,7 +208,7 @@ def test_the_script_compares_lucis_own_catalog(hub: Hub, tmp_path: Path) -> None
         text=True,
     )
     facts = json.loads(ended.stdout)
-    assert (ended.returncode, facts["left"], facts["written"]) == (3, 1, False)
+    assert (ended.returncode, facts["skipped"], facts["written"]) == (3, 1, False)
     assert facts["file"] == str(built_in_catalog_file(load_settings(os.environ)).file)
     assert BUILT_IN.read_bytes() == before
 

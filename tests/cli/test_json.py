@@ -89,8 +89,8 @@ def test_lists_of_models(stocked: Shop) -> None:
 
 def test_times_are_iso_8601_in_utc(stocked: Shop) -> None:
     (file,) = answer("path", "one")["files"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", file["installed"])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", file["verified"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", file["installed_at"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", file["verified_at"])
 
 
 def test_what_is_known_of_one_model(stocked: Shop, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

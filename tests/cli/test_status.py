@@ -46,7 +46,7 @@ def test_all_that_runs_is_shown(server: FaultyServer, home: Path, tmp_path: Path
     with installing(server, home / "models", "a") as one, installing(server, other, "b"):
         first, second = status()
         assert set(first) == {
-            *("model", "command", "folder", "names", "done", "total", "percent", "rate", "left"),
+            *("model", "command", "folder", "names", "done", "total", "percent", "rate", "seconds_left"),
             *("pid", "host", "user", "since"),
         }
         assert (first["pid"], first["host"], first["percent"]) == (one.pid, socket.gethostname(), 50)
