@@ -1,0 +1,95 @@
+"""`luci list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from luci_dl.catalog import catalog
+from luci_dl.cli import catalog_table, json_shapes, session
+from luci_dl.cli.table import table
+from luci_dl.errors import LuciError, UsageError
+from luci_dl.library import installed as library
+from luci_dl.library.installed import InstalledModel
+from luci_dl.model import Model
+from luci_dl.text import here, human_size, printable
+
+EPILOG = """\b
+Examples:
+  luci list
+  luci list --available
+  luci list --available --tier 1
+  luci list --json
+
+\b
+With --json: one array of models, each as in "installed" or "catalog" of
+`luci info --json`. Models of the catalog also have "installed" (true or
+false) and "fits": its "disk" and "memory" are true, false, or null if
+unknown.
+"""
+
+_TITLES = ("NAME", "SIZE", "INSTALLED", "VERIFIED", "FILE")
+_NAME, _INSTALLED, _FILE = map(_TITLES.index, ("NAME", "INSTALLED", "FILE"))
+_KEPT = 40
+"""Characters of a name or file that are more useful than the date of the install."""
+
+
+@click.command(epilog=EPILOG)
+@click.option("-a", "--available", is_flag=True, help="Show the models of the catalog.")
+@click.option("--tier", type=int, metavar="N", help="Only tier N: 0 runs anywhere, 4 needs a big machine.")
+@session.dir_option("Look into this models folder only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+def command(available: bool, tier: int | None, folder: str | None, as_json: bool) -> int:
+    """Show the installed models, or those of the catalog.
+
+    Installed models are listed from every folder that was ever used. A model of the catalog FITS if the disk has room
+    for it besides the space that stays free (min_free), and if this machine has memory for it and the extra fifth
+    that it needs while it runs.
+    """
+    try:
+        settings = session.settings_for(folder)
+        installed = library.installed(session.all_folders(settings, folder))
+        if available or tier is not None:
+            models = _of_tier(tier, catalog.load(settings.catalog).models)
+            return catalog_table.show(models, installed, settings, session.output(), as_json=as_json)
+    except LuciError as error:
+        return session.report(error, json=as_json)
+    output = session.output()
+    if as_json:
+        output.results([json.dumps(list(map(json_shapes.installed_facts, installed)))])
+    elif installed:
+        rows = [_TITLES, *(_row(model, settings.models_dir) for model in installed)]
+        output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), kept=_KEPT))
+        if any(model.state != "ok" for model in installed):
+            output.say(["`luci verify` shows what is wrong; `luci verify --repair` installs it again."])
+    else:
+        where = "" if folder is None else f" in {printable(str(settings.models_dir))}"
+        output.say([f"No models are installed{where}. `luci list --available` shows the models of the catalog."])
+    return 0
+
+
+def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:
+    """Raises: UsageError, if there are none."""
+    if tier is None:
+        return models
+    found = [model for model in models if model.tier == tier]
+    if not found:
+        tiers = sorted({model.tier for model in models if model.tier is not None})
+        raise UsageError(f"the catalog has no tier {tier}", f"The tiers: {', '.join(map(str, tiers))}.")
+    return found
+
+
+def _row(model: InstalledModel, folder: Path) -> tuple[str, ...]:
+    first = model.to_load
+    more = len(model.names) - 1
+    file = first.receipt.name if model.folder == folder else str(first.path)
+    return (
+        model.reference,
+        human_size(model.size),
+        here(first.receipt.installed, "%Y-%m-%d"),
+        here(min(file.receipt.verified for file in model.files), "%Y-%m-%d") if model.state == "ok" else model.state,
+        file + (f" and {more} more" if more else ""),
+    )
