@@ -1,7 +1,7 @@
-"""Words in, exit code out: one file a command. The one place where an error becomes a message and a code.
+"""The command line: words in, exit code out. One module a command; parts of a large one begin with its name.
 
-main      the commands; click's own errors
-session   what a command works with: settings, events, the token, the end by a signal
-complete  what a word may go on as, for TAB
-shell     the prompt: editor reads a line, line completes it, child runs it in a luci of its own
+main      the commands, and errors as messages and exit codes
+session   what every command needs: settings, output, a run that signals cancel
+complete  completions of a word, for TAB
+child     another luci, as a child process
 """

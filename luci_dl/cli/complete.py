@@ -1,4 +1,4 @@
-"""What a word on the command line may go on as. In the middle of a word nobody wants to read an error: then nothing."""
+"""Completions of a word on the command line. Errors give none: the commands report them, the TAB key does not."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ Source = Callable[[click.Context], Iterable[Item]]
 
 
 def _completer(source: Source) -> Completer:
-    """Offers those of the source's words that begin so, in upper or lower case, and are not there yet."""
+    """Offers the source's words that begin like the typed one, ignoring case, and are not on the line yet."""
 
     @functools.wraps(source)
     def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Item]:
-        there = ctx.params.get(param.name or "") or ()
+        typed = ctx.params.get(param.name or "") or ()
         begin = incomplete.casefold()
         try:
             items = {item.value: item for item in source(ctx) if item.value.casefold().startswith(begin)}
-        except Exception:  # noqa: BLE001 - a broken catalog is told by the commands, not by the TAB key
+        except Exception:  # noqa: BLE001 - a broken catalog, say
             return []
-        return [item for value, item in items.items() if value not in there and value == printable(value)]
+        return [item for value, item in items.items() if value not in typed and value == printable(value)]
 
     return complete
 
 
 def _installed(ctx: click.Context) -> Iterator[Item]:
-    """What is installed: by its name in the catalog, or else by its file."""
+    """The installed models, by their names in the catalog, or else by their files."""
     from luci_dl.catalog import catalog
     from luci_dl.cli import session
     from luci_dl.library import installed as library
@@ -46,7 +46,7 @@ def _installed(ctx: click.Context) -> Iterator[Item]:
 
 
 def _known(ctx: click.Context) -> Iterator[Item]:
-    """What the catalog knows, each by its name and then by its aliases."""
+    """The models of the catalog, each by its name and then by its aliases."""
     from luci_dl.catalog import catalog
     from luci_dl.cli import session
 
@@ -58,7 +58,7 @@ def _known(ctx: click.Context) -> Iterator[Item]:
 
 
 def _to_install(ctx: click.Context) -> Iterator[Item]:
-    """Models and groups; after a group, the word that makes it one."""
+    """Models and groups; after the name of a group, the word `models`."""
     from luci_dl.catalog import catalog
     from luci_dl.cli import session
 
@@ -98,12 +98,12 @@ commands = _completer(_commands)
 
 
 def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
-    """The shell's own completion of folders."""
+    """The shell completes folders itself."""
     return [CompletionItem(incomplete, type="dir")]
 
 
 def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
-    """The shell's own completion of files and folders."""
+    """The shell completes files and folders itself."""
     return [CompletionItem(incomplete, type="file")]
 
 

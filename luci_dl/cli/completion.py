@@ -1,4 +1,4 @@
-"""`luci completion`, and the answers that the scripts ask for."""
+"""`luci completion`, and the completions that its scripts ask for."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ Examples:
   luci completion fish > ~/.config/fish/completions/luci.fish
 
 \b
-Put the first line into ~/.bashrc (bash 4.4 or later) to have it in every
-terminal; for zsh, ~/.zfunc must be in fpath before compinit runs.
+Put the first line into ~/.bashrc (bash 4.4 or later) to have completion in
+every terminal; for zsh, ~/.zfunc must be in fpath before compinit runs.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> int:
-    """Print the script that makes the TAB key complete luci's commands, options, models and paths."""
+    """Print the script that lets the TAB key complete luci's words.
+
+    It completes commands, options, models, groups and paths.
+    """
     kind = cast("type[ShellComplete]", get_completion_class(shell))
     script = kind.source_template % kind(luci, {}, "luci", COMPLETION).source_vars()
     session.output().results([script])
@@ -38,14 +41,14 @@ def command(shell: str) -> int:
 
 
 def answer() -> int:
-    """Print how the command line in the environment may go on. Nothing is ever said of an error: somebody is typing."""
+    """Print the completions of the command line in the environment. Errors print nothing: the user is typing."""
     with contextlib.suppress(Exception):
         shell_complete(luci, {}, "luci", COMPLETION, os.environ[COMPLETION])
     return 0
 
 
-def ways_on(words: list[str], incomplete: str) -> list[CompletionItem[str]]:
-    """How `incomplete` may go on after the other words."""
+def completions(words: list[str], incomplete: str) -> list[CompletionItem[str]]:
+    """The completions of the last, incomplete word after the others."""
     with contextlib.suppress(Exception):
         return ShellComplete(luci, {}, "luci", COMPLETION).get_completions(words, incomplete)
     return []

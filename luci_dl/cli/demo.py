@@ -1,4 +1,4 @@
-"""`luci demo`: the main job, offline. Every step is checked; what does not hold ends the demo."""
+"""`luci demo`: the main job, offline. Every step is checked, and the first one that fails ends the demo."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Examples:
   luci demo && echo "it works here"
 
 \b
-With --json: one finding a line, as `luci doctor --json` has them; topics:
+With --json: one finding per line, as in `luci doctor --json`; topics:
 "install", "interrupt", "crash", "clean".
 """
 
@@ -33,12 +33,12 @@ FIRST, SECOND, THIRD = "demo-one", "demo-two", "demo-three"
 
 
 @click.command(epilog=EPILOG)
-@click.option("--json", "as_json", is_flag=True, help="One finding a line, on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one finding per line on stdout.")
 def command(as_json: bool) -> int:
-    """See it work, offline, in ten seconds: a download, an interrupt, a crash and the cleaning up after it.
+    """See luci work, offline: a download, an interrupt, a crash, a clean-up.
 
-    A server on this machine has a small GGUF file; everything else is what you will use. All of it happens in a
-    temporary folder, which is removed at the end.
+    It takes ten seconds. A server on this machine has a small GGUF file; everything else is what you will use. It all
+    happens in a temporary folder, which is removed at the end.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
@@ -54,35 +54,33 @@ def command(as_json: bool) -> int:
             session.output().results(["", "The demo was interrupted; its folder is removed."])
             return error.exit_code
         except OSError as error:
-            raise StorageError(f"cannot play the demo: {error}", "Let TMPDIR name a folder with room.") from error
+            raise StorageError(f"cannot run the demo: {error}", "Set TMPDIR to a folder with free space.") from error
         luci = "luci" if shutil.which("luci") else "scripts/luci"
         if not as_json:
-            session.output().results(["", f"All of it held. Now a real model:  {luci} install llama3.2"])
+            session.output().results(["", f"Everything worked. Now a real model:  {luci} install llama3.2"])
         return 0
 
     return session.run(work, json=as_json, quiet=True, what="Demo")
 
 
 def _files() -> dict[str, bytes]:
-    """Two that differ: what is installed under one name would be copied to another, not downloaded."""
+    """Two different files: a model with the same bytes as an installed one would be copied, not downloaded."""
     one, other = make_gguf(SIZE), make_gguf(SIZE, seed=1)
     return {FIRST: one, SECOND: other, THIRD: other}
 
 
 def _play(stage: Stage, server: DemoServer, emit: Emit) -> None:
-    """Raises: LuciError, when something does not hold; Interrupted."""
+    """Raises: LuciError, when a check fails; Interrupted."""
     where = f"Everything happens in {stage.models.parent}"
     stage.say(f"A server on this machine has a GGUF file of {human_size(SIZE)}. {where}")
     for topic, step in {"install": _install, "interrupt": _interrupt, "crash": _crash, "clean": _clean}.items():
-        held = step(stage, server)
-        stage.say(f"-> {held}")
-        emit(Finding(topic, "ok", held, "", 0))
+        result = step(stage, server)
+        stage.say(f"-> {result}")
+        emit(Finding(topic, "ok", result, "", 0))
 
 
 def _install(stage: Stage, _server: DemoServer) -> str:
-    stage.say(
-        "", "1. Install a model: downloaded, its SHA-256 checked, then put in its place.", f"$ luci install {FIRST}"
-    )
+    stage.say("", "1. Install a model: download it, check its SHA-256, move it into place.", f"$ luci install {FIRST}")
     _check(stage.end(stage.start("install", FIRST)) == 0, "the install did not end with exit code 0")
     _check(stage.digest(f"{FIRST}.gguf") == stage.sha256[FIRST], "the installed file has another SHA-256")
     return f"its SHA-256 is right: {stage.sha256[FIRST]}"
@@ -90,27 +88,27 @@ def _install(stage: Stage, _server: DemoServer) -> str:
 
 def _interrupt(stage: Stage, server: DemoServer) -> str:
     signum = heard_signals()[0]  # SIGINT is ignored in the background of a script
-    stage.say("", f"2. Install another, and interrupt it ({signum.name}, as Ctrl+C does).", f"$ luci install {SECOND}")
+    stage.say("", f"2. Install another one and interrupt it ({signum.name}, like Ctrl+C).", f"$ luci install {SECOND}")
     process = stage.start("install", SECOND)
     _check(stage.end(process, until=lambda: server.sent(SECOND) > SIZE // 2) is None, "it ended before the interrupt")
     process.send_signal(signum)
-    _check(stage.end(process) == -signum, f"luci did not end by {signum.name}")
-    files = stage.left()
-    _check(f"{FIRST}.gguf" in files, "the interrupt touched the first model")
-    _check(not set(files) & _staged(SECOND, "", ".part", ".journal"), "something was left of the second")
+    _check(stage.end(process) == -signum, f"luci did not die of {signum.name}")
+    files = stage.files()
+    _check(f"{FIRST}.gguf" in files, "the interrupt removed the first model")
+    _check(not set(files) & _staged(SECOND, "", ".part", ".journal"), "files of the second model are left")
     return f"nothing is left of it. In the models folder: {', '.join(_models(files))}"
 
 
 def _crash(stage: Stage, server: DemoServer) -> str:
-    stage.say("", "3. Install a third, and kill it (SIGKILL): it cannot clean up.", f"$ luci install {THIRD}")
-    process = stage.start("install", THIRD, TERM="dumb")  # no bars: they would stay, and the cursor hidden
+    stage.say("", "3. Install a third one and kill it (SIGKILL): it cannot clean up.", f"$ luci install {THIRD}")
+    process = stage.start("install", THIRD, TERM="dumb")  # without progress bars, which would stay on the screen
     _check(stage.end(process, until=lambda: server.sent(THIRD) > SIZE // 2) is None, "it ended before it was killed")
     process.kill()
     process.wait()
-    files = stage.left()
-    _check(f"{THIRD}.gguf" not in files, "an unfinished file stands at its final path")
-    _check(_staged(THIRD, ".part") <= set(files), "there is no part to clean")
-    return "its part stays, in .luci/ where no model loader looks; the next install would go on from it"
+    files = stage.files()
+    _check(f"{THIRD}.gguf" not in files, "an incomplete file has its final name")
+    _check(_staged(THIRD, ".part") <= set(files), "there is no partial file to clean")
+    return "its partial file stays in .luci/, where no model loader looks; the next install would resume it"
 
 
 def _clean(stage: Stage, _server: DemoServer) -> str:
@@ -118,14 +116,14 @@ def _clean(stage: Stage, _server: DemoServer) -> str:
     for words in (["clean", "--dry-run"], ["clean"]):
         stage.say(f"$ luci {' '.join(words)}")
         _check(stage.end(stage.start(*words)) == 0, "`luci clean` did not end with exit code 0")
-    files = set(stage.left())
+    files = set(stage.files())
     _check(files == {f"{FIRST}.gguf", *_staged(FIRST, ".receipt")}, f"these files are left: {', '.join(sorted(files))}")
     _check(stage.digest(f"{FIRST}.gguf") == stage.sha256[FIRST], "the first model has changed")
-    return "left are the installed model and its receipt."
+    return "what is left is the installed model and its receipt"
 
 
 def _staged(name: str, *suffixes: str) -> set[str]:
-    """The target (suffix "") and the staging files of a model."""
+    """Files of a model in the models folder: the target (suffix "") and staging files."""
     return {f".luci/{name}.gguf{suffix}" if suffix else f"{name}.gguf" for suffix in suffixes}
 
 
@@ -133,6 +131,6 @@ def _models(files: list[str]) -> list[str]:
     return [file for file in files if not file.startswith(".luci/")]
 
 
-def _check(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise LuciError(f"the demo failed: {otherwise}", "This is a bug, or something odd about this machine.")
+def _check(passed: bool, problem: str) -> None:
+    if not passed:
+        raise LuciError(f"the demo failed: {problem}", "This is a bug, or this machine is unusual.")

@@ -12,11 +12,11 @@ _I8 = 24  # the type of a tensor whose elements are one byte long
 
 
 def make_gguf(size: int, seed: int = 0) -> bytes:
-    """A GGUF v3 file of exactly `size` bytes: metadata and one I8 tensor of reproducible noise.
+    """A GGUF v3 file of exactly `size` bytes: metadata and one I8 tensor of pseudo-random bytes.
 
-    Raises: ValueError, when `size` is below some 200.
+    Raises: ValueError, when `size` is below about 200.
     """
-    header = _header(tensor_length=size)  # a length takes eight bytes, whatever it is
+    header = _header(tensor_length=size)  # any length takes eight bytes
     length = size - len(header)
     if length < 1:
         raise ValueError(f"a GGUF file needs more than {len(header)} bytes, not {size}")

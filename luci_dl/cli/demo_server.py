@@ -1,4 +1,4 @@
-"""The mirror of the demo: files on the loopback, with ranges, and slow enough to be watched."""
+"""The demo's server: files on the loopback interface, with ranges, at a limited rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = 1 << 17
 
 
 class DemoServer(ThreadingHTTPServer):
-    """Has `files` by name, and sends at `rate` bytes a second; a context manager that serves while it is open."""
+    """Serves `files` by name, at `rate` bytes per second and connection, until the context ends."""
 
     daemon_threads = True
     block_on_close = False
@@ -25,13 +25,15 @@ class DemoServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.05,), name="demo-server", daemon=True).start()
 
     def url(self, name: str) -> str:
+        """The address of that file."""
         return f"http://127.0.0.1:{self.server_port}/{name}"
 
     def sent(self, name: str) -> int:
-        """Bytes of the file sent under that name so far."""
+        """How many bytes of that file were sent so far."""
         return self._sent.get(f"/{name}", 0)
 
     def count(self, path: str, sent: int) -> None:
+        """Add to the bytes sent."""
         self._sent[path] = self._sent.get(path, 0) + sent
 
     def server_close(self) -> None:
@@ -39,7 +41,7 @@ class DemoServer(ThreadingHTTPServer):
         super().server_close()
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is what the demo is about."""
+        """Ignore it: the demo interrupts its clients."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -52,13 +54,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(404)
             return
         size = len(data)
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        start, end = (int(asked[1]), min(size, int(asked[2] or size) + 1)) if asked else (0, size)
+        requested = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        start, end = (int(requested[1]), min(size, int(requested[2] or size) + 1)) if requested else (0, size)
         if start >= end:
             self.send_error(416)
             return
-        self.send_response(206 if asked else 200)
-        if asked:
+        self.send_response(206 if requested else 200)
+        if requested:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{size}")
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", '"demo"')
@@ -71,4 +73,4 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(len(block) / self.server.rate)
 
     def log_message(self, format: str, *args: object) -> None:
-        """The demo speaks for itself."""
+        """Print nothing."""

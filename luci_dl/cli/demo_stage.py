@@ -1,4 +1,4 @@
-"""Where the demo plays: a LUCI_HOME of its own, models that its server has, and luci run there as a user runs it."""
+"""The demo's environment: a LUCI_HOME of its own, a catalog of its server's files, and luci as a child process."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ sha256 = "{sha256}"
 
 
 class Stage:
-    """Runs luci as a child process, with the terminal (or the pipes) of this one.
+    """Runs luci as a child process, on this process's terminal or pipes.
 
     Args:
-        muted: nothing is said, nor by the children.
+        muted: neither the demo nor the child processes print anything.
     """
 
     def __init__(self, home: Path, server: DemoServer, token: CancelToken, *, muted: bool = False) -> None:
@@ -43,7 +43,7 @@ class Stage:
             for name, data in server.files.items()
         )
         (home / "catalog.toml").write_text("".join(entries))
-        (home / "config.json").write_text(json.dumps({"min_free": 0}))  # the demo is small, and so may be /tmp
+        (home / "config.json").write_text(json.dumps({"min_free": 0}))  # /tmp may be small
         self._environ = {key: value for key, value in os.environ.items() if not key.startswith("LUCI_")} | {
             "LUCI_HOME": str(home),
             "LUCI_CATALOG": str(home / "catalog.toml"),
@@ -60,14 +60,15 @@ class Stage:
         return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
     def say(self, *lines: str) -> None:
-        """Tell what comes, or what has come of it."""
+        """Print the lines, unless muted."""
         if not self._muted:
             session.output().results(lines)
 
     def end(self, process: subprocess.Popen[bytes], until: Callable[[], bool] = lambda: False) -> int | None:
-        """Wait for its end. Returns: the exit code, or minus the signal; None when `until` came true before.
+        """Wait for its end.
 
-        Raises: Interrupted, when the user has had enough; luci has ended by then.
+        Returns: the exit code, or minus the signal; None if `until` returned true before.
+        Raises: Interrupted; the process has ended by then.
         """
         try:
             while process.poll() is None and not until():
@@ -79,7 +80,7 @@ class Stage:
             raise
         return process.returncode
 
-    def left(self) -> list[str]:
+    def files(self) -> list[str]:
         """Every file in the models folder."""
         return sorted(str(path.relative_to(self.models)) for path in self.models.rglob("*") if path.is_file())
 

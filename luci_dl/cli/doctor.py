@@ -26,22 +26,24 @@ Examples:
   luci doctor --json
 
 \b
-With --json: one object a line with "event" ("finding"), "topic", "level"
+With --json: one object per line with "event" ("finding"), "topic", "level"
 ("ok", "warning" or "error"), "message", "hint" (what to do) and "exit_code"
-(0, or that of the error). Exit code: that of the first error, else 0.
+(0, or that of the error). The exit code is that of the first error, else 0.
 """
 
 _TOLD = ("luci", "Python", "OpenSSL", "urllib3", "filelock", "system")
 
 
 @click.command(epilog=EPILOG)
-@session.dir_option("Look at this models folder alone.", made=True)
-@click.option("--offline", is_flag=True, help="Ask no server.")
-@click.option("--json", "as_json", is_flag=True, help="One finding a line, on stdout.")
-@click.option("-v", "--verbose", is_flag=True, help="Tell each request, too; tokens are masked.")
+@session.dir_option("Check this models folder only.", may_be_missing=True)
+@click.option("--offline", is_flag=True, help="Contact no server.")
+@click.option("--json", "as_json", is_flag=True, help="Print one finding per line on stdout.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each request; tokens are masked.")
 def command(folder: str | None, offline: bool, as_json: bool, verbose: bool) -> int:
-    """Check what an install stands on, and say what to do: settings, models folders, locks, room on the disk, what
-    was left behind, proxies, certificates, and whether the servers answer.
+    """Check everything that an install needs, and say what to do.
+
+    That is settings, the catalog, models folders, locks, free space, leftovers, proxies, certificates, and whether the
+    servers respond.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

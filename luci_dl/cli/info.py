@@ -24,22 +24,22 @@ Examples:
 
 \b
 With --json: one object with "name", "catalog" (the entry, or null),
-"installed" (an array, one model for each folder that has it), "gguf" (what
-the header of each installed GGUF file says; null where that cannot be told)
-and "partial" (what is half-fetched).
+"installed" (an array, one model for each folder that has it), "gguf" (the
+header of each installed GGUF file, or null if it cannot be read) and
+"partial" (the partial downloads).
 """
 
 PROOFS = {
     "sha256": "the SHA-256 that was given",
     "lfs pointer": "the Git LFS pointer",
-    "git blob": "the SHA-1 that git has of it",
-    "hub": "the SHA-256 that the Hub told",
-    "none": "none: no digest was known",
+    "git blob": "its SHA-1 in git",
+    "hub": "the SHA-256 reported by the Hub",
+    "none": "none: no digest was available",
 }
 STATES = {
-    "ok": "size and time are as they were when it was verified",
-    "changed": "it has changed since then; luci install checks and repairs it",
-    "missing": "it is missing now; luci install fetches it again",
+    "ok": "size and time are unchanged since it was verified",
+    "changed": "it has changed since it was verified; luci install checks and repairs it",
+    "missing": "it is missing; luci install fetches it again",
 }
 
 Row = tuple[str, str]
@@ -47,15 +47,14 @@ Row = tuple[str, str]
 
 @click.command(epilog=EPILOG)
 @click.argument("name", shell_complete=complete.known_or_installed)
-@session.dir_option("Look into this models folder alone.")
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+@session.dir_option("Look into this models folder only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 def command(name: str, folder: str | None, as_json: bool) -> int:
-    """Tell everything that is known of one model, installed or not.
+    """Show everything known about one model, installed or not.
 
-    NAME is a name or alias of the catalog, an address as it was installed, or the file's own name.
+    NAME is a name or alias from the catalog, an address as it was installed, or a file name.
     """
     try:
-        session.settings_for(folder)
         found = info(name, folder)
     except LuciError as error:
         return session.report(error, json=as_json)
@@ -102,31 +101,31 @@ def _of_artifact(artifact: Artifact) -> Iterator[Row]:
     if artifact.sha256:
         yield "SHA-256", artifact.sha256
     elif artifact.lfs_pointer_sha1:
-        yield "LFS SHA-1", f"{artifact.lfs_pointer_sha1}, of the pointer that holds the SHA-256"
+        yield "LFS SHA-1", f"{artifact.lfs_pointer_sha1}, of the pointer that contains the SHA-256"
     else:
-        yield "SHA-256", "unknown: whoever installs it has to trust the server"
+        yield "SHA-256", "unknown: an install has to trust the server"
     for url in artifact.urls:
         yield "Address", url
 
 
 def _of_file(file: InstalledFile) -> Iterator[Row]:
-    known = file.receipt
+    receipt = file.receipt
     yield "Installed", str(file.path)
-    yield "Bytes", str(known.size)
-    yield "SHA-256", known.sha256
-    yield "From", known.url or "adopted: it was there already"
-    yield "When", f"installed {_moment(known.installed)}, verified {_moment(known.verified)}"
-    yield "Proof", PROOFS.get(known.proof, known.proof)
+    yield "Bytes", str(receipt.size)
+    yield "SHA-256", receipt.sha256
+    yield "From", receipt.url or "adopted: the file existed already"
+    yield "When", f"installed {_moment(receipt.installed)}, verified {_moment(receipt.verified)}"
+    yield "Proof", PROOFS.get(receipt.proof, receipt.proof)
     yield "State", STATES[file.state]
 
 
 def _of_partial(partial: Partial) -> Iterator[Row]:
     yield "Partial", str(partial.path)
-    proved = human_size(partial.done)
+    verified = human_size(partial.done)
     if partial.total is not None:
-        proved += f" of {human_size(partial.total)}, {percent(partial.done, partial.total)} %"
-    yield "Proved", proved
-    yield "State", "a luci is at work on it" if partial.running else "the next install of it goes on from there"
+        verified += f" of {human_size(partial.total)}, {percent(partial.done, partial.total)} %"
+    yield "Verified", verified
+    yield "State", "being downloaded now" if partial.running else "the next install resumes it"
 
 
 def _moment(stamp: str) -> str:

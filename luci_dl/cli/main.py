@@ -1,4 +1,4 @@
-"""The commands, loaded when they are called for: `luci --help` and a typo cost no more than they must."""
+"""The commands, each imported when it is used, so that luci starts fast."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.ui.stream import is_full
 
 COMMANDS = {
-    "install": "Install models: names, groups, addresses.",
-    "clean": "Remove what interrupted or crashed downloads left behind.",
-    "list": "Installed models, or the catalog.",
-    "search": "Search the catalog.",
-    "info": "Everything known of one model.",
-    "path": "Print the path of an installed model.",
-    "verify": "Read installed files again: are they still right?",
+    "install": "Install models.",
+    "clean": "Remove what interrupted downloads and crashes left behind.",
+    "list": "Show the installed models, or those of the catalog.",
+    "search": "Search the catalog: names, aliases, groups, licenses and file names.",
+    "info": "Show everything known about one model, installed or not.",
+    "path": "Print the path of an installed model, and nothing else.",
+    "verify": "Check that installed files are unchanged.",
     "remove": "Uninstall models.",
-    "status": "What is being installed now, in every terminal.",
-    "config": "Settings: get, set, unset, list.",
-    "catalog": "Your own catalog: list, check, add, update.",
-    "doctor": "Check folders, locks, room, proxies, servers; say what to do.",
-    "shell": "A prompt that takes the same words.",
-    "completion": "Print the script that makes TAB complete luci's words.",
-    "help": "Show what luci can do, or how to use one command.",
-    "version": "The version of luci and of what it stands on.",
-    "demo": "See it work: a download, an interrupt, a clean-up, offline.",
+    "status": "Show what luci is installing now.",
+    "config": "Show and change settings.",
+    "catalog": "Maintain your own catalog.",
+    "doctor": "Check everything that an install needs, and say what to do.",
+    "shell": "Open a prompt that takes the same words as `luci`.",
+    "completion": "Print the script that lets the TAB key complete luci's words.",
+    "help": "Show the commands, or how to use one.",
+    "version": "Show the versions of luci, of Python and of the libraries it uses.",
+    "demo": "See luci work, offline: a download, an interrupt, a crash, a clean-up.",
 }
-"""Each command, in the file of its name beside this one (`list` in `listing`)."""
+"""Each command, in the module of its name beside this one, with the first sentence of its help."""
 
 COMPLETION = "_LUCI_COMPLETE"
-"""By this variable a shell asks how the words may go on, in place of running them."""
+"""The variable by which a shell asks for completions instead of running the command."""
 
 _HELP = {"help", "-h", "--help", "--version"}
 _UNINSTALL = ("uninstall", "rm", "delete")
@@ -50,7 +50,7 @@ Examples:
 
 
 class Commands(click.Group):
-    """Commands by name, each imported when it is needed."""
+    """The commands by name, each imported when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -58,7 +58,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"luci_dl.cli.{'listing' if name == 'list' else name}")
+        module = importlib.import_module(f"luci_dl.cli.{name}")
         command: click.Command = module.command
         return command
 
@@ -78,8 +78,8 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> None:
-    if not asked or ctx.resilient_parsing:
+def _show_version(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
+    if not given or ctx.resilient_parsing:
         return
     from luci_dl.doctor.versions import versions
 
@@ -96,10 +96,13 @@ def _show_version(ctx: click.Context, _param: click.Parameter, asked: bool) -> N
     is_eager=True,
     expose_value=False,
     callback=_show_version,
-    help="Show the versions of luci and of what it stands on.",
+    help="Show the versions of luci, of Python and of the libraries it uses.",
 )
 def luci() -> None:
-    """Download large model files so that a file is there whole, proved and safely on disk, or not at all."""
+    """Download large model files.
+
+    A file appears under its final name only when it is complete, verified and safely on disk.
+    """
 
 
 def run(arguments: Sequence[str], started: Sequence[str] = ()) -> int:
@@ -122,18 +125,18 @@ def run(arguments: Sequence[str], started: Sequence[str] = ()) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "luci"
-        usage = UsageError(error.format_message(), f"`{where} --help` shows how.")
+        usage = UsageError(error.format_message(), f"See `{where} --help`.")
         return report(usage, json="--json" in arguments)
     except LuciError as error:
         return report(error, json="--json" in arguments)
     except OSError as error:
         if error.errno != errno.ENOSPC or _HELP.isdisjoint(arguments):
             raise
-        return _full()  # what click itself writes
+        return _disk_full()  # raised by what click itself prints
     if not code and is_full(1):
-        return _full()
+        return _disk_full()
     return code if isinstance(code, int) else 0
 
 
-def _full() -> int:
-    return report(StorageError("stdout could not take the output: its disk is full", "Write it somewhere else."))
+def _disk_full() -> int:
+    return report(StorageError("cannot write to stdout: its disk is full", "Write the output somewhere else."))

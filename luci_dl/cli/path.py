@@ -16,22 +16,22 @@ Examples:
   llama-cli -m "$(luci path mistral)"
 
 \b
-With --json: one object, as `luci list --json` tells of the model.
+With --json: one object, the model as in `luci list --json`.
 Exit codes: 3 not installed, 5 the file is missing or has changed.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("name", shell_complete=complete.installed)
-@session.dir_option("Look into this models folder alone.")
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+@session.dir_option("Look into this models folder only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 def command(name: str, folder: str | None, as_json: bool) -> int:
-    """Print the path of the installed file, and nothing else; of a model of several files the one to load.
+    """Print the path of an installed model, and nothing else.
 
-    NAME is a name or alias of the catalog, an address as it was installed, or the file's own name.
+    If the model has several files, it is the path of the one to load. NAME is a name or alias from the catalog, an
+    address as it was installed, or a file name.
     """
     try:
-        session.settings_for(folder)
         model = sound_model(name, folder)
     except LuciError as error:
         return session.report(error, json=as_json)

@@ -17,24 +17,24 @@ Examples:
   luci search q4_k_m coder --json
 
 \b
-With --json: one array of models, as `luci list --available --json` has them.
+With --json: one array of models, as in `luci list --available --json`.
 Exit code 3: nothing was found.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("text", nargs=-1, required=True, metavar="TEXT...", shell_complete=complete.known)
-@session.dir_option("Ask about this models folder, whether it has room.", made=True)
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+@session.dir_option("Check the disk space of this models folder.", may_be_missing=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 def command(text: tuple[str, ...], folder: str | None, as_json: bool) -> int:
-    """Search the catalog, and yours: names, aliases, groups, licences and file names.
+    """Search the catalog: names, aliases, groups, licenses and file names.
 
-    A model must have each of the words somewhere; those that are called so come first.
+    A model is found if it contains every word; models of that name come first.
     """
     try:
         settings = session.settings_for(folder)
         found = search(" ".join(text), catalog.load(settings.catalog))
-        there = library.installed(session.all_folders(settings, folder))
+        installed = library.installed(session.all_folders(settings, folder))
     except LuciError as error:
         return session.report(error, json=as_json)
-    return catalog_table.show(found, there, settings, session.output(), as_json=as_json)
+    return catalog_table.show(found, installed, settings, session.output(), as_json=as_json)

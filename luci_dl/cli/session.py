@@ -1,9 +1,9 @@
-"""What every command works with, and how it ends: settings, events to the screen, a token that signals set."""
+"""What every command needs: its settings, its output, and a run that signals cancel and events describe."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,8 +19,8 @@ from luci_dl.ui.choose import choose, standard_output
 from luci_dl.ui.render_thread import RenderThread
 from luci_dl.ui.stream import Output
 
-LAST_WORDS_S = 0.2
-"""How long the last words may take when a signal ends the run, in seconds: nobody may be reading."""
+LAST_OUTPUT_S = 0.2
+"""How long the last output may take when a signal ends the run, in seconds: nobody may be reading it."""
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -34,32 +34,28 @@ def report(error: LuciError, *, json: bool = False) -> int:
 
 
 def output() -> Output:
-    """Where a command that only tells something writes."""
+    """Where a command that has no events writes."""
     return standard_output(os.environ)
 
 
 def run(
     work: Callable[[CancelToken, Emit], int], *, json: bool = False, quiet: bool = False, what: str = "Download"
 ) -> int:
-    """Run `work` with a token that signals set and events that are shown; `what` it does, for when it is interrupted.
+    """Run `work` with a token that signals cancel, and show its events.
 
-    Returns: the exit code; does not return when a signal came: clean-up is over by then, so the process dies of it.
+    Args:
+        what: `work` does, for the message when it is interrupted.
+
+    Returns: the exit code. Does not return after a signal: clean-up is over by then, and the process dies of it.
     """
     token = CancelToken()
     render_thread = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
-    with signals_cancel(token) as heard:
+    with signals_cancel(token) as received:
         code = _run(work, token, render_thread, what)
-        render_thread.close(LAST_WORDS_S if token.cancelled else None, token)
-    if heard:  # checked when no handler can add to it any more
-        die_of(heard[0])
+        render_thread.close(LAST_OUTPUT_S if token.cancelled else None, token)
+    if received:  # checked when no handler can add to it any more
+        die_of(received[0])
     return code
-
-
-def agreed(question: str, token: CancelToken) -> bool:
-    """Whether whoever is at the terminal says yes. Raises: Interrupted"""
-    output().err.write(f"{question} [y/N]: ")
-    token.wait_to_read(0)  # no thread is left behind that would read what is typed next
-    return os.read(0, 1000).strip().lower() in (b"y", b"yes")
 
 
 def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, render_thread: RenderThread, what: str) -> int:
@@ -72,29 +68,46 @@ def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, render_th
         render_thread(Failed("", error.message, error.hint, error.exit_code))
         return error.exit_code
     except BaseException:
-        render_thread.close(LAST_WORDS_S)  # a bug: its traceback goes below what was said
+        render_thread.close(LAST_OUTPUT_S)  # a bug: its traceback follows the output
         raise
 
 
+def confirmed(question: str, purpose: str, token: CancelToken, details: Sequence[str] = ()) -> bool:
+    """Ask the user at the terminal, below the details; True for yes.
+
+    Args:
+        purpose: of the confirmation, for the error where there is no terminal.
+
+    Raises: UsageError, when there is no terminal; Interrupted.
+    """
+    if not (os.isatty(0) and os.isatty(2)):  # sys.stdin is None if it was closed
+        raise UsageError(f"cannot ask for confirmation {purpose}: there is no terminal", "Pass --yes to confirm.")
+    output().say(details)
+    output().err.write(f"{question} [y/N]: ")
+    token.wait_to_read(0)  # in this thread: an abandoned one would read what is typed next
+    return os.read(0, 1000).strip().lower() in (b"y", b"yes")
+
+
 def settings_for(folder: str | None) -> Settings:
-    """The settings, with `--dir` if it was given. Raises: UsageError; StorageError."""
-    if folder is not None and not folder.strip():
-        raise UsageError("--dir is empty", "Give a folder, or leave it out.")
+    """The settings, with the folder of `--dir`, if any. Raises: UsageError; StorageError."""
     return load_settings(os.environ, None if folder is None else Path(folder))
 
 
-def dir_option(purpose: str, *, made: bool = False) -> Callable[[Command], Command]:
-    """The option `--dir`, as `folder`; where that is not `made` by the command, it is said when it is missing."""
-    look = None if made else _say_if_missing
-    return click.option("--dir", "folder", metavar="PATH", shell_complete=complete.folders, callback=look, help=purpose)
+def dir_option(help: str, *, may_be_missing: bool = False) -> Callable[[Command], Command]:
+    """The option `--dir`, as the parameter `folder`. Warns about a folder that does not exist, unless it may."""
 
+    def check(context: click.Context, _option: click.Parameter, folder: str | None) -> str | None:
+        if folder is None or context.resilient_parsing:
+            return folder
+        if not folder.strip():
+            raise UsageError("--dir is empty", "Give a folder, or leave it out.")
+        if not may_be_missing and not os.path.isdir(os.path.expanduser(folder)):
+            output().say([f"⚠️  The folder {printable(folder)} does not exist"])
+        return folder
 
-def _say_if_missing(context: click.Context, _option: click.Parameter, folder: str | None) -> str | None:
-    if folder and not context.resilient_parsing and not os.path.isdir(os.path.expanduser(folder)):
-        output().say([f"⚠️  There is no folder {printable(folder)}"])
-    return folder
+    return click.option("--dir", "folder", metavar="PATH", shell_complete=complete.folders, callback=check, help=help)
 
 
 def all_folders(settings: Settings, folder: str | None) -> list[Path]:
-    """Where to look for models: the one that `--dir` names, else every folder that was ever used."""
+    """Where to look for models: the folder of `--dir`, else every folder that was ever used."""
     return settings.every_folder if folder is None else [settings.models_dir]

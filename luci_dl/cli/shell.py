@@ -14,13 +14,12 @@ import click
 from luci_dl.cancel import CTRL_C, at_a_prompt, die_of, signal_name, typing
 from luci_dl.cli import session
 from luci_dl.cli.child import run_in_foreground
-from luci_dl.cli.editor import Editor
-from luci_dl.cli.line import complete_line
+from luci_dl.cli.shell_completion import LEAVE, complete_line
+from luci_dl.cli.shell_editor import Editor
 from luci_dl.config.settings import home_of
 from luci_dl.errors import LuciError, UsageError
 
 PROMPT = "LuciferAI> "
-LEAVE = ("exit", "quit")
 HISTORY = "shell_history"
 
 EPILOG = """\b
@@ -41,7 +40,7 @@ At the prompt:
 
 @click.command(epilog=EPILOG)
 def command() -> int:
-    """Open a prompt that takes the same words as `luci`: install llama3.2, list, clean, help, exit.
+    """Open a prompt that takes the same words as `luci`.
 
     Without a terminal the commands are read from stdin, one per line. All of them are run; the exit code is that of
     the first one that failed.

@@ -28,26 +28,28 @@ Examples:
 
 \b
 With --json: one array of models with "model", "command", "folder", "names",
-"done" and "total" in bytes, "percent", "rate" in bytes a second, "seconds_left"
-(null where not known), "pid", "host", "user", "since".
-With --watch: one such array a line.
+"done" and "total" in bytes, "percent", "rate" in bytes per second,
+"seconds_left" (null if unknown), "pid", "host", "user", "since".
+With --watch: one such array per line.
 """
 
-EVERY_S = 1.0
-"""How far apart two looks of `--watch` are, in seconds: a holder says how far it is once a second."""
+INTERVAL_S = 1.0
+"""Between two updates of `--watch`, in seconds; a lock holder updates its progress once a second."""
 NOTHING = "Nothing is being installed."
 
 
 @click.command(epilog=EPILOG)
-@click.option("-w", "--watch", is_flag=True, help="Look again every second, until Ctrl+C.")
-@session.dir_option("Look into this models folder alone.")
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+@click.option("-w", "--watch", is_flag=True, help="Update every second, until Ctrl+C.")
+@session.dir_option("Look into this models folder only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 def command(watch: bool, folder: str | None, as_json: bool) -> int:
-    """Show what luci is installing now, in every terminal and every models folder that was ever used."""
+    """Show what luci is installing now.
+
+    That is in every terminal, and in every models folder that was ever used.
+    """
     output = session.output()
     try:
-        settings = session.settings_for(folder)
-        folders = session.all_folders(settings, folder)
+        folders = session.all_folders(session.settings_for(folder), folder)
         if watch:
             return _watch(folders, output, as_json)
         found = running(folders)
@@ -63,12 +65,12 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
 
 
 def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
-    """Show it again and again: in place on a terminal, one below the other elsewhere."""
+    """Show it repeatedly: in place on a terminal, else one table below the other."""
     from luci_dl.ui.live_region import LiveRegion  # it needs rich, which costs start-up time
 
     region = LiveRegion(output.out) if output.out.isatty() and not as_json else None
 
-    def look() -> None:
+    def show() -> None:
         found = running(folders)
         if as_json:
             output.results([_as_json(found)])
@@ -81,10 +83,10 @@ def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
             output.results([*rows, ""])
 
     def work(token: CancelToken, _emit: Emit) -> int:
-        with contextlib.suppress(Interrupted):  # how it is meant to end
+        with contextlib.suppress(Interrupted):  # the normal way to end it
             while not output.out.gone:
-                run_cancellable(look, token)  # a folder or a reader may hang
-                token.wait(EVERY_S)
+                run_cancellable(show, token)  # a folder or the output may block
+                token.wait(INTERVAL_S)
                 token.check()
         return 0
 
@@ -93,7 +95,7 @@ def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
 
 def _table(found: Sequence[Running], out: Stream) -> list[str]:
     titles = ("MODEL", "DONE", "SPEED", "LEFT", "PID", "USER", "HOST", "SINCE")
-    return table([titles, *map(_row, found)], out, flexible=(0,), spare=1)
+    return table([titles, *map(_row, found)], out, flexible=(0,), margin=1)
 
 
 def _row(run: Running) -> tuple[str, ...]:

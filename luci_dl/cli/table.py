@@ -8,34 +8,34 @@ from luci_dl.text import printable
 from luci_dl.ui.figures import CUT, cut_middle
 from luci_dl.ui.stream import Stream
 
-LEAST = 8
-"""Characters that are left of a text, however narrow the terminal is."""
+SHORTEST = 8
+"""Characters that remain of a text, however narrow the terminal is."""
 
 
 def table(
     rows: Sequence[Sequence[str]],
     out: Stream,
     flexible: Sequence[int] = (-1,),
-    spare: int = 0,
+    margin: int = 0,
     optional: Sequence[int] = (),
-    worth: int = LEAST,
+    kept: int = SHORTEST,
 ) -> list[str]:
-    """The rows in columns. On a terminal what has no room goes, so that `spare` columns of it stay free.
+    """The rows in columns. On a terminal they are cut to its width, less a `margin`.
 
     Args:
-        flexible: the texts of these are cut, the widest first.
-        optional: these are left out, the last one first, rather than that a flexible one has less than `worth`.
+        flexible: columns whose texts are shortened, the widest first.
+        optional: columns that are left out, the last one first, before a flexible one gets narrower than `kept`.
     """
     cells = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     shown = list(range(len(widths)))
     if out.isatty():
-        columns = out.size().columns - spare
+        columns = out.size().columns - margin
         cut = [at % len(widths) for at in flexible]
-        leave = list(optional)
-        while leave and _taken(widths, shown, cut) + sum(min(worth, widths[at]) for at in cut) > columns:
-            shown.remove(leave.pop())
-        _narrow(widths, cut, _taken(widths, shown, ()) - columns)
+        droppable = list(optional)
+        while droppable and _width(widths, shown, cut) + sum(min(kept, widths[at]) for at in cut) > columns:
+            shown.remove(droppable.pop())
+        _narrow(widths, cut, _width(widths, shown, ()) - columns)
         mark = CUT if out.shows(CUT) else ".."
         for row in cells:
             for at in cut:
@@ -43,16 +43,16 @@ def table(
     return ["  ".join(row[at].ljust(widths[at]) for at in shown).rstrip() for row in cells]
 
 
-def _taken(widths: Sequence[int], shown: Sequence[int], without: Sequence[int]) -> int:
-    """What the shown columns take, with the space between; those `without` take the space alone."""
+def _width(widths: Sequence[int], shown: Sequence[int], without: Sequence[int]) -> int:
+    """The width of the shown columns with the gaps between them; of those in `without` only the gaps."""
     return sum(widths[at] for at in shown if at not in without) + 2 * (len(shown) - 1)
 
 
 def _narrow(widths: list[int], flexible: Sequence[int], excess: int) -> None:
-    """Take the excess from the widest of the flexible ones."""
+    """Take the excess from the widest of the flexible columns."""
     while excess > 0:
         widest = max(flexible, key=lambda at: widths[at])
-        if widths[widest] <= LEAST:
+        if widths[widest] <= SHORTEST:
             return
         widths[widest] -= 1
         excess -= 1

@@ -18,38 +18,37 @@ Examples:
   luci verify --repair
 
 \b
-Each file is one line on stdout, which begins with what was found:
+Each file is one line on stdout, which begins with its state:
   ok          as it was installed
-  newer       as it was installed, but the catalog names other bytes by now
-  changed     other bytes than were installed
-  truncated   fewer bytes than were installed, or than its header promises
-  missing     no longer there
-  unreadable  the disk did not give it
-  unmanaged   a model in the folder that luci did not install; no error
+  newer       as it was installed, but the catalog has other bytes now
+  changed     its bytes differ from those that were installed
+  truncated   shorter than it was installed, or than its header says
+  missing     does not exist any more
+  unreadable  the disk could not read it
+  unmanaged   a model file that luci did not install; not an error
 
 \b
-Exit codes: 3 not installed, 5 a file is wrong, 6 a file cannot be read.
-With --json: one event a line, "verified" for each file, "verify_summary" last.
+Exit codes: 3 not installed, 5 a file is damaged, 6 a file cannot be read.
+With --json: one "verified" event per line, then a "verify_summary" event.
 """
 
 
 @click.command(epilog=EPILOG)
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.installed)
-@session.dir_option("Look into this models folder alone.")
-@click.option("--repair", is_flag=True, help="Install again what is wrong.")
-@click.option("--json", "as_json", is_flag=True, help="One event a line on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@session.dir_option("Look into this models folder only.")
+@click.option("--repair", is_flag=True, help="Install the damaged files again.")
+@click.option("--json", "as_json", is_flag=True, help="Print one event per line on stdout.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: bool, quiet: bool) -> int:
-    """Read installed files again, and compare them with what was installed and with what the catalog says now.
+    """Check that installed files are unchanged.
 
-    NAME is a name or alias of the catalog, an address as it was installed, or the file's own name; without one, all
-    are read.
+    Each file is read and compared with what was installed and with what the catalog says now. NAME is a name or alias
+    from the catalog, an address as it was installed, or a file name; without NAMEs, all models are verified.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.api.checking import check
 
-        session.settings_for(folder)
         verdicts, error = check(names, folder, token, emit, repair=repair)
         if not verdicts:
             emit(Warned("no models are installed, so there is nothing to verify"))
@@ -64,5 +63,5 @@ def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: b
 def _error(wrong: Sequence[Verified], files: int) -> LuciError:
     what = f"{len(wrong)} of {files} files {'is' if len(wrong) == 1 else 'are'} not as luci installed them"
     if all(verdict.state == "unreadable" for verdict in wrong):
-        return StorageError(what, "Look after the disk; `luci verify --repair` installs them again.")
+        return StorageError(what, "Check the disk; `luci verify --repair` installs them again.")
     return IntegrityError(what, "`luci verify --repair` installs them again.")

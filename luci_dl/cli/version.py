@@ -19,12 +19,12 @@ With --json: one object, each version by its name.
 
 
 @click.command(epilog=EPILOG)
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 def command(as_json: bool) -> int:
-    """Tell the version of luci and of what it stands on: the same as --version."""
+    """Show the versions of luci, of Python and of the libraries it uses."""
     from luci_dl.doctor.versions import versions
 
     found = versions()
-    told = [json.dumps(found)] if as_json else [f"{name} {version}" for name, version in found.items()]
-    session.output().results(told)
+    lines = [json.dumps(found)] if as_json else [f"{name} {version}" for name, version in found.items()]
+    session.output().results(lines)
     return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.cli.completion import ways_on
+from luci_dl.cli.completion import completions
 from luci_dl.cli.main import COMMANDS
 from tests.cli.shop import DATA, Shop
 from tests.procs import LUCI, ROOT, Spawned, luci, plain_text, wait_until
@@ -25,7 +25,7 @@ SET_UP = {
 def offered(line: str) -> list[str]:
     """What may come in the place of the last word."""
     *words, last = line.split(" ")
-    return [item.value for item in ways_on(words, last)]
+    return [item.value for item in completions(words, last)]
 
 
 def asked(line: str, **env: str) -> tuple[int, str, str]:
@@ -97,9 +97,9 @@ def test_only_what_can_come_is_offered(shop: Shop, line: str, words: list[str]) 
 
 def test_the_shell_itself_completes_paths() -> None:
     """Folders where a folder is asked for, else files."""
-    assert [item.type for item in ways_on(["install", "--dir"], "/t")] == ["dir"]
-    assert [item.type for item in ways_on(["config", "set", "backup_models_dir"], "/t")] == ["dir"]
-    assert [item.type for item in ways_on(["install", "--from"], "/t")] == ["file"]
+    assert [item.type for item in completions(["install", "--dir"], "/t")] == ["dir"]
+    assert [item.type for item in completions(["config", "set", "backup_models_dir"], "/t")] == ["dir"]
+    assert [item.type for item in completions(["install", "--from"], "/t")] == ["file"]
 
 
 def test_what_is_installed_is_offered_by_its_name_or_its_file(shop: Shop, tmp_path: Path) -> None:

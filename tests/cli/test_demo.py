@@ -71,7 +71,7 @@ def test_where_ctrl_c_is_ignored_another_signal_is_shown(temporary: Path) -> Non
     """As in the background of a script."""
     with Spawned("demo", command=["sh", "-c", 'trap "" INT; exec "$@"', "sh", *LUCI]) as played:
         assert played.wait() == 0, played.err
-        assert "(SIGTERM, as Ctrl+C does)" in played.out
+        assert "(SIGTERM, like Ctrl+C)" in played.out
 
 
 def test_what_does_not_hold_fails_the_demo(

@@ -73,10 +73,10 @@ def test_what_is_half_fetched_is_told(begun: Path, models: Path) -> None:
     rows = rows_of("half")
     assert rows["Installed"] == "not yet"
     assert rows["Partial"] == str(begun)
-    assert rows["Proved"].startswith("200kB of ")
-    assert rows["State"] == "the next install of it goes on from there"
+    assert rows["Verified"].startswith("200kB of ")
+    assert rows["State"] == "the next install resumes it"
     with held(models, "half.gguf"):
-        assert rows_of("half")["State"] == "a luci is at work on it"
+        assert rows_of("half")["State"] == "being downloaded now"
     (told,) = json.loads(luci("info", "half", "--json").stdout)["partial"]
     assert told["path"] == str(begun)
     assert told["target"] == str(models / "half.gguf")

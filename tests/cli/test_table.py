@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from luci_dl.cli.table import LEAST, table
+from luci_dl.cli.table import SHORTEST, table
 from tests.cli.shop import Shop
 from tests.procs import luci
 from tests.ui.taps import Taps, Terminal
@@ -36,11 +36,11 @@ def test_a_narrow_terminal_gets_fewer_columns(columns: int, titles: list[str]) -
     finally:
         terminal.close()
     assert rows[0].split() == titles
-    assert max(map(len, rows)) <= max(columns, 20 + 2 + LEAST)
+    assert max(map(len, rows)) <= max(columns, 20 + 2 + SHORTEST)
     assert all(row.startswith(name) for row, (name, *_) in zip(rows, ROWS, strict=True))
     license = rows[1][22:].partition("  ")[0]
     assert (license == ROWS[1][1]) == (columns == 200)
-    assert len(license) >= LEAST
+    assert len(license) >= SHORTEST
     assert license.endswith("nse)")
 
 
@@ -51,7 +51,7 @@ def test_names_and_files_are_worth_more_than_days(columns: int) -> None:
     rows = [("NAME", "DAY", "FILE"), (name, "2026-11-22", file), ("short", "2026-11-21", "short-Q8_0.gguf")]
     terminal = Terminal(columns)
     try:
-        title, long, short = table(rows, terminal.output.out, (0, -1), optional=(1,), worth=40)
+        title, long, short = table(rows, terminal.output.out, (0, -1), optional=(1,), kept=40)
     finally:
         terminal.close()
     assert title.split() == (["NAME", "DAY", "FILE"] if columns == 120 else ["NAME", "FILE"])

@@ -128,7 +128,7 @@ def test_info_tells_everything_of_an_installed_model(stocked: Shop, models: Path
 
 def test_info_tells_what_is_wrong(stocked: Shop, models: Path) -> None:
     (models / "set-2.gguf").unlink()
-    assert "it is missing now" in luci("info", "set").stdout
+    assert "it is missing; luci install fetches it again" in luci("info", "set").stdout
     luci("clean")  # takes the receipt without file
     assert f"Missing    {models / 'set-2.gguf'}" in luci("info", "set").stdout
     assert_refused(luci("path", "set"), 5, str(models / "set-2.gguf"), "is missing", "luci install set")

@@ -1,4 +1,4 @@
-"""Lines typed at a terminal: edited, completed with TAB, and remembered from one time to the next."""
+"""Edits the lines at luci's prompt: with TAB completion and a history that outlasts the shell."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from luci_dl.disk import fs
 from luci_dl.errors import StorageError
 
 MOST_LINES = 1000
-"""So many lines are remembered; the file may have twice as many before it is cut."""
+"""Lines of history that are kept; the file is cut when it has twice as many."""
 DELIMITERS = " \t\n\"'="
 
 
 class Editor:
-    """Reads lines. Where Python came without readline, neither the arrow keys nor TAB do anything.
+    """Reads lines. Arrow keys and TAB need a Python with readline.
 
     Args:
-        history: the file of what was typed before; made when there is something to remember.
-        ways_on: what the line so far may be completed to: its last word, each with what comes before.
+        history: the file of earlier lines; created with the first one.
+        complete: returns the completions of the last word of a line.
     """
 
-    def __init__(self, history: Path, ways_on: Callable[[str], Sequence[str]]) -> None:
+    def __init__(self, history: Path, complete: Callable[[str], Sequence[str]]) -> None:
         self._history = history
-        self._ways_on = ways_on
-        self._found: Sequence[str] = ()
+        self._complete_line = complete
+        self._completions: Sequence[str] = ()
         self._last = ""
         with contextlib.suppress(ImportError):
             self._set_up()
 
     def read(self, prompt: str) -> str:
-        """The next line. Raises: EOFError, at its end; KeyboardInterrupt."""
+        """The next line. Raises: EOFError, at the end of the input; KeyboardInterrupt."""
         line = input(prompt).strip()
         if line and line != self._last:
             self._last = line
@@ -45,21 +45,21 @@ class Editor:
         readline.parse_and_bind("bind ^I rl_complete" if libedit else "tab: complete")
         readline.set_completer_delims(DELIMITERS)
         readline.set_completer(self._complete)
-        readline.set_auto_history(False)  # or the answers to questions would be remembered, too
+        readline.set_auto_history(False)  # `_remember` adds the lines, without repetitions
         readline.clear_history()
-        for line in self._recall():
+        for line in self._load():
             readline.add_history(line)
             self._last = line
 
     def _complete(self, _word: str, number: int) -> str | None:
-        """What readline asks for, with 0, 1, 2... until there is no more."""
+        """Called by readline with 0, 1, 2... until there are no more completions."""
         if number == 0:
             import readline
 
-            self._found = self._ways_on(readline.get_line_buffer()[: readline.get_endidx()])
-        return self._found[number] if number < len(self._found) else None
+            self._completions = self._complete_line(readline.get_line_buffer()[: readline.get_endidx()])
+        return self._completions[number] if number < len(self._completions) else None
 
-    def _recall(self) -> list[str]:
+    def _load(self) -> list[str]:
         with contextlib.suppress(OSError, StorageError):
             lines = self._history.read_text(errors="surrogateescape").splitlines()
             if len(lines) > 2 * MOST_LINES:
@@ -72,7 +72,7 @@ class Editor:
             import readline
 
             readline.add_history(line)
-        with contextlib.suppress(StorageError):  # a disk that is full or read-only: the line is known until the end
+        with contextlib.suppress(StorageError):  # a full or read-only disk: the line is in this shell's history only
             fs.make_folder(self._history.parent)
             fs.append(self._history, _bytes([line]))
 

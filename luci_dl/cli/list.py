@@ -25,53 +25,54 @@ Examples:
   luci list --json
 
 \b
-With --json: one array of models, each as `luci info --json` tells of it (an
-item of its "installed", or its "catalog"). Those of the catalog have also
-"installed" (true or false) and "fits": its "disk" and "memory" are true,
-false, or null where that cannot be told.
+With --json: one array of models, each as in "installed" or "catalog" of
+`luci info --json`. Models of the catalog also have "installed" (true or
+false) and "fits": its "disk" and "memory" are true, false, or null if
+unknown.
 """
 
 _TITLES = ("NAME", "SIZE", "INSTALLED", "VERIFIED", "FILE")
 _NAME, _INSTALLED, _FILE = map(_TITLES.index, ("NAME", "INSTALLED", "FILE"))
-_WORTH = 40
-"""Characters of a name or file that are worth more than the day of its install."""
+_KEPT = 40
+"""Characters of a name or file that are more useful than the date of the install."""
 
 
 @click.command(epilog=EPILOG)
-@click.option("-a", "--available", is_flag=True, help="The models of the catalog.")
-@click.option("--tier", type=int, metavar="N", help="Those of tier N: 0 runs anywhere, 4 needs a big machine.")
-@session.dir_option("Look into this models folder alone.")
-@click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
+@click.option("-a", "--available", is_flag=True, help="Show the models of the catalog.")
+@click.option("--tier", type=int, metavar="N", help="Only tier N: 0 runs anywhere, 4 needs a big machine.")
+@session.dir_option("Look into this models folder only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 def command(available: bool, tier: int | None, folder: str | None, as_json: bool) -> int:
-    """Show the installed models, of every folder that was ever used; or the models that the catalog knows.
+    """Show the installed models, or those of the catalog.
 
-    A model of the catalog FITS when there is room for it on the disk, beside what stays free (min_free), and when it
-    and a fifth more, which it needs while it runs, is not more than the memory of this machine.
+    Installed models are listed from every folder that was ever used. A model of the catalog FITS if the disk has room
+    for it besides the space that stays free (min_free), and if this machine has memory for it and the extra fifth
+    that it needs while it runs.
     """
     try:
         settings = session.settings_for(folder)
-        there = library.installed(session.all_folders(settings, folder))
+        installed = library.installed(session.all_folders(settings, folder))
         if available or tier is not None:
-            known = _of_tier(tier, catalog.load(settings.catalog).models)
-            return catalog_table.show(known, there, settings, session.output(), as_json=as_json)
+            models = _of_tier(tier, catalog.load(settings.catalog).models)
+            return catalog_table.show(models, installed, settings, session.output(), as_json=as_json)
     except LuciError as error:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(json_answers.installed_model_json, there)))])
-    elif there:
-        rows = _installed(there, settings.models_dir)
-        output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), worth=_WORTH))
-        if any(model.state != "ok" for model in there):
-            output.say(["`luci verify` tells what is wrong; `luci verify --repair` installs it again."])
+        output.results([json.dumps(list(map(json_answers.installed_model_json, installed)))])
+    elif installed:
+        rows = [_TITLES, *(_row(model, settings.models_dir) for model in installed)]
+        output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), kept=_KEPT))
+        if any(model.state != "ok" for model in installed):
+            output.say(["`luci verify` shows what is wrong; `luci verify --repair` installs it again."])
     else:
         where = "" if folder is None else f" in {printable(str(settings.models_dir))}"
-        output.say([f"No models are installed{where}. `luci list --available` shows what luci knows by name."])
+        output.say([f"No models are installed{where}. `luci list --available` shows the models of the catalog."])
     return 0
 
 
 def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:
-    """Raises: UsageError, when there are none."""
+    """Raises: UsageError, if there are none."""
     if tier is None:
         return models
     found = [model for model in models if model.tier == tier]
@@ -81,11 +82,7 @@ def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:
     return found
 
 
-def _installed(models: Sequence[InstalledModel], folder: Path) -> list[tuple[str, ...]]:
-    return [_TITLES, *(_installed_row(model, folder) for model in models)]
-
-
-def _installed_row(model: InstalledModel, folder: Path) -> tuple[str, ...]:
+def _row(model: InstalledModel, folder: Path) -> tuple[str, ...]:
     first = model.to_load
     more = len(model.names) - 1
     file = first.receipt.name if model.folder == folder else str(first.path)

@@ -1,4 +1,4 @@
-"""How a line at luci's prompt may go on."""
+"""Completions of a line at luci's prompt."""
 
 from __future__ import annotations
 
@@ -8,23 +8,26 @@ from collections.abc import Iterator
 
 from click.shell_completion import CompletionItem, split_arg_string
 
+LEAVE = ("exit", "quit")
+"""What leaves the prompt."""
+
 
 def complete_line(line: str) -> list[str]:
-    """What its last word (of an option `--name=value` the value) may become. What would need quotes is left out."""
-    from luci_dl.cli.completion import ways_on
+    """Completions of the last word (after `--name=`, of the value). Those that would need quotes are left out."""
+    from luci_dl.cli.completion import completions
 
     words = split_arg_string(line)
     last = words.pop() if words and not line[-1].isspace() else ""
     if words[:1] == ["luci"]:
         del words[0]
-    found = [text for item in ways_on(words, last) for text in _texts(item)]
+    found = [text for item in completions(words, last) for text in _texts(item)]
     if not words:
-        found += [f"{word} " for word in ("exit", "quit") if word.startswith(last)]
+        found += [f"{word} " for word in LEAVE if word.startswith(last)]
     return [text for text in found if shlex.quote(text.rstrip(" ")) == text.rstrip(" ") or text.startswith("~")]
 
 
 def _texts(item: CompletionItem[str]) -> Iterator[str]:
-    """The word with a space after it, as the next one comes; below a folder one may still go on."""
+    """The word and a space; a folder without one, because its path may continue."""
     if item.type in ("dir", "file"):
         yield from _paths(item.value, files=item.type == "file")
     else:

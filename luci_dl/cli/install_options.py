@@ -1,0 +1,140 @@
+"""The options of `luci install`, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from luci_dl.cli import complete, session
+from luci_dl.config.settings import KEYS, Settings
+from luci_dl.errors import UsageError
+from luci_dl.plan import Options
+from luci_dl.sources.selection import FileSelection
+
+Command = TypeVar("Command", bound=Callable[..., object])
+Given = Mapping[str, Any]
+"""The values of the options, by parameter name."""
+
+_TYPED = click.core.ParameterSource.COMMANDLINE
+_SETTINGS = ("jobs", "connections", "limit_rate", "retries")
+_OWN_HEADERS = ("host", "range", "if-range", "content-length", "transfer-encoding", "accept-encoding")
+
+
+def _checked(_ctx: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """The option's value, by the rule of the setting that has the same name."""
+    return None if text is None else KEYS[option.name or ""].kind.parse(text, option.opts[-1], Path())
+
+
+def _setting(*names: str, metavar: str, help: str, default: str | None = None) -> Callable[[Command], Command]:
+    """An option that overrides a setting."""
+    shown = default not in (None, "auto")
+    return click.option(*names, callback=_checked, default=default, show_default=shown, metavar=metavar, help=help)
+
+
+def _flag(*names: str, help: str) -> Callable[[Command], Command]:
+    return click.option(*names, is_flag=True, help=help)
+
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    session.dir_option("Install into this models folder.", may_be_missing=True),
+    click.option("-o", "--output", metavar="NAME", help="Name of the file, if WORD refers to a single file."),
+    click.option("--sha256", metavar="HEX", help="Expected SHA-256, if WORD refers to a single file."),
+    _setting("-c", "--connections", default="auto", metavar="auto|N", help="Connections per file; auto measures."),
+    _setting("-j", "--jobs", default="1", metavar="N", help="Models to install side by side."),
+    _setting("--limit-rate", metavar="RATE", help="Limit of the total speed in bytes per second, such as 20M."),
+    _setting("--retries", default="10", metavar="N", help="Consecutive failures allowed."),
+    click.option(
+        "--wait",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="How long to wait for another luci that installs the same model.",
+    ),
+    _flag("--no-wait", help="Do not wait for another luci (exit code 7)."),
+    _flag("--keep-partial", help="Keep the partial download when interrupted, to resume it later."),
+    _flag("--no-resume", help="Start over, even if there is a partial download."),
+    _flag("--force", help="Replace files that are in the way or out of date."),
+    _flag("--unverified", help="Allow plain http without a digest."),
+    click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        metavar="'NAME: VALUE'",
+        help="Send this header to the host of an address.",
+    ),
+    _flag("--no-projector", help="Leave out the projector of a vision model."),
+    _flag("--all-files", help="Install every file of a Hub repository."),
+    click.option("--include", multiple=True, metavar="GLOB", help="Files of a Hub repository to install."),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="Files of a Hub repository to leave out."),
+    click.option(
+        "--from",
+        "copies",
+        multiple=True,
+        metavar="PATH",
+        shell_complete=complete.files,
+        help="Look for a copy in this file or folder first.",
+    ),
+    _flag("--no-adopt", help="Do not look for copies in the caches of Ollama and the Hub's tools."),
+    _flag("--offline", help="Contact no server; say what is installed and what would be needed."),
+    _flag("--dry-run", help="Only show what would be done, and whether it would work."),
+    _flag("-y", "--yes", help="Do not ask before installing all models."),
+    _flag("--json", "as_json", help="Print one event per line on stdout."),
+    _flag("-q", "--quiet", help="Print only errors and the paths."),
+    _flag("-v", "--verbose", help="Show each request; tokens are masked."),
+)
+
+
+def install_options(command: Command) -> Command:
+    """Add the options to the command."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def options_of(given: Given, settings: Settings) -> Options:
+    """How to install. Raises: UsageError, for options that exclude each other."""
+    if given["no_wait"] and given["wait"] is not None:
+        raise UsageError("--wait and --no-wait exclude each other")
+    source = click.get_current_context().get_parameter_source
+    return replace(
+        settings.options,
+        **{name: given[name] for name in _SETTINGS if source(name) is _TYPED},
+        wait=0.0 if given["no_wait"] else given["wait"],
+        keep_partial=given["keep_partial"] or settings.options.keep_partial,
+        resume=not given["no_resume"],
+        force=given["force"],
+        unverified=given["unverified"],
+        offline=given["offline"],
+        adopt=not given["no_adopt"],
+        copies=tuple(Path(path).absolute() for path in given["copies"]),
+    )
+
+
+def selection_of(given: Given) -> FileSelection:
+    """Which files to install. Raises: UsageError, for options that exclude each other and for an invalid header."""
+    if given["all_files"] and (given["include"] or given["exclude"]):
+        raise UsageError("--all-files and --include or --exclude exclude each other")
+    return FileSelection(
+        output=given["output"],
+        sha256=given["sha256"],
+        headers=dict(map(_header, given["headers"])),
+        projector=not given["no_projector"],
+        all_files=given["all_files"],
+        include=given["include"],
+        exclude=given["exclude"],
+        unverified=given["unverified"],
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Name and value. Raises: UsageError, which does not show the value: it may be a password."""
+    name, colon, value = text.partition(":")
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not value.isprintable():
+        raise UsageError("--header: expected NAME: VALUE", "For example: --header 'Authorization: Bearer TOKEN'")
+    if name.casefold() in _OWN_HEADERS:
+        raise UsageError(f"--header: luci sets {name} itself")
+    return name, value.strip()
