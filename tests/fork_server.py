@@ -161,7 +161,8 @@ def _import_all() -> None:
 
     for module in pkgutil.walk_packages(luci_dl.__path__, "luci_dl."):
         importlib.import_module(module.name)
-    catalog.load(None)  # compiles the patterns
+    catalog.read_built_in = functools.cache(catalog.read_built_in)  # half the time of a short run
+    catalog.load(None)
     gc.collect()
     gc.freeze()  # the children share these pages
 

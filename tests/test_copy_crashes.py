@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
+from tests import crash_points
 from tests.cli.shop import assert_nothing_left, sha256
-from tests.nursery import Ended, Nursery
+from tests.crash_points import Ended
 
 DATA = make_gguf(150_000)
 ENTRY = """
@@ -28,18 +28,13 @@ size = {}
 class Copying:
     """A catalog whose only file lies in the cache of the Hub, and a home that is made anew for each run."""
 
-    def __init__(self, folder: Path, nursery: Nursery) -> None:
+    def __init__(self, folder: Path) -> None:
         self.home, self.models = folder / "home", folder / "home" / "models"
         blobs = folder / "hub" / "models--O--R" / "blobs"
         blobs.mkdir(parents=True)
         (blobs / sha256(DATA)).write_bytes(DATA)
         (folder / "catalog.toml").write_text(ENTRY.format(sha256(DATA), len(DATA)))
-        self._env = {
-            "LUCI_HOME": str(self.home),
-            "LUCI_CATALOG": str(folder / "catalog.toml"),
-            "HF_HUB_CACHE": str(folder / "hub"),
-        }
-        self._nursery = nursery
+        self._env = {"LUCI_CATALOG": str(folder / "catalog.toml"), "HF_HUB_CACHE": str(folder / "hub")}
 
     def start(self) -> None:
         shutil.rmtree(self.home, ignore_errors=True)
@@ -47,7 +42,7 @@ class Copying:
         (self.home / "config.json").write_text('{"min_free": 0}')
 
     def luci(self, *args: str, point: int = -1, signum: int = 0) -> Ended:
-        return self._nursery.run(*args, env=self._env, point=point, signum=signum)
+        return crash_points.run(*args, home=self.home, env=self._env, point=point, signum=signum)
 
     def points(self) -> range:
         self.start()
@@ -63,9 +58,8 @@ class Copying:
 
 
 @pytest.fixture
-def copying(tmp_path: Path) -> Iterator[Copying]:
-    with Nursery() as nursery:
-        yield Copying(tmp_path, nursery)
+def copying(tmp_path: Path) -> Copying:
+    return Copying(tmp_path)
 
 
 def test_killed_anywhere_the_next_install_completes_or_clean_removes(copying: Copying) -> None:
