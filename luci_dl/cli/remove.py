@@ -64,7 +64,7 @@ def _ask(removals: Sequence[Removal], token: CancelToken) -> None:
     what = f"{len(removals)} models, {size}" if len(removals) > 1 else f"{printable(removals[0].reference)}, {size}"
     if not (os.isatty(0) and os.isatty(2)):  # sys.stdin is None where it was closed
         raise UsageError(f"nobody is at a terminal to agree that {what} goes", "Agree beforehand with --yes.")
-    told = [line for removal in removals for event in removal.told(dry_run=True) for line in words(event)]
+    told = [line for removal in removals for event in removal.events(dry_run=True) for line in words(event)]
     session.output().say(told)
     if not session.agreed(f"Remove {what}?", token):
         raise UsageError("nothing was removed", "Name what shall go; --dry-run shows what that means.")
