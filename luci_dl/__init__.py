@@ -23,7 +23,7 @@ Where things are; each line imports only from those below it:
         dry_run       what an install would do
     doctor/       is this machine ready: each check looks at one thing
     library/      what is in a models folder: installed, partials, running; lookup (what a NAME means), clean, verify,
-                  remove, receipt_lookup (what was installed by a reference: all that can be said offline)
+                  remove; folder (luci's own files there, and nobody else looks for them)
     catalog/      the built-in catalog and the user's own: read, check, search, edit, refresh, fit (is there room)
     sources/      a reference becomes a model: huggingface/, ollama/, url; endpoints: the servers and mirrors to ask
     config/       settings and where they come from; keys: what each may be; file: config.json

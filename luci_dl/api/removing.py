@@ -72,7 +72,7 @@ def remove_all(removals: Sequence[Removal], token: CancelToken, emit: Emit, *, d
         if not dry_run:
             remove_one(removal, token, emit)
             continue
-        for event in list(removal.told(dry_run=True)):
+        for event in list(removal.events(dry_run=True)):
             emit(event)
 
 
@@ -100,7 +100,7 @@ def _check_not_downloading(word: str, found: Found, folders: Sequence[Path]) -> 
     names = {artifact.name for artifact in found.entry.artifacts} if found.entry else {word}
     for run in running(folders):
         if word == run.model or not names.isdisjoint(run.names):
-            message = f"{word} is not installed yet: it is being downloaded by {run.who}"
+            message = f"{word} is not installed yet: it is being downloaded by {run.description}"
             raise LockedError(printable(message), "Interrupt that, and nothing is left of it.")
 
 

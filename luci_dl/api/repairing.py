@@ -14,8 +14,7 @@ from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Failed, Verified
 from luci_dl.install.batch import install_models
 from luci_dl.install.servers import copies_for, network_for, resolve_words
-from luci_dl.library.installed import InstalledModel
-from luci_dl.library.receipt_lookup import model_of
+from luci_dl.library.installed import InstalledModel, model_of
 from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan

@@ -61,6 +61,6 @@ def _confirm(removals: Sequence[Removal], token: CancelToken) -> None:
     """Raises: UsageError, unless the user confirms; Interrupted."""
     size = human_size(sum(removal.freed for removal in removals))
     what = f"{len(removals)} models, {size}" if len(removals) > 1 else f"{printable(removals[0].reference)}, {size}"
-    details = [line for removal in removals for event in removal.told(dry_run=True) for line in describe(event)]
+    details = [line for removal in removals for event in removal.events(dry_run=True) for line in describe(event)]
     if not session.confirmed(f"Remove {what}?", f"to remove {what}", token, details):
         raise UsageError("nothing was removed", "Name the models to remove; --dry-run shows what would be removed.")

@@ -53,15 +53,7 @@ class Lock:
         A look at the lock (`is_held`) by another process makes this take a few milliseconds longer, not fail.
         Raises: StorageError
         """
-        for _ in range(_GLANCES):
-            if self._try_once():
-                return True
-            if is_held(self.path):
-                break
-            time.sleep(random.uniform(0, _GLANCE_S))
-        return False
-
-    def _try_once(self) -> bool:
+        glances = 0
         while True:
             fs.make_folder(self.path.parent)
             fs.is_own(self.path)
@@ -69,8 +61,10 @@ class Lock:
                 try:
                     self._file.acquire(blocking=False)
                 except Timeout:
-                    if os.path.isdir(self.path.parent):
+                    glances += 1
+                    if is_held(self.path) or glances > _GLANCES:
                         return False
+                    time.sleep(random.uniform(0, _GLANCE_S))
                     continue
                 except (FileNotFoundError, FileExistsError):
                     continue  # `clean` removed the empty folder in between, which filelock tries to make, too

@@ -1,4 +1,4 @@
-"""What a models folder allows: tried as an install would do it, and taken away again."""
+"""What works in a models folder: tried as an install would do it, and removed again."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _SOME = 1 << 16  # bytes to preallocate
 
 @dataclass(frozen=True)
 class Probe:
-    """What was found. `locks`: a lock keeps others out; `preallocates`: room can be claimed beforehand."""
+    """What works there. `locks`: a lock keeps others out; `preallocates`: blocks can be claimed beforehand."""
 
     locks: bool
     preallocates: bool
 
 
 def probe(folder: Path) -> Probe:
-    """Make, write, sync, rename and lock files in the staging of the folder, which must be there.
+    """Make, write, sync, rename and lock files in the staging of the folder, which must exist.
 
-    A crash leaves what `clean` finds. Raises: StorageError, which says what was refused.
+    `clean` removes what a crash leaves. Raises: StorageError, which says what failed.
     """
     staging = staging_for(folder, f"luci-doctor-{secrets.token_hex(4)}")
     made = fs.make_folder(staging_folder(folder.absolute()))

@@ -12,7 +12,7 @@ from luci_dl.config.settings import Settings
 from luci_dl.events import Emit
 from luci_dl.install.local_copies import Copies
 from luci_dl.install.resolve import resolve
-from luci_dl.library.receipt_lookup import installed_by
+from luci_dl.library.installed import installed_by
 from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.plan import Options

@@ -8,21 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from luci_dl.disk import commit, fs, journal, lock_reliability, receipt
+from luci_dl.disk import commit, fs, journal, layout, lock_reliability, receipt
 from luci_dl.disk.journal import Log
-from luci_dl.disk.layout import (
-    COMMIT,
-    JOURNAL,
-    LOCK,
-    NEW,
-    PART,
-    RECEIPT,
-    OnError,
-    Staging,
-    split_suffix,
-    staging_at,
-    walk_staging,
-)
+from luci_dl.disk.layout import OnError, Staging, split_suffix, staging_at
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.lock_reliability import Owner
@@ -83,26 +71,26 @@ class ModelsFolder:
 
     @functools.cached_property
     def _tree(self) -> tuple[list[Path], list[Path]]:
-        return walk_staging(self.path, self._on_error)
+        return layout.walk_staging(self.path, self._on_error)
 
     def receipts(self) -> Iterator[Receipt]:
         """Of all installed files."""
-        return (known for _, known in self._read(RECEIPT, receipt.read))
+        return (known for _, known in self._read(layout.RECEIPT, receipt.read))
 
     def journals(self) -> Iterator[tuple[Staging, Log]]:
         """Of all parts that are being fetched or may be resumed; not of those that are private to a process."""
-        for path, log in self._read(JOURNAL, journal.read):
+        for path, log in self._read(layout.JOURNAL, journal.read):
             staging = staging_at(self.path, path.with_suffix(""), log.header.name)
             if staging.name:
                 yield staging, log
 
     def locks(self) -> Iterator[LockFile]:
         """All lock files, held or not."""
-        return (LockFile(path, read_lock_info(path)) for path, _ in self._read(LOCK, fs.is_own))
+        return (LockFile(path, read_lock_info(path)) for path, _ in self._read(layout.LOCK, fs.is_own))
 
     def commit_records(self) -> Iterator[CommitRecord]:
         """All commit records: what they install is complete, but not all of it is renamed."""
-        for path, files in self._read(COMMIT, commit.read_record):
+        for path, files in self._read(layout.COMMIT, commit.read_record):
             yield CommitRecord(path, tuple(name for name, _ in files))
 
     def stagings(self) -> Iterator[Staging]:
@@ -127,8 +115,8 @@ class ModelsFolder:
 
     def private_files(self) -> Iterator[PrivateFiles]:
         """Of each process that has staging files of its own."""
-        kinds = (PART, JOURNAL, RECEIPT + NEW)
-        names = {path.with_suffix(""): log.header.name for path, log in self._read(JOURNAL, journal.read)}
+        kinds = (layout.PART, layout.JOURNAL, layout.RECEIPT + layout.NEW)
+        names = {path.with_suffix(""): log.header.name for path, log in self._read(layout.JOURNAL, journal.read)}
         for base, paths in self._bases().items():
             if owner := lock_reliability.owner_of(base.name):
                 own = tuple(path for path, suffix in paths if suffix in kinds)

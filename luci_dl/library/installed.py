@@ -1,4 +1,4 @@
-"""What is installed: the receipts of a models folder, read together."""
+"""Which models are installed, by the receipts of a models folder."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Literal
 
 from luci_dl.disk.receipt import Receipt
 from luci_dl.library.folder import ModelsFolder
+from luci_dl.model import Artifact, Model
 
 State = Literal["ok", "changed", "missing"]
 
 
 @dataclass(frozen=True)
 class InstalledFile:
-    """One installed file. `state` by size and mtime alone: "ok", "changed", or "missing"."""
+    """One installed file. `state` by size and mtime only: "ok", "changed", or "missing"."""
 
     path: Path
     receipt: Receipt
@@ -43,12 +44,12 @@ class InstalledModel:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """The names of files of which even the receipt is gone."""
+        """The names of files that have no receipt any more."""
         return tuple(name for name in self.names if name not in {file.receipt.name for file in self.files})
 
     @property
     def state(self) -> State:
-        """The worst of its files' states."""
+        """The worst state of its files."""
         states = {file.state for file in self.files}
         if self.lost or "missing" in states:
             return "missing"
@@ -56,38 +57,57 @@ class InstalledModel:
 
     @property
     def to_load(self) -> InstalledFile:
-        """What a loader is given: the first shard, never the projector."""
+        """The file to pass to a program that loads models: the first shard, never the projector."""
         return next((file for file in self.files if file.receipt.role == "model"), self.files[0])
 
 
 def installed(folders: Sequence[Path]) -> list[InstalledModel]:
     """Every model that luci installed into one of the folders, by reference. Raises: StorageError."""
-    return [model for folder in folders for model in _installed_in(folder.absolute())]
+    return [model for folder in folders for model in _installed_in(ModelsFolder(folder))]
+
+
+def installed_by(reference: str, folders: Sequence[Path]) -> Model | None:
+    """The model that was installed by that reference, from the first of the folders that has all its receipts.
+
+    That is what is known of a reference without asking a server. Raises: StorageError.
+    """
+    complete = (model for model in find(installed(folders), reference) if not model.lost)
+    return next(map(model_of, complete), None)
+
+
+def model_of(installed_model: InstalledModel) -> Model:
+    """The model that was installed, by the receipts of its files."""
+    receipts = [file.receipt for file in installed_model.files]
+    artifacts = [
+        Artifact(known.name, (known.url or known.reference,), known.size, known.sha256, role=known.role)
+        for known in receipts
+    ]
+    return Model(installed_model.reference, tuple(artifacts))
 
 
 def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:
-    """The models that the word means: by reference or file below the folder, else by either in part.
+    """The models whose reference or file below the folder is the word.
 
-    That is, by the reference in upper or lower case, or by the file's last part.
+    If there is none: by the reference in upper or lower case, or else by the last part of a file's name.
     """
     exact = [model for model in models if word == model.reference or word in model.names]
     alike = exact or [model for model in models if word.casefold() == model.reference.casefold()]
     return alike or [model for model in models if word in {name.rpartition("/")[2] for name in model.names}]
 
 
-def _installed_in(folder: Path) -> list[InstalledModel]:
-    by_name = {known.name: known for known in ModelsFolder(folder).receipts()}
+def _installed_in(folder: ModelsFolder) -> list[InstalledModel]:
+    by_name = {known.name: known for known in folder.receipts()}
     models = []
     for reference, names in sorted({(known.reference, known.files) for known in by_name.values()}):
-        there = [by_name[name] for name in names if name in by_name]  # models may share a file, which has one receipt
-        files = tuple(InstalledFile(folder / known.name, known, _state(folder / known.name, known)) for known in there)
-        models.append(InstalledModel(folder, reference, names, files))
+        receipts = [by_name[name] for name in names if name in by_name]  # of a file of two models there is only one
+        files = [InstalledFile(folder.path / known.name, known, _state(folder.path, known)) for known in receipts]
+        models.append(InstalledModel(folder.path, reference, names, tuple(files)))
     return models
 
 
-def _state(path: Path, known: Receipt) -> State:
+def _state(folder: Path, known: Receipt) -> State:
     try:
-        info = path.stat()
+        info = (folder / known.name).stat()
     except OSError:
         return "missing"
     return "ok" if (info.st_size, info.st_mtime_ns) == (known.size, known.mtime_ns) else "changed"

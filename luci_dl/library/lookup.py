@@ -1,4 +1,4 @@
-"""What a NAME means: a model of the catalog, installed ones, files that are to be cleaned."""
+"""What a NAME on the command line means: a model of the catalog, or installed models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WHERE_TO_LOOK = "`luci list` shows what is installed, `luci list --available` wh
 
 @dataclass(frozen=True)
 class Found:
-    """What a NAME means: a model of the catalog, installed ones, or nothing at all."""
+    """What a NAME means: a model of the catalog, installed models, both, or nothing."""
 
     entry: Model | None
     installed: tuple[InstalledModel, ...]
@@ -28,37 +28,40 @@ class Found:
         return bool(self.entry or self.installed)
 
 
-def look_up(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> Found:
-    """What the word means: by name or alias, the reference as installed, or a file below the models folder.
+def look_up(word: str, catalog: Catalog, models: Sequence[InstalledModel]) -> Found:
+    """What the word means: a name or alias, the reference as installed, or a file below the models folder.
 
-    Raises: UsageError, for an address that cannot be one; ResolveError, for what begins like a reference and is none.
+    Args:
+        models: those that are installed.
+
+    Raises: UsageError, for an invalid address; ResolveError, for an invalid reference.
     """
     word = _canonical(word)
     entry = catalog.find(word)
     if entry is None:
-        named = find(there, word)
-        return Found(catalog.find(named[0].reference) if named else None, tuple(named))
-    return Found(entry, installed_of(entry, there))
+        found = find(models, word)
+        return Found(catalog.find(found[0].reference) if found else None, tuple(found))
+    return Found(entry, installed_of(entry, models))
 
 
-def installed_of(entry: Model, there: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
-    """Those of the installed models that are this one of the catalog, whatever they were installed by."""
+def installed_of(entry: Model, models: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
+    """Those of the installed models that are this model of the catalog, whatever reference they were installed by."""
     names = {artifact.name for artifact in entry.artifacts}
-    return tuple(model for model in there if model.reference == entry.reference or names <= set(model.names))
+    return tuple(model for model in models if model.reference == entry.reference or names <= set(model.names))
 
 
-def find_installed(word: str, catalog: Catalog, there: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
+def find_installed(word: str, catalog: Catalog, models: Sequence[InstalledModel]) -> tuple[InstalledModel, ...]:
     """The installed models that the word means, at least one. Raises: UsageError; ResolveError."""
-    found = look_up(word, catalog, there)
+    found = look_up(word, catalog, models)
     if found.installed:
         return found.installed
     if found.entry or is_reference(word):
         raise ResolveError(f"{printable(word)} is not installed", f"Install it: luci install {printable(word)}")
-    raise unknown(word, catalog, there)
+    raise unknown(word, catalog, models)
 
 
 def is_reference(word: str) -> bool:
-    """True for a word that cannot be a name in the catalog or a file."""
+    """Whether the word names something on a server, and cannot be a name of the catalog or a file."""
     return source_of(word, unchecked_endpoints(os.environ)) is not None
 
 
@@ -75,9 +78,9 @@ def _canonical(word: str) -> str:
     return source.canonical(word, endpoints) if source else word
 
 
-def unknown(word: str, catalog: Catalog, there: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:
-    """Nothing is called so."""
-    names = [name.rpartition("/")[2] for model in there for name in (model.reference, *model.names)]
+def unknown(word: str, catalog: Catalog, models: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:
+    """The error for a word that means nothing, with the names that are most like it."""
+    names = [name.rpartition("/")[2] for model in models for name in (model.reference, *model.names)]
     near = dict.fromkeys(map(printable, (*catalog.suggest(word), *nearest(word, names, 1))))
     guess = f"; did you mean {', '.join(near)}?" if near else ""
     return ResolveError(f'there is no model "{printable(word)}"{guess}', hint)

@@ -1,4 +1,4 @@
-"""What lies half-fetched in a models folder, by the journals: nobody is disturbed, and nothing is changed."""
+"""Unfinished downloads in a models folder, by their journals. Nothing is changed, no lock is taken."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from luci_dl.library.folder import ModelsFolder
 
 @dataclass(frozen=True)
 class Partial:
-    """A part of one file.
+    """The part of one file.
 
     Attributes:
-        name: of the target, below the folder.
-        done: bytes that the journal can prove; total: None where it is not known.
-        running: a luci is at work on it.
+        folder: the models folder; name: the target's path below it.
+        path: of the part.
+        done: bytes that the journal has a digest for; total: bytes of the whole file, None where that is not known.
+        running: a process is downloading it.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""Removing an installed model: its files, their receipts, and what downloads of it left, under its locks."""
+"""Removing an installed model: its files, their receipts, and parts of unfinished downloads, under its locks."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ from luci_dl.text import printable
 
 @dataclass(frozen=True)
 class Removal:
-    """What it means to remove the model that was installed by that reference.
+    """What removing the model that was installed by that reference does.
 
     Attributes:
         names: of all its files below the folder.
-        doomed: the files that go.
-        shared: files that stay, for the other model that they are part of, too.
-        unknown: files that stay because luci has no receipt of them.
+        to_remove: the files that are deleted.
+        shared: files that stay, each with the other model that needs it.
+        unknown: files that stay because they have no receipt.
     """
 
     folder: Path
     reference: str
     names: tuple[str, ...]
-    doomed: tuple[InstalledFile, ...]
+    to_remove: tuple[InstalledFile, ...]
     shared: tuple[tuple[InstalledFile, InstalledModel], ...]
     unknown: tuple[Path, ...]
 
     @property
     def freed(self) -> int:
-        """Bytes on disk of the files that go."""
-        return sum(_blocks(file.path) for file in self.doomed)
+        """Bytes on disk of the files that are deleted."""
+        return sum(_blocks(file.path) for file in self.to_remove)
 
-    def told(self, *, dry_run: bool) -> Iterator[Event]:
-        """What a person should read of it."""
-        for file in self.doomed:
+    def events(self, *, dry_run: bool) -> Iterator[Event]:
+        """What to report about it."""
+        for file in self.to_remove:
             if file.state == "changed":
                 yield Warned(f"{file.path} has changed since luci installed it")
         for file, other in self.shared:
-            yield LeftAlone(str(file.path), f"{other.reference} needs it, too")
+            yield LeftAlone(str(file.path), f"{other.reference} also needs it")
         for path in self.unknown:
-            yield LeftAlone(str(path), "luci has no receipt of it")
-        yield Removed(self.reference, tuple(str(file.path) for file in self.doomed), self.freed, dry_run)
+            yield LeftAlone(str(path), "luci has no receipt for it")
+        yield Removed(self.reference, tuple(str(file.path) for file in self.to_remove), self.freed, dry_run)
 
 
 def plan_removal(folder: Path, reference: str) -> Removal:
-    """What removing the model from the models folder would mean, as it is now.
+    """What removing the model from the models folder would do now.
 
     Raises: ResolveError, when it is not installed there; StorageError.
     """
-    there = installed([folder])
-    meant = [model for model in there if model.reference == reference]  # several, when its files were other ones once
+    models = installed([folder])
+    meant = [model for model in models if model.reference == reference]  # several, if it had other files earlier
     if not meant:
-        raise ResolveError(f"{printable(reference)} is not installed in {folder}", "`luci list` shows what is.")
-    users = {name: model for model in there if model not in meant for name in model.names}
+        raise ResolveError(f"{printable(reference)} is not installed in {folder}", "See what is: luci list")
+    users = {name: model for model in models if model not in meant for name in model.names}
     files = {file.path: file for model in meant for file in model.files}.values()
     lost = {folder / name for model in meant for name in model.lost} - {file.path for file in files}
     return Removal(
@@ -78,19 +78,18 @@ def plan_removal(folder: Path, reference: str) -> Removal:
 
 
 def check_idle(removal: Removal) -> None:
-    """Raises: LockedError, when somebody installs or removes one of the files; StorageError."""
+    """Raises: LockedError, when a process is installing or removing one of the files; StorageError."""
     for run in running([removal.folder]):
         if not set(run.names).isdisjoint(removal.names):
-            message = f"{removal.reference} is in use by {run.who}"
+            message = f"{removal.reference} is in use by {run.description}"
             raise LockedError(printable(message), "Interrupt that, or wait until it is done.")
 
 
 def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
-    """Remove the model; once its first file is gone, no signal comes between.
+    """Remove the model. It can be interrupted until the first file is deleted.
 
-    Raises: LockedError, when one of its files is in use, or the model is not what it was when this was planned;
-        StorageError; Interrupted. What is not removed then stays installed, or is missing some of its files, and can
-        be removed again.
+    Raises: LockedError, when one of its files is in use, or the model has changed since the removal was planned;
+        StorageError; Interrupted. What is left can be removed again.
     """
     fs.check_writable(removal.folder)
     transaction = Transaction(
@@ -105,8 +104,10 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
     with transaction:
         now = plan_removal(removal.folder, removal.reference)
         if set(now.names) != set(removal.names):
-            raise LockedError(f"somebody else has just changed {printable(removal.reference)}", "Look, and try again.")
-        events = list(now.told(dry_run=False))
+            raise LockedError(
+                f"another process has just changed {printable(removal.reference)}", "Try again after `luci list`."
+            )
+        events = list(now.events(dry_run=False))
         token.check()
         _remove(now)
     for event in events:
@@ -114,14 +115,14 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
 
 
 def _remove(removal: Removal) -> None:
-    """First the files, last the receipts: whatever comes between, the model can be removed again."""
+    """Delete the files first and the receipts last: after a crash in between, the model can be removed again."""
     stagings = {name: staging_for(removal.folder, name) for name in removal.names}
-    doomed = [stagings[file.receipt.name] for file in removal.doomed]
-    for staging in doomed:
+    removed = [stagings[file.receipt.name] for file in removal.to_remove]
+    for staging in removed:
         fs.check_writable(staging.target.parent)
-    for staging in doomed:
+    for staging in removed:
         fs.unlink(staging.target)
-    for parent in {staging.target.parent for staging in doomed}:
+    for parent in {staging.target.parent for staging in removed}:
         fs.sync_folder(parent)
     for file, other in removal.shared:
         staging, known = stagings.pop(file.receipt.name), file.receipt
@@ -130,9 +131,9 @@ def _remove(removal: Removal) -> None:
     for staging in stagings.values():
         fs.unlink(staging.part)
         fs.unlink(staging.journal)
-    for staging in doomed:
+    for staging in removed:
         _remove_empty_folders(staging.target.parent, removal.folder)
-    for staging in doomed:
+    for staging in removed:
         fs.unlink(staging.receipt)
 
 

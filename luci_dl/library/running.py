@@ -1,4 +1,4 @@
-"""What runs now, in every terminal: the locks that are held, and what their holders say in them."""
+"""Which downloads are running now, in every terminal: by the locks that are held, and the texts in them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from luci_dl.text import time_of_day
 
 @dataclass(frozen=True)
 class Running:
-    """One model at which a luci is at work.
+    """One model that a process is installing or removing.
 
     Attributes:
-        folder: the models folder.
-        names: of the model's files below it.
-        model: what the user asked for, the end of a long reference alone; command: as it would be typed.
-        pid, host, user: who does it; since: when it began, ISO 8601 in UTC.
-        done: bytes of all files; total: None where one is not known; rate: bytes a second.
+        folder: the models folder; names: of the model's files below it.
+        model: what the user asked for, only the last part of a reference; command: as it would be typed.
+        pid, host, user: of the process; since: when it started, ISO 8601 in UTC.
+        done, total: bytes of all files, total None where the size of one is not known; rate: bytes a second.
     """
 
     folder: Path
@@ -36,12 +35,12 @@ class Running:
     rate: float
 
     @property
-    def who(self) -> str:
+    def description(self) -> str:
         return f"pid {self.pid} on {self.host} ({self.command}) since {time_of_day(self.since)}"
 
 
 def running(folders: Sequence[Path]) -> list[Running]:
-    """What runs in these models folders, the oldest first. Nobody is disturbed. Raises: StorageError."""
+    """What is running in these models folders, the oldest first. It takes no lock. Raises: StorageError."""
     found = [run for folder in folders for run in _running_in(ModelsFolder(folder))]
     return sorted(found, key=lambda run: (run.since, run.host, run.pid, run.names))
 

@@ -25,7 +25,7 @@ def test_every_os_error_becomes_a_storage_error_in_the_systems_words(tmp_path: P
     assert caught.value.exit_code == 6
 
 
-def test_make_folder_tells_which_folders_it_made(tmp_path: Path) -> None:
+def test_make_folder_returns_the_folders_that_it_made(tmp_path: Path) -> None:
     """Outermost first, so that they can be removed in reverse."""
     assert fs.make_folder(tmp_path / "a" / "b") == [tmp_path / "a", tmp_path / "a" / "b"]
     assert fs.make_folder(tmp_path / "a" / "b") == []
@@ -44,8 +44,8 @@ def test_a_folder_cannot_be_made_where_something_else_is(tmp_path: Path, kind: s
     assert files_left(tmp_path) == ["place"]
 
 
-def test_a_folder_that_the_system_refuses_ends_in_an_error_not_in_a_loop() -> None:
-    """/proc answers mkdir with ENOENT, which otherwise means that somebody removed the parent."""
+def test_a_folder_that_the_system_refuses_is_an_error_not_an_endless_loop() -> None:
+    """/proc answers mkdir with ENOENT, which usually means that the parent was removed."""
     with pytest.raises(StorageError, match="cannot make the folder"):
         fs.make_folder(Path("/proc/luci"))
 
@@ -69,8 +69,8 @@ def test_make_folder_survives_a_clean_up_that_removes_empty_folders(tmp_path: Pa
         sweeper.join()
 
 
-def test_create_never_follows_a_symlink_and_never_takes_what_is_there(tmp_path: Path) -> None:
-    """The link's target keeps its bytes, a file that is there too."""
+def test_create_follows_no_symlink_and_opens_no_existing_file(tmp_path: Path) -> None:
+    """The target of the link keeps its bytes, and so does an existing file."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     (tmp_path / "link").symlink_to(victim)
@@ -91,8 +91,8 @@ def test_create_gives_the_mode_of_the_umask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["symlink", "folder", "pipe"])
-def test_what_somebody_put_there_is_not_ours(tmp_path: Path, kind: str) -> None:
-    """It is refused by its kind, opened by nobody, and stays."""
+def test_what_others_put_there_is_refused(tmp_path: Path, kind: str) -> None:
+    """The error names its kind; it is not opened, and stays."""
     place = tmp_path / "x.part"
     if kind == "symlink":
         place.symlink_to(tmp_path / "victim")
@@ -105,8 +105,8 @@ def test_what_somebody_put_there_is_not_ours(tmp_path: Path, kind: str) -> None:
     assert os.path.lexists(place)
 
 
-def test_a_file_closes_when_nobody_refers_to_it(tmp_path: Path) -> None:
-    """And not before: a thread that still writes keeps its number."""
+def test_a_file_is_closed_with_the_last_reference_to_it(tmp_path: Path) -> None:
+    """And not before: a thread that still writes keeps its descriptor."""
     file = fs.create(tmp_path / "new")
     other, number = file, file.fd
     del file
@@ -130,8 +130,8 @@ def test_writing_to_a_full_disk_says_what_to_do(tmp_path: Path) -> None:
         del file
 
 
-def test_free_gives_back_what_an_open_file_without_a_name_holds(tmp_path: Path) -> None:
-    """But never touches a file that has a name left, a hard link."""
+def test_release_blocks_frees_those_of_an_open_file_without_a_name(tmp_path: Path) -> None:
+    """But never those of a file that still has a name, by a hard link."""
     file, linked = fs.create(tmp_path / "file"), fs.create(tmp_path / "linked")
     for each in (file, linked):
         fs.write_at(each, b"x" * 8192, 0)
@@ -143,8 +143,8 @@ def test_free_gives_back_what_an_open_file_without_a_name_holds(tmp_path: Path) 
     assert (tmp_path / "backup").stat().st_size == 8192
 
 
-def test_a_file_is_replaced_at_one_stroke(tmp_path: Path) -> None:
-    """Also over what a crash left of the last try."""
+def test_a_file_is_replaced_atomically(tmp_path: Path) -> None:
+    """Also where a crash left a new file behind."""
     (tmp_path / "x.receipt.new").write_text("torn")
     fs.write_file(tmp_path / "x.receipt", b"one")
     fs.write_file(tmp_path / "x.receipt", b"two")
@@ -162,8 +162,8 @@ def test_a_replacement_that_fails_leaves_the_old_file_and_nothing_else(tmp_path:
         assert files_left(disk) == ["x.receipt"]
 
 
-def test_unlink_and_remove_empty_tell_whether_they_did(tmp_path: Path) -> None:
-    """Neither complains of what is gone already."""
+def test_unlink_and_remove_empty_return_whether_they_removed_it(tmp_path: Path) -> None:
+    """Neither fails for what is not there."""
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
     assert [fs.unlink(tmp_path / "file"), fs.unlink(tmp_path / "file")] == [True, False]

@@ -30,8 +30,8 @@ def test_making_paths_touches_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["", "../x.gguf", "a/../../x.gguf", "/etc/passwd", "a//b", ".hidden", "x.part", "a.lock/b", "x\0y", "a\\b"]
 )
-def test_a_name_that_leaves_the_folder_or_looks_like_ours_is_refused(tmp_path: Path, name: str) -> None:
-    """Where paths are made, whoever asks."""
+def test_a_name_that_leaves_the_folder_or_has_a_staging_suffix_is_refused(tmp_path: Path, name: str) -> None:
+    """Where paths are made, for every caller."""
     with pytest.raises(UsageError):
         staging_for(tmp_path, name)
 
@@ -61,7 +61,7 @@ def test_long_names_are_shortened_by_a_hash_and_stay_distinct(tmp_path: Path) ->
 
 @pytest.mark.parametrize("where", [".luci", "OWNER", ".luci/OWNER"])
 def test_a_symlink_that_leads_out_of_the_folder_is_refused(tmp_path: Path, where: str) -> None:
-    """Nothing of luci is written behind it."""
+    """luci writes nothing there."""
     models, outside = tmp_path / "models", tmp_path / "outside"
     outside.mkdir()
     (models / where).parent.mkdir(parents=True)
@@ -72,28 +72,28 @@ def test_a_symlink_that_leads_out_of_the_folder_is_refused(tmp_path: Path, where
 
 
 def test_the_models_folder_itself_may_be_a_symlink(tmp_path: Path) -> None:
-    """To another disk, say; and a folder in it may link to another one in it."""
+    """To another disk, for example; and a folder in it may be a symlink to another folder in it."""
     (tmp_path / "disk" / "A").mkdir(parents=True)
     (tmp_path / "models").symlink_to(tmp_path / "disk")
     (tmp_path / "disk" / "B").symlink_to("A")
     assert staging_for(tmp_path / "models", "B/m.gguf").target == tmp_path / "models" / "B" / "m.gguf"
 
 
-def test_a_loop_of_symlinks_is_no_traceback(tmp_path: Path) -> None:
-    """It is found when the folder is to be made."""
+def test_a_loop_of_symlinks_raises_nothing_unexpected(tmp_path: Path) -> None:
+    """It is an error when the folder is made."""
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert staging_for(tmp_path / "loop", "m.gguf").name == "m.gguf"
 
 
 def test_locks_have_one_order_for_every_process(tmp_path: Path) -> None:
-    """Whatever order the files of a model come in."""
+    """Whatever the order of the files of a model."""
     stagings = [staging_for(tmp_path, name) for name in ("b/z.gguf", "a.gguf", "b/a.gguf")]
     assert [staging.name for staging in in_lock_order(stagings)] == ["a.gguf", "b/a.gguf", "b/z.gguf"]
     assert in_lock_order(reversed(stagings)) == in_lock_order(stagings)
 
 
 def test_staging_that_was_found_gets_its_name_only_when_the_name_leads_there(tmp_path: Path) -> None:
-    """A lock text may say anything."""
+    """The text of a lock may contain anything."""
     base = tmp_path / ".luci" / "m.gguf"
     assert staging_at(tmp_path, base, "m.gguf").name == "m.gguf"
     for name in ("other.gguf", "../m.gguf", "", None):

@@ -1,4 +1,4 @@
-"""One lock: who holds it, what its file says, and what happens when others touch that."""
+"""One lock: who holds it, what its file says, and what happens when others change that file."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_lock_has_one_holder_even_in_one_process(path: Path) -> None:
-    """Two handles block each other, and the folder is made on the way."""
+    """Two locks on one file exclude each other; the folder is made first."""
     one, two = Lock(path), Lock(path)
     assert one.try_acquire()
     assert not two.try_acquire()
@@ -75,8 +75,8 @@ def test_a_killed_holder_frees_the_lock(path: Path) -> None:
     assert Lock(path).try_acquire()
 
 
-def test_the_file_says_who_holds_it_and_keeps_saying_so(path: Path) -> None:
-    """A shorter text replaces a longer one whole; after the release nobody writes any more."""
+def test_the_file_says_who_holds_the_lock_also_afterwards(path: Path) -> None:
+    """A shorter text replaces a longer one completely; after the release nothing is written."""
     lock = Lock(path)
     lock.write(HOLDER)
     assert lock.read() is None
@@ -110,8 +110,8 @@ def test_a_lock_is_ours_by_its_nonce_and_its_inode(path: Path) -> None:
     assert not lock.is_ours("nonce")
 
 
-def test_a_lock_whose_file_is_unlinked_by_its_holder_is_one_lock_still(path: Path) -> None:
-    """Whoever opened the old file before must lock the new one: no two hold it at a time."""
+def test_a_lock_whose_file_is_unlinked_by_its_holder_has_one_holder(path: Path) -> None:
+    """A process that has opened the old file locks the new one: no two hold it at a time."""
     holders, overlaps, ended = [0], [], threading.Barrier(4)
 
     def work() -> None:
@@ -135,7 +135,7 @@ def test_a_lock_whose_file_is_unlinked_by_its_holder_is_one_lock_still(path: Pat
 
 
 def test_a_folder_that_is_cleaned_away_while_a_lock_is_taken_is_made_again(path: Path) -> None:
-    """An install never fails because a clean-up removed the empty staging folder."""
+    """No install fails because a clean-up removed the empty staging folder."""
     stop = threading.Event()
 
     def sweep() -> None:
@@ -301,15 +301,15 @@ def test_a_lock_that_is_held_by_another_process_says_so_at_once(tmp_path: Path, 
         HOLDER.to_bytes().replace(b'"pid": 1', b'"pid": ' + b"[" * 900 + b"]" * 900),
     ],
 )
-def test_a_torn_or_hostile_text_says_nothing(path: Path, text: bytes) -> None:
-    """Another user of the folder may have written anything."""
+def test_a_torn_or_hostile_text_is_ignored(path: Path, text: bytes) -> None:
+    """Other users of the folder may have written anything."""
     path.parent.mkdir()
     path.write_bytes(text)
     assert read_lock_info(path) is None
 
 
-def test_a_text_of_which_an_old_end_is_left_is_read(path: Path) -> None:
-    """The line is complete before what is behind it is cut off."""
+def test_a_text_with_the_end_of_an_older_one_is_read(path: Path) -> None:
+    """The new line is written before the file is cut."""
     path.parent.mkdir()
     path.write_bytes(HOLDER.to_bytes() + b'{"nonce": "old')
     assert read_lock_info(path) == HOLDER

@@ -1,4 +1,4 @@
-"""The locks of one model: taken in one order, all or none, and told about while they are held."""
+"""The locks of one model: taken in one order, all or none, with a text that says how far it is."""
 
 from __future__ import annotations
 
@@ -67,29 +67,29 @@ def test_two_models_that_share_files_never_wait_for_each_other_in_a_circle(tmp_p
     assert not any(thread.is_alive() for thread in threads)
 
 
-def test_the_waiting_one_is_told_who_holds_it_and_how_far_it_is(tmp_path: Path) -> None:
-    """Pid, command, since, bytes; and what it reads is not older than a moment."""
+def test_a_waiting_process_learns_who_holds_the_lock_and_the_progress(tmp_path: Path) -> None:
+    """Pid, command, since, bytes; and the progress is up to date."""
     mine = locks_of(tmp_path, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
-    token, told = CancelToken(), list[Event]()
+    token, events = CancelToken(), list[Event]()
 
-    def hear(event: Event) -> None:
-        told.append(event)
+    def note(event: Event) -> None:
+        events.append(event)
         if isinstance(event, Waiting) and event.done == 5:
             token.cancel()
 
     mine.report("a.gguf", 5, 10, 2.5)
     with pytest.raises(Interrupted):
-        locks_of(tmp_path, "a.gguf").acquire(None, token, hear)
-    last = told[-1]
+        locks_of(tmp_path, "a.gguf").acquire(None, token, note)
+    last = events[-1]
     assert isinstance(last, Waiting)
     assert (last.done, last.total, last.rate, last.command) == (5, 10, 2.5, "luci install model")
     mine.release("installed")
     assert is_free(tmp_path, "a.gguf")
 
 
-def test_the_time_to_wait_ends(tmp_path: Path) -> None:
-    """And the error says who is in the way."""
+def test_waiting_ends_when_the_time_is_over(tmp_path: Path) -> None:
+    """And the error says who holds the lock."""
     mine = locks_of(tmp_path, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
     with pytest.raises(LockedError, match=r"pid \d+ on .* \(luci install model\) since [\d: -]+$"):
@@ -98,7 +98,7 @@ def test_the_time_to_wait_ends(tmp_path: Path) -> None:
 
 
 def wait_while(folder: Path, artifact: Artifact, outcome: str, message: str = "") -> BaseException | None:
-    """What becomes of one who waits for another that ends so."""
+    """How an acquire ends that waits for a transaction with that outcome."""
     mine = locks_of(folder, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
     waiting, ends = threading.Event(), list[BaseException | None]()
@@ -122,25 +122,25 @@ def wait_while(folder: Path, artifact: Artifact, outcome: str, message: str = ""
     return ends[0]
 
 
-def test_who_waited_for_the_same_wrong_bytes_fails_with_them(tmp_path: Path) -> None:
-    """With the words of the one who found out, and without fetching them again."""
+def test_an_acquire_that_waited_for_the_same_wrong_bytes_fails(tmp_path: Path) -> None:
+    """With the same message, and without downloading them again."""
     error = wait_while(tmp_path, artifact_of(DATA, "a.gguf"), "wrong bytes", "they are wrong")
     assert isinstance(error, IntegrityError)
     assert (error.message, error.hint) == ("they are wrong", "a hint")
 
 
-def test_who_waited_for_other_bytes_goes_on(tmp_path: Path) -> None:
+def test_an_acquire_that_waited_for_other_bytes_succeeds(tmp_path: Path) -> None:
     """Another digest may well be right."""
     assert wait_while(tmp_path, artifact_of(b"others", "a.gguf"), "wrong bytes", "they are wrong") is None
 
 
 @pytest.mark.parametrize("outcome", ["installed", "suspended", "rolled back", ""])
-def test_any_other_outcome_lets_the_waiting_one_take_over(tmp_path: Path, outcome: str) -> None:
+def test_after_any_other_outcome_the_waiting_process_takes_over(tmp_path: Path, outcome: str) -> None:
     """An interrupt in one terminal is none in the other."""
     assert wait_while(tmp_path, artifact_of(DATA, "a.gguf"), outcome) is None
 
 
-def test_who_did_not_wait_does_not_care_how_it_ended_last_time(tmp_path: Path) -> None:
+def test_an_acquire_that_did_not_wait_ignores_the_last_outcome(tmp_path: Path) -> None:
     """The user tries again."""
     mine = locks_of(tmp_path, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
@@ -151,19 +151,19 @@ def test_who_did_not_wait_does_not_care_how_it_ended_last_time(tmp_path: Path) -
     again.release("installed")
 
 
-def test_the_outcome_is_the_last_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never overwritten by an older text of the thread that tells how far it is, however slow that is."""
-    real, telling, said, late = Lock.write, threading.Event(), threading.Event(), threading.Event()
+def test_the_outcome_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older text of the thread that writes the progress never replaces it, however slow that thread is."""
+    real, writing, written, late = Lock.write, threading.Event(), threading.Event(), threading.Event()
 
     def slow(lock: Lock, text: LockInfo) -> None:
         if threading.current_thread().name == "luci-lock":
-            telling.set()
-            said.wait(0.2)
+            writing.set()
+            written.wait(0.2)
             real(lock, text)
             late.set()
         else:
             real(lock, text)
-            said.set()
+            written.set()
             late.wait(0.2)
 
     path = staging_for(tmp_path, "a.gguf").lock
@@ -171,7 +171,7 @@ def test_the_outcome_is_the_last_word(tmp_path: Path, monkeypatch: pytest.Monkey
     mine.acquire(None, CancelToken(), ignore)
     monkeypatch.setattr(Lock, "write", slow)
     mine.report("a.gguf", 5, None, 0.0)
-    assert telling.wait(10)
+    assert writing.wait(10)
     mine.release("wrong bytes", "they are wrong")
     text = read_lock_info(path)
     assert text
@@ -191,8 +191,8 @@ def test_an_acquire_that_fails_for_any_reason_holds_nothing(tmp_path: Path, monk
     assert is_free(tmp_path, "b.gguf")
 
 
-def test_the_thread_that_tells_ends_with_the_locks(tmp_path: Path) -> None:
-    """Nothing goes on after the release."""
+def test_the_thread_that_writes_the_progress_ends_with_the_locks(tmp_path: Path) -> None:
+    """It does not outlive the release."""
     mine = locks_of(tmp_path, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
     mine.release("installed")

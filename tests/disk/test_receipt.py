@@ -22,7 +22,7 @@ RECEIPT = Receipt("m.gguf", "m", ("m.gguf",), "model", "https://h/m.gguf", "0" *
 
 
 def test_a_receipt_is_read_as_it_was_written(tmp_path: Path) -> None:
-    """At one stroke, with nothing beside it."""
+    """Atomically, with no other file left."""
     receipt.write(tmp_path / "m.gguf.receipt", RECEIPT)
     assert receipt.read(tmp_path / "m.gguf.receipt") == RECEIPT
     assert files_left(tmp_path) == ["m.gguf.receipt"]
@@ -62,8 +62,8 @@ def test_no_receipt_is_none(tmp_path: Path) -> None:
         {"v": 1.0},
     ],
 )
-def test_a_receipt_that_makes_no_sense_is_none(tmp_path: Path, changes: dict[str, object]) -> None:
-    """Another user of the folder may have written anything."""
+def test_a_receipt_with_a_wrong_value_is_none(tmp_path: Path, changes: dict[str, object]) -> None:
+    """Other users of the folder may have written anything."""
     (tmp_path / "r").write_text(json.dumps({**RECEIPT.to_json(), **changes}))
     assert receipt.read(tmp_path / "r") is None
 
@@ -81,7 +81,7 @@ def test_a_torn_receipt_is_none(tmp_path: Path, text: str) -> None:
     assert receipt.read(tmp_path / "r") is None
 
 
-def test_a_receipt_of_another_format_is_said(tmp_path: Path) -> None:
+def test_a_receipt_of_another_format_is_an_error(tmp_path: Path) -> None:
     """It is neither used nor changed."""
     (tmp_path / "r").write_text(json.dumps({**RECEIPT.to_json(), "v": 2}))
     with pytest.raises(StorageError, match="has format 2, this luci knows format 1"):
@@ -102,7 +102,7 @@ def is_well_typed(known: Receipt) -> bool:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.one_of(JSON, changed(RECEIPT.to_json())))
-def test_whatever_a_file_says_it_is_a_receipt_or_none_or_another_format(tmp_path: Path, facts: object) -> None:
+def test_any_json_is_a_receipt_or_none_or_another_format(tmp_path: Path, facts: object) -> None:
     """Another user of the folder, or a later version of luci, may have written it."""
     path = tmp_path / "r"
     path.write_text(json.dumps(facts))

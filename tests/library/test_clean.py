@@ -35,8 +35,8 @@ def models(tmp_path: Path) -> Path:
 
 
 def sweep(folder: Path, targets: Collection[str] | None = None, *, dry_run: bool = False) -> tuple[Report, list[Event]]:
-    told = list[Event]()
-    return clean(folder, targets, dry_run, CancelToken(), told.append), told
+    events = list[Event]()
+    return clean(folder, targets, dry_run, CancelToken(), events.append), events
 
 
 def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -48,32 +48,32 @@ def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def cleaned(told: Collection[Event]) -> list[str]:
-    return sorted(os.path.basename(event.path) for event in told if isinstance(event, Cleaned))
+def cleaned(events: Collection[Event]) -> list[str]:
+    return sorted(os.path.basename(event.path) for event in events if isinstance(event, Cleaned))
 
 
-def test_orphans_go_and_what_is_installed_stays(models: Path) -> None:
+def test_leftovers_are_removed_and_what_is_installed_stays(models: Path) -> None:
     """Part, journal, idle lock files and empty folders; the receipt and its file are as they were."""
     part = staging_for(models, "sub/orphan.gguf").part
     blocks = part.stat().st_blocks * 512
-    report, told = sweep(models)
+    report, events = sweep(models)
     assert files_left(models) == [".luci/", ".luci/installed.gguf.receipt", "installed.gguf"]
-    assert cleaned(told) == ["installed.gguf.lock", "orphan.gguf.journal", "orphan.gguf.lock", "orphan.gguf.part"]
+    assert cleaned(events) == ["installed.gguf.lock", "orphan.gguf.journal", "orphan.gguf.lock", "orphan.gguf.part"]
     assert (report.removed, report.left_alone) == (4, 0)
     assert report.freed >= blocks
-    assert report.freed == sum(event.freed for event in told if isinstance(event, Cleaned))
+    assert report.freed == sum(event.freed for event in events if isinstance(event, Cleaned))
     assert sweep(models)[0] == Report(0, 0, 0)
 
 
-def test_a_dry_run_says_the_same_and_changes_nothing(models: Path) -> None:
+def test_a_dry_run_reports_the_same_and_changes_nothing(models: Path) -> None:
     """Not a byte, not an mtime, not a folder."""
     before = snapshot(models)
-    dry, told = sweep(models, dry_run=True)
+    dry, events = sweep(models, dry_run=True)
     assert snapshot(models) == before
-    assert all(event.dry_run for event in told if isinstance(event, Cleaned))
-    real, really = sweep(models)
+    assert all(event.dry_run for event in events if isinstance(event, Cleaned))
+    real, real_events = sweep(models)
     assert dry == real
-    assert cleaned(told) == cleaned(really)
+    assert cleaned(events) == cleaned(real_events)
 
 
 def test_a_dry_run_makes_no_lock_file(tmp_path: Path) -> None:
@@ -85,16 +85,16 @@ def test_a_dry_run_makes_no_lock_file(tmp_path: Path) -> None:
 
 
 def test_what_is_held_is_not_touched(models: Path) -> None:
-    """It asks the lock, never the clock: the files are as old as can be."""
+    """The lock decides, not the age: the files are as old as files can be."""
     staging = staging_for(models, "sub/orphan.gguf")
     for path in (staging.part, staging.journal, staging.lock):
         os.utime(path, (1, 1))
     with held(models, "sub/orphan.gguf"):
         before = snapshot(staging.part.parent)
         for dry_run in (True, False):
-            report, told = sweep(models, dry_run=dry_run)
+            report, events = sweep(models, dry_run=dry_run)
             assert report.left_alone == 1
-            assert [event.reason for event in told if isinstance(event, LeftAlone)] == ["held"]
+            assert [event.reason for event in events if isinstance(event, LeftAlone)] == ["held"]
             assert snapshot(staging.part.parent) == before
     assert sweep(models)[0].removed == 3
 
@@ -117,22 +117,22 @@ def test_files_that_luci_did_not_make_stay(models: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".journal", ".receipt", ".commit"])
-def test_files_of_another_format_are_left_alone_and_said(tmp_path: Path, suffix: str) -> None:
-    """With all that belongs to them."""
+def test_files_of_another_format_are_left_alone_and_reported(tmp_path: Path, suffix: str) -> None:
+    """With all other staging files of the same target."""
     kill_after(tmp_path, DATA, 32 * KIB)
     staging = staging_for(tmp_path, NAME)
     path = staging.base.with_name(NAME + suffix)
     path.write_bytes(b'{"v": 2}' if suffix == ".receipt" else journal.encode({"v": 2}))
     before = snapshot(tmp_path)
-    report, told = sweep(tmp_path)
+    report, events = sweep(tmp_path)
     assert snapshot(tmp_path).keys() == before.keys()
     assert report.left_alone == 1
-    assert [event for event in told if isinstance(event, LeftAlone) and "has format 2" in event.reason]
+    assert [event for event in events if isinstance(event, LeftAlone) and "has format 2" in event.reason]
     assert is_free(tmp_path)
 
 
-def test_receipts_without_file_go(models: Path) -> None:
-    """And so do those that make no sense; those whose file has changed stay."""
+def test_receipts_without_a_file_are_removed(models: Path) -> None:
+    """And damaged ones; those whose file has changed stay."""
     for name in ("gone.gguf", "torn.gguf", "changed.gguf"):
         install(models, (OTHER, name))
     (models / "gone.gguf").unlink()
@@ -144,7 +144,7 @@ def test_receipts_without_file_go(models: Path) -> None:
     assert (models / "torn.gguf").exists()
 
 
-def test_what_a_crash_left_of_a_replacement_goes(models: Path) -> None:
+def test_what_a_crash_left_of_a_replacement_is_removed(models: Path) -> None:
     """The .new of a receipt or of a commit record."""
     for name in ("installed.gguf.receipt.new", "installed.gguf.commit.new", "lonely.gguf.commit.new"):
         (models / ".luci" / name).write_text("torn")
@@ -163,7 +163,7 @@ def test_names_limit_it(models: Path) -> None:
 
 
 def test_a_long_name_is_known_by_its_journal(tmp_path: Path) -> None:
-    """Its staging files bear a hash."""
+    """The names of its staging files end in a hash."""
     name = "x" * 250
     kill_after(tmp_path, DATA, 32 * KIB, name)
     assert staged_names(tmp_path) == [name]
@@ -181,7 +181,7 @@ def test_a_folder_without_staging_is_clean(tmp_path: Path, make: Callable[[Path]
 
 
 def test_a_staging_folder_that_leads_elsewhere_is_not_entered(tmp_path: Path) -> None:
-    """Somebody else's parts may lie there."""
+    """The parts there may belong to others."""
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "x.part").write_text("mine")
     (tmp_path / "models").mkdir()
@@ -207,12 +207,12 @@ def set_that_crashed(folder: Path) -> list[str]:
 
 
 def test_a_commit_record_is_rolled_forward_first(tmp_path: Path) -> None:
-    """Then nothing of it is an orphan."""
+    """After that it has no leftovers."""
     names = set_that_crashed(tmp_path)
-    report, told = sweep(tmp_path)
-    assert [event.name for event in told if isinstance(event, RolledForward)] == names
+    report, events = sweep(tmp_path)
+    assert [event.name for event in events if isinstance(event, RolledForward)] == names
     assert all(receipt.read(staging_for(tmp_path, name).receipt) for name in names)
-    assert not [event for event in told if isinstance(event, Cleaned) and event.kind != "lock"]
+    assert not [event for event in events if isinstance(event, Cleaned) and event.kind != "lock"]
     assert report.left_alone == 0
 
 
@@ -231,16 +231,18 @@ def test_a_record_whose_locks_are_held_stays_with_all_its_parts(tmp_path: Path) 
     assert [event.name for event in sweep(tmp_path)[1] if isinstance(event, RolledForward)] == names
 
 
-def test_a_dry_run_says_what_would_be_rolled_forward(tmp_path: Path) -> None:
+def test_a_dry_run_reports_what_would_be_rolled_forward(tmp_path: Path) -> None:
     """And does not do it."""
     names = set_that_crashed(tmp_path)
     before = snapshot(tmp_path)
-    _, told = sweep(tmp_path, dry_run=True)
-    assert [event.name for event in told if isinstance(event, RolledForward)] == names
+    _, events = sweep(tmp_path, dry_run=True)
+    assert [event.name for event in events if isinstance(event, RolledForward)] == names
     assert snapshot(tmp_path) == before
 
 
-def test_a_file_that_cannot_be_deleted_is_said_and_the_others_go(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_deleted_is_reported_and_the_others_are_removed(
+    models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sweep goes on with the next target."""
     real = fs.unlink
 
@@ -250,8 +252,8 @@ def test_a_file_that_cannot_be_deleted_is_said_and_the_others_go(models: Path, m
         return real(path)
 
     monkeypatch.setattr(fs, "unlink", refuse)
-    report, told = sweep(models)
-    assert [event.reason for event in told if isinstance(event, LeftAlone)] == [
+    report, events = sweep(models)
+    assert [event.reason for event in events if isinstance(event, LeftAlone)] == [
         f"cannot delete {models}/.luci/installed.gguf.lock: Permission denied"
     ]
     assert report.left_alone == 1
@@ -270,7 +272,7 @@ def test_it_is_interrupted_between_two_targets(models: Path) -> None:
 
 
 def test_clean_makes_no_lock_that_stays(tmp_path: Path) -> None:
-    """Where it cannot clean and none was there."""
+    """Where it cannot clean and there was no lock file."""
     (tmp_path / ".luci" / "x.gguf.part").mkdir(parents=True)
     sweep(tmp_path)
     assert files_left(tmp_path) == [".luci/", ".luci/x.gguf.part/"]

@@ -23,7 +23,7 @@ def sweep(folder: Path) -> None:
 
 
 def test_many_cleans_at_once_are_one(tmp_path: Path) -> None:
-    """None fails because another was faster."""
+    """None of them fails because another one was faster."""
     for name in map(str, range(30)):
         kill_after(tmp_path, DATA, 1 * KIB, f"{name}/{name}.gguf")
     errors = list[BaseException]()
@@ -44,8 +44,8 @@ def test_many_cleans_at_once_are_one(tmp_path: Path) -> None:
     assert files_left(tmp_path) == []
 
 
-def test_cleans_and_installs_at_once_harm_nobody(tmp_path: Path) -> None:
-    """Every install ends with its file in place, whenever the folders and locks around it are swept away."""
+def test_cleans_do_no_harm_to_installs_at_the_same_time(tmp_path: Path) -> None:
+    """Every install ends with its file in place, whatever folders and locks beside it are removed meanwhile."""
     errors, stop = list[BaseException](), threading.Event()
 
     def guarded(work: Callable[[], object]) -> None:
@@ -73,7 +73,7 @@ def test_cleans_and_installs_at_once_harm_nobody(tmp_path: Path) -> None:
 
 
 def test_a_running_download_is_safe_from_clean(server: FaultyServer, home: Path) -> None:
-    """In another terminal: it is left alone, with the pid of who holds it; after a kill it is an orphan."""
+    """In another terminal: it is left alone, and the pid is reported; after a kill it is removed."""
     url = server.serve("/m.gguf", DATA, [faults.stall(32 * KIB), faults.ok()])
     with Spawned("install", url) as run:
         assert server.stalled.wait(20)

@@ -33,8 +33,8 @@ def change(folder: Path, name: str, **facts: object) -> None:
     receipt.write(path, replace(known, **facts))  # type: ignore[arg-type]
 
 
-def test_models_of_all_folders_are_found_by_their_words(tmp_path: Path) -> None:
-    """Reference and file first; the last part of a file only where nothing else is called so."""
+def test_models_of_all_folders_are_found_by_reference_or_file(tmp_path: Path) -> None:
+    """The last part of a file's name counts only where no reference and no file has that name."""
     put(tmp_path / "a", "owner/x.gguf", reference="one")
     put(tmp_path / "b", "x.gguf", "y.gguf", reference="two")
     models = installed([tmp_path / "a", tmp_path / "b", tmp_path / "not there"])
@@ -58,8 +58,8 @@ def test_the_state_is_the_worst_of_the_files(tmp_path: Path) -> None:
     assert (model.state, model.lost, model.size) == ("missing", ("2",), 10)
 
 
-def test_the_projector_is_not_what_a_loader_is_given(tmp_path: Path) -> None:
-    """Even when it is named first."""
+def test_the_projector_is_not_the_file_to_load(tmp_path: Path) -> None:
+    """Even when it comes first."""
     put(tmp_path, "proj", "model-1", "model-2")
     change(tmp_path, "proj", role="projector")
     assert installed([tmp_path])[0].to_load.path == tmp_path / "model-1"
@@ -73,7 +73,7 @@ def test_models_that_share_a_file_are_both_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"v": 99}'])
-def test_a_receipt_that_makes_no_sense_is_passed_over(text: str, tmp_path: Path) -> None:
+def test_a_damaged_receipt_is_passed_over(text: str, tmp_path: Path) -> None:
     """So is one that does not name its own file."""
     put(tmp_path, "good")
     put(tmp_path, "bad")
@@ -84,7 +84,7 @@ def test_a_receipt_that_makes_no_sense_is_passed_over(text: str, tmp_path: Path)
 
 
 def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty list would be a lie."""
+    """An empty list would be wrong."""
 
     def refuse(path: object) -> None:
         raise PermissionError(13, "Permission denied")

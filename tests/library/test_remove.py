@@ -1,4 +1,4 @@
-"""Removing a model: all of it or none, under its locks, in an order that a crash cannot hurt."""
+"""Removing a model: all of it or nothing, under its locks, in an order that survives a crash."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ DATA, OTHER = gguf(64 * KIB), gguf(48 * KIB, seed=1)
 
 
 def removed(folder: Path, reference: str) -> list[Event]:
-    told = list[Event]()
-    remove(plan_removal(folder, reference), CancelToken(), told.append)
-    return told
+    events = list[Event]()
+    remove(plan_removal(folder, reference), CancelToken(), events.append)
+    return events
 
 
 def left(folder: Path) -> list[str]:
     return [name for name in files_left(folder) if not name.endswith(".lock")]
 
 
-def test_all_of_it_goes(tmp_path: Path) -> None:
-    """Files, receipts, what a download left of a newer version, and the folders that were made for it."""
+def test_all_of_it_is_removed(tmp_path: Path) -> None:
+    """Files, receipts, the part of a newer version, and the folders that were made for it."""
     install(tmp_path, (DATA, "owner/repo/a.gguf"), (OTHER, "owner/repo/b.gguf"))
     install(tmp_path, (OTHER, "other.gguf"))
     kill_after(tmp_path, OTHER, 32 * KIB, "owner/repo/a.gguf")
-    (told,) = removed(tmp_path, "owner/repo/a.gguf")
-    assert isinstance(told, Removed)
-    assert told.paths == (str(tmp_path / "owner/repo/a.gguf"), str(tmp_path / "owner/repo/b.gguf"))
-    assert told.freed >= len(DATA) + len(OTHER)
+    (events,) = removed(tmp_path, "owner/repo/a.gguf")
+    assert isinstance(events, Removed)
+    assert events.paths == (str(tmp_path / "owner/repo/a.gguf"), str(tmp_path / "owner/repo/b.gguf"))
+    assert events.freed >= len(DATA) + len(OTHER)
     assert left(tmp_path) == [
         ".luci/", ".luci/other.gguf.receipt", ".luci/owner/", ".luci/owner/repo/", "other.gguf",
     ]  # fmt: skip
@@ -56,21 +56,21 @@ def test_folders_with_other_files_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("last", ["one.gguf", "two.gguf"])
 def test_a_file_that_another_model_needs_stays_with_it(tmp_path: Path, last: str) -> None:
-    """Whichever of them its receipt names."""
+    """Whichever of the two models its receipt names."""
     for first in sorted(("one.gguf", "two.gguf"), key=lambda name: name == last):
         install(tmp_path, (DATA, first), (OTHER, "proj.gguf"))
         known = receipt.read(staging_for(tmp_path, first).receipt)
         assert known
-    told = removed(tmp_path, "one.gguf")
-    assert [event.path for event in told if isinstance(event, LeftAlone)] == [str(tmp_path / "proj.gguf")]
+    events = removed(tmp_path, "one.gguf")
+    assert [event.path for event in events if isinstance(event, LeftAlone)] == [str(tmp_path / "proj.gguf")]
     (model,) = installed([tmp_path])
     assert (model.reference, model.names, model.state) == ("two.gguf", ("two.gguf", "proj.gguf"), "ok")
     removed(tmp_path, "two.gguf")
     assert left(tmp_path) == [".luci/"]
 
 
-def test_what_changed_is_said(tmp_path: Path) -> None:
-    """And goes: it was asked for."""
+def test_a_changed_file_is_reported(tmp_path: Path) -> None:
+    """And removed, as the user asked."""
     install(tmp_path, (DATA, "a.gguf"))
     (tmp_path / "a.gguf").write_text("mine")
     warning, _ = removed(tmp_path, "a.gguf")
@@ -79,15 +79,15 @@ def test_what_changed_is_said(tmp_path: Path) -> None:
 
 
 def test_a_file_without_receipt_stays(tmp_path: Path) -> None:
-    """Nobody knows that luci put it there."""
+    """luci may not have put it there."""
     install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))
     staging_for(tmp_path, "b.gguf").receipt.unlink()
-    told = removed(tmp_path, "a.gguf")
-    assert [event.path for event in told if isinstance(event, LeftAlone)] == [str(tmp_path / "b.gguf")]
+    events = removed(tmp_path, "a.gguf")
+    assert [event.path for event in events if isinstance(event, LeftAlone)] == [str(tmp_path / "b.gguf")]
     assert left(tmp_path) == [".luci/", "b.gguf"]
 
 
-def test_a_link_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+def test_a_symlink_is_removed_and_its_target_stays(tmp_path: Path) -> None:
     """A user may keep a large file elsewhere."""
     install(tmp_path / "models", (DATA, "a.gguf"))
     target = (tmp_path / "models" / "a.gguf").rename(tmp_path / "elsewhere")
@@ -97,8 +97,8 @@ def test_a_link_goes_and_what_it_leads_to_stays(tmp_path: Path) -> None:
     assert target.read_bytes() == DATA
 
 
-def test_nothing_goes_while_one_of_its_files_is_in_use(tmp_path: Path) -> None:
-    """Not even the other one; the message says by whom."""
+def test_nothing_is_removed_while_one_of_its_files_is_in_use(tmp_path: Path) -> None:
+    """Not even the other file; the message names the process."""
     install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))
     before, plan = left(tmp_path), plan_removal(tmp_path, "a.gguf")
     with held(tmp_path, "b.gguf"), pytest.raises(LockedError):
@@ -113,7 +113,7 @@ def test_nothing_goes_while_one_of_its_files_is_in_use(tmp_path: Path) -> None:
     assert is_free(tmp_path, "a.gguf")
 
 
-def test_what_waits_for_it_learns_that_it_is_being_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_learns_that_it_is_being_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An install that does not want to wait, say."""
     install(tmp_path, (DATA, "a.gguf"))
     real, errors = fs.unlink, list[str]()
@@ -133,7 +133,7 @@ def test_what_waits_for_it_learns_that_it_is_being_removed(tmp_path: Path, monke
 
 
 def test_a_crash_anywhere_leaves_a_model_that_can_be_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before each change to the disk: the next removal completes it, and no file is ever without receipt."""
+    """Before each change to the disk: the next removal completes it, and no file is ever without a receipt."""
     real = {name: getattr(fs, name) for name in ("unlink", "write_file", "sync_folder", "remove_empty")}
     point = 0
     while True:
@@ -165,8 +165,8 @@ def test_a_crash_anywhere_leaves_a_model_that_can_be_removed(tmp_path: Path, mon
     assert point > 6
 
 
-def test_a_set_that_a_crash_cut_off_is_completed_first(tmp_path: Path) -> None:
-    """Or its commit record would bring it back."""
+def test_a_set_that_a_crash_interrupted_is_completed_first(tmp_path: Path) -> None:
+    """Otherwise its commit record would bring it back."""
     from tests.library.test_clean import set_that_crashed
 
     set_that_crashed(tmp_path)
@@ -192,10 +192,10 @@ def test_an_interrupt_before_the_first_file_removes_nothing(tmp_path: Path) -> N
     assert is_free(tmp_path, "a.gguf")
 
 
-def test_a_folder_that_refuses_is_an_error_before_anything_goes(
+def test_a_folder_that_is_not_writable_is_an_error_before_anything_is_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All files stay, also those that could have gone."""
+    """All files stay, also those that could have been removed."""
     install(tmp_path, (DATA, "a.gguf"), (OTHER, "sub/b.gguf"))
 
     def refuse(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What runs is what the held locks say, in every models folder; looking disturbs nobody."""
+"""What is running is what the held locks say, in every models folder; looking changes nothing."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def taken(folder: Path, *artifacts: Artifact, reference: str = "owner/model") ->
     return mine
 
 
-def test_what_runs_is_told_from_every_folder(tmp_path: Path) -> None:
-    """Who, since when, and how far; a model of several files is one."""
+def test_what_is_running_is_found_in_every_folder(tmp_path: Path) -> None:
+    """By which process, since when, and the progress; a model of several files is one entry."""
     one = taken(tmp_path / "a", artifact_of(DATA, "sub/1.gguf"), artifact_of(DATA, "2.gguf"))
     two = taken(tmp_path / "b", unproved(), reference="two")
     one.report("2.gguf", 5, len(DATA), 2.5)
@@ -56,7 +56,7 @@ def test_what_runs_is_told_from_every_folder(tmp_path: Path) -> None:
 
 
 def test_a_text_without_a_lock_proves_nothing(tmp_path: Path) -> None:
-    """After `kill -9` it still says that it runs."""
+    """After `kill -9` it still says that the process is running."""
     mine = taken(tmp_path, artifact_of(DATA))
     path = staging_for(tmp_path, "model.gguf").lock
     text = path.read_bytes()
@@ -67,14 +67,14 @@ def test_a_text_without_a_lock_proves_nothing(tmp_path: Path) -> None:
         assert [run.model for run in running([tmp_path])] == ["model"]
 
 
-def test_a_lock_without_words_is_nobody_at_work(tmp_path: Path) -> None:
-    """`clean` holds locks so, and whoever still waits for another lock."""
+def test_a_lock_without_a_text_is_no_running_download(tmp_path: Path) -> None:
+    """`clean` holds such locks, and an install that still waits for another lock."""
     with held(tmp_path):
         assert running([tmp_path]) == []
 
 
 def test_looking_changes_nothing(tmp_path: Path) -> None:
-    """And needs no right to write."""
+    """And needs no write permission."""
     taken(tmp_path, artifact_of(DATA)).release("installed")
     mine = taken(tmp_path, artifact_of(DATA, "other.gguf"))
     before = files_left(tmp_path)
@@ -85,7 +85,7 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
     mine.release("installed")
 
 
-def test_what_is_no_lock_file_is_passed_over(tmp_path: Path) -> None:
+def test_something_else_with_the_name_of_a_lock_file_is_passed_over(tmp_path: Path) -> None:
     """A named pipe would never be read to its end."""
     (tmp_path / ".luci" / "folder.lock").mkdir(parents=True)
     os.mkfifo(tmp_path / ".luci" / "pipe.lock")
@@ -93,21 +93,21 @@ def test_what_is_no_lock_file_is_passed_over(tmp_path: Path) -> None:
     assert running([tmp_path]) == []
 
 
-def test_who_looks_does_not_make_others_give_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who does not want to wait tries once more when the look is over."""
+def test_a_lock_that_is_held_for_a_moment_makes_nobody_give_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that does not wait tries once more when the moment is over."""
     path = staging_for(tmp_path, "model.gguf").lock
     path.parent.mkdir(parents=True)
-    looker = Lock(path)
-    assert looker.try_acquire()
+    holder = Lock(path)
+    assert holder.try_acquire()
     assert is_held(path)
     waits: list[float] = []
 
-    def end_of_the_look(_token: CancelToken, seconds: float) -> bool:
+    def end_of_the_moment(_token: CancelToken, seconds: float) -> bool:
         waits.append(seconds)
-        looker.release()
+        holder.release()
         return False
 
-    monkeypatch.setattr(CancelToken, "wait", end_of_the_look)
+    monkeypatch.setattr(CancelToken, "wait", end_of_the_moment)
     mine = Locks([(staging_for(tmp_path, "model.gguf"), artifact_of(DATA))], "model")
     mine.acquire(0.0, CancelToken(), ignore)
     assert waits == [locks.GLANCE_S]

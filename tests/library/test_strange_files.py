@@ -91,7 +91,7 @@ def test_no_text_of_a_held_lock_ends_a_command_with_a_traceback(tmp_path: Path) 
         found = running([tmp_path])
         assert len(found) > 20
         for run in found:
-            assert run.who.encode() is not None
+            assert run.description.encode() is not None
         for words in ("status", "status --json", "clean"):
             ended = luci(*words.split(), "--dir", tmp_path)
             assert (ended.returncode, "Traceback" in ended.stderr) == (0, False), ended.stderr

@@ -1,4 +1,4 @@
-"""Verifying: every byte is read, what was found is noted, and what is right is left as it is."""
+"""Verifying: every byte is read, the result is noted, and correct files are left alone."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ def known(folder: Path, name: str) -> Receipt:
 
 
 def age(folder: Path, name: str) -> None:
-    """Let it be long ago that the file was verified."""
+    """Make the last verification of the file long ago."""
     receipt.write(staging_for(folder, name).receipt, replace(known(folder, name), verified=LONG_AGO))
 
 
 def states(*folders: Path, named: verifier.Named = nothing) -> dict[str, str]:
-    told = list[Event]()
-    found = verify(installed(folders), named, CancelToken(), told.append)
-    assert sorted(found, key=str) == sorted((event for event in told if isinstance(event, Verified)), key=str)
+    events = list[Event]()
+    found = verify(installed(folders), named, CancelToken(), events.append)
+    assert sorted(found, key=str) == sorted((event for event in events if isinstance(event, Verified)), key=str)
     return {verdict.name: verdict.state for verdict in found}
 
 
 def rot(path: Path) -> None:
-    """Change a byte so that neither size nor time tell of it."""
+    """Change a byte without changing size or mtime."""
     before = path.stat().st_mtime_ns
     with path.open("r+b") as file:
         file.seek(1000)
@@ -59,7 +59,7 @@ def rot(path: Path) -> None:
     os.utime(path, ns=(before, before))
 
 
-def test_each_kind_of_damage_is_told_apart(tmp_path: Path) -> None:
+def test_each_kind_of_damage_has_a_verdict_of_its_own(tmp_path: Path) -> None:
     """Of several folders, and of the files of one model."""
     one, two = tmp_path / "one", tmp_path / "two"
     install(one, (DATA, "right.gguf"), (OTHER, "gone.gguf"), (DATA, "short.gguf"))
@@ -89,7 +89,7 @@ def test_it_says_what_was_expected_and_found(tmp_path: Path) -> None:
 
 
 def test_when_it_was_verified_is_noted(tmp_path: Path) -> None:
-    """And a time of the file that means nothing is put right."""
+    """And an mtime that changed for another reason is corrected in the receipt."""
     install(tmp_path, (DATA, "a.gguf"))
     age(tmp_path, "a.gguf")
     os.utime(tmp_path / "a.gguf", (1, 1))
@@ -99,7 +99,7 @@ def test_when_it_was_verified_is_noted(tmp_path: Path) -> None:
     assert installed([tmp_path])[0].state == "ok"
 
 
-def test_what_is_wrong_is_trusted_no_more(tmp_path: Path) -> None:
+def test_a_damaged_file_is_not_trusted_any_more(tmp_path: Path) -> None:
     """`list` shows it from now on, and an install reads it before it says that it is there; right again, it is ok."""
     install(tmp_path, (DATA, "a.gguf"))
     age(tmp_path, "a.gguf")
@@ -113,8 +113,8 @@ def test_what_is_wrong_is_trusted_no_more(tmp_path: Path) -> None:
     assert installed([tmp_path])[0].state == "ok"
 
 
-def test_the_catalog_is_asked(tmp_path: Path) -> None:
-    """Other bytes than it names are a newer version; a digest that came later is a proof."""
+def test_the_catalog_counts(tmp_path: Path) -> None:
+    """Other bytes than it names are a newer version; a digest that it has by now is a proof."""
     install(tmp_path, (DATA, "a.gguf"))
     receipt.write(staging_for(tmp_path, "a.gguf").receipt, replace(known(tmp_path, "a.gguf"), proof="none"))
     assert states(tmp_path, named=lambda _: artifact_of(OTHER, "a.gguf")) == {"a.gguf": "newer"}
@@ -125,8 +125,8 @@ def test_the_catalog_is_asked(tmp_path: Path) -> None:
     assert known(tmp_path, "a.gguf").proof == "sha256"
 
 
-def test_a_file_that_lacks_what_its_header_promises_is_truncated(tmp_path: Path) -> None:
-    """Though it is what was installed, when no digest was known."""
+def test_a_file_that_is_shorter_than_its_header_says_is_truncated(tmp_path: Path) -> None:
+    """Though it is what was installed, if no digest was known then."""
     from luci_dl.cli.demo_gguf import make_gguf
 
     short = make_gguf(300_000)[:200_000]
@@ -136,8 +136,8 @@ def test_a_file_that_lacks_what_its_header_promises_is_truncated(tmp_path: Path)
     assert states(tmp_path) == {"a.gguf": "truncated"}
 
 
-def test_a_lost_receipt_is_told(tmp_path: Path) -> None:
-    """Of a model, the rest of which is installed."""
+def test_a_lost_receipt_is_reported(tmp_path: Path) -> None:
+    """Of a model whose other files are installed."""
     install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))
     staging_for(tmp_path, "b.gguf").receipt.unlink()
     assert states(tmp_path) == {"a.gguf": "ok", "b.gguf": "missing"}
@@ -150,7 +150,7 @@ def test_a_shared_file_is_read_once(tmp_path: Path) -> None:
 
 
 def test_files_are_read_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as there are cores, which all meet here."""
+    """As many at a time as there are cores: all of them meet here."""
     monkeypatch.setattr(verifier, "_cores", lambda: 3)
     install(tmp_path, *((DATA, f"{n}.gguf") for n in range(7)))
     meeting, real = threading.Barrier(3, timeout=20), hashing.hash_file
@@ -165,7 +165,7 @@ def test_files_are_read_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert list(states(tmp_path).values()) == ["ok"] * 7
 
 
-def test_how_far_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For the bars."""
     install(tmp_path, (DATA, "a.gguf"))
 
@@ -174,13 +174,13 @@ def test_how_far_it_is_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return digest_of(DATA), len(DATA)
 
     monkeypatch.setattr(verifier, "hash_file", hash_file)
-    told = list[Event]()
-    verify(installed([tmp_path]), nothing, CancelToken(), told.append)
-    assert told[0] == Hashing("a.gguf", 5, len(DATA))
+    events = list[Event]()
+    verify(installed([tmp_path]), nothing, CancelToken(), events.append)
+    assert events[0] == Hashing("a.gguf", 5, len(DATA))
 
 
-def test_an_interrupt_ends_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though the disk hangs in a read."""
+def test_an_interrupt_stops_it_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even while a read hangs."""
     install(tmp_path, (DATA, "a.gguf"), (DATA, "b.gguf"))
     token, hang = CancelToken(), threading.Event()
 
@@ -209,9 +209,7 @@ def test_a_bug_in_a_thread_comes_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
         states(tmp_path)
 
 
-def test_what_somebody_else_replaces_meanwhile_is_looked_at_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_replaced_meanwhile_is_checked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No verdict on the old file is written into the new one's receipt."""
     install(tmp_path, (DATA, "a.gguf"))
     real, rounds = hashing.hash_file, list[str]()
@@ -231,8 +229,8 @@ def test_what_somebody_else_replaces_meanwhile_is_looked_at_again(
     assert known(tmp_path, "a.gguf").sha256 == digest_of(OTHER)
 
 
-def test_who_is_at_work_there_is_not_disturbed(tmp_path: Path) -> None:
-    """The receipt is theirs then; nothing waits for the lock."""
+def test_an_install_of_the_same_file_is_not_disturbed(tmp_path: Path) -> None:
+    """Then the receipt is not changed; nothing waits for the lock."""
     install(tmp_path, (DATA, "a.gguf"))
     age(tmp_path, "a.gguf")
     with held(tmp_path, "a.gguf"):
@@ -240,8 +238,8 @@ def test_who_is_at_work_there_is_not_disturbed(tmp_path: Path) -> None:
     assert known(tmp_path, "a.gguf").verified == LONG_AGO
 
 
-def test_a_folder_that_one_may_only_read_can_be_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is said once that nothing could be noted."""
+def test_a_read_only_folder_can_be_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One warning says that the results are not noted."""
     install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))
     age(tmp_path, "a.gguf")
     age(tmp_path, "b.gguf")
@@ -250,15 +248,15 @@ def test_a_folder_that_one_may_only_read_can_be_verified(tmp_path: Path, monkeyp
         raise StorageError(f"cannot create {path}: Read-only file system")
 
     monkeypatch.setattr(fs, "write_file", refuse)
-    told = list[Event]()
-    found = verify(installed([tmp_path]), nothing, CancelToken(), told.append)
+    events = list[Event]()
+    found = verify(installed([tmp_path]), nothing, CancelToken(), events.append)
     assert {verdict.state for verdict in found} == {"ok"}
-    assert len([event for event in told if isinstance(event, Warned)]) == 1
+    assert len([event for event in events if isinstance(event, Warned)]) == 1
     assert is_free(tmp_path, "a.gguf")
 
 
-def test_nothing_is_left_that_was_not_there(tmp_path: Path) -> None:
-    """Not even a lock file, where `clean` took it."""
+def test_no_new_file_is_left(tmp_path: Path) -> None:
+    """Not even a lock file, where `clean` has removed it."""
     install(tmp_path, (DATA, "a.gguf"))
     staging_for(tmp_path, "a.gguf").lock.unlink()
     before = files_left(tmp_path)
@@ -266,8 +264,8 @@ def test_nothing_is_left_that_was_not_there(tmp_path: Path) -> None:
     assert files_left(tmp_path) == before
 
 
-def test_models_that_luci_did_not_install_are_named(tmp_path: Path) -> None:
-    """Not what is hidden, of another kind, or in another models folder."""
+def test_models_that_luci_did_not_install_are_reported(tmp_path: Path) -> None:
+    """Except hidden files, other kinds of files, and those in another models folder."""
     install(tmp_path, (DATA, "sub/a.gguf"))
     install(tmp_path / "other", (DATA, "b.gguf"))
     for name in ("mine.gguf", "sub/mine.safetensors", ".hidden.gguf", "notes.txt", "other/mine.gguf"):
