@@ -48,7 +48,7 @@ class _Race:
     def __init__(self, addresses: list[Any], options: tuple[Option, ...]) -> None:
         self._addresses = addresses
         self._options = options
-        self._selector = selectors.DefaultSelector()
+        self._selector = selectors.PollSelector()  # needs no file descriptor
         self._running: set[socket.socket] = set()
         self._error = OSError("the name has no address")
 

@@ -113,7 +113,9 @@ def _parse(address: str, variable: str) -> Proxy:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         scheme = "socks5h" if parts.scheme == "socks" else parts.scheme  # desktop settings write "socks"
         host, port = parts.hostname, parts.port
-        if not host or port == 0 or scheme not in _PORTS or parts.path not in ("", "/") or parts.query:
+        labels = (host or "").rstrip(".").split(".")
+        is_name = all(0 < len(label) < 64 for label in labels)
+        if not host or not is_name or port == 0 or scheme not in _PORTS or parts.path not in ("", "/") or parts.query:
             raise ValueError
     except ValueError:
         public = address.rpartition("@")[2]

@@ -25,7 +25,7 @@ class AttemptFailed(Exception):
         retry_after: seconds that the server asked to wait; None when it did not ask.
         no_ranges: the server's range responses cannot be relied on: request the whole file next time.
         maybe_overload: fewer connections might avoid it.
-        overload: the server itself reported an overload.
+        overload: they would: the server, or this machine, reported an overload.
         hint: what the user can do when the retries run out.
     """
 
@@ -46,6 +46,14 @@ class AttemptFailed(Exception):
         self.maybe_overload = maybe_overload
         self.overload = overload
         self.hint = hint or "Check the connection and run the command again."
+
+
+class OutOfResources(AttemptFailed):
+    """This machine refused another thread or file descriptor. No server is to blame."""
+
+    def __init__(self, reason: str) -> None:
+        hint = "Use fewer --jobs and --connections, or raise the system's limits (ulimit -n, ulimit -u)."
+        super().__init__(reason, overload=True, hint=hint)
 
 
 class RetryBudget:
