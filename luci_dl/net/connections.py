@@ -154,5 +154,16 @@ def raw_response(response: urllib3.BaseHTTPResponse) -> RawResponse:
     return raw
 
 
+def release(response: urllib3.BaseHTTPResponse) -> None:
+    """Return the connection to its pool if the body is complete or nearly so; else close it."""
+    raw = raw_response(response)
+    raw.skip_rest()
+    if raw.is_complete:
+        raw.close()  # of its own accord only in some versions
+        response.release_conn()
+    else:
+        response.close()
+
+
 def _joined(headers: Message) -> dict[str, str]:
     return {name.lower(): ", ".join(headers.get_all(name) or []) for name in headers}
