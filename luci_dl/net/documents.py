@@ -10,8 +10,8 @@ from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
 from luci_dl.net.network import Network
-from luci_dl.net.response import Document, retry_after
-from luci_dl.net.retry import AttemptFailed, RetryBudget
+from luci_dl.net.response import Document
+from luci_dl.net.retry import AttemptFailed, RetryBudget, retry_after_s
 from luci_dl.net.status import TRY_LATER, is_temporary
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ def _attempt(client: Client, url: str, headers: Mapping[str, str], at_most: int,
     document = client.document(url, headers, at_most, repository)
     if is_temporary(document.status):
         reason = f"{urlsplit(document.url).netloc} returned {document.status}"
-        raise AttemptFailed(reason, retry_after(document.headers), overload=True, hint=TRY_LATER)
+        raise AttemptFailed(reason, retry_after_s(document.headers), overload=True, hint=TRY_LATER)
     return document

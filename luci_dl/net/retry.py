@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -96,11 +96,9 @@ class RetryBudget:
         return max(delay, asked or 0.0)
 
 
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """The seconds that a Retry-After header asks for, as a number or as a date; None when it is missing or invalid."""
-    if value is None:
-        return None
-    text = value.strip()
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The seconds that Retry-After asks to wait, as a number or until a date; None when it is missing or invalid."""
+    text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:

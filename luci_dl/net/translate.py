@@ -16,8 +16,7 @@ from urllib3 import exceptions as urllib3
 from luci_dl.errors import NetworkError
 from luci_dl.net.origin import host_of
 from luci_dl.net.proxy import Proxy, TunnelRefused
-from luci_dl.net.response import retry_after
-from luci_dl.net.retry import AttemptFailed, OutOfResources
+from luci_dl.net.retry import AttemptFailed, OutOfResources, retry_after_s
 from luci_dl.net.status import is_temporary
 from luci_dl.text import printable
 
@@ -123,7 +122,14 @@ def _tunnel_error(refused: TunnelRefused, place: str, host: str, proxy: Proxy) -
         return proxy_auth_error(proxy, refused.headers.get("proxy-authenticate", ""))
     answer = f"{refused.status} {printable(refused.reason)[:80]}".strip()
     permanent = not is_temporary(refused.status)
-    return proxy_refusal(proxy, host, place, answer, permanent=permanent, retry_after=retry_after(refused.headers))
+    return proxy_refusal(
+        proxy,
+        host,
+        place,
+        answer,
+        permanent=permanent,
+        retry_after=retry_after_s(refused.headers),
+    )
 
 
 def _connection_error(error: Exception, peer: _Peer) -> Exception:
