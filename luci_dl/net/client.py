@@ -13,7 +13,7 @@ import urllib3
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.bearer import Tokens, account_required, authorization
-from luci_dl.net.connections import Transport, raw_response
+from luci_dl.net.connections import Transport, raw_response, release
 from luci_dl.net.origin import origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
 from luci_dl.net.response import (
@@ -73,17 +73,19 @@ class Response:
                 count += received
                 if not self._raw.has_more_within(deadline - time.monotonic()):
                     break
-        except (HTTPException, OSError, ValueError) as error:  # ValueError: it was aborted
+        except (HTTPException, OSError, ValueError) as error:
             self._failure = self._translated(error)
             if not count:
                 raise self._failure from error
         return count
 
     def _translated(self, error: Exception) -> Exception:
+        if isinstance(error, ValueError):  # the file below was closed
+            return AttemptFailed("the connection was closed")
         try:
             with translate_errors(self._url, proxy_for(self._url)):
                 raise error
-        except (AttemptFailed, NetworkError, ValueError) as failure:
+        except (AttemptFailed, NetworkError) as failure:
             return failure
 
     def abort(self) -> None:
@@ -92,12 +94,11 @@ class Response:
             self._response.shutdown()
 
     def close(self) -> None:
-        """Release the connection, which is reused only if the body was read to its end."""
-        if self._raw.is_complete:
-            self._raw.close()  # of its own accord only in some versions
-            self._response.release_conn()
-        else:
+        """Release the connection."""
+        if self._failure:
             self._response.close()
+        else:
+            release(self._response)
 
 
 class Client:
@@ -168,7 +169,7 @@ class Client:
             token = self._tokens.renew(repository, response.headers.getlist("www-authenticate"), token)
         if token is None:
             return response
-        response.close()
+        release(response)
         return self._transport.send(url, {**headers, **authorization(token)})
 
 
@@ -191,7 +192,7 @@ def _follow(
             target = redirect_target(url, response.status, response.headers)
         if target is None:
             return response, url, linked
-        response.close()
+        release(response)
         url = target
     raise NetworkError(
         f"{first}: redirect loop (more than {MAX_REDIRECTS} redirects)", "Check the address, or try again later."

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from email.message import Message
 from importlib.util import find_spec
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
@@ -18,13 +20,11 @@ from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.certificates import trusted_certificates
 from luci_dl.net.dial import dial
-from luci_dl.net.log import logged
+from luci_dl.net.log import requested
 from luci_dl.net.proxy import Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
 from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
+from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.translate import proxy_auth_error, translate_errors
-
-_MAX_POOLS = 8
-_CONNECTIONS_PER_POOL = 16
 
 
 class _Plain(KeepsRawResponse, HTTPConnection):  # type: ignore[misc]
@@ -89,9 +89,21 @@ class Transport:
 
         Raises: AttemptFailed; NetworkError.
         """
-        proxy = proxy_for(url)
-        with logged(self._log, url, headers) as set_status, translate_errors(url, proxy):
-            response = self._manager(urlsplit(url).scheme, proxy).request(
+        proxy, began, log = proxy_for(url), time.monotonic(), self._log or (lambda _event: None)
+        try:
+            response = self._send(url, headers, proxy)
+        except (AttemptFailed, NetworkError) as error:
+            log(requested(url, headers, None, time.monotonic() - began, str(error)))
+            raise
+        log(requested(url, headers, response.status, time.monotonic() - began))
+        if response.status == 407 and proxy and proxy == forwarding_proxy_for(url):
+            response.close()
+            raise proxy_auth_error(proxy, response.headers.get("Proxy-Authenticate", ""))
+        return response
+
+    def _send(self, url: str, headers: Mapping[str, str], proxy: Proxy | None) -> urllib3.BaseHTTPResponse:
+        with translate_errors(url, proxy):
+            return self._manager(urlsplit(url).scheme, proxy).request(
                 "GET",
                 url,
                 headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},
@@ -100,11 +112,6 @@ class Transport:
                 retries=False,
                 timeout=self._timeout,
             )
-            set_status(response.status)
-        if response.status == 407 and proxy and proxy == forwarding_proxy_for(url):
-            response.close()
-            raise proxy_auth_error(proxy, response.headers.get("Proxy-Authenticate", ""))
-        return response
 
     def _manager(self, scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
         key = scheme, proxy
@@ -118,30 +125,16 @@ def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
     """Pools for addresses of that scheme. Raises: NetworkError, when certificates or SOCKS are not available."""
     secure = scheme == "https" or (proxy and proxy.scheme == "https")
     context = trusted_certificates() if secure else None  # loading them takes time
+    settings: dict[str, Any] = {"num_pools": 8, "maxsize": 16, "ssl_context": context}
     if proxy and proxy.socks:
         if not find_spec("socks"):
             raise NetworkError(f"{proxy} is a SOCKS proxy, which requires PySocks", 'Run: pip install "luci-dl[socks]"')
         from luci_dl.net.socks import SocksManager
 
-        return SocksManager(
-            proxy.url,
-            proxy.user,
-            proxy.password,
-            num_pools=_MAX_POOLS,
-            maxsize=_CONNECTIONS_PER_POOL,
-            ssl_context=context,
-        )
+        return SocksManager(proxy.url, proxy.user, proxy.password, **settings)
     if proxy:
-        manager: urllib3.PoolManager = urllib3.ProxyManager(
-            proxy.url,
-            _MAX_POOLS,
-            maxsize=_CONNECTIONS_PER_POOL,
-            proxy_headers=proxy.headers,
-            ssl_context=context,
-            proxy_ssl_context=context,
-        )
-    else:
-        manager = urllib3.PoolManager(_MAX_POOLS, maxsize=_CONNECTIONS_PER_POOL, ssl_context=context)
+        settings |= {"proxy_url": proxy.url, "proxy_headers": proxy.headers, "proxy_ssl_context": context}
+    manager = urllib3.ProxyManager(**settings) if proxy else urllib3.PoolManager(**settings)
     manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return manager
 
@@ -152,6 +145,17 @@ def raw_response(response: urllib3.BaseHTTPResponse) -> RawResponse:
     if not isinstance(raw, RawResponse):
         raise TypeError(f"{response.connection!r} is not from these pools")
     return raw
+
+
+def release(response: urllib3.BaseHTTPResponse) -> None:
+    """Return the connection to its pool if the body is complete or nearly so; else close it."""
+    raw = raw_response(response)
+    raw.skip_rest()
+    if raw.is_complete:
+        raw.close()  # of its own accord only in some versions
+        response.release_conn()
+    else:
+        response.close()
 
 
 def _joined(headers: Message) -> dict[str, str]:

@@ -25,14 +25,34 @@ def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -
 
     Raises: OSError, when all have failed: the reason of the last one; TimeoutError; UnicodeError, for an invalid name.
     """
-    found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-    race = _Race(_alternating(found), tuple(options))
-    try:
-        winner = race.run(time.monotonic() + timeout)
-    finally:
-        race.close()
-    winner.settimeout(timeout)
-    return winner
+    untried = _alternating(socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM))
+    deadline, options = time.monotonic() + timeout, tuple(options)
+    error = OSError("the name has no address")
+    with selectors.PollSelector() as attempts:  # needs no file descriptor of its own
+        try:
+            while untried or attempts.get_map():
+                if untried:
+                    try:
+                        attempts.register(_start(untried.pop(0), options), selectors.EVENT_WRITE)
+                    except OSError as failure:
+                        error = failure
+                        continue
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
+                for key, _ in attempts.select(min(left, HEAD_START_S) if untried else left):
+                    attempts.unregister(key.fileobj)
+                    connection: Any = key.fileobj
+                    code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+                    if not code:
+                        connection.settimeout(timeout)
+                        return connection  # type: ignore[no-any-return]
+                    connection.close()
+                    error = OSError(code, os.strerror(code))
+            raise error
+        finally:
+            for key in attempts.get_map().values():
+                key.fileobj.close()  # type: ignore[union-attr]
 
 
 def _alternating(found: list[Any]) -> list[Any]:
@@ -42,61 +62,18 @@ def _alternating(found: list[Any]) -> list[Any]:
     return [one for pair in zip_longest(preferred, others) for one in pair if one]
 
 
-class _Race:
-    """Connection attempts that run side by side, started one after the other."""
-
-    def __init__(self, addresses: list[Any], options: tuple[Option, ...]) -> None:
-        self._addresses = addresses
-        self._options = options
-        self._selector = selectors.DefaultSelector()
-        self._running: set[socket.socket] = set()
-        self._error = OSError("the name has no address")
-
-    def run(self, deadline: float) -> socket.socket:
-        while self._addresses or self._running:
-            if self._addresses:
-                self._start(*self._addresses.pop(0))
-            if not self._running:
-                continue
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
-            for key, _ in self._selector.select(min(left, HEAD_START_S) if self._addresses else left):
-                if self._has_won(key.fileobj):
-                    return key.fileobj  # type: ignore[return-value]
-        raise self._error
-
-    def close(self) -> None:
-        """Close the attempts that did not win."""
-        for loser in self._running:
-            loser.close()
-        self._selector.close()
-
-    def _start(self, family: int, kind: int, protocol: int, _name: str, address: Any) -> None:
-        try:
-            connection = socket.socket(family, kind, protocol)
-        except OSError as error:  # a kernel without IPv6
-            self._error = error
-            return
-        self._running.add(connection)
-        self._selector.register(connection, selectors.EVENT_WRITE)
-        for option in self._options:
+def _start(found: Any, options: Iterable[Option]) -> socket.socket:
+    """Begin to connect to one result of `getaddrinfo`. Raises: OSError, also in a kernel without IPv6."""
+    family, kind, protocol, _name, address = found
+    connection = socket.socket(family, kind, protocol)
+    try:
+        for option in options:
             connection.setsockopt(*option)
         connection.setblocking(False)
         code = connection.connect_ex(address)
         if code not in (0, EINPROGRESS):
-            self._lose(connection, code)
-
-    def _has_won(self, connection: Any) -> bool:
-        code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if code:
-            self._lose(connection, code)
-            return False
-        self._running.remove(connection)
-        return True
-
-    def _lose(self, connection: socket.socket, code: int) -> None:
-        self._error = OSError(code, os.strerror(code))
-        self._selector.unregister(connection)
-        self._running.remove(connection)
+            raise OSError(code, os.strerror(code))
+    except OSError:
         connection.close()
+        raise
+    return connection

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
 from luci_dl.net.network import Network
-from luci_dl.net.response import Document, retry_after
-from luci_dl.net.retry import AttemptFailed, RetryBudget
+from luci_dl.net.response import Document
+from luci_dl.net.retry import AttemptFailed, RetryBudget, retry_after_s
 from luci_dl.net.status import TRY_LATER, is_temporary
+
+if TYPE_CHECKING:
+    from luci_dl.net.client import Client
 
 
 def fetch_document(
@@ -38,7 +42,7 @@ def fetch_document(
     client, budget = network.client_for(url), RetryBudget(retries)
     while True:
         try:
-            return run_cancellable(lambda: _attempt(lambda: client.document(url, headers, at_most, repository)), token)
+            return run_cancellable(lambda: _attempt(client, url, headers, at_most, repository), token)
         except AttemptFailed as failure:
             host = urlsplit(url).netloc
             delay = budget.record_failure(failure, host)
@@ -47,9 +51,9 @@ def fetch_document(
                 raise Interrupted(token.signum) from None
 
 
-def _attempt(request: Callable[[], Document]) -> Document:
-    document = request()
+def _attempt(client: Client, url: str, headers: Mapping[str, str], at_most: int, repository: str) -> Document:
+    document = client.document(url, headers, at_most, repository)
     if is_temporary(document.status):
         reason = f"{urlsplit(document.url).netloc} returned {document.status}"
-        raise AttemptFailed(reason, retry_after(document.headers), overload=True, hint=TRY_LATER)
+        raise AttemptFailed(reason, retry_after_s(document.headers), overload=True, hint=TRY_LATER)
     return document

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,7 +12,7 @@ from luci_dl.model import Artifact
 from luci_dl.net.client import Client
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.rate_meter import RateMeter
-from luci_dl.net.retry import AttemptFailed, RetryBudget
+from luci_dl.net.retry import AttemptFailed, OutOfResources, RetryBudget
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker_pool import WorkerPool
 from luci_dl.plan import Sink
@@ -79,8 +78,7 @@ class Fetch:
                 self._check()
                 self._report_progress()
         finally:
-            # Not on this thread, which has to respond to signals: stopping may wait for a write.
-            threading.Thread(target=self._pool.stop, name="luci-stop", daemon=True).start()
+            self._pool.stop()
 
     def _is_complete(self) -> bool:
         return self._sink.size is not None and self._sink.received >= self._sink.size
@@ -90,7 +88,10 @@ class Fetch:
         if failures:
             self._pause_until = now + self._pause_after(failures, now)
         if now >= self._pause_until and not self._is_complete():
-            self._pool.scale(now)
+            try:
+                self._pool.scale(now)
+            except OutOfResources as failure:
+                self._pause_until = now + self._pause_after([failure], now)
 
     def _failure(self, url: str, error: Exception | None) -> AttemptFailed | None:
         """The failure to retry after; None without one, or when another mirror takes over. Raises: all other errors."""
@@ -99,6 +100,8 @@ class Fetch:
         failure = error if isinstance(error, AttemptFailed) else None
         if failure is None and (isinstance(error, StorageError) or not isinstance(error, LuciError)):
             raise error
+        if isinstance(failure, OutOfResources):
+            return failure
         if url not in self._pool.mirrors.urls:
             return None
         if self._pool.mirrors.record_failure(url, permanent=failure is None or failure.no_ranges):
@@ -114,7 +117,8 @@ class Fetch:
         """Seconds without new connections. Raises: NetworkError, when no worker and no retry is left."""
         worst = max(failures, key=lambda failure: failure.retry_after or 0.0)
         if len(self._pool):
-            if not worst.maybe_overload or len(self._pool.mirrors.urls) > 1:
+            is_local = any(isinstance(failure, OutOfResources) for failure in failures)
+            if not is_local and (not worst.maybe_overload or len(self._pool.mirrors.urls) > 1):
                 return 0.0  # the next attempt goes to another address
             self._tuner.reduce(len(self._pool), now)
             return min(worst.retry_after or PAUSE_S, MAX_PAUSE_S)

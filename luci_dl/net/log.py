@@ -1,39 +1,20 @@
-"""The log of requests, for `-v`, without secrets."""
+"""What the log of requests (`-v`) shows, without secrets."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from urllib.parse import urlsplit, urlunsplit
 
-from luci_dl.errors import LuciError
-from luci_dl.events import Emit, Requested
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.events import Requested
 
 _PUBLIC_HEADERS = {"range", "if-range", "accept"}
 
 
-@contextmanager
-def logged(log: Emit | None, url: str, headers: Mapping[str, str]) -> Iterator[Callable[[int], None]]:
-    """Report the request made in the block to `log`. Yields: a function that takes the status of the response."""
-    began, status, reason = time.monotonic(), None, ""
-
-    def set_status(number: int) -> None:
-        nonlocal status
-        status = number
-
-    try:
-        yield set_status
-    except (AttemptFailed, LuciError) as error:
-        reason = str(error)
-        raise
-    finally:
-        if log:
-            seconds = time.monotonic() - began
-            masked = tuple(name for name in headers if name.lower() not in _PUBLIC_HEADERS)
-            asked = next((value for name, value in headers.items() if name.lower() == "range"), "")
-            log(Requested("GET", public_address(url), asked, masked, status, seconds, reason))
+def requested(url: str, headers: Mapping[str, str], status: int | None, seconds: float, reason: str = "") -> Requested:
+    """The event of one request; of a failed one with the `reason` instead of a status."""
+    masked = tuple(name for name in headers if name.lower() not in _PUBLIC_HEADERS)
+    span = next((value for name, value in headers.items() if name.lower() == "range"), "")
+    return Requested("GET", public_address(url), span, masked, status, seconds, reason)
 
 
 def public_address(url: str) -> str:

@@ -7,11 +7,15 @@ import ipaddress
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from luci_dl.errors import NetworkError
+
+T = TypeVar("T")
 
 _PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
 _SYSTEM = "the system's settings"
@@ -113,7 +117,9 @@ def _parse(address: str, variable: str) -> Proxy:
         parts = urlsplit(address if "://" in address else f"http://{address}")
         scheme = "socks5h" if parts.scheme == "socks" else parts.scheme  # desktop settings write "socks"
         host, port = parts.hostname, parts.port
-        if not host or port == 0 or scheme not in _PORTS or parts.path not in ("", "/") or parts.query:
+        labels = (host or "").rstrip(".").split(".")
+        is_name = all(0 < len(label) < 64 for label in labels)
+        if not host or not is_name or port == 0 or scheme not in _PORTS or parts.path not in ("", "/") or parts.query:
             raise ValueError
     except ValueError:
         public = address.rpartition("@")[2]
@@ -130,11 +136,12 @@ def _is_exempt(host: str, port: int) -> bool:
     variable = _variable("no_proxy")
     entries = re.split(r"[\s,]+", os.environ[variable].lower()) if variable else []
     name = host.lower().rstrip(".")
-    address = _address(name)
+    address = _parsed(ipaddress.ip_address, name)
     for pattern, wanted in map(_split_port, filter(None, entries)):
         if wanted not in (None, port):
             continue
-        if pattern == "*" or (address and address in _network(pattern)):
+        network = _parsed(partial(ipaddress.ip_network, strict=False), pattern)
+        if pattern == "*" or (address and network and address in network):
             return True
         suffix = pattern.removeprefix("*").strip(".")
         if not address and suffix and f".{name}".endswith(f".{suffix}"):
@@ -152,15 +159,8 @@ def _split_port(entry: str) -> tuple[str, int | None]:
     return name, int(port) if port.isascii() and port.isdigit() else None
 
 
-def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parsed(parse: Callable[[str], T], text: str) -> T | None:
     try:
-        return ipaddress.ip_address(name)
+        return parse(text)
     except ValueError:
         return None
-
-
-def _network(pattern: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | tuple[()]:
-    try:
-        return ipaddress.ip_network(pattern, strict=False)
-    except ValueError:
-        return ()

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import select
 import socket
+import time
+from contextlib import suppress
 from functools import cached_property
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from io import DEFAULT_BUFFER_SIZE
 from typing import Any, BinaryIO
 
+MAX_SKIPPED_BYTES = 1 << 16
+MAX_SKIP_S = 0.5
+"""What is left of a body is read to save the connection, if it is no longer than this and takes no longer."""
 MAX_HEAD_LINES = 1000
 """Lines of a head, with those of the interim responses before it. A longer one is not valid HTTP."""
 
@@ -56,6 +61,19 @@ class RawResponse(HTTPResponse):
         if not (count and self.length):
             self.close()
         return count
+
+    def skip_rest(self) -> None:
+        """Read what is left of the body if that is little and comes soon, so that the connection can be reused."""
+        if self.is_complete or self.will_close or (self.length or 0) > MAX_SKIPPED_BYTES:
+            return
+        memory, deadline = memoryview(bytearray(MAX_SKIPPED_BYTES)), time.monotonic() + MAX_SKIP_S
+        with suppress(OSError, HTTPException, ValueError):
+            while memory and (left_s := deadline - time.monotonic()) > 0:
+                self._sock.settimeout(left_s)  # urllib3 sets it anew for each request
+                count = self.read_some(memory)
+                if not count:
+                    return
+                memory = memory[count:]
 
     def has_more_within(self, seconds: float) -> bool:
         """Whether more of the body arrives within that time. False when only a read could tell."""

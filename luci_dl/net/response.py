@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.net.origin import host_of
-from luci_dl.net.retry import AttemptFailed, parse_retry_after
+from luci_dl.net.retry import AttemptFailed
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -108,11 +108,6 @@ def response_info(request: RangeRequest, status: int, headers: Mapping[str, str]
             no_ranges=True,
         )
     return ResponseInfo(first, last - first + 1, size, validator, True, True)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """The seconds that the server asks to wait; None when it does not ask."""
-    return parse_retry_after(headers.get("retry-after"))
 
 
 def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -25,7 +25,7 @@ class AttemptFailed(Exception):
         retry_after: seconds that the server asked to wait; None when it did not ask.
         no_ranges: the server's range responses cannot be relied on: request the whole file next time.
         maybe_overload: fewer connections might avoid it.
-        overload: the server itself reported an overload.
+        overload: they would: the server, or this machine, reported an overload.
         hint: what the user can do when the retries run out.
     """
 
@@ -46,6 +46,14 @@ class AttemptFailed(Exception):
         self.maybe_overload = maybe_overload
         self.overload = overload
         self.hint = hint or "Check the connection and run the command again."
+
+
+class OutOfResources(AttemptFailed):
+    """This machine refused another thread or file descriptor. No server is to blame."""
+
+    def __init__(self, reason: str) -> None:
+        hint = "Use fewer --jobs and --connections, or raise the system's limits (ulimit -n, ulimit -u)."
+        super().__init__(reason, overload=True, hint=hint)
 
 
 class RetryBudget:
@@ -88,11 +96,9 @@ class RetryBudget:
         return max(delay, asked or 0.0)
 
 
-def parse_retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """The seconds that a Retry-After header asks for, as a number or as a date; None when it is missing or invalid."""
-    if value is None:
-        return None
-    text = value.strip()
+def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """The seconds that Retry-After asks to wait, as a number or until a date; None when it is missing or invalid."""
+    text = headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
     try:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from luci_dl.errors import NetworkError, ResolveError
 from luci_dl.net.hub import hub_refusal
 from luci_dl.net.origin import host_of
-from luci_dl.net.response import RangeRequest, retry_after
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.response import RangeRequest
+from luci_dl.net.retry import AttemptFailed, retry_after_s
 
 if TYPE_CHECKING:
     from luci_dl.net.proxy import Proxy
@@ -53,7 +53,7 @@ def error_for_status(
     if is_temporary(status) or (redirected_to and status in _EXPIRED):
         return AttemptFailed(
             f"{who} returned {status}",
-            retry_after(headers),
+            retry_after_s(headers),
             maybe_overload=is_temporary(status),
             overload=status in _OVERLOAD,
             hint=TRY_LATER,

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from urllib.parse import urlsplit
 
@@ -15,8 +16,7 @@ from urllib3 import exceptions as urllib3
 from luci_dl.errors import NetworkError
 from luci_dl.net.origin import host_of
 from luci_dl.net.proxy import Proxy, TunnelRefused
-from luci_dl.net.response import retry_after
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.retry import AttemptFailed, OutOfResources, retry_after_s
 from luci_dl.net.status import is_temporary
 from luci_dl.text import printable
 
@@ -31,6 +31,7 @@ _CERTIFICATE_ERRORS = {
 _UNKNOWN_ISSUER = "its issuer is not trusted on this computer"
 _ADD_ISSUER = "Behind a company's proxy? Add its certificate to the system's, or name its file in SSL_CERT_FILE."
 _NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+_EXHAUSTED = {EMFILE, ENFILE, ENOBUFS, ENOMEM}
 _TRY_HTTP = "Should the address begin with http:// instead?"
 
 
@@ -41,6 +42,8 @@ def translate_errors(url: str, proxy: Proxy | None) -> Iterator[None]:
         yield
     except (urllib3.LocationValueError, UnicodeError) as error:
         raise NetworkError(f"{url} cannot be requested: {error}", "Check the address.") from error
+    except ValueError as error:  # of a header, which may be secret
+        raise NetworkError(f"{url} cannot be requested: a header is invalid", "Check the token or password.") from error
     except (urllib3.HTTPError, HTTPException, TunnelRefused, OSError) as error:
         raise _translated(error, url, proxy) from error
 
@@ -89,6 +92,8 @@ class _Peer:
 
 def _translated(error: Exception, url: str, proxy: Proxy | None) -> Exception:
     place, host = host_of(url), urlsplit(url).hostname or url
+    if any(isinstance(cause, OSError) and cause.errno in _EXHAUSTED for cause in _chain(error)):
+        return OutOfResources(f"cannot connect to {place}: {_system_message(error)}")
     if proxy is None:
         return _connection_error(error, _Peer(host, place, _TRY_HTTP))
     if isinstance(error, TunnelRefused):
@@ -117,7 +122,14 @@ def _tunnel_error(refused: TunnelRefused, place: str, host: str, proxy: Proxy) -
         return proxy_auth_error(proxy, refused.headers.get("proxy-authenticate", ""))
     answer = f"{refused.status} {printable(refused.reason)[:80]}".strip()
     permanent = not is_temporary(refused.status)
-    return proxy_refusal(proxy, host, place, answer, permanent=permanent, retry_after=retry_after(refused.headers))
+    return proxy_refusal(
+        proxy,
+        host,
+        place,
+        answer,
+        permanent=permanent,
+        retry_after=retry_after_s(refused.headers),
+    )
 
 
 def _connection_error(error: Exception, peer: _Peer) -> Exception:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from luci_dl.errors import IntegrityError
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.response import RangeRequest
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.retry import AttemptFailed, OutOfResources
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,10 @@ class Worker:
     """
 
     def __init__(self, client: Client, job: Job, wakeup: threading.Event) -> None:
-        """Starts the thread, which sets `wakeup` when it ends."""
+        """Start the thread, which sets `wakeup` when it ends.
+
+        Raises: OutOfResources, when the system refuses the thread. Then the job's lease is still valid.
+        """
         self.job = job
         self.received = 0
         self.reading = False
@@ -58,7 +65,10 @@ class Worker:
         self._lease = job.lease
         self._response: Response | None = None
         self._stopped = threading.Event()
-        threading.Thread(target=self._run, name="luci-fetch", daemon=True).start()
+        try:
+            threading.Thread(target=self._run, name="luci-fetch", daemon=True).start()
+        except RuntimeError as error:
+            raise OutOfResources("the system allows no more threads") from error
 
     @property
     def lease(self) -> Lease:
@@ -66,12 +76,14 @@ class Worker:
         return self._lease
 
     def stop(self) -> None:
-        """End the attempt: first its right to write, then the blocked read.
+        """End the attempt: first its right to write, then the blocked read. Never waits.
 
+        A worker that is inside the sink, where a write may wait for the disk, gives up the right itself right after.
         A name look-up or a wait for the headers cannot be ended; the thread stays in it, without the right to write.
         """
         self._stopped.set()
-        self.job.sink.revoke(self._lease)
+        if self.reading:  # it looks at `_stopped` before it enters the sink, so this does not wait for a write
+            self.job.sink.revoke(self._lease)
         if self._response:
             self._response.abort()
 
@@ -93,9 +105,9 @@ class Worker:
         job, lease = self.job, self._lease
         request = self._request(lease)
         headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
-        self.reading = True
-        self._response = self._client.get(job.artifact.name, request, headers, job.artifact.repository)
-        self.reading = False
+        self._response = self._outside_sink(
+            lambda: self._client.get(job.artifact.name, request, headers, job.artifact.repository)
+        )
         info = self._response.info
         self.supports_ranges = info.supports_ranges and info.offset == request.start
         if info.offset != request.start and not job.only_url:
@@ -150,10 +162,19 @@ class Worker:
         if lease.end is not None:
             one_too_many = 0 if job.sink.provable else 1  # shows that a file is longer than it should be
             size = min(size, lease.end - lease.pos + one_too_many)
-        self.reading = True
-        count = response.read_into(memory[:size])
-        self.reading = False
+        count = self._outside_sink(lambda: response.read_into(memory[:size]))
         return memory[:count]
+
+    def _outside_sink(self, wait: Callable[[], T]) -> T:
+        """Wait for the network. Raises: Revoked, when `stop` was called: before, or meanwhile."""
+        self.reading = True
+        if self._stopped.is_set():
+            raise Revoked
+        result = wait()
+        self.reading = False
+        if self._stopped.is_set():
+            raise Revoked
+        return result
 
     def _end_of_body(self, lease: Lease, response: Response) -> None:
         if lease.end is not None:

@@ -10,7 +10,7 @@ from luci_dl.net.client import Client
 from luci_dl.net.mirrors import Mirrors
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.rate_meter import RateMeter, StallWatch
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.retry import AttemptFailed, OutOfResources
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import BUFFER, Lease, Sink
@@ -96,7 +96,7 @@ class WorkerPool:
         self._supports_ranges, self._whole_file = False, True
 
     def scale(self, now: float) -> None:
-        """Start workers until there are as many as wanted, or no segment is left."""
+        """Start workers until there are as many as wanted, or no segment is left. Raises: OutOfResources."""
         wanted = self._wanted(now)
         while len(self._stats) < wanted:
             lease = self._claim(wanted) or (self._split(now, wanted) and self._claim(wanted))
@@ -113,10 +113,15 @@ class WorkerPool:
                 block_size=min(BUFFER, BLOCK_BYTES // wanted),
                 limiter=self._limiter,
             )
-            self._stats.append(WorkerStats(Worker(self._client, job, self.wakeup), now))
+            try:
+                worker = Worker(self._client, job, self.wakeup)
+            except OutOfResources:
+                self._sink.revoke(lease)
+                raise
+            self._stats.append(WorkerStats(worker, now))
 
     def stop(self) -> None:
-        """Stop all workers; waits for writes in progress."""
+        """Stop all workers, without waiting for them."""
         for stats in self._stats:
             stats.worker.stop()
 

@@ -13,6 +13,7 @@ import pytest
 
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.net.client import Client
+from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed
 from tests.net.asking import DATA, asked, block, body
 from tests.servers import FaultyServer, faults
@@ -100,6 +101,15 @@ def test_no_random_head_breaks_anything(server: FaultyServer) -> None:
     for _ in flips:
         with contextlib.suppress(AttemptFailed, LuciError):
             assert len(body(url)) <= 4
+
+
+@pytest.mark.parametrize("value", ["Bearer secret\r\nX: y", "Bearer secret\u20ac"])
+def test_a_header_that_cannot_be_sent_is_an_error_of_ours(server: FaultyServer, value: str) -> None:
+    """The message does not show its value."""
+    request = RangeRequest(server.serve("/m.gguf", DATA), 0, None, None)
+    with pytest.raises(NetworkError, match="cannot be requested") as caught:
+        Client().get("m.gguf", request, {"Authorization": value})
+    assert "secret" not in caught.value.message + caught.value.hint
 
 
 @pytest.mark.parametrize("secure", [False, True])

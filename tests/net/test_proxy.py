@@ -137,7 +137,16 @@ def test_a_proxy_does_not_show_its_password() -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["ftp://h:21", "http://[bad", "http://h:99999", "http://", "http://me:pw@h:x", "http://me:12/pw@h:1", "h:0"],
+    [
+        "ftp://h:21",
+        "http://[bad",
+        "http://h:99999",
+        "http://",
+        "http://me:pw@h:x",
+        "http://me:12/pw@h:1",
+        "h:0",
+        "http://a..b:1",
+    ],
 )
 def test_a_proxy_that_is_none_is_one_clear_message(
     server: FaultyServer, address: str, monkeypatch: pytest.MonkeyPatch

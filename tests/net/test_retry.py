@@ -17,7 +17,7 @@ from luci_dl.net.retry import (
     PROGRESS_BYTES,
     AttemptFailed,
     RetryBudget,
-    parse_retry_after,
+    retry_after_s,
 )
 
 NOW = datetime(2026, 10, 1, 12, 0, 0, tzinfo=UTC)
@@ -32,7 +32,6 @@ FAILURE = AttemptFailed("it broke")
         ("Thu, 01 Oct 2026 12:01:30 GMT", 90.0),
         ("Thu, 01 Oct 2026 12:01:30 -0000", 90.0),
         ("Thu, 01 Oct 2026 11:00:00 GMT", 0.0),
-        (None, None),
         ("", None),
         (",", None),
         ("soon", None),
@@ -42,15 +41,16 @@ FAILURE = AttemptFailed("it broke")
         ("Thu, 01 Oct 99999 12:01:30 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
     """Anything else is as good as nothing."""
-    assert parse_retry_after(value, NOW) == seconds
+    assert retry_after_s({"retry-after": value}, NOW) == seconds
+    assert retry_after_s({}, NOW) is None
 
 
 @given(st.one_of(st.text(), st.text("0123456789 ,:+-GMTJanFebMonTue;()", max_size=40)))
 def test_no_retry_after_breaks_anything(value: str) -> None:
     """Whatever a server writes there, it is a wait of no less than nothing, or no wait."""
-    seconds = parse_retry_after(value, NOW)
+    seconds = retry_after_s({"retry-after": value}, NOW)
     assert seconds is None or seconds >= 0
 
 
@@ -58,7 +58,7 @@ def test_no_retry_after_breaks_anything(value: str) -> None:
 def test_a_date_is_as_good_as_its_seconds(seconds: int, zone: int) -> None:
     """In whatever time zone it is written."""
     when = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=zone)))
-    assert parse_retry_after(format_datetime(when), NOW) == seconds
+    assert retry_after_s({"retry-after": format_datetime(when)}, NOW) == seconds
 
 
 @given(st.integers(1, 30), st.floats(0, 1))

@@ -68,6 +68,35 @@ def test_a_stop_during_a_stall_frees_the_segment_at_once(server: FaultyServer) -
     assert (worker.error, len(sink.data)) == (None, HALF)
 
 
+class Blocking(MemorySink):
+    """A sink whose disk is slow: writes wait for `go_on`, as they do for a disk that is behind."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size=size)
+        self.writing = threading.Event()
+        self.go_on = threading.Event()
+
+    def write(self, lease: Lease, data: bytes | memoryview) -> int:
+        with lease.lock:
+            self.writing.set()
+            assert self.go_on.wait(10)
+        return super().write(lease, data)
+
+
+def test_a_stop_does_not_wait_for_a_write(server: FaultyServer) -> None:
+    """Whoever stops a worker has to respond to signals; the worker gives up its right after the write."""
+    sink = Blocking(len(DATA))
+    worker = work(server, sink, faults.trickle(1e6))
+    assert sink.writing.wait(10)
+    worker.stop()  # would wait for ever
+    assert sink.leased
+    sink.go_on.set()
+    wait_until(lambda: worker.done)
+    assert worker.error is None
+    assert not sink.leased
+    assert worker.received <= len(sink.data) < len(DATA)
+
+
 def test_another_version_of_the_rest_makes_ranges_untrusted(server: FaultyServer) -> None:
     """A server that ignores If-Range may have yet another version the next time."""
     there = {server.url("/m.gguf"): File.of(DATA).etag or ""}

@@ -113,6 +113,7 @@ class FaultyServer:
             if self._closed.is_set():
                 connection.close()
                 return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # head and body are two sends
             thread = threading.Thread(target=self._talk, args=(connection,), name="server-connection")
             with self._lock:
                 self.connections += 1
