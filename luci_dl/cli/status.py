@@ -28,8 +28,8 @@ Examples:
 
 \b
 With --json: one array of models with "model", "command", "folder", "names",
-"done" and "total" in bytes, "percent", "rate" in bytes a second, "seconds_left"
-(null where not known), "pid", "host", "user", "since".
+"done" and "total" in bytes, "percent", "rate" in bytes a second,
+"seconds_left" (null where not known), "pid", "host", "user", "since".
 With --watch: one such array a line.
 """
 

@@ -29,7 +29,8 @@ Each file is one line on stdout, which begins with what was found:
 
 \b
 Exit codes: 3 not installed, 5 a file is wrong, 6 a file cannot be read.
-With --json: one event a line, "verified" for each file, "verify_summary" last.
+With --json: one event a line, "verified" for each file, then
+"verify_summary".
 """
 
 
