@@ -83,10 +83,15 @@ def _settings(_ctx: click.Context) -> Iterator[Item]:
         yield CompletionItem(key.name, help=key.purpose)
 
 
-def _commands(ctx: click.Context) -> Iterator[Item]:
+def _help_words(ctx: click.Context) -> Iterator[Item]:
+    """The commands and the topics."""
+    from luci_dl.cli.topics import TOPICS
+
     group = ctx.find_root().command
     if isinstance(group, click.Group):
         yield from map(CompletionItem, group.list_commands(ctx))
+    for topic, summary in TOPICS.items():
+        yield CompletionItem(topic, help=summary)
 
 
 installed = _completer(_installed)
@@ -94,7 +99,7 @@ known = _completer(_known)
 to_install = _completer(_to_install)
 known_or_installed = _completer(_known_or_installed)
 settings = _completer(_settings)
-commands = _completer(_commands)
+help_words = _completer(_help_words)
 
 
 def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:

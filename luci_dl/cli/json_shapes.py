@@ -29,14 +29,14 @@ class CatalogModel(TypedDict):
     tier: Annotated[int | None, "0 (runs anywhere) to 4 (needs a big machine)"]
     license: Annotated[str | None, "its license"]
     size: Annotated[int | None, "bytes of all files"]
-    files: Annotated[list[CatalogFile], "the file to load first"]
+    files: Annotated[list[CatalogFile], "the file to load is the first"]
 
 
 class Fit(TypedDict):
     """Whether a model fits this machine; null where that is unknown."""
 
     disk: Annotated[bool | None, "it is installed, or there is enough free space"]
-    memory: Annotated[bool | None, "the memory is a fifth larger than the files"]
+    memory: Annotated[bool | None, "the files and a fifth more are not larger than the memory"]
 
 
 class OfferedModel(CatalogModel):
@@ -68,7 +68,7 @@ class InstalledModel(TypedDict):
     path: Annotated[str, "the file to load: of a set the first shard, never the projector"]
     size: Annotated[int, "bytes of all files"]
     state: Annotated[str, "the worst state of its files"]
-    files: Annotated[list[InstalledFile], "the file to load first"]
+    files: Annotated[list[InstalledFile], "the file to load is the first"]
 
 
 class GgufHeader(TypedDict):

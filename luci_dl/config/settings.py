@@ -38,9 +38,7 @@ class Settings:
     folders: tuple[Path, ...] = field(
         default=(), metadata=key("other models folders, remembered from --dir", kinds.FOLDERS)
     )
-    catalog: Path | None = field(
-        default=None, metadata=key("your own catalog file", kinds.FILE, variable="LUCI_CATALOG")
-    )
+    catalog: Path | None = field(default=None, metadata=key("your own catalog", kinds.FILE, variable="LUCI_CATALOG"))
     mirrors: tuple[str, ...] = field(
         default=(), metadata=key("servers with the same files as the Hub", kinds.ADDRESSES, variable="LUCI_MIRRORS")
     )
@@ -51,7 +49,7 @@ class Settings:
     )
     connections: int | None = field(
         default=None,
-        metadata=key("connections per file; auto measures", kinds.number(1, 16, auto=True), option="--connections"),
+        metadata=key("connections per file (auto measures)", kinds.number(1, 16, auto=True), option="--connections"),
     )
     jobs: int = field(default=1, metadata=key("models installed side by side", kinds.number(1, 16), option="--jobs"))
     limit_rate: int | None = field(

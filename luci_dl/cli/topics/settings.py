@@ -1,0 +1,58 @@
+"""`luci help settings`, from the fields of `Settings`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from luci_dl.cli.topics.layout import block, heading, table, text
+from luci_dl.config.keys import Key
+from luci_dl.config.settings import KEYS, default_settings
+
+_DEFAULTS = default_settings(Path("~/.luciferai"))
+_EXAMPLE = """\
+{
+  "models_dir": "/data/models",
+  "catalog": "/home/me/models.toml",
+  "min_free": "5GiB",
+  "on_interrupt": "keep"
+}
+"""
+
+
+def lines() -> Iterator[str]:
+    """The text of the topic."""
+    yield from text(
+        "An option of a command overrides an environment variable, which overrides config.json. The defaults assume "
+        "that LUCI_HOME is ~/.luciferai."
+    )
+    yield from table((key.name, _meaning(key)) for key in KEYS.values())
+    yield from text(
+        "If `catalog` is not set, catalog.toml in luci's own folder is used if it exists. --dir adds to `folders`, so "
+        "that all commands look there, too."
+    )
+    yield from heading("config.json")
+    yield from block(_EXAMPLE)
+    yield from text(
+        "Every key is optional, and null counts as not set. Sizes are numbers of bytes or texts. Relative paths start "
+        "from the folder of the file; `~` is your home. `luci config list` and `luci doctor` report unknown keys, "
+        "which are kept."
+    )
+    yield from heading("Commands")
+    yield from table(
+        [
+            ("luci config list", "Every setting, its value, and where it comes from."),
+            ("luci config get models_dir", "One value."),
+            ("luci config set min_free 5G", "Check a value and write it."),
+            ("luci config set mirrors https://a.example https://b.example", "Replace a list."),
+            ("luci config unset models_dir", "The default applies again."),
+            ("luci config unset folders /media/usb", "Remove one item of a list."),
+        ]
+    )
+
+
+def _meaning(key: Key) -> str:
+    default = ", ".join(key.kind.texts(getattr(_DEFAULTS, key.name))) or "none"
+    others = " and ".join(filter(None, (key.variable, key.option)))
+    overridden = f" Overridden by {others}." if others else ""
+    return f"{key.purpose[:1].upper()}{key.purpose[1:]}: {key.kind.allowed}. Default: {default}.{overridden}"
