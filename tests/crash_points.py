@@ -55,7 +55,7 @@ def arm(point: int, signum: int, passed: str) -> None:
     from luci_dl.net import worker_pool
 
     write_behind.SYNC_EVERY = SYNC_EVERY
-    worker_pool.WINDOW, worker_pool.LEAST = WINDOW, LEAST
+    worker_pool.WINDOW_BYTES, worker_pool.MIN_SEGMENT_BYTES = WINDOW, LEAST
     points = _Points(point, signum, os.open(passed, os.O_WRONLY | os.O_APPEND))
     _replace(main, "run", points.after)
     for name in ("allocate", "clone"):

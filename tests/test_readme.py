@@ -17,13 +17,10 @@ import click
 import pytest
 
 import luci_dl
-from luci_dl import errors
 from luci_dl.catalog import catalog
-from luci_dl.catalog.entries import read_entries
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.main import COMMANDS, luci
-from luci_dl.config.settings import KEYS, load_settings
-from tests.cli import shapes
+from luci_dl.cli.topics import TOPICS
 from tests.cli.shop import Shop
 from tests.procs import ROOT, Spawned
 from tests.servers import FaultyServer, faults
@@ -129,16 +126,6 @@ def test_the_python_example_runs(user: Path) -> None:
     assert ended.stdout.endswith(" bytes could be freed\n")
 
 
-def test_the_catalog_and_the_config_can_be_read(tmp_path: Path) -> None:
-    (toml,), (json,) = blocks("toml"), blocks("json")
-    (model,) = read_entries(toml, "README.md")
-    assert [artifact.role for artifact in model.artifacts] == ["model", "projector"]
-    (tmp_path / "config.json").write_text(json)
-    settings = load_settings({"LUCI_HOME": str(tmp_path)})
-    assert (settings.min_free, settings.on_interrupt) == (5 << 30, "keep")
-    assert {str(settings.models_dir), str(settings.catalog)} == {"/data/models", "/home/me/models.toml"}
-
-
 def command_lines() -> list[list[str]]:
     """Every `luci ...` of the shell blocks and the text."""
     shown = [command for block in blocks("console") for command, _ in transcript(block)]
@@ -169,57 +156,27 @@ def test_every_command_line_is_one_that_luci_takes(words: list[str]) -> None:
         assert "--help" in words
 
 
-def test_every_command_is_told_of() -> None:
-    """In one table."""
+def test_every_command_is_in_the_table() -> None:
     cells = [cells[0] for cells in table("command", "does")]
     assert set(re.findall(r"[a-z]+", " ".join(re.findall("`([^`]*)`", " ".join(cells))))) == {*COMMANDS, "luci"}
 
 
+def test_every_topic_of_the_reference_is_named() -> None:
+    (sentence,) = re.findall(r"The reference is built in: (.*?)\.", README, re.DOTALL)
+    assert set(re.findall(r"`(?:luci help )?([a-z-]+)`", sentence)) == set(TOPICS)
+
+
 def test_the_functions_are_those_of_the_api() -> None:
     """With their arguments."""
-    calls = re.findall(r"`(\w+)\(([^`]*)\)`", " ".join(cells[0] for cells in table("function", "gives")))
+    calls = re.findall(r"`(\w+)\(([^`]*)\)`", " ".join(cells[0] for cells in table("function", "returns")))
     assert {name for name, _ in calls} >= {name for name in luci_dl.__all__ if name.islower() and name[0] != "_"}
     for name, told in calls:
         taken = inspect.signature(getattr(luci_dl, name)).parameters
         assert told == "..." or {word.strip("* ") for word in told.split(",") if word} <= taken.keys(), name
 
 
-def test_the_settings_are_those_that_there_are() -> None:
-    """With their options and variables, which another test looks for."""
-    rows = {cells[0].strip("`"): cells for cells in table("setting", "default", "what it may be", "beaten by")}
-    assert rows.keys() == KEYS.keys()
-
-
-def test_the_events_are_those_that_are_told() -> None:
-    """Each with its keys, whose shapes another test holds."""
-    rows = {cells[0]: cells[1] for cells in table("event", "keys")}
-    assert {kind.strip("`"): re.findall("`([^`]*)`", keys) for kind, keys in rows.items()} == {
-        kind: list(shape) for kind, shape in shapes.EVENTS.items()
-    }
-
-
-def test_the_keys_of_each_json_are_those_that_are_told() -> None:
-    """Of what is not told in events."""
-    told: list[tuple[dict[str, object], str]] = [
-        (shapes.INSTALLED, "list path"),
-        (shapes.SHELVED, "list search catalog"),
-        (shapes.INFO, "info"),
-        (shapes.RUNNING, "status"),
-        (shapes.SETTING, "config"),
-        (shapes.CATALOG_CHECK, "check"),
-        (shapes.CATALOG_ADD, "add"),
-        (shapes.CATALOG_UPDATE, "update"),
-        ({}, "version"),
-    ]
-    rows = table("command", "one line of JSON")
-    assert len(rows) == len(told)
-    for (shape, names), (commands, keys) in zip(told, rows, strict=True):
-        assert all(name in commands for name in names.split())
-        assert shape.keys() <= set(re.findall("`([^`]*)`", keys)), commands
-
-
 def test_every_option_and_variable_exists() -> None:
-    """Nothing is promised that is not there yet."""
+    """Nothing is promised that does not exist yet."""
     commands = [luci.get_command(click.Context(luci), name) for name in COMMANDS]
     parts = [part for command in commands if isinstance(command, click.Group) for part in command.commands.values()]
     params = [param for command in (*commands, *parts) if command for param in command.params]
@@ -228,13 +185,6 @@ def test_every_option_and_variable_exists() -> None:
     source = "".join(path.read_text() for path in (ROOT / "luci_dl").rglob("*.py"))
     variables = set(re.findall(r"`\$?([A-Z]+(?:_[A-Z]+)+)", README))
     assert {name for name in variables - ELSEWHERE if f'"{name}"' not in source} == set()
-    assert set(re.findall(r'"(LUCI_\w+|NO_COLOR|SSL_CERT_FILE)"', source)) <= variables
-
-
-def test_the_exit_codes_are_those_of_the_errors() -> None:
-    told = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
-    kinds = set(errors.LuciError.__subclasses__()) - {errors.Interrupted}
-    assert told == {0, 1} | {kind.exit_code for kind in kinds}
 
 
 def test_the_links_lead_somewhere() -> None:
