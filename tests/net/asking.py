@@ -1,4 +1,4 @@
-"""One request of a client that carries secrets, for the tests of the ways that it may go."""
+"""One request with secret headers, for tests of redirects and proxies."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ SECRET = {"Authorization": "Bearer secret", "X-Token": "secret"}
 
 @contextlib.contextmanager
 def asked(url: str, client: Client | None = None, start: int = 0) -> Iterator[Response]:
-    answer = (client or Client()).get("m.gguf", RangeRequest(url, start, None, None), SECRET)
+    response = (client or Client()).get("m.gguf", RangeRequest(url, start, None, None), SECRET)
     try:
-        yield answer
+        yield response
     finally:
-        answer.close()
+        response.close()
 
 
 def body(url: str, client: Client | None = None) -> bytes:
-    """All that the answer brings."""
-    with asked(url, client) as answer:
-        return whole(answer)
+    """The whole body of the response."""
+    with asked(url, client) as response:
+        return whole(response)
 
 
-def whole(answer: Response) -> bytes:
-    """All that it brings."""
-    return b"".join(iter(lambda: block(answer), b""))
+def whole(response: Response) -> bytes:
+    """The whole body."""
+    return b"".join(iter(lambda: block(response), b""))
 
 
-def block(answer: Response, at_most: int = 1 << 20) -> bytes:
-    """The next bytes that it brings; none at the end."""
+def block(response: Response, at_most: int = 1 << 20) -> bytes:
+    """The next bytes of the body; none at the end."""
     memory = memoryview(bytearray(at_most))
-    return bytes(memory[: answer.read_into(memory)])
+    return bytes(memory[: response.read_into(memory)])

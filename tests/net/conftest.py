@@ -1,4 +1,4 @@
-"""Fetches that wait for milliseconds where others wait for minutes."""
+"""Fetches with time limits of milliseconds instead of minutes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.servers import FaultyServer
 
 @pytest.fixture
 def run(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """A fetch of a file of unknown size whose digest is known; afterwards nobody may still write."""
+    """A fetch of a file with a known digest and an unknown size. Afterwards nobody may have the right to write."""
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
     monkeypatch.setattr(rate_meter, "STALL_S", 0.2)
     monkeypatch.setattr(fetch, "TICK_S", 0.02)

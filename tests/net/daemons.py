@@ -1,4 +1,4 @@
-"""Real proxies on the loopback, from Debian's packages, each on a port of its own and without root's rights."""
+"""Real proxies on the loopback, from Debian's packages, each on its own port and without root."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ pinger_enable off
 {access}
 http_access deny all
 """
-KNOWN_ALONE = """
-auth_param basic program {judge}
+ONLY_KNOWN = """
+auth_param basic program {authenticator}
 auth_param basic children 1
 acl known proxy_auth REQUIRED
 http_access allow known
 """
-JUDGE = """#!/bin/sh
+AUTHENTICATOR = """#!/bin/sh
 while read -r pair; do
     case $pair in "me p@ss" | "me p%40ss") echo OK ;; *) echo ERR ;; esac
 done
@@ -41,21 +41,21 @@ done
 
 
 @contextmanager
-def squid(known_alone: bool = False, tls: trustme.CA | None = None) -> Iterator[int]:
+def squid(only_known: bool = False, tls: trustme.CA | None = None) -> Iterator[int]:
     """Its port.
 
     Args:
-        known_alone: nothing without the user "me" and the password "p@ss".
-        tls: speak TLS with its clients, by a certificate of that authority.
+        only_known: accept only the user "me" with the password "p@ss".
+        tls: speak TLS with its clients, with a certificate of that authority.
     """
     program, port = need("squid"), free_port()
     with tempfile.TemporaryDirectory() as name:
         here = Path(name)
         here.chmod(0o755)  # root's squid becomes another user
-        judge = here / "judge"
-        judge.write_text(JUDGE)
-        judge.chmod(0o755)
-        access = KNOWN_ALONE.format(judge=judge) if known_alone else "http_access allow all"
+        authenticator = here / "authenticator"
+        authenticator.write_text(AUTHENTICATOR)
+        authenticator.chmod(0o755)
+        access = ONLY_KNOWN.format(authenticator=authenticator) if only_known else "http_access allow all"
         door, tls_options = "http_port", ""
         if tls:
             certificate = tls.issue_cert("127.0.0.1")
@@ -66,13 +66,13 @@ def squid(known_alone: bool = False, tls: trustme.CA | None = None) -> Iterator[
             with _running([program, "-N", "-d", "1", "-n", f"luci{port}", "-f", str(here / "conf")], port):
                 yield port
         finally:
-            for shared in Path("/dev/shm").glob(f"luci{port}-*"):  # squid's own way out takes two seconds
+            for shared in Path("/dev/shm").glob(f"luci{port}-*"):  # squid itself takes two seconds to end
                 shared.unlink()
 
 
 @contextmanager
 def tinyproxy(*lines: str) -> Iterator[int]:
-    """Its port. `lines` are more of its configuration."""
+    """Its port. `lines` are added to its configuration."""
     program, port = need("tinyproxy"), free_port()
     with tempfile.TemporaryDirectory() as here:
         conf = Path(here, "conf")

@@ -1,4 +1,4 @@
-"""One fetch into a sink in memory, its server and what it told."""
+"""One fetch into a sink in memory, with its server and its events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CUT = faults.cut(after=HALF)
 
 @dataclasses.dataclass
 class Run:
-    """One fetch, its sink and what it told."""
+    """One fetch, its sink, its events and its progress reports."""
 
     server: FaultyServer
     sink: MemorySink

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 
 class Proxy(ThreadingHTTPServer):
-    """Remembers what it was asked: method, target and credentials of each request, and all its headers.
+    """Remembers its requests: the method, target and credentials of each, and all headers.
 
     Args:
-        authorization: the Proxy-Authorization without which everything is refused.
-        offered: how one may say who one is.
-        status: what it answers to everything; None to do what it is asked.
-        reason: the words beside that status.
+        authorization: the Proxy-Authorization that every request must have.
+        offered: the value of Proxy-Authenticate.
+        status: returned for every request; None to forward them.
+        reason: sent with that status.
     """
 
     daemon_threads = True
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _pump(one: socket.socket, other: socket.socket) -> None:
-    """Carry bytes both ways until one side ends."""
+    """Forward bytes in both directions until one side ends."""
     ways = {one: other, other: one}
     while True:
         for source in select.select(list(ways), [], [])[0]:
@@ -152,7 +152,7 @@ def socks4(granted: bool = True) -> Iterator[tuple[int, list[bytes]]]:
 
 @contextlib.contextmanager
 def answering(reply: bytes) -> Iterator[int]:
-    """The port of what says the same to whatever comes, once."""
+    """The port of a server that sends `reply` to whatever comes, once."""
 
     def serve() -> None:
         with contextlib.suppress(OSError), listener.accept()[0] as client:

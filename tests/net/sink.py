@@ -1,4 +1,4 @@
-"""A `plan.Sink` in memory: the rules of the disk wing without a disk, for one connection at a time."""
+"""A `plan.Sink` in memory, for one connection at a time: the rules of `disk/` without a disk."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from luci_dl.plan import Lease, Remote, Revoked, Segment
 
 
 class MemorySink:
-    """Holds the bytes of one file, those that are `there` already among them.
+    """Holds the bytes of one file, beginning with those that are `there` already.
 
     Attributes:
         data: every byte so far.
-        remotes: what each answer said of the file.
-        restarts: how often all was forgotten.
+        remotes: what each response said about the file.
+        restarts: how often all bytes were discarded.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class MemorySink:
 
     @property
     def leased(self) -> bool:
-        """Whether somebody has the right to write."""
+        """Whether a worker has the right to write."""
         return self._lease is not None
 
     def validator(self, url: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Tokens of registries: who is asked for them, how often, and who gets to see them."""
+"""Tokens of registries: where they come from, how often they are fetched, and where they are sent."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ def repository(registry: Registry) -> str:
 
 
 def blob(registry: Registry, client: Client) -> bytes:
-    """The blob's bytes, fetched by the client."""
+    """The bytes of the blob, fetched by the client."""
     where = repository(registry)
-    answer = client.get("m.gguf", RangeRequest(f"{where}/blobs/{digest_of(DATA)}", 0, None, None), {}, where)
+    response = client.get("m.gguf", RangeRequest(f"{where}/blobs/{digest_of(DATA)}", 0, None, None), {}, where)
     try:
-        return whole(answer)
+        return whole(response)
     finally:
-        answer.close()
+        response.close()
 
 
-def test_a_token_is_fetched_once_and_shown_to_the_registry_alone(registry: Registry) -> None:
-    """The host that gives it and the one that has the bytes learn of no Authorization at all."""
+def test_a_token_is_fetched_once_and_sent_only_to_the_registry(registry: Registry) -> None:
+    """Neither the token server nor the host of the bytes gets an Authorization header."""
     client = Client()
     assert [blob(registry, client), blob(registry, client)] == [DATA, DATA]
     assert registry.front.received("authorization") == ["", "Bearer token-1", "Bearer token-1"]
@@ -53,7 +53,7 @@ def test_a_token_is_fetched_once_and_shown_to_the_registry_alone(registry: Regis
 
 
 def test_an_expired_token_is_replaced(registry: Registry) -> None:
-    """The request that is refused gets a new one and goes on."""
+    """The refused request gets a new one and succeeds."""
     client = Client()
     blob(registry, client)
     registry.expire()
@@ -62,7 +62,7 @@ def test_an_expired_token_is_replaced(registry: Registry) -> None:
 
 
 def test_many_refused_connections_share_one_exchange(registry: Registry) -> None:
-    """Sixteen are refused at one moment, one asks for the token, all go on."""
+    """Sixteen are refused at once, one fetches the token, and all succeed."""
     client = Client()
     registry.on_token = faults.stall_head()
     brought: list[bytes] = []
@@ -78,7 +78,7 @@ def test_many_refused_connections_share_one_exchange(registry: Registry) -> None
 
 
 def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry) -> None:
-    """A busy token server is a reason to wait as it says, not to give up."""
+    """An overloaded token server causes a delay, not an error."""
     client = Client()
     registry.on_token = faults.status(503, retry_after=7)
     with pytest.raises(AttemptFailed, match="503") as failed:
@@ -89,24 +89,24 @@ def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_who_gets_no_token_is_told_of_the_account(registry: Registry, status: int) -> None:
-    """Nobody asks again and again."""
+def test_without_an_anonymous_token_an_account_is_required(registry: Registry, status: int) -> None:
+    """There is one request only."""
     registry.on_token = faults.status(status)
     with pytest.raises(ResolveError, match="requires an account"):
         blob(registry, Client())
     assert len(registry.front.exchanges()) == 1
 
 
-def test_a_token_that_opens_nothing_is_shown_once(registry: Registry) -> None:
-    """Private repositories give strangers such ones."""
+def test_a_token_that_is_refused_is_sent_once(registry: Registry) -> None:
+    """Private repositories give such tokens to anonymous clients."""
     registry.private.add("library/m")
     with pytest.raises(ResolveError, match="requires an account"):
         blob(registry, Client())
     assert registry.front.received("authorization") == ["", "Bearer token-1"]
 
 
-def test_a_challenge_of_any_other_server_leads_nowhere(registry: Registry, server: FaultyServer) -> None:
-    """Only a registry may send luci for a token: not a plain address, and not the host that has the bytes."""
+def test_a_challenge_of_any_other_server_is_ignored(registry: Registry, server: FaultyServer) -> None:
+    """Only a registry may ask for a token: no plain address, and not the host of the bytes."""
     challenge = f'Bearer realm="{registry.issuer.url("/token")}",scope="x"'
     asking = faults.status(401) + faults.headers(WWW_Authenticate=challenge)
     with pytest.raises(ResolveError):
@@ -119,18 +119,18 @@ def test_a_challenge_of_any_other_server_leads_nowhere(registry: Registry, serve
 
 
 def test_the_token_does_not_go_to_a_mirror(registry: Registry, server: FaultyServer) -> None:
-    """A blob that is asked for elsewhere is asked for as anywhere."""
+    """Another host gets an ordinary request."""
     client = Client()
     blob(registry, client)
     client.get("m.gguf", RangeRequest(server.serve("/m.gguf", DATA), 0, None, None), {}, repository(registry)).close()
     assert "authorization" not in server.exchanges()[0].headers
 
 
-# --- what a challenge may say
+# --- what a challenge may contain
 
 
 class Issuer:
-    """Gives `answer` to every request, and remembers where it was asked."""
+    """Returns `answer` to every request, and remembers the addresses."""
 
     def __init__(self, answer: bytes = b'{"token": "t"}') -> None:
         self.asked: list[str] = []
@@ -174,8 +174,8 @@ class Issuer:
         ("Bearer realm", None),
     ],
 )
-def test_a_challenge_is_taken_literally_or_not_at_all(challenge: str, asked: str | None) -> None:
-    """A token comes over https, from where one well-formed challenge says."""
+def test_a_challenge_is_well_formed_or_refused(challenge: str, asked: str | None) -> None:
+    """A token is fetched over https, from the address in one well-formed challenge."""
     issuer = Issuer()
     tokens = Tokens(issuer)
     if asked is None:
@@ -187,20 +187,20 @@ def test_a_challenge_is_taken_literally_or_not_at_all(challenge: str, asked: str
         assert issuer.asked[0].endswith(asked)
 
 
-def test_a_registry_on_this_machine_may_have_its_tokens_there() -> None:
-    """Plain http that never leaves the machine is as good as https."""
+def test_a_registry_on_this_machine_may_use_plain_http_for_tokens() -> None:
+    """Plain http that never leaves the machine is as safe as https."""
     issuer = Issuer()
     assert Tokens(issuer).renew(AT_HOME, ['Bearer realm="http://localhost:5001/t"'], None) == "t"
 
 
 @pytest.mark.parametrize("challenges", [[], [""], ['Basic realm="x"'], ["Negotiate", 'Digest realm="x"']])
 def test_a_registry_that_wants_a_password_gets_none(challenges: list[str]) -> None:
-    """There is nobody to ask for a token."""
+    """There is no token server to ask."""
     assert Tokens(Issuer()).renew(ABROAD, challenges, None) is None
 
 
 def test_the_bearer_challenge_is_found_among_others() -> None:
-    """Some registries offer two ways."""
+    """Some registries offer two schemes."""
     challenges = ['Basic realm="x"', 'Bearer realm="https://a.example/t"']
     assert Tokens(Issuer()).renew(ABROAD, challenges, None) == "t"
 
@@ -219,21 +219,21 @@ def test_the_bearer_challenge_is_found_among_others() -> None:
         b"[" * 100_000,
     ],
 )
-def test_a_token_that_is_none_is_not_sent(answer: bytes) -> None:
-    """Nor is it shown."""
+def test_an_invalid_token_is_not_used(answer: bytes) -> None:
+    """The message does not show it."""
     with pytest.raises(NetworkError) as failed:
         Tokens(Issuer(answer)).renew(ABROAD, ['Bearer realm="https://a.example/t"'], None)
     assert "Evil" not in str(failed.value)
 
 
 def test_an_access_token_is_a_token() -> None:
-    """Some servers call it as OAuth does."""
+    """Some servers use OAuth's name for it."""
     issuer = Issuer(b'{"access_token": "abc.d-e_f~+/=="}')
     assert Tokens(issuer).renew(ABROAD, ['Bearer realm="https://a.example/t"'], None) == "abc.d-e_f~+/=="
 
 
 def test_tokens_of_two_repositories_are_not_mixed() -> None:
-    """What opens one says nothing of the other."""
+    """A token is for one repository."""
     tokens = Tokens(Issuer())
     tokens.renew(ABROAD, ['Bearer realm="https://a.example/t"'], None)
     assert tokens.get(f"{ABROAD}2") is None

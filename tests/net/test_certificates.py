@@ -1,4 +1,4 @@
-"""Whose certificates are trusted, and what is said of one that is not."""
+"""Which certificates are trusted, and the messages about those that are not."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DAY = timedelta(days=1)
 
 
 class Issuer(trustme.CA):
-    """An authority that can issue nothing but certificates of one fault.
+    """An authority whose certificates all have the same fault.
 
     Args:
-        names: of every certificate, whatever was asked for.
+        names: in every certificate, whatever is requested.
     """
 
     def __init__(self, names: tuple[str, ...] = ("127.0.0.1", "localhost"), since: int = -2, until: int = 2) -> None:
@@ -44,14 +44,14 @@ def variable(request: pytest.FixtureRequest, ca_file: Path, monkeypatch: pytest.
 
 
 def test_the_named_authority_is_trusted(tls_server: FaultyServer, variable: str) -> None:
-    """Whichever of the usual variables names it."""
+    """Any of the usual variables may name it."""
     assert body(tls_server.serve("/m.gguf", DATA)) == DATA
 
 
-def test_the_first_variable_counts(
+def test_the_first_variable_that_is_set_is_used(
     tls_server: FaultyServer, ca_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What another program left in a variable behind it does not matter, even if it is broken."""
+    """A later variable is ignored, even if its file is broken."""
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "gone.pem"))
     assert body(tls_server.serve("/m.gguf", DATA)) == DATA
@@ -65,7 +65,7 @@ def test_the_first_variable_counts(
 def test_a_folder_of_authorities_is_trusted(
     tls_server: FaultyServer, ca_file: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its files are named by hashes of their subjects."""
+    """The names of its files are hashes of their subjects."""
     (tmp_path / "ca.pem").write_bytes(ca_file.read_bytes())
     subprocess.run([need("openssl"), "rehash", str(tmp_path)], check=True)
     monkeypatch.setenv(name, str(tmp_path))
@@ -76,7 +76,7 @@ def test_a_folder_of_authorities_is_trusted(
 def test_a_broken_certificate_file_is_named(
     tls_server: FaultyServer, tmp_path: Path, content: str | None, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it is missing or not one; with its variable, and what is wrong with it."""
+    """The message has the variable and the reason: it is missing, or holds no certificate."""
     path = tmp_path / "broken.pem"
     if content:
         path.write_text(content)
@@ -88,7 +88,7 @@ def test_a_broken_certificate_file_is_named(
 
 
 def test_a_missing_certificate_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenSSL would pass over it in silence; one that exists is enough."""
+    """OpenSSL would ignore it silently; one folder that exists is enough."""
     gone = tmp_path / "gone"
     monkeypatch.setenv("SSL_CERT_DIR", f"{gone}:{gone}")
     with pytest.raises(NetworkError, match=r"SSL_CERT_DIR=.*no such folder"):
@@ -97,15 +97,15 @@ def test_a_missing_certificate_folder_is_named(tmp_path: Path, monkeypatch: pyte
     trusted_certificates()
 
 
-def test_the_system_s_authorities_are_trusted() -> None:
-    """Those that OpenSSL finds, or truststore in its stead; and a certificate is asked for."""
+def test_the_authorities_of_the_system_are_trusted() -> None:
+    """Those that OpenSSL finds, or else truststore; and a certificate is required."""
     context = trusted_certificates()
     assert context.verify_mode == ssl.CERT_REQUIRED
     assert context.check_hostname
 
 
 def test_an_unknown_authority_is_one_clear_message(tls_server: FaultyServer) -> None:
-    """Not retried; host and port, the reason, and what to do behind a company's proxy."""
+    """It is not retried, and names the host, the reason, and what to do behind a company's proxy."""
     with pytest.raises(NetworkError, match=r"certificate of 127\.0\.0\.1:\d+ cannot be trusted") as caught:
         body(tls_server.serve("/m.gguf", DATA))
     assert "its issuer is not trusted on this computer" in caught.value.message
@@ -122,10 +122,10 @@ def test_an_unknown_authority_is_one_clear_message(tls_server: FaultyServer) -> 
     ],
     ids=["expired", "early", "of another host"],
 )
-def test_what_is_wrong_with_a_certificate_is_said(
+def test_the_fault_of_a_certificate_is_named(
     issuer: Issuer, reason: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Though its authority is trusted; and nobody is told to trust it more."""
+    """Although its authority is trusted; so the hint does not mention SSL_CERT_FILE."""
     issuer.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     with (
@@ -138,7 +138,7 @@ def test_what_is_wrong_with_a_certificate_is_said(
 
 
 def test_a_certificate_of_another_name_is_refused(ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same server by another of its names; a network that wants a sign-in answers so too."""
+    """As from a network that requires a sign-in: the same server is reached by another name."""
     issuer = Issuer(("127.0.0.1",))
     issuer.cert_pem.write_to_path(str(ca_file.with_name("other.pem")))
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file.with_name("other.pem")))

@@ -1,4 +1,4 @@
-"""One request with real sockets: what is refused, and what becomes of the connection."""
+"""One request with real sockets: what is refused, and when the connection is reused."""
 
 from __future__ import annotations
 
@@ -43,42 +43,42 @@ from tests.servers import FaultyServer, faults
         (faults.status(404), ResolveError, "no such file"),
     ],
 )
-def test_what_is_no_answer_is_one_error_of_ours(
+def test_an_invalid_response_is_an_error_of_ours(
     server: FaultyServer, fault: faults.Fault, error: type[Exception], said: str
 ) -> None:
-    """Garbage is not asked for again, a cut is."""
+    """Garbage is not retried, a lost connection is."""
     with pytest.raises(error, match=said):
         body(server.serve("/m.gguf", DATA, faults=[fault]))
 
 
-def test_interim_answers_are_passed_over(server: FaultyServer) -> None:
-    """100 and any other 1xx come before the answer that counts."""
+def test_interim_responses_are_skipped(server: FaultyServer) -> None:
+    """100 and any other 1xx come before the final response."""
     interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
     raw = interim + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nGGUF"
     assert body(server.serve("/m.gguf", faults=[faults.garbage(raw)])) == b"GGUF"
 
 
-def test_an_answer_of_http_1_0_is_one(server: FaultyServer) -> None:
-    """It ends with its connection, and says that its end is not sure."""
-    with asked(server.serve("/m.gguf", faults=[faults.garbage(b"HTTP/1.0 200 OK\r\n\r\nGGUF")])) as answer:
-        assert (answer.info.delimited, block(answer), block(answer)) == (False, b"GGUF", b"")
+def test_http_1_0_is_accepted(server: FaultyServer) -> None:
+    """The body ends with the connection, so its end is uncertain."""
+    with asked(server.serve("/m.gguf", faults=[faults.garbage(b"HTTP/1.0 200 OK\r\n\r\nGGUF")])) as response:
+        assert (response.info.delimited, block(response), block(response)) == (False, b"GGUF", b"")
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/m.gguf", "http://luci-dl.invalid/m.gguf"])
-def test_nobody_there_is_tried_again(url: str) -> None:
-    """The words are the system's, or say that the name is unknown."""
+def test_a_failed_connection_is_retried(url: str) -> None:
+    """The message is the system's, or says that the name cannot be resolved."""
     with pytest.raises(AttemptFailed, match=r"Connection refused|cannot resolve the name"):
         body(url)
 
 
-def test_silence_is_tried_again(server: FaultyServer) -> None:
-    """After the time that a read may take."""
+def test_a_missing_response_is_retried(server: FaultyServer) -> None:
+    """After the read timeout."""
     with pytest.raises(AttemptFailed, match="did not respond in time"):
         body(server.serve("/m.gguf", DATA, faults=[faults.stall_head()]), Client(read_s=0.1))
 
 
-def test_plain_http_on_a_tls_port_is_tried_again() -> None:
-    """It may be a network that interferes."""
+def test_plain_http_on_a_tls_port_is_retried() -> None:
+    """The network may interfere."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_answer_plainly, args=(listener,), daemon=True).start()
         with pytest.raises(AttemptFailed, match=r"speak TLS|was lost"):
@@ -86,15 +86,15 @@ def test_plain_http_on_a_tls_port_is_tried_again() -> None:
 
 
 def _answer_plainly(listener: socket.socket) -> None:
-    """Once, whatever comes: the greeting of TLS need not hold the end of a line that a server of HTTP waits for."""
+    """Respond once to whatever comes: a TLS handshake need not contain a line end."""
     connection, _ = listener.accept()
     with connection:
         connection.recv(1 << 16)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
 
-def test_no_random_head_breaks_anything(server: FaultyServer) -> None:
-    """Each head with one byte flipped gives an answer, or an error of ours."""
+def test_no_corrupted_head_breaks_anything(server: FaultyServer) -> None:
+    """A head with one flipped byte gives a response, or an error of ours."""
     head = b'HTTP/1.1 206 OK\r\nContent-Range: bytes 0-3/4\r\nETag: "a"\r\nContent-Length: 4\r\n\r\nGGUF'
     flips = [faults.garbage(head[:at] + bytes([head[at] ^ 0x81]) + head[at + 1 :]) for at in range(len(head))]
     url = server.serve("/m.gguf", faults=flips)
@@ -113,32 +113,32 @@ def test_a_header_that_cannot_be_sent_is_an_error_of_ours(server: FaultyServer, 
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_abort_frees_a_blocked_read_at_once(
+def test_abort_wakes_a_blocked_read_at_once(
     server: FaultyServer, tls_server: FaultyServer, ca_file: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
 ) -> None:
-    """From another thread, plain and under TLS; the connection is not used again."""
+    """From another thread, with and without TLS; the connection is not reused."""
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     chosen, client = tls_server if secure else server, Client()
     url = chosen.serve("/m.gguf", DATA, faults=[faults.stall(1000), faults.ok()])
     freed: list[float] = []
-    with asked(url, client) as answer:
-        assert block(answer) == DATA[:1000]
+    with asked(url, client) as response:
+        assert block(response) == DATA[:1000]
 
         def abort() -> None:
             freed.append(time.monotonic())
-            answer.abort()
+            response.abort()
 
         timer = threading.Timer(0.1, abort)
         timer.start()
         with contextlib.suppress(AttemptFailed):
-            block(answer)
+            block(response)
         assert time.monotonic() - freed[0] < 0.5
         timer.join()
     assert body(url, client) == DATA
 
 
-def test_a_body_read_to_its_end_leaves_its_connection_to_the_next(server: FaultyServer) -> None:
-    """One connection serves all requests in turn."""
+def test_a_complete_body_leaves_its_connection_to_the_next_request(server: FaultyServer) -> None:
+    """One connection serves all requests."""
     client, url = Client(), server.serve("/m.gguf", DATA)
     for _ in range(3):
         assert body(url, client) == DATA
@@ -146,16 +146,16 @@ def test_a_body_read_to_its_end_leaves_its_connection_to_the_next(server: Faulty
 
 
 @pytest.mark.parametrize("fault", [faults.status(404, body=b"x" * 9999), faults.announce(-9), faults.cut(9)])
-def test_what_is_left_of_one_answer_never_begins_the_next(server: FaultyServer, fault: faults.Fault) -> None:
-    """After an error with a body, more than was announced, or a cut, the next answer is a good one."""
+def test_the_rest_of_one_response_never_begins_the_next(server: FaultyServer, fault: faults.Fault) -> None:
+    """After an error with a body, a body that is too long, or a lost connection, the next response is right."""
     client, url = Client(), server.serve("/m.gguf", DATA, faults=[fault, faults.ok()])
     with contextlib.suppress(ResolveError, AttemptFailed):
         body(url, client)
     assert body(url, client) == DATA
 
 
-def test_a_line_out_of_step_is_not_used_again(server: FaultyServer) -> None:
-    """After a chunk that makes no sense nobody knows where the next answer would begin."""
+def test_a_connection_with_a_broken_chunk_is_not_reused(server: FaultyServer) -> None:
+    """After an invalid chunk it is unknown where the next response begins."""
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nGGUF\r\nzz\r\n"
     broken = faults.Fault(on_answer=lambda answer: replace(answer, raw=raw))
     client, url = Client(), server.serve("/m.gguf", DATA, faults=[broken, faults.ok()])
@@ -166,29 +166,29 @@ def test_a_line_out_of_step_is_not_used_again(server: FaultyServer) -> None:
 
 
 @pytest.mark.parametrize("secure", [False, True])
-def test_what_came_is_handed_over_though_nothing_follows(
+def test_received_bytes_are_returned_although_nothing_follows(
     server: FaultyServer, tls_server: FaultyServer, ca_file: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
 ) -> None:
-    """However fast it came: no byte waits in a block for those that stay away."""
+    """No byte waits for more, however fast the line was."""
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
-    data = DATA * 150  # fast for long enough to tell
+    data = DATA * 150  # fast for long enough to matter
     url = (tls_server if secure else server).serve("/m.gguf", data, faults=[faults.stall(len(data) - 1)])
-    with asked(url, Client(read_s=600)) as answer:
+    with asked(url, Client(read_s=600)) as response:
         came = b""
         while len(came) < len(data) - 1:
-            came += block(answer, 4 << 20)
+            came += block(response, 4 << 20)
         assert came == data[:-1]
 
 
-def test_a_slow_line_fills_no_block(server: FaultyServer) -> None:
-    """What comes in a moment is told, not only what fills the memory."""
+def test_on_a_slow_line_blocks_are_not_filled(server: FaultyServer) -> None:
+    """A block is what arrives within a moment, not only what fills the memory."""
     url = server.serve("/m.gguf", DATA, faults=[faults.trickle(1e6)])
-    with asked(url) as answer:
-        assert len(list(iter(lambda: block(answer), b""))) > 2
+    with asked(url) as response:
+        assert len(list(iter(lambda: block(response), b""))) > 2
 
 
-def test_ipv6_is_spoken() -> None:
-    """An address in brackets is asked like any other."""
+def test_ipv6_is_supported() -> None:
+    """An address in brackets works like any other."""
     try:
         listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
     except OSError:

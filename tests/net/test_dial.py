@@ -1,4 +1,4 @@
-"""Hosts with several addresses, some of them dead; and addresses of IPv6."""
+"""Hosts with several addresses, some of them unreachable; and IPv6 addresses."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.net.proxies import proxy
 
 Address = tuple[str, int]
 LONG_S = 600.0
-"""More than a test may take: whoever waits for that fails."""
+"""More than a test may take: waiting for this long fails the test."""
 
 
 @contextmanager
 def swallower() -> Iterator[Address]:
-    """An address where connections neither stand nor fail: its queue is full."""
+    """An address where connections neither succeed nor fail: its queue is full."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
         fillers = [socket.socket() for _ in range(4)]
         try:
@@ -45,7 +45,7 @@ def listener() -> Iterator[Address]:
 
 @pytest.fixture
 def resolves_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Makes every name have these addresses."""
+    """Makes every name resolve to these addresses."""
 
     def name(*addresses: Address) -> None:
         found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
@@ -55,8 +55,8 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return name
 
 
-def test_a_silent_address_does_not_hold_up_the_next(resolves_to: Callable[..., None]) -> None:
-    """It has its head start, no more."""
+def test_an_address_that_does_not_respond_does_not_delay_the_next(resolves_to: Callable[..., None]) -> None:
+    """The next one is tried after the head start."""
     with swallower() as dead, listener() as alive:
         resolves_to(dead, alive)
         with dial("host", 80, LONG_S) as connection:
@@ -64,10 +64,10 @@ def test_a_silent_address_does_not_hold_up_the_next(resolves_to: Callable[..., N
             assert connection.gettimeout() == LONG_S
 
 
-def test_an_address_that_refuses_gives_way_at_once(
+def test_after_a_refusal_the_next_address_is_tried_at_once(
     resolves_to: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before its head start is over."""
+    """Before the head start is over."""
     monkeypatch.setattr(dialling, "HEAD_START_S", LONG_S)
     with listener() as alive:
         resolves_to(("127.0.0.1", 1), alive)
@@ -75,25 +75,25 @@ def test_an_address_that_refuses_gives_way_at_once(
             assert connection.getpeername() == alive
 
 
-def test_the_time_is_that_of_all_addresses(resolves_to: Callable[..., None]) -> None:
-    """A host of many dead ones costs no more."""
+def test_the_timeout_is_for_all_addresses_together(resolves_to: Callable[..., None]) -> None:
+    """Many unreachable addresses take no longer than one."""
     with swallower() as dead:
         resolves_to(*[dead] * 50)
         with pytest.raises(TimeoutError):
             dial("host", 80, 0.1)
 
 
-def test_all_that_refuse_are_one_error(resolves_to: Callable[..., None]) -> None:
-    """In the system's words."""
+def test_when_all_addresses_refuse_there_is_one_error(resolves_to: Callable[..., None]) -> None:
+    """With the system's message."""
     resolves_to(("127.0.0.1", 1), ("127.0.0.1", 1))
     with pytest.raises(ConnectionRefusedError, match="Connection refused"):
         dial("host", 80, LONG_S)
 
 
-def test_an_address_of_a_family_that_the_system_lacks_is_passed_over(
+def test_an_unsupported_address_family_is_skipped(
     resolves_to: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A kernel without IPv6 does not make its sockets."""
+    """A kernel without IPv6 refuses such sockets."""
     with listener() as alive:
         resolves_to(alive)
         (good,) = socket.getaddrinfo("host", 80)
@@ -103,8 +103,8 @@ def test_an_address_of_a_family_that_the_system_lacks_is_passed_over(
             assert connection.getpeername() == alive
 
 
-def test_families_take_turns() -> None:
-    """All of one may be dead."""
+def test_address_families_alternate() -> None:
+    """All addresses of one family may be unreachable."""
     v6, v4 = socket.AF_INET6, socket.AF_INET
     found = [(v6, 1), (v6, 2), (v6, 3), (v4, 4), (v4, 5)]
     assert dialling._alternating(found) == [(v6, 1), (v4, 4), (v6, 2), (v4, 5), (v6, 3)]
@@ -136,7 +136,7 @@ class _Server(http.server.ThreadingHTTPServer):
 
 @pytest.fixture
 def six() -> Iterator[_Server]:
-    """A server on the loopback of IPv6."""
+    """A server on the IPv6 loopback."""
     try:
         server = _Server()
     except OSError:
@@ -149,8 +149,8 @@ def six() -> Iterator[_Server]:
     server.server_close()
 
 
-def test_an_address_of_ipv6_is_asked(six: _Server) -> None:
-    """In brackets, also in the Host header."""
+def test_an_ipv6_address_is_requested(six: _Server) -> None:
+    """It is in brackets, also in the Host header."""
     assert body(f"http://[::1]:{six.server_port}/m.gguf") == DATA
     assert six.hosts == [f"[::1]:{six.server_port}"]
 
@@ -162,15 +162,15 @@ def test_an_address_of_ipv6_is_named() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
-def test_an_address_of_ipv6_through_a_proxy(six: _Server, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of either sort."""
+def test_an_ipv6_address_through_a_proxy(six: _Server, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through an HTTP proxy and a SOCKS proxy."""
     with (tinyproxy if scheme == "http" else microsocks)() as port:
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{port}")
         assert body(f"http://[::1]:{six.server_port}/m.gguf") == DATA
 
 
-def test_a_tunnel_to_an_address_of_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Host and port are told apart by the brackets."""
+def test_a_tunnel_to_an_ipv6_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets separate the host from the port."""
     with proxy(status=503) as between:
         monkeypatch.setenv("HTTPS_PROXY", between.address())
         with pytest.raises(AttemptFailed, match=r"cannot connect to \[::1\]:8443: 503"):

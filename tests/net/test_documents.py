@@ -1,4 +1,4 @@
-"""Small answers, read whole."""
+"""Small responses, read completely."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ def document(url: str, **more: Any) -> Document:
     return fetch_document(Network(), url, SECRET, **given)
 
 
-def test_an_answer_of_any_status_is_one(server: FaultyServer) -> None:
-    """What it means is the asker's business, and its headers are there by their small names."""
+def test_a_response_of_any_status_is_returned(server: FaultyServer) -> None:
+    """The caller decides what it means; the names of its headers are in lower case."""
     url = server.serve("/api", LISTING, faults=[faults.status(404, body=b"{}"), faults.ok()])
     assert (document(url).status, document(url).json()) == (404, {"sha": "abc"})
     assert document(url).headers["content-length"] == str(len(LISTING))
 
 
-def test_a_busy_server_is_asked_again(server: FaultyServer) -> None:
-    """And that is told."""
+def test_an_overloaded_server_is_retried(server: FaultyServer) -> None:
+    """Each retry is reported."""
     events: list[Event] = []
     url = server.serve("/api", LISTING, faults=[faults.status(503), faults.garbage(b""), faults.ok()])
     assert document(url, emit=events.append).body == LISTING
     assert [type(event) for event in events] == [Retrying, Retrying]
 
 
-def test_a_server_that_stays_busy_is_given_up(server: FaultyServer) -> None:
-    """With its name and what it answered."""
+def test_retries_of_an_overloaded_server_end(server: FaultyServer) -> None:
+    """The message has the host and the status."""
     with pytest.raises(NetworkError, match="503"):
         document(server.serve("/api", LISTING, faults=[faults.status(503)]), retries=2)
     assert len(server.exchanges("/api")) == 3
 
 
-def test_what_is_longer_than_it_may_be_is_not_read(server: FaultyServer) -> None:
-    """Though it be endless."""
+def test_a_document_that_is_too_long_is_not_read(server: FaultyServer) -> None:
+    """Even if it is endless."""
     for fault in (faults.ok(), faults.endless()):
         with pytest.raises(NetworkError, match="more than"):
             document(server.serve("/api", bytes(1001), faults=[fault]))
@@ -62,7 +62,7 @@ def test_what_is_longer_than_it_may_be_is_not_read(server: FaultyServer) -> None
 
 
 def test_headers_do_not_go_to_another_host(server: FaultyServer) -> None:
-    """A redirect may lead anywhere; the document says where it came from."""
+    """A redirect may lead to any host; the document has the final address."""
     with FaultyServer() as other:
         there = other.serve("/there", LISTING)
         found = document(server.serve("/api", b"", faults=[faults.redirect(there)]))
@@ -71,15 +71,15 @@ def test_headers_do_not_go_to_another_host(server: FaultyServer) -> None:
     assert [exchange.headers.get("authorization") for exchange in server.exchanges()] == ["Bearer secret"]
 
 
-def test_what_is_not_json_is_told_as_that(server: FaultyServer) -> None:
-    """Deep nesting is none either."""
+def test_a_body_that_is_not_json_is_an_error(server: FaultyServer) -> None:
+    """Neither is JSON that is nested too deeply."""
     for body in (b"<html>", b"[" * 900):
         with pytest.raises(NetworkError, match="not JSON"):
             document(server.serve("/api", body)).json()
 
 
-def test_an_interrupt_does_not_wait_for_the_answer(server: FaultyServer) -> None:
-    """Nor for the time until the next attempt."""
+def test_an_interrupt_does_not_wait_for_the_response(server: FaultyServer) -> None:
+    """Nor for the next attempt."""
     token = CancelToken()
     url = server.serve("/api", LISTING, faults=[faults.stall_head()])
 
@@ -94,8 +94,8 @@ def test_an_interrupt_does_not_wait_for_the_answer(server: FaultyServer) -> None
     assert time.monotonic() - began < 5
 
 
-def test_offline_nobody_is_asked(server: FaultyServer) -> None:
-    """The address that would have been is named."""
+def test_offline_nothing_is_requested(server: FaultyServer) -> None:
+    """The message has the address."""
     url = server.serve("/api", LISTING)
     with pytest.raises(NetworkError, match="/api"):
         fetch_document(

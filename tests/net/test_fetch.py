@@ -1,4 +1,4 @@
-"""One file into a sink in memory, from a server that fails in every way it knows."""
+"""One file into a sink in memory, from a server that fails in every possible way."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from tests.servers import FaultyServer, faults
 @pytest.mark.parametrize(
     "fault", [OK, faults.chunked(), faults.close_delimited(), faults.no_etag(), faults.no_ranges()]
 )
-def test_an_honest_server_is_asked_once(run: Run, fault: faults.Fault) -> None:
-    """Whatever the framing, and with or without ranges and validators."""
+def test_an_honest_server_gets_one_request(run: Run, fault: faults.Fault) -> None:
+    """With any framing, with or without ranges and validators."""
     run.fetch(fault)
     proved(run)
     assert (len(run.asked), run.retries) == (1, [])
 
 
 @pytest.mark.parametrize("cut", [CUT, faults.close_delimited() + CUT, faults.cut(0)])
-def test_a_cut_line_is_gone_on_with(run: Run, cut: faults.Fault) -> None:
-    """The next request asks for what is missing, on the condition that the file is the same."""
+def test_a_lost_connection_is_resumed(run: Run, cut: faults.Fault) -> None:
+    """The next request is for the missing bytes, on condition that the file is the same."""
     run.sink = MemorySink(size=len(DATA))
     run.fetch(cut, OK)
     proved(run)
@@ -45,16 +45,16 @@ def test_a_cut_line_is_gone_on_with(run: Run, cut: faults.Fault) -> None:
 
 
 @pytest.mark.parametrize("cut", [faults.cut(HALF, reset=True), faults.chunked() + CUT])
-def test_a_cut_may_cost_a_block_and_no_more(run: Run, cut: faults.Fault) -> None:
-    """What a reset overtook, or was part of a broken chunk, is asked for again; nothing else."""
+def test_a_lost_connection_costs_at_most_a_block(run: Run, cut: faults.Fault) -> None:
+    """Only bytes that a reset discarded, or that were in a broken chunk, are requested again."""
     run.fetch(cut, OK)
     proved(run)
     assert (len(run.retries), run.sink.restarts) == (1, 0)
     assert run.server.sent() < len(DATA) + HALF
 
 
-def test_a_line_cut_in_the_head_is_a_line_cut(run: Run) -> None:
-    """Half a head is none: each cut of it is retried."""
+def test_a_connection_lost_in_the_head_is_retried(run: Run) -> None:
+    """Wherever the head is cut off."""
     head = b'HTTP/1.1 200 OK\r\nContent-Length: 307200\r\nETag: "x"\r\n\r\n'
     cuts = [faults.garbage(head[:end]) for end in range(0, len(head), 5)]
     run.fetch(*cuts, OK, retries=len(cuts))
@@ -63,30 +63,30 @@ def test_a_line_cut_in_the_head_is_a_line_cut(run: Run) -> None:
 
 
 @pytest.mark.parametrize("fault", [faults.stall(HALF), faults.stall(0), faults.stall_head()])
-def test_a_stalled_server_is_asked_again(run: Run, fault: faults.Fault) -> None:
-    """Also one that never answers; the old attempt has lost its right to write before the new one begins."""
+def test_a_stalled_server_is_retried(run: Run, fault: faults.Fault) -> None:
+    """Even if it never responds. The old attempt loses its right to write before the new one begins."""
     run.fetch(fault, OK)
     proved(run)
     assert run.retries == ["the server stalled"]
 
 
 def test_a_trickle_is_a_stall(run: Run) -> None:
-    """A byte now and then does not count as progress."""
+    """A byte now and then is not progress."""
     run.fetch(faults.trickle(100), OK)
     proved(run)
     assert run.retries == ["the server stalled"]
 
 
-def test_a_trickle_above_the_limit_is_none(run: Run) -> None:
-    """Slow is not stalled."""
+def test_a_trickle_above_the_limit_is_not_a_stall(run: Run) -> None:
+    """A slow line is not a stalled one."""
     run.sink = MemorySink(size=len(DATA), there=DATA[: -(8 << 10)])
     run.fetch(faults.trickle(8 << 10))
     proved(run)
     assert run.retries == []
 
 
-def test_a_busy_server_is_waited_for(run: Run) -> None:
-    """Retry-After in seconds or as a date, shown as the wait that it is, and kept."""
+def test_retry_after_is_obeyed(run: Run) -> None:
+    """In seconds or as a date; the event has the delay."""
     began = time.monotonic()
     run.fetch(faults.status(429, retry_after=1), faults.status(503, retry_after=formatdate(usegmt=True)), OK)
     proved(run)
@@ -96,16 +96,16 @@ def test_a_busy_server_is_waited_for(run: Run) -> None:
     assert time.monotonic() - began >= 1
 
 
-def test_too_long_a_wait_suspends_at_once(run: Run) -> None:
-    """What is there stays, and the message says when to come back."""
+def test_a_retry_after_that_is_too_long_ends_the_fetch(run: Run) -> None:
+    """The bytes are kept, and the message has the delay."""
     with pytest.raises(NetworkError, match="60 minutes"):
         run.fetch(CUT, faults.status(429, retry_after=3600))
     assert (len(run.retries), run.sink.received) == (1, HALF)
 
 
 @pytest.mark.parametrize("retries", [0, 1, 4])
-def test_so_many_retries_and_no_more(run: Run, retries: int) -> None:
-    """Each is told with its number."""
+def test_the_number_of_retries_is_kept(run: Run, retries: int) -> None:
+    """Each retry is reported with its number."""
     with pytest.raises(NetworkError, match="503"):
         run.fetch(faults.status(503), retries=retries)
     told = [(event.attempt, event.max_attempts) for event in run.events if isinstance(event, Retrying)]
@@ -113,8 +113,8 @@ def test_so_many_retries_and_no_more(run: Run, retries: int) -> None:
     assert len(run.asked) == retries + 1
 
 
-def test_a_mebibyte_of_progress_makes_the_retries_start_anew(run: Run) -> None:
-    """More cuts than retries, each after more than a MiB."""
+def test_a_mebibyte_of_progress_resets_the_retries(run: Run) -> None:
+    """There are more lost connections than retries, each after more than a MiB."""
     data = bytes(6 << 20)
     url = run.server.serve("/m.gguf", data, faults=[faults.cut(1_500_000)])
     sink = MemorySink(size=len(data))
@@ -139,15 +139,15 @@ def test_a_mebibyte_of_progress_makes_the_retries_start_anew(run: Run) -> None:
         (faults.redirect("/m.gguf"), NetworkError),
     ],
 )
-def test_what_no_retry_can_help_ends_at_once(run: Run, fault: faults.Fault, error: type[Exception]) -> None:
-    """No second request, no byte in the sink."""
+def test_a_permanent_error_ends_the_fetch_at_once(run: Run, fault: faults.Fault, error: type[Exception]) -> None:
+    """There is no second request, and no byte in the sink."""
     with pytest.raises(error):
         run.fetch(fault)
     assert (run.retries, run.sink.received) == ([], 0)
 
 
 def test_an_expired_address_is_resolved_again_from_the_origin(run: Run) -> None:
-    """A 403 where the origin had sent us costs a retry, not the download."""
+    """A 403 from the redirect's target costs a retry, not the download."""
     there = run.server.url("/signed", host="localhost")
     run.server.serve("/signed", DATA, faults=[CUT, faults.status(403), OK])
     run.sink = MemorySink(size=len(DATA))
@@ -157,8 +157,8 @@ def test_an_expired_address_is_resolved_again_from_the_origin(run: Run) -> None:
     assert [remote.sha256 is not None for remote in run.sink.remotes] == [True, True]
 
 
-def test_progress_is_told_and_ends_with_all(run: Run) -> None:
-    """It rises, knows the total, and its last word is that all is there."""
+def test_progress_is_reported_until_all_is_there(run: Run) -> None:
+    """It rises, has the total, and the last report is complete."""
     run.sink = MemorySink()
     run.fetch(faults.trickle(1 << 20))
     progress = [event for event in run.events if isinstance(event, Progress)]
@@ -168,16 +168,16 @@ def test_progress_is_told_and_ends_with_all(run: Run) -> None:
     assert (progress[-1].done, progress[-1].total) == (len(DATA), len(DATA))
 
 
-def test_what_is_all_there_needs_no_server(run: Run) -> None:
-    """A part that is complete already is not asked for."""
+def test_a_complete_part_needs_no_server(run: Run) -> None:
+    """There is no request for it."""
     run.sink = MemorySink(size=len(DATA), there=DATA)
     run.fetch()
     assert run.asked == []
 
 
 @pytest.mark.parametrize("fault", [faults.stall(HALF), faults.stall_head(), faults.trickle(50_000), faults.status(503)])
-def test_the_wish_to_stop_ends_it_at_once(run: Run, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While it reads, waits for an answer, or waits for a retry; nothing is written afterwards."""
+def test_cancelling_ends_the_fetch_at_once(run: Run, fault: faults.Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it reads, waits for a response, or waits for a retry; nothing is written afterwards."""
     monkeypatch.setattr(retry, "MAX_DELAY_S", 60.0)
     monkeypatch.setattr(rate_meter, "STALL_S", 60.0)
     timer = threading.Timer(0.2, run.token.cancel)
@@ -192,8 +192,8 @@ def test_the_wish_to_stop_ends_it_at_once(run: Run, fault: faults.Fault, monkeyp
     assert run.sink.received == received
 
 
-def test_trouble_behind_the_sink_ends_it_at_once(server: FaultyServer) -> None:
-    """What `check` raises is the error of the fetch, though the network waits."""
+def test_an_error_behind_the_sink_ends_the_fetch_at_once(server: FaultyServer) -> None:
+    """The fetch raises what `check` raises, while it waits for the network."""
     sink = MemorySink()
     url = server.serve("/m.gguf", DATA, faults=[faults.stall(HALF)])
 
@@ -211,7 +211,7 @@ def test_trouble_behind_the_sink_ends_it_at_once(server: FaultyServer) -> None:
 
 
 def test_a_bug_is_not_swallowed(server: FaultyServer) -> None:
-    """An unforeseen exception in a worker is raised where the fetch was called."""
+    """An unexpected exception in a worker is raised by the fetch."""
 
     class Broken(MemorySink):
         def write(self, lease: Lease, data: bytes | memoryview) -> int:

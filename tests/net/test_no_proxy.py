@@ -1,4 +1,4 @@
-"""Which ways NO_PROXY keeps straight."""
+"""Which hosts NO_PROXY exempts from proxies."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ HERE = "http://127.0.0.1:1"
         ("0:0:0:0:0:0:0:1", "http://[::1]/"),
     ],
 )
-def test_no_proxy_names_the_way_that_is_straight(exempt: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names with all below them, ports, addresses, networks, everything; by commas or spaces."""
+def test_no_proxy_lists_hosts_for_direct_connections(exempt: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names with their subdomains, ports, IP addresses, networks, or everything; separated by commas or spaces."""
     monkeypatch.setenv("ALL_PROXY", HERE)
     monkeypatch.setenv("NO_PROXY", exempt)
     assert proxy_for(url) is None
@@ -63,15 +63,15 @@ def test_no_proxy_names_the_way_that_is_straight(exempt: str, url: str, monkeypa
         ("fd00::/8", "http://10.0.0.1/"),
     ],
 )
-def test_no_proxy_means_nobody_else(exempt: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not the end of a word, not another port, not the end of a number."""
+def test_no_proxy_matches_no_other_hosts(exempt: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No partial name, no other port, no partial address."""
     monkeypatch.setenv("ALL_PROXY", HERE)
     monkeypatch.setenv("NO_PROXY", exempt)
     assert proxy_for(url) is not None
 
 
-def test_no_proxy_in_small_letters_wins(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As with the others; and the server is reached."""
+def test_no_proxy_in_lower_case_wins(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with the other variables; and the server is reached."""
     monkeypatch.setenv("HTTP_PROXY", HERE)
     monkeypatch.setenv("NO_PROXY", "nobody")
     monkeypatch.setenv("no_proxy", "127.0.0.0/8")

@@ -1,4 +1,4 @@
-"""Which proxy a request goes by, and what is said of one that does not let it through. Real sockets, small proxies."""
+"""Which proxy a request uses, and the messages about proxies that refuse it. Real sockets, small proxies."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def basic(pair: str) -> str:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-def test_a_plain_request_goes_by_the_proxy_with_its_credentials(
+def test_a_plain_request_goes_through_the_proxy_with_its_credentials(
     server: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy gets its password, the server does not."""
+    """The proxy gets its password; the server does not."""
     url = server.serve("/m.gguf", DATA)
     with proxy(basic("me:p@ss")) as between:
         monkeypatch.setenv("HTTP_PROXY", between.address("me:p%40ss@"))
@@ -36,10 +36,8 @@ def test_a_plain_request_goes_by_the_proxy_with_its_credentials(
     assert "proxy-authorization" not in server.exchanges()[0].headers
 
 
-def test_tls_goes_through_the_proxy_unread(
-    tls_server: FaultyServer, ca_file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A tunnel: the proxy sees host and port and its own credentials, and of the server's headers none."""
+def test_the_proxy_cannot_read_tls(tls_server: FaultyServer, ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy sees host, port and its own credentials, but no header for the server."""
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     with proxy(basic("me:pw")) as between:
         monkeypatch.setenv("HTTPS_PROXY", between.address("me:pw@"))
@@ -52,10 +50,10 @@ def test_tls_goes_through_the_proxy_unread(
     assert {name for name in SECRET if name.lower() in headers} == set(SECRET)
 
 
-def test_a_redirect_asks_the_proxy_of_its_own_scheme(
+def test_a_redirect_uses_the_proxy_of_its_own_scheme(
     server: FaultyServer, tls_server: FaultyServer, ca_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each proxy gets its own credentials and not the other's."""
+    """Each proxy gets only its own credentials."""
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     url = server.serve("/m.gguf", faults=[faults.redirect(tls_server.serve("/there", DATA))])
     with proxy(basic("a:a")) as plain, proxy(basic("b:b")) as secure:
@@ -68,18 +66,18 @@ def test_a_redirect_asks_the_proxy_of_its_own_scheme(
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"])
 @pytest.mark.parametrize("scheme", ["http://", ""])
-def test_every_spelling_of_the_variable_counts(
+def test_every_spelling_of_the_variable_is_used(
     server: FaultyServer, name: str, scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In capitals or not, with or without a scheme in the value."""
+    """Upper or lower case, with or without a scheme in the value."""
     with proxy() as between:
         monkeypatch.setenv(name, scheme + between.address().removeprefix("http://"))
         assert body(server.serve("/m.gguf", DATA)) == DATA
         assert len(between.asked) == 1
 
 
-def test_the_nearest_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small letters before capitals, also when empty; a scheme's own before the one for all."""
+def test_the_most_specific_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lower case before upper case, even when empty; the scheme's own variable before ALL_PROXY."""
     monkeypatch.setenv("ALL_PROXY", "http://all:1")
     monkeypatch.setenv("HTTPS_PROXY", "http://large:1")
     assert str(proxy_for("http://h/")) == "the proxy all:1 (ALL_PROXY)"
@@ -91,8 +89,8 @@ def test_the_nearest_variable_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert proxy_for("https://h/") is None
 
 
-def test_a_cgi_s_request_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There HTTP_PROXY is whatever a stranger put into a header called Proxy."""
+def test_a_cgi_script_ignores_http_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There HTTP_PROXY is the client's own header Proxy."""
     monkeypatch.setenv("HTTP_PROXY", HERE)
     monkeypatch.setenv("REQUEST_METHOD", "GET")
     assert proxy_for("http://h/") is None
@@ -100,8 +98,8 @@ def test_a_cgi_s_request_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy_for("http://h/")
 
 
-def test_the_mac_s_settings_count_where_no_variable_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With their own exceptions; one variable, and they are not asked any more."""
+def test_on_macos_the_system_settings_are_used_without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their own exceptions. They are ignored when any variable is set."""
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://mac:3128"})
     monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: host == "near")
@@ -122,14 +120,14 @@ def test_the_mac_s_settings_count_where_no_variable_is_set(monkeypatch: pytest.M
         ("socks://127.0.0.1:9050", Proxy("socks5h", "127.0.0.1", 9050, "ALL_PROXY")),
     ],
 )
-def test_what_an_address_says(address: str, expected: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Defaults, credentials decoded, and the bare "socks" of desktops."""
+def test_a_proxy_address_is_parsed(address: str, expected: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With default ports, decoded credentials, and the plain "socks" of desktop settings."""
     monkeypatch.setenv("ALL_PROXY", address)
     assert proxy_for("https://example.com/") == expected
 
 
 def test_a_proxy_does_not_show_its_password() -> None:
-    """Neither as a message nor as a developer sees it."""
+    """Neither in messages nor in its repr."""
     secret = Proxy("http", "::1", 3128, "HTTP_PROXY", "me", "secret")
     assert str(secret) == "the proxy [::1]:3128 (HTTP_PROXY)"
     assert "secret" not in repr(secret) + secret.url
@@ -148,10 +146,10 @@ def test_a_proxy_does_not_show_its_password() -> None:
         "http://a..b:1",
     ],
 )
-def test_a_proxy_that_is_none_is_one_clear_message(
+def test_an_invalid_proxy_address_is_one_clear_message(
     server: FaultyServer, address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which says where it stands and how to write it, without the password."""
+    """It names the variable and the expected format, without the password."""
     monkeypatch.setenv("HTTP_PROXY", address)
     with pytest.raises(NetworkError, match="HTTP_PROXY is not a proxy address: expected http://HOST:PORT") as caught:
         body(server.serve("/m.gguf", DATA))
@@ -159,12 +157,12 @@ def test_a_proxy_that_is_none_is_one_clear_message(
     assert "pw" not in str(caught.value)
 
 
-# --- a proxy that says no
+# --- a proxy that refuses
 
 
 @pytest.fixture(params=["http", "https"])
 def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Sets the proxy for a request, plain or by a tunnel. Returns: the address to ask for."""
+    """Sets the proxy for a plain request or for a tunnel. Returns: the address to request."""
 
     def through(address: str) -> str:
         monkeypatch.setenv(f"{request.param}_proxy", address)
@@ -174,14 +172,14 @@ def ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cal
 
 
 def said(url: str) -> LuciError:
-    """What the user reads, who does not wait."""
+    """The error of a request that is not retried."""
     with pytest.raises(LuciError) as caught:
         body(url)
     return caught.value
 
 
-def test_a_proxy_that_asks_who_you_are_is_not_the_server(ways: Callable[[str], str]) -> None:
-    """A 407 names the proxy and its variable, and says how to answer."""
+def test_a_proxy_that_requires_authentication_is_named(ways: Callable[[str], str]) -> None:
+    """A 407 names the proxy and its variable, and says how to set the password."""
     with proxy(basic("me:pw")) as between:
         error = said(ways(between.address()))
     assert isinstance(error, NetworkError)
@@ -190,16 +188,16 @@ def test_a_proxy_that_asks_who_you_are_is_not_the_server(ways: Callable[[str], s
     assert f"http://USER:PASSWORD@127.0.0.1:{between.server_port}" in error.hint
 
 
-def test_a_password_that_is_refused_is_told_and_not_shown(ways: Callable[[str], str]) -> None:
-    """Another message than that of one that is missing."""
+def test_a_rejected_password_is_reported_and_not_shown(ways: Callable[[str], str]) -> None:
+    """The message is not that of a missing password."""
     with proxy(basic("me:pw")) as between:
         error = said(ways(between.address("me:wrong@")))
     assert "rejects the user name and password" in error.message
     assert "wrong" not in error.message + error.hint
 
 
-def test_a_proxy_that_wants_more_than_a_password_is_told(ways: Callable[[str], str]) -> None:
-    """With what it wants, and what to do."""
+def test_an_unsupported_authentication_scheme_is_named(ways: Callable[[str], str]) -> None:
+    """With what to do."""
     with proxy(basic("me:pw"), offered="Negotiate, NTLM") as between:
         error = said(ways(between.address()))
     assert "Negotiate or NTLM, but luci supports only Basic" in error.message
@@ -207,8 +205,8 @@ def test_a_proxy_that_wants_more_than_a_password_is_told(ways: Callable[[str], s
 
 
 @pytest.mark.parametrize("status", [400, 403, 405])
-def test_a_tunnel_that_is_refused_is_not_tried_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who refused what, with the proxy's own words, made safe; and what to do."""
+def test_a_refused_tunnel_is_not_retried(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has the proxy, the host, and the proxy's own reason, escaped; the hint says what to do."""
     with proxy(status=status, reason="Not \x1b[31m here") as between:
         monkeypatch.setenv("HTTPS_PROXY", between.address())
         error = said("https://luci-dl.invalid/m.gguf")
@@ -219,8 +217,8 @@ def test_a_tunnel_that_is_refused_is_not_tried_again(status: int, monkeypatch: p
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_tunnel_that_leads_nowhere_is_tried_again(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the proxy says; nobody is told to check the connection, which stands."""
+def test_a_tunnel_that_fails_temporarily_is_retried(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the requested delay. The hint does not suspect the connection to the proxy."""
     with proxy(status=status) as between:
         monkeypatch.setenv("HTTPS_PROXY", between.address())
         with pytest.raises(AttemptFailed, match=f"cannot connect to luci-dl.invalid:8443: {status} ") as caught:
@@ -229,29 +227,29 @@ def test_a_tunnel_that_leads_nowhere_is_tried_again(status: int, monkeypatch: py
     assert "The proxy works" in caught.value.hint
 
 
-def test_a_plain_answer_through_a_proxy_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can tell which of them it was."""
+def test_an_error_status_through_a_proxy_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Either of them may have sent it."""
     with proxy(status=503) as between:
         monkeypatch.setenv("HTTP_PROXY", between.address())
         with pytest.raises(AttemptFailed, match=r"luci-dl\.invalid through the proxy 127\.0\.0\.1:\d+ .* returned 503"):
             body("http://luci-dl.invalid/m.gguf")
 
 
-def test_a_dead_proxy_is_tried_again_and_named(ways: Callable[[str], str]) -> None:
-    """The proxy failed, not the server, and says the message."""
+def test_an_unreachable_proxy_is_retried_and_named(ways: Callable[[str], str]) -> None:
+    """The message says that the proxy failed, not the server."""
     with pytest.raises(AttemptFailed, match=r"^cannot connect to the proxy 127\.0\.0\.1:1 \(https?_proxy\)") as caught:
         body(ways(HERE))
     assert "_proxy correct?" in caught.value.hint
 
 
-def test_a_proxy_that_nobody_knows_is_named(ways: Callable[[str], str]) -> None:
-    """Its name could not be looked up, not the server's."""
+def test_a_proxy_of_unknown_name_is_named(ways: Callable[[str], str]) -> None:
+    """The name of the proxy cannot be resolved, not that of the server."""
     with pytest.raises(AttemptFailed, match=r"cannot resolve the name proxy\.invalid \("):
         body(ways("http://proxy.invalid:3128"))
 
 
-def test_a_proxy_that_speaks_no_tls_is_named(server: FaultyServer, ways: Callable[[str], str]) -> None:
-    """Most proxies are spoken to in the clear, whatever goes through them."""
+def test_a_proxy_that_does_not_speak_tls_is_named(server: FaultyServer, ways: Callable[[str], str]) -> None:
+    """Most proxies expect plain connections."""
     with proxy() as between, pytest.raises(AttemptFailed, match=r"the proxy .* does not speak TLS|was lost") as caught:
         body(ways(between.address().replace("http:", "https:")))
     assert "http://" in caught.value.hint

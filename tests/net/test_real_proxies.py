@@ -1,4 +1,4 @@
-"""Requests through real proxies: squid, tinyproxy and microsocks. What each host received is counted."""
+"""Requests through real proxies: squid, tinyproxy and microsocks. The tests check what each host received."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ USER = "me:p%40ss@"
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[str]:
-    """A squid that lets only "me" through: host and port."""
-    with squid(known_alone=True) as port:
+    """The host and port of a squid that accepts only the user "me"."""
+    with squid(only_known=True) as port:
         yield f"127.0.0.1:{port}"
 
 
@@ -36,20 +36,20 @@ def url(
     ca_file: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> str:
-    """Of a file, on a server with TLS or without; in messages both sorts of way have to be as clear."""
+    """The address of a file, on a server with or without TLS: messages have to be clear for both."""
     monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
     return (tls_server if request.param == "https" else server).serve("/m.gguf", DATA)
 
 
 @pytest.fixture
 def received(server: FaultyServer, tls_server: FaultyServer) -> Callable[[], list[set[str]]]:
-    """Which headers that are nobody else's business each request to a server carried."""
+    """The private headers of each request to a server."""
     private = {name.lower() for name in SECRET} | {"proxy-authorization"}
     return lambda: [private & exchange.headers.keys() for exchange in [*server.exchanges(), *tls_server.exchanges()]]
 
 
 def dead(url: str) -> str:
-    """The same way, to a port where nobody listens."""
+    """An address with the same scheme where nothing listens."""
     return url.partition(":")[0] + "://127.0.0.1:1/m.gguf"
 
 
@@ -59,10 +59,10 @@ def said(url: str) -> LuciError:
     return caught.value
 
 
-def test_squid_knows_the_user_and_the_server_does_not(
+def test_squid_gets_its_credentials_and_the_server_does_not(
     guarded: str, url: str, received: Callable[[], list[set[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The password is decoded for the proxy, and is sent to it alone; the server's token comes to the server."""
+    """The decoded password is sent only to the proxy, and the server's token to the server."""
     monkeypatch.setenv("ALL_PROXY", f"http://{USER}{guarded}")
     assert body(url) == DATA
     assert received() == [{name.lower() for name in SECRET}]
@@ -80,14 +80,14 @@ def test_squid_s_refusal_names_squid(
     received: Callable[[], list[set[str]]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Not the server, which was not asked."""
+    """The server is not named, and gets no request."""
     monkeypatch.setenv("ALL_PROXY", f"http://{user}{guarded}")
     assert said(url).message == f"the proxy {guarded} (ALL_PROXY) {what}"
     assert received() == []
 
 
-def test_squid_finds_no_server(guarded: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its own status is told, and that it was through it."""
+def test_squid_cannot_connect_to_the_server(guarded: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message has squid's status, and squid."""
     monkeypatch.setenv("ALL_PROXY", f"http://{USER}{guarded}")
     with pytest.raises(AttemptFailed, match=r"127\.0\.0\.1:1\b.* 503|503 .*127\.0\.0\.1:1\b") as caught:
         body(dead(url))
@@ -95,8 +95,8 @@ def test_squid_finds_no_server(guarded: str, url: str, monkeypatch: pytest.Monke
     assert "connection" not in caught.value.hint
 
 
-def test_a_proxy_that_is_spoken_to_by_tls(ca: trustme.CA, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its certificate is checked as any other, and named as its own; TLS goes through TLS."""
+def test_a_proxy_that_speaks_tls(ca: trustme.CA, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its certificate is verified and named as the proxy's. TLS works through TLS."""
     with squid(tls=ca) as port:
         monkeypatch.setenv("ALL_PROXY", f"https://127.0.0.1:{port}")
         assert body(url) == DATA
@@ -105,7 +105,7 @@ def test_a_proxy_that_is_spoken_to_by_tls(ca: trustme.CA, url: str, monkeypatch:
 
 
 def test_tinyproxy_without_a_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It answers in HTTP/1.0."""
+    """It speaks HTTP/1.0."""
     with tinyproxy() as port:
         monkeypatch.setenv("ALL_PROXY", f"127.0.0.1:{port}")
         assert body(url) == DATA
@@ -114,7 +114,7 @@ def test_tinyproxy_without_a_password(url: str, monkeypatch: pytest.MonkeyPatch)
 def test_tinyproxy_with_a_password(
     url: str, received: Callable[[], list[set[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With it, and without."""
+    """With and without sending it."""
     with tinyproxy("BasicAuth me p4ss") as port:
         monkeypatch.setenv("ALL_PROXY", f"http://127.0.0.1:{port}")
         assert "requires a user name and a password" in said(url).message
@@ -123,8 +123,8 @@ def test_tinyproxy_with_a_password(
     assert received() == [{name.lower() for name in SECRET}]
 
 
-def test_tinyproxy_lets_nobody_through_to_that_port(tls_server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which is final, and says whom to ask."""
+def test_tinyproxy_refuses_a_port(tls_server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error is not retried, and says whom to ask."""
     with tinyproxy("ConnectPort 443") as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
         error = said(tls_server.serve("/m.gguf", DATA))
@@ -141,7 +141,7 @@ def test_tinyproxy_lets_nobody_through_to_that_port(tls_server: FaultyServer, mo
 def test_socks5_with_a_password(
     url: str, scheme: str, received: Callable[[], list[set[str]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Names are looked up here or there; the password is decoded."""
+    """Names are resolved here or by the proxy; the password is decoded."""
     with microsocks("-u", "me", "-P", "p@ss") as port:
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://{USER}127.0.0.1:{port}")
         assert body(url.replace("127.0.0.1", "localhost")) == DATA
@@ -149,7 +149,7 @@ def test_socks5_with_a_password(
 
 
 def test_socks5_without_a_password(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The name of its variable may be that of the scheme, too."""
+    """The variable of the scheme works as well."""
     with microsocks() as port:
         monkeypatch.setenv("HTTP_PROXY", f"socks5h://127.0.0.1:{port}")
         monkeypatch.setenv("HTTPS_PROXY", f"socks5h://127.0.0.1:{port}")
@@ -165,7 +165,7 @@ def test_socks5_without_a_password(url: str, monkeypatch: pytest.MonkeyPatch) ->
     [("", "requires a user name and a password"), ("me:wrong@", "rejects the user name and password")],
 )
 def test_socks5_s_refusal_names_the_proxy(url: str, user: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its variable."""
+    """With its variable."""
     with microsocks("-u", "me", "-P", "p@ss") as port:
         monkeypatch.setenv("ALL_PROXY", f"socks5h://{user}127.0.0.1:{port}")
         assert said(url).message == f"the proxy 127.0.0.1:{port} (ALL_PROXY) {what}"
@@ -173,22 +173,22 @@ def test_socks5_s_refusal_names_the_proxy(url: str, user: str, what: str, monkey
 
 @pytest.mark.parametrize("scheme", ["socks4", "socks4a"])
 def test_socks4(server: FaultyServer, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By number, or by name for the proxy to look up."""
+    """By IP address, or by a name that the proxy resolves."""
     with socks4() as (port, requests):
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{port}")
         assert body(server.serve("/m.gguf", DATA).replace("127.0.0.1", "localhost")) == DATA
         assert (b"localhost" in requests[0]) == (scheme == "socks4a")
 
 
-def test_socks4_says_no(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It does not say why."""
+def test_socks4_refuses(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives no reason."""
     with socks4(granted=False) as (port, _):
         monkeypatch.setenv("ALL_PROXY", f"socks4a://127.0.0.1:{port}")
         with pytest.raises(AttemptFailed, match=r"cannot connect to 127\.0\.0\.1:\d+: Request rejected"):
             body(server.serve("/m.gguf", DATA))
 
 
-def test_socks_where_nobody_listens(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socks_proxy_that_is_not_running(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The proxy is named."""
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     with pytest.raises(AttemptFailed, match=r"cannot connect to the proxy 127\.0\.0\.1:1 \(ALL_PROXY\): .*refused"):
@@ -202,16 +202,16 @@ def test_socks_where_nobody_listens(url: str, monkeypatch: pytest.MonkeyPatch) -
         (b"", "^the connection to the proxy .* was lost"),
     ],
 )
-def test_what_is_no_socks_proxy_is_told(reply: bytes, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A web server, for instance."""
+def test_a_server_that_speaks_no_socks_is_an_error(reply: bytes, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For instance a web server."""
     with answering(reply) as port:
         monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
         with pytest.raises((AttemptFailed, NetworkError), match=what):
             body("http://127.0.0.1:1/m.gguf")
 
 
-def test_a_proxy_that_is_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever it speaks; and the time that a connection may take is not exceeded."""
+def test_a_proxy_that_does_not_respond_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With any protocol, after the connection timeout."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         for scheme in ("http", "https", "socks5"):
             monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{silent.getsockname()[1]}")
@@ -219,8 +219,8 @@ def test_a_proxy_that_is_silent_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
                 body("https://127.0.0.1:1/m.gguf", Client(connect_s=0.1))
 
 
-def test_a_name_that_socks5_leaves_to_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With socks5h the proxy would have looked it up."""
+def test_a_name_that_socks5_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With socks5h the proxy would resolve it."""
     with microsocks() as port:
         monkeypatch.setenv("ALL_PROXY", f"socks5://127.0.0.1:{port}")
         with pytest.raises(AttemptFailed, match=r"cannot resolve the name luci-dl\.invalid") as caught:
@@ -228,8 +228,8 @@ def test_a_name_that_socks5_leaves_to_us(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "socks5h://" in caught.value.hint
 
 
-def test_without_pysocks_there_is_a_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes with an extra."""
+def test_without_pysocks_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An extra installs it."""
     monkeypatch.setattr(connections, "find_spec", lambda _name: None)
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     error = said("http://127.0.0.1:1/")

@@ -34,8 +34,8 @@ MIDDLE = RangeRequest(URL, 100, 200, '"v"')
         (RangeRequest(URL, 0, 1, None), {"Range": "bytes=0-0"}),
     ],
 )
-def test_a_range_names_the_version_it_belongs_to(asked: RangeRequest, headers: dict[str, str]) -> None:
-    """If-Range goes with every range for which a validator is known, and a whole file is asked for plainly."""
+def test_a_range_request_names_the_version(asked: RangeRequest, headers: dict[str, str]) -> None:
+    """If-Range goes with every range whose validator is known; a request for the whole file has no such header."""
     assert asked.headers() == headers
 
 
@@ -56,8 +56,8 @@ def test_a_range_names_the_version_it_belongs_to(asked: RangeRequest, headers: d
         ({"content-length": "3", "accept-ranges": "none"}, ResponseInfo(0, 3, 3, None, True, False)),
     ],
 )
-def test_a_200_is_the_whole_file_whatever_was_asked(headers: dict[str, str], info: ResponseInfo) -> None:
-    """Its length is what Content-Length says, if that is a plain number; its end is sure only with that or chunks."""
+def test_a_200_is_the_whole_file_whatever_was_requested(headers: dict[str, str], info: ResponseInfo) -> None:
+    """Its length is Content-Length, if that is a plain number; its end is certain only with that or chunks."""
     assert response_info(REST, 200, headers) == response_info(WHOLE, 200, headers) == info
 
 
@@ -70,8 +70,8 @@ def test_a_200_is_the_whole_file_whatever_was_asked(headers: dict[str, str], inf
         (WHOLE, "bytes 0-299/300", ResponseInfo(0, 300, 300, None, True, True)),
     ],
 )
-def test_a_206_is_taken_with_exactly_the_range_asked(asked: RangeRequest, content_range: str, info: object) -> None:
-    """First and last byte are those that were asked for, and the total is known."""
+def test_a_206_must_have_exactly_the_requested_range(asked: RangeRequest, content_range: str, info: object) -> None:
+    """First and last byte are the requested ones, and the total is known."""
     assert response_info(asked, 206, {"content-range": content_range}) == info
 
 
@@ -94,8 +94,8 @@ def test_a_206_is_taken_with_exactly_the_range_asked(asked: RangeRequest, conten
         {"content-type": "multipart/byteranges; boundary=x"},
     ],
 )
-def test_any_other_206_makes_ranges_untrusted(headers: dict[str, str]) -> None:
-    """The attempt has failed, and the next one asks for the whole file."""
+def test_any_other_206_disables_ranges(headers: dict[str, str]) -> None:
+    """The attempt fails, and the next one requests the whole file."""
     with pytest.raises(AttemptFailed) as caught:
         response_info(REST, 206, headers)
     assert caught.value.no_ranges
@@ -105,8 +105,8 @@ def test_any_other_206_makes_ranges_untrusted(headers: dict[str, str]) -> None:
     "headers",
     [{"content-encoding": "gzip"}, {"content-encoding": "br"}, {"transfer-encoding": "gzip, chunked"}],
 )
-def test_a_coded_body_is_refused(headers: dict[str, str]) -> None:
-    """Nobody asked for another coding, and its bytes are not the file's."""
+def test_an_encoded_body_is_refused(headers: dict[str, str]) -> None:
+    """luci did not request an encoding, and the bytes are not the file's."""
     with pytest.raises(NetworkError, match="encoded"):
         response_info(WHOLE, 200, headers)
 
@@ -127,14 +127,14 @@ def test_a_coded_body_is_refused(headers: dict[str, str]) -> None:
         ('"' + "a" * 5000 + '"', None),
     ],
 )
-def test_only_a_strong_and_decent_etag_is_sent_back(value: str | None, validator: str | None) -> None:
-    """What goes into a request header is quoted, printable and short."""
+def test_only_a_strong_and_clean_etag_is_sent_back(value: str | None, validator: str | None) -> None:
+    """A request header gets only a quoted, printable and short value."""
     assert strong_etag(value) == validator
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_a_busy_server_is_asked_again_when_it_says(status: int) -> None:
-    """Retry-After is taken over."""
+def test_a_temporary_status_is_retried_after_the_requested_delay(status: int) -> None:
+    """Retry-After gives the delay."""
     error = error_for_status(WHOLE, status, {"retry-after": "7"})
     assert isinstance(error, AttemptFailed)
     assert (error.retry_after, error.no_ranges) == (7.0, False)
@@ -165,12 +165,12 @@ def test_a_busy_server_is_asked_again_when_it_says(status: int) -> None:
     ],
 )
 def test_every_other_status_has_its_meaning(status: int, redirected: bool, kind: type[Exception]) -> None:
-    """No access means a wrong address at the first host, and an address that has expired behind a redirect."""
+    """No access means a wrong address at the first host, and an expired address after a redirect."""
     assert type(error_for_status(REST, status, {}, redirected_to=CDN if redirected else None)) is kind
 
 
-def test_who_answered_is_named_with_its_status_and_not_its_secrets() -> None:
-    """Who redirected and who failed then are told apart; nobody is sent to check a connection that stands."""
+def test_the_failing_host_is_named_without_secrets() -> None:
+    """The message tells who redirected and who failed; the hint does not suspect the connection."""
     error = error_for_status(REST, 503, {}, redirected_to=CDN)
     assert isinstance(error, AttemptFailed)
     assert error.reason == "cdn.example:8443 (redirected from example.com) returned 503"
@@ -179,15 +179,15 @@ def test_who_answered_is_named_with_its_status_and_not_its_secrets() -> None:
     assert "secret" not in str(error_for_status(REST, 404, {}, redirected_to=CDN))
 
 
-def test_an_answer_that_may_be_the_proxy_s_names_it() -> None:
-    """Whether it was the server's or its own cannot be told."""
+def test_a_status_that_may_come_from_the_proxy_names_it() -> None:
+    """Either of them may have sent it."""
     proxy = Proxy("http", "10.0.0.1", 3128, "HTTP_PROXY")
     assert "the proxy 10.0.0.1:3128 (HTTP_PROXY) returned 403" in str(error_for_status(REST, 403, {}, through=proxy))
     assert "the proxy 10.0.0.1:3128 (HTTP_PROXY) returned 502" in str(error_for_status(REST, 502, {}, through=proxy))
 
 
-def test_a_416_makes_ranges_untrusted() -> None:
-    """The next attempt asks for the whole file."""
+def test_a_416_disables_ranges() -> None:
+    """The next attempt requests the whole file."""
     error = error_for_status(REST, 416, {"content-range": "bytes */300"})
     assert isinstance(error, AttemptFailed)
     assert error.no_ranges
@@ -204,7 +204,7 @@ def test_a_416_makes_ranges_untrusted() -> None:
 )
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed_relative_or_not(status: int, location: str, there: str) -> None:
-    """By the rules of joining addresses."""
+    """Relative to the requested address."""
     assert redirect_target(URL, status, {"location": location}) == there
 
 
@@ -222,21 +222,21 @@ def test_a_redirect_is_followed_relative_or_not(status: int, location: str, ther
         ("", "without a Location"),
     ],
 )
-def test_a_redirect_to_where_nobody_should_go_is_refused(location: str, said: str) -> None:
-    """Out of https, out of the web, or to no address at all."""
+def test_an_unsafe_or_invalid_redirect_is_refused(location: str, said: str) -> None:
+    """From https to http, to another scheme, or to an invalid address."""
     with pytest.raises(NetworkError, match=said):
         redirect_target(URL, 302, {"location": location})
 
 
 @pytest.mark.parametrize("status", [200, 206, 300, 304, 305, 404])
 def test_no_other_status_redirects(status: int) -> None:
-    """Whatever its Location says."""
+    """Even with a Location."""
     assert redirect_target(URL, status, {"location": "/b"}) is None
 
 
 @pytest.mark.parametrize("kind", ["text/html", "TEXT/HTML; charset=utf-8", "application/xhtml+xml"])
-def test_a_web_page_is_not_the_file(kind: str) -> None:
-    """At the beginning it is an integrity error; later a failed attempt, so that what is there is kept."""
+def test_a_web_page_is_refused(kind: str) -> None:
+    """At the beginning it is an integrity error; later a failed attempt, so that the bytes are kept."""
     with pytest.raises(IntegrityError, match="web page"):
         check_content_type("m.gguf", WHOLE, {"content-type": kind})
     with pytest.raises(AttemptFailed, match="web page"):
@@ -254,6 +254,6 @@ def test_a_web_page_is_not_the_file(kind: str) -> None:
         ("", "", (None, None)),
     ],
 )
-def test_the_hub_tells_digest_and_size(etag: str, size: str, found: tuple[str | None, int | None]) -> None:
-    """A git blob SHA-1, as files outside LFS have, is no digest of the file."""
+def test_the_hub_s_headers_give_digest_and_size(etag: str, size: str, found: tuple[str | None, int | None]) -> None:
+    """A git blob SHA-1, as files outside LFS have, is not used as a digest."""
     assert linked_file({"x-linked-etag": etag, "x-linked-size": size}) == found

@@ -1,4 +1,4 @@
-"""How often, how long, and when it is enough."""
+"""How often to retry, how long to wait, and when to give up."""
 
 from __future__ import annotations
 
@@ -42,28 +42,28 @@ FAILURE = AttemptFailed("it broke")
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> None:
-    """Anything else is as good as nothing."""
+    """Anything else is ignored."""
     assert retry_after_s({"retry-after": value}, NOW) == seconds
     assert retry_after_s({}, NOW) is None
 
 
 @given(st.one_of(st.text(), st.text("0123456789 ,:+-GMTJanFebMonTue;()", max_size=40)))
-def test_no_retry_after_breaks_anything(value: str) -> None:
-    """Whatever a server writes there, it is a wait of no less than nothing, or no wait."""
+def test_no_retry_after_header_breaks_anything(value: str) -> None:
+    """Whatever a server sends, the delay is not negative."""
     seconds = retry_after_s({"retry-after": value}, NOW)
     assert seconds is None or seconds >= 0
 
 
 @given(st.integers(0, 10**6), st.integers(-14, 14))
 def test_a_date_is_as_good_as_its_seconds(seconds: int, zone: int) -> None:
-    """In whatever time zone it is written."""
+    """In any time zone."""
     when = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=zone)))
     assert retry_after_s({"retry-after": format_datetime(when)}, NOW) == seconds
 
 
 @given(st.integers(1, 30), st.floats(0, 1))
 def test_waits_double_up_to_a_minute_and_are_jittered(failures: int, chance: float) -> None:
-    """The chosen wait lies between half of the doubled one and all of it."""
+    """The delay is between half of the doubled one and all of it."""
     budget = RetryBudget(100, jitter=lambda: chance)
     for _ in range(failures):
         delay = budget.record_failure(FAILURE, "m")
@@ -72,8 +72,8 @@ def test_waits_double_up_to_a_minute_and_are_jittered(failures: int, chance: flo
 
 
 @given(st.integers(0, 20))
-def test_so_many_failures_are_forgiven_and_no_more(retries: int) -> None:
-    """`retries` failures in a row give another attempt, the next one ends it with the file's name and the reason."""
+def test_retries_are_the_consecutive_failures_allowed(retries: int) -> None:
+    """After `retries` failures, the next one ends it, with the name of the file and the reason."""
     budget = RetryBudget(retries, jitter=random.random)
     for _ in range(retries):
         budget.record_failure(FAILURE, "m.gguf")
@@ -82,8 +82,8 @@ def test_so_many_failures_are_forgiven_and_no_more(retries: int) -> None:
 
 
 @given(st.integers(0, 1 << 40), st.lists(st.integers(0, PROGRESS_BYTES - 1), max_size=20))
-def test_less_than_a_mebibyte_beyond_the_best_makes_no_difference(start: int, gains: list[int]) -> None:
-    """Bytes that were there before, or that are fetched again and again, do not count."""
+def test_less_than_a_mebibyte_of_progress_resets_nothing(start: int, gains: list[int]) -> None:
+    """Bytes that were there before, or that are fetched again, do not count."""
     budget = RetryBudget(len(gains), start)
     for gain in gains:
         budget.record_progress(start + gain)
@@ -93,8 +93,8 @@ def test_less_than_a_mebibyte_beyond_the_best_makes_no_difference(start: int, ga
 
 
 @given(st.integers(1, 5), st.lists(st.integers(PROGRESS_BYTES, 3 * PROGRESS_BYTES), min_size=1, max_size=20))
-def test_failures_are_counted_anew_after_each_mebibyte(retries: int, gains: list[int]) -> None:
-    """A bad line that brings a MiB between failures is never given up."""
+def test_a_mebibyte_of_progress_resets_the_count(retries: int, gains: list[int]) -> None:
+    """A bad line that transfers a MiB between failures is never given up."""
     budget, received = RetryBudget(retries), 0
     for gain in gains:
         for _ in range(retries):
@@ -104,8 +104,8 @@ def test_failures_are_counted_anew_after_each_mebibyte(retries: int, gains: list
         assert budget.failures == 0
 
 
-def test_starting_over_is_no_progress() -> None:
-    """The same bytes fetched again after a restart do not make the count start anew."""
+def test_fetching_the_same_bytes_again_is_no_progress() -> None:
+    """Bytes fetched again after a restart do not reset the count."""
     budget = RetryBudget(3)
     budget.record_progress(10 * PROGRESS_BYTES)
     for _ in range(3):
@@ -117,20 +117,20 @@ def test_starting_over_is_no_progress() -> None:
 
 
 @given(st.floats(0, MAX_RETRY_AFTER_S))
-def test_the_server_may_ask_for_a_longer_wait(asked: float) -> None:
-    """Up to ten minutes; a shorter one than luci's own does not count."""
+def test_the_server_may_ask_for_a_longer_delay(asked: float) -> None:
+    """Up to ten minutes. A delay shorter than luci's own is ignored."""
     delay = RetryBudget(5, jitter=lambda: 1.0).record_failure(AttemptFailed("busy", asked), "m")
     assert delay == max(1.0, asked)
 
 
-def test_more_than_ten_minutes_suspend() -> None:
-    """The message says for how long."""
+def test_a_delay_of_more_than_ten_minutes_is_an_error() -> None:
+    """The message has the delay."""
     with pytest.raises(NetworkError, match="wait 61 minutes"):
         RetryBudget(5).record_failure(AttemptFailed("busy", 3660.0), "m")
 
 
-def test_what_to_do_is_the_failure_s_to_say() -> None:
-    """Only where it does not know better the connection is suspected."""
+def test_the_hint_comes_from_the_failure() -> None:
+    """The default hint is to check the connection."""
     for hint, said in (("Ask again tomorrow.", "Ask again tomorrow."), ("", "Check the connection")):
         with pytest.raises(NetworkError) as caught:
             RetryBudget(0).record_failure(AttemptFailed("busy", hint=hint), "m.gguf")

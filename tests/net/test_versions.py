@@ -1,4 +1,4 @@
-"""Which bytes belong together: ranges, versions and lengths, told truly or not."""
+"""Which bytes belong together: ranges, versions and lengths, from servers that lie or not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.servers import faults
 
 
 @pytest.mark.parametrize("fault", [faults.no_ranges(), faults.wrong_range(shift=1), faults.wrong_range(total=7)])
-def test_without_the_range_asked_it_starts_over(run: Run, fault: faults.Fault) -> None:
-    """Never are bytes appended that belong elsewhere."""
+def test_without_the_requested_range_it_starts_over(run: Run, fault: faults.Fault) -> None:
+    """Bytes that belong elsewhere are never appended."""
     run.fetch(CUT, fault, OK)
     proved(run)
     assert run.sink.restarts == 1
@@ -20,29 +20,29 @@ def test_without_the_range_asked_it_starts_over(run: Run, fault: faults.Fault) -
 
 
 @pytest.mark.parametrize("fault", [faults.status(416), faults.headers(Content_Range="bytes */5")])
-def test_a_range_that_is_refused_is_not_asked_again(run: Run, fault: faults.Fault) -> None:
-    """After a 416, or a 206 without a range, the whole file is asked for."""
+def test_a_refused_range_is_not_requested_again(run: Run, fault: faults.Fault) -> None:
+    """After a 416, or a 206 without a range, the whole file is requested."""
     run.fetch(CUT, fault, OK)
     proved(run)
     assert (run.asked[2], run.sink.restarts) == ((None, None), 1)
 
 
-def test_a_server_that_never_honours_ranges_and_cuts_is_given_up(run: Run) -> None:
-    """Bytes fetched again are no progress."""
+def test_a_server_without_ranges_that_loses_connections_is_given_up(run: Run) -> None:
+    """Fetching the same bytes again is no progress."""
     with pytest.raises(NetworkError, match="was lost"):
         run.fetch(faults.no_ranges() + CUT)
     assert len(run.retries) == 3
 
 
 def test_a_changed_file_starts_over_when_its_digest_is_known(run: Run) -> None:
-    """If-Range makes the server say so; nothing of two versions is mixed."""
+    """If-Range makes the server send all of the new one; two versions are never mixed."""
     new = DATA[::-1]
     run.fetch(CUT, faults.changed(new))
     assert (bytes(run.sink.data), run.sink.restarts) == (new, 1)
 
 
 def test_a_changed_file_without_digest_is_an_integrity_error(run: Run) -> None:
-    """There is nothing to prove the new one by."""
+    """Nothing could prove the new version."""
     run.sink = MemorySink(provable=False)
     with pytest.raises(IntegrityError, match="changed"):
         run.fetch(CUT, faults.changed(DATA[::-1]))
@@ -50,7 +50,7 @@ def test_a_changed_file_without_digest_is_an_integrity_error(run: Run) -> None:
 
 
 def test_a_server_that_changes_its_file_each_time_is_given_up(run: Run) -> None:
-    """Another version with each request is no reason to ask for ever."""
+    """A new version with each request does not cause endless retries."""
     versions = [faults.changed(DATA + bytes([n])) + CUT for n in range(20)]
     with pytest.raises(NetworkError):
         run.fetch(*versions, retries=5)
@@ -58,30 +58,30 @@ def test_a_server_that_changes_its_file_each_time_is_given_up(run: Run) -> None:
 
 
 def test_without_validator_and_digest_it_starts_over(run: Run) -> None:
-    """Nothing says that the rest would belong to the beginning."""
+    """Nothing proves that the rest belongs to the beginning."""
     run.sink = MemorySink(provable=False)
     run.fetch(faults.no_etag() + CUT, faults.no_etag())
     proved(run)
     assert (run.asked, run.sink.restarts) == ([(None, None)] * 2, 1)
 
 
-def test_without_a_length_and_a_digest_nobody_knows_the_end(run: Run) -> None:
-    """A body that ends with its connection may have been cut."""
+def test_without_a_length_and_a_digest_the_end_is_unknown(run: Run) -> None:
+    """A body that ends with its connection may be incomplete."""
     run.sink = MemorySink(provable=False)
     with pytest.raises(IntegrityError, match="how long the file is"):
         run.fetch(faults.close_delimited() + CUT)
 
 
 def test_a_body_without_end_is_read_up_to_the_known_size(run: Run) -> None:
-    """What the digest proves is right, however the server goes on."""
+    """The digest proves the bytes, whatever the server sends after them."""
     run.sink = MemorySink(size=len(DATA))
     run.fetch(faults.endless())
     proved(run)
 
 
 @pytest.mark.parametrize("fault", [faults.longer(9), faults.close_delimited() + faults.longer(9)])
-def test_more_than_the_file_may_have_is_refused(run: Run, fault: faults.Fault) -> None:
-    """The sink has the last word, and the sender is not read to its end."""
+def test_a_body_longer_than_the_file_is_refused(run: Run, fault: faults.Fault) -> None:
+    """The sink refuses the bytes, and the rest is not read."""
     run.sink = MemorySink(size=len(DATA), provable=False)
     with pytest.raises(IntegrityError, match="more than"):
         run.fetch(fault)
@@ -90,19 +90,19 @@ def test_more_than_the_file_may_have_is_refused(run: Run, fault: faults.Fault) -
 
 
 def test_a_body_longer_than_announced_is_cut_there(run: Run) -> None:
-    """Content-Length is where the body ends; what follows does not spoil the next request on the connection."""
+    """The body ends at Content-Length; what follows does not spoil the next response."""
     run.fetch(faults.announce(-9))
     assert bytes(run.sink.data) == DATA[:-9]
 
 
-def test_less_than_the_file_must_have_is_given_up(run: Run) -> None:
-    """Each attempt brings the same short file."""
+def test_a_file_that_is_too_short_is_given_up(run: Run) -> None:
+    """Each attempt gets the same short file."""
     run.sink = MemorySink(size=len(DATA))
     with pytest.raises(NetworkError):
         run.fetch(faults.shorter(9), retries=1)
 
 
-def test_a_flipped_byte_arrives_as_it_was_sent(run: Run) -> None:
-    """The net wing proves nothing: that is done at the end, over what is on disk."""
+def test_a_flipped_byte_is_not_noticed_here(run: Run) -> None:
+    """net/ does not verify bytes: that is done at the end, on disk."""
     run.fetch(faults.flipped(5))
     assert [at for at in range(len(DATA)) if run.sink.data[at] != DATA[at]] == [5]

@@ -1,4 +1,4 @@
-"""One worker, and a race that it must lose."""
+"""One worker: who may write, and until when."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALF = len(DATA) // 2
 
 
 class Contested(MemorySink):
-    """Once all is forgotten, somebody else claims the beginning first."""
+    """After a restart, another worker claims the beginning first."""
 
     def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
         if self.restarts:
@@ -30,7 +30,7 @@ class Contested(MemorySink):
 
 
 def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
-    """A worker at the second half, set to work."""
+    """A worker that fetches the second half."""
     url = server.serve("/m.gguf", DATA, faults=[fault])
     lease = sink.claim()
     assert lease
@@ -47,8 +47,8 @@ def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
     return Worker(Client(), job, threading.Event())
 
 
-def test_who_loses_the_beginning_writes_nothing(server: FaultyServer) -> None:
-    """An answer that begins at byte 0 is never written where another segment begins."""
+def test_a_worker_that_cannot_claim_the_beginning_writes_nothing(server: FaultyServer) -> None:
+    """A response that begins at byte 0 is never written elsewhere."""
     sink = Contested(size=len(DATA), there=DATA[:HALF])
     worker = work(server, sink, faults.no_ranges())
     wait_until(lambda: worker.done)
@@ -57,7 +57,7 @@ def test_who_loses_the_beginning_writes_nothing(server: FaultyServer) -> None:
 
 
 def test_a_stop_during_a_stall_frees_the_segment_at_once(server: FaultyServer) -> None:
-    """The thread may live on; its right to write is gone when `stop` returns."""
+    """The thread may go on for a while, but its right to write is gone when `stop` returns."""
     sink = MemorySink(size=len(DATA), there=DATA[:HALF])
     worker = work(server, sink, faults.stall_head())
     assert server.stalled.wait(10)
@@ -97,8 +97,8 @@ def test_a_stop_does_not_wait_for_a_write(server: FaultyServer) -> None:
     assert worker.received <= len(sink.data) < len(DATA)
 
 
-def test_another_version_of_the_rest_makes_ranges_untrusted(server: FaultyServer) -> None:
-    """A server that ignores If-Range may have yet another version the next time."""
+def test_another_version_of_the_rest_disables_ranges(server: FaultyServer) -> None:
+    """A server that ignores If-Range may have another version again next time."""
     there = {server.url("/m.gguf"): File.of(DATA).etag or ""}
     sink = MemorySink(size=len(DATA), there=DATA[:HALF], validators=there)
     worker = work(server, sink, faults.headers(ETag='"other"'))
