@@ -115,7 +115,7 @@ class DryRun:
         log = journal.read(staging.journal)
         if not (self.options.resume and log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
             return 0
-        return max((offset for offset, _ in log.marks), default=0)
+        return max((offset for offset, _ in log.checkpoints), default=0)
 
     def _note_need(self, staging: Staging, artifact: Artifact) -> None:
         there = next(path for path in staging.target.parents if os.path.isdir(path))

@@ -44,7 +44,7 @@ def _partials_in(folder: Path) -> Iterator[Partial]:
             base = path.with_suffix("")
             staging = staging_at(folder, base, log.header.name) if log else None
             if log and staging and staging.name and fs.is_own(staging.part):
-                done = max((offset for offset, _ in log.marks), default=0)
+                done = max((offset for offset, _ in log.checkpoints), default=0)
                 yield Partial(folder, staging.name, staging.part, done, log.header.size, is_held(staging.lock))
 
 
