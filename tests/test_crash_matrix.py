@@ -96,7 +96,7 @@ class Case:
         log = journal.read(staging.journal)
         if self.is_new(name):
             return len(data)
-        return max((at for at, _ in log.marks), default=0) if log and staging.part.exists() else 0
+        return max((at for at, _ in log.checkpoints), default=0) if log and staging.part.exists() else 0
 
     def assert_installed(self) -> None:
         assert {self.is_new(name) for _, name in self.new} == {True}

@@ -71,8 +71,8 @@ def marks(models: Path) -> list[tuple[int, str]]:
     if not (log and part.exists()):
         return []
     there = part.read_bytes()
-    assert all(hashlib.sha256(there[:at]).hexdigest() == digest for at, digest in log.marks)
-    return list(log.marks)
+    assert all(hashlib.sha256(there[:at]).hexdigest() == digest for at, digest in log.checkpoints)
+    return list(log.checkpoints)
 
 
 def killed_behind_the_mark(server: FaultyServer, models: Path) -> tuple[list[str], int]:

@@ -71,7 +71,7 @@ def test_after_a_kill_one_takes_over_and_resumes_what_is_proved(server: FaultySe
     """Nothing that the journal proves comes over the network again, and the rest of the waiting fetch nothing."""
     with waiting(server, url, 3, SMALL_STEPS) as (holder, spawned):
         path = staging_for(models, "m.gguf").journal
-        wait_until(lambda: (log := journal.read(path)) and log.marks)
+        wait_until(lambda: (log := journal.read(path)) and log.checkpoints)
         holder.signal(signal.SIGKILL)
         assert [each.wait() for each in spawned] == [0, 0, 0]
         (resumed,) = server.exchanges()[1:]

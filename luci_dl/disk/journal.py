@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
+from luci_dl.disk.guarded_file import Gate
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.names import check_name
 
@@ -60,10 +61,10 @@ class CommitEntry:
 
 @dataclass(frozen=True)
 class Log:
-    """What a journal says. `marks` are pairs of an offset and the SHA-256 up to there, in the order written."""
+    """What a journal says. `checkpoints` are pairs of an offset and the SHA-256 up to there, in the order written."""
 
     header: Header
-    marks: tuple[tuple[int, str], ...]
+    checkpoints: tuple[tuple[int, str], ...]
     done: CommitEntry | None
     end: int
     """Bytes of the journal that were understood; what follows is torn."""
@@ -113,7 +114,7 @@ def read(path: Path) -> Log | None:
     header = _header_from(first)
     if header is None:
         return None
-    marks: list[tuple[int, str]] = []
+    checkpoints: list[tuple[int, str]] = []
     done: CommitEntry | None = None
     end = len(lines[0])
     for line in lines[1:]:
@@ -124,8 +125,8 @@ def read(path: Path) -> Log | None:
         if isinstance(said, CommitEntry):
             done = said
         else:
-            marks.append(said)
-    return Log(header, tuple(marks), done, end)
+            checkpoints.append(said)
+    return Log(header, tuple(checkpoints), done, end)
 
 
 def _header_from(fields: Mapping[str, Any]) -> Header | None:
@@ -160,31 +161,36 @@ def done_from(fields: Any) -> CommitEntry | None:
 
 
 class Journal:
-    """The journal of a part that is being filled."""
+    """The journal of a part that is being filled. Every change raises: Revoked, when the gate is closed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, gate: Gate | None = None) -> None:
         self.path = path
+        self._gate = gate or Gate()
         self._file: fs.File | None = None
         self._end = 0
 
     def begin(self, header: Header) -> None:
-        """Start over with this header, in a journal that does not exist or is not worth keeping."""
-        fs.unlink(self.path)
-        self._file, self._end = fs.create(self.path), 0
-        self._append({"v": VERSION, **asdict(header)})
+        """Start over with this header, in a new file. Raises: StorageError."""
+        with self._gate.change():
+            fs.unlink(self.path)
+            self._file, self._end = fs.create(self.path), 0
+            self._append({"v": VERSION, **asdict(header)})
 
-    def go_on(self, log: Log) -> None:
-        """Go on behind the last good line."""
-        self._file, self._end = fs.open_own(self.path), log.end
-        fs.set_length(self._open_file(), log.end)
+    def resume(self, log: Log) -> None:
+        """Continue behind the last good line. Raises: StorageError."""
+        with self._gate.change():
+            self._file, self._end = fs.open_own(self.path), log.end
+            fs.set_length(self._open_file(), log.end)
 
-    def mark(self, offset: int, sha256: str) -> None:
-        """The part's first `offset` bytes are on disk and have this digest."""
-        self._append({"at": offset, "sha256": sha256})
+    def checkpoint(self, offset: int, sha256: str) -> None:
+        """Record that the first `offset` bytes of the part are on disk and have this digest. Raises: StorageError."""
+        with self._gate.change():
+            self._append({"at": offset, "sha256": sha256})
 
-    def finish(self, done: CommitEntry) -> None:
-        """The last line; it and the names beside the journal are on disk when this returns."""
-        self._append({"done": asdict(done)})
+    def finish(self, entry: CommitEntry) -> None:
+        """Append the last line; when this returns, all lines and the name are on disk. Raises: StorageError."""
+        with self._gate.change():
+            self._append({"done": asdict(entry)})
         fs.sync_data(self._open_file())
         fs.sync_folder(self.path.parent)
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import functools
 import hashlib
 import threading
+import time
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
-from luci_dl.disk.buffers import Buffers
 from luci_dl.disk.hashing import Hashed, hash_blob, longest_prefix
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_files import PartFiles
+from luci_dl.disk.part_writer import PartWriter
 from luci_dl.disk.range_map import RangeMap
-from luci_dl.disk.write_behind import WriteBehind
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Remote, Revoked
-
-_ROOM_POLL_S = 0.1
 
 
 class Part:
@@ -30,102 +28,120 @@ class Part:
     """
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int = 0) -> None:
-        """Touches nothing. Raises: StorageError, when what lies there is not luci's, or of another format."""
+        """Changes nothing. Raises: StorageError, when what is there is not luci's, or of another format."""
         self.staging = staging
         self.artifact = artifact
         self.origin = artifact.urls[0]
         self.cloned = False
-        self.log = journal.Journal(staging.journal)
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._min_free = min_free
         self._known = identity.promised(artifact)
-        self._ranges = RangeMap(0, artifact.size)
-        self._turn = threading.Lock()  # answers are held against what is known one after the other
-        self._pair = PartFiles(staging)
-        self._file: fs.File | None = None
-        self._buffers = Buffers()
-        self._follower: WriteBehind | None = None
+        self._files = PartFiles(staging)
+        self._writer = PartWriter(self._files)
+        self._token = CancelToken()
+        self._turn = threading.Lock()  # held by whoever changes `_known` or starts the part over
+        self._digest: str | None = None  # of the whole, once it is hashed and synced
         self._watched = False  # nothing could be preallocated: the free space has to be watched
 
     def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
         """Take over what an earlier run left, as far as it is proved, and claim the space if the size is known.
 
-        `source`: a copy of the file; where nothing was left, its blocks are shared if the file system can do that.
+        Args:
+            source: a copy of the file; where nothing was left, its blocks are shared if the file system can do that.
 
         Returns: the first byte that is missing. Raises: Interrupted; StorageError.
         """
+        self._token = token
         kept, log = self._left
-        offset = 0
+        offset, sha = 0, hashlib.sha256()
         if resume and kept and log and identity.fits(log.header, self.artifact):
-            offset, sha = longest_prefix(kept, log.marks, token, hashed)
+            offset, sha = longest_prefix(kept, log.checkpoints, token, hashed)
         self._left = None, None
         if kept and log and offset:
             self._known = log.header
-            self.log.go_on(log)
-            self._follow(kept, offset, sha)
+            self._files.resume(kept, log)
         else:
-            self._pair.clear()
+            self._files.clear()
             if source:
                 self._known = identity.learn(self._known, Remote("", source.size, None))
             if self.size is not None:
-                self._create()
-        self._ranges = RangeMap(offset, self.size)
-
-        def make_room() -> None:
-            if kept and offset:
-                fs.set_length(kept, offset)  # what lies beyond is not proved
-            elif kept:
-                fs.release_blocks(kept)  # or the old bytes would stand in the way of the new ones
-            if source and self._file and not offset and fs.clone(source, self._file):
-                self.cloned = True
-            else:
-                self._claim_space()
-
-        run_cancellable(make_room, token)
+                self._files.create(self._known)
+        self._writer.resume(offset, sha, self.size)
+        run_cancellable(lambda: self._make_room(kept, offset, source), token)
         if self.cloned and self.size is not None:
-            self._ranges = RangeMap(self.size, self.size)
-            self._write_behind_or_raise().accept(self.size)
+            self._writer.ranges = RangeMap(self.size, self.size)
+            self._writer.read_back()
         return self.received
 
+    def _make_room(self, kept: fs.File | None, offset: int, source: fs.File | None) -> None:
+        """Beside the calling thread, which may be gone when this comes back from the system."""
+        part = self._files.part
+        if part and offset:
+            part.set_length(offset)  # what lies beyond is not proved
+        elif kept:
+            self._files.release_blocks(kept)  # or the old bytes would take the room of the new ones
+        if source and part and not offset and part.clone(source):
+            self.cloned = True
+        else:
+            self._claim_space()
+
     def verify(self, token: CancelToken) -> str:
-        """Wait until all is hashed and synced, and hold the digest against the one expected.
+        """Wait until all is hashed and synced, and compare the digest with the one expected.
 
         Returns: the SHA-256. Raises: IntegrityError; Interrupted; StorageError.
         """
         size = self.size
-        if size is None or self._ranges.written < size:
+        if size is None or self._writer.ranges.written < size:
             raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
         identity.check_size(self.artifact, size)
-        digest = self._write_behind_or_raise().finish(size, token)
+        if self._digest is None:
+            self._digest = self._writer.finish(size, token)
         blob_sha1 = None
         if self.artifact.blob_sha1:
             blob_sha1 = hash_blob(self._opened(), size, token, lambda _done: None)
-        identity.check_digest(self.artifact, self._known, digest, size, blob_sha1)
-        return digest
+        identity.check_digest(self.artifact, self._known, self._digest, size, blob_sha1)
+        return self._digest
 
     def forget(self) -> None:
-        """Every byte counts as missing again; the part's room stays claimed."""
-        with self._turn:
-            self._restart(Remote("", self.size, None))
+        """Make every byte count as missing again; the part's room stays claimed. Raises: Interrupted; StorageError."""
 
-    def suspend(self, token: CancelToken) -> int:
-        """Stop all writing and keep what is there.
+        def restart() -> None:
+            with self._turn:
+                self._restart(Remote("", self.size, None))
+
+        run_cancellable(restart, self._token)
+
+    def suspend(self, until: float) -> int:
+        """Stop all writing and keep what is there. Afterwards no thread of this process changes the files.
+
+        Args:
+            until: when to stop waiting, by `time.monotonic`.
 
         Returns: the bytes kept, all of them synced and in the journal; when that is 0, nothing is worth keeping.
-        Raises: Interrupted; StorageError, when the part is condemned.
+        Raises: StorageError, when the part is condemned; TimeoutError, when the system did not let go of it in time.
+            It has to be removed then.
         """
-        self._ranges.close()
-        with self._turn:  # an answer that makes it start over is through with that
-            self._ranges.halt()
-            worth = self._follower and identity.fits(self._known, self.artifact)  # for the next run, that is
-            worth = worth and not self.cloned  # the copy is still there
-            kept = self._ranges.written if worth else 0
-        if kept:
-            self._write_behind_or_raise().finish(kept, token)
-            self._write_behind_or_raise().stop_writing()  # what lies beyond, too: others may have the part next
-        self.close()
+        self._writer.ranges.close()
         part, log = self._left
-        return max((offset for offset, _ in log.marks), default=0) if part and log else kept
+        if part and log:
+            return max((offset for offset, _ in log.checkpoints), default=0)
+        if not self.received:
+            return 0
+        if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):  # held while an answer starts it over
+            raise TimeoutError
+        try:
+            kept = self._worth_keeping(until)
+        finally:
+            self._turn.release()
+        self._writer.close()
+        if kept and not self._files.close(until):
+            raise TimeoutError
+        return kept
+
+    def _worth_keeping(self, until: float) -> int:
+        if self.cloned or not identity.fits(self._known, self.artifact):
+            return 0  # the copy is still there, or nothing would prove the bytes to the next run
+        return self._writer.suspend(until)
 
     def remove(self) -> bool:
         """Delete part and journal; False when there was no part. Raises: StorageError.
@@ -133,25 +149,28 @@ class Part:
         Waits for nobody: a thread that still writes has no name to write to, and gets none any more.
         """
         self.close()
-        return self._pair.remove()
+        return self._files.remove()
 
     def close(self) -> None:
-        """End all rights to write, and the threads behind."""
-        self._ranges.close()
-        if self._follower:
-            self._follower.stop()
+        """End all rights to write, and the threads behind. Waits for nobody."""
+        self._writer.close()
+        self._files.close()
 
     def check(self) -> None:
         """Raises: StorageError, when the part is condemned or the disk runs full."""
-        if self._follower and self._follower.error:
-            raise self._follower.error
+        self._writer.check()
         if self._watched:
-            space.watch(self.staging.part, self._lacking, self._min_free)
+            lacking = None if self.size is None else self.size - self.received
+            space.watch(self.staging.part, lacking, self._min_free)
 
     @property
-    def _lacking(self) -> int | None:
-        """Bytes that are yet to come; None while nobody knows."""
-        return None if self.size is None else self.size - self.received
+    def is_there(self) -> bool:
+        """Whether there is a file, as far as this process knows without asking the disk."""
+        return bool(self._left[0] or self._files.part)
+
+    @property
+    def log(self) -> journal.Journal:
+        return self._files.journal
 
     @property
     def inode(self) -> int:
@@ -163,7 +182,7 @@ class Part:
 
     @property
     def proof(self) -> str:
-        """Against what `verify` holds the bytes: the word that the receipt keeps."""
+        """What `verify` compares the bytes with: the word that the receipt keeps."""
         proof = self.artifact.proof
         return "hub" if proof == "none" and self._known.sha256 else proof
 
@@ -175,15 +194,15 @@ class Part:
 
     @property
     def frontier(self) -> int:
-        return self._follower.frontier if self._follower else 0
+        return self._writer.frontier
 
     @property
     def received(self) -> int:
-        return self._ranges.received
+        return self._writer.ranges.received
 
     @property
     def fetched(self) -> int:
-        return self._ranges.fetched
+        return self._writer.ranges.fetched
 
     @property
     def provable(self) -> bool:
@@ -193,10 +212,10 @@ class Part:
         return self._known.validators.get(url)
 
     def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
-        return self._ranges.claim(at_most, within)
+        return self._writer.ranges.claim(at_most, within)
 
     def shorten(self, lease: Lease, end: int) -> bool:
-        return self._ranges.shorten(lease, end)
+        return self._writer.ranges.shorten(lease, end)
 
     def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
         with self._turn:
@@ -216,85 +235,58 @@ class Part:
                 self._start(remote)
 
     def buffer(self) -> memoryview:
-        return self._buffers.take()
+        return self._writer.buffers.take()
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
         if self.size is not None and lease.pos + len(data) > self.size:
             raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
         if lease.pos < len(identity.MAGIC):
             identity.check_beginning(self.artifact, lease.pos, bytes(data[:16]))
-        data = self._buffers.pack(data)
-        self._wait_for_room(lease, lease.pos + len(data))
-        follower = self._write_behind_or_raise()
-        taken, accepted = self._ranges.write(lease, len(data), lambda offset, taken: follower.put(offset, data[:taken]))
-        follower.accept(accepted)
-        return taken
+        return self._writer.write(lease, data)
 
     def end_of_file(self, lease: Lease) -> None:
         with self._turn:
             self._learn(Remote("", lease.pos, None))
 
     def revoke(self, lease: Lease) -> None:
-        self._ranges.revoke(lease)
+        self._writer.ranges.revoke(lease)
 
     # what the above is made of:
 
     def _start(self, remote: Remote) -> None:
         """The first answer: the part gets its header and, where the size was not known until now, its room."""
         self._learn(remote)
-        if self._file:
-            self._pair.begin(self.log, self._known)
+        if self._files.part:
+            self._files.begin_journal(self._known)
         else:
-            self._create()
+            self._files.create(self._known)
             self._claim_space()
 
     def _learn(self, remote: Remote) -> None:
         self._known = identity.learn(self._known, remote)
         if self.size is not None:
-            self._ranges.learn_size(self.size)
+            self._writer.ranges.learn_size(self.size)
 
     def _restart(self, remote: Remote) -> None:
         """Nobody may write any more, and nothing that is there counts; the part's room stays claimed."""
-        self._ranges.halt()
+        self._writer.halt()
+        self._digest = None
         self._known = identity.learn(identity.promised(self.artifact), remote)
-        if self._file:
-            self._write_behind_or_raise().stop_writing()
-            fs.set_length(self._file, 0 if self.cloned else min(self._file.size, self.size or 0))
+        if part := self._files.part:
+            part.set_length(0 if self.cloned else min(part.size, self.size or 0))
             self.cloned = False
-            self._follow(self._file, 0, hashlib.sha256())
+            self._files.replace_journal(self._known)
         else:
-            self._create()
-        self._ranges.restart(self.size)
+            self._files.create(self._known)
+        self._writer.restart(self.size)
         self._claim_space()
 
-    def _create(self) -> None:
-        self._follow(self._pair.create(), 0, hashlib.sha256())
-
-    def _follow(self, file: fs.File, offset: int, sha: hashlib._Hash) -> None:
-        if offset == 0:
-            self.log = journal.Journal(self.staging.journal)  # a stopped follower may still write to its own
-            self._pair.begin(self.log, self._known)
-        self._file = file
-        self._follower = WriteBehind(file, self.log, self._buffers, offset, sha)
-
     def _claim_space(self) -> None:
-        if self._file:
+        if part := self._files.part:
             promised = functools.partial(space.promised, self.staging)
-            self._watched = self.size is None or not space.claim(self._file, self.size, self._min_free, promised)
-
-    def _wait_for_room(self, lease: Lease, end: int) -> None:
-        follower = self._write_behind_or_raise()
-        while not follower.has_room(end) and not lease.revoked:
-            if follower.error:
-                raise follower.error
-            follower.wait_for_room(end, _ROOM_POLL_S)
+            self._watched = self.size is None or not space.claim(part, self.size, self._min_free, promised)
 
     def _opened(self) -> fs.File:
-        if self._file is None:
+        if self._files.part is None:
             raise RuntimeError(f"{self.staging.part} is not open")
-        return self._file
-
-    def _write_behind_or_raise(self) -> WriteBehind:
-        if self._follower is None:
-            raise RuntimeError(f"{self.staging.part} is not open")
-        return self._follower
+        return self._files.part.raw

@@ -1,4 +1,4 @@
-"""A part and its journal: named by one thread at a time, and never again once they were removed."""
+"""The part and the journal of one target: the one way to change them, until `close`."""
 
 from __future__ import annotations
 
@@ -7,48 +7,76 @@ import threading
 from collections.abc import Iterator
 
 from luci_dl.disk import fs
-from luci_dl.disk.journal import Header, Journal
+from luci_dl.disk.guarded_file import Gate, GuardedFile
+from luci_dl.disk.journal import Header, Journal, Log
 from luci_dl.disk.layout import Staging
-from luci_dl.plan import Revoked
 
 
 class PartFiles:
-    """The two files of one target. After `remove` their names may be another process's: `create` and `begin` refuse."""
+    """Two open files with one gate. Once that is closed, neither they nor their names are touched by any thread.
+
+    Attributes:
+        part: None before it is opened or created.
+    """
 
     def __init__(self, staging: Staging) -> None:
+        self.part: GuardedFile | None = None
+        self.gate = Gate()
+        self.journal = Journal(staging.journal, self.gate)
         self._staging = staging
-        self._turn = threading.Lock()
-        self._removed = False
+        self._naming = threading.Lock()  # or a name could be made just after `remove`, which may be another process's
 
-    def create(self) -> fs.File:
-        """A new, empty part. Raises: Revoked; StorageError."""
-        with self._naming():
-            return fs.create(self._staging.part)
+    def resume(self, part: fs.File, log: Log) -> None:
+        """Take over the files of an earlier run. Raises: StorageError."""
+        self.part = GuardedFile(part, self.gate)
+        self.journal.resume(log)
 
-    def begin(self, log: Journal, header: Header) -> None:
-        """Have the journal start over with this header. Raises: Revoked; StorageError."""
-        with self._naming():
-            log.begin(header)
+    def create(self, header: Header) -> GuardedFile:
+        """Make an empty part, and a journal with this header. Raises: Revoked; StorageError."""
+        with self._name():
+            self.part = GuardedFile(fs.create(self._staging.part), self.gate)
+        self.begin_journal(header)
+        return self.part
 
-    def clear(self) -> bool:
-        """Delete both; False when there was no part. Raises: StorageError."""
-        with self._turn:
-            return self._unlink()
+    def begin_journal(self, header: Header) -> None:
+        """Start the journal over with this header. Raises: Revoked; StorageError."""
+        with self._name():
+            self.journal.begin(header)
+
+    def replace_journal(self, header: Header) -> None:
+        """The same, in a new `Journal`: what a stopped thread still has to say goes to the old one."""
+        self.journal = Journal(self._staging.journal, self.gate)
+        self.begin_journal(header)
+
+    def clear(self) -> None:
+        """Delete both files. Raises: StorageError."""
+        with self._naming:
+            self._unlink()
+
+    def release_blocks(self, old: fs.File) -> None:
+        """Free the blocks of an earlier part that has lost its name. Raises: Revoked; StorageError."""
+        with self.gate.change():
+            fs.release_blocks(old)
+
+    def close(self, until: float = 0.0) -> bool:
+        """End all changes, as `Gate.close` does."""
+        return self.gate.close(until)
 
     def remove(self) -> bool:
-        """Delete both, for good; False when there was no part. Raises: StorageError."""
-        with self._turn:
-            self._removed = True
+        """Delete both files for good; False when there was no part. Raises: StorageError.
+
+        Does not wait for changes under way: without a name, the file they change is nobody else's.
+        """
+        self.close()
+        with self._naming:
             return self._unlink()
 
     @contextlib.contextmanager
-    def _naming(self) -> Iterator[None]:
-        with self._turn:
-            if self._removed:
-                raise Revoked
+    def _name(self) -> Iterator[None]:
+        with self._naming, self.gate.change():
             yield
 
     def _unlink(self) -> bool:
-        there = fs.is_own(self._staging.part) and fs.unlink(self._staging.part)
+        found = fs.is_own(self._staging.part) and fs.unlink(self._staging.part)
         fs.unlink(self._staging.journal)
-        return there
+        return found

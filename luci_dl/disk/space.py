@@ -11,6 +11,7 @@ from pathlib import Path
 
 from luci_dl.disk import fs, lock_reliability
 from luci_dl.disk.filesystems import SMALL_FILE, FileSystem, file_system
+from luci_dl.disk.guarded_file import GuardedFile
 from luci_dl.disk.layout import LOCK, PART, Staging, walk_staging
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import CannotHold, NoRoom
@@ -34,7 +35,7 @@ def nothing() -> int:
     return 0
 
 
-def claim(file: fs.File, size: int, min_free: int, promised: Callable[[], int] = nothing) -> bool:
+def claim(file: GuardedFile, size: int, min_free: int, promised: Callable[[], int] = nothing) -> bool:
     """Claim room for `size` bytes in the open part, and keep `min_free` bytes of the disk free beside it.
 
     Claims first and measures then: of two that measure first, both would find the same gigabytes. Where both give back
@@ -46,6 +47,7 @@ def claim(file: fs.File, size: int, min_free: int, promised: Callable[[], int] =
     Returns: whether the blocks are claimed. Where the file system cannot, the length is set and the free space has to
         be watched (`watch`) while the part is filled.
     Raises: NoRoom, with what was needed and what is free; CannotHold; StorageError. What was claimed is given back.
+        Revoked, when the part was closed meanwhile: then nothing of it is changed, given back or not.
     """
     if size == 0:
         return True
@@ -107,14 +109,14 @@ def _lacking(path: Path) -> int:
 
 
 def _claim(
-    file: fs.File, size: int, kept: int, min_free: int, promised: Callable[[], int], on: FileSystem | None
+    file: GuardedFile, size: int, kept: int, min_free: int, promised: Callable[[], int], on: FileSystem | None
 ) -> bool | None:
     """Whether blocks are claimed; None when there is no room, and the length is back at `kept`."""
     claimed, fits, owned = True, False, _blocks(file)
     has_holes = not (on and on.holds_small_files_only)  # else a length that is set would be written, byte by byte
     try:
         try:
-            fs.allocate(file, size, grow=has_holes)
+            file.allocate(size, grow=has_holes)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return None
@@ -123,16 +125,16 @@ def _claim(
                     raise
             claimed = False
             if has_holes:
-                fs.set_length(file, size)
+                file.set_length(size)
         fits = free_bytes(file.path.parent) - promised() >= min_free + (0 if claimed else size - owned)
         return claimed if fits else None
     finally:
         if not fits:
-            fs.set_length(file, kept)
+            file.set_length(kept)
 
 
-def _blocks(file: fs.File) -> int:
-    return os.fstat(file.fd).st_blocks * 512
+def _blocks(file: GuardedFile) -> int:
+    return os.fstat(file.raw.fd).st_blocks * 512
 
 
 def _no_room(path: Path, needed: str, free: int, min_free: int, promised: int = 0) -> NoRoom:

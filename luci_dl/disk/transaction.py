@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,7 @@ from types import TracebackType
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import commit, fs, lock_reliability, receipt, target
+from luci_dl.disk.endings import end_parts
 from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, in_lock_order, staging_for
@@ -19,7 +19,7 @@ from luci_dl.disk.precommit import check_parts, check_target, read_back
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
-from luci_dl.events import Deleted, Emit, Event, Hashing, Kept, NotDeleted, RolledForward, Warned
+from luci_dl.events import Emit, Event, Hashing, RolledForward, Warned
 from luci_dl.model import Artifact
 from luci_dl.plan import Options, Remote
 
@@ -257,30 +257,31 @@ class Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if not self._committed:
-                for part in self._parts.values():
-                    self._end(part, error)
-                for folder in reversed(self._made):
-                    fs.remove_empty(folder)
-        finally:
-            for part in self._parts.values():
+        parts = list(self._parts.values())
+        if self._committed:
+            for part in parts:
                 part.close()
-            self._held().release(*self._outcome(error))
+            for warning in self._release("installed"):
+                self._emit(warning)
+            return
+        keep, hurry = self._is_kept_after(error), isinstance(error, Interrupted | KeyboardInterrupt)
+        self.endings = end_parts(parts, keep, hurry, self._token, lambda kept: self._leave(error, kept))
 
-    def _end(self, part: Part, error: BaseException | None) -> None:
-        name = part.artifact.name
-        kept = 0
-        if self._is_kept_after(error):
-            with contextlib.suppress(StorageError):  # condemned
-                kept = part.suspend(CancelToken())  # what is kept must be synced first, signals or not
+    def _leave(self, error: BaseException | None, kept: bool) -> list[Event]:
+        """Remove the folders that were made for nothing, and release the locks."""
+        for folder in reversed(self._made):
+            fs.remove_empty(folder)
+        if isinstance(error, IntegrityError):
+            return self._release("wrong bytes", error.message, error.hint)
+        return self._release("suspended" if kept else "rolled back")
+
+    def _release(self, outcome: str, message: str = "", hint: str = "") -> list[Event]:
+        """Release the locks. Returns: a warning where the system refuses that."""
         try:
-            if kept:
-                self.endings.append(Kept(name, kept, part.size))
-            elif part.remove():
-                self.endings.append(Deleted(name))
-        except StorageError as trouble:
-            self.endings.append(NotDeleted(name, trouble.reason, str(part.staging.part)))
+            self._held().release(outcome, message, hint)
+        except (OSError, StorageError) as error:
+            return [Warned(f"cannot release the lock of {self._reference}: {error}; it is free when this process ends")]
+        return []
 
     def _is_kept_after(self, error: BaseException | None) -> bool:
         if self._doubt:
@@ -288,10 +289,3 @@ class Transaction:
         if isinstance(error, Interrupted):
             return self._options.keep_partial
         return isinstance(error, LuciError) and error.ending == "suspend"
-
-    def _outcome(self, error: BaseException | None) -> tuple[str, str, str]:
-        if self._committed:
-            return "installed", "", ""
-        if isinstance(error, IntegrityError):
-            return "wrong bytes", error.message, error.hint
-        return "suspended" if any(isinstance(event, Kept) for event in self.endings) else "rolled back", "", ""

@@ -1,13 +1,14 @@
-"""The threads behind the workers: one writes what they bring, one hashes it in order, one syncs and keeps the journal.
+"""The threads behind the workers: one writes the blocks, one hashes them in order, one syncs and keeps the journal.
 
-A block that comes just at the end of what is promised to the hash is hashed from memory while it is written; what comes
-further ahead is read back when the frontier comes there.
+A block that arrives in order is hashed from memory while it is written; one that arrives ahead of that is read back
+when the hash gets there.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,13 +16,15 @@ from dataclasses import dataclass
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
 from luci_dl.disk.buffers import Buffers
+from luci_dl.disk.guarded_file import GuardedFile
 from luci_dl.disk.journal import Journal
 from luci_dl.errors import StorageError
+from luci_dl.plan import Revoked
 
 SYNC_EVERY = 32 << 20
-"""Bytes between two syncs, each of which puts a line into the journal."""
+"""Bytes between two syncs; each adds a checkpoint to the journal."""
 AHEAD = 192 << 20
-"""Writing stops that many bytes ahead of the journal: no more is fetched again after a kill."""
+"""Bytes that may be written beyond the last checkpoint: no more is fetched again after a kill."""
 QUEUE = 5 << 20
 """Bytes in memory that wait for the hash, and for the disk; beyond that the workers wait."""
 BLOCK = 1 << 20
@@ -39,15 +42,15 @@ class _Block:
 
 
 class WriteBehind:
-    """Writes, hashes, syncs and journals one part from `start` on, where `sha` has seen every byte before.
+    """Writes, hashes, syncs and journals one part from `start` on; `sha` has hashed every byte before.
 
     Attributes:
         journaled: every byte below is synced, and the journal has its digest.
-        error: what went wrong in a thread behind; the part is condemned then.
+        error: what failed in one of the threads; the part is condemned then.
     """
 
     def __init__(
-        self, file: fs.File, journal: Journal, buffers: Buffers, start: int = 0, sha: hashlib._Hash | None = None
+        self, file: GuardedFile, journal: Journal, buffers: Buffers, start: int = 0, sha: hashlib._Hash | None = None
     ) -> None:
         self.journaled = start
         self.error: Exception | None = None
@@ -56,13 +59,12 @@ class WriteBehind:
         self._buffers = buffers
         self._sha = sha or hashlib.sha256()
         self._hashed = start
-        self._digest = self._sha.hexdigest()  # of what is below `_hashed`; changes together with it
-        self._lock = threading.Lock()  # for all that follows; what changes is told to those alone who wait for it
+        self._digest = self._sha.hexdigest()  # of what is below `_hashed`; the two change together
+        self._lock = threading.Lock()  # guards all below; each condition wakes only the threads that wait for it
         self._write_next = threading.Condition(self._lock)
         self._hash_next = threading.Condition(self._lock)
         self._sync_next = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
-        self._pen = threading.Lock()  # held by whoever writes
         self._to_write: deque[_Block] = deque()  # the first stays until it is on disk
         self._to_hash: deque[_Block] = deque()
         self._unwritten = 0  # bytes in _to_write
@@ -70,11 +72,22 @@ class WriteBehind:
         self._promised = start  # end of what is hashed, queued, or being read back
         self._accepted = start  # every byte below was put
         self._on_disk = start  # every byte below was written
-        self._goal: int | None = None  # where to make the last mark
+        self._goal: int | None = None  # where to make the last checkpoint
         self._stopped = False
         self._reached = threading.Event()
-        for work in (self._write, self._hash, self._sync):
-            threading.Thread(target=self._guarded, args=(work,), name=f"luci{work.__name__}", daemon=True).start()
+        self._writer = self._start(self._write)
+        self._start(self._hash)
+        self._start(self._sync)
+
+    def _start(self, work: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=self._guarded, args=(work,), name=f"luci{work.__name__}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self.stop()
+            hint = "Use fewer connections and jobs, or raise the limit of processes (ulimit -u)."
+            raise StorageError("the system allows no more threads", hint) from error
+        return thread
 
     @property
     def frontier(self) -> int:
@@ -82,7 +95,7 @@ class WriteBehind:
         return min(self._hashed, self._on_disk)
 
     def put(self, offset: int, data: bytes | memoryview) -> None:
-        """Have `data` written at `offset`."""
+        """Queue `data` to be written at `offset`."""
         with self._lock:
             in_order = offset == self._promised and self._queued < QUEUE
             block = _Block(offset, data, in_order, 2 if in_order else 1)
@@ -96,9 +109,9 @@ class WriteBehind:
             self._write_next.notify()
 
     def accept(self, end: int) -> None:
-        """Every byte below `end` was put."""
+        """Learn that every byte below `end` was put."""
         with self._lock:
-            self._accepted = max(self._accepted, end)  # two workers may come in the other order
+            self._accepted = max(self._accepted, end)  # two workers may call in the other order
             self._advance()
 
     def has_room(self, end: int) -> bool:
@@ -110,15 +123,23 @@ class WriteBehind:
         with self._room:
             self._room.wait_for(lambda: self._stopped or self.error or self.has_room(end), seconds)
 
-    def finish(self, goal: int, token: CancelToken) -> str:
-        """Write, hash, sync and mark up to `goal`, below which every byte must be put and beyond which none is.
+    def finish(self, goal: int, token: CancelToken, until: float | None = None) -> str:
+        """Write, hash, sync and journal up to `goal`. Every byte below must be put, and none beyond.
 
-        Returns: the SHA-256 of all of it. Raises: Interrupted; StorageError.
+        Args:
+            until: when to stop waiting, by `time.monotonic`; None for never.
+
+        Returns: the SHA-256 of all of it. Raises: Interrupted; StorageError; TimeoutError.
         """
         with self._lock:
             self._goal = goal
             self._sync_next.notify()
-        token.wait_for(self._reached)
+
+        def check_time() -> None:
+            if until is not None and time.monotonic() >= until:
+                raise TimeoutError
+
+        token.wait_for(self._reached, check_time)
         if self.error:
             raise self.error
         if self.journaled != goal:
@@ -126,41 +147,41 @@ class WriteBehind:
         return self._digest
 
     def stop(self) -> None:
-        """End the threads, soon: what is being written may still go to this follower's own file and journal."""
+        """End the threads soon. A write or sync under way is not waited for."""
         with self._lock:
             self._stopped = True
             self._to_hash.clear()
-            self._tell_all()
+            self._notify_all()
         self._reached.set()
 
     def stop_writing(self) -> None:
         """`stop`, and wait for a write under way: nothing is written any more when this returns."""
         self.stop()
-        with self._pen:
-            pass
+        self._writer.join()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
+        except Revoked:  # the files were closed meanwhile
+            return
         except Exception as error:  # noqa: BLE001 - raised again where somebody asks for the result
             with self._lock:
                 self.error = error
-                self._tell_all()
+                self._notify_all()
             self._reached.set()
 
-    def _tell_all(self) -> None:
-        for waiters in (self._write_next, self._hash_next, self._sync_next, self._room):
-            waiters.notify_all()
+    def _notify_all(self) -> None:
+        for condition in (self._write_next, self._hash_next, self._sync_next, self._room):
+            condition.notify_all()
 
     def _write(self) -> None:
         while True:
             with self._write_next:
                 self._write_next.wait_for(lambda: self._stopped or self._to_write)
-            with self._pen:
                 if self._stopped:
                     return
                 block = self._to_write[0]
-                fs.write_at(self._file, block.data, block.offset, past_cache=block.in_order)
+            self._file.write(block.data, block.offset, past_cache=block.in_order)
             with self._lock:
                 self._to_write.popleft()
                 self._unwritten -= len(block.data)
@@ -203,10 +224,11 @@ class WriteBehind:
                     self._sync_next.notify()
 
     def _read_back(self, offset: int, length: int) -> bytes:
-        data = fs.read_at(self._file, length, offset)
+        data = fs.read_at(self._file.raw, length, offset)
         if len(data) < length:
             raise StorageError(
-                f"{self._file.path} became shorter while it was written", "Find out who cut it, and install again."
+                f"{self._file.path} was truncated while it was written",
+                "Find out which program truncated it, and install again.",
             )
         return data
 
@@ -217,19 +239,21 @@ class WriteBehind:
                 if self._stopped:
                     return
                 offset, digest, goal = self._hashed, self._digest, self._goal
-            if not self._is_on_disk(offset):
+            if not self._wait_on_disk(offset):
                 return
-            fs.sync_data(self._file)
-            if offset > self.journaled and not self._stopped:
-                self._journal.mark(offset, digest)
+            self._file.sync()
+            if self._stopped:
+                return
+            if offset > self.journaled:
+                self._journal.checkpoint(offset, digest)
             with self._lock:
                 self.journaled = offset
                 self._room.notify_all()
             if offset == goal:
                 self._reached.set()
 
-    def _is_on_disk(self, end: int) -> bool:
-        """Wait until every byte below `end` is; False when that will not be."""
+    def _wait_on_disk(self, end: int) -> bool:
+        """Wait until every byte below `end` is written; False when that will not be."""
         with self._sync_next:
             self._sync_next.wait_for(lambda: self._stopped or self.error or self._on_disk >= end)
             return not (self._stopped or self.error)

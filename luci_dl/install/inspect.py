@@ -195,7 +195,7 @@ def _resumed(staging: Staging, artifact: Artifact) -> int:
     log = journal.read(staging.journal)
     if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
         return 0
-    return max((offset for offset, _ in log.marks), default=0)
+    return max((offset for offset, _ in log.checkpoints), default=0)
 
 
 def _holder(staging: Staging) -> str:

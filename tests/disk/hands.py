@@ -8,13 +8,15 @@ import hashlib
 import os
 import random
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import write_behind
+from luci_dl.disk import fs, write_behind
+from luci_dl.disk.guarded_file import Gate, GuardedFile
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.part import Part
 from luci_dl.disk.transaction import Transaction
@@ -81,6 +83,16 @@ def verified(part: Part) -> str:
     return part.verify(CancelToken())
 
 
+def suspended(part: Part, seconds: float = 20) -> int:
+    """Keep it. Returns: the bytes kept."""
+    return part.suspend(time.monotonic() + seconds)
+
+
+def guarded(file: fs.File) -> GuardedFile:
+    """The file behind a gate of its own."""
+    return GuardedFile(file, Gate())
+
+
 def opened(part: Part, resume: bool = True) -> int:
     """Open it as a transaction would. Returns: the first byte that is missing."""
     part.staging.part.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +118,7 @@ def kill_after(folder: Path, data: bytes, upto: int, name: str = NAME, artifact:
     part = part_at(folder, artifact or artifact_of(data, name))
     opened(part)
     pour(part, data, upto)
-    assert part.suspend(CancelToken()) == upto
+    assert suspended(part) == upto
 
 
 def staged(folder: Path) -> list[str]:

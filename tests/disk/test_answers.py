@@ -93,7 +93,7 @@ def test_what_a_later_answer_makes_of_the_bytes_that_are_there(
     log = journal.read(part.staging.journal)
     assert log
     assert log.header.validators == {url_of(): '"one"' if same else '"two"'}
-    assert all(digest == digest_of(DATA[:at]) for at, digest in log.marks)
+    assert all(digest == digest_of(DATA[:at]) for at, digest in log.checkpoints)
     part.remove()
 
 

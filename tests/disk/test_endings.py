@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, identity
 from luci_dl.disk.journal import Header
 from luci_dl.disk.part import Part
@@ -25,6 +24,7 @@ from tests.disk.hands import (
     pour,
     remote_of,
     staged,
+    suspended,
     unproved,
     verified,
 )
@@ -57,7 +57,7 @@ def test_of_nothing_nothing_is_kept(tmp_path: Path) -> None:
     assert second
     part.begin(second, remote_of(DATA), 16 * KIB)
     part.write(second, DATA[16 * KIB : 20 * KIB])
-    assert part.suspend(CancelToken()) == 0
+    assert suspended(part) == 0
     assert part.remove()
 
 
@@ -68,7 +68,7 @@ def test_a_part_whose_sync_failed_is_not_kept(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fs, "sync_data", lambda _file: (_ for _ in ()).throw(StorageError("cannot sync")))
     pour(part, DATA)
     with pytest.raises(StorageError, match="cannot sync"):
-        part.suspend(CancelToken())
+        suspended(part)
     with pytest.raises(StorageError, match="cannot sync"):
         part.check()
     part.remove()
@@ -134,7 +134,7 @@ def test_a_suspend_waits_for_an_answer_that_starts_over(tmp_path: Path, monkeypa
     opened(part)
     pour(part, DATA, 32 * KIB)
     lease, learn, kept = claimed(part), identity.learn, list[int]()
-    suspender = threading.Thread(target=lambda: kept.append(part.suspend(CancelToken())))
+    suspender = threading.Thread(target=lambda: kept.append(suspended(part)))
 
     def interrupt(known: Header, remote: Remote) -> Header:
         suspender.start()
@@ -152,7 +152,7 @@ def test_a_suspend_waits_for_an_answer_that_starts_over(tmp_path: Path, monkeypa
 def test_its_files_and_threads_end_with_it(tmp_path: Path) -> None:
     """However it ends."""
     before = set(threading.enumerate())
-    for end in (Part.close, Part.remove, lambda part: part.suspend(CancelToken())):
+    for end in (Part.close, Part.remove, lambda part: suspended(part)):
         part = fresh(tmp_path)
         opened(part)
         pour(part, DATA)

@@ -21,6 +21,7 @@ from tests.disk.hands import (
     assert_ends,
     digest_of,
     gguf,
+    guarded,
     install,
     opened,
     part_at,
@@ -216,7 +217,7 @@ def test_a_part_that_was_kept_loses_nothing_when_its_claim_is_tried_again(tmp_pa
         file = fs.open_own(path)
         assert file
         with pytest.raises(NoRoom):
-            space.claim(file, 9 * MIB, 0)
+            space.claim(guarded(file), 9 * MIB, 0)
         assert path.read_bytes() == gguf(2 * MIB)
         del file
 

@@ -32,7 +32,7 @@ def written() -> bytes:
         log = Journal(path)
         log.begin(HEADER)
         for at, sha256 in MARKS:
-            log.mark(at, sha256)
+            log.checkpoint(at, sha256)
         log.finish(DONE)
         return path.read_bytes()
 
@@ -46,8 +46,8 @@ def read(data: bytes) -> Log | None:
 def assert_is_a_prefix(log: Log | None) -> None:
     if log:
         assert log.header == HEADER
-        assert log.marks == MARKS[: len(log.marks)]
-        assert log.done is None or (log.done == DONE and log.marks == MARKS)
+        assert log.checkpoints == MARKS[: len(log.checkpoints)]
+        assert log.done is None or (log.done == DONE and log.checkpoints == MARKS)
         assert written()[: log.end].endswith(b"\n")
 
 
@@ -90,8 +90,8 @@ def test_going_on_cuts_off_what_is_torn(tmp_path: Path) -> None:
     log = journal.read(path)
     assert log
     more = Journal(path)
-    more.go_on(log)
-    more.mark(*MARKS[-1])
+    more.resume(log)
+    more.checkpoint(*MARKS[-1])
     assert journal.read(path) == Log(HEADER, MARKS, None, path.stat().st_size)
 
 
@@ -101,7 +101,7 @@ def test_beginning_takes_another_file_than_the_one_that_is_there(tmp_path: Path)
     old, new = Journal(path), Journal(path)
     old.begin(HEADER)
     new.begin(HEADER)
-    old.mark(1024, "wrong")
+    old.checkpoint(1024, "wrong")
     old.finish(DONE)
     assert journal.read(path) == Log(HEADER, (), None, path.stat().st_size)
 

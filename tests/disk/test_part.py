@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from luci_dl.disk import journal
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.model import Artifact
 from luci_dl.plan import Remote
@@ -123,7 +124,7 @@ def test_the_installed_file_is_as_long_as_what_was_hashed(tmp_path: Path, monkey
     lease = claimed(crashed)
     crashed.begin(lease, Remote(url_of(), None, None), 0)
     crashed.write(lease, DATA[: 32 * KIB])
-    wait_until(lambda: crashed._write_behind_or_raise().journaled == 32 * KIB)
+    wait_until(lambda: (log := journal.read(crashed.staging.journal)) and log.checkpoints)
     crashed.write(lease, DATA[32 * KIB : 50 * KIB])
     crashed.close()
     part = part_at(tmp_path, artifact)

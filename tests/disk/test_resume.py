@@ -25,6 +25,7 @@ from tests.disk.hands import (
     pour,
     remote_of,
     staged,
+    suspended,
     sync_every,
     unproved,
 )
@@ -57,7 +58,7 @@ def proved(folder: Path, upto: int) -> int:
     """The last mark at or below that offset; where the marks are, nobody promises."""
     log = journal.read(staging_for(folder, NAME).journal)
     assert log
-    return max((at for at, _ in log.marks if at <= upto), default=0)
+    return max((at for at, _ in log.checkpoints if at <= upto), default=0)
 
 
 def change_part(folder: Path, at: int, data: bytes) -> None:
@@ -98,7 +99,7 @@ def test_every_cut_of_the_journal_resumes_from_what_it_still_proves(models: Path
         staging.part.write_bytes(part)
         staging.journal.write_bytes(whole[:end])
         log = journal.read(staging.journal)
-        good = log.marks[-1][0] if log and log.marks else 0
+        good = log.checkpoints[-1][0] if log and log.checkpoints else 0
         assert complete(models) == len(DATA) - good
 
 
@@ -117,7 +118,7 @@ def test_a_line_from_before_an_earlier_resume_does_no_harm(models: Path) -> None
     part = part_at(models, artifact_of(DATA))
     assert opened(part) == proved(models, 2 * STEP)
     pour(part, DATA, KEPT)
-    assert part.suspend(CancelToken()) == KEPT
+    assert suspended(part) == KEPT
     assert complete(models) == len(DATA) - KEPT
 
 
@@ -147,7 +148,7 @@ def test_without_digest_and_validator_nothing_is_gone_on_with(tmp_path: Path) ->
     part = part_at(tmp_path, unproved())
     opened(part)
     pour(part, DATA, KEPT, remote_of(DATA, None))
-    part.suspend(CancelToken())
+    suspended(part)
     part = part_at(tmp_path, unproved())
     assert opened(part) == 0
     assert staged(tmp_path) == []
@@ -210,7 +211,7 @@ def test_proving_is_interrupted_at_once_and_what_was_kept_stays_kept(
     part = part_at(models, artifact_of(DATA))
     with pytest.raises(Exception, match="interrupted"):
         part.open(True, token, lambda _done: None)
-    assert part.suspend(CancelToken()) == KEPT
+    assert suspended(part) == KEPT
     go.set()
     monkeypatch.undo()
     assert complete(models) == len(DATA) - KEPT

@@ -23,12 +23,14 @@ from tests.disk.hands import (
     assert_ends,
     digest_of,
     gguf,
+    guarded,
     install,
     opened,
     part_at,
     pour,
     small_disk,
     staged,
+    suspended,
     unproved,
     url_of,
 )
@@ -45,7 +47,7 @@ def test_a_claim_holds_the_room_before_the_first_byte(tmp_path: Path) -> None:
     """The file has its full size then, and the disk that much less."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         before = space.free_bytes(disk)
-        file = fs.create(disk / "a.part")
+        file = guarded(fs.create(disk / "a.part"))
         assert space.claim(file, 3 * MIB, 0)
         assert (disk / "a.part").stat().st_size == 3 * MIB
         assert before - space.free_bytes(disk) == 3 * MIB
@@ -55,7 +57,7 @@ def test_a_claim_holds_the_room_before_the_first_byte(tmp_path: Path) -> None:
 def test_two_claims_cannot_promise_themselves_the_same_room(tmp_path: Path) -> None:
     """The second one fails, says what it needs and what is free, and gives back all it had."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
-        one, two = fs.create(disk / "a.gguf.part"), fs.create(disk / "b.gguf.part")
+        one, two = guarded(fs.create(disk / "a.gguf.part")), guarded(fs.create(disk / "b.gguf.part"))
         space.claim(one, 5 * MIB, 0)
         with pytest.raises(StorageError, match=r"no room for b\.gguf: it needs 5\.2MB, 3\.1MB are free") as caught:
             space.claim(two, 5 * MIB, 0)
@@ -68,7 +70,7 @@ def test_two_claims_cannot_promise_themselves_the_same_room(tmp_path: Path) -> N
 def test_the_reserve_stays_free(tmp_path: Path) -> None:
     """The claim is given back when it would eat into it."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
-        file = fs.create(disk / "a.part")
+        file = guarded(fs.create(disk / "a.part"))
         with pytest.raises(StorageError, match=r"and 4\.2MB must stay free \(min_free"):
             space.claim(file, 5 * MIB, 4 * MIB)
         assert space.free_bytes(disk) == 8 * MIB
@@ -82,13 +84,13 @@ def test_where_nothing_can_be_claimed_the_length_is_set_and_the_room_measured(
     """What the part holds already counts."""
     monkeypatch.setattr(fs, "allocate", refuse)
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
-        file = fs.create(disk / "a.part")
+        file = guarded(fs.create(disk / "a.part"))
         assert not space.claim(file, 6 * MIB, 0)
         assert (disk / "a.part").stat().st_size == 6 * MIB
         assert space.free_bytes(disk) == 8 * MIB
         with pytest.raises(StorageError, match="no room"):
             space.claim(file, 6 * MIB, 3 * MIB)
-        fs.write_at(file, bytes(4 * MIB), 0)
+        file.write(bytes(4 * MIB), 0)
         assert not space.claim(file, 6 * MIB, 2 * MIB)
         del file
 
@@ -102,13 +104,13 @@ def test_another_refusal_of_the_system_is_an_error(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(fs, "allocate", fail)
     with pytest.raises(StorageError, match=os.strerror(code)):
-        space.claim(fs.create(tmp_path / "a.part"), MIB, 0)
+        space.claim(guarded(fs.create(tmp_path / "a.part")), MIB, 0)
 
 
 def test_a_file_that_no_disk_holds_is_refused_at_once(tmp_path: Path) -> None:
     """A server may announce anything."""
     with pytest.raises(StorageError):
-        space.claim(fs.create(tmp_path / "a.part"), 10**17, 0)
+        space.claim(guarded(fs.create(tmp_path / "a.part")), 10**17, 0)
     assert (tmp_path / "a.part").stat().st_blocks == 0
 
 
@@ -143,7 +145,7 @@ def test_a_resumed_part_claims_only_what_it_lacks(tmp_path: Path) -> None:
         part = part_at(disk, artifact_of(data))
         opened(part)
         pour(part, data, 4 * MIB, block=MIB)
-        assert part.suspend(CancelToken()) == 4 * MIB
+        assert suspended(part) == 4 * MIB
         del part
         again = part_at(disk, artifact_of(data))
         assert opened(again) == 4 * MIB

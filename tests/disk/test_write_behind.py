@@ -11,12 +11,22 @@ from typing import Any
 
 import pytest
 
-from luci_dl.cancel import CancelToken
-from luci_dl.disk import buffers, fs
+from luci_dl.disk import buffers, fs, journal
 from luci_dl.disk.part import Part
 from luci_dl.errors import StorageError
 from luci_dl.plan import BUFFER, PAGE, Lease
-from tests.disk.hands import artifact_of, claimed, digest_of, gguf, opened, part_at, remote_of, staged, verified
+from tests.disk.hands import (
+    artifact_of,
+    claimed,
+    digest_of,
+    gguf,
+    opened,
+    part_at,
+    remote_of,
+    staged,
+    suspended,
+    verified,
+)
 from tests.procs import wait_until
 
 MIB = 1 << 20
@@ -74,9 +84,9 @@ def test_blocks_that_wait_for_a_slow_disk_take_the_memory_that_they_need(
     for _ in range(200):
         read_into(part, lease, 1000)
     assert writing.wait(10)
-    follower = part._follower
-    assert follower
-    blocks = list(follower._to_write)
+    write_behind = part._writer._write_behind
+    assert write_behind
+    blocks = list(write_behind._to_write)
     assert len(blocks) == 200
     assert sum(isinstance(block.data, memoryview) for block in blocks) == 0
     go.set()
@@ -105,15 +115,22 @@ def test_a_part_that_is_kept_is_not_written_to_any_more(part: Part, monkeypatch:
     read_into(part, claimed(part), MIB)
     assert writing.wait(10)
     kept: list[int] = []
-    suspender = threading.Thread(target=lambda: kept.append(part.suspend(CancelToken())))
+    suspender = threading.Thread(target=lambda: kept.append(suspended(part)))
     suspender.start()
-    follower = part._follower
-    assert follower
-    wait_until(lambda: follower._stopped)
+    wait_until(lambda: part.claim() is None)
+    suspender.join(0.2)
     assert not kept
     go.set()
     suspender.join(10)
     assert kept == [4 * MIB]
+
+
+def fails(part: Part) -> bool:
+    try:
+        part.check()
+    except StorageError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
@@ -130,14 +147,14 @@ def test_a_write_that_fails_condemns_the_part(part: Part, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "pwrite", fail)
     read_into(part, lease, BUFFER)
-    wait_until(lambda: part._follower and part._follower.error)
+    wait_until(lambda: fails(part))
     with pytest.raises(StorageError, match=os.strerror(code)):
         part.check()
     with pytest.raises(StorageError, match=os.strerror(code)):
-        part.suspend(CancelToken())
-    follower = part._follower
-    assert follower
-    assert follower.journaled <= BUFFER
+        suspended(part)
+    log = journal.read(part.staging.journal)
+    assert log
+    assert max((offset for offset, _ in log.checkpoints), default=0) <= BUFFER
     assert part.remove()
     assert staged(part.staging.part.parent.parent) == []
 

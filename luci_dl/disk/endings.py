@@ -1,0 +1,92 @@
+"""What becomes of the parts of a transaction that did not commit: kept or removed, within a bounded time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk.part import Part
+from luci_dl.errors import StorageError
+from luci_dl.events import Deleted, Event, Kept, NotDeleted, Warned
+
+HURRY_S = 2.0
+"""How long a user who interrupts may have to wait for the disk, in seconds."""
+PATIENCE_S = 60.0
+"""The same where nobody interrupts."""
+_REMOVE_S = 0.4  # of that time: for what is removed because it could not be kept
+_POLL_S = 0.05
+
+
+def end_parts(
+    parts: Sequence[Part], keep: bool, hurry: bool, token: CancelToken, release: Callable[[bool], Sequence[Event]]
+) -> list[Event]:
+    """Keep or remove every part, then `release` the locks. The disk may hang: that is waited for, but not for ever.
+
+    All of it happens on a thread of its own. When the time is over, that thread goes on, and the locks stay held until
+    it is through or the process ends: nobody gets a part that this process may yet change.
+
+    Args:
+        hurry: the user interrupted; cancelling `token` later hurries as well.
+        release: called at the end with whether anything was kept; returns events to add.
+
+    Returns: what became of each part.
+    """
+    ended: dict[Part, list[Event]] = {}
+    late: list[Event] = []
+    bugs: list[BaseException] = []
+    through = threading.Event()
+    until = time.monotonic() + (HURRY_S if hurry else PATIENCE_S)
+
+    def work() -> None:
+        try:
+            for part in parts:
+                ended[part] = _end(part, keep, until - _REMOVE_S)
+        except BaseException as bug:  # noqa: BLE001 - handed over, raised again below
+            bugs.append(bug)
+        finally:
+            late.extend(release(any(isinstance(event, Kept) for events in ended.values() for event in events)))
+            through.set()
+
+    _start(work)
+    while not through.wait(_POLL_S) and time.monotonic() < until:
+        if token.cancelled and not hurry:
+            hurry, until = True, min(until, time.monotonic() + HURRY_S)
+    if through.is_set() and bugs:
+        raise bugs[0]
+    return [event for part in parts for event in (ended[part] if part in ended else _hangs(part))] + list(late)
+
+
+def _start(work: Callable[[], None]) -> None:
+    try:
+        threading.Thread(target=work, name="luci-end", daemon=True).start()
+    except RuntimeError:  # no more threads
+        work()
+
+
+def _end(part: Part, keep: bool, until: float) -> list[Event]:
+    name = part.artifact.name
+    kept = 0
+    events: list[Event] = []
+    try:
+        kept = part.suspend(until) if keep else 0
+    except TimeoutError:
+        why = "the disk did not finish its last operation in time"
+        events.append(Warned(f"The partial download of {name} cannot be kept: {why}"))
+    except StorageError:  # condemned: said already
+        pass
+    try:
+        if kept:
+            events.append(Kept(name, kept, part.size))
+        elif part.remove():
+            events.append(Deleted(name))
+    except StorageError as error:
+        events.append(NotDeleted(name, error.reason, str(part.staging.part)))
+    return events
+
+
+def _hangs(part: Part) -> list[Event]:
+    if not part.is_there:
+        return []
+    return [NotDeleted(part.artifact.name, "the disk does not respond", str(part.staging.part))]
