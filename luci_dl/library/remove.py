@@ -105,7 +105,7 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
         now = plan_removal(removal.folder, removal.reference)
         if set(now.names) != set(removal.names):
             raise LockedError(
-                f"another process has just changed {printable(removal.reference)}", "Try again after `luci list`."
+                f"another process has just changed {printable(removal.reference)}", "See `luci list`, then try again."
             )
         events = list(now.events(dry_run=False))
         token.check()
