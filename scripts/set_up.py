@@ -1,33 +1,71 @@
-"""Make .venv ready to run luci, or to test it. Needs nothing but Python, and may be started twice at one moment.
+"""Make .venv ready to run luci, or to test it, then go on with a command. Needs nothing but Python.
 
-Usage: set_up.py run|test
+Usage: set_up.py run|test COMMAND...
 """
 
 from __future__ import annotations
 
-import fcntl
 import signal
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to say, it ends the process without a word
+
+import contextlib
+import fcntl
+import os
 import subprocess
 import sys
+import tempfile
 import tomllib
 from pathlib import Path
-from typing import TextIO
+from types import FrameType
+from typing import NoReturn, TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "pyproject.toml"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def main(purpose: str) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # die of it at once: without its stamp no venv is taken for whole
-    with Path(__file__).open() as lock:
-        wait_for(lock)
-        if not is_ready(purpose):
-            try:
+class Interrupted(BaseException):
+    """A signal came, whose number is the argument."""
+
+
+def main(purpose: str, command: list[str]) -> NoReturn:
+    try:
+        listen()
+        with Path(__file__).open() as lock:
+            wait_for(lock)
+            if not is_ready(purpose):
                 set_up(purpose, lock)
-            except subprocess.CalledProcessError:
-                sys.exit("Setting up failed, see above; the next run tries again.")
+    except subprocess.CalledProcessError:
+        sys.exit("Setting up failed, see above; the next run tries again.")
+    except Interrupted as interrupted:
+        new_line = "\n" if sys.stderr.isatty() else ""  # behind the ^C that the terminal shows
+        with contextlib.suppress(OSError):  # of a terminal that was closed
+            print(f"{new_line}Set-up interrupted; run the command again to finish it.", file=sys.stderr, flush=True)
+        die_of(interrupted.args[0])
+    os.execvp(command[0], command)
+
+
+def listen() -> None:
+    """Let the first signal raise Interrupted; those that the parent ignores stay ignored."""
+
+    def interrupt(signum: int, _frame: FrameType | None) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(signum)
+
+    for each in SIGNALS:
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, interrupt)
+
+
+def die_of(signum: int) -> NoReturn:
+    """End as the signal ends a process, so that the shell sees it."""
+    signal.signal(signum, signal.SIG_DFL)
+    os.kill(os.getpid(), signum)
+    os._exit(128 + signum)
 
 
 def wait_for(lock: TextIO) -> None:
@@ -71,9 +109,29 @@ def requirements(purpose: str) -> list[str]:
 
 
 def run(lock: TextIO, *command: str) -> None:
-    """Run to the end, stdout being luci's own; the child holds the lock too, so that it outlives a killed parent."""
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=sys.stderr, pass_fds=[lock.fileno()])
+    """Run to the end, with stdout left to luci. A session of its own keeps the terminal's Ctrl+C from the child.
+
+    The child holds the lock too: it outlives a parent that is killed.
+    """
+    with tempfile.TemporaryDirectory(prefix="luci-set-up-") as scratch:
+        child = subprocess.Popen(
+            command,
+            env=os.environ | {"TMPDIR": scratch},
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            pass_fds=[lock.fileno()],
+            start_new_session=True,
+        )
+        try:
+            code = child.wait()
+        except Interrupted:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            raise
+    if code != 0:
+        raise subprocess.CalledProcessError(code, command)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], sys.argv[2:])

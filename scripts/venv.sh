@@ -2,12 +2,19 @@
 # Read by scripts/luci and scripts/test, which set $root, the checkout.
 python=${root:?}/.venv/bin/python
 
-# Make .venv ready to "run" or to "test", if it is not; set_up.py leaves a copy of pyproject.toml as its stamp.
-ready_to() {
-    if [ ! -x "$python" ] || ! cmp -s "$root/pyproject.toml" "$root/.venv/ready-to-$1"; then
-        found=$(find_python)
-        "$found" -I "$root/scripts/set_up.py" "$1"
+# Whether .venv is ready to "run" or to "test"; set_up.py leaves a copy of pyproject.toml as its stamp.
+is_ready_to() {
+    [ -x "$python" ] && cmp -s "$root/pyproject.toml" "$root/.venv/ready-to-$1"
+}
+
+# Run a command in place of this shell, once .venv is ready: run_ready_to test COMMAND...
+run_ready_to() {
+    if is_ready_to "$1"; then
+        shift
+        exec "$@"
     fi
+    found=$(find_python) || exit
+    exec "$found" -I "$root/scripts/set_up.py" "$@"
 }
 
 find_python() {

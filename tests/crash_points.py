@@ -6,6 +6,8 @@ signal; so is the end of the run. (What is on the disk after one call is there b
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import functools
 import os
 import stat
@@ -17,14 +19,11 @@ from typing import Any
 
 from tests.fork_server import ROOT, Job, fork_server
 
-SYNC_EVERY = 64 << 10
-WINDOW, LEAST = 128 << 10, 16 << 10
 CHANGING = (
     *("chmod", "fchmod", "fdatasync", "fsync", "ftruncate", "link", "mkdir", "pwrite", "pwritev", "remove", "rename"),
     *("replace", "rmdir", "symlink", "truncate", "unlink", "utime"),
 )
-"""Functions of the module `os`. To them come `open` where it may make a file, `write` where it writes to a file, and
-the calls that `disk/fs.py` makes past that module."""
+"""Functions of the module `os`; `arm` adds those that change the disk in some cases only, or are in other modules."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +50,29 @@ def run(*args: str, home: Path, env: Mapping[str, str], point: int = -1, signum:
 def arm(point: int, signum: int, passed: str) -> None:
     """In the process of luci: count its points in a file that outlives it, and send the signal at that one."""
     from luci_dl.cli import main
-    from luci_dl.disk import fs, write_behind
+    from luci_dl.disk import write_behind
     from luci_dl.net import worker_pool
 
+<<<<<<< HEAD
     write_behind.SYNC_EVERY = SYNC_EVERY
     worker_pool.WINDOW_BYTES, worker_pool.MIN_SEGMENT_BYTES = WINDOW, LEAST
+=======
+    _replace(write_behind, "SYNC_EVERY", lambda _: 64 << 10)
+    _replace(worker_pool, "WINDOW", lambda _: 128 << 10)
+    _replace(worker_pool, "LEAST", lambda _: 16 << 10)
+>>>>>>> w-tests
     points = _Points(point, signum, os.open(passed, os.O_WRONLY | os.O_APPEND))
     _replace(main, "run", points.after)
-    for name in ("allocate", "clone"):
-        _replace(fs, name, points.before)
     for name in CHANGING:
         _replace(os, name, points.before)
     _replace(os, "open", points.before, lambda _path, flags, *_: flags & os.O_CREAT)
     _replace(os, "write", points.before, lambda fd, _data: stat.S_ISREG(os.fstat(fd).st_mode))
+    _replace(fcntl, "ioctl", points.before)  # a clone
+    _replace(ctypes, "CDLL", points.before)  # the way to fallocate
 
 
-def _replace(module: ModuleType, name: str, wrap: Callable[..., object], *more: Callable[..., object]) -> None:
-    setattr(module, name, wrap(getattr(module, name), *more))
+def _replace(module: ModuleType, name: str, replace: Callable[..., object], *more: Callable[..., object]) -> None:
+    setattr(module, name, replace(getattr(module, name), *more))
 
 
 class _Points:

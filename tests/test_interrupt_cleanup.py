@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parent.parent
 
+AFTER_SET_UP = 'root=$1; shift; . "$root/scripts/venv.sh"; run_ready_to run "$python" "$@"'
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as long as there is nothing to clean up
     sys.path[0] = str(ROOT)
     if importlib.util.find_spec("filelock") is None or importlib.util.find_spec("truststore") is None:
-        subprocess.run(
-            [ROOT / "scripts" / "luci", "--version"], check=True, stdout=subprocess.DEVNULL
-        )  # sets up .venv, once
-        python = str(ROOT / ".venv" / "bin" / "python")
-        os.execv(python, [python, *sys.argv])
+        os.execvp("sh", ["sh", "-c", AFTER_SET_UP, "sh", str(ROOT), *sys.argv])
 
 from luci_dl.cli.demo_gguf import make_gguf  # noqa: E402 - by hand, nothing is on the path before
 from luci_dl.cli.demo_server import DemoServer  # noqa: E402

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl import __version__
-from tests.procs import ROOT, Spawned
+from tests.procs import ROOT, Spawned, files_left, wait_until
 from tests.tools import need
 
 SCRIPTS = ["scripts/luci", "scripts/test", "scripts/pictures", ".ci/run"]
@@ -22,23 +23,67 @@ ECHO = '#!/bin/sh\nprintf "%s\\n" "$PWD" "$@"\n'
 MAIN = "import needed, sys\nprint(*sys.argv[1:])\n"
 
 
+BACKEND = """
+import os, pathlib, time, zipfile
+def build_wheel(folder, *rest):
+    pathlib.Path({begun!r}).write_text(str(os.getpid()))
+    time.sleep(600)
+"""
+BY_HAND = [sys.executable, "-S", "tests/test_interrupt_cleanup.py"]  # without -S it might find what it needs
+SET_UP_S = 50
+"""A limit for venv and pip together, in seconds."""
+INTERRUPTED = "Set-up interrupted; run the command again to finish it.\n"
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
+    return make_clone(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that was moved after it was set up."""
+    clone = make_clone(tmp_path_factory.mktemp("set up"))
+    with fresh_luci(clone) as first:
+        assert first.wait(SET_UP_S) == 0, first.err
+    return clone.rename(clone.parent / "moved")
+
+
+@pytest.fixture
+def ready(moved: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(moved, tmp_path / "ready", symlinks=True))
+
+
+def make_clone(folder: Path) -> Path:
     """A fresh clone whose luci echoes its arguments and needs one package, which a wheel beside it provides."""
-    wheel = tmp_path / "needed-1-py3-none-any.whl"
+    wheel = folder / "needed-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("needed.py", "")
         archive.writestr("needed-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: needed\nVersion: 1\n")
         archive.writestr("needed-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr("needed-1.dist-info/RECORD", "")
-    clone = tmp_path / "a clone"
-    shutil.copytree(ROOT / "scripts", clone / "scripts")
+    clone = folder / "a clone"
+    shutil.copytree(ROOT / "scripts", clone / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
     (clone / "luci_dl").mkdir()
     (clone / "luci_dl" / "__main__.py").write_text(MAIN)
-    (clone / "pyproject.toml").write_text(
-        f'[project]\ndependencies = ["needed @ {wheel.as_uri()}"]\n[project.optional-dependencies]\n'
-    )
+    depend_on(clone, wheel)
     return clone
+
+
+def depend_on(clone: Path, package: Path) -> None:
+    (clone / "pyproject.toml").write_text(
+        f'[project]\ndependencies = ["needed @ {package.as_uri()}"]\n[project.optional-dependencies]\n'
+    )
+
+
+def endless_package(folder: Path) -> Path:
+    """A package that is never built. Returns: the file that gets the pid of the process that would build it."""
+    folder.mkdir()
+    system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (folder / "pyproject.toml").write_text(f'{system}[project]\nname = "needed"\nversion = "1"\n')
+    (folder / "backend.py").write_text(BACKEND.format(begun=str(folder / "begun")))
+    return folder / "begun"
 
 
 def fresh_luci(clone: Path, *args: str, **env: str) -> Spawned:
@@ -82,15 +127,49 @@ def test_luci_runs_through_symlinks_from_anywhere(clone: Path, tmp_path: Path) -
         assert said.splitlines() == [str(tmp_path), "-P", "-m", "luci_dl", "a  b", ""]
 
 
+def interrupt_set_up(clone: Path, command: list[str]) -> None:
+    """Ctrl+C in a terminal while the set-up runs: it ends with one sentence, and by the signal."""
+    with Spawned(command=command, cwd=clone, terminal=True, env={"PYTHONPATH": ""}) as interrupted:
+        interrupted.wait_for("Setting up")
+        interrupted.press("\x03")
+        assert interrupted.wait() == -signal.SIGINT
+        assert interrupted.out.endswith(f"Setting up {clone}/.venv, once ...\n^C\n{INTERRUPTED}")
+    assert not list(clone.glob(".venv/ready-to-*"))
+
+
+@pytest.mark.parametrize("command", [["scripts/test"], BY_HAND], ids=["test", "by hand"])
+def test_the_set_up_can_be_interrupted(clone: Path, command: list[str]) -> None:
+    (clone / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "test_interrupt_cleanup.py", clone / "tests")
+    interrupt_set_up(clone, command)
+
+
 def test_a_fresh_clone_tells_its_version(clone: Path) -> None:
-    """The real code; what it depends on is lent by the venv of the tests."""
+    """The real code, after a first try that was interrupted; what it depends on is lent by the venv of the tests."""
     shutil.rmtree(clone / "luci_dl")
     shutil.copytree(ROOT / "luci_dl", clone / "luci_dl", ignore=shutil.ignore_patterns("__pycache__"))
     installed = [path for path in sys.path if path.endswith("site-packages")]
+    interrupt_set_up(clone, ["scripts/luci", "--version"])
     with fresh_luci(clone, "--version", PYTHONPATH=os.pathsep.join(installed)) as told:
-        assert told.wait() == 0, told.err
+        assert told.wait(SET_UP_S) == 0, told.err
         assert told.out.startswith(f"luci {__version__}\n")
         assert "Setting up" in told.err
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_all_that_the_set_up_has_started(ready: Path, tmp_path: Path, signum: int) -> None:
+    """Here pip, and what pip has started; their scratch files are removed, and the venv is not taken for whole."""
+    begun = endless_package(tmp_path / "endless")
+    depend_on(ready, tmp_path / "endless")
+    (tmp_path / "scratch").mkdir()
+    with fresh_luci(ready, TMPDIR=str(tmp_path / "scratch")) as interrupted:
+        builder = int(wait_until(lambda: begun.exists() and begun.read_text(), SET_UP_S))
+        interrupted.signal(signum)
+        assert interrupted.wait() == -signum
+        assert (interrupted.out, interrupted.err) == ("", f"Setting up {ready}/.venv, once ...\n{INTERRUPTED}")
+    wait_until(lambda: not Path(f"/proc/{builder}").exists())
+    assert files_left(tmp_path / "scratch") == []
+    assert not list(ready.glob(".venv/ready-to-*"))
 
 
 def test_two_terminals_set_a_clone_up_once(clone: Path) -> None:
@@ -98,42 +177,34 @@ def test_two_terminals_set_a_clone_up_once(clone: Path) -> None:
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "bin" / "python").symlink_to("nowhere")
     with fresh_luci(clone, "one") as one, fresh_luci(clone, "two") as two:
-        assert (one.wait(), two.wait()) == (0, 0)
+        assert (one.wait(SET_UP_S), two.wait(SET_UP_S)) == (0, 0)
         assert (one.out, two.out) == ("one\n", "two\n")
         assert (one.err + two.err).count("Setting up") == 1
     with fresh_luci(clone, "three") as three:
         assert (three.wait(), three.out, three.err) == (0, "three\n", "")
 
 
-def test_a_changed_project_is_set_up_again_and_a_moved_one_is_not(clone: Path) -> None:
-    with fresh_luci(clone) as first:
-        assert first.wait() == 0
-    moved = clone.rename(clone.parent / "moved")
-    with fresh_luci(moved, "moved") as second:
-        assert (second.wait(), second.out, second.err) == (0, "moved\n", "")
-    with (moved / "pyproject.toml").open("a") as project:
+def test_a_moved_clone_is_not_set_up_again(moved: Path) -> None:
+    with fresh_luci(moved, "moved") as run:
+        assert (run.wait(), run.out, run.err) == (0, "moved\n", "")
+
+
+def test_a_changed_project_is_set_up_again(ready: Path) -> None:
+    with (ready / "pyproject.toml").open("a") as project:
         project.write("# changed\n")
-    with fresh_luci(moved) as third:
-        assert third.wait() == 0
-        assert "Setting up" in third.err
+    with fresh_luci(ready, "changed") as run:
+        assert (run.wait(SET_UP_S), run.out) == (0, "changed\n")
+        assert "Setting up" in run.err
 
 
-def test_an_interrupted_set_up_is_not_taken_for_whole(clone: Path) -> None:
-    with Spawned(command=[str(clone / "scripts" / "luci")], terminal=True) as interrupted:
-        interrupted.wait_for("Setting up")
-        interrupted.press("\x03")
-        assert interrupted.wait() == -2
-    assert not list(clone.glob(".venv/ready-to-*"))
-
-
-def test_a_failed_set_up_says_why_and_is_not_taken_for_whole(clone: Path) -> None:
-    project = clone / "pyproject.toml"
+def test_a_failed_set_up_says_why_and_is_not_taken_for_whole(ready: Path) -> None:
+    project = ready / "pyproject.toml"
     project.write_text(project.read_text().replace("needed-1", "missing-1"))
-    with fresh_luci(clone) as failed:
-        assert (failed.wait(), failed.out) == (1, "")
+    with fresh_luci(ready) as failed:
+        assert (failed.wait(SET_UP_S), failed.out) == (1, "")
         assert "missing-1" in failed.err
         assert "Traceback" not in failed.err
-    assert not list(clone.glob(".venv/ready-to-*"))
+    assert not list(ready.glob(".venv/ready-to-*"))
 
 
 def test_without_a_new_python_luci_says_so(clone: Path, tmp_path: Path) -> None:

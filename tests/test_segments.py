@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from luci_dl.net import retry, tune, worker_pool
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
+from tests.servers.honest import Answer
 
 KIB = 1 << 10
 DATA = make_gguf(3_000_001)
@@ -175,10 +177,23 @@ def test_a_crawling_segment_is_taken_over(server: FaultyServer, models: Home) ->
 
 def test_signed_addresses_that_expire_are_resolved_again(server: FaultyServer, models: Home) -> None:
     """With sixteen segments in flight, a 403 of the host behind the origin brings a fresh address."""
-    cdn = server.serve("/cdn", DATA, faults=[*[faults.trickle(4e6)] * 9, *[faults.status(403)] * 8, faults.ok()])
-    there = cdn.replace("127.0.0.1", "localhost")
-    url = server.serve("/m.gguf", b"", faults=[faults.redirect(there)])
+    requests, expired = itertools.count(1), threading.Event()
+
+    def good_for_nine(answer: Answer) -> Answer:
+        if next(requests) <= 9:
+            return answer
+        expired.set()
+        return Answer(403)
+
+    def to_a_good_one(_answer: Answer) -> Answer:
+        return Answer(302, {"Location": fresh if expired.is_set() else signed})
+
+    signed = server.serve("/signed", DATA, faults=[faults.trickle(4e6) + faults.Fault(on_answer=good_for_nine)])
+    fresh = server.serve("/fresh", DATA).replace("127.0.0.1", "localhost")
+    signed = signed.replace("127.0.0.1", "localhost")
+    url = server.serve("/m.gguf", b"", faults=[faults.Fault(on_answer=to_a_good_one)])
     assert models.install(url, connections=16).read_bytes() == DATA
+    assert 403 in [exchange.status for exchange in server.exchanges("/signed")]
     assert not [event for event in models.events if isinstance(event, Retrying)]
 
 
