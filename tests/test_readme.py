@@ -202,7 +202,7 @@ def test_the_keys_of_each_json_are_those_that_are_told() -> None:
     """Of what is not told in events."""
     told: list[tuple[dict[str, object], str]] = [
         (shapes.INSTALLED, "list path"),
-        (shapes.SHELVED, "list search catalog"),
+        (shapes.OFFERED, "list search catalog"),
         (shapes.INFO, "info"),
         (shapes.RUNNING, "status"),
         (shapes.SETTING, "config"),
