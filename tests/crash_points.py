@@ -53,14 +53,9 @@ def arm(point: int, signum: int, passed: str) -> None:
     from luci_dl.disk import write_behind
     from luci_dl.net import worker_pool
 
-<<<<<<< HEAD
-    write_behind.SYNC_EVERY = SYNC_EVERY
-    worker_pool.WINDOW_BYTES, worker_pool.MIN_SEGMENT_BYTES = WINDOW, LEAST
-=======
     _replace(write_behind, "SYNC_EVERY", lambda _: 64 << 10)
-    _replace(worker_pool, "WINDOW", lambda _: 128 << 10)
-    _replace(worker_pool, "LEAST", lambda _: 16 << 10)
->>>>>>> w-tests
+    _replace(worker_pool, "WINDOW_BYTES", lambda _: 128 << 10)
+    _replace(worker_pool, "MIN_SEGMENT_BYTES", lambda _: 16 << 10)
     points = _Points(point, signum, os.open(passed, os.O_WRONLY | os.O_APPEND))
     _replace(main, "run", points.after)
     for name in CHANGING:

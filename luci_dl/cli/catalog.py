@@ -77,7 +77,7 @@ def show_all(as_json: bool) -> int:
         ["luci catalog check", "luci catalog check my-models.toml --json"],
         'With --json: one object with "file" (null: you have none), "models" and',
         '"files" (how many), "without_digest" (file names), "overrides" (each with',
-        '"word", "model" and "built_in"), "warnings" and "problems" (texts).',
+        '"name", "model" and "built_in"), "warnings" and "problems" (texts).',
         "Exit code 2: there are problems.",
     ),
 )

@@ -65,7 +65,7 @@ def _facts(checked: Checked, path: Path | None) -> CatalogCheck:
         "files": checked.files,
         "without_digest": checked.without_digest,
         "overrides": [
-            {"word": each.word, "model": each.model, "built_in": each.built_in} for each in checked.overrides
+            {"name": each.word, "model": each.model, "built_in": each.built_in} for each in checked.overrides
         ],
         "warnings": checked.warnings,
         "problems": checked.problems,

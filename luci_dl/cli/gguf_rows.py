@@ -1,4 +1,4 @@
-"""What the header of a GGUF file says, for people."""
+"""What the header of a GGUF file says, as rows of `luci info`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _MOST_TYPES = 6
 
 
 def rows(file: GgufFile) -> Iterator[tuple[str, str]]:
-    """Labels and texts; of a file that cannot be whole, why not."""
+    """Labels and texts; for a file that cannot be complete, the reason."""
     header = file.header
     if header is None:
-        yield "GGUF", file.problem or "its header has a form that this luci does not know"
+        yield "GGUF", file.problem or "its header has a format that this version of luci does not know"
         return
     shard = f", shard {header.shard} of {header.shards}" if header.shard and (header.shards or 0) > 1 else ""
     yield "GGUF", f"{header.architecture or 'of an unknown architecture'}{shard}"

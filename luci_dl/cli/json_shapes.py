@@ -150,7 +150,7 @@ class Setting(TypedDict):
 class Override(TypedDict):
     """A name for which a catalog replaces a built-in model."""
 
-    word: Annotated[str, "the name, alias or group"]
+    name: Annotated[str, "the name or alias"]
     model: Annotated[str, "the model that it now means"]
     built_in: Annotated[str, "the built-in model that it meant"]
 

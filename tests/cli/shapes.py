@@ -1,4 +1,4 @@
-"""What `--json` promises: the keys of each answer, and of each event, with the types of their values."""
+"""The promised shapes of `--json`: the keys of each answer and of each event, with the types of their values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENTRY = {
     "size": Maybe(int),
     "files": [FILE],
 }
-SHELVED = ENTRY | {"installed": bool, "fits": {"disk": Maybe(bool), "memory": Maybe(bool)}}
+OFFERED = ENTRY | {"installed": bool, "fits": {"disk": Maybe(bool), "memory": Maybe(bool)}}
 INSTALLED_FILE = {
     "path": str,
     "role": str,
@@ -90,7 +90,7 @@ CATALOG_CHECK = {
     "models": int,
     "files": int,
     "without_digest": [str],
-    "overrides": [{"word": str, "model": str, "built_in": str}],
+    "overrides": [{"name": str, "model": str, "built_in": str}],
     "warnings": [str],
     "problems": [str],
 }
@@ -170,23 +170,23 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 def misfits(value: Any, shape: Any, where: str = "it") -> list[str]:
-    """Where the value is not of that shape."""
+    """Where the value does not have that shape."""
     if isinstance(shape, Maybe):
         return [] if value is None else misfits(value, shape.shape, where)
     if isinstance(shape, list):
         if not isinstance(value, list):
-            return [f"{where} is no array: {value!r}"]
+            return [f"{where} is not an array: {value!r}"]
         return [fault for number, item in enumerate(value) for fault in misfits(item, shape[0], f"{where}[{number}]")]
     if isinstance(shape, dict):
         if not isinstance(value, dict) or value.keys() != shape.keys():
             return [f"{where} has other keys: {value!r}"]
         return [fault for key, item in value.items() for fault in misfits(item, shape[key], f"{where}.{key}")]
-    is_bool = isinstance(value, bool) and shape not in (bool, object)  # which Python takes for a number
+    is_bool = isinstance(value, bool) and shape not in (bool, object)  # a bool is an int in Python
     return [f"{where} is of another type: {value!r}"] if is_bool or not isinstance(value, shape) else []
 
 
 def events_misfits(lines: list[dict[str, Any]]) -> list[str]:
-    """Where the events are not of their shapes."""
+    """Where the events do not have their shapes."""
     faults = []
     for line in lines:
         kind = line.get("event", "")

@@ -129,8 +129,8 @@ def test_check_says_what_the_file_changes(file: Path) -> None:
     facts = json.loads(luci("catalog", "check", file, "--json").stdout)
     assert (facts["models"], facts["files"], len(facts["warnings"]), facts["problems"]) == (3, 3, 2, [])
     assert facts["overrides"] == [
-        {"word": "mistral-7b", "model": "mistral-7b", "built_in": "mistral-7b"},
-        {"word": "Tiny", "model": "two", "built_in": "tinyllama"},
+        {"name": "mistral-7b", "model": "mistral-7b", "built_in": "mistral-7b"},
+        {"name": "Tiny", "model": "two", "built_in": "tinyllama"},
     ]
 
 

@@ -1,4 +1,4 @@
-"""`luci config`: what holds and why, and changes that lose nothing."""
+"""`luci config`: the value of each setting and its origin, and changes that lose nothing."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from tests.procs import Spawned, lock_is_free, luci
 
 @pytest.fixture
 def file(home: Path) -> Path:
-    """Where config.json belongs, which is not there yet."""
+    """The path of config.json, which does not exist yet."""
     home.mkdir()
     return home / "config.json"
 
 
 def listed() -> dict[str, dict[str, object]]:
-    """What `luci config list --json` tells, by name."""
-    return {facts["name"]: facts for facts in json.loads(luci("config", "list", "--json").stdout)}
+    """The output of `luci config list --json`, by name."""
+    return {setting["name"]: setting for setting in json.loads(luci("config", "list", "--json").stdout)}
 
 
 def test_without_a_file_every_setting_has_its_default(home: Path) -> None:
-    """To look changes nothing: not even the folder is made."""
+    """Looking changes nothing: not even the folder is created."""
     shown = luci("config", "list")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert all(f"{name} " in shown.stdout for name in KEYS)
-    assert {facts["origin"] for facts in listed().values()} == {"default"}
+    assert {setting["origin"] for setting in listed().values()} == {"default"}
     assert not home.exists()
 
 
-def test_where_a_value_comes_from_is_told(file: Path) -> None:
+def test_the_origin_of_a_value_is_shown(file: Path) -> None:
     """The environment overrides the file, which overrides the default."""
     file.write_text('{"models_dir": "/of/file", "catalog": "/of/file.toml", "mirrors": ["https://m.example"]}')
     shown = luci("config", "list", env={"LUCI_MODELS_DIR": "/of/env", "LUCI_MIRRORS": ""}).stdout
@@ -48,8 +48,8 @@ def test_where_a_value_comes_from_is_told(file: Path) -> None:
     assert rows["jobs"] == ["1", "default"]
 
 
-def test_what_luci_does_not_know_is_named_and_kept(file: Path) -> None:
-    """With the setting that was probably meant; the order of the keys stays, too."""
+def test_unknown_keys_are_reported_and_kept(file: Path) -> None:
+    """With the setting that was probably meant; the order of the keys is kept, too."""
     file.write_text('{"modles_dir": "/m", "jobs": 2, "mine": {"a": [1]}}')
     assert 'modles_dir         "/m"' in luci("config", "list").stdout
     assert "config.json (unknown; did you mean models_dir?)" in luci("config", "list").stdout
@@ -86,10 +86,10 @@ def test_what_luci_does_not_know_is_named_and_kept(file: Path) -> None:
         ("retries", ["0"], 0),
     ],
 )
-def test_what_is_set_is_written_and_holds(
+def test_a_value_that_is_set_is_written_and_used(
     home: Path, tmp_path: Path, name: str, values: list[str], written: object
 ) -> None:
-    """Paths become absolute from where the user is, and `get` gives back what can be set again."""
+    """Relative paths start from the current folder, and the output of `get` can be set again."""
     done = luci("config", "set", name, *values, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     text = json.dumps({name: written}).replace("{here}", str(tmp_path)).replace("{user}", os.environ["HOME"])
@@ -137,8 +137,8 @@ def test_what_is_invalid_is_refused_before_anything_is_written(file: Path, words
     assert "secret" not in ended.stderr
 
 
-def test_unset_gives_the_default_back(file: Path) -> None:
-    """Also for what luci does not know; what is not there needs no taking away."""
+def test_unset_restores_the_default(file: Path) -> None:
+    """Also for unknown keys; unsetting what is not set changes nothing."""
     file.write_text('{"jobs": 2, "strange": 1, "retries": 3}')
     assert "jobs is now: 1 (default)" in luci("config", "unset", "jobs").stderr
     assert "strange was removed" in luci("config", "unset", "strange").stderr
@@ -148,8 +148,8 @@ def test_unset_gives_the_default_back(file: Path) -> None:
     assert file.stat().st_mtime_ns == before
 
 
-def test_a_folder_can_be_forgotten_alone(file: Path) -> None:
-    """Of a list, `unset` takes out what it names."""
+def test_one_folder_can_be_removed(file: Path) -> None:
+    """`unset` removes the named items of a list."""
     file.write_text('{"folders": ["/a", "/b"]}')
     assert luci("config", "unset", "folders", "/a").returncode == 0
     assert json.loads(file.read_text()) == {"folders": ["/b"]}
@@ -157,8 +157,8 @@ def test_a_folder_can_be_forgotten_alone(file: Path) -> None:
     assert json.loads(file.read_text()) == {}
 
 
-def test_a_wrong_value_spoils_no_other_and_can_be_mended(file: Path) -> None:
-    """`list` shows what stands there and what is wrong with it, with exit code 2."""
+def test_an_invalid_value_affects_no_other_and_can_be_corrected(file: Path) -> None:
+    """`list` shows the value and what is wrong with it, and ends with exit code 2."""
     file.write_text('{"on_interrupt": "stop", "jobs": 2}')
     shown = luci("config", "list")
     assert shown.returncode == 2
@@ -173,15 +173,15 @@ def test_a_wrong_value_spoils_no_other_and_can_be_mended(file: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["list"], ["get", "jobs"], ["set", "jobs", "2"], ["unset", "jobs"]])
-def test_a_file_that_is_no_json_is_told_with_the_place_and_left_alone(file: Path, words: list[str]) -> None:
-    """What the user wrote there may be mended yet."""
+def test_a_file_that_is_not_json_is_reported_with_the_place_and_left_unchanged(file: Path, words: list[str]) -> None:
+    """The user can still repair it."""
     file.write_text('{\n  "jobs": 2,\n}\n')
     assert_refused(luci("config", *words), 2, str(file), "line 3 column 1", "Correct the file")
     assert file.read_text() == '{\n  "jobs": 2,\n}\n'
 
 
-def test_a_variable_that_hides_what_was_set_is_told(file: Path) -> None:
-    """Or the user would wonder why nothing changes."""
+def test_a_variable_that_overrides_what_was_set_is_reported(file: Path) -> None:
+    """Otherwise the user would wonder why nothing changes."""
     ended = luci("config", "set", "models_dir", "/m", env={"LUCI_MODELS_DIR": "/of/env"})
     assert "models_dir is now: /of/env (LUCI_MODELS_DIR)" in ended.stderr
     assert "LUCI_MODELS_DIR is set in the environment and overrides config.json" in ended.stderr
@@ -189,7 +189,7 @@ def test_a_variable_that_hides_what_was_set_is_told(file: Path) -> None:
 
 
 def test_processes_that_change_settings_at_once_lose_nothing(file: Path) -> None:
-    """Each reads, changes and writes under one lock, which is free in the end."""
+    """Each reads, changes and writes under one lock, which is free afterwards."""
     file.write_text('{"mine": 1}')
     pairs = [("jobs", "2"), ("retries", "3"), ("connections", "4"), ("min_free", "5")]
     with ThreadPoolExecutor(len(pairs)) as pool:
@@ -225,22 +225,22 @@ def test_a_change_that_is_interrupted_writes_nothing(file: Path, signum: signal.
 
 
 def test_programs_get_one_object(file: Path) -> None:
-    """Of the setting as it holds after the change; sizes are in bytes."""
-    told = json.loads(luci("config", "set", "min_free", "1G", "--json").stdout)
-    assert told == {
+    """The setting after the change; sizes are in bytes."""
+    shown = json.loads(luci("config", "set", "min_free", "1G", "--json").stdout)
+    assert shown == {
         "name": "min_free",
         "value": 10**9,
         "origin": "config.json",
         "purpose": KEYS["min_free"].purpose,
         "problem": None,
     }
-    assert json.loads(luci("config", "get", "min_free", "--json").stdout) == told
+    assert json.loads(luci("config", "get", "min_free", "--json").stdout) == shown
     refused = luci("config", "set", "min_free", "much", "--json")
     assert (refused.returncode, json.loads(refused.stdout)["event"]) == (2, "failed")
 
 
 def test_an_option_of_install_overrides_the_file(file: Path) -> None:
-    """The settings are the defaults of its options, so a wrong one is told before anything is fetched."""
+    """The settings are the defaults of its options, so an invalid one is reported before anything is fetched."""
     file.write_text('{"retries": -1}')
     assert_refused(luci("install", "nothing"), 2, "retries", "a number from 0")
     assert_refused(luci("install", "nothing", "--retries", "-1"), 2, "--retries: expected a number from 0")

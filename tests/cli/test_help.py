@@ -1,4 +1,4 @@
-"""The help is short enough to be read, and every slip of the tongue gets one clear answer."""
+"""The help fits a terminal, and every usage error gets one clear message."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def commands() -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("command", list(commands()), ids=" ".join)
 def test_the_help_fits_a_terminal_and_gives_examples(command: list[str]) -> None:
-    """Each example stands on its own line."""
+    """Each example is on its own line."""
     ended = luci(*command, "--help", env={"COLUMNS": "80"})
     lines = ended.stdout.splitlines()
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -36,13 +36,13 @@ def test_the_help_fits_a_terminal_and_gives_examples(command: list[str]) -> None
 
 
 def test_luci_alone_shows_the_help() -> None:
-    """On stderr, and not as a success: a script has left something out."""
+    """On stderr and with exit code 2: a script has left something out."""
     ended = luci()
     assert (ended.returncode, ended.stdout) == (2, "")
     assert all(f"  {name} " in ended.stderr for name in COMMANDS)
 
 
-def test_the_version_is_told() -> None:
+def test_the_version_is_shown() -> None:
     ended = luci("--version")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("luci ")
@@ -71,7 +71,7 @@ def test_the_version_is_told() -> None:
     ],
 )
 def test_bad_usage_is_exit_2(args: list[str], said: str) -> None:
-    """The message names what is wrong, the line below what to do."""
+    """The message names the error, the next line what to do."""
     ended = luci(*args)
     assert_refused(ended, 2, said)
     assert len(ended.stderr.splitlines()) <= 2 or "must begin" in ended.stderr

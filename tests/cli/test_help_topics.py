@@ -190,9 +190,9 @@ def test_every_command_with_json_is_described() -> None:
     [
         ("list", [shapes.INSTALLED]),
         ("path", shapes.INSTALLED),
-        ("list --available", [shapes.SHELVED]),
-        ("search", [shapes.SHELVED]),
-        ("catalog list", [shapes.SHELVED]),
+        ("list --available", [shapes.OFFERED]),
+        ("search", [shapes.OFFERED]),
+        ("catalog list", [shapes.OFFERED]),
         ("info", shapes.INFO),
         ("status", [shapes.RUNNING]),
         ("config list", [shapes.SETTING]),

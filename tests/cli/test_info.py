@@ -53,7 +53,7 @@ def test_a_header_of_another_form_is_no_trouble(shop: Shop) -> None:
     shop.sell("later", b"GGUF" + V3.number("I", 9) + bytes(100))
     shop.sell("evil", V3.file([V3.string("general.architecture", "\x1b[2J"), V3.string("general.name", "a\nb")]))
     luci("install", "later", "evil")
-    assert rows_of("later")["GGUF"] == "its header has a form that this luci does not know"
+    assert rows_of("later")["GGUF"] == "its header has a format that this version of luci does not know"
     rows = rows_of("evil")
     assert (rows["GGUF"], rows["Name"], rows["Tensors"]) == (r"\x1b[2J", r"a\nb", "none")
 

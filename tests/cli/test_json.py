@@ -27,11 +27,11 @@ from tests.servers import faults
 from tests.servers.hub import Hub
 
 FOR_PEOPLE = {"help", "completion", "shell"}
-"""What these print is for people and for shells."""
+"""Commands whose output is for people and for shells."""
 
 
 def lines(*args: str | Path, code: int = 0) -> list[Any]:
-    """What `luci ARGS... --json` tells, line by line, after it ended as expected."""
+    """The lines that `luci ARGS... --json` prints, after it ended with that exit code."""
     ended = luci(*args, "--json")
     assert ended.returncode == code, ended.stdout + ended.stderr
     assert ended.stdout.isascii()
@@ -39,21 +39,21 @@ def lines(*args: str | Path, code: int = 0) -> list[Any]:
 
 
 def answer(*args: str | Path, code: int = 0) -> Any:
-    """What it tells, in the one line that there is."""
+    """The one line that it prints."""
     (line,) = lines(*args, code=code)
     return line
 
 
 def kinds(*args: str | Path, code: int = 0) -> list[str]:
-    """The names of the events that it tells, each of its shape."""
-    told = lines(*args, code=code)
-    assert not events_misfits(told)
-    return [line["event"] for line in told]
+    """The names of the events that it prints, each of its shape."""
+    printed = lines(*args, code=code)
+    assert not events_misfits(printed)
+    return [line["event"] for line in printed]
 
 
 @pytest.fixture
 def stocked(shop: Shop) -> Shop:
-    """Two installed models, one of them with a header; and one that nothing is known of."""
+    """Two installed models, one of them with a header; and one without size and digest."""
     shop.sell("one", REAL, aliases=["uno"], groups=["numbers"], tier=3, license="mit")
     shop.sell("set", files=["set-1.gguf", "set-2.gguf"])
     assert luci("install", "one", "set").returncode == 0
@@ -61,8 +61,8 @@ def stocked(shop: Shop) -> Shop:
     return shop
 
 
-def test_every_command_that_programs_may_ask_has_it() -> None:
-    """The commands of a command, too."""
+def test_every_command_for_programs_has_it() -> None:
+    """Also the commands of a group."""
     for name in COMMANDS:
         command = luci_group.get_command(click.Context(luci_group), name)
         below = command.commands.values() if isinstance(command, click.Group) else [command]
@@ -81,9 +81,9 @@ def test_lists_of_models(stocked: Shop) -> None:
     """One array."""
     assert not misfits(answer("list"), [shapes.INSTALLED])
     assert len(answer("list")) == 2
-    assert not misfits(answer("list", "--available"), [shapes.SHELVED])
-    assert not misfits(answer("search", "one"), [shapes.SHELVED])
-    assert not misfits(answer("catalog", "list"), [shapes.SHELVED])
+    assert not misfits(answer("list", "--available"), [shapes.OFFERED])
+    assert not misfits(answer("search", "one"), [shapes.OFFERED])
+    assert not misfits(answer("catalog", "list"), [shapes.OFFERED])
     assert len(answer("catalog", "list")) == 3
 
 
@@ -93,8 +93,8 @@ def test_times_are_iso_8601_in_utc(stocked: Shop) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", file["verified_at"])
 
 
-def test_what_is_known_of_one_model(stocked: Shop, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever of it there is: the entry alone, installed files with and without header, a part."""
+def test_info_of_one_model(stocked: Shop, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog entry only, installed files with and without header, a partial file."""
     data = model() + bytes(300_000)
     stocked.sell("half", data)
     sync_every(monkeypatch, 1 << 16)
@@ -107,8 +107,8 @@ def test_what_is_known_of_one_model(stocked: Shop, models: Path, monkeypatch: py
     assert answer("path", "one") == answer("list")[0]
 
 
-def test_what_runs(shop: Shop, models: Path) -> None:
-    """Its size known or not; with --watch one array a line."""
+def test_status(shop: Shop, models: Path) -> None:
+    """With a known size or not; with --watch one array per line."""
     shop.sell("m", faults=[faults.stall(150_000)])
     assert answer("status") == []
     with Spawned("install", "m") as run, Spawned("status", "--watch", "--json") as watch:
@@ -121,7 +121,7 @@ def test_what_runs(shop: Shop, models: Path) -> None:
 
 
 def test_settings(home: Path) -> None:
-    """Also those that are wrong or not known."""
+    """Also invalid and unknown ones."""
     home.mkdir()
     (home / "config.json").write_text('{"retries": 3, "mine": [1]}')
     assert not misfits(answer("config", "list"), [shapes.SETTING])
@@ -162,51 +162,51 @@ def test_the_users_own_catalog(hub: Hub, tmp_path: Path) -> None:
 
 
 def test_versions() -> None:
-    told = answer("version")
-    assert {"luci", "Python", "OpenSSL", "urllib3", "filelock", "system"} <= told.keys()
-    assert all(isinstance(version, str) for version in told.values())
+    printed = answer("version")
+    assert {"luci", "Python", "OpenSSL", "urllib3", "filelock", "system"} <= printed.keys()
+    assert all(isinstance(version, str) for version in printed.values())
 
 
-def test_doctor_tells_findings(hub: Hub) -> None:
+def test_doctor_prints_findings(hub: Hub) -> None:
     assert set(kinds("doctor", "--offline")) == {"finding"}
 
 
 def test_installing(shop: Shop, home: Path) -> None:
-    """What would be done, what is done, how several ended."""
+    """A dry run, an install, and the summary of several."""
     shop.sell("one")
     shop.sell("wrong", OTHER, [faults.login_page()])
     assert kinds("install", "one", "--dry-run") == ["would_install", "disk_space"]
-    told = kinds("install", "one")
-    assert (told[0], told[1], told[-1]) == ("planned", "started", "installed")
-    told = kinds("install", "one", "wrong", code=5)
-    assert (told[-2], told[-1]) == ("failed", "summary")
+    printed = kinds("install", "one")
+    assert (printed[0], printed[1], printed[-1]) == ("planned", "started", "installed")
+    printed = kinds("install", "one", "wrong", code=5)
+    assert (printed[-2], printed[-1]) == ("failed", "summary")
 
 
 def test_an_interrupt(shop: Shop, models: Path) -> None:
-    """Its part is told of, and the signal."""
+    """The signal and the deleted partial file are reported."""
     shop.sell("m", faults=[faults.stall(150_000)])
     with Spawned("install", "m", "--json") as run:
         wait_until(lambda: (models / ".luci/m.gguf.journal").exists())
         run.signal(signal.SIGTERM)
         assert run.wait() == -signal.SIGTERM
-        told = [json.loads(line) for line in run.out.splitlines()]
-    assert not events_misfits(told)
-    assert [line["event"] for line in told[-2:]] == ["stopped", "deleted"]
+        printed = [json.loads(line) for line in run.out.splitlines()]
+    assert not events_misfits(printed)
+    assert [line["event"] for line in printed[-2:]] == ["stopped", "deleted"]
 
 
-def test_looking_after_what_is_installed(stocked: Shop, models: Path) -> None:
-    """Verified, removed, cleaned; a file that is not luci's; what a crash left."""
+def test_maintenance(stocked: Shop, models: Path) -> None:
+    """Verified, removed, cleaned; a file that luci did not install; the remains of a crash."""
     (models / "other.gguf").write_bytes(b"GGUF")
     (models / ".luci" / "lost.gguf.part").write_bytes(b"GGUF")
-    told = kinds("verify")
-    assert told[-1] == "verify_summary"
-    assert told.count("verified") == 4
+    printed = kinds("verify")
+    assert printed[-1] == "verify_summary"
+    assert printed.count("verified") == 4
     (models / "one.gguf").write_bytes(b"GGUF")
     assert kinds("verify", "one", code=5) == ["verified", "verify_summary", "failed"]
     assert kinds("remove", "set", "--dry-run") == kinds("remove", "set", "--yes") == ["removed"]
-    told = kinds("clean", "--dry-run")
-    assert set(told) == {"cleaned", "clean_summary"}
-    assert kinds("clean") == told
+    printed = kinds("clean", "--dry-run")
+    assert set(printed) == {"cleaned", "clean_summary"}
+    assert kinds("clean") == printed
 
 
 @pytest.mark.parametrize(
@@ -239,8 +239,8 @@ def test_looking_after_what_is_installed(stocked: Shop, models: Path) -> None:
         ("nosuchcommand", 2),
     ],
 )
-def test_what_fails_is_one_event(words: str, code: int) -> None:
-    """With the exit code; a person reads the same on stderr."""
+def test_a_failure_is_one_event(words: str, code: int) -> None:
+    """With the exit code; stderr has the same for people."""
     failed = answer(*words.split(), code=code)
     assert not events_misfits([failed])
     assert (failed["event"], failed["exit_code"]) == ("failed", code)
@@ -248,7 +248,7 @@ def test_what_fails_is_one_event(words: str, code: int) -> None:
 
 
 def test_a_broken_config_is_one_event_with_every_command(home: Path) -> None:
-    """doctor has a finding about it."""
+    """For doctor it is a finding."""
     home.mkdir()
     (home / "config.json").write_text("{broken")
     commands = ("install x", "clean", "list", "search x", "info x", "path x", "verify", "remove x", "status")
