@@ -63,7 +63,7 @@ def check(
         emit(VerifiedAll(len(verdicts), len(wrong), len(strangers)))
     error = None
     if wrong and repair:
-        from luci_dl.api.repairing import repair as install_again  # the network: not before it is needed
+        from luci_dl.install.repair import repair as install_again  # slow to load
 
         error = install_again(models, wrong, found, token, emit)
     return [*verdicts, *strangers], error

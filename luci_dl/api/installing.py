@@ -13,7 +13,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit, Event, Failed, Room, WouldInstall
-from luci_dl.install.request import InstallRequest, take_order
+from luci_dl.install.request import InstallRequest
 from luci_dl.plan import Options
 from luci_dl.sources.selection import FileSelection
 from luci_dl.text import shown
@@ -61,7 +61,7 @@ def install(
     """
     with EmitGuard(token, emit) as guard:
         order = _order(words, folder, _choice(choice, output, sha256), options, guard)
-        outcomes = order.install(order.plans(guard.token), guard.token, guard.emit)
+        outcomes = order.install(order.plans())
         for outcome in outcomes:
             if outcome.error:
                 raise outcome.error
@@ -92,7 +92,7 @@ def forecast(
 
     with EmitGuard(token, note) as guard:
         order = _order(words, folder, _choice(choice, output, sha256), options, guard)
-        order.forecast(guard.token, guard.emit)
+        order.forecast()
     return Forecast(
         tuple(event for event in told if isinstance(event, WouldInstall)),
         tuple(event for event in told if isinstance(event, Room)),
@@ -110,7 +110,7 @@ def _order(
     choice = replace(choice, unverified=choice.unverified or options.unverified)
     split = [part for word in words for part in word.split()]
     named = folder is not None
-    return take_order(split, settings, choice, options, guard.token, guard.emit, named_folder=named)
+    return InstallRequest.resolve(split, settings, choice, options, guard.token, guard.emit, named_folder=named)
 
 
 def _choice(choice: FileSelection | None, output: str | None, sha256: str | None) -> FileSelection:

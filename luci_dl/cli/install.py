@@ -129,18 +129,20 @@ def command(**given: Any) -> int:
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.install.batch import exit_code
-        from luci_dl.install.request import take_order  # the engine: not before the options are right
+        from luci_dl.install.request import InstallRequest  # the engine: not before the options are right
 
         log, named = emit if flags.verbose else None, flags.folder is not None
-        order = take_order(flags.words, settings, choice, options, token, emit, named_folder=named, log=log)
+        request = InstallRequest.resolve(
+            flags.words, settings, choice, options, token, emit, named_folder=named, log=log
+        )
         if flags.dry_run:
-            return order.forecast(token, emit)
+            return request.forecast()
         if "all" in (word.casefold() for word in flags.words) and not flags.yes:
-            _ask(order.models, token)
-        plans = order.plans(token)
+            _ask(request.models, token)
+        plans = request.plans()
         if named:
             _remember(settings, token, emit)
-        return exit_code(order.install(plans, token, emit))
+        return exit_code(request.install(plans))
 
     return session.run(work, json=flags.as_json, quiet=flags.quiet)
 
