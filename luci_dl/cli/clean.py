@@ -30,7 +30,7 @@ def command(names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: 
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.removing import clean
+        from luci_dl.api.clean import clean
 
         session.settings_for(folder)
         report = clean(*names, folder=folder, dry_run=dry_run, token=token, emit=emit)

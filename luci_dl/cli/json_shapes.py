@@ -24,7 +24,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from luci_dl.api.asking import Info
+from luci_dl.api.info import Info
 from luci_dl.gguf.reading import GgufFile
 from luci_dl.library.installed import InstalledModel
 from luci_dl.library.partials import Partial
