@@ -57,7 +57,7 @@ def _would_install(action: Action, plan: Plan) -> WouldInstall:
         done=action.resumed if isinstance(action, Fetch) else 0,
         copy=str(source.path) if source else "",
         where=source.where if source else "",
-        waits_for=action.holder if isinstance(action, Wait) else "",
+        waits_for=action.lock_holder if isinstance(action, Wait) else "",
     )
 
 

@@ -54,10 +54,10 @@ class Inspector:
         """The same, but None for a file that must be fetched or copied. Raises: Interrupted."""
         found: dict[Artifact, Found] = {}
         for artifact in artifacts:
-            judged = self._or_refuse(self._judge, artifact)
-            if isinstance(judged, Refuse):
-                return {artifact: judged}
-            found.update([judged])
+            compared = self._or_refuse(self._compare, artifact)
+            if isinstance(compared, Refuse):
+                return {artifact: compared}
+            found.update([compared])
         decided = _decide(found, self.folder, self.context.options.force)
         return {artifact: each for artifact, each in decided.items() if isinstance(each, Refuse)} or decided
 
@@ -69,8 +69,8 @@ class Inspector:
         except LuciError as error:
             return Refuse(artifact, self.folder / artifact.name, error)
 
-    def _judge(self, artifact: Artifact) -> tuple[Artifact, Found]:
-        """Raises: NetworkError, if a file without receipt cannot be judged without its server; StorageError."""
+    def _compare(self, artifact: Artifact) -> tuple[Artifact, Found]:
+        """Raises: NetworkError, if a file without receipt cannot be checked without its server; StorageError."""
         found = self.look(artifact)
         if found.state != "foreign" or found.receipt or artifact.provable or self.context.options.force:
             return artifact, found

@@ -43,8 +43,8 @@ def resolve_words(
 
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
-    recall = functools.partial(installed_by, folders=settings.every_folder)
+    installed = functools.partial(installed_by, folders=settings.every_folder)
     endpoints = endpoints_of(os.environ, settings.mirrors)
     retries = context.options.retries
-    resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, recall)
+    resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)
     return resolve(words, catalog.load(settings.catalog), selection, resolve_context)
