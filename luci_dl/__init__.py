@@ -46,10 +46,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from luci_dl.api.asking import Info, catalog, info, installed, path, search, settings, status
-    from luci_dl.api.checking import verify
-    from luci_dl.api.installing import Forecast, forecast, install
-    from luci_dl.api.removing import clean, remove
+    from luci_dl.api.catalog import catalog, search
+    from luci_dl.api.clean import clean
+    from luci_dl.api.config import settings
+    from luci_dl.api.info import Info, info, path
+    from luci_dl.api.install import Forecast, forecast, install
+    from luci_dl.api.list import installed
+    from luci_dl.api.remove import remove
+    from luci_dl.api.status import status
+    from luci_dl.api.verify import verify
     from luci_dl.cancel import CancelToken
     from luci_dl.config.settings import Settings
     from luci_dl.disk.transaction import Transaction
@@ -92,10 +97,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "api.asking": ("Info", "catalog", "info", "installed", "path", "search", "settings", "status"),
-    "api.checking": ("verify",),
-    "api.installing": ("Forecast", "forecast", "install"),
-    "api.removing": ("clean", "remove"),
+    "api.catalog": ("catalog", "search"),
+    "api.clean": ("clean",),
+    "api.config": ("settings",),
+    "api.info": ("Info", "info", "path"),
+    "api.install": ("Forecast", "forecast", "install"),
+    "api.list": ("installed",),
+    "api.remove": ("remove",),
+    "api.status": ("status",),
+    "api.verify": ("verify",),
     "model": ("Artifact", "Model"),
     "cancel": ("CancelToken",),
     "config.settings": ("Settings",),

@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "__init__": {"api", "config", "library", "sources", "disk"},
     "cli": {"ui", "api", "install", "doctor", "library", "catalog", "sources", "config", "gguf", "disk"},
     "ui": set(),
-    "api": {"install", "library", "catalog", "sources", "config", "net", "gguf", "disk"},
+    "api": {"install", "doctor", "library", "catalog", "sources", "config", "net", "gguf", "disk"},
     "install": {"library", "catalog", "sources", "config", "net", "gguf", "disk"},
     "doctor": {"library", "catalog", "sources", "config", "net", "disk"},
     "library": {"catalog", "sources", "gguf", "disk"},

@@ -1,4 +1,4 @@
-"""A caller who listens: what it raises ends the work, and is handed back to it."""
+"""Protects the engine from the caller's `emit`: if that raises, the work stops, and the error goes to the caller."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from luci_dl.events import Emit, Event
 
 
 class EmitGuard:
-    """Hands events on while the block runs. Once the caller's callable has raised, it is not called again.
+    """Passes events on while the block runs. After the caller's `emit` has raised, it is not called again.
 
-    The work is stopped then, as by its token, and ends in order; the block raises what the callable did.
+    The token is cancelled then, so the work stops and cleans up; the block raises the error of `emit`.
 
     Attributes:
         token: the caller's own, or a new one.

@@ -32,7 +32,7 @@ def command(names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: 
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.removing import clean
+        from luci_dl.api.clean import clean
 
         report = clean(*names, folder=folder, dry_run=dry_run, token=token, emit=emit)
         return StorageError.exit_code if report.failed else 0

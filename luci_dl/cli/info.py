@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from luci_dl.api.asking import Info, info
+from luci_dl.api.info import Info, info
 from luci_dl.cli import complete, gguf_rows, json_answers, session
 from luci_dl.errors import LuciError
 from luci_dl.library.installed import InstalledFile

@@ -61,18 +61,20 @@ def command(
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.install.batch import exit_code
-        from luci_dl.install.request import take_order  # the engine: loaded once the options are known to be valid
+        from luci_dl.install.request import InstallRequest  # the engine: loaded once the options are known to be valid
 
         log, named_folder = emit if verbose else None, folder is not None
-        request = take_order(words, settings, selection, options, token, emit, named_folder=named_folder, log=log)
+        request = InstallRequest.resolve(
+            words, settings, selection, options, token, emit, named_folder=named_folder, log=log
+        )
         if dry_run:
-            return request.forecast(token, emit)
+            return request.forecast()
         if "all" in (word.casefold() for word in words) and not yes:
             _confirm_all(request.models, token)
-        plans = request.plans(token)
+        plans = request.plans()
         if named_folder:
             _remember_folder(settings, token, emit)
-        return exit_code(request.install(plans, token, emit))
+        return exit_code(request.install(plans))
 
     return session.run(work, json=as_json, quiet=quiet)
 

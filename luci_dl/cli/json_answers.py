@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import cast
 
-from luci_dl.api.asking import Info
+from luci_dl.api.info import Info
 from luci_dl.catalog.fit import Fit
 from luci_dl.cli import json_shapes as shapes
 from luci_dl.config.show import SettingState

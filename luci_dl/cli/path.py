@@ -6,7 +6,7 @@ import json
 
 import click
 
-from luci_dl.api.asking import sound_model
+from luci_dl.api.info import sound_model
 from luci_dl.cli import complete, json_answers, session
 from luci_dl.errors import LuciError
 

@@ -44,7 +44,7 @@ def command(names: tuple[str, ...], folder: str | None, dry_run: bool, yes: bool
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.removing import plan_removals, remove_all
+        from luci_dl.api.remove import plan_removals, remove_all
 
         removals = plan_removals(names, folder)
         if not (yes or dry_run):

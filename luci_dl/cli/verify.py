@@ -47,7 +47,7 @@ def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: b
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.checking import check
+        from luci_dl.api.verify import check
 
         verdicts, error = check(names, folder, token, emit, repair=repair)
         if not verdicts:

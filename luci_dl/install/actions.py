@@ -67,9 +67,9 @@ class Refuse(Action):
 
 @dataclass(frozen=True)
 class Wait(Action):
-    """Another process is installing the model. `holder` has this file's lock; empty if that one is free."""
+    """Another process is installing the model. `lock_holder` has this file's lock; empty if that one is free."""
 
-    holder: str
+    lock_holder: str
 
 
 @dataclass(frozen=True)

@@ -6,31 +6,26 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from luci_dl.cancel import CancelToken
 from luci_dl.disk import space
 from luci_dl.errors import Interrupted, LuciError, StorageError
 from luci_dl.events import DiskSpace, Emit, Failed, WouldInstall
 from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse, Wait
-from luci_dl.install.free_space import existing, relief, room_figures
+from luci_dl.install.context import InstallContext
+from luci_dl.install.free_space import existing, how_to_free_space, room_figures
 from luci_dl.install.inspect import Inspector, pending, read_only_look
-from luci_dl.install.local_copies import Copies
-from luci_dl.net.network import Network
-from luci_dl.plan import Options, Plan
+from luci_dl.plan import Plan
 from luci_dl.sources.base import source_of
 
 
-def dry_run(
-    plans: Sequence[Plan], options: Options, network: Network, copies: Copies, token: CancelToken, emit: Emit
-) -> int:
+def dry_run(plans: Sequence[Plan], context: InstallContext) -> int:
     """Emit what an install would do about each file, and whether there is room for all.
 
     Returns: the exit code that the install would have, as far as that is known. Raises: Interrupted.
     """
+    emit, codes = context.emit, []
     fetches: dict[int, list[tuple[Fetch, Path]]] = {}  # with their models folders, by file system
-    codes = []
     for plan in plans:
-        look = read_only_look(plan.folder, token, emit)
-        inspector = Inspector(plan.folder, options, network, copies, token, emit, look, ask_sizes=True)
+        inspector = Inspector(plan.folder, context, read_only_look(plan.folder, context), ask_sizes=True)
         try:
             for action in pending(plan.folder, plan.artifacts) or inspector.actions(plan.artifacts):
                 emit(_would_install(action, plan))
@@ -41,7 +36,7 @@ def dry_run(
             raise
         except LuciError as error:
             codes.append(_failed(plan.reference, error, emit))
-    codes += [_check_room(each, options.min_free, emit) for each in fetches.values()]
+    codes += [_check_room(each, context.options.min_free, emit) for each in fetches.values()]
     return next(filter(None, codes), 0)
 
 
@@ -63,7 +58,7 @@ def _would_install(action: Action, plan: Plan) -> WouldInstall:
         done=action.resumed if isinstance(action, Fetch) else 0,
         copy_path=str(source.path) if source else "",
         copy_location=source.where if source else "",
-        lock_holder=action.holder if isinstance(action, Wait) else "",
+        lock_holder=action.lock_holder if isinstance(action, Wait) else "",
     )
 
 
@@ -99,7 +94,7 @@ def _check_room(fetches: Sequence[tuple[Fetch, Path]], min_free: int, emit: Emit
     if enough:
         return 0
     figures = room_figures(needed, free, min_free, at_least=at_least)
-    return _failed("", StorageError(f"no room in {folder}: {figures}", relief(models_dir)), emit)
+    return _failed("", StorageError(f"no room in {folder}: {figures}", how_to_free_space(models_dir)), emit)
 
 
 def _failed(reference: str, error: LuciError, emit: Emit) -> int:

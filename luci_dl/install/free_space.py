@@ -1,4 +1,4 @@
-"""What could be done about a full disk: which leftovers and which models could go."""
+"""What to do about a full disk: which leftovers and which models could be removed."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import space
+from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError, NoRoom, StorageError
 from luci_dl.library.clean import clean
 from luci_dl.library.installed import installed
 from luci_dl.text import human_size, printable
 
 _LARGEST = 3
+"""How many models are suggested."""
 
 
-def explained(error: LuciError, folder: Path, needed: int | None) -> tuple[str, str]:
-    """The message and the hint of the error; where room is lacking, with what is needed, and what could be removed.
+def message_and_hint(error: LuciError, folder: Path, needed: int | None) -> tuple[str, str]:
+    """Those of the error; if it is a lack of space, with figures and with what could be removed.
 
     Args:
         needed: bytes of the model that was to be installed into the folder.
@@ -29,31 +31,32 @@ def explained(error: LuciError, folder: Path, needed: int | None) -> tuple[str, 
         with contextlib.suppress(StorageError):
             need = "" if needed is None else f"{human_size(needed)} needed, "
             figures = f" ({need}{human_size(space.free_bytes(existing(folder)))} free)"
-    return error.message + figures, relief(folder)
+    return error.message + figures, how_to_free_space(folder)
 
 
-def relief(folder: Path) -> str:
-    """What could be removed from the models folder, and what else would help, each on a line."""
+def how_to_free_space(folder: Path) -> str:
+    """What could be removed from the models folder, and what else would help, one suggestion a line."""
     lines = []
     with contextlib.suppress(StorageError):
-        freed = clean(folder, None, True, CancelToken(), lambda _event: None).freed
+        freed = clean(folder, None, True, CancelToken(), ignore).freed
         if freed >= 1 << 20:
             lines.append(f"Unfinished downloads: {human_size(freed)}; `luci clean` removes them.")
     with contextlib.suppress(StorageError):
         largest = sorted(installed([folder]), key=lambda model: -model.size)[:_LARGEST]
         if largest:
-            told = ", ".join(f"{printable(model.reference)} ({human_size(model.size)})" for model in largest)
-            lines.append(f"Largest models: {told}; `luci remove NAME` removes one.")
+            listed = ", ".join(f"{printable(model.reference)} ({human_size(model.size)})" for model in largest)
+            lines.append(f"Largest models: {listed}; `luci remove NAME` removes one.")
     other = "Or install" if lines else "Free some space, or install"
     lines.append(f"{other} into another folder: --dir PATH, or luci config set backup_models_dir PATH.")
     return "\n".join(lines)
 
 
 def room_figures(needed: int, free: int, min_free: int, *, at_least: bool = False) -> str:
+    """What is needed and what is free, in words. `at_least`: more may be needed."""
     reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
     return f"{'at least ' if at_least else ''}{human_size(needed)} needed, {human_size(free)} free{reserve}"
 
 
 def existing(folder: Path) -> Path:
-    """The folder, or the first one above it that is there."""
+    """The folder, or its nearest parent that exists."""
     return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)

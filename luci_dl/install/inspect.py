@@ -8,17 +8,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.cancel import run_cancellable
 from luci_dl.disk import commit, fs, identity, journal, target
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
-from luci_dl.events import Emit, Hashing, Warned
+from luci_dl.events import Hashing, Warned
 from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Refuse, Wait
-from luci_dl.install.local_copies import Copies, LocalCopy
+from luci_dl.install.context import InstallContext
+from luci_dl.install.local_copies import LocalCopy
 from luci_dl.model import Artifact
-from luci_dl.net.network import Network
 from luci_dl.plan import Options
 from luci_dl.text import printable
 
@@ -31,16 +31,11 @@ class Inspector:
 
     Args:
         look: compares the file at an artifact's target with the artifact.
-        copies: where to look for copies on this machine.
         ask_sizes: ask servers for the unknown sizes and digests of files to fetch.
     """
 
     folder: Path
-    options: Options
-    network: Network
-    copies: Copies
-    token: CancelToken
-    emit: Emit
+    context: InstallContext
     look: Callable[[Artifact], Found]
     ask_sizes: bool = False
 
@@ -59,11 +54,11 @@ class Inspector:
         """The same, but None for a file that must be fetched or copied. Raises: Interrupted."""
         found: dict[Artifact, Found] = {}
         for artifact in artifacts:
-            judged = self._or_refuse(self._judge, artifact)
-            if isinstance(judged, Refuse):
-                return {artifact: judged}
-            found.update([judged])
-        decided = _decide(found, self.folder, self.options.force)
+            compared = self._or_refuse(self._compare, artifact)
+            if isinstance(compared, Refuse):
+                return {artifact: compared}
+            found.update([compared])
+        decided = _decide(found, self.folder, self.context.options.force)
         return {artifact: each for artifact, each in decided.items() if isinstance(each, Refuse)} or decided
 
     def _or_refuse(self, work: Callable[[Artifact], T], artifact: Artifact) -> T | Refuse:
@@ -74,13 +69,13 @@ class Inspector:
         except LuciError as error:
             return Refuse(artifact, self.folder / artifact.name, error)
 
-    def _judge(self, artifact: Artifact) -> tuple[Artifact, Found]:
-        """Raises: NetworkError, if only its server can tell whether a file without receipt is right; StorageError."""
+    def _compare(self, artifact: Artifact) -> tuple[Artifact, Found]:
+        """Raises: NetworkError, if a file without receipt cannot be checked without its server; StorageError."""
         found = self.look(artifact)
-        if found.state != "foreign" or found.receipt or artifact.provable or self.options.force:
+        if found.state != "foreign" or found.receipt or artifact.provable or self.context.options.force:
             return artifact, found
-        why = f"{artifact.name} is there, and luci did not install it; to judge it,"
-        known = ask_server(artifact, self.network, self.token, why)
+        why = f"{artifact.name} is there, but luci did not install it, and its digest could not be looked up:"
+        known = ask_server(artifact, self.context, why)
         return known, self.look(known) if known.provable else found
 
     def _obtain(self, artifact: Artifact) -> Fetch:
@@ -89,22 +84,22 @@ class Inspector:
         fs.check_writable(staging.target.parent)
         fs.check_writable(staging.base.parent)
         if copies := self._find_copies(artifact):
-            fetch = _fetch(staging, replace(artifact, size=copies[0].size), self.options)
+            fetch = _fetch(staging, replace(artifact, size=copies[0].size), self.context.options)
             return Copy(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, copies=copies)
-        fetch = _fetch(staging, artifact, self.options)
+        fetch = _fetch(staging, artifact, self.context.options)
         is_known = artifact.provable and artifact.size is not None
-        if not self.ask_sizes or (is_known and (not self.network.offline or fetch.resumed == artifact.size)):
+        if not self.ask_sizes or (is_known and (not self.context.network.offline or fetch.resumed == artifact.size)):
             return fetch
-        known = ask_server(artifact, self.network, self.token, f"{artifact.name} could not be asked about:")
-        return _fetch(staging, known, self.options)
+        known = ask_server(artifact, self.context, f"the size of {artifact.name} could not be looked up:")
+        return _fetch(staging, known, self.context.options)
 
     def _find_copies(self, artifact: Artifact) -> tuple[LocalCopy, ...]:
         """Those that a digest could prove."""
         path = self.folder / artifact.name
-        found = run_cancellable(lambda: self.copies.find(artifact, path), self.token)
+        found = run_cancellable(lambda: self.context.copies.find(artifact, path), self.context.token)
         if found and not artifact.provable:
-            unproved = f"no digest is known of {artifact.name} to prove it with, so it is not taken"
-            self.emit(Warned(f"{found[0].path}: {unproved} (--sha256 gives one)"))
+            why = "because no digest is known to verify it with (give one with --sha256)"
+            self.context.emit(Warned(f"{found[0].path} is not used for {artifact.name}, {why}"))
             return ()
         return tuple(found)
 
@@ -131,14 +126,14 @@ def pending(folder: Path, artifacts: Sequence[Artifact]) -> list[Action]:
     return []
 
 
-def read_only_look(folder: Path, token: CancelToken, emit: Emit) -> Callable[[Artifact], Found]:
+def read_only_look(folder: Path, context: InstallContext) -> Callable[[Artifact], Found]:
     """The `Inspector.look` of those who have no lock."""
 
     def look(artifact: Artifact) -> Found:
         def hashed(done: int) -> None:
-            emit(Hashing(artifact.name, done, max(done, artifact.size or done)))
+            context.emit(Hashing(artifact.name, done, max(done, artifact.size or done)))
 
-        return target.look(staging_for(folder, artifact.name), artifact, token, hashed, read_only=True)
+        return target.look(staging_for(folder, artifact.name), artifact, context.token, hashed, read_only=True)
 
     return look
 
@@ -168,18 +163,17 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
     if found.receipt:
         other = printable(found.receipt.reference)
         return IntegrityError(
-            f"{path} is there as {found.receipt.name}, which belongs to {other}: this file system takes both for one",
-            f"Install into another folder with --dir, or remove that first: luci remove {other}",
+            f"{path} exists as {found.receipt.name} of {other}: to this file system both names are the same",
+            f"Install into another folder with --dir, or remove the other first: luci remove {other}",
         )
     if found.sha256 and artifact.sha256:
         wrong = f"its SHA-256 is {found.sha256}, expected {artifact.sha256}"
     elif found.sha256:
-        wrong = "it is not the file that is named"
+        wrong = "it is not the expected file"
     else:
-        wrong = "no digest is known to hold it against"
-    return IntegrityError(
-        f"{path} is there, luci did not install it, and {wrong}", "Move it away, or replace it with --force."
-    )
+        wrong = "no digest is known to verify it with"
+    message = f"{path} exists, luci did not install it, and {wrong}"
+    return IntegrityError(message, "Move it away, or replace it with --force.")
 
 
 def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:
@@ -214,7 +208,7 @@ def _is_cut_off(staging: Staging) -> bool:
     return bool(log and log.done and not log.done.record and not fs.is_own(staging.part))
 
 
-def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: str) -> Artifact:
+def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifact:
     """The artifact with the size and, if the server is the Hub, the digest that its server reports.
 
     `why`: comes before the reason in the message of an error. Raises: NetworkError; ResolveError; Interrupted.
@@ -222,10 +216,10 @@ def ask_server(artifact: Artifact, network: Network, token: CancelToken, why: st
     from luci_dl.net.response import RangeRequest
     from luci_dl.net.retry import AttemptFailed
 
-    request, client = RangeRequest(artifact.urls[0], 0, None, None), network.client_for(artifact.urls[0])
+    request, client = RangeRequest(artifact.urls[0], 0, None, None), context.network.client_for(artifact.urls[0])
     try:
         answer = run_cancellable(
-            lambda: client.get(artifact.name, request, artifact.headers, artifact.repository), token
+            lambda: client.get(artifact.name, request, artifact.headers, artifact.repository), context.token
         )
     except AttemptFailed as failure:
         raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure

@@ -1,4 +1,4 @@
-"""Copies of a file that lie on this machine already, by what their names, receipts and sizes say. Reads only."""
+"""Finds copies of a file on this machine by names, sizes and receipts. Reads no contents, and changes nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,20 +19,20 @@ from luci_dl.events import Emit, Warned
 from luci_dl.library.installed import installed
 from luci_dl.model import Artifact
 
-MOST_NAMES = 100_000
-"""Names that are looked at below a given folder."""
-FEW = 4
-"""So many files of the right size, and no more, are worth reading though their names say nothing."""
+MAX_NAMES = 100_000
+"""How many names below a `--from` folder are considered."""
+MAX_BY_SIZE = 4
+"""If more files than this have the right size, those with other names are not worth reading."""
 _DIGEST = re.compile(r"(?:sha256-)?([0-9a-f]{64})|([0-9a-f]{40})")
-_OLLAMA_OF_THE_SYSTEM = "/usr/share/ollama/.ollama/models"
+_SYSTEM_OLLAMA = Path("/usr/share/ollama/.ollama/models")
 
 
 @dataclass(frozen=True)
 class LocalCopy:
-    """A file that may have the bytes that are wanted: reading it will tell.
+    """A file that probably has the wanted bytes.
 
     Attributes:
-        where: as a person calls the place, like "the Hugging Face cache".
+        where: the place in words, like "the Hugging Face cache".
         size: bytes.
     """
 
@@ -43,7 +43,7 @@ class LocalCopy:
 
 @dataclass(frozen=True)
 class _File:
-    """A file of a place. `digest`: the SHA-256 or the git blob SHA-1 that it is said to have; empty if nobody says."""
+    """A file in one of the places. `digest`: its SHA-256 or git blob SHA-1 by its name or receipt; empty if unknown."""
 
     path: Path
     where: str
@@ -51,42 +51,42 @@ class _File:
 
 
 class Copies:
-    """Where to look; each place is listed once, when it is first asked. For any thread, but one that may wait."""
+    """The places to look in. Each is listed once, at the first search, which may take long. Thread-safe."""
 
     def __init__(
         self, environ: Mapping[str, str], folders: Sequence[Path], given: Sequence[Path], *, caches: bool, emit: Emit
     ) -> None:
-        """The places: `given` files and folders, and with `caches` those of other programs and the models `folders`.
+        """The places: the `given` files and folders; with `caches` also other programs' caches and models `folders`.
 
-        Raises: UsageError, when something given is not there.
+        Raises: UsageError, if a given file or folder does not exist.
         """
         for path in given:
             if not os.path.exists(path):
-                raise UsageError(f"--from: there is nothing at {path}", "Is the disk mounted?")
+                raise UsageError(f"--from: {path} does not exist", "Is the disk mounted?")
         self._given = given
         self._emit = emit
         places = [_installed_in(folder) for folder in folders]
-        places += [_blobs_of_the_hub(_hub_cache(environ)), *map(_blobs_of_ollama, _ollama_folders(environ))]
-        self._told = chain.from_iterable(places if caches else [])
+        places += [_hub_blobs(_hub_cache(environ)), *map(_ollama_blobs, _ollama_folders(environ))]
+        self._cached = chain.from_iterable(places if caches else [])
         self._lists: tuple[list[_File], list[_File]] | None = None
         self._lock = threading.Lock()
 
     def find(self, artifact: Artifact, target: Path) -> list[LocalCopy]:
-        """Files that may be the artifact, the likeliest first, those on the target's own disk before others.
+        """Files that may be the artifact, the most likely first, then those on the target's own disk.
 
-        Where nothing is known that could prove one, only those that were given, and bear its name or size.
+        If no digest of the artifact is known, only given files that have its name or size.
         """
         with self._lock:
             if self._lists is None:
-                self._lists = list(self._walk()), list(self._told)
-        given, told = self._lists
-        sure = [file for file in chain(given, told) if _is_said_to_be(artifact, file.digest)]
+                self._lists = list(self._walk()), list(self._cached)
+        given, cached = self._lists
+        by_digest = [file for file in chain(given, cached) if _has_digest(artifact, file.digest)]
         names = {unquote(name.rpartition("/")[2]).casefold() for name in (artifact.name, *map(_path_of, artifact.urls))}
-        named = [file for file in given if file.path in self._given or file.path.name.casefold() in names]
-        found = _Found(artifact.size, target)
-        likely = found.those(sure) + found.those(named)
-        others = found.those(given) if artifact.size is not None else []
-        return likely + (others if len(others) <= FEW else [])
+        by_name = [file for file in given if file.path in self._given or file.path.name.casefold() in names]
+        seen = {identity for identity in [_identity(target)] if identity}
+        likely = [copy for files in (by_digest, by_name) for copy in _copies(files, artifact.size, target, seen)]
+        by_size = _copies(given, artifact.size, target, seen) if artifact.size is not None else []
+        return likely + (by_size if len(by_size) <= MAX_BY_SIZE else [])
 
     def _walk(self) -> Iterator[_File]:
         for path in self._given:
@@ -102,34 +102,24 @@ class Copies:
             for name in sorted(names):
                 yield Path(where, name)
             seen += len(names) + len(folders)
-            if seen > MOST_NAMES:
-                self._emit(Warned(f"--from: {top} has more than {MOST_NAMES} names; the rest was not looked at"))
+            if seen > MAX_NAMES:
+                self._emit(Warned(f"--from: {top} has more than {MAX_NAMES} names; the rest was not searched"))
                 return
 
 
-class _Found:
-    """Turns what is listed into copies: plain files of the right size, each once, and never the target itself."""
-
-    def __init__(self, size: int | None, target: Path) -> None:
-        self._size = size
-        self._device = next(_device(path) for path in (target, *target.parents) if os.path.exists(path))
-        self._seen = {identity for identity in [_identity(target)] if identity}
-
-    def those(self, files: Sequence[_File]) -> list[LocalCopy]:
-        copies: list[tuple[bool, LocalCopy]] = []
-        for file in files:
-            with contextlib.suppress(OSError):
-                info = os.stat(file.path)
-                identity = (info.st_dev, info.st_ino)
-                right = info.st_size == self._size if self._size is not None else info.st_size > 0
-                if stat.S_ISREG(info.st_mode) and right and identity not in self._seen:
-                    self._seen.add(identity)
-                    copies.append((info.st_dev != self._device, LocalCopy(file.path, file.where, info.st_size)))
-        return [copy for _, copy in sorted(copies, key=lambda pair: pair[0])]
-
-
-def _device(path: Path) -> int:
-    return os.stat(path).st_dev
+def _copies(files: Iterable[_File], size: int | None, target: Path, seen: set[tuple[int, int]]) -> list[LocalCopy]:
+    """The regular files of the right size that were not `seen`, those on the target's disk first."""
+    device = next(os.stat(path).st_dev for path in (target, *target.parents) if os.path.exists(path))
+    copies: list[tuple[bool, LocalCopy]] = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            info = os.stat(file.path)
+            identity = (info.st_dev, info.st_ino)
+            right = info.st_size == size if size is not None else info.st_size > 0
+            if stat.S_ISREG(info.st_mode) and right and identity not in seen:
+                seen.add(identity)
+                copies.append((info.st_dev != device, LocalCopy(file.path, file.where, info.st_size)))
+    return [copy for _, copy in sorted(copies, key=lambda pair: pair[0])]
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
@@ -139,18 +129,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return None
 
 
-def _is_said_to_be(artifact: Artifact, digest: str) -> bool:
+def _has_digest(artifact: Artifact, digest: str) -> bool:
+    """Whether bytes of that digest may be the artifact."""
     if len(digest) == 40:
         return digest == artifact.blob_sha1
-    told = replace(artifact, blob_sha1=None)  # a SHA-256 does not tell that one
-    return bool(digest) and told.provable and _may_prove(told, digest)
-
-
-def _may_prove(artifact: Artifact, sha256: str) -> bool:
-    """Without a size an LFS pointer cannot be held against the digest."""
-    if artifact.size is None:
-        return artifact.sha256 == sha256
-    return artifact.proves(sha256, artifact.size)
+    known = replace(artifact, blob_sha1=None)  # a SHA-256 says nothing about that one
+    if not digest or not known.provable:
+        return False
+    if known.size is None:  # an LFS pointer can only be computed with the size
+        return known.sha256 == digest
+    return known.proves(digest, known.size)
 
 
 def _digest_in(name: str) -> str:
@@ -171,27 +159,27 @@ def _installed_in(folder: Path) -> Iterator[_File]:
                     yield _File(file.path, str(folder), file.receipt.sha256)
 
 
-def _blobs_of_the_hub(cache: Path) -> Iterator[_File]:
-    """Named by their SHA-256, or by their git blob SHA-1 where they are not LFS."""
-    for repo in _names_in(cache):
+def _hub_blobs(cache: Path) -> Iterator[_File]:
+    """Named by their SHA-256, or by their git blob SHA-1 if they are not in LFS."""
+    for repo in _entries(cache):
         if "--" in repo.name:
             yield from _blobs_in(repo / "blobs", "the Hugging Face cache")
 
 
-def _blobs_of_ollama(models: Path) -> Iterator[_File]:
+def _ollama_blobs(models: Path) -> Iterator[_File]:
     return _blobs_in(models / "blobs", "Ollama's models")
 
 
 def _blobs_in(folder: Path, where: str) -> Iterator[_File]:
-    for path in _names_in(folder):
+    for path in _entries(folder):
         if digest := _digest_in(path.name):
             yield _File(path, where, digest)
 
 
-def _names_in(folder: Path) -> list[Path]:
+def _entries(folder: Path) -> list[Path]:
     try:
         return sorted(folder.iterdir())
-    except OSError:  # it is not there, or not ours to read
+    except OSError:  # it does not exist, or is not readable
         return []
 
 
@@ -202,5 +190,4 @@ def _hub_cache(environ: Mapping[str, str]) -> Path:
 
 
 def _ollama_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    own = Path(os.path.expanduser(environ.get("OLLAMA_MODELS") or "~/.ollama/models"))
-    return own, Path(_OLLAMA_OF_THE_SYSTEM)
+    return Path(os.path.expanduser(environ.get("OLLAMA_MODELS") or "~/.ollama/models")), _SYSTEM_OLLAMA

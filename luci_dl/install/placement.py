@@ -1,4 +1,4 @@
-"""Which folder each model goes to: the first one, or the backup where the first cannot hold it. Never half of it."""
+"""Chooses the folder of each model: the first one, or the backup if the first cannot hold it. Never parts in both."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from luci_dl.disk import fs, space
 from luci_dl.disk.filesystems import file_system
 from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
-from luci_dl.events import Emit, FallbackFolderUsed
+from luci_dl.events import FallbackFolderUsed
 from luci_dl.install.actions import Fetch
-from luci_dl.install.free_space import existing, relief, room_figures
+from luci_dl.install.context import InstallContext
+from luci_dl.install.free_space import existing, how_to_free_space, room_figures
 from luci_dl.install.inspect import quick_inspect
-from luci_dl.install.local_copies import Copies
 from luci_dl.model import Model
 from luci_dl.plan import Options, Plan
 
@@ -24,9 +24,10 @@ class Need:
     """What a model still needs in one folder.
 
     Attributes:
-        bytes: of disk; files that are there, and what kept parts have, do not count.
-        longest: the size of the longest file that is missing.
-        begun: something of it is there, installed or kept; missing: something is not, or not whole.
+        bytes: of disk; files that are there and bytes of kept parts do not count.
+        longest: the size of the longest missing file.
+        begun: something of it is there, installed or kept.
+        missing: some file is not there, or not complete.
     """
 
     bytes: int
@@ -36,23 +37,23 @@ class Need:
 
 
 class Placement:
-    """Places models one after the other, each beside those before it.
+    """Places models one after the other; each counts as room taken for the next ones.
 
     Args:
-        first: the models folder; backup: the one that takes what it cannot hold.
+        first: the models folder; backup: the one for what it cannot hold.
     """
 
-    def __init__(self, first: Path, backup: Path | None, options: Options, copies: Copies, emit: Emit) -> None:
+    def __init__(self, first: Path, backup: Path | None, context: InstallContext) -> None:
         self._folders = [first] if backup in (first, None) else [first, backup]
-        self._options = options
-        self._copies = copies
-        self._emit = emit
+        self._options = context.options
+        self._copies = context.copies
+        self._emit = context.emit
         self._taken: dict[int, int] = {}  # by file system
 
     def plans(self, models: Sequence[Model]) -> list[Plan]:
-        """Where each goes; told where that is not the first folder for lack of room.
+        """Where each model goes. Emits an event if that is the backup folder for lack of room.
 
-        Raises: CannotHold, when one cannot go anywhere: of several, it says what they need and which would fit.
+        Raises: CannotHold, if one cannot go anywhere: of several, it says what they need and which would fit.
         """
         tried = self.tried(models)
         errors = [error for _, error in tried if error]
@@ -63,7 +64,7 @@ class Placement:
         return [plan for plan, _ in tried]
 
     def tried(self, models: Sequence[Model]) -> list[tuple[Plan, CannotHold | None]]:
-        """The same; but one that cannot go anywhere has the first folder, and the reason why that cannot hold it."""
+        """The same; a model that cannot go anywhere gets the first folder, and the error of that one."""
         return [self._place(model) for model in models]
 
     def _place(self, model: Model) -> tuple[Plan, CannotHold | None]:
@@ -82,23 +83,24 @@ class Placement:
         return Plan(model, self._folders[0]), refused[self._folders[0]]
 
     def _take(self, model: Model, folder: Path, need: Need) -> None:
-        """Count the model as one that goes there. Raises: CannotHold."""
-        there = existing(folder)
-        device, on = os.stat(there).st_dev, file_system(there)
+        """Count the model's room as taken in the folder. Raises: CannotHold."""
+        parent = existing(folder)
+        device, on = os.stat(parent).st_dev, file_system(parent)
         if need.missing and len(self._folders) > 1:
             _check_writable(folder)
         space.check_limit(model.reference, need.longest, on)
         taken = self._taken.get(device, 0)
-        free = max(0, space.free_bytes(there) - taken)
+        free = max(0, space.free_bytes(parent) - taken)
         if need.bytes and free < need.bytes + self._options.min_free:
             if on and on.shares_blocks and self._has_copies(model, folder, device):
                 return
             figures = room_figures(need.bytes, free, self._options.min_free)
-            raise NoRoom(f"no room for {model.reference} in {folder}: {figures}", relief(folder), has_figures=True)
+            message = f"no room for {model.reference} in {folder}: {figures}"
+            raise NoRoom(message, how_to_free_space(folder), has_figures=True)
         self._taken[device] = taken + need.bytes
 
     def _has_copies(self, model: Model, folder: Path, device: int) -> bool:
-        """Whether each file may get the blocks of a copy on its own file system: then it needs none."""
+        """Whether each file can share the blocks of a copy on the same file system: then it needs no room."""
         found = [self._copies.find(artifact, folder / artifact.name) for artifact in model.artifacts]
         return all(copies and os.stat(copies[0].path).st_dev == device for copies in found)
 
@@ -106,16 +108,16 @@ class Placement:
         if not isinstance(error, NoRoom):
             return error
         needed = sum(need_of(model, self._folders[0], self._options).bytes for model in models)
-        free = {os.stat(there).st_dev: space.free_bytes(there) for there in map(existing, self._folders)}
+        free = {os.stat(parent).st_dev: space.free_bytes(parent) for parent in map(existing, self._folders)}
         figures = room_figures(needed, sum(free.values()), self._options.min_free)
-        would = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
-        where = " and ".join(map(str, self._folders))
-        message = f"no room for all {len(models)} models in {where}: {figures}"
-        return NoRoom(message, would + relief(self._folders[0]), error.reason, has_figures=True)
+        fit = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
+        folders = " and ".join(map(str, self._folders))
+        message = f"no room for all {len(models)} models in {folders}: {figures}"
+        return NoRoom(message, fit + how_to_free_space(self._folders[0]), error.reason, has_figures=True)
 
 
 def need_of(model: Model, folder: Path, options: Options) -> Need:
-    """What the model still needs in the folder, as far as names, sizes and receipts tell."""
+    """What the model still needs in the folder, by names, sizes and receipts alone."""
     try:
         actions = quick_inspect(folder, model.artifacts, options)
     except LuciError:  # the install will say what is wrong with the folder

@@ -1,4 +1,4 @@
-"""What an install turns to: the servers, copies on this machine, and the models that words stand for."""
+"""What an install works with: servers, copies on this machine, and the models that words stand for."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 
-from luci_dl.cancel import CancelToken
 from luci_dl.catalog import catalog
 from luci_dl.config.settings import Settings
 from luci_dl.events import Emit
+from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import Copies
 from luci_dl.install.resolve import resolve
 from luci_dl.library.installed import installed_by
@@ -22,34 +22,29 @@ from luci_dl.sources.selection import FileSelection
 
 
 def network_for(environ: Mapping[str, str], options: Options, log: Emit | None = None) -> Network:
-    """The servers, unless an option or HF_HUB_OFFLINE keeps luci from them; `log` is told of each request."""
+    """The servers, unless an option or HF_HUB_OFFLINE forbids it. `log` gets an event for each request."""
     return Network(options.limit_rate, offline=options.offline or is_offline(environ), log=log)
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:
-    """Whether the environment keeps luci from asking servers."""
+    """Whether the environment forbids to ask servers."""
     return environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def copies_for(environ: Mapping[str, str], settings: Settings, options: Options, emit: Emit) -> Copies:
-    """Where files may be taken from instead. Raises: UsageError, for a `--from` that leads nowhere."""
+    """Where to look for copies on this machine. Raises: UsageError, for a `--from` that does not exist."""
     return Copies(environ, tuple(settings.every_folder), options.copies, caches=options.adopt, emit=emit)
 
 
 def resolve_words(
-    words: Sequence[str],
-    settings: Settings,
-    choice: FileSelection,
-    options: Options,
-    network: Network,
-    token: CancelToken,
-    emit: Emit,
+    words: Sequence[str], settings: Settings, selection: FileSelection, context: InstallContext
 ) -> list[Model]:
-    """The models that the words stand for, by the catalog and the servers that the settings name.
+    """The models that the words stand for, according to the catalog and the servers of the settings.
 
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
+    installed = functools.partial(installed_by, folders=settings.every_folder)
     endpoints = endpoints_of(os.environ, settings.mirrors)
-    recall = functools.partial(installed_by, folders=settings.every_folder)
-    web = ResolveContext(network, endpoints, token, emit, options.retries, recall)
-    return resolve(words, catalog.load(settings.catalog), choice, web)
+    retries = context.options.retries
+    resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)
+    return resolve(words, catalog.load(settings.catalog), selection, resolve_context)

@@ -152,7 +152,7 @@ def test_where_every_copy_is_rotten_the_file_is_fetched(shop: Shop, models: Path
     events = [json.loads(line) for line in ended.stdout.splitlines()]
     assert ended.returncode == 0, ended.stderr
     (warned,) = (event["message"] for event in events if event["event"] == "warned")
-    assert warned == f"{rotten} has the wrong bytes, so it is not taken for m.gguf"
+    assert warned == f"{rotten} has the wrong bytes, so it is not used for m.gguf"
     assert (events[-1]["outcome"], events[-1]["fetched"]) == ("downloaded", len(DATA))
     assert (models / "m.gguf").read_bytes() == DATA
     assert_nothing_left(models, "m.gguf")
@@ -173,7 +173,7 @@ def test_a_file_of_the_disk_that_cannot_be_proved_is_not_taken(shop: Shop, model
     shop.sell("m", digest=False)
     copy = put(tmp_path / "usb" / "m.gguf", OTHER)
     ended = luci("install", "m", "--from", tmp_path / "usb")
-    assert f"{copy}: no digest is known of m.gguf to prove it with, so it is not taken" in ended.stderr
+    assert f"{copy} is not used for m.gguf, because no digest is known to verify it with" in ended.stderr
     assert (models / "m.gguf").read_bytes() == DATA
     assert luci("install", "m", "--dir", tmp_path / "d", "--from", copy, "--offline").returncode == 4
     assert not (tmp_path / "d" / "m.gguf").exists()
@@ -193,7 +193,7 @@ def test_nothing_is_given_where_nothing_is(shop: Shop, models: Path, tmp_path: P
     shop.sell("m")
     ended = luci("install", "m", "--from", tmp_path / "usb")
     assert ended.returncode == 2
-    assert f"--from: there is nothing at {tmp_path / 'usb'}" in ended.stderr
+    assert f"--from: {tmp_path / 'usb'} does not exist" in ended.stderr
     assert not models.exists()
 
 

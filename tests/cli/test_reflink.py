@@ -21,7 +21,7 @@ from tests.tools import need
 DATA = make_gguf(20 << 20)
 DISK = 32 << 20
 """Too small for two of them."""
-HANG = "from luci_dl.install.copying import Adoption\nAdoption._wait_for_the_hash = lambda self: self.token.wait(600)"
+HANG = "from luci_dl.install import copying\ncopying._wait_for_the_hash = lambda _, context: context.token.wait(600)"
 
 
 @contextlib.contextmanager
@@ -82,7 +82,7 @@ def test_wrong_bytes_are_shared_for_a_moment_only(shop: Shop, disk: Path) -> Non
     """Then room is claimed for the right ones, of which there is none here."""
     put(disk, DATA[:-1] + bytes([DATA[-1] ^ 1]))
     ended = luci("install", "m", "--dir", disk / "models", "--from", disk / "usb")
-    assert "has the wrong bytes, so it is not taken" in ended.stderr
+    assert "has the wrong bytes, so it is not used" in ended.stderr
     assert "no room for m.gguf" in ended.stderr
     assert ended.returncode == 6
     assert_nothing_left(disk / "models")

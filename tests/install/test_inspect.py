@@ -14,6 +14,7 @@ from luci_dl.disk.layout import staging_for
 from luci_dl.errors import IntegrityError, NetworkError, StorageError
 from luci_dl.events import Event, Warned
 from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Refuse, Wait
+from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import Inspector, pending, quick_inspect, read_only_look
 from luci_dl.install.local_copies import Copies
 from luci_dl.model import Artifact
@@ -30,9 +31,8 @@ def inspect(folder: Path, *artifacts: Artifact, told: list[Event] | None = None,
     copies = Copies({}, [], more.pop("copies", []), caches=False, emit=print)  # type: ignore[arg-type]
     options = Options(min_free=0, **more)  # type: ignore[arg-type]
     emit = (told if told is not None else []).append
-    token, network = CancelToken(), Network(offline=True)
-    look = read_only_look(folder, token, emit)
-    return Inspector(folder, options, network, copies, token, emit, look).actions(artifacts)
+    context = InstallContext(options, Network(offline=True), copies, CancelToken(), emit)
+    return Inspector(folder, context, read_only_look(folder, context)).actions(artifacts)
 
 
 def kinds(actions: list[Action]) -> list[type[Action]]:
@@ -113,7 +113,7 @@ def test_a_copy_is_found(tmp_path: Path) -> None:
     told: list[Event] = []
     assert kinds(inspect(tmp_path, unproved("a.gguf"), copies=[tmp_path / "usb"], told=told)) == [Fetch]
     (warned,) = (event for event in told if isinstance(event, Warned))
-    assert "no digest is known of a.gguf" in warned.message
+    assert "is not used for a.gguf, because no digest is known" in warned.message
 
 
 def test_a_kept_part_counts(tmp_path: Path) -> None:

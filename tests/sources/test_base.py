@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from luci_dl.api.removing import clean
+from luci_dl.api.clean import clean
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.install.resolve import resolve

@@ -1,11 +1,11 @@
-"""Whether installed files are still what was installed, and installing again what is not."""
+"""`luci verify`: whether installed files are still what was installed; on request wrong ones are installed again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 
-from luci_dl.api.asking import Folder, folders_of, settings
+from luci_dl.api.config import Folder, folders_of, settings
 from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
@@ -13,8 +13,7 @@ from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Verified, VerifySummary
-from luci_dl.library import installed as library
-from luci_dl.library.installed import InstalledModel
+from luci_dl.library.installed import installed
 from luci_dl.library.lookup import find_installed
 from luci_dl.library.verify import unmanaged
 from luci_dl.library.verify import verify as verify_models
@@ -28,14 +27,14 @@ def verify(
     token: CancelToken | None = None,
     emit: Emit = ignore,
 ) -> list[Verified]:
-    """Read installed files again, as `luci verify` does. Usable in any thread.
+    """Read installed files again. Usable in any thread.
 
     Args:
         names: of the catalog, addresses as they were installed, or files; none means all.
-        folder: look into this models folder alone.
-        repair: install again what is wrong.
+        folder: look only into this models folder.
+        repair: install wrong files again.
 
-    Returns: a verdict for each file as it was found; of all, also for files that luci did not install.
+    Returns: a verdict for each file as it was found; without names also for files that luci did not install.
     Raises: ResolveError, for a name that is not installed; StorageError; Interrupted; the first LuciError of a repair,
         when all have been tried; what `emit` raised.
     """
@@ -49,13 +48,14 @@ def verify(
 def check(
     names: Sequence[str], folder: Folder, token: CancelToken, emit: Emit, *, repair: bool
 ) -> tuple[list[Verified], LuciError | None]:
-    """Returns: the verdicts, and the first error of the repair, which has been told. Raises: as `verify`."""
+    """Returns: the verdicts, and the first error of the repair, which was emitted. Raises: as `verify`."""
     found = settings(folder)
-    folders, known = folders_of(found, folder), load(found.catalog)
-    there = library.installed(folders)
-    models = _find_all(names, known, there) if names else there
-    verdicts = verify_models(models, partial(_named, known), token, emit)
-    strangers = [] if names else [each for path in folders for each in unmanaged(path, there, token)]
+    folders, catalog = folders_of(found, folder), load(found.catalog)
+    models = everything = installed(folders)
+    if names:
+        models = list(dict.fromkeys(model for name in names for model in find_installed(name, catalog, everything)))
+    verdicts = verify_models(models, partial(_artifact_of, catalog), token, emit)
+    strangers = [] if names else [each for path in folders for each in unmanaged(path, everything, token)]
     for stranger in strangers:
         emit(stranger)
     wrong = [verdict for verdict in verdicts if verdict.wrong]
@@ -63,19 +63,14 @@ def check(
         emit(VerifySummary(len(verdicts), len(wrong), len(strangers)))
     error = None
     if wrong and repair:
-        from luci_dl.api.repairing import repair as install_again  # the network: not before it is needed
+        from luci_dl.install.repair import repair as install_again  # slow to load
 
         error = install_again(models, wrong, found, token, emit)
     return [*verdicts, *strangers], error
 
 
-def _find_all(words: Sequence[str], known: Catalog, there: Sequence[InstalledModel]) -> list[InstalledModel]:
-    """Raises: ResolveError."""
-    return list(dict.fromkeys(model for word in words for model in find_installed(word, known, there)))
-
-
-def _named(known: Catalog, receipt: Receipt) -> Artifact | None:
-    """What the catalog says of the file."""
-    entry = known.find(receipt.reference)
+def _artifact_of(catalog: Catalog, receipt: Receipt) -> Artifact | None:
+    """The file in the catalog."""
+    entry = catalog.find(receipt.reference)
     artifacts = entry.artifacts if entry else ()
     return next((artifact for artifact in artifacts if artifact.name == receipt.name), None)

@@ -1,0 +1,102 @@
+"""`luci info` and `luci path`: what is known of one model, and where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from luci_dl.api.config import Folder, folders_of, settings
+from luci_dl.catalog.catalog import load
+from luci_dl.errors import IntegrityError, ResolveError
+from luci_dl.gguf.header import Header
+from luci_dl.gguf.reading import GgufFile, read_all
+from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.library.lookup import Found, find_installed, look_up, unknown
+from luci_dl.library.partials import Partial, partials
+from luci_dl.model import Model
+from luci_dl.text import printable
+
+__all__ = ["GgufFile", "Header", "Info", "Partial", "info", "path", "sound_model"]
+
+
+@dataclass(frozen=True)
+class Info:
+    """Everything known of one model.
+
+    Attributes:
+        entry: its entry in the catalog.
+        installed: one for each folder that has it.
+        gguf: the header of each installed GGUF file.
+        partials: unfinished downloads of it.
+    """
+
+    name: str
+    entry: Model | None
+    installed: tuple[InstalledModel, ...]
+    gguf: tuple[GgufFile, ...]
+    partials: tuple[Partial, ...]
+
+
+def path(name: str, folder: Folder = None) -> Path:
+    """The installed file to load.
+
+    Raises: ResolveError, if it is not installed; IntegrityError, if it has changed since; UsageError; StorageError.
+    """
+    return sound_model(name, folder).to_load.path
+
+
+def sound_model(name: str, folder: Folder = None) -> InstalledModel:
+    """The installed model of that name, if none of its files has changed. Raises: as `path`."""
+    found = settings(folder)
+    models = find_installed(name, load(found.catalog), installed(folders_of(found, folder)))
+    names = dict.fromkeys(model.to_load.receipt.name for model in models)
+    if len(names) > 1:
+        which = printable(", ".join(names))
+        raise ResolveError(f'"{printable(name)}" is the name of {len(names)} files', f"Choose one of them: {which}")
+    model = next((model for model in models if model.state == "ok"), models[0])
+    _check_sound(model, found.models_dir)
+    return model
+
+
+def _check_sound(model: InstalledModel, default: Path) -> None:
+    """Raises: IntegrityError, if a file is missing or has changed."""
+    if model.state == "ok":
+        return
+    bad = [str(file.path) for file in model.files if file.state == model.state]
+    file = printable([*(str(model.folder / name) for name in model.lost), *bad][0])
+    what = "is missing" if model.state == "missing" else "has changed since luci installed it"
+    where = "" if model.folder == default else f" --dir {printable(str(model.folder))}"
+    hint = f"This checks and repairs it: luci install {printable(model.reference)}{where}"
+    raise IntegrityError(f"{file} {what}", hint)
+
+
+def info(name: str, folder: Folder = None) -> Info:
+    """Everything known of one model, installed or not.
+
+    Raises: ResolveError, if there is no such model; UsageError; StorageError.
+    """
+    found = settings(folder)
+    folders, catalog = folders_of(found, folder), load(found.catalog)
+    models = installed(folders)
+    meant = look_up(name, catalog, models)
+    begun = _begun(name, meant, partials(folders))
+    if not meant and not begun:
+        raise unknown(name, catalog, models)
+    files = [file.path for model in meant.installed for file in model.files if file.state != "missing"]
+    return Info(_title(meant, begun), meant.entry, meant.installed, tuple(read_all(files)), begun)
+
+
+def _begun(word: str, found: Found, begun: Sequence[Partial]) -> tuple[Partial, ...]:
+    """The parts of the model; if it is unknown, those of the file that the word names."""
+    names = {artifact.name for artifact in found.entry.artifacts} if found.entry else set()
+    names.update(name for model in found.installed for name in model.names)
+    if not found:
+        names.update(partial.name for partial in begun if word in (partial.name, partial.name.rpartition("/")[2]))
+    return tuple(partial for partial in begun if partial.name in names)
+
+
+def _title(found: Found, begun: Sequence[Partial]) -> str:
+    if found.entry:
+        return found.entry.reference
+    return found.installed[0].reference if found.installed else begun[0].name

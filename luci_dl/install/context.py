@@ -1,0 +1,27 @@
+"""What all models of one run share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from luci_dl.cancel import CancelToken
+from luci_dl.events import Emit
+from luci_dl.install.local_copies import Copies
+from luci_dl.net.network import Network
+from luci_dl.plan import Options
+
+
+@dataclass(frozen=True)
+class InstallContext:
+    """Passed to everything that installs or inspects.
+
+    Attributes:
+        copies: where to look for copies on this machine before fetching.
+        emit: gets all events.
+    """
+
+    options: Options
+    network: Network
+    copies: Copies
+    token: CancelToken
+    emit: Emit
