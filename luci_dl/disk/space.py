@@ -14,13 +14,13 @@ from luci_dl.disk.filesystems import SMALL_FILE, FileSystem, file_system
 from luci_dl.disk.guarded_file import GuardedFile
 from luci_dl.disk.layout import LOCK, PART, Staging, walk_staging
 from luci_dl.disk.lock import is_held
-from luci_dl.errors import CannotHold, NoRoom
+from luci_dl.disk.storage_errors import no_room
+from luci_dl.errors import CannotHold
 from luci_dl.text import human_size
 
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, None)
 """How long to wait at most before each other try to claim room."""
-_HINT = "Free some space (luci clean, luci list), or install into another folder with --dir."
 
 
 def free_bytes(folder: Path) -> int:
@@ -52,13 +52,13 @@ def claim(file: GuardedFile, size: int, min_free: int, promised: Callable[[], in
     if size == 0:
         return True
     folder, on, kept = file.path.parent, file_system(file.path.parent), file.size
-    check_limit(lock_reliability.without_mark(file.path.stem), size, on)
+    check_limit(_name(file.path), size, on)
     for pause in _PAUSES_S:
         if (claimed := _claim(file, size, kept, min_free, promised, on)) is not None:
             return claimed
         free, others = free_bytes(folder), promised()
         if pause is None or free - others < size - _blocks(file) + min_free:
-            raise _no_room(file.path, human_size(size), free, min_free, others)
+            raise no_room(_name(file.path), size, free, min_free, other_downloads=others)
         time.sleep(random.uniform(0, pause))
     raise AssertionError("the last pause is None")
 
@@ -77,7 +77,7 @@ def watch(path: Path, lacking: int | None, min_free: int) -> None:
     """Raises: NoRoom, when less than `min_free` bytes are left; `lacking` bytes are yet to come."""
     free = free_bytes(path.parent)
     if free < min_free:
-        raise _no_room(path, "more room" if lacking is None else f"{human_size(lacking)} more", free, min_free)
+        raise no_room(_name(path), lacking, free, min_free)
 
 
 def promised(staging: Staging) -> int:
@@ -137,9 +137,6 @@ def _blocks(file: GuardedFile) -> int:
     return os.fstat(file.raw.fd).st_blocks * 512
 
 
-def _no_room(path: Path, needed: str, free: int, min_free: int, promised: int = 0) -> NoRoom:
-    name = lock_reliability.without_mark(path.stem)
-    others = f", of which other downloads need {human_size(promised)}" if promised else ""
-    reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
-    message = f"no room for {name}: it needs {needed}, {human_size(free)} are free{others}{reserve}"
-    return NoRoom(message, _HINT, os.strerror(errno.ENOSPC), has_figures=True)
+def _name(path: Path) -> str:
+    """Of the file that will be made of the part."""
+    return lock_reliability.without_mark(path.stem)

@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from luci_dl.errors import CannotHold, NoRoom, StorageError
 from luci_dl.text import human_size
@@ -49,13 +50,15 @@ def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
     return translated
 
 
-def no_room(what: str, figures: str, hint: str = NO_ROOM_HINT) -> NoRoom:
-    """The error for what does not fit on the disk.
+def no_room(what: str, needed: int | None, free: int, min_free: int = 0, *, hint: str = "", **more: Any) -> NoRoom:
+    """The error for what does not fit on the disk, with figures.
 
     Args:
-        what: "NAME", or "NAME in FOLDER"; figures: what `room_figures` returns.
+        what: "NAME", or "NAME in FOLDER".
+        needed, free, min_free, more: as `room_figures`.
     """
-    return NoRoom(f"no room for {what}: {figures}", hint, os.strerror(errno.ENOSPC), has_figures=True)
+    message = f"no room for {what}: {room_figures(needed, free, min_free, **more)}"
+    return NoRoom(message, hint or NO_ROOM_HINT, os.strerror(errno.ENOSPC), has_figures=True)
 
 
 def room_figures(

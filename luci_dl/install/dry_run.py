@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luci_dl.disk import space
-from luci_dl.errors import Interrupted, LuciError, StorageError
+from luci_dl.disk.storage_errors import no_room
+from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import DiskSpace, Emit, Failed, WouldInstall
 from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse, Wait
 from luci_dl.install.context import InstallContext
-from luci_dl.install.free_space import existing, how_to_free_space, room_figures
+from luci_dl.install.free_space import existing, how_to_free_space
 from luci_dl.install.inspect import Inspector, pending, read_only_look
 from luci_dl.plan import Plan
 from luci_dl.sources.base import source_of
@@ -93,8 +94,8 @@ def _check_room(fetches: Sequence[tuple[Fetch, Path]], min_free: int, emit: Emit
     emit(DiskSpace(str(folder), needed, at_least, free, min_free, enough))
     if enough:
         return 0
-    figures = room_figures(needed, free, min_free, at_least=at_least)
-    return _failed("", StorageError(f"no room in {folder}: {figures}", how_to_free_space(models_dir)), emit)
+    hint = how_to_free_space(models_dir)
+    return _failed("", no_room(f"these files in {folder}", needed, free, min_free, at_least=at_least, hint=hint), emit)
 
 
 def _failed(reference: str, error: LuciError, emit: Emit) -> int:

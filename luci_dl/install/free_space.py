@@ -8,6 +8,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import space
+from luci_dl.disk.storage_errors import room_figures
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError, NoRoom, StorageError
 from luci_dl.library.clean import clean
@@ -29,8 +30,7 @@ def message_and_hint(error: LuciError, folder: Path, needed: int | None) -> tupl
     figures = ""
     if not error.has_figures:
         with contextlib.suppress(StorageError):
-            need = "" if needed is None else f"{human_size(needed)} needed, "
-            figures = f" ({need}{human_size(space.free_bytes(existing(folder)))} free)"
+            figures = f" ({room_figures(needed, space.free_bytes(existing(folder)))})"
     return error.message + figures, how_to_free_space(folder)
 
 
@@ -49,12 +49,6 @@ def how_to_free_space(folder: Path) -> str:
     other = "Or install" if lines else "Free some space, or install"
     lines.append(f"{other} into another folder: --dir PATH, or luci config set backup_models_dir PATH.")
     return "\n".join(lines)
-
-
-def room_figures(needed: int, free: int, min_free: int, *, at_least: bool = False) -> str:
-    """What is needed and what is free, in words. `at_least`: more may be needed."""
-    reserve = f", and {human_size(min_free)} must stay free (min_free in config.json)" if min_free else ""
-    return f"{'at least ' if at_least else ''}{human_size(needed)} needed, {human_size(free)} free{reserve}"
 
 
 def existing(folder: Path) -> Path:

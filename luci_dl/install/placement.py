@@ -9,11 +9,12 @@ from pathlib import Path
 
 from luci_dl.disk import fs, space
 from luci_dl.disk.filesystems import file_system
+from luci_dl.disk.storage_errors import no_room
 from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
 from luci_dl.events import FallbackFolderUsed
 from luci_dl.install.actions import Fetch
 from luci_dl.install.context import InstallContext
-from luci_dl.install.free_space import existing, how_to_free_space, room_figures
+from luci_dl.install.free_space import existing, how_to_free_space
 from luci_dl.install.inspect import quick_inspect
 from luci_dl.model import Model
 from luci_dl.plan import Options, Plan
@@ -94,9 +95,8 @@ class Placement:
         if need.bytes and free < need.bytes + self._options.min_free:
             if on and on.shares_blocks and self._has_copies(model, folder, device):
                 return
-            figures = room_figures(need.bytes, free, self._options.min_free)
-            message = f"no room for {model.reference} in {folder}: {figures}"
-            raise NoRoom(message, how_to_free_space(folder), has_figures=True)
+            what, hint = f"{model.reference} in {folder}", how_to_free_space(folder)
+            raise no_room(what, need.bytes, free, self._options.min_free, hint=hint)
         self._taken[device] = taken + need.bytes
 
     def _has_copies(self, model: Model, folder: Path, device: int) -> bool:
@@ -109,11 +109,10 @@ class Placement:
             return error
         needed = sum(need_of(model, self._folders[0], self._options).bytes for model in models)
         free = {os.stat(parent).st_dev: space.free_bytes(parent) for parent in map(existing, self._folders)}
-        figures = room_figures(needed, sum(free.values()), self._options.min_free)
         fit = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
-        folders = " and ".join(map(str, self._folders))
-        message = f"no room for all {len(models)} models in {folders}: {figures}"
-        return NoRoom(message, fit + how_to_free_space(self._folders[0]), error.reason, has_figures=True)
+        what = f"all {len(models)} models in {' and '.join(map(str, self._folders))}"
+        hint = fit + how_to_free_space(self._folders[0])
+        return no_room(what, needed, sum(free.values()), self._options.min_free, hint=hint)
 
 
 def need_of(model: Model, folder: Path, options: Options) -> Need:

@@ -130,7 +130,7 @@ def test_a_size_that_is_told_late_leads_to_the_backup_folder_too(shop: Shop, dis
     ended = luci("install", "late")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout == f"{backup}/late.gguf\n"
-    assert "no room for late.gguf: it needs 6.3MB" in ended.stderr
+    assert "no room for late.gguf: 6.3MB needed" in ended.stderr
     assert_nothing_left(disk)
 
 

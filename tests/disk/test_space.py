@@ -59,7 +59,7 @@ def test_two_claims_cannot_promise_themselves_the_same_room(tmp_path: Path) -> N
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         one, two = guarded(fs.create(disk / "a.gguf.part")), guarded(fs.create(disk / "b.gguf.part"))
         space.claim(one, 5 * MIB, 0)
-        with pytest.raises(StorageError, match=r"no room for b\.gguf: it needs 5\.2MB, 3\.1MB are free") as caught:
+        with pytest.raises(StorageError, match=r"no room for b\.gguf: 5\.2MB needed, 3\.1MB free") as caught:
             space.claim(two, 5 * MIB, 0)
         assert caught.value.reason == "No space left on device"
         assert (disk / "b.gguf.part").stat().st_blocks == 0

@@ -58,7 +58,7 @@ def test_room_figures_say_only_what_is_known(figures: str, expected: str) -> Non
 
 def test_no_room_is_an_error_that_has_its_figures() -> None:
     """Nobody adds them a second time."""
-    error = no_room("m.gguf in /models", "5.2MB needed, 3.1MB free")
+    error = no_room("m.gguf in /models", 5_200_000, 3_100_000)
     assert error.message == "no room for m.gguf in /models: 5.2MB needed, 3.1MB free"
     assert (error.has_figures, error.reason, error.exit_code) == (True, os.strerror(errno.ENOSPC), 6)
     assert "luci clean" in error.hint
