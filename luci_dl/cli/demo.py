@@ -15,6 +15,7 @@ from luci_dl.cli.demo_server import DemoServer
 from luci_dl.cli.demo_stage import Stage
 from luci_dl.errors import Interrupted, LuciError, StorageError
 from luci_dl.events import Emit, Finding
+from luci_dl.names import STAGING_SUFFIXES
 from luci_dl.text import human_size
 
 EPILOG = """\b
@@ -30,6 +31,7 @@ With --json: one finding per line, as in `luci doctor --json`; topics:
 SIZE = 48_000_000
 RATE = 16_000_000
 FIRST, SECOND, THIRD = "demo-one", "demo-two", "demo-three"
+_PART, _LOCK, _, _RECEIPT, _ = STAGING_SUFFIXES
 
 
 @click.command(epilog=EPILOG)
@@ -95,7 +97,7 @@ def _interrupt(stage: Stage, server: DemoServer) -> str:
     _check(stage.end(process) == -signum, f"luci did not die of {signum.name}")
     files = stage.files()
     _check(f"{FIRST}.gguf" in files, "the interrupt removed the first model")
-    _check(not set(files) & _staged(SECOND, "", ".part", ".journal"), "files of the second model are left")
+    _check(f"{SECOND}.gguf" not in files and _staged(files, SECOND) <= {_LOCK}, "files of the second model are left")
     return f"nothing is left of it. In the models folder: {', '.join(_models(files))}"
 
 
@@ -107,8 +109,8 @@ def _crash(stage: Stage, server: DemoServer) -> str:
     process.wait()
     files = stage.files()
     _check(f"{THIRD}.gguf" not in files, "an incomplete file has its final name")
-    _check(_staged(THIRD, ".part") <= set(files), "there is no partial file to clean")
-    return "its partial file stays in .luci/, where no model loader looks; the next install would resume it"
+    _check(_PART in _staged(files, THIRD), "there is no partial file to clean")
+    return "its partial file stays in a hidden folder, where no model loader looks; the next install would resume it"
 
 
 def _clean(stage: Stage, _server: DemoServer) -> str:
@@ -116,19 +118,21 @@ def _clean(stage: Stage, _server: DemoServer) -> str:
     for words in (["clean", "--dry-run"], ["clean"]):
         stage.say(f"$ luci {' '.join(words)}")
         _check(stage.end(stage.start(*words)) == 0, "`luci clean` did not end with exit code 0")
-    files = set(stage.files())
-    _check(files == {f"{FIRST}.gguf", *_staged(FIRST, ".receipt")}, f"these files are left: {', '.join(sorted(files))}")
+    files = stage.files()
+    only_first = _models(files) == [f"{FIRST}.gguf"] and _staged(files) == {_RECEIPT}
+    _check(only_first, f"these files are left: {', '.join(files)}")
     _check(stage.digest(f"{FIRST}.gguf") == stage.sha256[FIRST], "the first model has changed")
-    return "what is left is the installed model and its receipt"
+    return "only the installed model and its receipt are left"
 
 
-def _staged(name: str, *suffixes: str) -> set[str]:
-    """Files of a model in the models folder: the target (suffix "") and staging files."""
-    return {f".luci/{name}.gguf{suffix}" if suffix else f"{name}.gguf" for suffix in suffixes}
+def _staged(files: list[str], model: str = "") -> set[str]:
+    """The suffixes of luci's own files for the model, or for all."""
+    own = [Path(file) for file in files if file.startswith(".")]
+    return {path.suffix for path in own if path.name.startswith(model)}
 
 
 def _models(files: list[str]) -> list[str]:
-    return [file for file in files if not file.startswith(".luci/")]
+    return [file for file in files if not file.startswith(".")]
 
 
 def _check(passed: bool, problem: str) -> None:

@@ -95,7 +95,7 @@ def test_processes_that_claim_at_once_are_never_promised_more_than_there_is(tmp_
         said = claim_at_once(disk, 4, 3 * MIB, MIB)
         refused = [line for line in said if line != "claimed"]
         assert 1 <= said.count("claimed") <= 2
-        assert all("it needs 3.1MB" in line and "must stay free" in line for line in refused)
+        assert all("3.1MB needed" in line and "must stay free" in line for line in refused)
         assert staged(disk) == []
 
 

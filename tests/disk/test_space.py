@@ -175,7 +175,7 @@ def test_a_disk_that_runs_full_meanwhile_ends_the_download(
                 part.check()
 
         error = assert_ends(disk, StorageError, fetch, [])
-        assert ("it needs 4.2MB more" if known else "it needs more room") in error.message
+        assert ("4.2MB needed, 1.0MB free" if known else "no room for model.gguf: 1.0MB free") in error.message
 
 
 def test_a_disk_that_is_full_to_the_last_byte_is_one_clear_error(tmp_path: Path) -> None:
