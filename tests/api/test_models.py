@@ -11,11 +11,11 @@ import luci_dl
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, ResolveError, UsageError
 from luci_dl.events import DiskSpace, Event, Removed, VerifySummary, WouldInstall
 from luci_dl.plan import Options
+from tests.api.test_install import in_thread
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left
 from tests.gguf.files import REAL
 from tests.procs import Spawned, files_left, wait_until
 from tests.servers import FaultyServer, faults
-from tests.test_api import in_thread
 
 
 @pytest.fixture
