@@ -17,6 +17,7 @@ from luci_dl.disk.layout import Staging, in_lock_order
 from luci_dl.disk.lock import Lock, is_held
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.receipt import now
+from luci_dl.disk.stored_lock import DescriptorStore, StoredLock
 from luci_dl.errors import IntegrityError, LockedError
 from luci_dl.events import Emit, Waiting
 from luci_dl.model import Artifact
@@ -28,6 +29,8 @@ GLANCE_S = 0.05
 """How long a lock may be held by who only looks, in seconds: who does not want to wait tries once more after that."""
 TELL_S = 1.0
 """How often, at most, a holder rewrites the text of its locks, in seconds."""
+MANY = 32
+"""A model of more files has its locks in a `DescriptorStore`."""
 
 Verb = Literal["install", "remove"]
 _HINTS: dict[Verb, str] = {
@@ -46,13 +49,18 @@ class Locks:
     def __init__(self, files: Sequence[tuple[Staging, Artifact]], reference: str, verb: Verb = "install") -> None:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
-        self._locks = {staging: Lock(staging.lock) for staging in self._artifacts}
+        self._store = DescriptorStore() if len(artifacts) > MANY else None
+        self._locks = {staging: self._lock(staging) for staging in self._artifacts}
         self._texts: dict[Staging, LockInfo] = {}
         self._reference = reference
         self._verb = verb
         self._nonce = secrets.token_hex(8)
         self._released = threading.Event()
+        self._written: dict[Staging, LockInfo] = {}
         self._writing = threading.Lock()  # or the other thread's older text could come after the outcome
+
+    def _lock(self, staging: Staging) -> Lock:
+        return StoredLock(staging.lock, self._store) if self._store else Lock(staging.lock)
 
     def acquire(self, wait: float | None, token: CancelToken, emit: Emit) -> None:
         """Take every lock, in order, telling who is waited for.
@@ -72,8 +80,7 @@ class Locks:
             self._write()
             threading.Thread(target=self._tell_now_and_then, name="luci-lock", daemon=True).start()
         except BaseException:
-            for lock in self._locks.values():
-                lock.release()
+            self._release_all()
             raise
 
     def _acquire_one(self, lock: Lock, artifact: Artifact, end: float | None, token: CancelToken, emit: Emit) -> None:
@@ -115,8 +122,20 @@ class Locks:
         for staging, text in self._texts.items():
             self._texts[staging] = replace(text, outcome=outcome, message=message, hint=hint)
         self._write()
+        self._release_all()
+
+    def _release_all(self) -> None:
+        """Release every lock, also behind one that cannot be. Raises: OSError, the first."""
+        errors: list[OSError] = []
         for lock in self._locks.values():
-            lock.release()
+            try:
+                lock.release()
+            except OSError as error:
+                errors.append(error)
+        if self._store:
+            self._store.close()
+        if errors:
+            raise errors[0]
 
     def _tell_now_and_then(self) -> None:
         told = dict(self._texts)
@@ -128,7 +147,10 @@ class Locks:
     def _write(self) -> None:
         with self._writing:
             for staging, lock in self._locks.items():
-                lock.write(self._texts[staging])
+                text = self._texts[staging]
+                if self._written.get(staging) != text:
+                    lock.write(text)
+                    self._written[staging] = text
 
 
 def key_of(artifact: Artifact) -> str:

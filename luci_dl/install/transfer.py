@@ -52,6 +52,7 @@ class Installation:
                     copied += 1
                 else:
                     fetched += self._fill(part)
+                part.verify(self.token)
             self.transaction.commit()
         if copied and copied == len(parts):
             how = "copied"
