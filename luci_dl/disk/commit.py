@@ -79,7 +79,7 @@ def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
     log = journal.read(staging.journal)
     if not log or not log.done or log.done.record or fs.is_own(staging.part):
         return False
-    if not _holds(staging.target, log.done, token):
+    if not holds(staging.target, log.done, token):
         return False
     settle(staging, log.done)
     return True
@@ -147,10 +147,10 @@ def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]]) 
 
 def _can_finish(staging: Staging, done: CommitEntry, token: CancelToken) -> bool:
     """Whether the verified bytes are there, as the part or already at the target."""
-    return _holds(staging.part if fs.is_own(staging.part) else staging.target, done, token)
+    return holds(staging.part if fs.is_own(staging.part) else staging.target, done, token)
 
 
-def _holds(path: Path, done: CommitEntry, token: CancelToken) -> bool:
+def holds(path: Path, done: CommitEntry, token: CancelToken) -> bool:
     """Whether the verified bytes are there. They are read again where anything but the name has changed: numbers of
     inodes are used again, and the same bytes under another one, restored from a backup, say, will do.
     """

@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luci_dl.disk import fs
+from luci_dl.errors import StorageError
 from luci_dl.plan import Revoked
+
+_PINS = threading.BoundedSemaphore(32)  # idle files of this process that stay open
 
 
 class Gate:
     """Decides whether a change may begin. Its mutex is never held during a change, which may take long."""
 
     def __init__(self) -> None:
+        self.names = threading.Lock()  # held by whoever makes, opens or deletes a file by its name
         self._state = threading.Condition()
         self._closed = False
         self._under_way = 0
@@ -34,6 +38,15 @@ class Gate:
                 self._under_way -= 1
                 self._state.notify_all()
 
+    @contextlib.contextmanager
+    def naming(self) -> Iterator[None]:
+        """Make or open a file by its name: never after the name was deleted, for it may be another process's by then.
+
+        Raises: Revoked, when the gate is closed.
+        """
+        with self.names, self.change():
+            yield
+
     def check(self) -> None:
         """Raises: Revoked, when the gate is closed."""
         if self._closed:
@@ -50,43 +63,76 @@ class Gate:
 
 
 class GuardedFile:
-    """An open file; whatever changes it passes its gate first. Reading is free."""
+    """A file that is changed through its gate alone. Reading is free.
+
+    While nobody uses it, it need not be open: `rest` gives its descriptors back, and the next use opens it again.
+    """
 
     def __init__(self, file: fs.File, gate: Gate) -> None:
         self.path: Path = file.path
-        self._file = file
         self._gate = gate
+        self._file: fs.File | None = file
+        self._inode: int | None = file.inode
+        self._pinned = False
+        self._opening = threading.Lock()
 
     @property
     def raw(self) -> fs.File:
-        """The file itself, for reading."""
-        return self._file
+        """The open file, for reading. Raises: Revoked, after `close`; StorageError."""
+        with self._opening:
+            if self._file is None:
+                with self._gate.naming():
+                    file = fs.open_own(self.path)
+                if file is None or self._inode not in (None, file.inode):
+                    raise StorageError(f"another program replaced or deleted {self.path}", "Install again.")
+                self._file, self._inode = file, file.inode
+            return self._file
+
+    def rest(self, *, same: bool) -> None:
+        """Close the file until it is used again. A few files that rest stay open all the same.
+
+        Args:
+            same: its bytes count, so it must be the same file then. (File systems without inodes of their own, like
+                FAT, give a file that nobody has open another number: that is what the few are for.)
+        """
+        with self._opening:
+            self._pinned = self._pinned or _PINS.acquire(blocking=False)
+            if not self._pinned:
+                self._file, self._inode = None, self._inode if same else None
+
+    def close(self) -> None:
+        """Close the file for good. Calls under way keep it open until they return."""
+        with self._opening:
+            self._file = None
+            if self._pinned:
+                self._pinned = False
+                _PINS.release()
 
     @property
     def size(self) -> int:
-        return self._file.size
+        return self.raw.size
 
     def write(self, data: bytes | memoryview, offset: int, *, past_cache: bool = False) -> None:
         """As `fs.write_at`. This and the others raise: Revoked, when the gate is closed; StorageError."""
         with self._gate.change():
-            fs.write_at(self._file, data, offset, past_cache=past_cache)
+            fs.write_at(self.raw, data, offset, past_cache=past_cache)
 
     def set_length(self, size: int) -> None:
         """As `fs.set_length`."""
         with self._gate.change():
-            fs.set_length(self._file, size)
+            fs.set_length(self.raw, size)
 
     def allocate(self, size: int, *, grow: bool = True) -> None:
         """As `fs.allocate`, which raises OSError."""
         with self._gate.change():
-            fs.allocate(self._file, size, grow=grow)
+            fs.allocate(self.raw, size, grow=grow)
 
     def clone(self, source: fs.File) -> bool:
         """As `fs.clone`."""
         with self._gate.change():
-            return fs.clone(source, self._file)
+            return fs.clone(source, self.raw)
 
     def sync(self) -> None:
         """As `fs.sync_data`. It changes no byte, so closing the gate does not wait for it."""
         self._gate.check()
-        fs.sync_data(self._file)
+        fs.sync_data(self.raw)

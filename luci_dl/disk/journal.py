@@ -171,16 +171,18 @@ class Journal:
 
     def begin(self, header: Header) -> None:
         """Start over with this header, in a new file. Raises: StorageError."""
-        with self._gate.change():
+        with self._gate.naming():
             fs.unlink(self.path)
             self._file, self._end = fs.create(self.path), 0
             self._append({"v": VERSION, **asdict(header)})
 
     def resume(self, log: Log) -> None:
         """Continue behind the last good line. Raises: StorageError."""
-        with self._gate.change():
-            self._file, self._end = fs.open_own(self.path), log.end
-            fs.set_length(self._open_file(), log.end)
+        with self._gate.naming():
+            file = fs.open_own(self.path)
+            if file:
+                fs.set_length(file, log.end)
+            self._file, self._end = file, log.end
 
     def checkpoint(self, offset: int, sha256: str) -> None:
         """Record that the first `offset` bytes of the part are on disk and have this digest. Raises: StorageError."""
@@ -193,6 +195,11 @@ class Journal:
             self._append({"done": asdict(entry)})
         fs.sync_data(self._open_file())
         fs.sync_folder(self.path.parent)
+        self.rest()
+
+    def rest(self) -> None:
+        """Close the file until the next line."""
+        self._file = None
 
     def _append(self, fields: Mapping[str, Any]) -> None:
         line = encode(fields)
@@ -201,5 +208,8 @@ class Journal:
 
     def _open_file(self) -> fs.File:
         if self._file is None:
-            raise StorageError(f"{self.path} has vanished", "Run the install command again.")
+            with self._gate.naming():
+                self._file = fs.open_own(self.path)
+            if self._file is None or self._file.size != self._end:
+                raise StorageError(f"another program replaced or deleted {self.path}", "Install again.")
         return self._file

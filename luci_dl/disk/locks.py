@@ -18,6 +18,7 @@ from luci_dl.disk.lock import Lock, is_held
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.lock_reliability import Owner
 from luci_dl.disk.receipt import now
+from luci_dl.disk.stored_lock import DescriptorStore, StoredLock
 from luci_dl.errors import IntegrityError, LockedError
 from luci_dl.events import Emit, Waiting
 from luci_dl.model import Artifact
@@ -29,6 +30,8 @@ GLANCE_S = 0.05
 """How long `clean` or `verify` may hold a lock, in seconds: it counts as held by others when that time is over."""
 REPORT_S = 1.0
 """How often, at most, a holder rewrites the text of its locks, in seconds."""
+MANY = 32
+"""A model of more files has its locks in a `DescriptorStore`."""
 
 Verb = Literal["install", "remove"]
 _HINTS: dict[Verb, str] = {
@@ -47,13 +50,18 @@ class Locks:
     def __init__(self, files: Sequence[tuple[Staging, Artifact]], reference: str, verb: Verb = "install") -> None:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
-        self._locks = {staging: Lock(staging.lock) for staging in self._artifacts}
+        self._store = DescriptorStore() if len(artifacts) > MANY else None
+        self._locks = {staging: self._lock(staging) for staging in self._artifacts}
         self._infos: dict[Staging, LockInfo] = {}
         self._reference = reference
         self._verb = verb
         self._nonce = secrets.token_hex(8)
         self._released = threading.Event()
+        self._written: dict[Staging, LockInfo] = {}
         self._writing = threading.Lock()  # or an older text of the other thread could replace the outcome
+
+    def _lock(self, staging: Staging) -> Lock:
+        return StoredLock(staging.lock, self._store) if self._store else Lock(staging.lock)
 
     def acquire(self, wait: float | None, token: CancelToken, emit: Emit) -> None:
         """Take every lock, in order, emitting `Waiting` events while another process holds it.
@@ -73,8 +81,7 @@ class Locks:
             self._write()
             threading.Thread(target=self._write_regularly, name="luci-lock", daemon=True).start()
         except BaseException:
-            for lock in self._locks.values():
-                lock.release()
+            self._release_all()
             raise
 
     def _acquire_one(self, lock: Lock, artifact: Artifact, end: float | None, token: CancelToken, emit: Emit) -> None:
@@ -114,8 +121,20 @@ class Locks:
         for staging, info in self._infos.items():
             self._infos[staging] = replace(info, outcome=outcome, message=message, hint=hint)
         self._write()
+        self._release_all()
+
+    def _release_all(self) -> None:
+        """Release every lock, also behind one that cannot be. Raises: OSError, the first."""
+        errors: list[OSError] = []
         for lock in self._locks.values():
-            lock.release()
+            try:
+                lock.release()
+            except OSError as error:
+                errors.append(error)
+        if self._store:
+            self._store.close()
+        if errors:
+            raise errors[0]
 
     def _write_regularly(self) -> None:
         written = dict(self._infos)
@@ -127,7 +146,10 @@ class Locks:
     def _write(self) -> None:
         with self._writing:
             for staging, lock in self._locks.items():
-                lock.write(self._infos[staging])
+                info = self._infos[staging]
+                if self._written.get(staging) != info:
+                    lock.write(info)
+                    self._written[staging] = info
 
 
 def key_of(artifact: Artifact) -> str:

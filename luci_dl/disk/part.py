@@ -25,6 +25,7 @@ class Part:
     Attributes:
         origin: where its bytes come from, for the receipt.
         cloned: it shares the blocks of a local copy, and has all of them.
+        inode, mtime_ns: of the file when it was verified.
     """
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int = 0) -> None:
@@ -33,6 +34,7 @@ class Part:
         self.artifact = artifact
         self.origin = artifact.urls[0]
         self.cloned = False
+        self.inode = self.mtime_ns = 0
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._min_free = min_free
         self._known = identity.promised(artifact)
@@ -41,6 +43,7 @@ class Part:
         self._token = CancelToken()
         self._turn = threading.Lock()  # held by whoever changes `_known` or starts the part over
         self._digest: str | None = None  # of the whole, once it is hashed and synced
+        self._blob_sha1: str | None = None  # the same, where one is expected
         self._watched = False  # nothing could be preallocated: the free space has to be watched
 
     def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
@@ -68,9 +71,9 @@ class Part:
                 self._files.create(self._known)
         self._writer.resume(offset, sha, self.size)
         run_cancellable(lambda: self._make_room(kept, offset, source), token)
-        if self.cloned and self.size is not None:
-            self._writer.ranges = RangeMap(self.size, self.size)
-            self._writer.read_back()
+        if self.cloned:
+            self._writer.ranges = RangeMap(self.size or 0, self.size)
+        self._files.rest(same=bool(offset))
         return self.received
 
     def _make_room(self, kept: fs.File | None, offset: int, source: fs.File | None) -> None:
@@ -95,11 +98,14 @@ class Part:
             raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
         identity.check_size(self.artifact, size)
         if self._digest is None:
-            self._digest = self._writer.finish(size, token)
-        blob_sha1 = None
-        if self.artifact.blob_sha1:
-            blob_sha1 = hash_blob(self._opened(), size, token, lambda _done: None)
-        identity.check_digest(self.artifact, self._known, self._digest, size, blob_sha1)
+            digest = self._writer.finish(size, token)
+            file = self._opened()
+            if self.artifact.blob_sha1:
+                self._blob_sha1 = hash_blob(file, size, token, lambda _done: None)
+            file.stop_direct()
+            self.inode, self.mtime_ns, self._digest = file.inode, file.mtime_ns, digest
+            self._files.rest(same=True)
+        identity.check_digest(self.artifact, self._known, self._digest, size, self._blob_sha1)
         return self._digest
 
     def forget(self) -> None:
@@ -157,8 +163,13 @@ class Part:
         self._files.close()
 
     def check(self) -> None:
-        """Raises: StorageError, when the part is condemned or the disk runs full."""
+        """To be called again and again while the part is filled, or the hash of a clone is waited for.
+
+        Raises: StorageError, when the part is condemned or the disk runs full.
+        """
         self._writer.check()
+        if self.cloned and self._digest is None:
+            self._writer.read_back()
         if self._watched:
             lacking = None if self.size is None else self.size - self.received
             space.watch(self.staging.part, lacking, self._min_free)
@@ -171,14 +182,6 @@ class Part:
     @property
     def log(self) -> journal.Journal:
         return self._files.journal
-
-    @property
-    def inode(self) -> int:
-        return self._opened().inode
-
-    @property
-    def mtime_ns(self) -> int:
-        return self._opened().mtime_ns
 
     @property
     def proof(self) -> str:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
-
 from luci_dl.disk import fs
 from luci_dl.disk.guarded_file import Gate, GuardedFile
 from luci_dl.disk.journal import Header, Journal, Log
@@ -24,7 +20,6 @@ class PartFiles:
         self.gate = Gate()
         self.journal = Journal(staging.journal, self.gate)
         self._staging = staging
-        self._naming = threading.Lock()  # or a name could be made just after `remove`, which may be another process's
 
     def resume(self, part: fs.File, log: Log) -> None:
         """Take over the files of an earlier run. Raises: StorageError."""
@@ -33,15 +28,14 @@ class PartFiles:
 
     def create(self, header: Header) -> GuardedFile:
         """Make an empty part, and a journal with this header. Raises: Revoked; StorageError."""
-        with self._name():
+        with self.gate.naming():
             self.part = GuardedFile(fs.create(self._staging.part), self.gate)
         self.begin_journal(header)
         return self.part
 
     def begin_journal(self, header: Header) -> None:
         """Start the journal over with this header. Raises: Revoked; StorageError."""
-        with self._name():
-            self.journal.begin(header)
+        self.journal.begin(header)
 
     def replace_journal(self, header: Header) -> None:
         """The same, in a new `Journal`: what a stopped thread still has to say goes to the old one."""
@@ -50,7 +44,7 @@ class PartFiles:
 
     def clear(self) -> None:
         """Delete both files. Raises: StorageError."""
-        with self._naming:
+        with self.gate.names:
             self._unlink()
 
     def release_blocks(self, old: fs.File) -> None:
@@ -58,9 +52,19 @@ class PartFiles:
         with self.gate.change():
             fs.release_blocks(old)
 
+    def rest(self, *, same: bool) -> None:
+        """Close both files until they are used again; `same` as in `GuardedFile.rest`."""
+        self.journal.rest()
+        if self.part:
+            self.part.rest(same=same)
+
     def close(self, until: float = 0.0) -> bool:
-        """End all changes, as `Gate.close` does."""
-        return self.gate.close(until)
+        """End all changes, as `Gate.close` does, and close the files."""
+        is_quiet = self.gate.close(until)
+        self.journal.rest()
+        if self.part:
+            self.part.close()
+        return is_quiet
 
     def remove(self) -> bool:
         """Delete both files for good; False when there was no part. Raises: StorageError.
@@ -68,13 +72,8 @@ class PartFiles:
         Does not wait for changes under way: without a name, the file they change is nobody else's.
         """
         self.close()
-        with self._naming:
+        with self.gate.names:
             return self._unlink()
-
-    @contextlib.contextmanager
-    def _name(self) -> Iterator[None]:
-        with self._naming, self.gate.change():
-            yield
 
     def _unlink(self) -> bool:
         found = fs.is_own(self._staging.part) and fs.unlink(self._staging.part)

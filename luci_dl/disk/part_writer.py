@@ -60,6 +60,7 @@ class PartWriter:
                 raise Revoked
             if self._write_behind is None:
                 start, sha = self._start
+                _ = self._files.part.raw  # opened here, not when the first block is written
                 self._write_behind = WriteBehind(self._files.part, self._files.journal, self.buffers, start, sha)
             return self._write_behind
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, target
+from luci_dl.disk import commit, fs, target
 from luci_dl.disk.hashing import Hashed, hash_file
+from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, staging_folder
 from luci_dl.disk.part import Part
 from luci_dl.errors import StorageError
 
 
-def check_parts(parts: Mapping[str, Part], folder: Path, reference: str, locks_are_ours: bool) -> None:
-    """Locks save work; inode and digest keep truth. Raises: StorageError."""
-    if not locks_are_ours or any(fs.inode_of(part.staging.part) != part.inode for part in parts.values()):
-        raise StorageError(
-            f"somebody else touched the staging files of {reference} in {staging_folder(folder)}",
-            "Does another program clean up there, or does the file system not keep locks? Install again.",
-        )
+def check_parts(files: Sequence[tuple[Staging, CommitEntry]], reference: str, token: CancelToken) -> None:
+    """Each part's name leads to the file that was verified, or to the same bytes. Raises: StorageError; Interrupted."""
+    for staging, entry in files:
+        if not commit.holds(staging.part, entry, token):
+            raise touched(staging, reference)
+
+
+def touched(staging: Staging, reference: str) -> StorageError:
+    return StorageError(
+        f"another program touched the staging files of {reference} in {staging_folder(staging.folder)}",
+        "Does a program clean up there, or does the file system not keep locks? Install again.",
+    )
 
 
 def check_target(staging: Staging, seen: target.Identity | None, is_right: Callable[[], bool]) -> None:

@@ -15,7 +15,7 @@ from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, in_lock_order, staging_for
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
-from luci_dl.disk.precommit import check_parts, check_target, read_back
+from luci_dl.disk.precommit import check_parts, check_target, read_back, touched
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
@@ -183,7 +183,7 @@ class Transaction:
         if self._doubt:
             for name, part in self._parts.items():
                 read_back(part, digests[name], self._token, self._hashing(name, part.staging.part))
-        self._check_ownership()
+        self._check_ownership(files)
         self._token.check()
         if record:
             commit.write_record(record, files)
@@ -209,9 +209,11 @@ class Transaction:
         for staging, done in files:
             self._parts[str(staging.name)].log.finish(done)
 
-    def _check_ownership(self) -> None:
+    def _check_ownership(self, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
         """Locks save work; inode and digest keep truth."""
-        check_parts(self._parts, self._folder, self._reference, bool(self._doubt) or self._held().are_ours())
+        if not (self._doubt or self._held().are_ours()):
+            raise touched(files[0][0], self._reference)
+        check_parts(files, self._reference, self._token)
         for name, part in self._parts.items():
             if name in self._seen:
                 check_target(self._stagings[name], self._seen[name], partial(self._is_as_good, part))

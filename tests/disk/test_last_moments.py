@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,8 +47,8 @@ def test_an_interrupt_at_the_very_last_check_wins(tmp_path: Path, monkeypatch: p
     transaction = Transaction(tmp_path, [artifact_of(DATA)], options=OPTIONS, token=token)
     ours = transaction._check_ownership
 
-    def late() -> None:
-        ours()
+    def late(files: Any) -> None:
+        ours(files)
         token.cancel()
 
     monkeypatch.setattr(transaction, "_check_ownership", late)
@@ -90,7 +91,7 @@ def test_who_lost_lock_or_part_renames_nothing(tmp_path: Path, meddle: Callable[
     steps: tuple[Step, ...] = (whole, lambda _transaction: meddle(tmp_path), finish)
     left = ["other"] if (tmp_path / ".luci" / "other").exists() else []
     error = assert_ends(tmp_path, StorageError, lambda: run(tmp_path, *steps), left)
-    assert "somebody else touched the staging files" in error.message
+    assert "another program touched the staging files" in error.message
     assert (tmp_path / NAME).read_text() == "older"
 
 

@@ -1,0 +1,110 @@
+"""Locks on many files: held as any other, without a descriptor of this process for each."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from luci_dl.disk import fs
+from luci_dl.disk.lock import Lock
+from luci_dl.disk.lock_info import LockInfo
+
+_BATCH = 32  # descriptors in one message; the system allows 253
+
+
+class DescriptorStore:
+    """Keeps open files open, and so their locks held, without a descriptor for each.
+
+    The kernel keeps a file open while a message with its descriptor waits in a socket, which nobody reads here. Where
+    that does not work, the descriptors themselves are kept.
+    """
+
+    def __init__(self) -> None:
+        self._sockets = socket.socketpair()
+        self._sockets[0].setblocking(False)
+        self._waiting: list[int] = []
+        self._kept: list[int] = []
+
+    def add(self, fd: int) -> None:
+        """Take over the descriptor."""
+        self._waiting.append(fd)
+        if len(self._waiting) == _BATCH:
+            self._send()
+
+    def _send(self) -> None:
+        fds, self._waiting = self._waiting, []
+        try:
+            socket.send_fds(self._sockets[0], [b"."], fds)
+        except OSError:
+            self._kept += fds
+        else:
+            for fd in fds:
+                os.close(fd)
+
+    def close(self) -> None:
+        """Close all files. Harmless twice."""
+        fds, self._waiting, self._kept = self._waiting + self._kept, [], []
+        for fd in fds:
+            os.close(fd)
+        for end in self._sockets:
+            end.close()
+
+
+class StoredLock(Lock):
+    """A lock whose descriptor goes into a store when it is taken: closing the store releases it."""
+
+    def __init__(self, path: Path, store: DescriptorStore) -> None:
+        super().__init__(path)
+        self._store = store
+        self._identity: tuple[int, int] | None = None  # device and inode of the file, while it is in the store
+
+    @property
+    def held(self) -> bool:
+        return super().held or self._identity is not None
+
+    def try_acquire(self) -> bool:
+        """As of any `Lock`."""
+        if not super().try_acquire():
+            return False
+        fd = os.dup(self._fd)
+        super().release()  # since filelock does not part with its descriptor
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # another process was faster
+            os.close(fd)
+            return False
+        info = os.fstat(fd)
+        self._identity = info.st_dev, info.st_ino
+        if not self._is_at_path():  # `clean` was faster, and unlinked it
+            self._identity = None
+            os.close(fd)
+            return self.try_acquire()
+        self._store.add(fd)
+        return True
+
+    def _is_at_path(self) -> bool:
+        if self._identity is None:
+            return super()._is_at_path()
+        try:
+            info = os.lstat(self.path)
+        except OSError:
+            return False
+        return (info.st_dev, info.st_ino) == self._identity
+
+    def write(self, info: LockInfo) -> None:
+        with self._mutex, contextlib.suppress(OSError):
+            if self.held and self._is_at_path() and (file := fs.open_own(self.path)):
+                fs.overwrite(file.fd, info.to_bytes())
+
+    def is_ours(self, nonce: str) -> bool:
+        with self._mutex:
+            info = self.read()
+            return self.held and self._is_at_path() and info is not None and info.nonce == nonce
+
+    def release(self) -> None:
+        """Forget the lock; it is released when the store is closed."""
+        self._identity = None
+        super().release()
