@@ -8,7 +8,7 @@ import re
 import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,7 @@ from luci_dl.disk.layout import FOLDER
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.library.installed import installed
-from luci_dl.model import Artifact
+from luci_dl.model import Artifact, Digest
 
 MOST_NAMES = 100_000
 """Names that are looked at below a given folder."""
@@ -140,17 +140,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 
 def _is_said_to_be(artifact: Artifact, digest: str) -> bool:
-    if len(digest) == 40:
-        return digest == artifact.blob_sha1
-    told = replace(artifact, blob_sha1=None)  # a SHA-256 does not tell that one
-    return bool(digest) and told.provable and _may_prove(told, digest)
-
-
-def _may_prove(artifact: Artifact, sha256: str) -> bool:
-    """Without a size an LFS pointer cannot be held against the digest."""
-    if artifact.size is None:
-        return artifact.sha256 == sha256
-    return artifact.proves(sha256, artifact.size)
+    if len(digest) != Digest.SHA256.digits:
+        return bool(digest) and digest in artifact.digests.values()
+    if artifact.size is None:  # nothing else can be derived from the SHA-256 then
+        return artifact.sha256 == digest
+    derived = any(artifact.expected(kind) for kind in Digest if kind.derive)
+    return derived and artifact.may_be(digest)
 
 
 def _digest_in(name: str) -> str:
