@@ -1,29 +1,102 @@
-"""What there is to have: an artifact is one file, a model is the artifacts that belong together."""
+"""What can be installed: an artifact is one file, a model is the artifacts that belong together."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from enum import Enum
+from typing import Protocol
 
-Proof = Literal["sha256", "lfs pointer", "git blob", "none"]
+
+def lfs_pointer_sha1(sha256: str, size: int) -> str:
+    """The git blob SHA-1 of the Git LFS pointer to a file with this SHA-256 and size.
+
+    Source: the format of pointers in the Git LFS specification, and git's blob header.
+    """
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
+    blob = _git_blob(len(pointer))
+    blob.update(pointer)
+    return blob.hexdigest()
+
+
+class Hash(Protocol):
+    """An incremental hash, as in hashlib."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+def _git_blob(size: int) -> Hash:
+    return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+
+
+class Digest(Enum):
+    """The kinds of digests that can prove a file, the strongest first.
+
+    A new kind is one line here, and the source that provides it: journals, locks, catalogs, dry runs and receipts take
+    every kind.
+
+    Attributes:
+        key: its name in catalogs, journals and JSON.
+        proof: its name in receipts and events.
+        label: its name in messages.
+        digits: its length in hex digits.
+        derive: computes it from the SHA-256 and the size of a file; None if that is impossible.
+        start: starts computing it from the content of a file of the given size; None where `derive` is enough.
+    """
+
+    SHA256 = "sha256", "sha256", "SHA-256", 64, lambda sha256, _size: sha256, None
+    LFS_POINTER = "lfs_pointer_sha1", "lfs pointer", "Git LFS pointer", 40, lfs_pointer_sha1, None
+    GIT_BLOB = "blob_sha1", "git blob", "git blob SHA-1", 40, None, _git_blob
+
+    def __init__(
+        self,
+        key: str,
+        proof: str,
+        label: str,
+        digits: int,
+        derive: Callable[[str, int], str] | None,
+        start: Callable[[int], Hash] | None,
+    ) -> None:
+        self.key = key
+        self.proof = proof
+        self.label = label
+        self.digits = digits
+        self.derive = derive
+        self.start = start
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is known of the bytes of a file.
+
+    Attributes:
+        digests: those that cannot be derived from the SHA-256.
+    """
+
+    sha256: str
+    size: int
+    digests: Mapping[Digest, str] = field(default_factory=dict)
+
+    def found(self, digest: Digest) -> str | None:
+        """The digest of that kind; None if it is unknown."""
+        return digest.derive(self.sha256, self.size) if digest.derive else self.digests.get(digest)
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """One file to have.
+    """One file to install.
 
     Attributes:
         name: path of the target below the models folder, with "/" between its parts.
         urls: where the file is, best first; at least one.
         size: bytes, if known.
         sha256: 64 lower-case hex digits, if known.
-        lfs_pointer_sha1: git blob SHA-1 of the file's LFS pointer, 40 hex digits: proves a file of unknown SHA-256.
-        blob_sha1: git blob SHA-1 of the file itself, 40 hex digits: proves a small file of unknown SHA-256.
-        headers: sent to the host of the first address alone, never to where it redirects.
-        repository: for a file in a registry, which may ask for a token first: how the addresses of all files beside it
-            begin; empty elsewhere.
+        digests: further known digests, by kind, in lower-case hex digits.
+        headers: sent only to the host of the first address, not to where it redirects.
+        repository: for a file in a registry, which may require a token first: the prefix of the addresses of all files
+            that the token is valid for; else empty.
         role: "model", or "projector" for the file beside a vision model.
     """
 
@@ -31,47 +104,75 @@ class Artifact:
     urls: tuple[str, ...]
     size: int | None = None
     sha256: str | None = None
-    lfs_pointer_sha1: str | None = None
-    blob_sha1: str | None = None
+    digests: Mapping[Digest, str] = field(default_factory=dict, hash=False)
     headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     repository: str = ""
     role: str = "model"
 
+    def expected(self, digest: Digest) -> str | None:
+        """The digest of that kind; None if it is unknown."""
+        return self.sha256 if digest is Digest.SHA256 else self.digests.get(digest)
+
     @property
-    def proof(self) -> Proof:
-        """The best of what is known to hold the bytes against."""
-        if self.sha256:
-            return "sha256"
-        if self.lfs_pointer_sha1:
-            return "lfs pointer"
-        return "git blob" if self.blob_sha1 else "none"
+    def best_digest(self) -> Digest | None:
+        """The strongest kind of which a digest is known."""
+        return next((digest for digest in Digest if self.expected(digest)), None)
+
+    @property
+    def proof(self) -> str:
+        """How the file can be proved, as receipts name it; "none" without a digest."""
+        return self.best_digest.proof if self.best_digest else "none"
 
     @property
     def provable(self) -> bool:
-        """True when a digest is known against which the bytes can be proved."""
-        return self.proof != "none"
+        """True if a digest is known."""
+        return self.best_digest is not None
+
+    @property
+    def unread(self) -> tuple[Digest, ...]:
+        """The known kinds that can only be checked by reading the file."""
+        return tuple(digest for digest in Digest if digest.start and self.expected(digest))
+
+    def mismatch(self, content: Content) -> Digest | None:
+        """The first known digest that the content does not have; None if it has all."""
+        pairs = ((digest, self.expected(digest)) for digest in Digest)
+        return next((digest for digest, hex_ in pairs if hex_ and content.found(digest) != hex_), None)
+
+    def matches(self, content: Content) -> bool:
+        """True if the content has the known size and all known digests."""
+        return self.size in (None, content.size) and self.mismatch(content) is None
+
+    def may_be(self, sha256: str, size: int | None = None) -> bool:
+        """False if a file with that SHA-256, and that size if it is known, contradicts what is known of this one."""
+        size = self.size if size is None else size
+        if size is None:
+            return self.sha256 in (None, sha256)
+        content = Content(sha256, size)
+        pairs = [(self.expected(digest), content.found(digest)) for digest in Digest]
+        return self.size in (None, size) and all(None in pair or pair[0] == pair[1] for pair in pairs)
+
+    # What disk/, install/, library/ and cli/ still call; goes when they use `Digest`.
+
+    @property
+    def lfs_pointer_sha1(self) -> str | None:
+        return self.expected(Digest.LFS_POINTER)
+
+    @property
+    def blob_sha1(self) -> str | None:
+        return self.expected(Digest.GIT_BLOB)
 
     def proves(self, sha256: str, size: int, blob_sha1: str | None = None) -> bool:
-        """True when bytes of these digests and that size are this artifact's, by all that is known of it.
-
-        `blob_sha1`: of the bytes; needed where the artifact's own is known.
-        """
-        return (
-            self.size in (None, size)
-            and self.sha256 in (None, sha256)
-            and self.lfs_pointer_sha1 in (None, lfs_pointer_sha1(sha256, size))
-            and self.blob_sha1 in (None, blob_sha1)
-        )
+        return self.matches(Content(sha256, size, {Digest.GIT_BLOB: blob_sha1} if blob_sha1 else {}))
 
 
 @dataclass(frozen=True)
 class Model:
-    """What one reference stands for: artifacts that are installed all or none.
+    """What one reference means: artifacts that are installed all or none.
 
     Attributes:
-        reference: what identifies it to the user: a catalog name, or the address as typed (without credentials).
-        artifacts: at least one; the first is the one that a loader is given.
-        license: None where it is not known.
+        reference: a catalog name, or a reference in its canonical form.
+        artifacts: at least one; the first is the one to load.
+        license: None if unknown.
     """
 
     reference: str
@@ -83,15 +184,6 @@ class Model:
 
     @property
     def size(self) -> int | None:
-        """Bytes of all files together; None when one of them is unknown."""
+        """Bytes of all files together; None if the size of one is unknown."""
         sizes = [artifact.size for artifact in self.artifacts]
         return None if None in sizes else sum(size for size in sizes if size is not None)
-
-
-def lfs_pointer_sha1(sha256: str, size: int) -> str:
-    """The git blob SHA-1 of the Git LFS pointer that names a file of this SHA-256 and size.
-
-    Source: the pointer's form in the Git LFS specification, and git's blob header.
-    """
-    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
-    return hashlib.sha1(b"blob %d\0%b" % (len(pointer), pointer), usedforsecurity=False).hexdigest()

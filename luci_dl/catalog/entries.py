@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from luci_dl.errors import UsageError
-from luci_dl.model import Artifact, Model
+from luci_dl.model import Artifact, Digest, Model
 from luci_dl.names import check_digest, check_name, target_key
 from luci_dl.sources.huggingface.pin import pinned
 from luci_dl.sources.url import Address, parse_address
@@ -19,7 +19,7 @@ RESERVED = ("all", "core", "models")
 """Words of the command line, not allowed as names of models."""
 
 MODEL_KEYS = ("name", "aliases", "tier", "groups", "license", "file")
-FILE_KEYS = ("filename", "url", "commit", "size", "sha256", "lfs_pointer_sha1", "role")
+FILE_KEYS = ("filename", "url", "commit", "size", *(digest.key for digest in Digest), "role")
 """The keys of a model and of a file, in their usual order."""
 
 _ROLES = ("model", "projector")
@@ -140,8 +140,7 @@ def _artifact(table: _Table) -> Artifact | None:
     address = table.need("url", str, _address)
     commit = table.maybe("commit", str, lambda text: check_digest(text, 40, "a commit"))
     size = table.maybe("size", int, _not_negative)
-    sha256 = table.maybe("sha256", str, lambda text: check_digest(text, 64, "a SHA-256"))
-    pointer = table.maybe("lfs_pointer_sha1", str, lambda text: check_digest(text, 40, "a SHA-1"))
+    digests = {digest: _digest(table, digest) for digest in Digest}
     role = table.maybe("role", str, _role) or "model"
     if address is None or name is None:
         return None
@@ -149,7 +148,13 @@ def _artifact(table: _Table) -> Artifact | None:
     if url is None:
         table.wrong("commit", f"expected a url with /OWNER/REPO/resolve/ in it, found {printable(address.url)}")
         return None
-    return Artifact(name, (url,), size, sha256, pointer, headers=address.headers, role=role)
+    sha256 = digests.pop(Digest.SHA256)
+    further = {digest: value for digest, value in digests.items() if value}
+    return Artifact(name, (url,), size, sha256, further, headers=address.headers, role=role)
+
+
+def _digest(table: _Table, digest: Digest) -> str | None:
+    return table.maybe(digest.key, str, lambda text: check_digest(text, digest.digits, f"a {digest.label}"))
 
 
 def _word(text: str) -> str:

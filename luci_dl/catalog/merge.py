@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from luci_dl.errors import UsageError
-from luci_dl.model import Artifact, Model
+from luci_dl.model import Artifact, Digest, Model
 from luci_dl.names import target_key
 
 
@@ -32,14 +32,6 @@ def merge(models: Sequence[Model]) -> list[Model]:
         replace(model, artifacts=tuple(claims[target_key(artifact.name)].artifact for artifact in model.artifacts))
         for model in _uncovered(models)
     ]
-
-
-def may_have(artifact: Artifact, sha256: str, size: int | None = None) -> bool:
-    """False when the artifact is known to be another file than the one with that digest (and size, if given)."""
-    size = artifact.size if size is None else size
-    if size is None:
-        return artifact.sha256 in (None, sha256)
-    return replace(artifact, blob_sha1=None).proves(sha256, size)  # a SHA-256 does not imply a blob's SHA-1
 
 
 def _uncovered(models: Sequence[Model]) -> Iterator[Model]:
@@ -70,13 +62,12 @@ def _claim(earlier: _Claim | None, artifact: Artifact, reference: str) -> _Claim
 def _are_one_file(a: Artifact, b: Artifact) -> bool:
     """True when no facts contradict each other, and a digest or a common address shows that it is the same file."""
     if a.sha256:
-        return may_have(b, a.sha256, a.size)
+        return b.may_be(a.sha256, a.size)
     if b.sha256:
-        return may_have(a, b.sha256, b.size)
-    if a.lfs_pointer_sha1 and b.lfs_pointer_sha1:
-        return a.lfs_pointer_sha1 == b.lfs_pointer_sha1
-    if a.blob_sha1 and b.blob_sha1:
-        return a.blob_sha1 == b.blob_sha1
+        return a.may_be(b.sha256, b.size)
+    for digest in Digest:
+        if a.expected(digest) and b.expected(digest):
+            return a.expected(digest) == b.expected(digest)
     if None not in (a.size, b.size) and a.size != b.size:
         return False
     return a.provable or b.provable or not set(a.urls).isdisjoint(b.urls)
@@ -90,17 +81,15 @@ def _combined(a: Artifact, b: Artifact) -> Artifact:
         name=a.name,
         urls=tuple(dict.fromkeys(best.urls + other.urls)),
         size=other.size if best.size is None else best.size,
-        lfs_pointer_sha1=best.lfs_pointer_sha1 or other.lfs_pointer_sha1,
-        blob_sha1=best.blob_sha1 or other.blob_sha1,
+        digests={**other.digests, **best.digests},
         role="projector" if "projector" in (a.role, b.role) else "model",
     )
 
 
-def _strength(artifact: Artifact) -> tuple[bool, bool, bool]:
-    return bool(artifact.sha256), bool(artifact.lfs_pointer_sha1), bool(artifact.blob_sha1)
+def _strength(artifact: Artifact) -> list[bool]:
+    return [artifact.expected(digest) is not None for digest in Digest]
 
 
 def _proof(artifact: Artifact) -> str:
-    if artifact.sha256:
-        return f"sha256 {artifact.sha256[:12]}..."
-    return {"lfs pointer": "LFS digest", "git blob": "git digest"}.get(artifact.proof, "no digest")
+    digest = artifact.best_digest
+    return f"{digest.label} {str(artifact.expected(digest))[:12]}..." if digest else "no digest"

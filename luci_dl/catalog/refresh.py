@@ -11,7 +11,7 @@ from luci_dl.catalog.edit import Change, Values, values_of, with_changes
 from luci_dl.catalog.entries import read_entries, words_of
 from luci_dl.catalog.file import CatalogFile
 from luci_dl.errors import LuciError, NetworkError, ResolveError
-from luci_dl.model import Model, lfs_pointer_sha1
+from luci_dl.model import Digest, Model
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
 from luci_dl.sources.huggingface.pin import HubFile, hub_file
@@ -148,18 +148,15 @@ def _facts(file: Values, hub: HubFile, found: RepoFile | None) -> dict[str, str 
     path = printable(hub.path)
     if found is None:
         raise ResolveError(f"{hub.repo} no longer has {path}", "The entry was not changed: correct its url.")
-    facts: dict[str, str | int] = {"size": found.size}
-    if found.sha256:
-        facts["sha256"] = found.sha256
-        if "lfs_pointer_sha1" in file:
-            facts["lfs_pointer_sha1"] = lfs_pointer_sha1(found.sha256, found.size)
-    elif "sha256" in file or "lfs_pointer_sha1" in file:
+    stated = {digest.key: value for digest in Digest if (value := found.digest(digest))}
+    known = [digest.key for digest in Digest if digest.key in file]
+    if not found.sha256 and any(key not in stated for key in known):
         if file.get("size") in (None, found.size):
             return {}  # nothing shows a change
         raise ResolveError(
             f"the size of {path} has changed, and the Hub does not state its SHA-256", "The entry was not changed."
         )
-    return facts
+    return {"size": found.size, **{key: stated[key] for key in stated if key in ("sha256", *known)}}
 
 
 def _named(models: Sequence[Model], names: Sequence[str], catalog_file: CatalogFile) -> Sequence[Model]:

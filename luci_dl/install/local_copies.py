@@ -8,7 +8,7 @@ import re
 import stat
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -17,7 +17,7 @@ from luci_dl.disk.layout import is_staging_folder
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.library.installed import installed
-from luci_dl.model import Artifact
+from luci_dl.model import Artifact, Digest
 
 MAX_NAMES = 100_000
 """How many names below a `--from` folder are considered."""
@@ -131,14 +131,12 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 def _has_digest(artifact: Artifact, digest: str) -> bool:
     """Whether bytes of that digest may be the artifact."""
-    if len(digest) == 40:
-        return digest == artifact.blob_sha1
-    known = replace(artifact, blob_sha1=None)  # a SHA-256 says nothing about that one
-    if not digest or not known.provable:
-        return False
-    if known.size is None:  # an LFS pointer can only be computed with the size
-        return known.sha256 == digest
-    return known.proves(digest, known.size)
+    if len(digest) != Digest.SHA256.digits:
+        return bool(digest) and digest in artifact.digests.values()
+    if artifact.size is None:  # nothing else can be derived from the SHA-256 then
+        return artifact.sha256 == digest
+    derived = any(artifact.expected(kind) for kind in Digest if kind.derive)
+    return derived and artifact.may_be(digest)
 
 
 def _digest_in(name: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from luci_dl.catalog.catalog import Catalog
-from luci_dl.catalog.merge import may_have, merge
+from luci_dl.catalog.merge import merge
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Model
 from luci_dl.names import check_digest, check_name
@@ -166,7 +166,7 @@ def _with_options(found: Sequence[Model], output: str | None, sha256: str | None
     model, artifact = found[0], found[0].artifacts[0]
     if sha256 is not None:
         sha256 = check_digest(sha256, 64, "--sha256")
-        if not may_have(artifact, sha256):
+        if not artifact.may_be(sha256):
             raise UsageError(
                 f"--sha256 is {sha256[:12]}..., but {model.reference} is known to be another file"
                 + (f": {artifact.sha256[:12]}..." if artifact.sha256 else ""),

@@ -7,7 +7,7 @@ import pytest
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.catalog.entries import RESERVED, words_of
 from luci_dl.errors import UsageError
-from luci_dl.model import lfs_pointer_sha1
+from luci_dl.model import Digest, lfs_pointer_sha1
 from luci_dl.names import target_key
 
 CORE = ["tinyllama", "llama3.2", "mistral-7b", "deepseek-coder"]
@@ -43,7 +43,7 @@ def test_the_built_in_catalog_keeps_its_promises(built_in: Catalog) -> None:
     assert not set(RESERVED) & set(words)
     assert all(url.startswith("https://huggingface.co/") for artifact in artifacts for url in artifact.urls)
     assert sum(artifact.sha256 is not None for artifact in artifacts) == 62
-    assert sum(artifact.lfs_pointer_sha1 is not None for artifact in artifacts) == 23
+    assert sum(artifact.expected(Digest.LFS_POINTER) is not None for artifact in artifacts) == 23
     assert sum(artifact.size is not None for artifact in artifacts) == 72
     assert {model.tier for model in built_in.models} == {0, 1, 2, 3, 4}
     assert set(built_in.groups) == {"all", "core", "modern", "code", "test", "reasoning", "vision", "embedding"}
@@ -55,9 +55,11 @@ def test_digest_and_pointer_of_a_built_in_file_agree(built_in: Catalog) -> None:
         (artifact, artifact.sha256, artifact.size)
         for model in built_in.models
         for artifact in model.artifacts
-        if artifact.lfs_pointer_sha1 and artifact.sha256 and artifact.size
+        if artifact.expected(Digest.LFS_POINTER) and artifact.sha256 and artifact.size
     ]
-    assert [a.name for a, sha256, size in both if lfs_pointer_sha1(sha256, size) != a.lfs_pointer_sha1] == []
+    assert [
+        a.name for a, sha256, size in both if lfs_pointer_sha1(sha256, size) != a.expected(Digest.LFS_POINTER)
+    ] == []
 
 
 def test_vision_models_have_their_projector_last(built_in: Catalog) -> None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from luci_dl.catalog.entries import examine, read_entries
 from luci_dl.errors import UsageError
+from luci_dl.model import Digest
 
 SHA = "a1" * 32
 FILE = '[[model.file]]\nfilename = "a.gguf"\nurl = "https://h/a.gguf"\n'
@@ -33,6 +34,7 @@ def test_every_key_is_read() -> None:
         size = 1_000
         sha256 = "{SHA.upper()}"
         lfs_pointer_sha1 = "{SHA[:40]}"
+        blob_sha1 = "{SHA[:40].upper()}"
         [[model.file]]
         filename = "mmproj-a.gguf"
         url = "https://h/mmproj-a.gguf"
@@ -44,7 +46,8 @@ def test_every_key_is_read() -> None:
     assert (model.groups, model.license) == (("core", "vision"), "mit")
     first, second = model.artifacts
     assert (first.name, first.urls, first.size) == ("sub/a.gguf", ("https://h/a.gguf",), 1000)
-    assert (first.sha256, first.lfs_pointer_sha1, first.role) == (SHA, SHA[:40], "model")
+    assert (first.sha256, first.role) == (SHA, "model")
+    assert first.digests == {Digest.LFS_POINTER: SHA[:40], Digest.GIT_BLOB: SHA[:40]}
     assert set(first.headers) == {"Authorization"}
     assert (second.size, second.sha256, second.role, second.headers) == (None, None, "projector", {})
 

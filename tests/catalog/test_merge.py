@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from luci_dl.catalog.merge import may_have, merge
+from luci_dl.catalog.merge import merge
 from luci_dl.errors import UsageError
-from luci_dl.model import Artifact, Model, lfs_pointer_sha1
+from luci_dl.model import Artifact, Digest, Model, lfs_pointer_sha1
 
 A, B = "a1" * 32, "b2" * 32
 POINTER = lfs_pointer_sha1(A, 10)
@@ -20,7 +20,7 @@ def file(
     pointer: str | None = None,
 ) -> Artifact:
     """A file of that name at that host."""
-    return Artifact(name, (f"https://{host}/{name}",), size, sha256, pointer)
+    return Artifact(name, (f"https://{host}/{name}",), size, sha256, {Digest.LFS_POINTER: pointer} if pointer else {})
 
 
 def model(*artifacts: Artifact, reference: str = "") -> Model:
@@ -55,7 +55,7 @@ def test_what_two_know_of_one_file_is_united(first: Artifact, second: Artifact) 
     assert set(artifact.urls) == {*first.urls, *second.urls}
     assert artifact.urls[0] == "https://one/a.gguf"
     assert artifact.sha256 == (first.sha256 or second.sha256)
-    assert artifact.lfs_pointer_sha1 == (first.lfs_pointer_sha1 or second.lfs_pointer_sha1)
+    assert artifact.digests == {**first.digests, **second.digests}
     assert artifact.size == (first.size or second.size)
 
 
@@ -110,35 +110,16 @@ def test_models_that_overlap_stay_two_and_agree() -> None:
     assert merged[0].artifacts[1].sha256 == A
 
 
-@pytest.mark.parametrize(
-    ("artifact", "sha256", "size", "expected"),
-    [
-        (file(), A, None, True),
-        (file(sha256=A), A, None, True),
-        (file(sha256=A), B, None, False),
-        (file(sha256=A, size=1), A, 2, False),
-        (file(pointer=POINTER), B, None, True),
-        (file(pointer=POINTER, size=10), A, None, True),
-        (file(pointer=POINTER, size=10), B, None, False),
-    ],
-)
-def test_a_digest_is_held_against_all_that_is_known(
-    artifact: Artifact, sha256: str, size: int | None, expected: bool
-) -> None:
-    """The pointer proves only together with a size."""
-    assert may_have(artifact, sha256, size) is expected
-
-
 def test_git_digests_prove_and_tell_apart() -> None:
     """What both know is united, and two blobs at one target are refused."""
-    mine, same = (replace(file(host=host, size=10), blob_sha1="1" * 40) for host in ("one", "two"))
+    mine, same = (replace(file(host=host, size=10), digests={Digest.GIT_BLOB: "1" * 40}) for host in ("one", "two"))
     (merged,) = merge([model(mine), model(same)])
     assert merged.artifacts[0].urls == mine.urls + same.urls
     (merged,) = merge([model(file(host="two", size=10)), model(mine)])
-    assert (merged.artifacts[0].blob_sha1, merged.artifacts[0].urls[0]) == ("1" * 40, mine.urls[0])
-    assert may_have(mine, A)
-    with pytest.raises(UsageError, match="git digest"):
-        merge([model(mine), model(replace(same, blob_sha1="2" * 40))])
+    assert (merged.artifacts[0].digests, merged.artifacts[0].urls[0]) == (mine.digests, mine.urls[0])
+    assert mine.may_be(A)
+    with pytest.raises(UsageError, match=r"git blob SHA-1 1{12}.* and .*git blob SHA-1 222222222222"):
+        merge([model(mine), model(replace(same, digests={Digest.GIT_BLOB: "2" * 40}))])
 
 
 @pytest.mark.timeout(20)

@@ -123,7 +123,7 @@ def test_check_says_what_the_file_changes(file: Path) -> None:
         "mistral-7b overrides the built-in model of that name",
         '"Tiny" now means two, not the built-in tinyllama',
         "model two, file two.gguf: http://h/two.gguf is plain http and no digest is known",
-        "phi-2 (sha256 324356668fa5...) and three (sha256 000000000000...) both write phi-2-2.7b-Q4_K_M.gguf",
+        "phi-2 (SHA-256 324356668fa5...) and three (SHA-256 000000000000...) both write phi-2-2.7b-Q4_K_M.gguf",
     ):
         assert text in ended.stderr
     facts = json.loads(luci("catalog", "check", file, "--json").stdout)

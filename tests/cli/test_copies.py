@@ -226,13 +226,15 @@ def test_a_kept_part_gets_the_rest_from_the_copy(shop: Shop, models: Path, user:
 def test_a_small_file_is_found_by_what_git_calls_it(user: Path, tmp_path: Path) -> None:
     """Those that are not LFS are named so in the cache."""
     from luci_dl.install.local_copies import Copies
-    from luci_dl.model import Artifact
+    from luci_dl.model import Artifact, Digest
 
     sha1 = hashlib.sha1(b"blob %d\0" % len(DATA) + DATA, usedforsecurity=False).hexdigest()
     source = in_hub_cache(user, digest=sha1)
     in_hub_cache(user, OTHER)
     copies = Copies({"HF_HOME": str(user / ".cache/huggingface")}, [], [], caches=True, emit=print)
-    found = copies.find(Artifact("c.json", ("https://h/c",), len(DATA), blob_sha1=sha1), tmp_path / "c.json")
+    found = copies.find(
+        Artifact("c.json", ("https://h/c",), len(DATA), digests={Digest.GIT_BLOB: sha1}), tmp_path / "c.json"
+    )
     assert [copy.path for copy in found] == [source]
 
 

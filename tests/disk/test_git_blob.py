@@ -15,7 +15,7 @@ from luci_dl.disk.layout import staging_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError
-from luci_dl.model import Artifact
+from luci_dl.model import Artifact, Digest
 from tests.disk.hands import OPTIONS, assert_ends, digest_of, kill_after, opened, part_at, pour, url_of
 from tests.disk.steps import DATA, WRONG
 from tests.procs import files_left
@@ -26,7 +26,7 @@ NAME = "OWNER/REPO/config.json"
 def blob(data: bytes = DATA, size: int | None = len(DATA)) -> Artifact:
     """Of which the Hub tells size and git SHA-1, and no SHA-256."""
     sha1 = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-    return Artifact(NAME, (url_of(NAME),), size, blob_sha1=sha1)
+    return Artifact(NAME, (url_of(NAME),), size, digests={Digest.GIT_BLOB: sha1})
 
 
 def fill(folder: Path, artifact: Artifact, data: bytes) -> None:
@@ -42,7 +42,7 @@ def look(folder: Path, artifact: Artifact) -> Found:
 
 def test_git_says_the_same() -> None:
     """What `git hash-object` prints for a file with these bytes."""
-    artifact = Artifact("f", ("https://h/f",), blob_sha1="ce013625030ba8dba906f756967f9e9ca394464a")
+    artifact = Artifact("f", ("https://h/f",), digests={Digest.GIT_BLOB: "ce013625030ba8dba906f756967f9e9ca394464a"})
     assert replace(blob(b"hello\n", None), name="f", urls=artifact.urls) == artifact
 
 

@@ -13,6 +13,7 @@ from luci_dl.disk import fs, journal
 from luci_dl.disk.journal import Header, Journal
 from luci_dl.disk.layout import staging_for
 from luci_dl.errors import StorageError
+from luci_dl.model import Digest
 from tests.disk.hands import (
     KIB,
     NAME,
@@ -127,7 +128,7 @@ def test_a_line_from_before_an_earlier_resume_does_no_harm(models: Path) -> None
     [
         artifact_of(gguf(96 * KIB, seed=1)),
         artifact_of(DATA + b"x"),
-        replace(artifact_of(DATA), sha256=None, lfs_pointer_sha1="0" * 40),
+        replace(artifact_of(DATA), sha256=None, digests={Digest.LFS_POINTER: "0" * 40}),
         unproved(),
     ],
     ids=["digest", "size", "pointer", "nothing known"],

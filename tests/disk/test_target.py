@@ -13,12 +13,12 @@ from luci_dl.disk import hashing, receipt, target
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import StorageError
-from luci_dl.model import Artifact, lfs_pointer_sha1
+from luci_dl.model import Artifact, Digest, lfs_pointer_sha1
 from tests.disk.hands import KIB, NAME, artifact_of, digest_of, gguf, install, unproved, url_of
 
 DATA = gguf(8 * KIB)
 WRONG = gguf(8 * KIB, seed=1)
-POINTER = Artifact(NAME, (url_of(),), None, None, lfs_pointer_sha1(digest_of(DATA), len(DATA)))
+POINTER = Artifact(NAME, (url_of(),), None, None, {Digest.LFS_POINTER: lfs_pointer_sha1(digest_of(DATA), len(DATA))})
 
 
 def look(folder: Path, artifact: Artifact) -> Found:

@@ -5,7 +5,7 @@ import pytest
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.install.resolve import resolve
-from luci_dl.model import Artifact, Model, lfs_pointer_sha1
+from luci_dl.model import Artifact, Digest, Model, lfs_pointer_sha1
 from luci_dl.sources.selection import FileSelection
 
 A, B = "a1" * 32, "b2" * 32
@@ -20,7 +20,7 @@ def model(name: str, *files: str, groups: tuple[str, ...] = (), tier: int = 0, s
 @pytest.fixture
 def catalog() -> Catalog:
     """A few models of each kind."""
-    pointer = Artifact("d.gguf", ("https://h/d.gguf",), size=10, lfs_pointer_sha1=lfs_pointer_sha1(A, 10))
+    pointer = Artifact("d.gguf", ("https://h/d.gguf",), size=10, digests={Digest.LFS_POINTER: lfs_pointer_sha1(A, 10)})
     return Catalog.of(
         [
             model("tiny", groups=("core",)),

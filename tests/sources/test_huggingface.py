@@ -9,7 +9,7 @@ import pytest
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import NetworkError, ResolveError, UsageError
 from luci_dl.install.resolve import resolve
-from luci_dl.model import Artifact, Model
+from luci_dl.model import Artifact, Digest, Model
 from luci_dl.net.network import Network
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
@@ -52,7 +52,7 @@ def test_a_file_is_had_from_the_commit_at_the_hub_and_its_mirrors(hub: Hub) -> N
         "me/m/config.json",
         (hub.endpoint + path, "https://mirror.example/hf" + path),
         2,
-        blob_sha1=blob_sha1(b"{}"),
+        digests={Digest.GIT_BLOB: blob_sha1(b"{}")},
         headers={"Authorization": "Bearer secret"},
     )
 
@@ -155,7 +155,7 @@ def test_a_digest_behind_the_address_must_be_the_hubs(hub: Hub, context: Resolve
     (found,) = resolve_reference(f"{page}/m-Q8_0.gguf#sha256={right}", FileSelection(), context).artifacts
     assert found.sha256 == right
     (found,) = resolve_reference(f"{page}/config.json#sha256={wrong}", FileSelection(), context).artifacts
-    assert (found.sha256, found.blob_sha1) == (wrong, blob_sha1(b"{}"))
+    assert (found.sha256, found.expected(Digest.GIT_BLOB)) == (wrong, blob_sha1(b"{}"))
     with pytest.raises(UsageError, match="but the Hub has"):
         resolve_reference(f"{page}/m-Q8_0.gguf#sha256={wrong}", FileSelection(), context)
     with pytest.raises(UsageError, match="single file"):

@@ -9,7 +9,7 @@ from luci_dl.sources.huggingface.quants import choose, near_paths, projector_for
 
 
 def files(*paths: str) -> list[RepoFile]:
-    return [RepoFile(path, 4_000_000_000, "a1" * 32, None) for path in paths]
+    return [RepoFile(path, 4_000_000_000, "a1" * 32, {}) for path in paths]
 
 
 def shards(stem: str, count: int) -> list[str]:

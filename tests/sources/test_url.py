@@ -5,7 +5,7 @@ import base64
 import pytest
 
 from luci_dl.errors import UsageError
-from luci_dl.model import Artifact, Model
+from luci_dl.model import Artifact, Digest, Model
 from luci_dl.net.origin import is_loopback
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.selection import FileSelection
@@ -197,7 +197,7 @@ def test_plain_http_needs_a_digest() -> None:
     [
         Artifact("a.gguf", ("https://h/a.gguf",)),
         Artifact("a.gguf", ("http://h/a.gguf",), sha256=SHA),
-        Artifact("a.gguf", ("http://h/a.gguf",), lfs_pointer_sha1="ab" * 20),
+        Artifact("a.gguf", ("http://h/a.gguf",), digests={Digest.LFS_POINTER: "ab" * 20}),
         Artifact("a.gguf", ("http://127.0.0.1:80/a.gguf",)),
         Artifact("a.gguf", ("http://[::1]/a.gguf",)),
     ],

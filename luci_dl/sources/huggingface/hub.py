@@ -9,6 +9,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
 from luci_dl.events import Warned
+from luci_dl.model import Content, Digest
 from luci_dl.names import check_digest
 from luci_dl.net.hub import hub_refusal
 from luci_dl.net.response import Document
@@ -27,17 +28,23 @@ _NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
 
 @dataclass(frozen=True)
 class RepoFile:
-    """A file of a repository, with one of the two digests.
+    """A file of a repository.
 
     Attributes:
         path: in the repository, as the Hub sends it, unchecked.
-        sha256: of an LFS file; blob_sha1: git blob SHA-1 of any other file.
+        sha256: of an LFS file, else None.
+        digests: a git blob SHA-1 of any other file.
     """
 
     path: str
     size: int
     sha256: str | None
-    blob_sha1: str | None
+    digests: Mapping[Digest, str]
+
+    def digest(self, digest: Digest) -> str | None:
+        """The digest of that kind, as far as the Hub states or implies it."""
+        content = Content(self.sha256, self.size, self.digests) if self.sha256 else None
+        return content.found(digest) if content else self.digests.get(digest)
 
 
 @dataclass(frozen=True)
@@ -177,11 +184,11 @@ def _file(page: Document, facts: Mapping[str, object]) -> RepoFile:
         raise _invalid(page, f"expected the path of a file, found {shown(path)}")
     size = _size(page, path, facts.get("size"))
     if lfs is None:
-        return RepoFile(path, size, None, _hex(page, path, facts.get("oid"), 40))
+        return RepoFile(path, size, None, {Digest.GIT_BLOB: _hex(page, path, facts.get("oid"), 40)})
     pointer = _object(page, lfs)
     if _size(page, path, pointer.get("size", size)) != size:
         raise _invalid(page, f"{_cut(path)} has two sizes: {size} and {shown(pointer.get('size'))}")
-    return RepoFile(path, size, _hex(page, path, pointer.get("oid"), 64), None)
+    return RepoFile(path, size, _hex(page, path, pointer.get("oid"), 64), {})
 
 
 def _size(page: Document, path: str, value: object) -> int:

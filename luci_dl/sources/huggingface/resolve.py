@@ -113,7 +113,7 @@ def _artifact(listing: Listing, file: RepoFile, selection: FileSelection, contex
         urls,
         file.size,
         file.sha256,
-        blob_sha1=file.blob_sha1,
+        file.digests,
         headers=context.endpoints.headers_for(urls[0]),
         role="projector" if is_projector(file.path) else "model",
     )
