@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
-from luci_dl.cli.catalog_update import built_in_catalog_file, run
-from luci_dl.config.settings import load_settings
+from luci_dl.api.catalog_edit import built_in_file
+from luci_dl.api.config import settings as settings_of
+from luci_dl.cli.catalog_update import run
 
 
 def main() -> int:
@@ -21,8 +21,8 @@ def main() -> int:
     parser.add_argument("-n", "--dry-run", action="store_true", help="only report what would change")
     parser.add_argument("--json", action="store_true", help="for programs, on stdout")
     args = parser.parse_args()
-    settings = load_settings(os.environ)
-    catalog_file = built_in_catalog_file(settings)
+    settings = settings_of()
+    catalog_file = built_in_file(settings)
     return run(settings, catalog_file, args.names, pin=args.pin, dry_run=args.dry_run, as_json=args.json)
 
 

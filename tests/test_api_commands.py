@@ -61,7 +61,7 @@ def test_a_catalog_is_looked_after(shop: Shop, tmp_path: Path, monkeypatch: pyte
     settings = config.settings()
     file = catalog_edit.own_file(settings)
     assert catalog_edit.add(file, shop.file).new == ("m",)
-    assert catalog_edit.check_file(file.file).problems == ()
+    assert catalog.check_file(file.file).problems == ()
     with pytest.raises(ResolveError, match="there is no model"):
         catalog_edit.update(file, settings, ["nosuchmodel"], CancelToken(), print, pin=False, dry_run=True)
 

@@ -1,4 +1,4 @@
-"""`luci search`, `luci list --available` and `luci catalog list`: the models that luci knows by name."""
+"""`luci search`, `luci list --available`, `luci catalog list` and `check`: the models that luci knows by name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from luci_dl.api.config import Folder, Settings, folders_of, settings
-from luci_dl.catalog.catalog import Catalog, load, read_user_file
+from luci_dl.catalog.catalog import Catalog, load, read_built_in, read_user_file
+from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
+from luci_dl.catalog.entries import FILE_KEYS, MODEL_KEYS, RESERVED
 from luci_dl.catalog.fit import Fit, this_machine
 from luci_dl.catalog.search import search as search_in
-from luci_dl.library.installed import installed
+from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import installed_of
 from luci_dl.model import Model
 
-__all__ = ["Catalog", "Fit", "Offer", "catalog", "load_catalog", "offers", "own_models", "search"]
+__all__ = ["FILE_KEYS", "MODEL_KEYS", "RESERVED", "Catalog", "Checked", "Fit", "Offer", "Override"]
+__all__ += ["catalog", "check_built_in", "check_file", "load_catalog", "offers", "own_models", "search"]
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,21 @@ def load_catalog(settings: Settings) -> Catalog:
 
 def own_models(settings: Settings) -> list[Model]:
     """The models of the user's own catalog. Raises: UsageError."""
-    own, known = read_user_file(settings.catalog) if settings.catalog else (), load(settings.catalog)
+    own = read_user_file(settings.catalog) if settings.catalog else ()
+    known = Catalog.of(read_built_in(), own)
     return [model for model in (known.find(each.reference) for each in own) if model]
 
 
 def offers(models: Sequence[Model], settings: Settings, folder: Folder = None) -> list[Offer]:
     """The models, with what is said about each in lists. Raises: StorageError."""
-    machine, there = this_machine(settings.models_dir, settings.min_free), installed(folders_of(settings, folder))
-    found = [(model, bool(installed_of(model, there))) for model in models]
-    return [Offer(model, here, machine.fit(model, installed=here)) for model, here in found]
+    machine = this_machine(settings.models_dir, settings.min_free)
+    by_word: dict[str, list[InstalledModel]] = {}
+    for each in installed(folders_of(settings, folder)):
+        for word in {each.reference, *each.names}:
+            by_word.setdefault(word, []).append(each)
+    found = []
+    for model in models:
+        candidates = [*by_word.get(model.reference, ()), *by_word.get(model.artifacts[0].name, ())]
+        here = bool(installed_of(model, candidates))
+        found.append(Offer(model, here, machine.fit(model, installed=here)))
+    return found

@@ -1,4 +1,4 @@
-"""`luci catalog check`, `add` and `update`: looking after a catalog file."""
+"""`luci catalog add` and `update`: changing a catalog file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from luci_dl.api.config import Settings
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog import refresh
 from luci_dl.catalog.catalog import BUILT_IN
-from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
 from luci_dl.catalog.edit import Added, Change, add
 from luci_dl.catalog.file import CatalogFile
 from luci_dl.catalog.refresh import Refreshed
 from luci_dl.events import Emit
-from luci_dl.install.servers import network_for
-from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.endpoints import endpoints_of
 
-__all__ = ["Added", "CatalogFile", "Change", "Checked", "Override", "Refreshed"]
-__all__ += ["add", "built_in_file", "check_built_in", "check_file", "own_file", "update"]
+__all__ = ["Added", "CatalogFile", "Change", "Refreshed", "add", "built_in_file", "own_file", "update"]
 
 
 def own_file(settings: Settings) -> CatalogFile:
@@ -47,6 +42,10 @@ def update(
     Raises: UsageError; ResolveError, for an unknown name; StorageError; Interrupted. Problems with the Hub are part of
         the result.
     """
+    from luci_dl.install.servers import network_for  # slow to load
+    from luci_dl.sources.context import ResolveContext
+    from luci_dl.sources.endpoints import endpoints_of
+
     options = settings.options
     context = ResolveContext(network_for(os.environ, options), endpoints_of(os.environ), token, emit, options.retries)
     return refresh.update(file, context, names, pin=pin, dry_run=dry_run)

@@ -10,6 +10,7 @@ from luci_dl.api.config import Folder, folders_of, settings
 from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import ignore
 from luci_dl.events import CleanSummary, Emit
 from luci_dl.library import clean as library
@@ -17,7 +18,7 @@ from luci_dl.library.clean import Report, staged_names
 from luci_dl.library.installed import installed
 from luci_dl.library.lookup import look_up, targets_of, unknown
 
-__all__ = ["Report", "clean"]
+__all__ = ["Report", "clean", "staging_for"]
 
 
 def clean(

@@ -10,13 +10,14 @@ from luci_dl.cancel import CancelToken
 from luci_dl.config import edit, show
 from luci_dl.config.edit import Checks, remember_folder, unknown_setting
 from luci_dl.config.keys import Key
-from luci_dl.config.settings import KEYS, Settings, config_path, home_of, load_settings
+from luci_dl.config.settings import KEYS, Settings, config_path, default_settings, home_of, load_settings
 from luci_dl.config.show import FILE, SettingState
 from luci_dl.errors import UsageError
 from luci_dl.text import shown
 
-__all__ = ["FILE", "KEYS", "Folder", "Key", "SettingState", "Settings", "every_setting", "folders_of", "home_of"]
-__all__ += ["remember_folder", "set_setting", "settings", "unknown_setting", "unset_setting"]
+__all__ = ["FILE", "KEYS", "Folder", "Key", "SettingState", "Settings", "config_path", "default_settings"]
+__all__ += ["every_setting", "folders_of", "home_of", "remember_folder", "set_setting", "settings", "unknown_setting"]
+__all__ += ["unset_setting"]
 
 Folder = str | os.PathLike[str] | None
 """A models folder. None: the one that the command line uses; to search, every one it knows."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from luci_dl.api.config import settings
 from luci_dl.cli import session
 from luci_dl.errors import LuciError
 from luci_dl.text import printable
@@ -52,23 +53,19 @@ def command() -> None:
 @AS_JSON
 def show_all(as_json: bool) -> int:
     """List the models in your own catalog; `luci list --available` lists all."""
-    from luci_dl.catalog import catalog
+    from luci_dl.api.catalog import offers, own_models
     from luci_dl.cli import catalog_table
-    from luci_dl.library import installed as library
 
     try:
-        settings = session.settings_for(None)
-        own = catalog.read_user_file(settings.catalog) if settings.catalog else ()
-        merged = catalog.Catalog.of(catalog.read_built_in(), own)
-        installed = library.installed(session.all_folders(settings, None))
+        found = settings()
+        own = offers(own_models(found), found)
     except LuciError as error:
         return session.report(error, json=as_json)
     output = session.output()
     if not own and not as_json:
-        output.say([f"No models in {printable(str(settings.own_catalog))}. Add some with `luci catalog add`."])
+        output.say([f"No models in {printable(str(found.own_catalog))}. Add some with `luci catalog add`."])
         return 0
-    models = [model for entry in own if (model := merged.find(entry.reference))]
-    return catalog_table.show(models, installed, settings, output, as_json=as_json)
+    return catalog_table.show(own, output, as_json=as_json)
 
 
 @command.command(
@@ -91,8 +88,8 @@ def check(file: Path | None, as_json: bool) -> int:
     from luci_dl.cli.catalog_check import report
 
     try:
-        settings = session.settings_for(None)
-        return report(file or settings.catalog, settings.own_catalog, as_json=as_json)
+        found = settings()
+        return report(file or found.catalog, found.own_catalog, as_json=as_json)
     except LuciError as error:
         return session.report(error, json=as_json)
 
@@ -110,12 +107,11 @@ def check(file: Path | None, as_json: bool) -> int:
 @AS_JSON
 def add(file: Path, force: bool, as_json: bool) -> int:
     """Add the entries of FILE, with the comments above them, to your own catalog: all of them or none."""
-    from luci_dl.catalog import edit
-    from luci_dl.cli.catalog_update import own_catalog_file
+    from luci_dl.api import catalog_edit
 
     try:
-        catalog_file = own_catalog_file(session.settings_for(None))
-        added = edit.add(catalog_file, file, force=force)
+        catalog_file = catalog_edit.own_file(settings())
+        added = catalog_edit.add(catalog_file, file, force=force)
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
@@ -148,10 +144,11 @@ def update(names: tuple[str, ...], pin: bool, dry_run: bool, as_json: bool) -> i
 
     A known value is never removed; comments and order are kept. NAMEs limit the update to those models.
     """
-    from luci_dl.cli.catalog_update import own_catalog_file, run
+    from luci_dl.api.catalog_edit import own_file
+    from luci_dl.cli.catalog_update import run
 
     try:
-        settings = session.settings_for(None)
+        found = settings()
     except LuciError as error:
         return session.report(error, json=as_json)
-    return run(settings, own_catalog_file(settings), names, pin=pin, dry_run=dry_run, as_json=as_json)
+    return run(found, own_file(found), names, pin=pin, dry_run=dry_run, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
+from luci_dl.api.catalog import Checked, Override, check_built_in, check_file
 from luci_dl.cli import session
 from luci_dl.cli.json_shapes import CatalogCheck
 from luci_dl.errors import UsageError

@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import cast
 
+from luci_dl.api.catalog_edit import CatalogFile, Change, Refreshed, update
+from luci_dl.api.config import Settings
 from luci_dl.cancel import CancelToken
-from luci_dl.catalog.catalog import BUILT_IN
-from luci_dl.catalog.edit import Change
-from luci_dl.catalog.file import CatalogFile
-from luci_dl.catalog.refresh import Refreshed, update
 from luci_dl.cli import json_shapes, session
-from luci_dl.config.settings import Settings
-from luci_dl.disk.transaction import ignore
 from luci_dl.events import Emit, Failed
 from luci_dl.text import counted, printable
-
-
-def own_catalog_file(settings: Settings) -> CatalogFile:
-    """The user's own catalog."""
-    return CatalogFile(settings.own_catalog, settings.home / "catalog.lock")
-
-
-def built_in_catalog_file(settings: Settings) -> CatalogFile:
-    """The built-in catalog, in a checkout."""
-    return CatalogFile(BUILT_IN, settings.home / "catalog.lock")
 
 
 def run(
@@ -36,16 +21,10 @@ def run(
     """Compare the catalog with the Hub, write the changes and report them. Returns: the first problem's exit code."""
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.install.servers import network_for
-        from luci_dl.sources.context import ResolveContext
-        from luci_dl.sources.endpoints import endpoints_of
-
-        network, endpoints = network_for(os.environ, settings.options), endpoints_of(os.environ)
-        quiet = ignore if as_json else emit  # with --json the result is one object
-        context = ResolveContext(network, endpoints, token, quiet, settings.options.retries)
+        log = (lambda _event: None) if as_json else emit  # with --json the result is one object
         if not as_json:
             session.output().say([f"Asking the Hub about the files of {catalog_file.shown} ..."])
-        result = update(catalog_file, context, names, pin=pin, dry_run=dry_run)
+        result = update(catalog_file, settings, names, token, log, pin=pin, dry_run=dry_run)
         _report(result, catalog_file, emit, dry_run=dry_run, as_json=as_json)
         return result.problems[0].exit_code if result.problems else 0
 

@@ -33,24 +33,23 @@ def _completer(source: Source) -> Completer:
 
 def _installed(ctx: click.Context) -> Iterator[Item]:
     """The installed models, by their names in the catalog, or else by their files."""
-    from luci_dl.catalog import catalog
-    from luci_dl.cli import session
-    from luci_dl.library import installed as library
+    from luci_dl.api.catalog import load_catalog
+    from luci_dl.api.config import settings
+    from luci_dl.api.list import installed
 
     folder = ctx.params.get("folder")
-    settings = session.settings_for(folder)
-    known = catalog.load(settings.catalog)
-    for model in library.installed(session.all_folders(settings, folder)):
+    known = load_catalog(settings(folder))
+    for model in installed(folder):
         name = model.reference if known.find(model.reference) else model.to_load.receipt.name.rpartition("/")[2]
         yield CompletionItem(name, help=human_size(model.size))
 
 
 def _known(ctx: click.Context) -> Iterator[Item]:
     """The models of the catalog, each by its name and then by its aliases."""
-    from luci_dl.catalog import catalog
-    from luci_dl.cli import session
+    from luci_dl.api.catalog import load_catalog
+    from luci_dl.api.config import settings
 
-    for model in catalog.load(session.settings_for(ctx.params.get("folder")).catalog).models:
+    for model in load_catalog(settings(ctx.params.get("folder"))).models:
         size = "" if model.size is None else human_size(model.size)
         yield CompletionItem(model.reference, help=size)
         for alias in model.aliases:
@@ -59,10 +58,10 @@ def _known(ctx: click.Context) -> Iterator[Item]:
 
 def _to_install(ctx: click.Context) -> Iterator[Item]:
     """Models and groups; after the name of a group, the word `models`."""
-    from luci_dl.catalog import catalog
-    from luci_dl.cli import session
+    from luci_dl.api.catalog import load_catalog
+    from luci_dl.api.config import settings
 
-    groups = catalog.load(session.settings_for(None).catalog).groups
+    groups = load_catalog(settings()).groups
     words: Sequence[str] = ctx.params.get("words") or ()
     if words and words[-1].casefold() in groups:
         yield CompletionItem("models", help=f"the {words[-1]} models")
@@ -77,7 +76,7 @@ def _known_or_installed(ctx: click.Context) -> Iterator[Item]:
 
 
 def _settings(_ctx: click.Context) -> Iterator[Item]:
-    from luci_dl.config.settings import KEYS
+    from luci_dl.api.config import KEYS
 
     for key in KEYS.values():
         yield CompletionItem(key.name, help=key.purpose)
@@ -114,7 +113,7 @@ def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list
 
 def setting_values(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[Item]:
     """What the setting may be."""
-    from luci_dl.config.settings import KEYS
+    from luci_dl.api.config import KEYS
 
     key = KEYS.get(ctx.params.get("name") or "")
     if key is None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import click
 
+from luci_dl.api.config import FILE, SettingState, every_setting, set_setting, unknown_setting, unset_setting
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
 from luci_dl.cli.json_answers import setting_json
 from luci_dl.cli.table import table
-from luci_dl.config.edit import Checks, set_setting, unknown_setting, unset_setting
-from luci_dl.config.settings import config_path, home_of
-from luci_dl.config.show import FILE, SettingState, every_setting
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit
 from luci_dl.text import printable
@@ -55,7 +51,7 @@ NAME = click.argument("name", shell_complete=complete.settings)
 def show_all(as_json: bool) -> int:
     """Show every setting, its value and where it comes from; also the unknown names in config.json."""
     try:
-        states = every_setting(os.environ)
+        states = every_setting()
     except LuciError as error:
         return session.report(error, json=as_json)
     output = session.output()
@@ -103,7 +99,7 @@ def show(name: str, as_json: bool) -> int:
 @AS_JSON
 def change(name: str, values: tuple[str, ...], as_json: bool) -> int:
     """Check the value, then write it; a list takes several VALUEs. A relative path starts from the current folder."""
-    return _change(name, lambda file, token: set_setting(file, name, values, CHECKS, token), as_json)
+    return _change(name, lambda token: set_setting(name, values, token), as_json)
 
 
 @command.command(
@@ -116,14 +112,14 @@ def change(name: str, values: tuple[str, ...], as_json: bool) -> int:
 @AS_JSON
 def unset(name: str, values: tuple[str, ...], as_json: bool) -> int:
     """Remove the setting from config.json, so that its default applies again; of a list only the VALUEs, if given."""
-    return _change(name, lambda file, token: unset_setting(file, name, values, token), as_json)
+    return _change(name, lambda token: unset_setting(name, values, token), as_json)
 
 
-def _change(name: str, make: Callable[[Path, CancelToken], None], as_json: bool) -> int:
+def _change(name: str, make: Callable[[CancelToken], None], as_json: bool) -> int:
     """Change config.json, then show the setting as it is now."""
 
     def work(token: CancelToken, _emit: Emit) -> int:
-        make(config_path(home_of(os.environ)), token)
+        make(token)
         return 0
 
     code = session.run(work, json=as_json, quiet=not as_json, what="Change")
@@ -142,7 +138,7 @@ def _change(name: str, make: Callable[[Path, CancelToken], None], as_json: bool)
 
 def _state_of(name: str) -> SettingState | None:
     """Raises: UsageError; StorageError."""
-    return next((state for state in every_setting(os.environ) if state.name == name), None)
+    return next((state for state in every_setting() if state.name == name), None)
 
 
 def _row(state: SettingState) -> tuple[str, str, str]:
@@ -150,18 +146,3 @@ def _row(state: SettingState) -> tuple[str, str, str]:
     if state.purpose is None:
         origin += f" (unknown; did you mean {state.near}?)" if state.near else " (unknown)"
     return state.name, ", ".join(state.texts) or "none", origin + (" (invalid)" if state.problem else "")
-
-
-def _check_catalog(file: Path) -> None:
-    from luci_dl.catalog import catalog
-
-    catalog.load(file)
-
-
-def _check_mirrors(mirrors: Sequence[str]) -> None:
-    from luci_dl.sources.endpoints import endpoints_of
-
-    endpoints_of({}, mirrors)
-
-
-CHECKS: Checks = {"catalog": _check_catalog, "mirrors": _check_mirrors}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from luci_dl.gguf.header import Header
-from luci_dl.gguf.reading import GgufFile
+from luci_dl.api.info import GgufFile, Header
 
 _MOST_TYPES = 6
 

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import click
 
-from luci_dl.api.info import Info, info
+from luci_dl.api.info import Info, Partial, info
+from luci_dl.api.list import InstalledFile
 from luci_dl.cli import complete, gguf_rows, json_answers, session
 from luci_dl.errors import LuciError
-from luci_dl.library.installed import InstalledFile
-from luci_dl.library.partials import Partial
 from luci_dl.model import Artifact, Model
 from luci_dl.text import human_size, local_time, printable
 from luci_dl.ui.figures import percent

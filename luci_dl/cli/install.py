@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from luci_dl.api.config import Settings, remember_folder
+from luci_dl.api.config import settings as settings_of
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
 from luci_dl.cli.install_options import install_options, options_of, selection_of
-from luci_dl.config.edit import remember_folder
-from luci_dl.config.settings import Settings
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Model
@@ -54,14 +54,13 @@ def command(
     try:
         if quiet and verbose:
             raise UsageError("--quiet and --verbose exclude each other")
-        settings = session.settings_for(folder)
+        settings = settings_of(folder)
         options, selection = options_of(given, settings), selection_of(given)
     except LuciError as error:
         return session.report(error, json=as_json)
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.install.batch import exit_code
-        from luci_dl.install.request import InstallRequest  # the engine: loaded once the options are known to be valid
+        from luci_dl.api.install import InstallRequest, exit_code
 
         log, named_folder = emit if verbose else None, folder is not None
         request = InstallRequest.resolve(

@@ -6,15 +6,17 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from luci_dl.api.config import KEYS, Settings
 from luci_dl.cli import complete, session
-from luci_dl.config.settings import KEYS, Settings
 from luci_dl.errors import UsageError
 from luci_dl.plan import Options
-from luci_dl.sources.selection import FileSelection
+
+if TYPE_CHECKING:
+    from luci_dl.api.install import FileSelection
 
 Command = TypeVar("Command", bound=Callable[..., object])
 Given = Mapping[str, Any]
@@ -118,10 +120,13 @@ def selection_of(given: Given) -> FileSelection:
     """Which files to install. Raises: UsageError, for options that exclude each other and for an invalid header."""
     if given["all_files"] and (given["include"] or given["exclude"]):
         raise UsageError("--all-files and --include or --exclude exclude each other")
+    headers = dict(map(_header, given["headers"]))
+    from luci_dl.api.install import FileSelection  # the engine: loaded once the options are known to be valid
+
     return FileSelection(
         output=given["output"],
         sha256=given["sha256"],
-        headers=dict(map(_header, given["headers"])),
+        headers=headers,
         projector=not given["no_projector"],
         all_files=given["all_files"],
         include=given["include"],

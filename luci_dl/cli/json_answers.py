@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from luci_dl.api.info import Info
-from luci_dl.catalog.fit import Fit
-from luci_dl.cli import json_shapes as shapes
-from luci_dl.config.show import SettingState
-from luci_dl.gguf.reading import GgufFile
-from luci_dl.library.installed import InstalledFile, InstalledModel
-from luci_dl.library.partials import Partial
-from luci_dl.library.running import Running
-from luci_dl.model import Model
 from luci_dl.ui.figures import percent, seconds_left
+
+if TYPE_CHECKING:  # each command loads what it needs itself
+    from luci_dl.api.catalog import Offer
+    from luci_dl.api.config import SettingState
+    from luci_dl.api.info import GgufFile, Info, Partial
+    from luci_dl.api.list import InstalledFile, InstalledModel
+    from luci_dl.api.status import Running
+    from luci_dl.cli import json_shapes as shapes
+    from luci_dl.model import Model
 
 
 def catalog_model_json(model: Model) -> shapes.CatalogModel:
@@ -40,9 +40,10 @@ def catalog_model_json(model: Model) -> shapes.CatalogModel:
     }
 
 
-def offered_model_json(model: Model, installed: bool, fit: Fit) -> shapes.OfferedModel:
+def offered_model_json(offer: Offer) -> shapes.OfferedModel:
     """A model of the catalog, and whether this machine has it or could hold it."""
-    return {**catalog_model_json(model), "installed": installed, "fits": {"disk": fit.disk, "memory": fit.memory}}
+    fits: shapes.Fit = {"disk": offer.fit.disk, "memory": offer.fit.memory}
+    return {**catalog_model_json(offer.model), "installed": offer.installed, "fits": fits}
 
 
 def installed_model_json(model: InstalledModel) -> shapes.InstalledModel:

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
-from luci_dl.catalog import catalog
-from luci_dl.cli import catalog_table, json_answers, session
+from luci_dl.api.config import settings
+from luci_dl.api.list import InstalledModel, installed
+from luci_dl.cli import json_answers, session
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
-from luci_dl.library import installed as library
-from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Model
 from luci_dl.text import human_size, local_time, printable
 
@@ -50,25 +49,34 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
     that it needs while it runs.
     """
     try:
-        settings = session.settings_for(folder)
-        installed = library.installed(session.all_folders(settings, folder))
+        default = settings(folder).models_dir
         if available or tier is not None:
-            models = _of_tier(tier, catalog.load(settings.catalog).models)
-            return catalog_table.show(models, installed, settings, session.output(), as_json=as_json)
+            return _show_available(tier, folder, as_json)
+        models = installed(folder)
     except LuciError as error:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(json_answers.installed_model_json, installed)))])
-    elif installed:
-        rows = [_TITLES, *(_row(model, settings.models_dir) for model in installed)]
+        output.results([json.dumps(list(map(json_answers.installed_model_json, models)))])
+    elif models:
+        rows = [_TITLES, *(_row(model, default) for model in models)]
         output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), kept=_KEPT))
-        if any(model.state != "ok" for model in installed):
+        if any(model.state != "ok" for model in models):
             output.say(["`luci verify` shows what is wrong; `luci verify --repair` installs it again."])
     else:
-        where = "" if folder is None else f" in {printable(str(settings.models_dir))}"
+        where = "" if folder is None else f" in {printable(str(default))}"
         output.say([f"No models are installed{where}. `luci list --available` shows the models of the catalog."])
     return 0
+
+
+def _show_available(tier: int | None, folder: str | None, as_json: bool) -> int:
+    """Show the models of the catalog. Returns: the exit code. Raises: UsageError; StorageError."""
+    from luci_dl.api.catalog import load_catalog, offers
+    from luci_dl.cli import catalog_table
+
+    found = settings(folder)
+    models = _of_tier(tier, load_catalog(found).models)
+    return catalog_table.show(offers(models, found, folder), session.output(), as_json=as_json)
 
 
 def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:

@@ -81,7 +81,7 @@ class Commands(click.Group):
 def _show_version(ctx: click.Context, _param: click.Parameter, given: bool) -> None:
     if not given or ctx.resilient_parsing:
         return
-    from luci_dl.doctor.versions import versions
+    from luci_dl.api.version import versions
 
     click.echo("\n".join(f"{name} {version}" for name, version in versions().items()))
     ctx.exit()

@@ -15,7 +15,7 @@ from luci_dl.text import human_size, printable
 from luci_dl.ui.describe import describe
 
 if TYPE_CHECKING:
-    from luci_dl.library.remove import Removal
+    from luci_dl.api.remove import Removal
 
 EPILOG = """\b
 Examples:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import click
 
-from luci_dl.catalog import catalog
-from luci_dl.catalog.search import search
+from luci_dl.api.catalog import offers, search
+from luci_dl.api.config import settings
 from luci_dl.cli import catalog_table, complete, session
 from luci_dl.errors import LuciError
-from luci_dl.library import installed as library
 
 EPILOG = """\b
 Examples:
@@ -32,9 +31,7 @@ def command(text: tuple[str, ...], folder: str | None, as_json: bool) -> int:
     A model is found if it contains every word; models of that name come first.
     """
     try:
-        settings = session.settings_for(folder)
-        found = search(" ".join(text), catalog.load(settings.catalog))
-        installed = library.installed(session.all_folders(settings, folder))
+        found = offers(search(" ".join(text)), settings(folder), folder)
     except LuciError as error:
         return session.report(error, json=as_json)
-    return catalog_table.show(found, installed, settings, session.output(), as_json=as_json)
+    return catalog_table.show(found, session.output(), as_json=as_json)

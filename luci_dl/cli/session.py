@@ -1,17 +1,15 @@
-"""What every command needs: its settings, its output, and a run that signals cancel and events describe."""
+"""What every command needs: its output, and a run that signals cancel and events describe."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from luci_dl.cancel import CancelToken, die_of, signals_cancel
 from luci_dl.cli import complete
-from luci_dl.config.settings import Settings, load_settings
 from luci_dl.errors import Interrupted, LuciError, UsageError
 from luci_dl.events import Emit, Failed, Stopped
 from luci_dl.text import printable
@@ -88,11 +86,6 @@ def confirmed(question: str, purpose: str, token: CancelToken, details: Sequence
     return os.read(0, 1000).strip().lower() in (b"y", b"yes")
 
 
-def settings_for(folder: str | None) -> Settings:
-    """The settings, with the folder of `--dir`, if any. Raises: UsageError; StorageError."""
-    return load_settings(os.environ, None if folder is None else Path(folder))
-
-
 def dir_option(help: str, *, may_be_missing: bool = False) -> Callable[[Command], Command]:
     """The option `--dir`, as the parameter `folder`. Warns about a folder that does not exist, unless it may."""
 
@@ -106,8 +99,3 @@ def dir_option(help: str, *, may_be_missing: bool = False) -> Callable[[Command]
         return folder
 
     return click.option("--dir", "folder", metavar="PATH", shell_complete=complete.folders, callback=check, help=help)
-
-
-def all_folders(settings: Settings, folder: str | None) -> list[Path]:
-    """Where to look for models: the folder of `--dir`, else every folder that was ever used."""
-    return settings.every_folder if folder is None else [settings.models_dir]

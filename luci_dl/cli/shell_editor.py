@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from luci_dl.disk import fs
+from luci_dl.api.shell import append_history, replace_history
 from luci_dl.errors import StorageError
 
 MOST_LINES = 1000
@@ -63,7 +63,7 @@ class Editor:
         with contextlib.suppress(OSError, StorageError):
             lines = self._history.read_text(errors="surrogateescape").splitlines()
             if len(lines) > 2 * MOST_LINES:
-                fs.write_file(self._history, _bytes(lines[-MOST_LINES:]), keep_mode=True)
+                replace_history(self._history, _bytes(lines[-MOST_LINES:]))
             return lines[-MOST_LINES:]
         return []
 
@@ -73,8 +73,7 @@ class Editor:
 
             readline.add_history(line)
         with contextlib.suppress(StorageError):  # a full or read-only disk: the line is in this shell's history only
-            fs.make_folder(self._history.parent)
-            fs.append(self._history, _bytes([line]))
+            append_history(self._history, _bytes([line]))
 
 
 def _bytes(lines: Sequence[str]) -> bytes:

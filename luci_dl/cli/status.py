@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 
+from luci_dl.api.status import Running, status
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.cli import session
 from luci_dl.cli.json_answers import running_json
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit
-from luci_dl.library.running import Running, running
 from luci_dl.text import human_size, time_of_day
 from luci_dl.ui.figures import clock, percent, seconds_left
 from luci_dl.ui.stream import Output, Stream
@@ -48,11 +47,10 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
     That is in every terminal, and in every models folder that was ever used.
     """
     output = session.output()
+    if watch:
+        return _watch(folder, output, as_json)
     try:
-        folders = session.all_folders(session.settings_for(folder), folder)
-        if watch:
-            return _watch(folders, output, as_json)
-        found = running(folders)
+        found = status(folder)
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
@@ -64,14 +62,14 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
     return 0
 
 
-def _watch(folders: Sequence[Path], output: Output, as_json: bool) -> int:
+def _watch(folder: str | None, output: Output, as_json: bool) -> int:
     """Show it repeatedly: in place on a terminal, else one table below the other."""
     from luci_dl.ui.live_region import LiveRegion  # it needs rich, which costs start-up time
 
     region = LiveRegion(output.out) if output.out.isatty() and not as_json else None
 
     def show() -> None:
-        found = running(folders)
+        found = status(folder)
         if as_json:
             output.results([_as_json(found)])
             return

@@ -22,7 +22,7 @@ With --json: one object, each version by its name.
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 def command(as_json: bool) -> int:
     """Show the versions of luci, of Python and of the libraries it uses."""
-    from luci_dl.doctor.versions import versions
+    from luci_dl.api.version import versions
 
     found = versions()
     lines = [json.dumps(found)] if as_json else [f"{name} {version}" for name, version in found.items()]

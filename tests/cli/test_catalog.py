@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 import pytest
 
+from luci_dl.api.catalog_edit import built_in_file
 from luci_dl.catalog.catalog import BUILT_IN
 from luci_dl.cli.catalog import command
-from luci_dl.cli.catalog_update import built_in_catalog_file
 from luci_dl.config.settings import load_settings
 from tests.cli.shop import assert_refused
 from tests.procs import ROOT, Spawned, lock_is_free, luci
@@ -209,7 +209,7 @@ def test_the_script_compares_lucis_own_catalog(hub: Hub, tmp_path: Path) -> None
     )
     facts = json.loads(ended.stdout)
     assert (ended.returncode, facts["skipped"], facts["written"]) == (3, 1, False)
-    assert facts["file"] == str(built_in_catalog_file(load_settings(os.environ)).file)
+    assert facts["file"] == str(built_in_file(load_settings(os.environ)).file)
     assert BUILT_IN.read_bytes() == before
 
 

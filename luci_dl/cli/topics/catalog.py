@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from luci_dl.catalog.entries import FILE_KEYS, MODEL_KEYS, RESERVED
+from luci_dl.api.catalog import FILE_KEYS, MODEL_KEYS, RESERVED
 from luci_dl.cli.topics.layout import block, heading, table, text
 
 MODEL = {

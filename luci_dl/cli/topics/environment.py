@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from luci_dl.api.config import KEYS
 from luci_dl.cli.topics.layout import heading, table, text
-from luci_dl.config.settings import KEYS
 
 OTHERS = {
     "The Hugging Face Hub": {

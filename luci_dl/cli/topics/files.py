@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from luci_dl.api.clean import staging_for
+from luci_dl.api.config import config_path
 from luci_dl.cli.topics.layout import block, heading, table, text
-from luci_dl.config.settings import config_path
-from luci_dl.disk.layout import staging_for
 
 HOME = {
     config_path(Path()).name: "The settings: `luci help settings`.",

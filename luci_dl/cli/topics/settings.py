@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from luci_dl.api.config import KEYS, Key, default_settings
 from luci_dl.cli.topics.layout import block, heading, table, text
-from luci_dl.config.keys import Key
-from luci_dl.config.settings import KEYS, default_settings
 
 _DEFAULTS = default_settings(Path("~/.luciferai"))
 _EXAMPLE = """\
