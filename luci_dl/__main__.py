@@ -18,7 +18,8 @@ def main() -> None:
 
     code = run(sys.argv[1:], _started_with(sys.argv[1:]))
     try:
-        sys.stdout.flush()
+        if sys.stdout:  # None if it was closed
+            sys.stdout.flush()
     except OSError:
         os._exit(code)  # a full disk was reported; Python would try again at its end, and exit with 120
     sys.exit(code)
