@@ -37,7 +37,7 @@ def test_models_whose_names_differ_by_case_never_become_one_another(disk: Path, 
     shop.sell("lower", OTHER, files=["model.gguf"])
     assert luci("install", "upper", "--dir", disk).returncode == 0
     ended = luci("install", "lower", "--dir", disk)
-    assert_refused(ended, 5, "is there as Model.gguf, which belongs to upper", "luci remove upper")
+    assert_refused(ended, 5, "exists as Model.gguf of upper", "luci remove upper")
     assert (disk / "Model.gguf").read_bytes() == DATA
     assert luci("path", "upper").stdout == f"{disk}/Model.gguf\n"
     assert luci("path", "lower").returncode == 3
