@@ -11,21 +11,18 @@ import stat
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, journal, receipt
+from luci_dl.disk.formats import VERSION, check_version
 from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.locks import Locks
-from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.events import Emit
 from luci_dl.model import Artifact
-from luci_dl.names import check_name
-
-VERSION = 1
-
 
 Files = list[tuple[str, CommitEntry]]
 """What a commit record lists: names below the models folder, and what is known of their bytes."""
@@ -36,7 +33,7 @@ def write_record(path: Path, files: Sequence[tuple[Staging, CommitEntry]]) -> No
 
     Raises: StorageError; then they do not count.
     """
-    entries = [{"name": staging.name, "done": asdict(done)} for staging, done in files]
+    entries = [{"name": staging.name, "done": asdict(entry)} for staging, entry in files]
     try:
         fs.write_file(path, journal.encode({"v": VERSION, "files": entries}))
     except StorageError:
@@ -45,29 +42,45 @@ def write_record(path: Path, files: Sequence[tuple[Staging, CommitEntry]]) -> No
 
 
 def read_record(path: Path) -> Files | None:
-    """What the record at `path` lists; None when there is none, or it makes no sense.
+    """The files of the record at `path`; None when there is none, or it is invalid.
 
-    Raises: StorageError, when it has another format.
+    Raises: StorageError, when it or one of its receipts, has another format.
     """
     if not fs.is_own(path):
         return None
     with fs.storage_errors("read", path):
-        fields = journal.decode(path.read_bytes())
+        try:
+            fields = journal.decode(path.read_bytes())
+        except FileNotFoundError:  # removed since
+            return None
     if fields is None:
         return None
-    journal.check_version(fields, path)
-    try:
-        files = [(check_name(entry["name"]), journal.done_from(entry["done"])) for entry in fields["files"]]
-    except (KeyError, TypeError, AttributeError, UsageError):
+    check_version(fields, path)
+    listed = fields.get("files")
+    found = [_file_from(each, path) for each in listed] if isinstance(listed, list) else [None]
+    files = [each for each in found if each]
+    return files if len(files) == len(found) else None
+
+
+def _file_from(fields: Any, path: Path) -> tuple[str, CommitEntry] | None:
+    if not (isinstance(fields, dict) and journal.is_valid_name(name := fields.get("name"))):
         return None
-    known = [(name, done) for name, done in files if done]
-    return known if len(known) == len(files) else None
+    entry = journal.entry_from(fields.get("done"), path)
+    return (str(name), entry) if entry else None
 
 
-def settle(staging: Staging, done: CommitEntry) -> None:
+def _staging(folder: Path, name: str, path: Path) -> Staging:
+    """The paths of a file that a record at `path`, or a journal, names. Raises: StorageError."""
+    try:
+        return staging_for(folder, name)
+    except UsageError as error:
+        raise StorageError(f"{path} is about a file that cannot be here: {error.message}", "Remove it.") from error
+
+
+def settle(staging: Staging, entry: CommitEntry) -> None:
     """The target stands: have its name on disk, write its receipt, drop its journal."""
     fs.sync_folder(staging.target.parent)
-    receipt.write(staging.receipt, Receipt.from_json(done.receipt), staging.new_receipt)
+    receipt.write(staging.receipt, entry.receipt, staging.new_receipt)
     fs.unlink(staging.journal)
 
 
@@ -77,11 +90,11 @@ def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
     Returns: whether there was one. Raises: StorageError; Interrupted.
     """
     log = journal.read(staging.journal)
-    if not log or not log.done or log.done.record or fs.is_own(staging.part):
+    if not log or not log.entry or log.entry.record or fs.is_own(staging.part):
         return False
-    if not holds(staging.target, log.done, token):
+    if not holds(staging.target, log.entry, token):
         return False
-    settle(staging, log.done)
+    settle(staging, log.entry)
     return True
 
 
@@ -90,9 +103,9 @@ def record_of(staging: Staging) -> Path | None:
     if read_record(staging.commit):
         return staging.commit
     log = journal.read(staging.journal)
-    if not (log and log.done and log.done.record):
+    if not (log and log.entry and log.entry.record):
         return None
-    path = staging_for(staging.folder, log.done.record).commit
+    path = _staging(staging.folder, log.entry.record, staging.journal).commit
     return path if read_record(path) else None
 
 
@@ -103,7 +116,7 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
         StorageError.
     """
     files = read_record(path) or []
-    staged = [(staging_for(folder, name), done) for name, done in files]
+    staged = [(_staging(folder, name, path), entry) for name, entry in files]
     locks = Locks([(staging, Artifact(str(staging.name), (str(path),))) for staging, _ in staged], path.name)
     locks.acquire(wait, token, emit)
     try:
@@ -121,7 +134,7 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token
         parts is like any other.
     Raises: StorageError; then record and parts stay. Interrupted, while a part whose inode changed is read.
     """
-    if not all(_can_finish(staging, done, token) for staging, done in files):
+    if not all(_can_finish(staging, entry, token) for staging, entry in files):
         fs.unlink(path)
         return False
     rename_all(files)
@@ -139,18 +152,18 @@ def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
 
 def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
     """All targets stand: `settle` each, and last comes the end of the record at `path`, if they have one."""
-    for staging, done in files:
-        settle(staging, done)
+    for staging, entry in files:
+        settle(staging, entry)
     if path:
         fs.unlink(path)
 
 
-def _can_finish(staging: Staging, done: CommitEntry, token: CancelToken) -> bool:
+def _can_finish(staging: Staging, entry: CommitEntry, token: CancelToken) -> bool:
     """Whether the verified bytes are there, as the part or already at the target."""
-    return holds(staging.part if fs.is_own(staging.part) else staging.target, done, token)
+    return holds(staging.part if fs.is_own(staging.part) else staging.target, entry, token)
 
 
-def holds(path: Path, done: CommitEntry, token: CancelToken) -> bool:
+def holds(path: Path, entry: CommitEntry, token: CancelToken) -> bool:
     """Whether the verified bytes are there. They are read again where anything but the name has changed: numbers of
     inodes are used again, and the same bytes under another one, restored from a backup, say, will do.
     """
@@ -158,8 +171,8 @@ def holds(path: Path, done: CommitEntry, token: CancelToken) -> bool:
         info = os.lstat(path)
     except OSError:
         return False
-    if not stat.S_ISREG(info.st_mode) or info.st_size != done.size:
+    if not stat.S_ISREG(info.st_mode) or info.st_size != entry.size:
         return False
-    if (info.st_ino, info.st_mtime_ns) == (done.inode, done.receipt.get("mtime_ns")):
+    if (info.st_ino, info.st_mtime_ns) == (entry.inode, entry.receipt.mtime_ns):
         return True
-    return hash_file(path, token, lambda _done: None) == (done.sha256, done.size)
+    return hash_file(path, token, lambda _done: None) == (entry.sha256, entry.size)

@@ -1,8 +1,9 @@
 """The journal of a part: whose bytes these are, and the digests of its prefixes that were safely on disk.
 
 Append-only. Each line is a CRC-32 of the rest of it, a space, and a JSON object; reading stops at the first line that
-is torn or wrong. The first line identifies the bytes; then come `{"at": OFFSET, "sha256": HEX}` for the part up to
-that offset, and, when all is checked, one `CommitEntry`. A line is written after the data that it speaks of is synced.
+is torn or invalid. The first line identifies the bytes; then come checkpoints, `{"at": OFFSET, "sha256": HEX}` for the
+part up to that offset, and, when all is verified, one `CommitEntry`. A line is written after the data that it is about
+is synced.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
+from luci_dl.disk.formats import VERSION, check_version, is_count, is_text_or_none
 from luci_dl.disk.guarded_file import Gate
+from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.names import check_name
-
-VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Header:
     Attributes:
         name: the target's path below the models folder.
         size: bytes, if known.
-        sha256, lfs_pointer_sha1, blob_sha1: the digests to expect, those that are known.
+        sha256, lfs_pointer_sha1, blob_sha1: the expected digests, as far as they are known.
         validators: for each address that gave bytes, its strong ETag.
     """
 
@@ -43,41 +44,45 @@ class Header:
 
 @dataclass(frozen=True)
 class CommitEntry:
-    """The part is complete, checked and synced: it may be renamed.
+    """The part is complete, verified and synced: it may be renamed.
 
     Attributes:
         inode: the part's, which the rename carries over to the target.
-        receipt: the receipt that the target will get, as its JSON object.
-        record: when the part is one of several, the name of the target beside whose staging files the commit record
-            lies; else None.
+        receipt: the one that the target will get.
+        record: for one of several files, the name of the target that the commit record lies beside; else None.
     """
 
     size: int
     sha256: str
     inode: int
-    receipt: Mapping[str, Any]
+    receipt: Receipt
     record: str | None
 
 
 @dataclass(frozen=True)
 class Log:
-    """What a journal says. `checkpoints` are pairs of an offset and the SHA-256 up to there, in the order written."""
+    """The content of a journal.
+
+    Attributes:
+        checkpoints: pairs of an offset and the SHA-256 up to there, in the order written.
+        entry: the last line, when all was verified.
+        end: bytes of the journal that were understood; what follows is torn.
+    """
 
     header: Header
     checkpoints: tuple[tuple[int, str], ...]
-    done: CommitEntry | None
+    entry: CommitEntry | None
     end: int
-    """Bytes of the journal that were understood; what follows is torn."""
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:
-    """One line that checks itself."""
+    """One line, with its checksum."""
     text = json.dumps(fields, separators=(",", ":")).encode()
     return b"%08x %b\n" % (zlib.crc32(text), text)
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
-    """The object of one line; None when the line is torn or wrong."""
+    """The object of one line; None when the line is torn or invalid."""
     text = line[9:].rstrip(b"\n")
     if not line.endswith(b"\n") or line[:9] != b"%08x " % zlib.crc32(text):
         return None
@@ -88,24 +93,18 @@ def decode(line: bytes) -> dict[str, Any] | None:
     return fields if isinstance(fields, dict) else None
 
 
-def check_version(fields: Mapping[str, Any], path: Path) -> None:
-    """Raises: StorageError, when a luci of another format wrote the file: it is left alone, and said."""
-    if fields.get("v") != VERSION:
-        raise StorageError(
-            f"{path} has format {fields.get('v')!r}, this luci knows format {VERSION}",
-            "Update luci, or remove the file to start over.",
-        )
-
-
 def read(path: Path) -> Log | None:
-    """What the journal at `path` says; None when there is none or its first line is torn or makes no sense.
+    """The content of the journal at `path`; None when there is none or its first line is torn or invalid.
 
     Raises: StorageError, when it cannot be read or has another format.
     """
     if not fs.is_own(path):
         return None
     with fs.storage_errors("read", path):
-        raw = path.read_bytes()
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:  # removed since
+            return None
     lines = raw.splitlines(keepends=True)
     first = decode(lines[0]) if lines else None
     if first is None:
@@ -115,49 +114,72 @@ def read(path: Path) -> Log | None:
     if header is None:
         return None
     checkpoints: list[tuple[int, str]] = []
-    done: CommitEntry | None = None
+    entry: CommitEntry | None = None
     end = len(lines[0])
     for line in lines[1:]:
-        said = _said(decode(line) or {})
-        if said is None:
+        fields = decode(line) or {}
+        if "done" in fields:
+            if not (found := entry_from(fields["done"], path)):
+                break
+            entry = found
+        elif checkpoint := _checkpoint_from(fields, header.size):
+            checkpoints.append(checkpoint)
+        else:
             break
         end += len(line)
-        if isinstance(said, CommitEntry):
-            done = said
-        else:
-            checkpoints.append(said)
-    return Log(header, tuple(checkpoints), done, end)
+    return Log(header, tuple(checkpoints), entry, end)
 
 
 def _header_from(fields: Mapping[str, Any]) -> Header | None:
     try:
         header = Header(**{key: value for key, value in fields.items() if key != "v"})
-        check_name(header.name)
-    except (TypeError, AttributeError, UsageError):
+    except TypeError:
         return None
-    return header if isinstance(header.size, int | None) and isinstance(header.validators, dict) else None
+    valid = (
+        is_valid_name(header.name)
+        and (header.size is None or is_count(header.size))
+        and all(map(is_text_or_none, (header.sha256, header.lfs_pointer_sha1, header.blob_sha1)))
+        and isinstance(header.validators, dict)
+        and all(isinstance(validator, str) for validator in header.validators.values())
+    )
+    return header if valid else None
 
 
-def _said(fields: Mapping[str, Any]) -> tuple[int, str] | CommitEntry | None:
-    """What a line after the first says: a mark, or that all is done; None when it makes no sense."""
-    if "done" in fields:
-        return done_from(fields["done"])
+def _checkpoint_from(fields: Mapping[str, Any], size: int | None) -> tuple[int, str] | None:
     at, sha256 = fields.get("at"), fields.get("sha256")
-    return (at, sha256) if isinstance(at, int) and isinstance(sha256, str) else None
-
-
-def done_from(fields: Any) -> CommitEntry | None:
-    """What `asdict` made of a `CommitEntry`; None when it makes no sense.
-
-    Another user of the folder may have written it.
-    """
-    try:
-        done = CommitEntry(**fields)
-        if done.record is not None:
-            check_name(done.record)
-    except (TypeError, AttributeError, UsageError):
+    if not (is_count(at) and isinstance(sha256, str)) or (size is not None and at > size):
         return None
-    return done if type(done.size) is type(done.inode) is int and isinstance(done.receipt, dict) else None
+    return at, sha256
+
+
+def entry_from(fields: Any, path: Path) -> CommitEntry | None:
+    """What `asdict` made of a `CommitEntry`; None when it is invalid: another user of the folder may have written it.
+
+    Raises: StorageError, when its receipt has another format than this luci knows.
+    """
+    if not (isinstance(fields, dict) and isinstance(receipt := fields.get("receipt"), dict)):
+        return None
+    if is_count(receipt.get("v")):
+        check_version(receipt, path)
+    try:
+        entry = CommitEntry(**{**fields, "receipt": Receipt.from_json(receipt)})
+    except (ValueError, KeyError, TypeError, AttributeError, UsageError):
+        return None
+    valid = (
+        is_count(entry.size)
+        and is_count(entry.inode)
+        and isinstance(entry.sha256, str)
+        and (entry.record is None or is_valid_name(entry.record))
+    )
+    return entry if valid else None
+
+
+def is_valid_name(value: object) -> bool:
+    """Whether it can be a target's name."""
+    try:
+        return isinstance(value, str) and bool(check_name(value))
+    except UsageError:
+        return False
 
 
 class Journal:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
-from luci_dl.disk.journal import check_version
+from luci_dl.disk.formats import check_version
 from luci_dl.errors import UsageError
 from luci_dl.names import check_digest, check_name
 

@@ -230,7 +230,7 @@ class Transaction:
         part = self._parts[str(staging.name)]
         digest, size, url = digests[part.artifact.name], part.received, part.origin
         known = self._receipt(part.artifact, digest, size, part.mtime_ns, url, part.proof)
-        return CommitEntry(size, digest, part.inode, known.to_json(), record)
+        return CommitEntry(size, digest, part.inode, known, record)
 
     def _receipt(self, artifact: Artifact, sha256: str, size: int, mtime_ns: int, url: str, proof: str) -> Receipt:
         moment = receipt.now()

@@ -205,7 +205,7 @@ def _is_cut_off(staging: Staging) -> bool:
     if commit.record_of(staging):
         return True
     log = journal.read(staging.journal)
-    return bool(log and log.done and not log.done.record and not fs.is_own(staging.part))
+    return bool(log and log.entry and not log.entry.record and not fs.is_own(staging.part))
 
 
 def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifact:

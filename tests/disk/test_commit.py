@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,7 @@ def ready(folder: Path, files: Sequence[tuple[bytes, str]] = FILES) -> Staged:
         opened(part)
         pour(part, data)
         digest, moment, names = part.verify(CancelToken()), receipt.now(), tuple(name for _, name in files)
-        known = Receipt(
-            name, "model", names, "model", "", digest, "sha256", len(data), part.mtime_ns, moment, moment
-        ).to_json()
+        known = Receipt(name, "model", names, "model", "", digest, "sha256", len(data), part.mtime_ns, moment, moment)
         record = files[0][1] if len(files) > 1 else None
         found.append((part.staging, CommitEntry(len(data), digest, part.inode, known, record)))
         part.log.finish(found[-1][1])
@@ -289,7 +288,7 @@ def test_a_single_file_is_completed_by_its_journal(tmp_path: Path, settled: bool
     ((staging, done),) = ready(tmp_path, FILES[:1])
     fs.rename(staging.part, staging.target)
     if settled:
-        receipt.write(staging.receipt, Receipt.from_json(done.receipt))
+        receipt.write(staging.receipt, done.receipt)
     assert roll_by_install(tmp_path, NAMES[:1]) == NAMES[:1]
     assert staging.target.read_bytes() == data
     assert staged(tmp_path) == RECEIPTS[:1]
@@ -324,7 +323,7 @@ def test_a_hostile_journal_leads_to_no_file_outside_the_folder(tmp_path: Path) -
     victim.write_text("mine")
     ((staging, done),) = ready(models, [(FILES[0][0], NAME)])
     with staging.journal.open("ab") as file:
-        file.write(journal.encode({"done": {**vars(done), "record": "../victim"}}))
+        file.write(journal.encode({"done": {**asdict(done), "record": "../victim"}}))
     assert commit.record_of(staging) is None
     clean(models, None, False, CancelToken(), lambda _event: None)
     assert victim.read_text() == "mine"

@@ -7,6 +7,7 @@ import json
 import tempfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from hypothesis import strategies as st
 
 from luci_dl.disk import journal
 from luci_dl.disk.journal import CommitEntry, Header, Journal, Log
+from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
 from tests.procs import files_left
 
 HEADER = Header("a/m.gguf", 4096, "0" * 64, None, {"https://h/m.gguf": '"v1"'})
 MARKS = tuple((at, f"{at:064x}") for at in (1024, 2048, 3072, 4096))
-DONE = CommitEntry(4096, "f" * 64, 77, {"v": 1}, "a/first.gguf")
+RECEIPT = Receipt("a/m.gguf", "m", ("a/m.gguf",), "model", "", "f" * 64, "sha256", 4096, 5, "then", "then")
+DONE = CommitEntry(4096, "f" * 64, 77, RECEIPT, "a/first.gguf")
 
 
 @functools.cache
@@ -47,7 +50,7 @@ def assert_is_a_prefix(log: Log | None) -> None:
     if log:
         assert log.header == HEADER
         assert log.checkpoints == MARKS[: len(log.checkpoints)]
-        assert log.done is None or (log.done == DONE and log.checkpoints == MARKS)
+        assert log.entry is None or (log.entry == DONE and log.checkpoints == MARKS)
         assert written()[: log.end].endswith(b"\n")
 
 
@@ -124,6 +127,11 @@ def test_a_journal_of_another_format_is_left_alone_and_said(tmp_path: Path) -> N
         {"name": "m.gguf", "size": 1, "sha256": None, "lfs_pointer_sha1": None, "validators": []},
         {"name": "m.gguf", "size": 1, "sha256": None, "lfs_pointer_sha1": None, "more": 1},
         {"name": ["m.gguf"], "size": 1, "sha256": None, "lfs_pointer_sha1": None},
+        {"name": "m.gguf", "size": -1, "sha256": None, "lfs_pointer_sha1": None},
+        {"name": "m.gguf", "size": True, "sha256": None, "lfs_pointer_sha1": None},
+        {"name": "m.gguf", "size": 1 << 70, "sha256": None, "lfs_pointer_sha1": None},
+        {"name": "m.gguf", "size": 1, "sha256": 5, "lfs_pointer_sha1": None},
+        {"name": "m.gguf", "size": 1, "sha256": None, "lfs_pointer_sha1": None, "validators": {"https://h/m": 5}},
     ],
 )
 def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mapping[str, Any]) -> None:
@@ -138,7 +146,21 @@ def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mappi
     [
         {"at": "1024", "sha256": "0"},
         {"at": 1024},
+        {"at": -1024, "sha256": "0"},
+        {"at": True, "sha256": "0"},
+        {"at": 1.5, "sha256": "0"},
+        {"at": 4097, "sha256": "0"},
+        {"at": 1024, "sha256": 0},
         {"done": {}},
+        {"done": {**asdict(DONE), "size": -1}},
+        {"done": {**asdict(DONE), "inode": True}},
+        {"done": {**asdict(DONE), "sha256": None}},
+        {"done": {**asdict(DONE), "record": 5}},
+        {"done": {**asdict(DONE), "record": ["a"]}},
+        {"done": {**asdict(DONE), "receipt": {**asdict(RECEIPT), "files": 5}}},
+        {"done": {**asdict(DONE), "receipt": {**asdict(RECEIPT), "name": "b.gguf"}}},
+        {"done": {**asdict(DONE), "receipt": {**asdict(RECEIPT), "url": None}}},
+        {"done": {**asdict(DONE), "more": 1}},
         {"done": 5},
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "/etc/passwd"}},
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "../../secret"}},
@@ -151,6 +173,16 @@ def test_a_line_that_makes_no_sense_ends_the_reading(fields: Mapping[str, Any]) 
     """As a torn one does; a record outside the folder is not even looked at."""
     log = read(written() + journal.encode(fields) + journal.encode({"at": 5000, "sha256": "0"}))
     assert log == Log(HEADER, MARKS, DONE, len(written()))
+
+
+def test_a_receipt_of_another_format_in_the_last_line_is_left_alone_and_said(tmp_path: Path) -> None:
+    """A later luci verified this part: what it wrote is not for this one to take apart."""
+    path = tmp_path / "m.journal"
+    line = journal.encode({"done": {**asdict(DONE), "receipt": {"v": 2, "anything": "else"}}})
+    path.write_bytes(written() + line)
+    with pytest.raises(StorageError, match="has format 2, this luci knows format 1"):
+        journal.read(path)
+    assert files_left(tmp_path) == ["m.journal"]
 
 
 def test_a_right_checksum_of_no_json_is_no_line() -> None:

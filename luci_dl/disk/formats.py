@@ -1,0 +1,31 @@
+"""What the files that luci keeps on disk have in common: a version, and values that may be anything until checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from luci_dl.errors import StorageError
+
+VERSION = 1
+_MOST = 1 << 62  # beyond that, system calls overflow
+
+
+def check_version(fields: Mapping[str, Any], path: Path) -> None:
+    """Raises: StorageError, when a luci of another format wrote the file. It is left alone and reported."""
+    version = fields.get("v")
+    if type(version) is not int or version != VERSION:
+        raise StorageError(
+            f"{path} has format {version!r}, this luci knows format {VERSION}",
+            "Update luci, or remove the file to start over.",
+        )
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether it can be a number of bytes, an offset or an inode."""
+    return type(value) is int and 0 <= value < _MOST
+
+
+def is_text_or_none(value: object) -> TypeGuard[str | None]:
+    return value is None or isinstance(value, str)
