@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -123,6 +125,8 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC or _HELP.isdisjoint(arguments):
             raise
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # else Python fails to flush it at exit, and exits with 120
         return _full()  # what click itself writes
     if not code and is_full(1):
         return _full()
