@@ -16,13 +16,7 @@ def main() -> None:
     die_at_once()  # there is nothing to clean up yet
     from luci_dl.cli.main import run
 
-    code = run(sys.argv[1:], _started_with(sys.argv[1:]))
-    try:
-        if sys.stdout:  # None if it was closed
-            sys.stdout.flush()
-    except OSError:
-        os._exit(code)  # a full disk was reported; Python would try again at its end, and exit with 120
-    sys.exit(code)
+    sys.exit(run(sys.argv[1:], _started_with(sys.argv[1:])))
 
 
 def _started_with(arguments: list[str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509 import load_pem_x509_certificate
 
+from tests.nginx import accepts, free_port
 from tests.procs import wait_until
 from tests.servers.registry import MANIFEST, digest_of, layer, manifest
 from tests.tools import need
@@ -88,14 +88,13 @@ def docker_registry(here: Path, realm: str | None = None) -> Iterator[DockerRegi
     signer = Signer() if realm else None
     if signer:
         (here / "issuer.pem").write_bytes(signer.certificate)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     config = CONFIG.format(here=here, port=port) + (AUTH.format(here=here, realm=realm) if realm else "")
     (here / "config.yml").write_text(config)
     command = [program, "serve", str(here / "config.yml")]
     with (here / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            wait_until(lambda: process.poll() is not None or _answers(port))
+            wait_until(lambda: process.poll() is not None or accepts(port))
             assert process.poll() is None, (here / "log").read_text()
             yield DockerRegistry(f"http://127.0.0.1:{port}", signer)
         finally:
@@ -106,14 +105,6 @@ def scope_of(query: Mapping[str, list[str]]) -> tuple[str, tuple[str, ...]]:
     """Repository and actions that a request for a token asks for."""
     _, repository, actions = query["scope"][0].split(":")
     return repository, tuple(actions.split(","))
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _coded(data: bytes) -> str:

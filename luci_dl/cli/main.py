@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
+import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -132,6 +134,8 @@ def run(arguments: Sequence[str], started: Sequence[str] = ()) -> int:
     except OSError as error:
         if error.errno != errno.ENOSPC or _HELP.isdisjoint(arguments):
             raise
+        with contextlib.suppress(OSError):
+            sys.stdout.close()  # else Python fails to flush it at exit, and exits with 120
         return _disk_full()  # raised by what click itself prints
     if not code and is_full(1):
         return _disk_full()
