@@ -36,7 +36,7 @@ Where things are; each line imports only from those below it:
                   range_map (who may write where), write_behind (write, hash, sync) and journal, target (what stands
                   there), commit (rename, record, roll-forward), space (claims), filesystems (what each kind can do),
                   lock_reliability (where locks cannot be trusted), precommit (the last checks), transaction
-    model.py plan.py errors.py events.py cancel.py names.py text.py     the words everyone uses
+    model.py plan.py errors.py events.py cancel.py pool.py names.py text.py     the words everyone uses
 """
 
 from __future__ import annotations
