@@ -1,6 +1,6 @@
 """luci: a transactional download manager for large model files.
 
-A file stands at its final path only if it is complete, its SHA-256 is right and it is safely on disk.
+A file appears at its final path only when it is complete, its SHA-256 is right, and it is safely on disk.
 
     import luci_dl
 
@@ -8,35 +8,37 @@ A file stands at its final path only if it is complete, its SHA-256 is right and
     luci_dl.path("llama3.2")
     luci_dl.remove("llama3.2")
 
-Where things are; each line imports only from those below it:
+Where things are; each package imports only from those below it:
 
-    cli/          words in, exit code out; one file a command
-    ui/           shows events: bars, lines, JSON
-    api/          the functions above, one a command
+    cli/          words in, exit code out; one file per command; topics/: what `luci help TOPIC` prints
+    ui/           shows events: bars, lines, JSON; describe: the sentence for each event
+    api/          the functions above, one module per command; all that cli/ calls
     install/      in the order in which it happens:
-        request       arguments -> models (resolve, servers)
-        placement     which folder each model goes to; free_space: what could be removed where none can hold it
-        inspect       what stands at the targets, and what must be done about it
-        local_copies  copies on this machine; copying: bytes from one of them
-        transfer      one model: a transaction, a fetch, the commit
-        batch         many models: in turn or side by side, and how it ended for each
-        dry_run       what an install would do
-    doctor/       is this machine ready: each check looks at one thing
-    library/      what is in a models folder: installed, partials, running; lookup (what a NAME means), clean, verify,
-                  remove; folder (luci's own files there, and nobody else looks for them)
-    catalog/      the built-in catalog and the user's own: read, check, search, edit, refresh, fit (is there room)
-    sources/      a reference becomes a model: huggingface/, ollama/, url; endpoints: the servers and mirrors to ask
-    config/       settings and where they come from; keys: what each may be; file: config.json
-    net/          bytes from servers: client (one request), connections and dial (directly or through a proxy),
-                  certificates, translate (foreign errors into ours), worker (one segment), worker_pool, fetch, tune
-                  (how many connections), rate_limiter, rate_meter, mirrors, retry, hub (what the Hub's refusals mean),
-                  bearer (tokens of registries)
-    gguf/         what a GGUF file says of itself, and how many bytes it must have
-    disk/         bytes onto disk: fs (the calls whose order matters), layout (paths), lock, lock_info, part with
-                  range_map (who may write where), write_behind (write, hash, sync) and journal, target (what stands
-                  there), commit (rename, record, roll-forward), space (claims), filesystems (what each kind can do),
-                  lock_reliability (where locks cannot be trusted), precommit (the last checks), transaction
-    model.py plan.py errors.py events/ cancel.py names.py text.py       the words everyone uses
+        request       arguments -> models (resolve, servers); context: what all models of a run share
+        placement     which folder each model goes to; free_space: what to remove when no folder has enough space
+        inspect       what stands at the targets -> actions: the only place that decides what must be done
+        local_copies  copies on this machine
+        transfer      one model: a transaction around its actions (fetching, copying)
+        batch         many models: in turn or side by side, and the outcome of each
+        dry_run       the same actions, reported; repair: models with damaged files, installed again
+    doctor/       is this machine ready: one check, one function
+    library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
+                  partials, running, lookup (what a NAME means), clean, verify, remove
+    catalog/      the built-in catalog and the user's own: catalog, entries, check, search, edit, refresh, fit
+    sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
+                  url; endpoints: the servers and mirrors to ask
+    config/       settings (one dataclass, each field with its key), kinds of values, show, edit, file: config.json
+    net/          bytes from servers: client (one request), response and status (what an answer means), connections and
+                  dial (directly or through a proxy), certificates, translate (foreign errors into ours), worker (one
+                  segment), worker_pool, fetch, tune (how many connections), rate_limiter, rate_meter, mirrors, retry,
+                  hub (what the Hub's refusals mean), bearer (tokens of registries)
+    gguf/         the header of a GGUF file, and its expected length
+    disk/         bytes onto disk: fs and file (the calls whose order matters), storage_errors (their words), layout (all
+                  paths), lock and locks, part with part_writer, range_map (who may write where), write_behind (write,
+                  hash, sync) and guarded_file (nothing outlives the lock), journal, target (what stands there), commit
+                  (rename, record, roll-forward), endings, space, filesystems (what each kind can do), lock_reliability,
+                  precommit (the last checks), transaction
+    model.py plan.py errors.py events/ cancel.py pool.py names.py text.py     shared types and helpers
 """
 
 from __future__ import annotations

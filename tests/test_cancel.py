@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from luci_dl.cancel import CancelToken, run_cancellable, run_side_by_side
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
+from luci_dl.pool import run_side_by_side
 
 
 def refuse_threads(monkeypatch: pytest.MonkeyPatch, allowed: int) -> None:

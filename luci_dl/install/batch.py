@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from luci_dl.cancel import run_side_by_side
 from luci_dl.disk import fs
 from luci_dl.disk.layout import staging_folder
 from luci_dl.disk.transaction import Transaction
@@ -28,6 +27,7 @@ from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import message_and_hint
 from luci_dl.install.transfer import Installation
 from luci_dl.plan import Plan
+from luci_dl.pool import run_side_by_side
 
 Status = Literal["installed", "failed", "interrupted", "not started"]
 _BASE_FILES, _FILES_EACH = 100, 3

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from luci_dl.cancel import CancelToken, run_side_by_side
+from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
 from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.layout import Staging, is_staging_folder, staging_for
@@ -20,6 +20,7 @@ from luci_dl.events import Emit, Hashing, Verdict, Verified, Warned
 from luci_dl.gguf.header import check_whole
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
+from luci_dl.pool import run_side_by_side
 
 MODEL_FILES = (".gguf", ".safetensors")
 """The suffixes of files that are reported though luci did not install them: a models folder may hold anything."""
