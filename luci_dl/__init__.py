@@ -36,7 +36,7 @@ Where things are; each package imports only from those below it:
     disk/         bytes onto disk: fs and file (the calls whose order matters), storage_errors (their words), layout (all
                   paths), lock and locks, part with part_writer, range_map (who may write where), write_behind (write,
                   hash, sync) and guarded_file (nothing outlives the lock), journal, target (what stands there), commit
-                  (rename, record, roll-forward), endings, space, filesystems (what each kind can do), lock_reliability,
+                  (rename, record, roll-forward), endings, space, filesystems (what each can do), lock_reliability,
                   precommit (the last checks), transaction
     model.py plan.py errors.py events/ cancel.py pool.py names.py text.py     shared types and helpers
 """
