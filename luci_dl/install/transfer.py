@@ -88,7 +88,7 @@ class Installation:
         for name in {artifact.name for artifact in self.plan.artifacts} - set(missing):
             with contextlib.suppress(OSError):  # somebody takes it away just now
                 size = (self.plan.folder / name).stat().st_size
-                self.transaction.tell(name, size, size, 0.0)
+                self.transaction.report(name, size, size, 0.0)
 
     def _find_copies(self, artifact: Artifact) -> list[Copy]:
         """Copies on this machine that a digest could prove."""
@@ -156,7 +156,7 @@ class Installation:
         self.network.lost.discard(host)
 
     def _tell(self, progress: Progress) -> None:
-        self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
+        self.transaction.report(progress.name, progress.done, progress.total, progress.rate)
 
     def _distrust_mirrors(self, artifact: Artifact, part: Part) -> None:
         """Wrong bytes may be one mirror's: before they count as wrong, all comes from each address alone, in turn."""
