@@ -151,9 +151,18 @@ def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
 
 
 def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
-    """All targets stand: `settle` each, and last comes the end of the record at `path`, if they have one."""
+    """All targets stand: `settle` each, also behind one that cannot be, and at last remove the record at `path`.
+
+    Raises: StorageError, the first; then the record stays.
+    """
+    errors: list[StorageError] = []
     for staging, entry in files:
-        settle(staging, entry)
+        try:
+            settle(staging, entry)
+        except StorageError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
     if path:
         fs.unlink(path)
 

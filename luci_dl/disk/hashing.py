@@ -11,6 +11,7 @@ from queue import Empty, Queue
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
+from luci_dl.events import Emit, Hashing
 
 BLOCK = 1 << 20
 AHEAD = 3
@@ -63,6 +64,19 @@ def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
         with contextlib.suppress(Empty):  # whoever waits to put one more sees that nobody wants it
             while True:
                 blocks.get_nowait()
+
+
+def report_hashing(emit: Emit, name: str, path: Path) -> Hashed:
+    """What reports, as events about `name`, how much of the file at `path` is hashed."""
+
+    def hashed(done: int) -> None:
+        try:
+            total = path.stat().st_size
+        except OSError:  # deleted while it is read
+            total = done
+        emit(Hashing(name, done, total))
+
+    return hashed
 
 
 def longest_prefix(

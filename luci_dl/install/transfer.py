@@ -82,7 +82,7 @@ class Installation:
         if isinstance(action, Adopt):
             self.transaction.adopt(action.artifact, action.found)
         size = action.found.size
-        self.transaction.tell(action.artifact.name, size, size, 0.0)
+        self.transaction.report(action.artifact.name, size, size, 0.0)
         return size
 
     def _open(self, action: Fetch) -> Part:
@@ -107,7 +107,7 @@ class Installation:
 
     def _report(self, progress: Progress) -> None:
         """To those who wait for the lock."""
-        self.transaction.tell(progress.name, progress.done, progress.total, progress.rate)
+        self.transaction.report(progress.name, progress.done, progress.total, progress.rate)
 
 
 def _how(actions: Sequence[Action]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import journal
+from luci_dl.disk import journal, precommit, publish
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, StorageError
@@ -21,6 +21,7 @@ from tests.disk.hands import (
     artifact_of,
     assert_ends,
     is_free,
+    pour,
 )
 from tests.disk.steps import DATA, STAY, WRONG, Step, finish, run, whole
 
@@ -32,8 +33,9 @@ def test_commit_after_an_interrupt_is_impossible(tmp_path: Path) -> None:
 
     def act() -> None:
         with transaction:
-            whole(transaction)
-            transaction._parts[NAME].verify(CancelToken())
+            part = transaction.open(artifact_of(DATA))
+            pour(part, DATA)
+            part.verify(CancelToken())
             token.cancel(signal.SIGTERM)
             transaction.commit()
 
@@ -43,15 +45,14 @@ def test_commit_after_an_interrupt_is_impossible(tmp_path: Path) -> None:
 
 def test_an_interrupt_at_the_very_last_check_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is ready, down to the last line of the journal."""
-    token = CancelToken()
+    token, real = CancelToken(), precommit.check_parts
     transaction = Transaction(tmp_path, [artifact_of(DATA)], options=OPTIONS, token=token)
-    ours = transaction._check_ownership
 
-    def late(files: Any) -> None:
-        ours(files)
+    def late(*args: Any) -> None:
+        real(*args)
         token.cancel()
 
-    monkeypatch.setattr(transaction, "_check_ownership", late)
+    monkeypatch.setattr(publish, "check_parts", late)
 
     def act() -> None:
         with transaction:

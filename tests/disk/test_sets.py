@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.disk import commit
+from luci_dl.disk import commit, publish
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, StorageError
@@ -46,7 +46,7 @@ def test_a_set_is_all_or_none(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last step failed."""
-    monkeypatch.setattr(Transaction, "_check_ownership", lambda *_: (_ for _ in ()).throw(StorageError("not ours")))
+    monkeypatch.setattr(publish, "check_parts", lambda *_: (_ for _ in ()).throw(StorageError("not ours")))
     with pytest.raises(StorageError, match="not ours"):
         install(tmp_path, SET[0])
     assert not (tmp_path / "sub").exists()
@@ -63,7 +63,7 @@ def test_a_set_that_cannot_be_renamed_is_an_error_and_is_completed_later(
         with Transaction(tmp_path, artifacts, options=OPTIONS) as transaction:
             for artifact, (data, _) in zip(artifacts, SET, strict=True):
                 pour(transaction.open(artifact), data)
-            monkeypatch.setattr(transaction, "_check_ownership", lambda _: (tmp_path / "sub" / "b.gguf").mkdir())
+            monkeypatch.setattr(publish, "check_parts", lambda *_: (tmp_path / "sub" / "b.gguf").mkdir())
             transaction.commit()
 
     with pytest.raises(StorageError, match="Is a directory") as caught:

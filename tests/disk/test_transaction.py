@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, receipt
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.lock import read_lock_info
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError, ResolveError, StorageError
 from luci_dl.events import Deleted, Event, Kept, NotDeleted, Warned
+from luci_dl.library.clean import clean
 from luci_dl.plan import Options
 from tests.disk.hands import (
     KIB,
@@ -76,6 +81,67 @@ def test_late_trouble_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.undo()
     run(tmp_path)
     assert staged(tmp_path) == [f"{NAME}.receipt"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.ENOSYS])
+def test_a_lock_that_the_system_does_not_release_is_a_warning_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """The model is installed: some network file systems cannot unlock what they locked."""
+    told, real = list[Event](), fcntl.flock
+
+    def refuse(file: Any, operation: int) -> None:
+        if operation == fcntl.LOCK_UN:
+            raise OSError(code, os.strerror(code))
+        real(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    run(tmp_path, whole, finish, emit=told.append)
+    monkeypatch.undo()
+    assert (tmp_path / NAME).read_bytes() == DATA
+    assert staged(tmp_path) == [RECEIPT]
+    warned = any(isinstance(event, Warned) and "cannot release the lock" in event.message for event in told)
+    assert warned != is_free(tmp_path)
+
+
+def test_a_target_that_vanishes_after_the_rename_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody moved it away at once: it was installed."""
+    real = fs.rename
+
+    def vanish(old: Path, new: Path) -> None:
+        real(old, new)
+        if new.name == NAME:
+            new.unlink()
+
+    monkeypatch.setattr(fs, "rename", vanish)
+    run(tmp_path, whole, finish)
+    assert staged(tmp_path) == [RECEIPT]
+    assert is_free(tmp_path)
+
+
+def test_one_receipt_that_cannot_be_written_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a set; the record stays until the next install or clean has written that one, too."""
+    files, told, real = [(DATA, "a.gguf"), (DATA, "b.gguf")], list[Event](), receipt.write
+    artifacts = [artifact_of(data, name) for data, name in files]
+
+    def refuse(path: Path, *rest: Any) -> None:
+        if path.name == "a.gguf.receipt":
+            raise StorageError("cannot write the receipt")
+        real(path, *rest)
+
+    monkeypatch.setattr(receipt, "write", refuse)
+    with Transaction(tmp_path, artifacts, options=OPTIONS, emit=told.append) as transaction:
+        for artifact in artifacts:
+            pour(transaction.open(artifact), DATA)
+        transaction.commit()
+    assert [event.message for event in told if isinstance(event, Warned)] == [
+        "cannot write the receipt (the next luci install or luci clean completes it)"
+    ]
+    assert staged(tmp_path) == ["a.gguf.commit", "a.gguf.journal", "b.gguf.receipt"]
+    monkeypatch.undo()
+    run(tmp_path)
+    clean(tmp_path, None, False, CancelToken(), told.append)
+    assert staged(tmp_path) == ["a.gguf.receipt", "b.gguf.receipt"]
 
 
 def test_an_error_after_the_commit_undoes_nothing(tmp_path: Path) -> None:
