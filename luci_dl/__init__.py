@@ -1,6 +1,6 @@
 """luci: a transactional download manager for large model files.
 
-A file stands at its final path only if it is complete, its SHA-256 is right and it is safely on disk.
+A file appears at its final path only when it is complete, its SHA-256 is right and it is safely on disk.
 
     import luci_dl
 
@@ -8,22 +8,23 @@ A file stands at its final path only if it is complete, its SHA-256 is right and
     luci_dl.path("llama3.2")
     luci_dl.remove("llama3.2")
 
-Where things are; each line imports only from those below it:
+Where things are; each package imports only from the packages below it:
 
-    cli/          words in, exit code out; one file a command
+    cli/          words in, exit code out; one file per command
     ui/           shows events: bars, lines, JSON
-    api/          the functions above, one a command
+    api/          the functions above, one file per command
     install/      in the order in which it happens:
         request       arguments -> models (resolve, servers)
-        placement     which folder each model goes to; free_space: what could be removed where none can hold it
+        placement     which folder each model goes to; free_space: what to remove when no folder has enough
+                      space
         inspect       what stands at the targets, and what must be done about it
         local_copies  copies on this machine; copying: bytes from one of them
         transfer      one model: a transaction, a fetch, the commit
-        batch         many models: in turn or side by side, and how it ended for each
+        batch         many models: in turn or side by side, and the outcome of each
         dry_run       what an install would do
     doctor/       is this machine ready: each check looks at one thing
     library/      what is in a models folder: installed, partials, running; lookup (what a NAME means), clean, verify,
-                  remove; folder (luci's own files there, and nobody else looks for them)
+                  remove; folder (the only code that searches for luci's own files)
     catalog/      the built-in catalog and the user's own: read, check, search, edit, refresh, fit (is there room)
     sources/      a reference becomes a model: huggingface/, ollama/, url; endpoints: the servers and mirrors to ask
     config/       settings and where they come from; keys: what each may be; file: config.json
@@ -31,12 +32,12 @@ Where things are; each line imports only from those below it:
                   certificates, translate (foreign errors into ours), worker (one segment), worker_pool, fetch, tune
                   (how many connections), rate_limiter, rate_meter, mirrors, retry, hub (what the Hub's refusals mean),
                   bearer (tokens of registries)
-    gguf/         what a GGUF file says of itself, and how many bytes it must have
+    gguf/         metadata of a GGUF file, and its expected length
     disk/         bytes onto disk: fs (the calls whose order matters), layout (paths), lock, lock_info, part with
                   range_map (who may write where), write_behind (write, hash, sync) and journal, target (what stands
                   there), commit (rename, record, roll-forward), space (claims), filesystems (what each kind can do),
                   lock_reliability (where locks cannot be trusted), precommit (the last checks), transaction
-    model.py plan.py errors.py events/ cancel.py names.py text.py       the words everyone uses
+    model.py plan.py errors.py events/ cancel.py names.py text.py       shared types and helpers
 """
 
 from __future__ import annotations

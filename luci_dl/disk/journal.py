@@ -89,7 +89,7 @@ def decode(line: bytes) -> dict[str, Any] | None:
 
 
 def check_version(fields: Mapping[str, Any], path: Path) -> None:
-    """Raises: StorageError, when a luci of another format wrote the file: it is left alone, and said."""
+    """Raises: StorageError, when the file was written in another format; it is left untouched."""
     if fields.get("v") != VERSION:
         raise StorageError(
             f"{path} has format {fields.get('v')!r}, this luci knows format {VERSION}",

@@ -25,7 +25,7 @@ from luci_dl.plan import Options, Remote
 
 
 def ignore(_event: Event) -> None:
-    """Nobody listens."""
+    """The default for `emit`: drops the event."""
 
 
 class Transaction:
@@ -100,7 +100,7 @@ class Transaction:
             locks.release("rolled back")  # another process crashed in between: its record needs other locks
 
     def _keep_apart(self, locks: Locks) -> None:
-        """Where the locks that were taken may not keep others out, have files that are nobody else's."""
+        """Where the locks that were taken may not keep others out, use staging files private to this process."""
         self._doubt = lock_reliability.why_unreliable(self._folder, locks.keep_others_out())
         if self._doubt:
             mark = lock_reliability.private_mark()
@@ -167,8 +167,8 @@ class Transaction:
     def commit(self) -> None:
         """Verify every part that was opened, and put all in their places, or none.
 
-        Raises: IntegrityError; Interrupted; StorageError. After the last rename nothing is raised any more: late
-            trouble is a warning.
+        Raises: IntegrityError; Interrupted; StorageError. Nothing is raised after the last rename: later
+            problems are warnings.
         """
         if not self._parts:
             return
@@ -219,7 +219,7 @@ class Transaction:
                 check_target(self._stagings[name], self._seen[name], partial(self._is_as_good, part))
 
     def _is_as_good(self, part: Part) -> bool:
-        """Whether another process put the same bytes at the target, which it only can where locks keep nobody out."""
+        """Whether another process put the same bytes at the target, possible only where locks are unreliable."""
         if not self._doubt:
             return False
         path = part.staging.target
@@ -240,14 +240,14 @@ class Transaction:
         )  # fmt: skip
 
     def _hashing(self, name: str, path: Path) -> Callable[[int], None]:
-        def told(done: int) -> None:
+        def report(done: int) -> None:
             try:
                 total = path.stat().st_size
             except OSError:  # it vanishes while it is read
                 total = done
             self._emit(Hashing(name, done, total))
 
-        return told
+        return report
 
     def _held(self) -> Locks:
         if self._locks is None:
