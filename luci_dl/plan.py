@@ -92,7 +92,7 @@ class Lease:
 
     Attributes:
         end: where the segment ends; None while the file's size is not known.
-        lock: held by whoever writes by the lease, or ends it.
+        lock: held to write under the lease, or to end it.
     """
 
     __slots__ = ("end", "lock", "pos", "revoked")
@@ -111,7 +111,7 @@ PAGE = 4096
 
 
 class Revoked(Exception):
-    """The lease has ended: somebody else may write there by now, so the worker drops what it holds."""
+    """The lease has ended: another worker may already write there, so this one drops what it holds."""
 
 
 class Sink(Protocol):
@@ -142,9 +142,9 @@ class Sink(Protocol):
         ...
 
     def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
-        """Learn what an answer says of the file, hold it against what is known, and claim the space once.
+        """Record what an answer says about the file, check it against what is known, and claim the space once.
 
-        `offset` is where the answer's body begins. Where the bytes that are there cannot be gone on with (another
+        `offset` is where the answer's body begins. Where the bytes that are there cannot be resumed (another
         version, or no ranges), they are forgotten and every lease revoked, this one too: all can be claimed again.
 
         Raises: Revoked; IntegrityError, when it is not the file that was promised; StorageError, when there is no room.
@@ -152,7 +152,7 @@ class Sink(Protocol):
         ...
 
     def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
-        """The right to write the first segment that nobody has, or its first `at_most` bytes.
+        """The right to write the first unclaimed segment, or its first `at_most` bytes.
 
         Returns: None when there is none left, or none that begins less than `within` bytes beyond what is there in
             order.
@@ -170,7 +170,7 @@ class Sink(Protocol):
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
         """Have `data` put at the lease's position, and move that on. May wait while the disk or the hash is behind.
 
-        The sink keeps `data` for a while: a part of a `buffer` must begin where that does, and not be touched any more.
+        The sink keeps `data` for a while: a part of a `buffer` must begin where that does, and stay unchanged.
 
         Returns: the bytes taken, fewer than there are when the lease ends before. Raises: Revoked; IntegrityError, when
             there is more than the file may have; StorageError.
@@ -182,7 +182,7 @@ class Sink(Protocol):
         ...
 
     def revoke(self, lease: Lease) -> None:
-        """End the lease; when this returns nobody writes by it any more. What it did not write can be claimed again."""
+        """End the lease; no write under it happens after this returns. What it did not write can be claimed again."""
         ...
 
 

@@ -14,7 +14,7 @@ from luci_dl.errors import StorageError
 
 
 def luci_command() -> list[str]:
-    """The command that starts another luci: as this process was started, as far as that is known."""
+    """The command that starts another luci: the same way this process was started, if known."""
     return click.get_current_context().find_root().obj or [sys.executable, "-P", "-m", "luci_dl"]
 
 

@@ -1,4 +1,4 @@
-"""The demo's environment: a LUCI_HOME of its own, a catalog of its server's files, and luci as a child process."""
+"""The demo's environment: its own LUCI_HOME, a catalog of its server's files, and luci as a child process."""
 
 from __future__ import annotations
 

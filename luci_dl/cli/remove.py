@@ -53,7 +53,7 @@ def command(names: tuple[str, ...], folder: str | None, dry_run: bool, yes: bool
         return 0
 
     if not names:
-        return session.report(UsageError("no model is named", "`luci list` shows what is installed."), json=as_json)
+        return session.report(UsageError("no model given", "`luci list` shows what is installed."), json=as_json)
     return session.run(work, json=as_json, quiet=quiet, what="Removal")
 
 

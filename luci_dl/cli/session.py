@@ -51,7 +51,7 @@ def run(
     with signals_cancel(token) as received:
         code = _run(work, token, render_thread, what)
         render_thread.close(LAST_OUTPUT_S if token.cancelled else None, token)
-    if received:  # checked when no handler can add to it any more
+    if received:  # checked when no handler can add to it
         die_of(received[0])
     return code
 

@@ -119,7 +119,7 @@ def _obey(line: str, *, deadly: Callable[[int], bool]) -> int:
         if not words:
             return 0
         if words == ["shell"]:
-            raise UsageError("this is luci's prompt already", "`exit` leaves it.")
+            raise UsageError("already in the luci shell", "`exit` leaves it.")
         code, received = run_in_foreground(words)
     except LuciError as error:
         return session.report(error)

@@ -64,7 +64,7 @@ def change_config(
 ) -> None:
     """Replace the file's settings by what `change` returns for them; None leaves the file as it is.
 
-    No other process changes it meanwhile. Once this has returned or raised, nothing is written any more.
+    No other process changes it meanwhile. Nothing is written after this has returned or raised.
 
     Raises: UsageError, when the file is broken; StorageError; Interrupted; whatever `change` raises.
     """
@@ -89,7 +89,7 @@ def change_config(
     try:
         run_cancellable(work, token)  # waiting for the lock or the disk may take long
     finally:
-        with renaming:  # work that was abandoned has renamed the file by now, or finds the token cancelled
+        with renaming:  # abandoned work has already renamed the file, or finds the token cancelled
             pass
 
 

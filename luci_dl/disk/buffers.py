@@ -8,7 +8,7 @@ from collections import deque
 from luci_dl.plan import BUFFER
 
 SPARE = 4
-"""Buffers that are kept while nobody needs them."""
+"""Unused buffers that are kept."""
 SMALL = BUFFER // 64
 """Fewer bytes do not keep a whole buffer while they wait: a slow line brings thousands of such blocks."""
 
@@ -35,6 +35,6 @@ class Buffers:
         return small
 
     def give_back(self, data: bytes | memoryview) -> None:
-        """Nobody reads `data` any more, which is a part of a buffer, or of anything else."""
+        """Return `data` (part of a buffer, or of anything else), which is no longer read."""
         if isinstance(data, memoryview) and isinstance(data.obj, mmap.mmap):
             self._spare.append(data.obj)

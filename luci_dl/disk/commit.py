@@ -1,7 +1,7 @@
 """From verified parts to installed files. What a crash cuts off here is rolled forward, never back.
 
 A single part needs no record: its rename is the commit. Several get a commit record first, written and synced; once
-it stands the model counts as installed, and whoever takes the locks next completes the renames.
+it is there the model counts as installed, and the next process to take the locks completes the renames.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
     locks.acquire(wait, token, emit)
     try:
         if read_record(path) != files:
-            return []  # somebody else completed it, and there may be a new one
+            return []  # another process completed it, and there may be a new one
         return [name for name, _ in files] if roll_forward(path, staged, token) else None
     finally:
         locks.release("rolled forward")

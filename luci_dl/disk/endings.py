@@ -14,7 +14,7 @@ from luci_dl.events import Deleted, Event, Kept, NotDeleted, Warned
 HURRY_S = 2.0
 """How long a user who interrupts may have to wait for the disk, in seconds."""
 PATIENCE_S = 60.0
-"""The same where nobody interrupts."""
+"""The same limit when nobody interrupted."""
 _REMOVE_S = 0.4  # of that time: for what is removed because it could not be kept
 _POLL_S = 0.05
 
@@ -22,10 +22,10 @@ _POLL_S = 0.05
 def end_parts(
     parts: Sequence[Part], keep: bool, hurry: bool, token: CancelToken, release: Callable[[bool], Sequence[Event]]
 ) -> list[Event]:
-    """Keep or remove every part, then `release` the locks. The disk may hang: that is waited for, but not for ever.
+    """Keep or remove every part, then `release` the locks. The disk may hang: waits for it up to a time limit.
 
-    All of it happens on a thread of its own. When the time is over, that thread goes on, and the locks stay held until
-    it is through or the process ends: nobody gets a part that this process may yet change.
+    All of it happens on a separate thread. When the time is over, that thread goes on, and the locks stay held until it
+    is done or the process ends: no other process gets a part that this one may still change.
 
     Args:
         hurry: the user interrupted; cancelling `token` later hurries as well.
@@ -74,7 +74,7 @@ def _end(part: Part, keep: bool, until: float) -> list[Event]:
     except TimeoutError:
         why = "the disk did not finish its last operation in time"
         events.append(Warned(f"The partial download of {name} cannot be kept: {why}"))
-    except StorageError:  # condemned: said already
+    except StorageError:  # unusable after a write error: already reported
         pass
     try:
         if kept:

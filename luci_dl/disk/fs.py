@@ -115,7 +115,7 @@ def open_own(path: Path) -> File | None:
 
 
 def open_to_read(path: Path) -> File:
-    """The file at `path`, whoever made it."""
+    """The file at `path`, whether luci made it or not."""
     with storage_errors("read", path):
         return File(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path)
 

@@ -19,7 +19,7 @@ class Gate:
     """Decides whether a change may begin. Its mutex is never held during a change, which may take long."""
 
     def __init__(self) -> None:
-        self.names = threading.Lock()  # held by whoever makes, opens or deletes a file by its name
+        self.names = threading.Lock()  # held to make, open or delete a file by its name
         self._state = threading.Condition()
         self._closed = False
         self._under_way = 0
@@ -53,7 +53,7 @@ class Gate:
             raise Revoked
 
     def close(self, until: float = 0.0) -> bool:
-        """Let no change begin any more, and wait for those under way, but not beyond `until` (`time.monotonic`).
+        """Stop new changes from starting, and wait for those under way, but not beyond `until` (`time.monotonic`).
 
         Returns: False when one is still under way: the file may yet be changed by it.
         """
@@ -65,7 +65,7 @@ class Gate:
 class GuardedFile:
     """A file that is changed through its gate alone. Reading is free.
 
-    While nobody uses it, it need not be open: `rest` gives its descriptors back, and the next use opens it again.
+    While it is not in use, it need not be open: `rest` gives its descriptors back, and the next use opens it again.
     """
 
     def __init__(self, file: fs.File, gate: Gate) -> None:
@@ -92,8 +92,8 @@ class GuardedFile:
         """Close the file until it is used again. A few files that rest stay open all the same.
 
         Args:
-            same: its bytes count, so it must be the same file then. (File systems without inodes of their own, like
-                FAT, give a file that nobody has open another number: that is what the few are for.)
+            same: its bytes count, so it must be the same file then. (File systems without real inodes, like FAT,
+                give a file that is not open another number: that is what the few are for.)
         """
         with self._opening:
             self._pinned = self._pinned or _PINS.acquire(blocking=False)

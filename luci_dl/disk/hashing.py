@@ -17,7 +17,7 @@ BLOCK = 1 << 20
 AHEAD = 3
 """Blocks that are read while one is hashed."""
 Hashed = Callable[[int], None]
-"""Told, on the calling thread and now and then, how many bytes have been read back."""
+"""Called on the calling thread, at intervals, with the number of bytes read back so far."""
 
 
 class Reader:
@@ -61,7 +61,7 @@ def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
             yield data
     finally:
         over.set()
-        with contextlib.suppress(Empty):  # whoever waits to put one more sees that nobody wants it
+        with contextlib.suppress(Empty):  # unblocks a reader thread that waits to put a block, so that it sees `over`
             while True:
                 blocks.get_nowait()
 

@@ -21,7 +21,7 @@ def promised(artifact: Artifact) -> Header:
 
 
 def fits(header: Header, artifact: Artifact) -> bool:
-    """Whether bytes kept under that header can be gone on with: a digest will prove them, or a validator will."""
+    """Whether bytes kept under that header can be resumed: a digest or a validator can prove them."""
     ours = promised(artifact)
     named = (header.name, header.lfs_pointer_sha1, header.blob_sha1)
     if named != (ours.name, ours.lfs_pointer_sha1, ours.blob_sha1):
@@ -54,7 +54,7 @@ def differs(known: Header, remote: Remote) -> bool:
 
 
 def check_promise(artifact: Artifact, remote: Remote) -> None:
-    """What the catalog or the user promised is not negotiable; better to learn it before 40 GB than after.
+    """Fails before the download if the server's size or digest contradicts the catalog or the user.
 
     Raises: IntegrityError, when the server says that it has other bytes.
     """

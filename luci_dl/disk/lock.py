@@ -20,12 +20,12 @@ from luci_dl.disk.lock_info import LockInfo
 _LOCK_MODE = 0o664  # several users of one group may share a models folder
 _TEXT_MAX = 1 << 16  # bytes of a lock file that are read
 _GLANCE_S = 0.005  # longer than a look at a lock takes
-_GLANCES = 100  # looks that may come one after the other
+_GLANCES = 100  # number of brief retries
 _FILE_POLL_S = 0.05
 
 
 class Lock:
-    """The exclusive lock on one target. Its file says who holds it; only while the lock is held is that text true."""
+    """The exclusive lock on one target. Its file says who holds it; the text is valid only while the lock is held."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -134,7 +134,7 @@ def read_lock_info(path: Path) -> LockInfo | None:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open for reading, without waiting for a writer if somebody has put a pipe there. Raises: OSError."""
+    """Open for reading, without waiting for a writer if the path is a pipe. Raises: OSError."""
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
 
 

@@ -41,7 +41,7 @@ class Part:
         self._files = PartFiles(staging)
         self._writer = PartWriter(self._files)
         self._token = CancelToken()
-        self._turn = threading.Lock()  # held by whoever changes `_known` or starts the part over
+        self._turn = threading.Lock()  # held to change `_known` or to start the part over
         self._digest: str | None = None  # of the whole, once it is hashed and synced
         self._blob_sha1: str | None = None  # the same, where one is expected
         self._watched = False  # nothing could be preallocated: the free space has to be watched
@@ -124,8 +124,8 @@ class Part:
             until: when to stop waiting, by `time.monotonic`.
 
         Returns: the bytes kept, all of them synced and in the journal; when that is 0, nothing is worth keeping.
-        Raises: StorageError, when the part is condemned; TimeoutError, when the system did not let go of it in time.
-            It has to be removed then.
+        Raises: StorageError, when the part is unusable after a write error; TimeoutError, when the system did not
+            let go of it in time. It has to be removed then.
         """
         self._writer.ranges.close()
         part, log = self._left
@@ -152,20 +152,20 @@ class Part:
     def remove(self) -> bool:
         """Delete part and journal; False when there was no part. Raises: StorageError.
 
-        Waits for nobody: a thread that still writes has no name to write to, and gets none any more.
+        Does not wait: a late write goes to the unlinked file.
         """
         self.close()
         return self._files.remove()
 
     def close(self) -> None:
-        """End all rights to write, and the threads behind. Waits for nobody."""
+        """Revoke all leases and stop the background threads, without waiting."""
         self._writer.close()
         self._files.close()
 
     def check(self) -> None:
         """To be called again and again while the part is filled, or the hash of a clone is waited for.
 
-        Raises: StorageError, when the part is condemned or the disk runs full.
+        Raises: StorageError, when the part is unusable after a write error or the disk runs full.
         """
         self._writer.check()
         if self.cloned and self._digest is None:
@@ -271,7 +271,7 @@ class Part:
             self._writer.ranges.learn_size(self.size)
 
     def _restart(self, remote: Remote) -> None:
-        """Nobody may write any more, and nothing that is there counts; the part's room stays claimed."""
+        """Revoke all leases and count every byte as missing again; the part's room stays claimed."""
         self._writer.halt()
         self._digest = None
         self._known = identity.learn(identity.promised(self.artifact), remote)

@@ -69,7 +69,7 @@ class PartFiles:
     def remove(self) -> bool:
         """Delete both files for good; False when there was no part. Raises: StorageError.
 
-        Does not wait for changes under way: without a name, the file they change is nobody else's.
+        Does not wait for changes under way: they go to the unlinked file, which no other process can open.
         """
         self.close()
         with self.gate.names:

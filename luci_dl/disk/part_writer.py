@@ -30,7 +30,7 @@ class PartWriter:
         self._closed = False
 
     def resume(self, offset: int, sha: hashlib._Hash, size: int | None) -> None:
-        """Begin at `offset`, below which `sha` has hashed every byte."""
+        """Begin at `offset`; `sha` covers all bytes before it."""
         self._start = offset, sha
         self.ranges = RangeMap(offset, size)
 
@@ -65,11 +65,11 @@ class PartWriter:
             return self._write_behind
 
     def read_back(self) -> None:
-        """All bytes are in the file already, written by nobody here: hash them."""
+        """Hash the bytes: all are in the file already, though not written through this object."""
         self.begin().accept(self.ranges.written)
 
     def check(self) -> None:
-        """Raises: StorageError, when the part is condemned."""
+        """Raises: StorageError, when the part is unusable after a write error."""
         write_behind = self._write_behind
         if write_behind and write_behind.error:
             raise write_behind.error
@@ -83,12 +83,12 @@ class PartWriter:
         write_behind.accept(self.ranges.written)
         digest = write_behind.finish(size, token)
         self._stop()
-        self._start = size, hashlib.sha256()  # nothing is hashed any more
+        self._start = size, hashlib.sha256()  # hashing is complete
         self.buffers = Buffers()
         return digest
 
     def halt(self) -> None:
-        """End all leases and all writing, and wait for a write under way: no byte counts any more."""
+        """End all leases and all writing, and wait for a write under way. All bytes count as missing then."""
         self.ranges.halt()
         with self._mutex:
             write_behind, self._write_behind = self._write_behind, None
@@ -105,7 +105,7 @@ class PartWriter:
     def suspend(self, until: float) -> int:
         """Stop, and have as much as possible on disk and in the journal before `until` (`time.monotonic`).
 
-        Returns: the bytes that the journal proves. Raises: StorageError, when the part is condemned.
+        Returns: the bytes that the journal proves. Raises: StorageError, when the part is unusable after a write error.
         """
         self.ranges.halt()
         write_behind = self._write_behind

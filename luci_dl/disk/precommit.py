@@ -28,7 +28,7 @@ def touched(staging: Staging, reference: str) -> StorageError:
 
 
 def check_target(staging: Staging, seen: target.Identity | None, is_right: Callable[[], bool]) -> None:
-    """Nobody else put a file there since it was `seen`, or it `is_right`. Raises: StorageError."""
+    """Check that no other process put a file there since it was `seen`, unless it `is_right`. Raises: StorageError."""
     there = target.identity_of(staging)
     if there and there != seen and not is_right():
         raise StorageError(

@@ -98,7 +98,7 @@ class RangeMap:
         self._free = merged
 
     def halt(self) -> None:
-        """Nobody writes any more when this returns, and nobody can claim until `restart`."""
+        """Revoke all leases: no write happens after this returns, and no claim succeeds until `restart`."""
         with self._lock:
             self._halted = True
             leases = list(self._leases)
@@ -106,7 +106,7 @@ class RangeMap:
             self.revoke(lease)
 
     def restart(self, size: int | None) -> None:
-        """Nothing is there any more, and all can be claimed again. Only after `halt`."""
+        """Count every byte as missing, so that all can be claimed again. Only after `halt`."""
         with self._lock:
             self._reset(0, size)
 

@@ -1,4 +1,4 @@
-"""Room on the disk: claimed before the first byte, so that two downloads cannot promise themselves the same."""
+"""Room on the disk, claimed before the first byte so that two downloads cannot both count on the same free space."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def free_bytes(folder: Path) -> int:
 
 
 def nothing() -> int:
-    """No other part has anything to come."""
+    """The default for `promised`: no other part still needs bytes."""
     return 0
 
 
 def claim(file: GuardedFile, size: int, min_free: int, promised: Callable[[], int] = nothing) -> bool:
     """Claim room for `size` bytes in the open part, and keep `min_free` bytes of the disk free beside it.
 
-    Claims first and measures then: of two that measure first, both would find the same gigabytes. Where both give back
-    what they claimed though one would have fitted, they try again, each after a while of its own.
+    Claims first, then measures: if two downloads both measured first, both would count the same free bytes. Where both
+    give back what they claimed though one would have fitted, they try again, each after a random delay.
 
     Args:
         promised: bytes that others will write whose blocks are not claimed.
@@ -74,17 +74,17 @@ def check_limit(name: str, size: int, on: FileSystem | None) -> None:
 
 
 def watch(path: Path, lacking: int | None, min_free: int) -> None:
-    """Raises: NoRoom, when less than `min_free` bytes are left; `lacking` bytes are yet to come."""
+    """Raises: NoRoom, when less than `min_free` bytes are left; `lacking` bytes are still needed."""
     free = free_bytes(path.parent)
     if free < min_free:
         raise no_room(_name(path), lacking, free, min_free)
 
 
 def promised(staging: Staging) -> int:
-    """Bytes that the other parts below the models folder have yet to get, where no blocks are claimed for them.
+    """Bytes that the other parts below the models folder still need, where no blocks are claimed for them.
 
-    A part whose room could not be claimed has its length from the beginning, so it tells that better than the text of
-    its lock. One that nobody works on gets nothing any more.
+    A part whose room could not be claimed has its full length from the beginning, which is more reliable than the text
+    of its lock. Parts without an active download are not counted.
     """
     others = 0
     paths, _ = walk_staging(staging.folder, lambda _folder, _error: None)
@@ -95,7 +95,7 @@ def promised(staging: Staging) -> int:
 
 
 def _is_at_work(part: Path) -> bool:
-    """Whether somebody is, on that part."""
+    """Whether a process is working on this part."""
     owner = lock_reliability.owner_of(part.stem)
     return owner.may_be_running(lock_reliability.last_write(part)) if owner else is_held(part.with_suffix(LOCK))
 

@@ -18,7 +18,7 @@ _BATCH = 32  # descriptors in one message; the system allows 253
 class DescriptorStore:
     """Keeps open files open, and so their locks held, without a descriptor for each.
 
-    The kernel keeps a file open while a message with its descriptor waits in a socket, which nobody reads here. Where
+    The kernel keeps a file open while a message with its descriptor waits in a socket, which is never read here. Where
     that does not work, the descriptors themselves are kept.
     """
 

@@ -33,7 +33,7 @@ BLOCK = 1 << 20
 
 @dataclass
 class _Block:
-    """`data` that belongs at `offset`; `users` have still to write or to hash it."""
+    """`data` that belongs at `offset`; `users`: consumers (writer, hasher) that are not done with it."""
 
     offset: int
     data: bytes | memoryview
@@ -42,11 +42,11 @@ class _Block:
 
 
 class WriteBehind:
-    """Writes, hashes, syncs and journals one part from `start` on; `sha` has hashed every byte before.
+    """Writes, hashes, syncs and journals one part from `start` on; `sha` covers all bytes before `start`.
 
     Attributes:
         journaled: every byte below is synced, and the journal has its digest.
-        error: what failed in one of the threads; the part is condemned then.
+        error: what failed in one of the threads; the part is unusable from then on.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class WriteBehind:
         self._unwritten = 0  # bytes in _to_write
         self._queued = 0  # bytes in _to_hash
         self._promised = start  # end of what is hashed, queued, or being read back
-        self._accepted = start  # every byte below was put
+        self._accepted = start  # every byte below was queued
         self._on_disk = start  # every byte below was written
         self._goal: int | None = None  # where to make the last checkpoint
         self._stopped = False
@@ -109,7 +109,7 @@ class WriteBehind:
             self._write_next.notify()
 
     def accept(self, end: int) -> None:
-        """Learn that every byte below `end` was put."""
+        """Record that all bytes below `end` were queued."""
         with self._lock:
             self._accepted = max(self._accepted, end)  # two workers may call in the other order
             self._advance()
@@ -164,7 +164,7 @@ class WriteBehind:
             work()
         except Revoked:  # the files were closed meanwhile
             return
-        except Exception as error:  # noqa: BLE001 - raised again where somebody asks for the result
+        except Exception as error:  # noqa: BLE001 - raised again where the result is used
             with self._lock:
                 self.error = error
                 self._notify_all()
@@ -253,7 +253,7 @@ class WriteBehind:
                 self._reached.set()
 
     def _wait_on_disk(self, end: int) -> bool:
-        """Wait until every byte below `end` is written; False when that will not be."""
+        """Wait until every byte below `end` is written; False if that cannot happen any more (stopped or failed)."""
         with self._sync_next:
             self._sync_next.wait_for(lambda: self._stopped or self.error or self._on_disk >= end)
             return not (self._stopped or self.error)

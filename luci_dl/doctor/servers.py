@@ -78,7 +78,7 @@ def check_servers(servers: Sequence[Server], log: Emit | None) -> Iterator[Findi
 
 
 class _Request:
-    """A request to one server, in a thread of its own, which may outlive the check.
+    """A request to one server, in its own thread, which may outlive the check.
 
     Attributes:
         finding: the result, until `done` that there was no response.

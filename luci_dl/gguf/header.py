@@ -1,4 +1,4 @@
-"""Parses the header of a GGUF file, which also tells how large the file must be. Source: docs/gguf.md of ggml."""
+"""Parses the header of a GGUF file, which also determines how large the file must be. Source: docs/gguf.md of ggml."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def _fill(part: Part, copy: LocalCopy, context: InstallContext, report: Callable
 
 
 def _copy(part: Part, copy: LocalCopy, token: CancelToken) -> None:
-    """Runs beside the calling thread. Once the part is closed, it has no right to write any more."""
+    """Runs beside the calling thread. It cannot write once the part is closed."""
     source = _opened(copy)
     remote = Remote(copy.path.as_uri(), copy.size, None)
     while lease := part.claim():

@@ -1,4 +1,7 @@
-"""Decides what must be done about each file of a model, by what is at its target. Nothing else decides that."""
+"""Decides what must be done about each file of a model, by what is at its target.
+
+This is the only place that decides it.
+"""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def _path_of(url: str) -> str:
 
 
 def _installed_in(folder: Path) -> Iterator[_File]:
-    """What luci installed there, and nobody has changed."""
+    """Installed files, unchanged since."""
     with contextlib.suppress(LuciError):
         for model in installed([folder]):
             for file in model.files:

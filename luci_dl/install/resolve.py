@@ -73,7 +73,7 @@ def _phrases(words: Sequence[str], endpoints: Endpoints) -> list[_Phrase]:
         else:
             raise UsageError("`models` must follow the name of a group", "For example: luci install core models")
     if not phrases:
-        raise UsageError("no model is named", "For example: luci install mistral. `luci list --available` shows all.")
+        raise UsageError("no model given", "For example: luci install mistral. `luci list --available` shows all.")
     return phrases
 
 

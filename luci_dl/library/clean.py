@@ -1,6 +1,6 @@
 """Cleaning up: what a crash interrupted is completed where it can be, and other leftovers are removed.
 
-A leftover is a staging file whose lock nobody holds. Locks decide, never the age of a file.
+A leftover is a staging file whose lock no process holds. Locks decide, never the age of a file.
 """
 
 from __future__ import annotations

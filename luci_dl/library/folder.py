@@ -29,7 +29,7 @@ class LockFile:
 
     @property
     def holder(self) -> LockInfo | None:
-        """Who holds the lock now; None when nobody does, or the holder has not written who it is."""
+        """Who holds the lock now; None if the lock is free, or the holder has not written who it is."""
         return self.info if self.info and not self.info.outcome and is_held(self.path) else None
 
 
@@ -114,7 +114,7 @@ class ModelsFolder:
         return staging.name or str(staging.target.relative_to(self.path))
 
     def private_files(self) -> Iterator[PrivateFiles]:
-        """Of each process that has staging files of its own."""
+        """For each process that has its own staging files."""
         kinds = (layout.PART, layout.JOURNAL, layout.RECEIPT + layout.NEW)
         names = {path.with_suffix(""): log.header.name for path, log in self._read(layout.JOURNAL, journal.read)}
         for base, paths in self._bases().items():

@@ -44,7 +44,7 @@ class InstalledModel:
 
     @property
     def lost(self) -> tuple[str, ...]:
-        """The names of files that have no receipt any more."""
+        """The names of files whose receipts are gone."""
         return tuple(name for name in self.names if name not in {file.receipt.name for file in self.files})
 
     @property

@@ -137,7 +137,7 @@ class _Verifier:
             return known
         artifact = self._named(known)
         is_proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
-        proof = artifact.proof if artifact and is_proved else known.proof  # the catalog has a digest by now
+        proof = artifact.proof if artifact and is_proved else known.proof  # the catalog has a digest now
         return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof)
 
     def _hashing(self, known: Receipt) -> Callable[[int], None]:

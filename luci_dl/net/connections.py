@@ -152,7 +152,7 @@ def release(response: urllib3.BaseHTTPResponse) -> None:
     raw = raw_response(response)
     raw.skip_rest()
     if raw.is_complete:
-        raw.close()  # of its own accord only in some versions
+        raw.close()  # only some versions do that themselves
         response.release_conn()
     else:
         response.close()

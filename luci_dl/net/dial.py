@@ -28,7 +28,7 @@ def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -
     untried = _alternating(socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM))
     deadline, options = time.monotonic() + timeout, tuple(options)
     error = OSError("the name has no address")
-    with selectors.PollSelector() as attempts:  # needs no file descriptor of its own
+    with selectors.PollSelector() as attempts:  # needs no extra file descriptor
         try:
             while untried or attempts.get_map():
                 if untried:

@@ -49,7 +49,7 @@ class ResponseInfo:
         length: bytes of the body; None when unknown.
         size: bytes of the whole file; None when unknown.
         validator: a strong ETag; None without one.
-        delimited: a complete body can be told from a lost connection.
+        delimited: a complete body can be distinguished from a lost connection.
         supports_ranges: the server supports range requests.
     """
 

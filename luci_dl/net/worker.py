@@ -72,7 +72,7 @@ class Worker:
 
     @property
     def lease(self) -> Lease:
-        """Its current right to write; not the job's any more once the file was started over."""
+        """Its current right to write: the job's lease at first, replaced when the download restarts."""
         return self._lease
 
     def stop(self) -> None:
@@ -120,7 +120,7 @@ class Worker:
         self._copy(lease, self._response)
 
     def _claim_beginning(self) -> Lease:
-        """Claim what is missing from byte 0 on. Raises: Revoked, when another worker or `stop` was faster."""
+        """Claim what is missing from byte 0 on. Raises: Revoked, when another worker or `stop` claimed it first."""
         lease = self.job.sink.claim()
         if lease is None:
             raise Revoked

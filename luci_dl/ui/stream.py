@@ -19,7 +19,7 @@ class Stream:
     """One file descriptor to write to.
 
     A write to a pipe that nobody reads may block forever, so it holds no lock that the end of the process needs, as
-    `sys.stderr` would. Output that nobody can receive any more (a closed pipe, a closed terminal, a full disk) is
+    `sys.stderr` would. Output that can no longer be received (a closed pipe, a closed terminal, a full disk) is
     dropped.
     """
 
@@ -37,7 +37,7 @@ class Stream:
 
     @property
     def gone(self) -> bool:
-        """Whether a write has found that nobody can receive the output any more."""
+        """Whether a write has found that the output can no longer be received."""
         return self._gone
 
     def isatty(self) -> bool:

@@ -54,7 +54,7 @@ def test_the_version_is_shown() -> None:
         (["instal", "mistral"], "did you mean `luci install`?"),
         (["nonsense"], "there is no command `nonsense`"),
         (["--jbos"], "--jbos"),
-        (["install"], "no model is named"),
+        (["install"], "no model given"),
         (["install", "--jbos", "2"], "--jobs"),
         (["install", "mistral", "-j"], "-j"),
         (["install", "mistral", "-j", "0"], "0"),

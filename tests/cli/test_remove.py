@@ -63,7 +63,7 @@ def test_without_a_terminal_somebody_must_have_agreed(stocked: Shop, models: Pat
     """Exit 2, as for `install all`."""
     before = files_left(models)
     assert_refused(luci("remove", "one", "set"), 2, "2 models", "--yes")
-    assert_refused(luci("remove"), 2, "no model is named")
+    assert_refused(luci("remove"), 2, "no model given")
     assert files_left(models) == before
 
 

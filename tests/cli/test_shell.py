@@ -266,7 +266,7 @@ def test_a_bug_shows_its_traceback_and_the_prompt_comes_back(home: Path) -> None
         ("install m\\", "a backslash ends the line"),
         ("instal m", "did you mean `luci install`?"),
         ("install --jbos 2 m", "--jobs"),
-        ("install", "no model is named"),
+        ("install", "no model given"),
         ("in\0stall", "NUL"),
         ("path 'no such model'", 'no model "no such model"'),
         ("exit now", "there is no command `exit`"),
@@ -321,7 +321,7 @@ def test_only_the_output_may_go_elsewhere(home: Path, tmp_path: Path) -> None:
 
 def test_a_shell_in_the_shell_is_refused(shell: Spawned) -> None:
     """One would not know which one `exit` leaves."""
-    assert "prompt already" in obey(shell, "shell\n")
+    assert "already in the luci shell" in obey(shell, "shell\n")
 
 
 def test_closed_input_is_the_end(home: Path) -> None:

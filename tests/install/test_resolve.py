@@ -60,7 +60,7 @@ def test_words_become_models_each_once_and_in_order(catalog: Catalog, words: lis
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ([], "no model is named"),
+        ([], "no model given"),
         ([""], "empty"),
         (["tiny", " \t"], "empty"),
         (["models"], "must follow the name of a group"),
