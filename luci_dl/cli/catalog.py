@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from luci_dl.api.config import settings
 from luci_dl.cli import session
+from luci_dl.cli.json_answers import answer
 from luci_dl.errors import LuciError
 from luci_dl.text import printable
 
@@ -115,8 +115,7 @@ def add(file: Path, force: bool, as_json: bool) -> int:
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
-        names = {"added": added.new, "replaced": added.replaced, "unchanged": added.same}
-        lines = [json.dumps({"file": str(catalog_file.file), **names})]
+        lines = [answer("catalog add", added, file=catalog_file.file)]
     else:
         kinds = {"Added": added.new, "Replaced": added.replaced, "Already there": added.same}
         lines = [f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from luci_dl.api.catalog import Checked, Override, check_built_in, check_file
 from luci_dl.cli import session
-from luci_dl.cli.json_shapes import CatalogCheck
+from luci_dl.cli.json_answers import answer
 from luci_dl.errors import UsageError
 from luci_dl.text import counted, printable
 from luci_dl.ui.stream import Output
@@ -28,7 +27,7 @@ def report(path: Path | None, own: Path, *, as_json: bool) -> int:
     checked = Checked(()) if path is None else check_file(path)
     output = session.output()
     if as_json:
-        output.results([json.dumps(_facts(checked, path))])
+        output.results([answer("catalog check", checked, file=path)])
         return UsageError.exit_code if checked.problems else 0
     if path is None:
         output.results([f"You have no catalog of your own yet: it would be {printable(str(own))}"])
@@ -56,17 +55,3 @@ def _override(override: Override) -> str:
     if override.word == override.model and override.word.casefold() == override.built_in.casefold():
         return f"{override.model} overrides the built-in model of that name"
     return f'"{override.word}" now means {override.model}, not the built-in {override.built_in}'
-
-
-def _facts(checked: Checked, path: Path | None) -> CatalogCheck:
-    return {
-        "file": None if path is None else str(path),
-        "models": len(checked.models),
-        "files": checked.files,
-        "without_digest": checked.without_digest,
-        "overrides": [
-            {"name": each.word, "model": each.model, "built_in": each.built_in} for each in checked.overrides
-        ],
-        "warnings": checked.warnings,
-        "problems": checked.problems,
-    }

@@ -6,7 +6,8 @@ import json
 from collections.abc import Sequence
 
 from luci_dl.api.catalog import Fit, Offer
-from luci_dl.cli.json_answers import offered_model_json
+from luci_dl.cli.json_answers import to_json
+from luci_dl.cli.json_shapes import OfferedModel
 from luci_dl.cli.table import table
 from luci_dl.text import human_size
 from luci_dl.ui.stream import Output
@@ -18,7 +19,8 @@ _LICENSE = _TITLES.index("LICENSE")
 def show(offers: Sequence[Offer], output: Output, *, as_json: bool) -> int:
     """Show the models as a table or as JSON. Returns: the exit code."""
     if as_json:
-        output.results([json.dumps(list(map(offered_model_json, offers)))])
+        models = [to_json(OfferedModel, each.model, {"installed": each.installed, "fits": each.fit}) for each in offers]
+        output.results([json.dumps(models)])
     else:
         rows = [_TITLES, *map(_row, offers)]
         output.results(table(rows, output.out, (_LICENSE,), optional=range(_LICENSE + 1, len(_TITLES))))

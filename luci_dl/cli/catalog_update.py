@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import cast
 
 from luci_dl.api.catalog_edit import CatalogFile, Change, Refreshed, update
 from luci_dl.api.config import Settings
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import json_shapes, session
+from luci_dl.cli import session
+from luci_dl.cli.json_answers import answer
 from luci_dl.events import Emit, Failed
 from luci_dl.text import counted, printable
 
@@ -34,7 +32,8 @@ def run(
 def _report(result: Refreshed, catalog_file: CatalogFile, emit: Emit, *, dry_run: bool, as_json: bool) -> None:
     output = session.output()
     if as_json:
-        output.results([json.dumps(_facts(result, catalog_file, dry_run=dry_run))])
+        written = bool(result.changes) and not dry_run
+        output.results([answer("catalog update", result, file=catalog_file.file, written=written)])
         return
     output.results(map(_line, result.changes))
     for problem in result.problems:
@@ -57,18 +56,3 @@ def _summary(result: Refreshed, catalog_file: CatalogFile, *, dry_run: bool) -> 
     changes = counted(len(result.changes), "change")
     written = "" if dry_run or not result.changes else f" written to {catalog_file.shown}"
     return f"Compared {counted(result.compared, 'file')} with the Hub{elsewhere}{left}: {changes}{written}"
-
-
-def _facts(result: Refreshed, catalog_file: CatalogFile, *, dry_run: bool) -> json_shapes.CatalogUpdate:
-    return {
-        "file": str(catalog_file.file),
-        "written": bool(result.changes) and not dry_run,
-        "compared": result.compared,
-        "skipped": result.left,
-        "not_on_hub": result.elsewhere,
-        "changes": [cast("json_shapes.Change", asdict(change)) for change in result.changes],
-        "problems": [
-            {"message": problem.message, "hint": problem.hint, "exit_code": problem.exit_code}
-            for problem in result.problems
-        ],
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 import click
@@ -10,7 +9,7 @@ import click
 from luci_dl.api.config import FILE, SettingState, every_setting, set_setting, unknown_setting, unset_setting
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
-from luci_dl.cli.json_answers import setting_json
+from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit
@@ -56,7 +55,7 @@ def show_all(as_json: bool) -> int:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(setting_json, states)))])
+        output.results([answer("config list", states)])
     else:
         output.results(table([("NAME", "VALUE", "FROM"), *map(_row, states)], output.out, (1,)))
     problems = [state.problem for state in states if state.problem]
@@ -83,7 +82,7 @@ def show(name: str, as_json: bool) -> int:
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
-        session.output().results([json.dumps(setting_json(state))])
+        session.output().results([answer("config get", state)])
     else:
         session.output().paths(state.texts)  # exact to the byte: most are paths
     return 0
@@ -127,7 +126,7 @@ def _change(name: str, make: Callable[[CancelToken], None], as_json: bool) -> in
         return code
     state, output = _state_of(name), session.output()
     if as_json:
-        output.results([json.dumps(setting_json(state) if state else None)])
+        output.results([answer("config unset", state)])
     elif state is None:
         output.say([f"{printable(name)} was removed from {FILE}"])
     else:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 import click
 
 from luci_dl.api.info import Info, Partial, info
 from luci_dl.api.list import InstalledFile
-from luci_dl.cli import complete, gguf_rows, json_answers, session
+from luci_dl.cli import complete, gguf_rows, session
+from luci_dl.cli.json_answers import answer
 from luci_dl.errors import LuciError
 from luci_dl.model import Artifact, Model
 from luci_dl.text import human_size, local_time, printable
@@ -59,7 +59,7 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(json_answers.model_info_json(found))])
+        output.results([answer("info", found)])
     else:
         rows = (f"  {label:<11}{printable(text)}".rstrip() for label, text in _rows(found))
         output.results([printable(found.name), *rows])

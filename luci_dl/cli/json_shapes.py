@@ -1,12 +1,16 @@
 """The shapes of the JSON that commands print, each key with its type and meaning. `luci help json` shows them.
 
-A command that answers a question prints one of `ANSWERS`, on one line; all others print events.
+A command that answers a question prints one of `ANSWERS`, on one line; all others print events. `json_answers` builds
+an answer from the shape: a key without a getter is an attribute of the same name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter as at
 from typing import Annotated, Any, TypedDict
+
+from luci_dl.ui.figures import percent, seconds_left
 
 
 class CatalogFile(TypedDict):
@@ -23,13 +27,13 @@ class CatalogFile(TypedDict):
 class CatalogModel(TypedDict):
     """A model of the catalog."""
 
-    name: Annotated[str, "what `luci install` takes"]
+    name: Annotated[str, "what `luci install` takes", at("reference")]
     aliases: Annotated[Sequence[str], "other names"]
     groups: Annotated[Sequence[str], "groups that it belongs to"]
     tier: Annotated[int | None, "0 (runs anywhere) to 4 (needs a big machine)"]
     license: Annotated[str | None, "its license"]
     size: Annotated[int | None, "bytes of all files"]
-    files: Annotated[list[CatalogFile], "the file to load is the first"]
+    files: Annotated[list[CatalogFile], "the file to load is the first", at("artifacts")]
 
 
 class Fit(TypedDict):
@@ -50,22 +54,22 @@ class InstalledFile(TypedDict):
     """One installed file."""
 
     path: Annotated[str, "where it is"]
-    role: Annotated[str, '"model" or "projector"']
-    size: Annotated[int, "bytes"]
-    sha256: Annotated[str, "64 hex digits"]
-    proof: Annotated[str, 'what verified it: "sha256", "lfs pointer", "git blob", "hub" or "none"']
-    url: Annotated[str, "where it came from; empty if it was there already"]
-    installed_at: Annotated[str, "time of the install"]
-    verified_at: Annotated[str, "time when it was last verified"]
+    role: Annotated[str, '"model" or "projector"', at("receipt.role")]
+    size: Annotated[int, "bytes", at("receipt.size")]
+    sha256: Annotated[str, "64 hex digits", at("receipt.sha256")]
+    proof: Annotated[str, 'what verified it: "sha256", "lfs pointer", "git blob", "hub" or "none"', at("receipt.proof")]
+    url: Annotated[str, "where it came from; empty if it was there already", at("receipt.url")]
+    installed_at: Annotated[str, "time of the install", at("receipt.installed")]
+    verified_at: Annotated[str, "time when it was last verified", at("receipt.verified")]
     state: Annotated[str, '"ok", "changed" or "missing", by size and time alone']
 
 
 class InstalledModel(TypedDict):
     """An installed model."""
 
-    name: Annotated[str, "the reference that it was installed by"]
+    name: Annotated[str, "the reference that it was installed by", at("reference")]
     folder: Annotated[str, "its models folder"]
-    path: Annotated[str, "the file to load: of a set the first shard, never the projector"]
+    path: Annotated[str, "the file to load: of a set the first shard, never the projector", at("to_load.path")]
     size: Annotated[int, "bytes of all files"]
     state: Annotated[str, "the worst state of its files"]
     files: Annotated[list[InstalledFile], "the file to load is the first"]
@@ -103,7 +107,7 @@ class PartialFile(TypedDict):
     """A partial download."""
 
     path: Annotated[str, "the partial file"]
-    target: Annotated[str, "where the complete file will be"]
+    target: Annotated[str, "where the complete file will be", lambda partial: partial.folder / partial.name]
     done: Annotated[int, "verified bytes"]
     total: Annotated[int | None, "bytes of the complete file"]
     running: Annotated[bool, "whether it is being downloaded now"]
@@ -113,10 +117,14 @@ class ModelInfo(TypedDict):
     """Everything known about one model."""
 
     name: Annotated[str, "its name"]
-    catalog: Annotated[CatalogModel | None, "its entry in the catalog"]
+    catalog: Annotated[CatalogModel | None, "its entry in the catalog", at("entry")]
     installed: Annotated[list[InstalledModel], "one for each folder that has it"]
     gguf: Annotated[list[Gguf], "its installed GGUF files"]
-    partial: Annotated[list[PartialFile], "its partial downloads"]
+    partial: Annotated[list[PartialFile], "its partial downloads", at("partials")]
+
+
+def _percent(run: Any) -> int | None:
+    return None if run.total is None else percent(run.done, run.total)
 
 
 class Running(TypedDict):
@@ -128,9 +136,9 @@ class Running(TypedDict):
     names: Annotated[Sequence[str], "its files, as paths below the folder"]
     done: Annotated[int, "bytes of all files"]
     total: Annotated[int | None, "bytes in all"]
-    percent: Annotated[int | None, "done of total, rounded down"]
+    percent: Annotated[int | None, "done of total, rounded down", _percent]
     rate: Annotated[float, "bytes per second"]
-    seconds_left: Annotated[int | None, "at this rate"]
+    seconds_left: Annotated[int | None, "at this rate", lambda run: seconds_left(run.done, run.total, run.rate)]
     pid: Annotated[int, "process ID"]
     host: Annotated[str, "the machine that the process runs on"]
     user: Annotated[str, "who runs it"]
@@ -144,13 +152,17 @@ class Setting(TypedDict):
     value: Annotated[object, "null for none; sizes in bytes; the raw value if it is invalid"]
     origin: Annotated[str, '"default", "config.json" or an environment variable']
     purpose: Annotated[str | None, "what it is for; null if luci does not know the key"]
-    problem: Annotated[str | None, "why the value is invalid; null if it is valid"]
+    problem: Annotated[
+        str | None,
+        "why the value is invalid; null if it is valid",
+        lambda state: state.problem and state.problem.message,
+    ]
 
 
 class Override(TypedDict):
     """A name for which a catalog replaces a built-in model."""
 
-    name: Annotated[str, "the name or alias"]
+    name: Annotated[str, "the name or alias", at("word")]
     model: Annotated[str, "the model that it now means"]
     built_in: Annotated[str, "the built-in model that it meant"]
 
@@ -159,7 +171,7 @@ class CatalogCheck(TypedDict):
     """What is wrong with a catalog, and what it changes."""
 
     file: Annotated[str | None, "the catalog; null if you have none"]
-    models: Annotated[int, "valid models in it"]
+    models: Annotated[int, "valid models in it", lambda checked: len(checked.models)]
     files: Annotated[int, "their files"]
     without_digest: Annotated[Sequence[str], "names of files that cannot be verified"]
     overrides: Annotated[list[Override], "what it changes of the built-in catalog"]
@@ -171,9 +183,9 @@ class CatalogAdd(TypedDict):
     """What was added to your catalog."""
 
     file: Annotated[str, "your catalog"]
-    added: Annotated[Sequence[str], "names of new models"]
+    added: Annotated[Sequence[str], "names of new models", at("new")]
     replaced: Annotated[Sequence[str], "names of models that were replaced"]
-    unchanged: Annotated[Sequence[str], "names of models that were there already"]
+    unchanged: Annotated[Sequence[str], "names of models that were there already", at("same")]
 
 
 class Change(TypedDict):
@@ -200,8 +212,8 @@ class CatalogUpdate(TypedDict):
     file: Annotated[str, "your catalog"]
     written: Annotated[bool, "whether changes were written"]
     compared: Annotated[int, "files that were compared"]
-    skipped: Annotated[int, "files that could not be compared"]
-    not_on_hub: Annotated[int, "files that are not on the Hub"]
+    skipped: Annotated[int, "files that could not be compared", at("left")]
+    not_on_hub: Annotated[int, "files that are not on the Hub", at("elsewhere")]
     changes: Annotated[list[Change], "one for each value"]
     problems: Annotated[list[UpdateProblem], "one for each repository that could not be read"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +9,8 @@ import click
 
 from luci_dl.api.config import settings
 from luci_dl.api.list import InstalledModel, installed
-from luci_dl.cli import json_answers, session
+from luci_dl.cli import session
+from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.model import Model
@@ -57,7 +57,7 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
         return session.report(error, json=as_json)
     output = session.output()
     if as_json:
-        output.results([json.dumps(list(map(json_answers.installed_model_json, models)))])
+        output.results([answer("list", models)])
     elif models:
         rows = [_TITLES, *(_row(model, default) for model in models)]
         output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), kept=_KEPT))

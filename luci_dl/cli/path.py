@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
 from luci_dl.api.info import sound_model
-from luci_dl.cli import complete, json_answers, session
+from luci_dl.cli import complete, session
+from luci_dl.cli.json_answers import answer
 from luci_dl.errors import LuciError
 
 EPILOG = """\b
@@ -36,7 +35,7 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
-        session.output().results([json.dumps(json_answers.installed_model_json(model))])
+        session.output().results([answer("path", model)])
     else:
         session.output().paths([str(model.to_load.path)])
     return 0

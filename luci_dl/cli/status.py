@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Sequence
 
 import click
@@ -11,7 +10,7 @@ import click
 from luci_dl.api.status import Running, status
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.cli import session
-from luci_dl.cli.json_answers import running_json
+from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Emit
@@ -54,7 +53,7 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
     except LuciError as error:
         return session.report(error, json=as_json)
     if as_json:
-        output.results([_as_json(found)])
+        output.results([answer("status", found)])
     elif found:
         output.results(_table(found, output.out))
     else:
@@ -71,7 +70,7 @@ def _watch(folder: str | None, output: Output, as_json: bool) -> int:
     def show() -> None:
         found = status(folder)
         if as_json:
-            output.results([_as_json(found)])
+            output.results([answer("status", found)])
             return
         rows = _table(found, output.out) if found else [NOTHING]
         if region:
@@ -108,7 +107,3 @@ def _row(run: Running) -> tuple[str, ...]:
         run.host,
         time_of_day(run.since),
     )
-
-
-def _as_json(found: Sequence[Running]) -> str:
-    return json.dumps(list(map(running_json, found)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from luci_dl.events import DiskSpace, WouldInstall
+from luci_dl.model import Digest
 from luci_dl.text import human_size, printable
 from luci_dl.ui.figures import percent
 
 INDENT = "   "
-_PROOFS = {"sha256": "SHA-256", "lfs pointer": "Git LFS pointer", "git blob": "git's SHA-1"}
+_PROOFS = {digest.proof: digest.label for digest in Digest}
 _ORIGINS = {
     "catalog": "from the catalog",
     "hub": "from the Hub",

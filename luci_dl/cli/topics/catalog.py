@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from luci_dl.api.catalog import FILE_KEYS, MODEL_KEYS, RESERVED
 from luci_dl.cli.topics.layout import block, heading, table, text
+from luci_dl.model import Digest
 
 MODEL = {
     "name": 'Needed. What `luci install` takes: a word without spaces, ":" and "/", and without a dash in front. '
@@ -22,8 +23,7 @@ FILE = {
     "commit": "40 hex digits: download from this commit, whichever revision the url names. Only for a url with "
     "/OWNER/REPO/resolve/ in it.",
     "size": "Bytes.",
-    "sha256": "64 hex digits.",
-    "lfs_pointer_sha1": "40 hex digits: the SHA-1 of the file's Git LFS pointer, which verifies a file without sha256.",
+    **{digest.key: f"{digest.digits} hex digits: the file's {digest.label}." for digest in Digest},
     "role": '"model" (the default), or "projector" of a vision model.',
 }
 COMMANDS = {
@@ -65,6 +65,10 @@ def lines() -> Iterator[str]:
     yield from table((key, MODEL[key]) for key in MODEL_KEYS)
     yield from heading("Keys of [[model.file]]")
     yield from table((key, FILE[key]) for key in FILE_KEYS)
+    yield from text(
+        "One digest is enough to verify a file. That of a Git LFS pointer is the SHA-1 that git has of the pointer to "
+        "the file, which contains its SHA-256."
+    )
     yield from text(
         "Any other key is an error. An error names the file, the entry and the key: `my.toml, model mine, file a.gguf, "
         "size: expected a whole number, found '1'`."
