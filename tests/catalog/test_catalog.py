@@ -50,7 +50,7 @@ def test_the_built_in_catalog_keeps_its_promises(built_in: Catalog) -> None:
 
 
 def test_digest_and_pointer_of_a_built_in_file_agree(built_in: Catalog) -> None:
-    """Where both are known, the one proves the other."""
+    """Where both are known, one implies the other."""
     both = [
         (artifact, artifact.sha256, artifact.size)
         for model in built_in.models
@@ -68,8 +68,8 @@ def test_vision_models_have_their_projector_last(built_in: Catalog) -> None:
     assert roles == [["model", "projector"]] * 2
 
 
-def test_every_name_and_alias_leads_to_its_model(built_in: Catalog) -> None:
-    """In upper and lower case."""
+def test_every_name_and_alias_finds_its_model(built_in: Catalog) -> None:
+    """Case does not matter."""
     for model in built_in.models:
         assert all(built_in.find(word) is built_in.find(word.upper()) is model for word in words_of(model))
     assert built_in.find("no-such-model") is None
@@ -90,20 +90,20 @@ def test_groups_have_their_members_in_order(built_in: Catalog) -> None:
     ("word", "nearest"),
     [("mistrl", "mistral"), ("LAMA3.2", "llama3.2"), ("tinylama", "tinyllama"), ("phi-22", "phi-2")],
 )
-def test_a_misspelt_name_finds_its_neighbour(built_in: Catalog, word: str, nearest: str) -> None:
-    """At most three words, the nearest first, each of another model."""
+def test_a_misspelt_name_gets_suggestions(built_in: Catalog, word: str, nearest: str) -> None:
+    """At most three, the most similar first, each of a different model."""
     near = built_in.suggest(word)
     assert near[0] == nearest
     assert len({model.reference for model in map(built_in.find, near) if model}) == len(near) <= 3
 
 
 def test_nothing_is_suggested_for_a_word_like_no_other(built_in: Catalog) -> None:
-    """A guess without ground helps nobody, and a long word costs no time."""
+    """A long word does not take long either."""
     assert built_in.suggest("xyzzy" * 100_000) == ()
 
 
-def test_the_users_entries_win(built_in: Catalog, user_file: Path) -> None:
-    """One of the same name takes the place of the built-in's; a word that both have leads to the user's."""
+def test_the_users_entries_override_built_in_ones(built_in: Catalog, user_file: Path) -> None:
+    """An entry of the same name replaces the built-in one; a word that both have means the user's."""
     catalog = load(user_file)
     assert len(catalog.models) == 78
     files = {word: (catalog.find(word) or built_in.models[0]).artifacts[0].name for word in ("tiny", "llama3.2")}
@@ -119,8 +119,8 @@ def test_the_users_entries_win(built_in: Catalog, user_file: Path) -> None:
     ]
 
 
-def test_an_entry_in_the_place_of_a_built_in_one_keeps_what_it_does_not_name(tmp_path: Path) -> None:
-    """Aliases, groups and tier stay, so that `core models` stays whole; the licence does not: the files are others."""
+def test_an_entry_inherits_what_it_lacks_from_the_built_in_one_it_replaces(tmp_path: Path) -> None:
+    """Aliases, groups and tier, so that `core models` stays complete; not the licence, because the files differ."""
     path = tmp_path / "my.toml"
     files = '[[model.file]]\nfilename = "m.gguf"\nurl = "https://h/m.gguf"\n'
     path.write_text(f'[[model]]\nname = "mistral-7b"\n{files}[[model]]\nname = "LLAMA3.2"\naliases = ["ll"]\n{files}')
@@ -134,8 +134,8 @@ def test_an_entry_in_the_place_of_a_built_in_one_keeps_what_it_does_not_name(tmp
     assert (llama.aliases, catalog.find("ll"), catalog.find("llama-3.2")) == (("ll",), llama, None)
 
 
-def test_a_word_that_an_entry_names_is_never_inherited_by_another(tmp_path: Path) -> None:
-    """Wherever the two stand."""
+def test_a_word_of_one_entry_is_not_inherited_by_another(tmp_path: Path) -> None:
+    """In either order."""
     path = tmp_path / "my.toml"
     files = '[[model.file]]\nfilename = "m.gguf"\nurl = "https://h/m.gguf"\n'
     path.write_text(
@@ -148,21 +148,21 @@ def test_a_word_that_an_entry_names_is_never_inherited_by_another(tmp_path: Path
     assert [model.aliases for model in catalog.models if model.reference == "mistral-7b"] == [("mistral-7b-instruct",)]
 
 
-def test_a_model_shows_no_alias_that_leads_to_another(user_file: Path) -> None:
-    """What the user's entry took from a built-in one is not told of both."""
+def test_a_model_does_not_list_an_alias_that_another_took(user_file: Path) -> None:
+    """What the user's entry took from a built-in one is listed once."""
     catalog = load(user_file)
     for model in catalog.models:
         assert [alias for alias in model.aliases if catalog.find(alias) is not model] == []
 
 
 def test_a_model_without_tier_comes_last(user_file: Path) -> None:
-    """Where nothing says how big it is, it goes behind those of which it is known."""
+    """After those with a known tier."""
     assert [model.reference for model in (load(user_file).group("all") or ())[-2:]] == ["other", "deepseek"]
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "not UTF-8", "without end"])
 def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> None:
-    """The user said that it is there, so it is an error when it is not."""
+    """The user named it, so a missing file is an error."""
     path = tmp_path / "my.toml"
     if kind == "folder":
         path.mkdir()

@@ -1,4 +1,4 @@
-"""A catalog file is edited in place: what is not meant stays, writing is atomic, and one process at a time writes."""
+"""A catalog file is edited in place: everything else is kept, writes are atomic, and one process writes at a time."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def assert_nothing_else(catalog_file: CatalogFile) -> None:
 
 
 def test_entries_are_added_below_with_their_comments(catalog_file: CatalogFile, more: Path) -> None:
-    """What was there stays to the byte; what stands at the top of the other file is about that file."""
+    """The old text is kept byte for byte; the comment at the top of the other file is not copied."""
     assert add(catalog_file, more) == Added(("two", "three"), (), ())
     assert catalog_file.file.read_text() == f"{MINE}\n# another\n{ENTRY.format('two')}\n{ENTRY.format('three')}"
     assert_nothing_else(catalog_file)
 
 
 def test_adding_again_changes_nothing(catalog_file: CatalogFile, more: Path) -> None:
-    """Not even the file's time."""
+    """Not even the mtime."""
     add(catalog_file, more)
     before = catalog_file.file.stat()
     assert add(catalog_file, more) == Added((), (), ("two", "three"))
@@ -73,8 +73,8 @@ def test_adding_again_changes_nothing(catalog_file: CatalogFile, more: Path) -> 
     )
 
 
-def test_the_first_models_make_the_file(catalog_file: CatalogFile, more: Path) -> None:
-    """And the folders that lead there."""
+def test_the_first_entries_create_the_file(catalog_file: CatalogFile, more: Path) -> None:
+    """And its folders."""
     catalog_file = CatalogFile(catalog_file.file.parent / "a" / "b" / "catalog.toml", catalog_file.lock)
     add(catalog_file, more)
     assert [model.reference for model in read_entries(catalog_file.file.read_text(), "")] == ["two", "three"]
@@ -82,7 +82,7 @@ def test_the_first_models_make_the_file(catalog_file: CatalogFile, more: Path) -
 
 
 def test_an_entry_of_the_same_name_is_replaced_only_by_force(catalog_file: CatalogFile, more: Path) -> None:
-    """In its place; in upper or lower case the name is the same."""
+    """In its place; the case of the name does not matter."""
     more.write_text(f"# new\n{ENTRY.format('ONE')}size = 7\n{ENTRY.format('two')}")
     with pytest.raises(UsageError, match="already has ONE") as caught:
         add(catalog_file, more)
@@ -94,7 +94,7 @@ def test_an_entry_of_the_same_name_is_replaced_only_by_force(catalog_file: Catal
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "said"),
+    ("mine", "theirs", "problem"),
     [
         (MINE, ENTRY.format("two").replace('"two"\n', '"two"\naliases = ["One"]\n'), '"One" appears twice'),
         (MINE, "[[model]]\nname = 1\n", "more.toml, model 1, name"),
@@ -104,15 +104,15 @@ def test_an_entry_of_the_same_name_is_replaced_only_by_force(catalog_file: Catal
     ],
 )
 @pytest.mark.parametrize("force", [False, True])
-def test_what_could_not_be_read_again_is_not_written(
-    catalog_file: CatalogFile, more: Path, mine: str, theirs: str, said: str, force: bool
+def test_a_result_that_could_not_be_read_is_not_written(
+    catalog_file: CatalogFile, more: Path, mine: str, theirs: str, problem: str, force: bool
 ) -> None:
-    """With or without force; the message says in which file what stands."""
+    """With or without force; the message names the file and the problem."""
     catalog_file.file.write_text(mine)
     more.write_text(theirs)
     with pytest.raises(UsageError) as caught:
         add(catalog_file, more, force=force)
-    assert said in caught.value.message
+    assert problem in caught.value.message
     assert catalog_file.file.read_text() == mine
     assert files_left(catalog_file.file.parent) == ["catalog.toml"]
     assert lock_is_free(catalog_file.lock)
@@ -130,8 +130,8 @@ model = [
 """
 
 
-def test_a_catalog_of_inline_tables_stays_one(catalog_file: CatalogFile, more: Path) -> None:
-    """With all its comments, and those above what is added."""
+def test_a_catalog_of_inline_tables_keeps_its_form(catalog_file: CatalogFile, more: Path) -> None:
+    """And all its comments, and those above the added entries."""
     catalog_file.file.write_text(INLINE)
     assert add(catalog_file, more) == Added(("two", "three"), (), ())
     text = catalog_file.file.read_text()
@@ -155,7 +155,7 @@ def test_entries_of_inline_tables_are_added_as_tables(catalog_file: CatalogFile,
 
 
 @pytest.mark.parametrize("text", ["", "# Mine.\n", "model = []\n"])
-def test_a_catalog_without_models_takes_some(catalog_file: CatalogFile, more: Path, text: str) -> None:
+def test_entries_can_be_added_to_a_catalog_without_models(catalog_file: CatalogFile, more: Path, text: str) -> None:
     catalog_file.file.write_text(text)
     add(catalog_file, more)
     written = catalog_file.file.read_text()
@@ -164,15 +164,15 @@ def test_a_catalog_without_models_takes_some(catalog_file: CatalogFile, more: Pa
     assert "# another" in written
 
 
-def test_entries_are_known_again_whatever_their_form(catalog_file: CatalogFile, more: Path) -> None:
-    """Quotes, spaces, order, comments and line ends make no other values."""
+def test_equal_entries_are_recognized_in_any_form(catalog_file: CatalogFile, more: Path) -> None:
+    """Whatever their quotes, spaces, order, comments and line ends."""
     more.write_bytes(b"[[model]] # x\r\nname='one'\r\nfile = [{url='https://h/one.gguf', filename='one.gguf'}]\r\n")
     assert add(catalog_file, more) == Added((), (), ("one",))
     assert catalog_file.file.read_text() == MINE
 
 
-def test_line_ends_of_windows_are_understood(catalog_file: CatalogFile, more: Path) -> None:
-    """In both files; the result has one kind."""
+def test_windows_line_ends_are_accepted(catalog_file: CatalogFile, more: Path) -> None:
+    """In both files; the result has only one kind."""
     more.write_bytes(more.read_bytes().replace(b"\n", b"\r\n"))
     catalog_file.file.write_bytes(MINE.encode().replace(b"\n", b"\r\n"))
     add(catalog_file, more)
@@ -181,8 +181,8 @@ def test_line_ends_of_windows_are_understood(catalog_file: CatalogFile, more: Pa
     )
 
 
-def test_a_symlink_stays_one_and_a_mode_stays_as_it_is(catalog_file: CatalogFile, more: Path, tmp_path: Path) -> None:
-    """People keep such files among others under version control; and addresses may have passwords in them."""
+def test_a_symlink_and_the_mode_are_kept(catalog_file: CatalogFile, more: Path, tmp_path: Path) -> None:
+    """Such files may be under version control, and their addresses may contain passwords."""
     catalog_file.file.chmod(0o600)
     link = CatalogFile(tmp_path / "link.toml", catalog_file.lock)
     link.file.symlink_to("folder/catalog.toml")
@@ -192,10 +192,10 @@ def test_a_symlink_stays_one_and_a_mode_stays_as_it_is(catalog_file: CatalogFile
     assert "three" in catalog_file.file.read_text()
 
 
-def test_a_disk_that_refuses_leaves_the_catalog_as_it_was(
+def test_a_failing_disk_leaves_the_catalog_unchanged(
     catalog_file: CatalogFile, more: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To the byte, with nothing beside it."""
+    """Byte for byte, and leaves no other file."""
 
     def refuse(*_args: object) -> None:
         raise OSError(28, os.strerror(28))
@@ -208,8 +208,8 @@ def test_a_disk_that_refuses_leaves_the_catalog_as_it_was(
     assert_nothing_else(catalog_file)
 
 
-def test_two_that_add_at_once_lose_nothing(catalog_file: CatalogFile, tmp_path: Path) -> None:
-    """Each waits for the other."""
+def test_concurrent_additions_lose_nothing(catalog_file: CatalogFile, tmp_path: Path) -> None:
+    """Each waits for the lock."""
     files = [tmp_path / f"{n}.toml" for n in range(8)]
     for file in files:
         file.write_text(ENTRY.format(f"m{file.stem}"))
@@ -260,8 +260,8 @@ file = [ { filename = "d.gguf", url = "https://h/d.gguf" } ]
 SOUND = BY_HAND.replace("a#b.gguf", "a.gguf").replace("old # not a comment", "a1" * 32)
 
 
-def test_what_luci_does_not_change_stays_to_the_byte(catalog_file: CatalogFile, more: Path) -> None:
-    """The built-in catalog, and one written by hand, below which something is added."""
+def test_everything_else_is_kept_byte_for_byte(catalog_file: CatalogFile, more: Path) -> None:
+    """In the built-in catalog, and in one written by hand to which entries are added."""
     assert with_changes(BUILT_IN.read_text(), []) == BUILT_IN.read_text()
     assert with_changes(BY_HAND, []) == BY_HAND
     catalog_file.file.write_text(SOUND)
@@ -269,8 +269,8 @@ def test_what_luci_does_not_change_stays_to_the_byte(catalog_file: CatalogFile, 
     assert catalog_file.file.read_text() == f"{SOUND}\n# another\n{ENTRY.format('two')}\n{ENTRY.format('three')}"
 
 
-def test_a_replaced_entry_leaves_its_neighbours_alone(catalog_file: CatalogFile, more: Path) -> None:
-    """With their comments and the lines between them; its own comments go with it."""
+def test_replacing_an_entry_leaves_its_neighbours_alone(catalog_file: CatalogFile, more: Path) -> None:
+    """Their comments and blank lines too; the comments of the replaced entry go with it."""
     catalog_file.file.write_text(SOUND)
     head, rest = SOUND.split("# the small one\n")
     other, last = rest.index("# the other one\n"), rest.index("# the last one\n")
@@ -283,16 +283,16 @@ def test_a_replaced_entry_leaves_its_neighbours_alone(catalog_file: CatalogFile,
     assert catalog_file.file.read_text() == f"{one}# new\n{ENTRY.format('other')}" + rest[last:]
 
 
-def test_a_fact_is_changed_where_it_stands() -> None:
-    """Comments, order, spaces and the form of everything else stay."""
+def test_a_fact_is_changed_in_place() -> None:
+    """Comments, order, spaces and the form of everything else are kept."""
     changes = [Change("one", "a.gguf", "size", 1, 2_000), Change("one", "a.gguf", "sha256", "old", "new")]
     assert with_changes(BY_HAND, changes) == BY_HAND.replace("size=1 ", "size=2_000 ").replace(
         "'old # not a comment'", '"new"'
     )
 
 
-def test_a_new_fact_takes_its_place_in_the_order() -> None:
-    """After the last key that goes before it, wherever the user has that; and beside facts that change."""
+def test_a_new_fact_is_inserted_in_order() -> None:
+    """After the last key that precedes it, wherever the user put that one; also if other facts change."""
     facts: dict[str, tuple[int | None, int | str]] = {
         "commit": (None, "c"),
         "lfs_pointer_sha1": (None, "d"),
@@ -312,13 +312,13 @@ def test_a_new_fact_takes_its_place_in_the_order() -> None:
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n", "\n\n# the end\n"])
-def test_the_last_line_may_lack_its_end(ending: str) -> None:
+def test_the_last_line_may_lack_a_line_break(ending: str) -> None:
     """Many editors leave it out."""
     text = with_changes(MINE.rstrip("\n") + ending, [Change("one", "one.gguf", "size", None, 7)])
     assert text == f"{MINE}size = 7\n" + ending.removeprefix("\n")
 
 
-def test_a_fact_in_an_inline_table_is_changed_there() -> None:
+def test_a_fact_in_an_inline_table_is_changed_in_place() -> None:
     """A new one at its end."""
     changes = [Change("x", "x", "size", 1, 2_000), Change("y", "y", "sha256", None, "new")]
     assert with_changes(INLINE, changes) == (
@@ -326,7 +326,7 @@ def test_a_fact_in_an_inline_table_is_changed_there() -> None:
     )
 
 
-def test_a_long_list_takes_no_long_time() -> None:
+def test_a_long_list_is_fast() -> None:
     aliases = "".join(f'    "a{n}",\n' for n in range(20_000))
     text = BY_HAND.replace('    "uno",  # in Spanish\n', aliases)
     assert with_changes(text, [Change("one", "a.gguf", "size", 1, 2)]) == text.replace("size=1 ", "size=2 ")
@@ -339,8 +339,8 @@ FACTS = st.fixed_dictionaries(
 
 
 @given(old=FACTS, new=FACTS, more=FACTS)
-def test_whatever_is_written_is_read_again(old: dict[str, Any], new: dict[str, Any], more: dict[str, Any]) -> None:
-    """Every text, with quotes, control characters and signs of TOML itself in it; new or in place of another."""
+def test_whatever_is_written_can_be_read(old: dict[str, Any], new: dict[str, Any], more: dict[str, Any]) -> None:
+    """Any text, with quotes, control characters and TOML syntax in it; new or replacing another."""
     text = MINE
     facts: dict[str, Any] = {"filename": "one.gguf", "url": "https://h/one.gguf"}
     for values in (old, new, more):
@@ -350,8 +350,8 @@ def test_whatever_is_written_is_read_again(old: dict[str, Any], new: dict[str, A
     assert text.startswith(MINE.removesuffix(ENTRY.format("one")))
 
 
-def test_an_update_writes_what_the_hub_says_and_twice_is_once(catalog_file: CatalogFile) -> None:
-    """Comments and order stay, and the second time there is nothing to write."""
+def test_an_update_writes_the_facts_of_the_hub_once(catalog_file: CatalogFile) -> None:
+    """Comments and order are kept, and the second time there is nothing to write."""
     catalog_file.file.write_text(f"# Mine.\n\n{ON_HUB.format('a')}# why: it is small\n")
     with Hub() as hub:
         hub.add("O/R", {"a.gguf": b"x" * 2000})
@@ -368,7 +368,7 @@ def test_an_update_writes_what_the_hub_says_and_twice_is_once(catalog_file: Cata
 
 
 def test_an_update_is_limited_to_the_models_that_are_named(catalog_file: CatalogFile) -> None:
-    """By alias, too; a name that the file does not have is an error, with those that come near."""
+    """By alias, too; an unknown name is an error with suggestions."""
     catalog_file.file.write_text(
         ON_HUB.format("a") + ON_HUB.format("b").replace('"b"\n', '"b"\naliases = ["bee"]\n') + ENTRY.format("c")
     )
@@ -380,7 +380,7 @@ def test_an_update_is_limited_to_the_models_that_are_named(catalog_file: Catalog
     assert {change.model for change in changes} == {"b"}
 
 
-def test_what_others_wrote_while_the_hub_was_asked_stays(catalog_file: CatalogFile, more: Path) -> None:
+def test_changes_made_while_the_hub_is_asked_are_kept(catalog_file: CatalogFile, more: Path) -> None:
     """The file is read again once it is locked."""
     catalog_file.file.write_text(ON_HUB.format("a"))
     with Hub() as hub:
@@ -398,7 +398,7 @@ def test_what_others_wrote_while_the_hub_was_asked_stays(catalog_file: CatalogFi
 
 
 def test_an_update_that_is_interrupted_writes_nothing(catalog_file: CatalogFile) -> None:
-    """While it waits for the Hub as at any other moment."""
+    """Even while it waits for the Hub."""
     catalog_file.file.write_text(ON_HUB.format("a"))
     token = CancelToken()
     with Hub() as hub:

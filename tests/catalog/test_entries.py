@@ -19,7 +19,7 @@ def with_key(line: str) -> str:
 
 
 def test_every_key_is_read() -> None:
-    """An entry says all there is to say of a model."""
+    """An entry with every key that exists."""
     (model,) = read_entries(
         f"""
         [[model]]
@@ -61,8 +61,8 @@ def test_a_pinned_file_comes_from_its_commit(revision: str) -> None:
     assert model.artifacts[0].urls == (address.format(SHA[:40]),)
 
 
-def test_all_problems_are_told_at_once() -> None:
-    """A line each, in the order of the file; sound models are read all the same."""
+def test_all_problems_are_reported_at_once() -> None:
+    """One line each, in the order of the file; sound models are still read."""
     broken = (
         with_key("tier = -1").replace('"a.gguf"', '"../a"')
         + "size = true\n"
@@ -70,7 +70,7 @@ def test_all_problems_are_told_at_once() -> None:
     )
     models, problems = examine(broken + MODEL.replace("mine", "sound"), "my.toml")
     assert [model.reference for model in models] == ["sound"]
-    told = [
+    expected = [
         "my.toml, model mine, tier: expected zero",
         "my.toml, model mine, file ../a, filename",
         "my.toml, model mine, file ../a, commit",
@@ -79,7 +79,7 @@ def test_all_problems_are_told_at_once() -> None:
         "my.toml, model 2, name: ",
         "my.toml, model 2, file: expected at least one",
     ]
-    assert [problem[: len(begin)] for problem, begin in zip(problems, told, strict=True)] == told
+    assert [problem[: len(begin)] for problem, begin in zip(problems, expected, strict=True)] == expected
     with pytest.raises(UsageError) as caught:
         read_entries(broken, "my.toml")
     assert caught.value.message == problems[0]
@@ -87,7 +87,7 @@ def test_all_problems_are_told_at_once() -> None:
 
 
 def test_an_empty_file_has_no_models() -> None:
-    """A catalog that is yet to be written is no error."""
+    """That is not an error."""
     assert read_entries("# soon\n", "my.toml") == ()
 
 
@@ -159,8 +159,8 @@ def test_a_broken_catalog_says_what_is_broken_and_where(text: str, words: list[s
 
 
 @given(place=st.integers(0, len(MODEL)), cut=st.integers(0, 20), inserted=st.text(max_size=20))
-def test_a_damaged_catalog_is_read_or_told_of(place: int, cut: int, inserted: str) -> None:
-    """Whatever was struck out or typed in by mistake."""
+def test_a_damaged_catalog_is_read_or_reported(place: int, cut: int, inserted: str) -> None:
+    """Whatever was deleted or inserted."""
     models, problems = examine(MODEL[:place] + inserted + MODEL[place + cut :], "my.toml")
     assert all(problem.startswith("my.toml") and problem.isprintable() for problem in problems)
     assert all(model.artifacts for model in models)

@@ -1,4 +1,4 @@
-"""What fits this machine is said as far as it is known."""
+"""Whether a model fits this machine, as far as that is known."""
 
 from __future__ import annotations
 
@@ -31,32 +31,32 @@ def model(size: int | None) -> Model:
 def test_a_model_fits_the_disk_as_it_is_and_the_memory_with_a_fifth_more(
     size: int | None, free: int | None, memory: int | None, fit: Fit
 ) -> None:
-    """What is not known stays unsaid."""
+    """Unknown values stay unknown."""
     assert Machine(free, memory).fit(model(size), installed=False) == fit
 
 
 @pytest.mark.parametrize("size", [5 * GB, None])
 def test_an_installed_model_has_room_on_the_disk(size: int | None) -> None:
-    """It has it already."""
+    """It takes no more of it."""
     assert Machine(0, None).fit(model(size), installed=True) == Fit(disk=True, memory=None)
 
 
-def test_the_reserve_is_not_free(tmp_path: Path) -> None:
-    """Nor is a disk smaller than empty; the models folder need not be there yet."""
+def test_the_reserve_does_not_count_as_free(tmp_path: Path) -> None:
+    """Free space is never negative; the models folder need not exist."""
     free = space.free_bytes(tmp_path)
     reserve = free // 2
-    told = this_machine(tmp_path / "not" / "there", reserve).free
-    assert told is not None
-    assert abs(told - (free - reserve)) < free // 4  # others write, too
+    found = this_machine(tmp_path / "not" / "there", reserve).free
+    assert found is not None
+    assert abs(found - (free - reserve)) < free // 4  # others write, too
     assert this_machine(tmp_path, 1 << 60).free == 0
 
 
 def test_the_memory_is_that_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As /proc/meminfo has it, nearly; None where the system does not say."""
+    """Nearly as in /proc/meminfo; None if the system does not report it."""
     (line,) = [line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:")]
-    told = this_machine(tmp_path, 0).memory
-    assert told is not None
-    assert abs(told - int(line.split()[1]) * 1024) < told // 10
+    found = this_machine(tmp_path, 0).memory
+    assert found is not None
+    assert abs(found - int(line.split()[1]) * 1024) < found // 10
 
     def silent(name: str) -> int:
         raise ValueError(name)

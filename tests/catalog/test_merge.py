@@ -24,11 +24,11 @@ def file(
 
 
 def model(*artifacts: Artifact, reference: str = "") -> Model:
-    """A model of these files, called by the first address unless it is told otherwise."""
+    """A model of these files; by default its reference is the first address."""
     return Model(reference or artifacts[0].urls[0], artifacts)
 
 
-def test_the_same_model_twice_is_there_once() -> None:
+def test_a_model_given_twice_is_kept_once() -> None:
     """Models that share nothing keep their order."""
     one, two = model(file(sha256=A)), model(file("b.gguf"))
     assert merge([one, two, one]) == [one, two]
@@ -47,8 +47,8 @@ def test_the_same_model_twice_is_there_once() -> None:
         (file(sha256=A), file(name="A.GGUF", host="two", size=10)),
     ],
 )
-def test_what_two_know_of_one_file_is_united(first: Artifact, second: Artifact) -> None:
-    """All addresses, the better proof's first, and whatever one of them knows."""
+def test_facts_about_one_file_are_combined(first: Artifact, second: Artifact) -> None:
+    """All addresses, that of the stronger digest first, and every fact of either."""
     (merged,) = merge([model(first), model(second)])
     (artifact,) = merged.artifacts
     assert artifact.name == first.name
@@ -60,7 +60,7 @@ def test_what_two_know_of_one_file_is_united(first: Artifact, second: Artifact) 
 
 
 def test_headers_stay_with_their_address() -> None:
-    """They are sent to the first address alone, so they come from whoever gives that."""
+    """They are sent only to the first address, so they come with it."""
     plain = file(host="two")
     secret = Artifact("a.gguf", ("https://one/a.gguf",), sha256=A, headers={"Authorization": "x"})
     assert merge([model(plain), model(secret)])[0].artifacts[0].headers == {"Authorization": "x"}
@@ -83,15 +83,15 @@ def test_headers_stay_with_their_address() -> None:
     ],
 )
 def test_two_files_at_one_target_are_refused(first: Artifact, second: Artifact) -> None:
-    """Also two that no digest says to be the same: one would silently stand for the other."""
+    """Also two that no digest shows to be the same file."""
     for models in ([first, second], [second, first]):
         with pytest.raises(UsageError, match=r"one and two|two and one|one .* and two|two .* and one") as caught:
             merge([model(artifact, reference=word) for artifact, word in zip(models, ("one", "two"), strict=True)])
         assert "-o" in caught.value.hint
 
 
-def test_a_model_that_another_covers_is_left_out() -> None:
-    """Its file is fetched once, by the model of which it is a part, and keeps its role."""
+def test_a_model_that_another_one_covers_is_left_out() -> None:
+    """Its file is downloaded once, as part of the other model, and keeps its role."""
     projector = Artifact("mmproj.gguf", ("https://one/mmproj.gguf",), role="projector")
     vision = model(file(), projector, reference="vision")
     alone = model(file("mmproj.gguf", sha256=A))
@@ -100,8 +100,8 @@ def test_a_model_that_another_covers_is_left_out() -> None:
     assert [(artifact.sha256, artifact.role) for artifact in merged.artifacts] == [(None, "model"), (A, "projector")]
 
 
-def test_models_that_overlap_stay_two_and_agree() -> None:
-    """Each is still installed whole, and of the file that both have they know the same."""
+def test_overlapping_models_share_their_facts() -> None:
+    """Each is still complete, and both know the same of their common file."""
     one = model(file("a.gguf"), file("shared.gguf"))
     two = model(file("b.gguf"), file("shared.gguf", sha256=A))
     merged = merge([one, two])
@@ -110,8 +110,8 @@ def test_models_that_overlap_stay_two_and_agree() -> None:
     assert merged[0].artifacts[1].sha256 == A
 
 
-def test_git_digests_prove_and_tell_apart() -> None:
-    """What both know is united, and two blobs at one target are refused."""
+def test_git_blob_digests_identify_files() -> None:
+    """Equal ones are combined, different ones at one target are refused."""
     mine, same = (replace(file(host=host, size=10), digests={Digest.GIT_BLOB: "1" * 40}) for host in ("one", "two"))
     (merged,) = merge([model(mine), model(same)])
     assert merged.artifacts[0].urls == mine.urls + same.urls
@@ -123,8 +123,8 @@ def test_git_digests_prove_and_tell_apart() -> None:
 
 
 @pytest.mark.timeout(20)
-def test_many_models_take_no_long_time() -> None:
-    """The work grows with their number, also where all of them share a file, or are the same."""
+def test_many_models_are_merged_fast() -> None:
+    """In linear time, even if all of them share a file or are equal."""
     shared, count = file("shared.gguf", sha256=A), 20_000
     models = [model(file(f"{n}.gguf"), shared) for n in range(count)]
     assert merge(models) == models

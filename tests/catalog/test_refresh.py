@@ -1,4 +1,4 @@
-"""A catalog learns from the Hub, and unlearns nothing."""
+"""A catalog is compared with the Hub, and no known value is removed."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def entry(file: str = "a.gguf", name: str = "m", url: str = "", **facts: Any) ->
 
 
 def refreshed(hub: Hub, *models: dict[str, Any], pin: bool = False) -> Refreshed:
-    """The models after they were compared with the Hub."""
+    """The result of comparing the models with the Hub."""
     context = ResolveContext(endpoints=Endpoints(hub=hub.endpoint), retries=0)
     return compare(models, {model["name"] for model in models}, ask_hub(models, context), context, pin=pin)
 
 
 def applied(done: Refreshed, *models: dict[str, Any]) -> list[dict[str, Any]]:
-    """Copies of the models with what has changed."""
+    """Copies of the models with the changes applied."""
     changed = copy.deepcopy(list(models))
     files = {(model["name"], file["filename"]): file for model in changed for file in model["file"]}
     for change in done.changes:
@@ -47,18 +47,18 @@ def applied(done: Refreshed, *models: dict[str, Any]) -> list[dict[str, Any]]:
     return changed
 
 
-def test_what_the_hub_knows_is_learnt(hub: Hub) -> None:
-    """Size and digest, page by page; a commit where one was pinned, or all are to be; asked once a repository."""
+def test_facts_of_the_hub_are_added(hub: Hub) -> None:
+    """Size and digest, over several pages; the commit if one is pinned or all are; one listing per repository."""
     repo = hub.add("O/R", {"a.gguf": DATA, "sub dir/b.gguf": DATA, **{f"{n}.txt": b"x" for n in range(5)}})
     hub.page = 2
     commit = repo.commit("main")
     models = [entry(), entry("sub%20dir/b.gguf", "n", commit="0" * 40), entry("a.gguf", "o", commit=commit)]
     done = refreshed(hub, *models)
     facts = {"size": 5000, "sha256": SHA}
-    told = [
+    found = [
         {key: model["file"][0].get(key) for key in ("size", "sha256", "commit")} for model in applied(done, *models)
     ]
-    assert told == [{**facts, "commit": None}, {**facts, "commit": commit}, {**facts, "commit": commit}]
+    assert found == [{**facts, "commit": None}, {**facts, "commit": commit}, {**facts, "commit": commit}]
     assert [(change.model, change.key) for change in done.changes] == [
         ("m", "size"),
         ("m", "sha256"),
@@ -75,8 +75,8 @@ def test_what_the_hub_knows_is_learnt(hub: Hub) -> None:
     assert models[0] == entry()
 
 
-def test_what_has_not_changed_is_no_change(hub: Hub) -> None:
-    """A digest in upper case is the same one; the pointer's digest is kept beside the file's."""
+def test_equal_values_are_not_changes(hub: Hub) -> None:
+    """A digest in upper case is equal, and the digest of the pointer is kept."""
     hub.add("O/R", {"a.gguf": DATA})
     pointer = lfs_pointer_sha1(SHA, len(DATA))
     known = entry(size=5000, sha256=SHA.upper(), lfs_pointer_sha1=pointer)
@@ -84,8 +84,8 @@ def test_what_has_not_changed_is_no_change(hub: Hub) -> None:
     assert (done.changes, done.compared) == ([], 1)
 
 
-def test_a_file_that_is_another_one_now_gets_all_its_facts(hub: Hub) -> None:
-    """Or what proves it would contradict itself."""
+def test_all_facts_of_a_replaced_file_are_updated(hub: Hub) -> None:
+    """Otherwise they would contradict each other."""
     hub.add("O/R", {"a.gguf": NEWER})
     pointer = lfs_pointer_sha1(SHA, len(DATA))
     known = entry(size=5000, sha256=SHA, lfs_pointer_sha1=pointer)
@@ -103,7 +103,7 @@ def test_a_file_that_is_another_one_now_gets_all_its_facts(hub: Hub) -> None:
 
 
 def test_a_known_digest_is_never_lost(hub: Hub) -> None:
-    """Not when the Hub tells none (a file outside LFS), nor when the file, the revision or the repository is gone."""
+    """Not if the Hub states none (a file outside LFS), nor if the file, the revision or the repository is gone."""
     hub.add("O/R", {"a.gguf": DATA, "small": b"x" * 9})
     known: dict[str, Any] = {"size": 9, "sha256": SHA, "commit": "0" * 40}
     models = [
@@ -116,24 +116,24 @@ def test_a_known_digest_is_never_lost(hub: Hub) -> None:
     done = refreshed(hub, *models)
     assert done.changes == []
     assert (done.compared, done.left) == (1, 4)
-    said = " / ".join(problem.message for problem in done.problems)
+    messages = " / ".join(problem.message for problem in done.problems)
     for text in (
         "model larger, file small: the size of small has changed",
         "O/R no longer has gone.gguf",
         "nope",
         "O/None",
     ):
-        assert text in said
+        assert text in messages
 
 
 def test_a_small_file_gets_its_size(hub: Hub) -> None:
-    """As long as nothing is known that this could contradict."""
+    """If no known value could contradict it."""
     hub.add("O/R", {"small": b"x" * 9})
     assert applied(refreshed(hub, entry("small")), entry("small"))[0]["file"][0]["size"] == 9
 
 
 def test_other_addresses_are_left_alone(hub: Hub) -> None:
-    """Also one that looks like the Hub's, at another host; one at HF_ENDPOINT's is the Hub's."""
+    """Also one of the Hub's form at another host; one at HF_ENDPOINT is the Hub's."""
     hub.add("O/R", {"a.gguf": DATA})
     models = [
         entry(url="https://example.com/a.gguf"),
@@ -147,7 +147,7 @@ def test_other_addresses_are_left_alone(hub: Hub) -> None:
 
 
 def test_a_hub_that_is_down_is_asked_once(hub: Hub) -> None:
-    """Whatever was learnt before is kept, and no other repository is waited for."""
+    """Known values are kept, and no other repository is tried."""
     hub.down = True
     models = [entry(sha256=SHA), entry(name="n", url=URL.replace("O/R", "O/S").format("a.gguf"))]
     done = refreshed(hub, *models)
@@ -156,8 +156,8 @@ def test_a_hub_that_is_down_is_asked_once(hub: Hub) -> None:
     assert len({seen.target for seen in hub.seen()}) == 1
 
 
-def test_a_mirrors_word_is_not_asked_for(hub: Hub) -> None:
-    """What it says, nothing could prove."""
+def test_mirrors_are_not_asked(hub: Hub) -> None:
+    """Nothing could prove what they state."""
     hub.down = True
     with Hub() as mirror:
         mirror.add("O/R", {"a.gguf": DATA})
@@ -167,7 +167,7 @@ def test_a_mirrors_word_is_not_asked_for(hub: Hub) -> None:
 
 
 def test_offline_nothing_is_asked(hub: Hub) -> None:
-    """And nothing is lost."""
+    """And no value is lost."""
     context = ResolveContext(Network(offline=True), Endpoints(hub=hub.endpoint))
     done = compare([entry(sha256=SHA)], {"m"}, ask_hub([entry(sha256=SHA)], context), context, pin=True)
     assert done.changes == []

@@ -1,4 +1,4 @@
-"""A search finds a model by every word of it, and the one that is called so first."""
+"""A search finds models by any of their words, best matches first."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ CATALOG = Catalog.of(
     ],
 )
 def test_all_words_must_match_and_names_go_first(text: str, found: list[str]) -> None:
-    """Exact, then how a name begins, then within it, then group, licence and file; else the catalog's order."""
+    """Exact name, prefix, part of a name, then group, licence and file; otherwise in the order of the catalog."""
     assert [model.reference for model in search(text, CATALOG)] == found
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("fxo", "did you mean fox"),
         ("animls", "did you mean animals"),
@@ -55,16 +55,16 @@ def test_all_words_must_match_and_names_go_first(text: str, found: list[str]) ->
         ("\x1bxyzzy", r'matches "\x1bxyzzy"'),
     ],
 )
-def test_what_is_not_there_gets_near_words(text: str, said: str) -> None:
-    """For those of the words that nothing has."""
+def test_a_search_without_results_suggests_words(text: str, expected: str) -> None:
+    """For the words that match nothing."""
     with pytest.raises(ResolveError) as caught:
         search(text, CATALOG)
-    assert said in caught.value.message
-    assert ("did you mean" in caught.value.message) == ("did you mean" in said)
+    assert expected in caught.value.message
+    assert ("did you mean" in caught.value.message) == ("did you mean" in expected)
 
 
 @pytest.mark.parametrize("text", ["", "  "])
-def test_nothing_to_search_for_is_a_slip(text: str) -> None:
-    """Not the whole catalog: that is `luci list --available`."""
+def test_an_empty_search_is_refused(text: str) -> None:
+    """`luci list --available` shows the whole catalog."""
     with pytest.raises(UsageError, match="nothing to search for"):
         search(text, CATALOG)

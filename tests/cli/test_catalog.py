@@ -1,4 +1,4 @@
-"""`luci catalog`, as the user of a catalog meets it."""
+"""`luci catalog` on the command line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DATA = b"GGUF" + b"x" * 2000
 
 @pytest.fixture
 def own(home: Path) -> Path:
-    """The catalog in luci's own folder, which is not there yet."""
+    """The catalog in luci's own folder, which does not exist yet."""
     return home / "catalog.toml"
 
 
@@ -42,14 +42,14 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """What somebody sent: two models, one of them on the Hub."""
+    """A file with two models, one of them on the Hub."""
     file = tmp_path / "sent.toml"
     file.write_text(ENTRY.format("one", ON_HUB) + "\n# far away\n" + ENTRY.format("far", "https://h"))
     return file
 
 
 @pytest.mark.parametrize("name", command.commands)
-def test_every_part_of_it_has_two_examples(name: str) -> None:
+def test_every_subcommand_has_two_examples(name: str) -> None:
     """In lines that fit a terminal."""
     lines = luci("catalog", name, "--help", env={"COLUMNS": "80"}).stdout.splitlines()
     examples = lines[lines.index("  Examples:") + 1 :]
@@ -58,8 +58,8 @@ def test_every_part_of_it_has_two_examples(name: str) -> None:
     assert "--json" in {option for param in command.commands[name].params for option in param.opts}
 
 
-def test_without_a_catalog_nothing_is_wrong(own: Path) -> None:
-    """It says where it would be, and makes nothing."""
+def test_a_missing_catalog_is_no_problem(own: Path) -> None:
+    """luci says where it would be, and creates nothing."""
     ended = luci("catalog", "check")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert f"You have no catalog of your own yet: it would be {own}" in ended.stdout
@@ -71,7 +71,7 @@ def test_without_a_catalog_nothing_is_wrong(own: Path) -> None:
 
 
 def test_what_is_added_can_be_listed_and_installed(file: Path, own: Path, hub: Hub) -> None:
-    """From that moment on, with no setting."""
+    """Immediately, without any setting."""
     ended = luci("catalog", "add", file)
     assert (ended.returncode, ended.stdout) == (0, f"Added: one, far\nYour catalog: {own}\n")
     assert [row.split()[0] for row in luci("catalog", "list").stdout.splitlines()] == ["NAME", "one", "far"]
@@ -83,7 +83,7 @@ def test_what_is_added_can_be_listed_and_installed(file: Path, own: Path, hub: H
     assert facts == {"file": str(own), "added": [], "replaced": [], "unchanged": ["one", "far"]}
 
 
-def test_an_entry_is_not_replaced_unasked(file: Path, own: Path) -> None:
+def test_an_entry_is_replaced_only_with_force(file: Path, own: Path) -> None:
     """The message names the option."""
     luci("catalog", "add", file)
     file.write_text(ENTRY.format("one", "https://other"))
@@ -93,8 +93,8 @@ def test_an_entry_is_not_replaced_unasked(file: Path, own: Path) -> None:
     assert "https://other" in own.read_text()
 
 
-def test_check_tells_everything_at_once(file: Path) -> None:
-    """Of another file, too; no command takes the file as long as that is so."""
+def test_check_reports_everything_at_once(file: Path) -> None:
+    """For another file, too; no command accepts it."""
     file.write_text('[[model]]\nname = "all"\ntier = "1"\n[[model.file]]\nfilename = "../x"\n')
     ended = luci("catalog", "check", file)
     assert ended.returncode == 2
@@ -107,8 +107,8 @@ def test_check_tells_everything_at_once(file: Path) -> None:
     assert_refused(refused, 2, "model all, name", f"3 more: luci catalog check {file}")
 
 
-def test_check_says_what_the_file_changes(file: Path) -> None:
-    """Of the built-in catalog; and what will be refused, or overwritten."""
+def test_check_reports_overrides_and_warnings(file: Path) -> None:
+    """Overridden models, and entries that a command will refuse."""
     tiny = 'name = "two"\naliases = ["Tiny"]'
     file.write_text(
         ENTRY.format("mistral-7b", "https://h")
@@ -134,8 +134,8 @@ def test_check_says_what_the_file_changes(file: Path) -> None:
     ]
 
 
-def test_an_update_says_what_was_and_what_is(file: Path, own: Path, hub: Hub) -> None:
-    """A dry run only says it; afterwards there is nothing to say."""
+def test_an_update_reports_old_and_new_values(file: Path, own: Path, hub: Hub) -> None:
+    """A dry run only reports; after the update there are no changes."""
     luci("catalog", "add", file)
     dry = luci("catalog", "update", "--dry-run", "--pin")
     assert "size unknown -> 2004\n" in dry.stdout
@@ -160,7 +160,7 @@ def test_an_update_says_what_was_and_what_is(file: Path, own: Path, hub: Hub) ->
 
 
 def test_a_pinned_file_is_installed_though_the_branch_moved_on(file: Path, own: Path, hub: Hub) -> None:
-    """That is what a commit is written down for."""
+    """The commit pins the file."""
     luci("catalog", "add", file)
     luci("catalog", "update", "--pin")
     hub.repos["O/R"].revisions = {"old": hub.repos["O/R"].revisions["main"], "main": {"one.gguf": b"GGUF" + b"y" * 999}}
@@ -172,8 +172,8 @@ def test_a_pinned_file_is_installed_though_the_branch_moved_on(file: Path, own: 
 
 
 @pytest.mark.parametrize(("args", "code"), [([], 3), (["--json"], 3), (["nope"], 3), (["nope", "--json"], 3)])
-def test_an_update_that_learns_nothing_says_why(args: list[str], code: int, file: Path, own: Path, hub: Hub) -> None:
-    """With the exit code of what went wrong; the file stays as it was."""
+def test_an_update_that_fails_says_why(args: list[str], code: int, file: Path, own: Path, hub: Hub) -> None:
+    """With the exit code of the error; the file is not changed."""
     luci("catalog", "add", file)
     before = own.read_text()
     del hub.repos["O/R"]
@@ -184,7 +184,7 @@ def test_an_update_that_learns_nothing_says_why(args: list[str], code: int, file
 
 
 def test_ctrl_c_ends_an_update_at_once(file: Path, own: Path, hub: Hub) -> None:
-    """By the signal, with nothing written."""
+    """By the signal, and nothing is written."""
     luci("catalog", "add", file)
     before = own.read_text()
     hub.stall = True
@@ -199,7 +199,7 @@ def test_ctrl_c_ends_an_update_at_once(file: Path, own: Path, hub: Hub) -> None:
 
 
 def test_the_script_compares_lucis_own_catalog(hub: Hub, tmp_path: Path) -> None:
-    """What the Hub does not know stays, and so does the file."""
+    """Files that the Hub does not have are left alone."""
     before = BUILT_IN.read_bytes()
     ended = subprocess.run(
         [sys.executable, ROOT / "scripts" / "update_catalog.py", "tinyllama", "--json"],
@@ -213,7 +213,7 @@ def test_the_script_compares_lucis_own_catalog(hub: Hub, tmp_path: Path) -> None
     assert BUILT_IN.read_bytes() == before
 
 
-def test_a_slip_is_told_as_one() -> None:
+def test_wrong_usage_is_refused() -> None:
     assert_refused(luci("catalog", "lst"), 2, "lst", "luci catalog --help")
     assert_refused(luci("catalog", "add"), 2, "FILE")
     assert_refused(luci("catalog", "check", "/nope.toml"), 2, "cannot read the catalog /nope.toml: No such file")

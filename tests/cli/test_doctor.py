@@ -1,4 +1,4 @@
-"""`luci doctor`: what it finds, what it advises, and that it neither changes nor waits for anything."""
+"""`luci doctor`: its findings and hints, and that it neither changes nor waits for anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NOW = "Mon, 05 Jan 2026 12:00:00 GMT"
 
 @pytest.fixture(autouse=True)
 def servers(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> FaultyServer:
-    """The Hub and the registry, here."""
+    """The Hub and the registry on the loopback."""
     monkeypatch.setenv("HF_ENDPOINT", server.url(""))
     monkeypatch.setenv("OLLAMA_REGISTRY", server.url(""))
     monkeypatch.setenv("LUCI_MODELS_DIR", os.environ["LUCI_HOME"] + "/models")
@@ -32,14 +32,14 @@ def servers(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> FaultyServ
 
 
 def findings(*args: str, code: int = 0) -> list[dict[str, object]]:
-    """What it says, after its exit code was as expected."""
+    """The findings, after checking the exit code."""
     ended = luci("doctor", "--json", *args)
     assert ended.returncode == code, ended.stdout + ended.stderr
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
 
 def of(topic: str, found: list[dict[str, object]], level: str) -> str:
-    """The message and advice of the one finding about that topic on that level."""
+    """The message and hint of the only finding with that topic and level."""
     (one,) = [one for one in found if (one["topic"], one["level"]) == (topic, level)]
     return f"{one['message']} | {one['hint']}"
 
@@ -49,8 +49,8 @@ def config(home: Path, **values: object) -> None:
     (home / "config.json").write_text(json.dumps(values))
 
 
-def test_on_a_sound_machine_all_is_well_and_nothing_is_left(home: Path, models: Path) -> None:
-    """A line for each thing it looked at."""
+def test_a_sound_machine_passes_and_nothing_is_left(home: Path, models: Path) -> None:
+    """One line for each check."""
     models.mkdir(parents=True)
     ended = luci("doctor")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -60,7 +60,7 @@ def test_on_a_sound_machine_all_is_well_and_nothing_is_left(home: Path, models: 
     assert files_left(home) == ["models/"]
 
 
-def test_what_is_not_there_yet_is_not_made(home: Path) -> None:
+def test_a_missing_folder_is_not_created(home: Path) -> None:
     found = findings()
     assert "the first install creates it" in of("folder", found, "ok")
     assert not home.exists()
@@ -74,13 +74,13 @@ def test_every_finding_has_one_shape(models: Path) -> None:
         assert one["level"] in ("ok", "warning", "error")
 
 
-def test_misspelt_settings_are_told_with_the_near_word(home: Path) -> None:
+def test_misspelt_settings_are_reported_with_a_suggestion(home: Path) -> None:
     config(home, modles_dir="/x", min_free="2G")
     assert 'unknown key "modles_dir"; did you mean models_dir?' in of("config", findings(), "warning")
 
 
 def test_a_broken_config_does_not_hide_the_rest(home: Path) -> None:
-    """Exit code 2, and the servers are asked all the same."""
+    """Exit code 2, and the servers are still checked."""
     home.mkdir()
     (home / "config.json").write_text("{")
     found = findings(code=2)
@@ -88,7 +88,7 @@ def test_a_broken_config_does_not_hide_the_rest(home: Path) -> None:
     assert any(one["topic"] == "reach" for one in found)
 
 
-def test_a_broken_catalog_is_told(home: Path) -> None:
+def test_a_broken_catalog_is_reported(home: Path) -> None:
     home.mkdir()
     (home / "catalog.toml").write_text("[[model]]\nnam = 1\n")
     assert "catalog.toml" in of("catalog", findings(code=2), "error")
@@ -107,8 +107,8 @@ def test_a_file_in_the_place_of_the_folder_is_an_error(home: Path, models: Path)
     assert models.read_text() == ""
 
 
-def test_something_odd_in_the_staging_is_an_error(models: Path) -> None:
-    """It says what is in the way, and leaves it."""
+def test_an_unexpected_file_in_the_staging_is_an_error(models: Path) -> None:
+    """It is named and left alone."""
     models.mkdir(parents=True)
     (models / ".luci").write_text("")
     assert ".luci" in of("folder", findings(code=6), "error")
@@ -121,8 +121,8 @@ def test_a_remembered_folder_that_is_gone_is_no_error(home: Path, tmp_path: Path
     assert "Is its disk mounted?" in of("folder", findings(), "warning")
 
 
-def test_too_little_room_is_an_error(home: Path, models: Path) -> None:
-    """For then every install would fail."""
+def test_too_little_space_is_an_error(home: Path, models: Path) -> None:
+    """Every install would fail."""
     models.mkdir(parents=True)
     config(home, min_free="900T")
     assert "min_free" in of("space", findings(code=6), "error")
@@ -138,13 +138,13 @@ def test_a_full_disk_is_an_error(models: Path, tmp_path: Path, monkeypatch: pyte
         assert files_left(disk) == ["full"]
 
 
-def test_memory_is_no_place_for_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_in_memory_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with small_disk(tmp_path / "disk", 1 << 24) as disk:
         monkeypatch.setenv("LUCI_MODELS_DIR", str(disk))
         assert "empty after a restart" in of("folder", findings(code=6), "warning")
 
 
-def test_unfinished_downloads_are_told_and_kept(models: Path) -> None:
+def test_unfinished_downloads_are_reported_and_kept(models: Path) -> None:
     kill_after(models, b"GGUF" + bytes(100_000), 50_000, "half.gguf")
     before = files_left(models)
     assert "remove the files with `luci clean`" in of("left over", findings(), "warning")
@@ -165,7 +165,7 @@ def test_offline_no_server_is_asked(servers: FaultyServer, monkeypatch: pytest.M
 
 
 def test_a_hub_that_cannot_be_reached_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But the registry of Ollama, which few need, is not."""
+    """An unreachable Ollama registry is only a warning."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = f"http://127.0.0.1:{closed.getsockname()[1]}"
     monkeypatch.setenv("OLLAMA_REGISTRY", address)
@@ -174,7 +174,7 @@ def test_a_hub_that_cannot_be_reached_is_an_error(monkeypatch: pytest.MonkeyPatc
     assert "the Hub" in of("reach", findings(code=4), "error")
 
 
-def test_a_hub_in_trouble_is_told_with_its_status(servers: FaultyServer) -> None:
+def test_a_server_error_of_the_hub_is_reported_with_its_status(servers: FaultyServer) -> None:
     servers.serve("/robots.txt", b"", [status(503)])
     assert "answered 503: server error" in of("reach", findings(code=4), "error")
 
@@ -194,19 +194,19 @@ def test_the_token_is_tried_and_never_shown(servers: FaultyServer, monkeypatch: 
     assert "HF_TOKEN" in of("reach", findings(), "warning")
 
 
-def test_a_clock_that_is_wrong_is_told(servers: FaultyServer) -> None:
+def test_a_wrong_clock_is_reported(servers: FaultyServer) -> None:
     for page in ("/robots.txt", "/v2/"):
         servers.serve(page, b"", [ok() + headers(Date=NOW)])
     assert "ahead of the servers' clock" in of("clock", findings(), "warning")
 
 
-def test_a_date_that_makes_no_sense_says_nothing(servers: FaultyServer) -> None:
+def test_an_invalid_date_is_ignored(servers: FaultyServer) -> None:
     servers.serve("/robots.txt", b"", [ok() + headers(Date="yesterday")])
     assert not [one for one in findings() if one["topic"] == "clock"]
 
 
 def test_the_proxy_is_named_and_reached(servers: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which variable names it, and for whom; its password is nobody's business."""
+    """With its variable and its hosts, but without its password."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     monkeypatch.setenv("HTTP_PROXY", f"http://me:pass%23word@127.0.0.1:{port}")
@@ -224,7 +224,7 @@ def test_certificates_that_cannot_be_read_are_an_error(tmp_path: Path, monkeypat
 
 
 def test_ctrl_c_ends_it_at_once(servers: FaultyServer) -> None:
-    """Though a server says nothing; of the signal, and with what was found so far."""
+    """Although a server does not respond; by the signal, after the findings so far."""
     servers.serve("/robots.txt", b"", [stall_head()])
     with Spawned("doctor") as doctor:
         doctor.wait_for("trust:")
@@ -236,7 +236,7 @@ def test_ctrl_c_ends_it_at_once(servers: FaultyServer) -> None:
 
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Linux's table of what is mounted, with a share, and a space in a name."""
+    """A mount table as on Linux, with a network share and a space in a name."""
     path = tmp_path / "mountinfo"
     path.write_text(
         "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
@@ -250,7 +250,7 @@ def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_file_system_is_the_deepest_and_latest_one(table: Path) -> None:
-    """And is judged by its kind."""
+    """Its kind gives its restrictions."""
     from luci_dl.disk.filesystems import file_system
 
     share, stick = file_system(Path("/mnt/models")), file_system(Path("/media/my stick/a"))
@@ -262,7 +262,7 @@ def test_the_file_system_is_the_deepest_and_latest_one(table: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has that table")
-def test_without_a_table_nothing_is_said(table: Path) -> None:
+def test_without_a_table_the_file_system_is_unknown(table: Path) -> None:
     from luci_dl.disk.filesystems import file_system
 
     table.unlink()

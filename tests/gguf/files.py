@@ -1,4 +1,4 @@
-"""GGUF files, honest and not, byte by byte; and two that llama.cpp's own writer made."""
+"""GGUF files, valid and not, byte by byte; and two that llama.cpp's own writer made."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ V3 = Form()
 
 
 def model(form: Form = V3, *, words: int = 100, cut: int = 0) -> bytes:
-    """A model that says everything; the last `cut` bytes of its data are missing."""
+    """A model with every fact; the last `cut` bytes of its data are missing."""
     values = [
         form.u32("llama.context_length", 4096),
         form.string("general.architecture", "llama"),

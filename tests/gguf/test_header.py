@@ -1,4 +1,4 @@
-"""The header of a GGUF file: all that it says, and nothing that a hostile one could do."""
+"""The header of a GGUF file: every fact is read, and a hostile one does no harm."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def parsed(data: bytes) -> Header:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_everything_that_the_header_says(form: Form) -> None:
-    """In every version and byte order; a key may stand before the architecture that it belongs to."""
+def test_every_fact_of_a_header_is_read(form: Form) -> None:
+    """In every version and byte order; a key may precede the architecture that it belongs to."""
     header = parsed(model(form))
     assert (header.version, header.big_endian) == (form.version, form.order == ">")
     assert (header.architecture, header.name, header.license) == ("llama", "Tiny", "mit")
@@ -39,7 +39,7 @@ def test_everything_that_the_header_says(form: Form) -> None:
 
 @pytest.mark.parametrize("data", [REAL, REAL_BIG_ENDIAN])
 def test_what_the_writer_of_llama_cpp_wrote(data: bytes) -> None:
-    """The bytes that it needs are those that it has."""
+    """Its size is exactly the one that its header needs."""
     header = parsed(data)
     assert (header.architecture, header.name, header.license) == ("llama", "Tiny é", "apache-2.0")
     assert (header.file_type, header.context_length, header.tokenizer) == ("Q4_K_M", 8192, "gpt2")
@@ -47,13 +47,13 @@ def test_what_the_writer_of_llama_cpp_wrote(data: bytes) -> None:
     assert dict(header.tensor_types) == {"F32": 1, "Q4_K": 1, "Q6_K": 1, "Q8_0": 1}
 
 
-def test_a_bare_header_says_nothing_and_is_whole() -> None:
+def test_an_empty_header_is_valid() -> None:
     header = parsed(V3.file())
     assert (header.architecture, header.context_length, header.file_type, header.tokens) == (None,) * 4
     assert (header.parameters, header.needed) == (0, 24)
 
 
-def test_values_of_other_types_than_expected_say_nothing() -> None:
+def test_values_of_unexpected_types_are_ignored() -> None:
     """A number for a name, a string for a length, an array for a type."""
     values = [V3.u32("general.name", 7), V3.string("general.file_type", "x"), V3.string("None.context_length", "x")]
     header = parsed(V3.file([*values, V3.u32("general.alignment", 0), V3.strings("general.license", ["mit"])]))
@@ -65,21 +65,21 @@ def test_the_shard_of_a_set() -> None:
     assert (header.shard, header.shards) == (2, 3)
 
 
-def test_the_alignment_that_the_header_names_counts() -> None:
+def test_the_alignment_of_the_header_is_used() -> None:
     header = parsed(V3.file([V3.u32("general.alignment", 4096)], [V3.tensor("a", [4])]))
     assert header.needed == 4096 + 16
 
 
-def test_of_an_unknown_tensor_type_only_the_offset_counts() -> None:
-    """So that a quantisation of next year is not called truncated."""
+def test_only_the_offset_of_an_unknown_tensor_type_counts() -> None:
+    """So a future quantisation is not called truncated."""
     data = V3.file([], [V3.tensor("a", [1 << 40], 4711, 64)])
     header = parsed(data)
     assert header.needed == len(data) + 64
     assert (header.parameters, header.tensor_types) == (1 << 40, (("type 4711", 1),))
 
 
-def test_a_large_vocabulary_costs_a_window_of_memory(tmp_path: Path) -> None:
-    """And none of its words is made."""
+def test_a_large_vocabulary_takes_little_memory(tmp_path: Path) -> None:
+    """Its words are not created."""
     path = tmp_path / "m.gguf"
     path.write_bytes(model(words=150_000))
     tracemalloc.start()
@@ -111,7 +111,7 @@ def test_a_large_vocabulary_costs_a_window_of_memory(tmp_path: Path) -> None:
         (V3.file([], [V3.text("a") + V3.number("I", (1 << 32) - 1)]), "4294967295 dimensions"),
     ],
 )
-def test_what_cannot_be_a_gguf_file_is_told(data: bytes, what: str) -> None:
+def test_what_cannot_be_a_gguf_file_is_refused(data: bytes, what: str) -> None:
     with pytest.raises(Damaged, match=what):
         parsed(data)
 
@@ -123,7 +123,7 @@ def test_what_cannot_be_a_gguf_file_is_told(data: bytes, what: str) -> None:
         V3.file([V3.text("a") + V3.number("I", ARRAY) + V3.number("I", ARRAY) + V3.length(1)]),
     ],
 )
-def test_what_luci_does_not_know_is_not_called_wrong(data: bytes, tmp_path: Path) -> None:
+def test_unsupported_headers_are_not_called_damaged(data: bytes, tmp_path: Path) -> None:
     """A later version, arrays of arrays."""
     with pytest.raises(Unsupported):
         parsed(data)
@@ -132,8 +132,8 @@ def test_what_luci_does_not_know_is_not_called_wrong(data: bytes, tmp_path: Path
 
 
 @pytest.mark.parametrize(("counts", "of"), [((1 << 19, 0), "tensors"), ((0, 1 << 17), "values"), ((0, 1), "64 MiB")])
-def test_a_header_without_end_is_given_up(counts: tuple[int, int], of: str) -> None:
-    """However large the file is, and though each single length fits into it."""
+def test_an_endless_header_is_not_read_on(counts: tuple[int, int], of: str) -> None:
+    """However large the file is, and although each length fits into it."""
     head = b"GGUF" + V3.number("I", 3) + V3.length(counts[0]) + V3.length(counts[1])
     head += V3.text("a") + V3.number("I", ARRAY) + V3.number("I", 10) + V3.length(MAX_HEADER // 8)
     read = 0
@@ -149,7 +149,7 @@ def test_a_header_without_end_is_given_up(counts: tuple[int, int], of: str) -> N
 
 
 def test_tensors_without_elements_and_without_end() -> None:
-    """Zero sides, sides whose product fits no register, offsets at the end of the numbers."""
+    """Dimensions of zero, huge products, and the largest offsets."""
     tensors = [V3.tensor("a", [0, HUGE]), V3.tensor("b", []), V3.tensor("c", [HUGE] * 8, TENSOR_Q4_K, HUGE)]
     header = parsed(V3.file([], tensors))
     assert header.parameters == 1 + HUGE**8
@@ -167,8 +167,8 @@ def test_a_file_that_lacks_bytes_is_truncated(tmp_path: Path) -> None:
         check_whole(path, "m.gguf")
 
 
-def test_what_the_demo_makes_is_whole(tmp_path: Path) -> None:
-    """It has the sizes that its header says, whatever they are."""
+def test_the_file_of_the_demo_is_whole(tmp_path: Path) -> None:
+    """It has the size that its header needs."""
     path = tmp_path / "m.gguf"
     path.write_bytes(make_gguf(5000))
     header = check_whole(path)
@@ -177,7 +177,7 @@ def test_what_the_demo_makes_is_whole(tmp_path: Path) -> None:
 
 
 def test_every_beginning_of_a_file_is_truncated() -> None:
-    """There is no length at which a cut would not be seen."""
+    """At every length the cut is detected."""
     whole = model(words=3)
     for length in range(len(whole)):
         try:
@@ -188,8 +188,8 @@ def test_every_beginning_of_a_file_is_truncated() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from(FORMS))
-def test_any_bytes_are_a_header_or_one_clear_answer(noise: bytes, form: Form) -> None:
-    """Noise alone, and noise behind the beginning of a header."""
+def test_any_bytes_are_a_header_or_a_clear_error(noise: bytes, form: Form) -> None:
+    """Noise alone, and noise after the start of a header."""
     for data in (noise, b"GGUF" + form.number("I", form.version) + form.length(2) + form.length(3) + noise):
         _read_or_refused(data)
 
@@ -200,7 +200,7 @@ def test_any_bytes_are_a_header_or_one_clear_answer(noise: bytes, form: Form) ->
     st.lists(st.tuples(st.integers(4, 600), st.sampled_from([0, 1, 0x7F, 0x80, 0xFF])), max_size=6),
     st.integers(0, 900),
 )
-def test_a_header_with_wrong_bytes_is_a_header_or_one_clear_answer(
+def test_a_header_with_wrong_bytes_is_a_header_or_a_clear_error(
     form: Form, changes: list[tuple[int, int]], length: int
 ) -> None:
     """Lengths, counts, types and offsets become huge, zero or another."""

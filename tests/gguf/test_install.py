@@ -1,4 +1,4 @@
-"""A GGUF file of which nobody knows the digest may still say that it is not whole."""
+"""Without a digest, the header of a GGUF file may still show that it is truncated."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.servers import FaultyServer
 
 
 @pytest.mark.parametrize("cut", [1, 800])
-def test_a_truncated_file_is_refused_and_gone(server: FaultyServer, home: Path, cut: int) -> None:
-    """The server's own length is right, so only the header can tell."""
+def test_a_truncated_file_is_refused_and_removed(server: FaultyServer, home: Path, cut: int) -> None:
+    """The length from the server is right, so only the header shows it."""
     url = server.serve("/cut.gguf", model(cut=cut))
     ended = luci("install", url)
     assert_refused(ended, 5, "cut.gguf is truncated", "header promises", "another address")
@@ -22,7 +22,7 @@ def test_a_truncated_file_is_refused_and_gone(server: FaultyServer, home: Path, 
 
 
 def test_a_whole_file_is_installed(server: FaultyServer, home: Path) -> None:
-    """And luci says what it could check, and what not."""
+    """luci reports what it could check and what not."""
     url = server.serve("/whole.gguf", model())
     ended = luci("install", url)
     assert ended.returncode == 0
@@ -36,8 +36,8 @@ def test_a_header_of_a_later_version_is_no_reason_to_refuse(server: FaultyServer
     assert_nothing_left(home / "models", "later.gguf")
 
 
-def test_with_a_digest_the_digest_decides(server: FaultyServer, home: Path) -> None:
-    """Who names a digest wants these very bytes, whole or not."""
+def test_a_digest_overrules_the_header(server: FaultyServer, home: Path) -> None:
+    """The digest names exactly these bytes, truncated or not."""
     data = model(cut=1)
     url = server.serve("/cut.gguf", data)
     assert luci("install", url, "--sha256", sha256(data)).returncode == 0

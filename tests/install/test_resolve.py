@@ -12,7 +12,7 @@ A, B = "a1" * 32, "b2" * 32
 
 
 def model(name: str, *files: str, groups: tuple[str, ...] = (), tier: int = 0, sha256: str | None = A) -> Model:
-    """A catalog's model; its files are named after it unless they are told."""
+    """A catalog model; by default it has one file with its name."""
     artifacts = tuple(Artifact(file, (f"https://h/{file}",), sha256=sha256) for file in files or (f"{name}.gguf",))
     return Model(name, artifacts, (f"{name}-alias",), groups, tier)
 
@@ -53,7 +53,7 @@ def catalog() -> Catalog:
     ],
 )
 def test_words_become_models_each_once_and_in_order(catalog: Catalog, words: list[str], references: list[str]) -> None:
-    """Names, aliases, groups and addresses, as they come."""
+    """Names, aliases, groups and addresses, in any mix."""
     assert [model.reference for model in resolve(words, catalog)] == references
 
 
@@ -72,8 +72,8 @@ def test_words_become_models_each_once_and_in_order(catalog: Catalog, words: lis
         ([f"https://x/TINY.gguf#sha256={B}", "tiny"], "tiny"),
     ],
 )
-def test_words_that_cannot_be_meant_so_are_refused(catalog: Catalog, words: list[str], problem: str) -> None:
-    """As a usage error, with a hint where there is one to give."""
+def test_invalid_words_are_refused(catalog: Catalog, words: list[str], problem: str) -> None:
+    """With a usage error."""
     with pytest.raises(UsageError, match=problem) as caught:
         resolve(words, catalog)
     assert "secret" not in caught.value.message
@@ -92,10 +92,8 @@ def test_words_that_cannot_be_meant_so_are_refused(catalog: Catalog, words: list
         (["\x1b[31m"], r"\x1b[31m", ""),
     ],
 )
-def test_a_word_that_leads_nowhere_says_what_comes_near(
-    catalog: Catalog, words: list[str], message: str, hint: str
-) -> None:
-    """The message shows the word safely, suggests the nearest, and the hint says where to look."""
+def test_an_unknown_word_gets_suggestions(catalog: Catalog, words: list[str], message: str, hint: str) -> None:
+    """The message shows the word safely and suggests similar ones; the hint says where to look."""
     with pytest.raises(ResolveError) as caught:
         resolve(words, catalog)
     assert message in caught.value.message
@@ -103,8 +101,8 @@ def test_a_word_that_leads_nowhere_says_what_comes_near(
     assert caught.value.message.isprintable()
 
 
-def test_all_unknown_words_are_told_at_once(catalog: Catalog) -> None:
-    """One line for each, and none twice."""
+def test_all_unknown_words_are_reported_at_once(catalog: Catalog) -> None:
+    """One line each, none twice."""
     with pytest.raises(ResolveError) as caught:
         resolve(["mistrl", "tiny", "tinny", "corre", "models", "mistrl"], catalog)
     lines = caught.value.message.split("\n")
@@ -112,21 +110,21 @@ def test_all_unknown_words_are_told_at_once(catalog: Catalog) -> None:
     assert len(caught.value.hint.split("\n")) == 2
 
 
-def test_plain_http_is_taken_when_the_user_says_so(catalog: Catalog) -> None:
-    """--unverified accepts the risk."""
+def test_unverified_allows_plain_http(catalog: Catalog) -> None:
+    """It accepts the risk."""
     assert resolve(["http://x/y.gguf"], catalog, FileSelection(unverified=True))
 
 
 @pytest.mark.parametrize("word", ["tiny", "https://x/y.gguf", "https://x/"])
 def test_output_names_the_file(catalog: Catalog, word: str) -> None:
-    """A catalog's model and an address alike, also one that has no name to give."""
+    """Of a catalog model and of an address, even one without a file name."""
     (found,) = resolve([word], catalog, FileSelection(output="mine.gguf"))
     assert [artifact.name for artifact in found.artifacts] == ["mine.gguf"]
 
 
 @pytest.mark.parametrize("output", ["a/b.gguf", "/b.gguf", "../b.gguf", "", ".b.gguf", "b.part", "b\n.gguf"])
 def test_output_is_a_file_name_without_folders(catalog: Catalog, output: str) -> None:
-    """And under the rules of all names."""
+    """And subject to the rules for all names."""
     with pytest.raises(UsageError):
         resolve(["tiny"], catalog, FileSelection(output=output))
 
@@ -134,34 +132,34 @@ def test_output_is_a_file_name_without_folders(catalog: Catalog, output: str) ->
 @pytest.mark.parametrize("words", [["tiny", "mistral"], ["core"], ["qwen-vl"], ["tiny", "https://x/y.gguf"]])
 @pytest.mark.parametrize("option", [{"output": "a.gguf"}, {"sha256": A}])
 def test_options_for_one_file_refuse_several(catalog: Catalog, words: list[str], option: dict[str, str]) -> None:
-    """-o and --sha256 speak of one file, so there must be just one."""
+    """-o and --sha256 apply to a single file."""
     with pytest.raises(UsageError, match="one reference to a single file"):
         resolve(words, catalog, FileSelection(output=option.get("output"), sha256=option.get("sha256")))
 
 
 @pytest.mark.parametrize("word", ["tiny", "big", "pointed", "http://x/y.gguf", f"https://x/y.gguf#sha256={A}"])
-def test_sha256_is_taken_where_it_contradicts_nothing(catalog: Catalog, word: str) -> None:
-    """It may say what is known, and fill in what is not."""
+def test_sha256_is_used_if_it_contradicts_nothing(catalog: Catalog, word: str) -> None:
+    """It may repeat a known digest, or add an unknown one."""
     (found,) = resolve([word], catalog, FileSelection(sha256=A.upper()))
     assert found.artifacts[0].sha256 == A
 
 
 @pytest.mark.parametrize("word", ["tiny", "pointed", f"https://x/y.gguf#sha256={A}"])
 def test_sha256_that_contradicts_is_refused(catalog: Catalog, word: str) -> None:
-    """What is known of the file is not overruled by a slip of the hand."""
+    """Known facts are not overruled."""
     with pytest.raises(UsageError, match="known to be another file"):
         resolve([word], catalog, FileSelection(sha256=B))
 
 
 @pytest.mark.parametrize(("sha256", "problem"), [("ab", "found 2"), ("", "found 0"), ("x" * 64, '"x"')])
-def test_sha256_that_is_no_digest_is_refused(catalog: Catalog, sha256: str, problem: str) -> None:
-    """The message says how long it is, or what is strange in it."""
+def test_an_invalid_sha256_is_refused(catalog: Catalog, sha256: str, problem: str) -> None:
+    """The message gives its length or the invalid character."""
     with pytest.raises(UsageError, match=problem):
         resolve(["tiny"], catalog, FileSelection(sha256=sha256))
 
 
 def test_the_projector_may_be_left_out(catalog: Catalog) -> None:
-    """Also that of a catalog's model."""
+    """Also that of a catalog model."""
     pair = Model(
         "pair", tuple(Artifact(name, ("https://h/x",), sha256=A, role=name) for name in ("model", "projector"))
     )
@@ -170,7 +168,7 @@ def test_the_projector_may_be_left_out(catalog: Catalog) -> None:
 
 
 def test_headers_need_a_plain_address(catalog: Catalog) -> None:
-    """A secret that would go nowhere was meant for somewhere else."""
+    """A header that is sent nowhere is probably a mistake."""
     headers = FileSelection(headers={"Authorization": "x"})
     assert resolve(["tiny", "https://x/y.gguf"], catalog, headers)
     for word in ("tiny", "hf:me/m", "https://huggingface.co/me/m"):

@@ -38,7 +38,7 @@ HERE = Endpoints(hub="http://127.0.0.1:8000/hf")
     ],
 )
 def test_a_reference_has_one_source(word: str, origin: str, canonical: str, targets: tuple[str, ...]) -> None:
-    """It knows the canonical form, which it claims too, who states the digests, and the targets that it can tell."""
+    """It knows the canonical form, which it also claims, who states the digests, and the possible targets."""
     source = source_of(word, HERE)
     assert source is not None
     assert (source.DIGEST_ORIGIN, source.canonical(word, HERE)) == (origin, canonical)

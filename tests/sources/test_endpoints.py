@@ -13,7 +13,7 @@ FILE = "https://huggingface.co/me/m/resolve/main/m.gguf"
 
 
 def test_a_file_of_the_hub_may_come_from_its_mirrors_when_a_digest_proves_it() -> None:
-    """The Hub's own address, or what HF_ENDPOINT puts in its place, is first, and it alone learns the token."""
+    """The address of the Hub, or of HF_ENDPOINT, is first, and only it gets the token."""
     endpoints = Endpoints("https://hub.example", "secret", ("https://one.example", "https://two.example/hf"))
     (spread,) = endpoints.with_mirrors(Model("m", (Artifact("m.gguf", (FILE,), sha256=A),))).artifacts
     path = "/me/m/resolve/main/m.gguf"
@@ -25,13 +25,13 @@ def test_a_file_of_the_hub_may_come_from_its_mirrors_when_a_digest_proves_it() -
 
 @pytest.mark.parametrize("url", ["https://example.com/m.gguf", "http://huggingface.co/m", "https://huggingface.co.x/m"])
 def test_other_addresses_stay_as_they_are(url: str) -> None:
-    """They learn no token and have no mirrors."""
+    """They get no token and have no mirrors."""
     model = Model("m", (Artifact("m.gguf", (url,), sha256=A),))
     assert Endpoints(hub_token="secret", mirrors=("https://one.example",)).with_mirrors(model) == model
 
 
 @pytest.mark.parametrize(
-    ("url", "told"),
+    ("url", "expected"),
     [
         ("https://hub.example/api/x", True),
         ("https://hub.example:443/x", False),
@@ -40,11 +40,11 @@ def test_other_addresses_stay_as_they_are(url: str) -> None:
         ("https://cdn.hub.example/x", False),
     ],
 )
-def test_only_the_hubs_own_host_is_told_the_token(url: str, told: bool) -> None:
-    assert bool(Endpoints("https://hub.example", "secret").headers_for(url)) is told
+def test_only_the_host_of_the_hub_gets_the_token(url: str, expected: bool) -> None:
+    assert bool(Endpoints("https://hub.example", "secret").headers_for(url)) is expected
 
 
-def test_the_token_is_the_variables_or_the_files(tmp_path: Path) -> None:
+def test_the_token_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
     """HF_TOKEN, then HF_TOKEN_PATH, then what the Hub's tools saved; it is never shown."""
     (tmp_path / "token").write_text("saved\n")
     (tmp_path / "other").write_text("other\n")
@@ -69,14 +69,14 @@ def test_the_token_is_the_variables_or_the_files(tmp_path: Path) -> None:
         ("LUCI_MIRRORS", "https://one.example ftp://two.example", "LUCI_MIRRORS"),
     ],
 )
-def test_an_address_that_cannot_be_one_names_its_variable(variable: str, value: str, problem: str) -> None:
+def test_an_invalid_address_is_refused_with_its_variable(variable: str, value: str, problem: str) -> None:
     """A password in it is not shown."""
     with pytest.raises(UsageError, match=problem) as caught:
         endpoints_of({variable: value})
     assert "secret" not in caught.value.message
 
 
-def test_mirrors_are_the_variables_or_the_settings() -> None:
+def test_mirrors_come_from_the_variable_or_the_settings() -> None:
     """Separated by commas or spaces; the Hub may be named among them, and counts once."""
     assert endpoints_of({"LUCI_MIRRORS": "https://one.example/, https://two.example"}, ["https://three.example"]) == (
         Endpoints(mirrors=("https://one.example", "https://two.example"))

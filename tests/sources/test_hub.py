@@ -1,4 +1,4 @@
-"""The Hub's listing: what it says is taken, what cannot be is refused, and its errors are told apart."""
+"""The listing of the Hub: valid ones are read, invalid ones refused, and errors distinguished."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_a_listing_gives_sizes_and_digests_of_all_its_pages(hub: Hub, page: int)
     found = list_files(context(hub), "me/model")
     assert (found.repo, found.base) == ("me/model", hub.endpoint)
     assert found.commit == hub.repos["me/model"].commit("main")
-    told = {file.path: (file.size, file.sha256, file.digest(Digest.GIT_BLOB)) for file in found.files}
-    assert told == {
+    listed = {file.path: (file.size, file.sha256, file.digest(Digest.GIT_BLOB)) for file in found.files}
+    assert listed == {
         "m.gguf": (2004, hashlib.sha256(FILES["m.gguf"]).hexdigest(), None),
         "config.json": (2, None, blob_sha1(b"{}")),
         "sub/deep/x.txt": (1, None, blob_sha1(b"x")),
@@ -53,7 +53,7 @@ def test_a_listing_gives_sizes_and_digests_of_all_its_pages(hub: Hub, page: int)
 
 @pytest.mark.parametrize("revision", ["v1", "refs/pr/1", "feature/a b"])
 def test_a_revision_becomes_a_commit(hub: Hub, revision: str) -> None:
-    """Also one with slashes in it; the commit itself is a revision, too."""
+    """Also one with slashes in it; a commit is a revision, too."""
     repo = hub.add("me/model", FILES)
     repo.revisions[revision] = {"old.gguf": b"GGUF"}
     found = list_files(context(hub), "me/model", revision)
@@ -61,8 +61,8 @@ def test_a_revision_becomes_a_commit(hub: Hub, revision: str) -> None:
     assert list_files(context(hub), "me/model", found.commit) == found
 
 
-def test_a_renamed_repository_is_found_and_told(hub: Hub) -> None:
-    """It keeps the name that was asked for; another spelling of the same name is corrected in silence."""
+def test_a_renamed_repository_is_found_and_reported(hub: Hub) -> None:
+    """It keeps the name that was asked for; another spelling of a name is corrected silently."""
     hub.add("me/new", FILES)
     hub.renamed["me/old"] = "me/new"
     events: list[Event] = []
@@ -84,7 +84,9 @@ def test_a_renamed_repository_is_found_and_told(hub: Hub) -> None:
         ("me/model", "main", "bad", ("rejects the token (401)", "HF_TOKEN")),
     ],
 )
-def test_refusals_are_told_apart(hub: Hub, repo: str, revision: str, token: str | None, texts: Sequence[str]) -> None:
+def test_refusals_are_distinguished(
+    hub: Hub, repo: str, revision: str, token: str | None, texts: Sequence[str]
+) -> None:
     """Each with what to do."""
     hub.add("me/model", FILES)
     hub.add("me/private", FILES, private=True)
@@ -92,8 +94,8 @@ def test_refusals_are_told_apart(hub: Hub, repo: str, revision: str, token: str 
     hub.tokens.add("good")
     with pytest.raises(ResolveError) as caught:
         list_files(context(hub, token=token), repo, revision)
-    told = f"{caught.value.message} {caught.value.hint}"
-    assert all(text in told for text in texts), told
+    message = f"{caught.value.message} {caught.value.hint}"
+    assert all(text in message for text in texts), message
 
 
 DIGEST = {"oid": "a1" * 32, "size": 5}
@@ -122,8 +124,8 @@ DIGEST = {"oid": "a1" * 32, "size": 5}
         ({"path": "x\x1b[31m", "size": -1}, r"x\x1b[31m"),
     ],
 )
-def test_what_cannot_be_in_a_listing_is_refused(hub: Hub, entry: object, problem: str) -> None:
-    """Nothing of it is guessed, and the message cannot move the terminal."""
+def test_an_invalid_listing_is_refused(hub: Hub, entry: object, problem: str) -> None:
+    """Nothing is guessed, and the message is safe for a terminal."""
     sound = {"type": "file", "path": "x", "size": 5, "oid": "b2" * 20}
     hub.add("me/model", FILES, entries=[{**sound, **entry} if isinstance(entry, dict) else entry])
     with pytest.raises(ResolveError) as caught:
@@ -133,8 +135,8 @@ def test_what_cannot_be_in_a_listing_is_refused(hub: Hub, entry: object, problem
     assert caught.value.message.isprintable()
 
 
-def test_a_listing_without_end_is_left(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After so many files, and after so many pages."""
+def test_an_endless_listing_is_refused(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After too many files, and after too many pages."""
     hub.add("me/model", {f"{number}": b"x" for number in range(30)})
     monkeypatch.setattr(interface, "MAX_FILES", 20)
     with pytest.raises(ResolveError, match="more than 20 files"):
@@ -149,8 +151,8 @@ def test_a_listing_without_end_is_left(hub: Hub, monkeypatch: pytest.MonkeyPatch
     "link",
     ["<{other}/api/next>", "<//example.com/api>", "<https://127.0.0.1/api>", "<http://[/x>", "<file:///etc/passwd>"],
 )
-def test_a_next_page_elsewhere_is_not_asked_for(server: FaultyServer, hub: Hub, link: str) -> None:
-    """The token, which goes to the Hub, must not go there."""
+def test_a_next_page_at_another_server_is_refused(server: FaultyServer, hub: Hub, link: str) -> None:
+    """The token for the Hub must not be sent there."""
     page = link.format(other=hub.endpoint)
     server.serve("/api/models/me/m/revision/main", b'{"id": "me/m", "sha": "%b"}' % (b"a1" * 20))
     server.serve(f"/api/models/me/m/tree/{'a1' * 20}", b"[]", [headers(Link=f'{page}; rel="next"')])
@@ -164,15 +166,15 @@ def test_a_next_page_elsewhere_is_not_asked_for(server: FaultyServer, hub: Hub, 
     ("body", "error"),
     [(b"<html>", NetworkError), (b"[" * 100_000, NetworkError), (b"[]", ResolveError), (b'{"sha": 1}', ResolveError)],
 )
-def test_what_is_no_hub_is_told_as_such(server: FaultyServer, body: bytes, error: type[LuciError]) -> None:
-    """A page, endless brackets, another form of answer."""
+def test_a_server_that_is_no_hub_is_recognized(server: FaultyServer, body: bytes, error: type[LuciError]) -> None:
+    """A web page, endless brackets, JSON of another shape."""
     server.serve("/api/models/me/m/revision/main", body)
     with pytest.raises(error, match=str(server.port)):
         list_files(ResolveContext(endpoints=Endpoints(server.url("")), retries=0), "me/m")
 
 
 def test_mirrors_are_asked_only_when_the_hub_cannot_be_reached(hub: Hub) -> None:
-    """Then it says whose word it is; the Hub is not waited for long, and the next mirror follows one that fails."""
+    """It is reported; the Hub is not retried for long, and after a mirror that fails the next is asked."""
     hub.add("me/model", FILES)
     events: list[Event] = []
     with Hub() as mirror, Hub() as empty:
@@ -202,7 +204,7 @@ def test_a_mirror_does_not_overrule_the_hub(hub: Hub) -> None:
 
 
 def test_mirrors_that_fail_are_named_with_their_status(hub: Hub, server: FaultyServer) -> None:
-    """One that sends us to a page, one that has nothing, one that answers strangely."""
+    """One that redirects to a page, one without the repository, one with an invalid listing."""
     hub.down = True
     server.serve("/a/api/models/me/m/revision/main", faults=[redirect("/login")])
     server.serve("/login", b"<html>")

@@ -1,4 +1,4 @@
-"""The tests' Hub, judged by the Hub's own client."""
+"""The Hub of the tests, checked with the Hub's own client."""
 
 from __future__ import annotations
 

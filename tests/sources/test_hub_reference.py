@@ -38,8 +38,8 @@ HERE = "http://127.0.0.1:8000/hf"
         (f"{HERE}/me/model", "hf:me/model"),
     ],
 )
-def test_every_way_to_write_it_is_one_reference(word: str, text: str) -> None:
-    """And what luci writes means the same again."""
+def test_all_spellings_are_one_reference(word: str, text: str) -> None:
+    """And the canonical form means the same."""
     assert is_reference(word, HERE)
     assert parse(word, HERE).text == text
     assert parse(text, HERE).text == text
@@ -59,7 +59,7 @@ def test_every_way_to_write_it_is_one_reference(word: str, text: str) -> None:
         "http://127.0.0.1:80001/hf/me/model",
     ],
 )
-def test_other_words_are_none(word: str) -> None:
+def test_other_words_are_not_hub_references(word: str) -> None:
     """The address of a file in a dataset is a plain address."""
     assert not is_reference(word, HERE)
 
@@ -85,16 +85,16 @@ def test_other_words_are_none(word: str) -> None:
         ("https://me:secret@huggingface.co/me/model", UsageError, "set HF_TOKEN"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(word: str, error: type[Exception], problem: str) -> None:
-    """With what was expected, and neither secrets nor control characters in the message."""
+def test_a_malformed_reference_is_refused(word: str, error: type[Exception], problem: str) -> None:
+    """The message says what was expected, without secrets and control characters."""
     assert is_reference(word)
     with pytest.raises(error) as caught:
         parse(word)
-    told = f"{caught.value} {getattr(caught.value, 'hint', '')}"
-    assert problem in told
-    assert "secret" not in told
+    message = f"{caught.value} {getattr(caught.value, 'hint', '')}"
+    assert problem in message
+    assert "secret" not in message
     assert str(caught.value).isprintable()
 
 
-def test_a_digest_behind_an_address_is_taken() -> None:
+def test_a_digest_after_an_address_is_used() -> None:
     assert parse(f"https://huggingface.co/me/model/blob/main/m.gguf#sha256={'A1' * 32}").sha256 == "a1" * 32

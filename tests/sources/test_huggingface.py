@@ -1,4 +1,4 @@
-"""From a reference to the files that are to be had, against a Hub."""
+"""From a reference to artifacts, against a Hub."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def names(model: Model) -> list[str]:
     return [artifact.name.removeprefix("me/m/") for artifact in model.artifacts]
 
 
-def test_a_file_is_had_from_the_commit_at_the_hub_and_its_mirrors(hub: Hub) -> None:
-    """With its size and its digest; the token is for the Hub, whose address is the first."""
+def test_a_file_has_addresses_at_the_hub_and_its_mirrors(hub: Hub) -> None:
+    """With size and digest; the token is for the Hub, whose address is first."""
     repo = hub.add("me/m", FILES)
     hub.tokens.add("secret")
     asking = ResolveContext(endpoints=Endpoints(hub.endpoint, "secret", ("https://mirror.example/hf",)), retries=0)
@@ -57,10 +57,10 @@ def test_a_file_is_had_from_the_commit_at_the_hub_and_its_mirrors(hub: Hub) -> N
     )
 
 
-def test_where_a_mirror_told_the_listing_it_comes_first_and_learns_no_token(
+def test_a_mirror_that_sent_the_listing_comes_first_and_gets_no_token(
     hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Hub, which could not be reached, is the second to be asked."""
+    """The Hub, which could not be reached, comes second."""
     hub.down = True
     with Hub() as mirror:
         mirror.add("me/m", FILES)
@@ -84,10 +84,10 @@ def test_where_a_mirror_told_the_listing_it_comes_first_and_learns_no_token(
         ("hf:me/m/sub", FileSelection(all_files=True), ["sub/x.json"]),
     ],
 )
-def test_words_and_options_choose_the_files(
+def test_words_and_options_select_the_files(
     context: ResolveContext, word: str, selection: FileSelection, chosen: list[str]
 ) -> None:
-    """What a loader is given comes first, the projector last, and hidden files never."""
+    """The file to load comes first, the projector last, and hidden files never."""
     model = resolve_reference(word, selection, context)
     assert names(model) == chosen
     assert model.reference == word
@@ -107,10 +107,10 @@ def test_words_and_options_choose_the_files(
         ("hf:me/m/.gitattributes", FileSelection(), ResolveError, "begins with a dot"),
     ],
 )
-def test_what_does_not_go_together_is_refused(
+def test_contradicting_words_and_options_are_refused(
     context: ResolveContext, word: str, selection: FileSelection, error: type[Exception], problem: str
 ) -> None:
-    """With the files that come near."""
+    """With similar files."""
     with pytest.raises(error, match=problem):
         resolve_reference(word, selection, context)
 
@@ -131,8 +131,8 @@ def test_what_does_not_go_together_is_refused(
         ("SUB/X.json", "one file on some file systems"),
     ],
 )
-def test_names_that_must_not_be_written_are_refused(hub: Hub, context: ResolveContext, path: str, problem: str) -> None:
-    """When they are among the chosen files; others are nobody's concern."""
+def test_forbidden_names_are_refused(hub: Hub, context: ResolveContext, path: str, problem: str) -> None:
+    """If they are among the selected files."""
     hub.repos["me/m"].entries.append({"type": "file", "path": path, "size": 1, "oid": "a1" * 20})
     with pytest.raises(ResolveError, match=problem) as caught:
         resolve_reference("hf:me/m", FileSelection(include=("**/*.json*",)), context)
@@ -148,8 +148,8 @@ def test_too_many_files_for_one_install_are_refused(
         resolve_reference("hf:me/m", FileSelection(all_files=True), context)
 
 
-def test_a_digest_behind_the_address_must_be_the_hubs(hub: Hub, context: ResolveContext) -> None:
-    """It adds to what proves a file that is not LFS, and contradicts nothing."""
+def test_a_digest_after_the_address_must_match_the_hub(hub: Hub, context: ResolveContext) -> None:
+    """For a file outside LFS it is used in addition."""
     right, wrong = hashlib.sha256(DATA).hexdigest(), "a1" * 32
     page = f"{hub.endpoint}/me/m/blob/main"
     (found,) = resolve_reference(f"{page}/m-Q8_0.gguf#sha256={right}", FileSelection(), context).artifacts
@@ -162,11 +162,11 @@ def test_a_digest_behind_the_address_must_be_the_hubs(hub: Hub, context: Resolve
         resolve_reference(f"{hub.endpoint}/me/m#sha256={right}", FileSelection(), context)
 
 
-def test_offline_it_is_what_was_installed(hub: Hub) -> None:
-    """Under the reference as luci writes it, or as the file; otherwise it says what would have been asked."""
+def test_offline_the_installed_model_is_used(hub: Hub) -> None:
+    """Found by the canonical reference or by its file; otherwise the message names the server."""
     known = Model("hf:me/m", (Artifact("me/m/m.gguf", ("x",)),))
-    there = {"hf:me/m": known, "me/m/m.gguf": known}
-    context = ResolveContext(Network(offline=True), Endpoints(hub.endpoint), installed=there.get)
+    installed = {"hf:me/m": known, "me/m/m.gguf": known}
+    context = ResolveContext(Network(offline=True), Endpoints(hub.endpoint), installed=installed.get)
     for word in ("hf:me/m", f"{hub.endpoint}/me/m", "https://huggingface.co/me/m/blob/main/m.gguf"):
         assert resolve_reference(word, FileSelection(), context) == known
     with pytest.raises(NetworkError, match=hub.endpoint):
@@ -175,7 +175,7 @@ def test_offline_it_is_what_was_installed(hub: Hub) -> None:
 
 
 def test_resolving_asks_no_server_while_a_word_is_misspelt(hub: Hub, context: ResolveContext) -> None:
-    """Nor when options do not go with every word."""
+    """Nor if an option does not apply to every word."""
     with pytest.raises(ResolveError, match="mistrl"):
         resolve(["hf:me/m", "mistrl"], Catalog.of([]), FileSelection(), context)
     with pytest.raises(UsageError, match="mistrl is not one"):
@@ -184,6 +184,6 @@ def test_resolving_asks_no_server_while_a_word_is_misspelt(hub: Hub, context: Re
 
 
 def test_output_names_a_single_file_of_a_repository(context: ResolveContext) -> None:
-    """Even one whose own name would be refused."""
+    """Even one whose own name is not allowed."""
     (found,) = resolve(["hf:me/m/.gitattributes"], Catalog.of([]), FileSelection(output="mine"), context)
     assert names(found) == ["mine"]

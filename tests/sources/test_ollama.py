@@ -1,4 +1,4 @@
-"""A reference to a registry becomes a model, or a message that says why not and what to do."""
+"""A reference to a registry becomes a model, or an error that says why not and what to do."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def events() -> list[Event]:
 
 @pytest.fixture
 def context(registry: Registry, events: list[Event]) -> ResolveContext:
-    """With that registry in the default one's place."""
+    """With that registry as the default one."""
     return ResolveContext(endpoints=Endpoints(ollama=registry.address), emit=events.append, retries=0)
 
 
@@ -52,7 +52,7 @@ def refused(context: ResolveContext, word: str = "ollama:m", selection: FileSele
 
 
 def test_the_model_layer_is_the_file(registry: Registry, context: ResolveContext) -> None:
-    """Digest and size by the manifest's word; the template is inside the file anyway."""
+    """With digest and size from the manifest; the template is in the file anyway."""
     model = resolve_name("ollama:m", FileSelection(), context)
     where = f"{registry.address}/v2/library/m"
     url = f"{where}/blobs/{digest_of(DATA)}"
@@ -61,7 +61,7 @@ def test_the_model_layer_is_the_file(registry: Registry, context: ResolveContext
 
 
 def test_the_projector_comes_along_unless_it_is_left_out(registry: Registry, context: ResolveContext) -> None:
-    """It lies beside the model, which a loader is given."""
+    """Beside the model, which comes first."""
     registry.push("library/m", "vl", (PROJECTOR, OTHER), (MODEL, DATA))
     both = resolve_name("ollama:m:vl", FileSelection(), context).artifacts
     assert [(file.name, file.role) for file in both] == [("m-vl.gguf", "model"), ("m-vl.mmproj.gguf", "projector")]
@@ -70,8 +70,8 @@ def test_the_projector_comes_along_unless_it_is_left_out(registry: Registry, con
     assert alone == both[0]
 
 
-def test_an_adapter_is_left_out_and_told(registry: Registry, context: ResolveContext, events: list[Event]) -> None:
-    """The model without it is not quite the one that was named."""
+def test_an_adapter_is_left_out_and_reported(registry: Registry, context: ResolveContext, events: list[Event]) -> None:
+    """The model without it is not the one that was named."""
     registry.push("library/m", "lora", (MODEL, DATA), (ADAPTER, OTHER))
     assert len(resolve_name("ollama:m:lora", FileSelection(), context).artifacts) == 1
     assert [type(event) for event in events] == [Warned]
@@ -80,67 +80,67 @@ def test_an_adapter_is_left_out_and_told(registry: Registry, context: ResolveCon
 def test_oci_manifests_and_parameters_of_media_types_are_understood(
     registry: Registry, context: ResolveContext
 ) -> None:
-    """As other tools than Ollama push them."""
+    """Other tools than Ollama push them."""
     oci = "application/vnd.oci.image.manifest.v1+json"
     registry.put("library/m", "oci", manifest([GOOD | {"mediaType": f"{MODEL}; x=y"}], mediaType=oci))
     assert resolve_name("ollama:m:oci", FileSelection(), context).artifacts[0].sha256 == digest_of(DATA)[7:]
 
 
 def test_a_host_in_the_name_is_asked_itself(registry: Registry) -> None:
-    """The one that the environment names is not."""
+    """Not the one that the environment names."""
     registry.push("team/m", "q4", (MODEL, DATA))
     context = ResolveContext(endpoints=Endpoints(ollama="http://127.0.0.1:9"), retries=0)
     model = resolve_name(f"ollama:{registry.host}/team/m:q4", FileSelection(), context)
     assert model.artifacts[0].name == f"{registry.host.replace(':', '+')}/team/m-q4.gguf"
 
 
-# --- what is not there
+# --- what does not exist
 
 
-def test_a_missing_tag_is_told_with_the_tags_that_are_there(context: ResolveContext) -> None:
-    """The near one first, else all."""
+def test_a_missing_tag_is_reported_with_existing_ones(context: ResolveContext) -> None:
+    """Similar ones first, then all."""
     assert "1b, latest." in refused(context, "ollama:m:1B").hint
     error = refused(context, "ollama:m:xyzzy")
     assert (error.exit_code, "latest, 1b." in error.hint) == (3, True)
 
 
-def test_of_many_tags_a_few_are_told(registry: Registry, context: ResolveContext) -> None:
-    """Some models have hundreds, and nobody knows how many a hostile registry has."""
+def test_only_some_of_many_tags_are_shown(registry: Registry, context: ResolveContext) -> None:
+    """Some models have hundreds, and a hostile registry may list more."""
     for number in range(1000):
         registry.put("library/m", f"q{number}", b"")
     assert "and 994 more" in refused(context, "ollama:m:q1001").hint
 
 
 @pytest.mark.parametrize("tags", [b"", b"[]", b'{"tags": {"a": 1}}', b'{"tags": [1, [], "\\u001b[2J", "../x"]}'])
-def test_a_list_of_tags_that_is_none_tells_nothing(registry: Registry, context: ResolveContext, tags: bytes) -> None:
-    """The message is what it would be without it."""
+def test_an_invalid_list_of_tags_is_ignored(registry: Registry, context: ResolveContext, tags: bytes) -> None:
+    """The message is the one for no list."""
     registry.on_tags = faults.status(200, body=tags)
     assert "no such model or tag" in refused(context, "ollama:m:xyzzy").message
 
 
-def test_a_missing_model_is_told_apart_from_a_missing_tag(context: ResolveContext) -> None:
-    """By the registry's own word."""
+def test_a_missing_model_is_distinguished_from_a_missing_tag(context: ResolveContext) -> None:
+    """If the registry says so."""
     error = refused(context, "ollama:nosuch")
     assert (error.exit_code, "has no such model" in error.message) == (3, True)
     assert "tag" not in error.message
 
 
-def test_a_registry_that_lists_no_tags_leaves_it_open(registry: Registry, context: ResolveContext) -> None:
-    """Ollama's own does not."""
+def test_without_a_list_of_tags_both_are_possible(registry: Registry, context: ResolveContext) -> None:
+    """Ollama's own registry has none."""
     registry.on_tags = faults.status(404)
     assert "no such model or tag" in refused(context, "ollama:m:xyzzy").message
 
 
-def test_a_private_model_is_told_as_such(registry: Registry, context: ResolveContext) -> None:
-    """Nothing that luci could send would open it."""
+def test_a_private_model_is_reported_as_such(registry: Registry, context: ResolveContext) -> None:
+    """luci cannot log in."""
     registry.private.add("library/m")
     error = refused(context)
     assert (error.exit_code, "requires an account" in error.message) == (3, True)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_refusal_of_the_hub_points_to_its_own_references(status: int) -> None:
-    """By which luci knows more of what the Hub has."""
+def test_a_refusal_of_the_hub_suggests_a_hub_reference(status: int) -> None:
+    """It gives more detail about what the Hub has."""
 
     class Refusing(ResolveContext):
         def document(self, url: str, *_: object, **__: object) -> Document:
@@ -151,7 +151,7 @@ def test_a_refusal_of_the_hub_points_to_its_own_references(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "code", "said"),
+    ("status", "body", "code", "text"),
     [
         (412, b'{"errors": [{"message": "requires a\\nnewer version"}]}', 3, 'requires a newer version"'),
         (400, b'{"error": "sharded GGUF"}', 3, "sharded GGUF"),
@@ -163,13 +163,13 @@ def test_a_refusal_of_the_hub_points_to_its_own_references(status: int) -> None:
         (501, b"[]", 4, "501"),
     ],
 )
-def test_other_refusals_are_told_in_the_registrys_words(
-    registry: Registry, context: ResolveContext, status: int, body: bytes, code: int, said: str
+def test_other_refusals_quote_the_registry(
+    registry: Registry, context: ResolveContext, status: int, body: bytes, code: int, text: str
 ) -> None:
-    """As far as a terminal can be shown them."""
+    """In a form that is safe for a terminal."""
     registry.on_manifest = faults.status(status, body=body)
     error = refused(context)
-    assert (error.exit_code, said in error.message) == (code, True)
+    assert (error.exit_code, text in error.message) == (code, True)
 
 
 # --- what is not believed
@@ -218,21 +218,21 @@ SIZES: Sequence[object] = [None, -1, 0, 1.5, 8.0, True, "8", [8], 1 << 60, 10**4
 
 @pytest.mark.parametrize("body", MANIFESTS.values(), ids=MANIFESTS.keys())
 def test_a_manifest_of_another_shape_is_refused(registry: Registry, context: ResolveContext, body: bytes) -> None:
-    """It is told what it is instead, and what to do."""
+    """The message says what it is instead, and what to do."""
     registry.put("library/m", "latest", body)
     assert isinstance(refused(context), ResolveError)
 
 
 @pytest.mark.parametrize("digest", DIGESTS)
 def test_a_digest_of_another_form_is_refused(registry: Registry, context: ResolveContext, digest: object) -> None:
-    """It would end up in an address, and stand for the proof."""
+    """It would end up in an address, and be the expected digest."""
     registry.put("library/m", "latest", manifest([GOOD | {"digest": digest}]))
     assert "64 hex digits" in refused(context).message
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_a_size_that_is_none_is_refused(registry: Registry, context: ResolveContext, size: object) -> None:
-    """Room would be claimed for it."""
+def test_an_invalid_size_is_refused(registry: Registry, context: ResolveContext, size: object) -> None:
+    """That much space would be claimed."""
     registry.put("library/m", "latest", manifest([GOOD | {"size": size}]))
     assert "expected bytes" in refused(context).message
 
@@ -242,15 +242,17 @@ def test_a_size_that_is_none_is_refused(registry: Registry, context: ResolveCont
     [b"", b"GGUF", b'{"layers": ' + b"[" * 1_000_000, b'{"layers": [' + b'{"a":' * 500_000, b"9" * 10_000, b'"\xff"'],
     ids=["empty", "binary", "deep lists", "deep objects", "a long number", "not UTF-8"],
 )
-def test_what_is_not_json_is_the_servers_fault(registry: Registry, context: ResolveContext, body: bytes) -> None:
-    """It may be a portal's page, gone a little later."""
+def test_a_response_that_is_not_json_is_a_network_error(
+    registry: Registry, context: ResolveContext, body: bytes
+) -> None:
+    """It may be the page of a portal, and gone later."""
     registry.put("library/m", "latest", body)
     assert isinstance(refused(context), NetworkError)
 
 
 @pytest.mark.parametrize("layers", [60_000, 1_000_000])
 def test_a_million_layers_take_little_memory(registry: Registry, context: ResolveContext, layers: int) -> None:
-    """What is beyond a manifest's usual size is not even read."""
+    """A response above the size limit is not read."""
     body = b'{"layers":[' + b",".join([b'{"mediaType":"x","size":1}'] * layers) + b"]}"
     registry.put("library/m", "latest", body)
     tracemalloc.start()
@@ -262,7 +264,7 @@ def test_a_million_layers_take_little_memory(registry: Registry, context: Resolv
 
 
 def test_several_projectors_do_not_matter_where_none_is_wanted(registry: Registry, context: ResolveContext) -> None:
-    """As the message says."""
+    """As the hint says."""
     registry.put("library/m", "latest", MANIFESTS["two projectors"])
     assert "--no-projector" in refused(context).hint
     assert resolve_name("ollama:m", FileSelection(projector=False), context).artifacts[0].sha256 == digest_of(DATA)[7:]
@@ -272,12 +274,12 @@ def test_several_projectors_do_not_matter_where_none_is_wanted(registry: Registr
 
 
 def test_offline_nothing_is_asked(registry: Registry) -> None:
-    """What is installed is the answer, else what would have been needed is said."""
-    there = Model("ollama:m:latest", (Artifact("m-latest.gguf", ("",)),))
+    """The installed model is the answer, otherwise the message names the server."""
+    known = Model("ollama:m:latest", (Artifact("m-latest.gguf", ("",)),))
     context = ResolveContext(
-        Network(offline=True), Endpoints(ollama=registry.address), installed={"ollama:m:latest": there}.get
+        Network(offline=True), Endpoints(ollama=registry.address), installed={"ollama:m:latest": known}.get
     )
-    assert resolve_name("ollama:library/m", FileSelection(), context) is there
+    assert resolve_name("ollama:library/m", FileSelection(), context) is known
     error = refused(context, "ollama:m:1b")
     assert (error.exit_code, registry.host in error.message) == (4, True)
     assert registry.front.exchanges() == []

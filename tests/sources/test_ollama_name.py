@@ -1,4 +1,4 @@
-"""Names in registries: one model has one name, whichever way it is written."""
+"""Names in registries: all spellings of a name are one model."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ DEFAULT = "https://registry.ollama.ai"
         "ollama.com/library/llama3.2?tab=readme#top",
     ],
 )
-def test_every_way_to_write_a_name_means_the_same(word: str) -> None:
-    """So that what was installed by one is found by the others."""
+def test_all_spellings_of_a_name_mean_the_same(word: str) -> None:
+    """So a model installed by one is found by the others."""
     assert is_name(word)
     assert str(parse_name(word)) == "ollama:llama3.2:latest"
 
@@ -75,10 +75,8 @@ def test_every_way_to_write_a_name_means_the_same(word: str) -> None:
         ),
     ],
 )
-def test_a_name_says_what_to_ask_and_what_the_file_is_called(
-    word: str, reference: str, stem: str, repository: str
-) -> None:
-    """Host and namespace stand before the file's name unless they are the default's."""
+def test_a_name_gives_the_address_and_the_target(word: str, reference: str, stem: str, repository: str) -> None:
+    """Host and namespace are folders of the target unless they are the default ones."""
     name = parse_name(word)
     assert (str(name), name.repository(DEFAULT)) == (reference, repository)
     assert name.targets == (f"{stem}.gguf", f"{stem}.mmproj.gguf")
@@ -86,8 +84,8 @@ def test_a_name_says_what_to_ask_and_what_the_file_is_called(
     assert [check_name(target) for target in name.targets]
 
 
-def test_the_registry_of_the_environment_takes_the_default_ones_place() -> None:
-    """And its scheme counts where the same host is named."""
+def test_the_registry_of_the_environment_replaces_the_default() -> None:
+    """Its scheme is used if a name has the same host."""
     base = "https://localhost:5000/ollama"
     assert parse_name("ollama:m").repository(base) == f"{base}/v2/library/m"
     assert parse_name("ollama:localhost:5000/a/m").repository(base) == f"{base}/v2/a/m"
@@ -95,7 +93,7 @@ def test_the_registry_of_the_environment_takes_the_default_ones_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "problem"),
     [
         ("ollama:", '"" is not a valid MODEL'),
         ("ollama:/m", '"" is not a valid NAMESPACE'),
@@ -123,11 +121,11 @@ def test_the_registry_of_the_environment_takes_the_default_ones_place() -> None:
         ("ollama:m\0", r"\x00"),
     ],
 )
-def test_what_cannot_be_a_name_is_refused(word: str, said: str) -> None:
-    """The message says which part, and the form that is expected."""
+def test_a_malformed_name_is_refused(word: str, problem: str) -> None:
+    """The message names the part and the expected form."""
     with pytest.raises(ResolveError) as refused:
         parse_name(word)
-    assert said in refused.value.message
+    assert problem in refused.value.message
     assert "[HOST/][NAMESPACE/]MODEL[:TAG]" in refused.value.message
     assert refused.value.message.isprintable()
     assert "pass" not in refused.value.message
@@ -146,6 +144,6 @@ def test_what_cannot_be_a_name_is_refused(word: str, said: str) -> None:
         "https://registry.ollama.ai/v2/library/m/blobs/sha256:aa",
     ],
 )
-def test_other_words_are_left_to_others(word: str) -> None:
-    """Not every address at ollama.com is that of a model."""
+def test_other_words_are_not_names(word: str) -> None:
+    """Not every address at ollama.com is a model."""
     assert not is_name(word)

@@ -20,7 +20,7 @@ MANY = ("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "m-BF16.gguf", "mmproj-F1
 
 
 @pytest.mark.parametrize(
-    ("there", "quant", "chosen"),
+    ("paths", "quant", "chosen"),
     [
         (MANY, "", "m-Q4_K_M.gguf"),
         (MANY, "q2_k", "m-Q2_K.gguf"),
@@ -35,9 +35,9 @@ MANY = ("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "m-BF16.gguf", "mmproj-F1
         (("m-Q4_K_M.GGUF",), "", "m-Q4_K_M.GGUF"),
     ],
 )
-def test_the_quantisation_chooses(there: tuple[str, ...], quant: str, chosen: str) -> None:
-    """Named in upper or lower case as a whole word, else Q4_K_M, then Q8_0, then the only one."""
-    assert [file.path for file in choose(files(*there), quant, "hf:me/model")] == [chosen]
+def test_the_quantisation_selects_the_model(paths: tuple[str, ...], quant: str, chosen: str) -> None:
+    """As a whole word in any case, or else Q4_K_M, then Q8_0, then the only model."""
+    assert [file.path for file in choose(files(*paths), quant, "hf:me/model")] == [chosen]
 
 
 def test_f16_does_not_mean_bf16() -> None:
@@ -46,7 +46,7 @@ def test_f16_does_not_mean_bf16() -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "quant", "texts"),
+    ("paths", "quant", "texts"),
     [
         (("a-Q2_K.gguf", "b-Q3_K.gguf"), "", ("2 models", "Q4_K_M nor Q8_0", "4.0GB  a-Q2_K.gguf", "b-Q3_K.gguf")),
         (("a-Q4_K_M.gguf", "b-Q4_K_M.gguf"), "", ("2 models that match Q4_K_M", "4.0GB  a-Q4_K_M.gguf")),
@@ -57,18 +57,18 @@ def test_f16_does_not_mean_bf16() -> None:
         (tuple(shards("m-Q3_K", 2) + shards("m-Q5_K", 3)), "", ("12GB  m-Q5_K-00001-of-00003.gguf (3 shards)",)),
     ],
 )
-def test_where_none_or_several_fit_it_says_what_there_is(
-    there: tuple[str, ...], quant: str, texts: tuple[str, ...]
+def test_no_or_several_matches_are_refused_with_a_list(
+    paths: tuple[str, ...], quant: str, texts: tuple[str, ...]
 ) -> None:
-    """With sizes, and a word that comes near."""
+    """With sizes, and a similar quantisation."""
     with pytest.raises(ResolveError) as caught:
-        choose(files(*there), quant, "hf:me/model")
+        choose(files(*paths), quant, "hf:me/model")
     assert all(text in caught.value.message for text in texts), caught.value.message
     assert caught.value.message.replace("\n", "").isprintable()
 
 
 def test_a_long_list_is_cut() -> None:
-    """Nobody reads a thousand lines."""
+    """A message of a thousand lines helps no one."""
     with pytest.raises(ResolveError) as caught:
         choose(files(*(f"m{number}.gguf" for number in range(1000))), "", "hf:me/model")
     assert "and 960 more" in caught.value.message
@@ -83,16 +83,16 @@ def test_shards_are_completed_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "there", [shards("m", 3)[::2], shards("m", 3)[1:], ["m-00001-of-99999.gguf"], ["m-00001-of-00000.gguf"]]
+    "paths", [shards("m", 3)[::2], shards("m", 3)[1:], ["m-00001-of-99999.gguf"], ["m-00001-of-00000.gguf"]]
 )
-def test_shards_with_a_hole_are_refused(there: list[str]) -> None:
-    """Half a model is none."""
+def test_missing_shards_are_refused(paths: list[str]) -> None:
+    """The model would not be complete."""
     with pytest.raises(ResolveError, match="the repository lacks"):
-        choose(files(*there), "", "hf:me/model")
+        choose(files(*paths), "", "hf:me/model")
 
 
 @pytest.mark.parametrize(
-    ("model", "there", "chosen"),
+    ("model", "paths", "chosen"),
     [
         ("m-Q4_K_M.gguf", ("mmproj-BF16.gguf", "mmproj-F16.gguf", "mmproj-F32.gguf"), "mmproj-F16.gguf"),
         ("m-Q4_K_M.gguf", ("mmproj-F16.gguf", "mmproj-Q8_0.gguf"), "mmproj-Q8_0.gguf"),
@@ -102,20 +102,20 @@ def test_shards_with_a_hole_are_refused(there: list[str]) -> None:
         ("m-Q4_0.gguf", ("a/mmproj-F16.gguf", "mmproj.txt", "other.gguf"), None),
     ],
 )
-def test_the_nearest_projector_comes_along(model: str, there: tuple[str, ...], chosen: str | None) -> None:
+def test_the_nearest_projector_is_selected(model: str, paths: tuple[str, ...], chosen: str | None) -> None:
     """The model's folder or one above it, then the nearest precision, F16 before BF16."""
-    found = projector_for(files(model)[0], files(*there))
+    found = projector_for(files(model)[0], files(*paths))
     assert (found and found.path) == chosen
 
 
 @pytest.mark.parametrize(("path", "near"), [("m-q4_k.gguf", "m-Q4_K_M.gguf"), ("config.jsn", "a/config.json")])
-def test_a_misspelt_path_has_its_neighbours(path: str, near: str) -> None:
-    """Also one whose folder is missing, in upper or lower case."""
+def test_a_misspelt_path_gets_suggestions(path: str, near: str) -> None:
+    """Also if the folder is missing, in any case."""
     assert near_paths(path, files("m-Q4_K_M.gguf", "a/config.json"))[0] == near
 
 
 @pytest.mark.parametrize(
-    ("path", "pattern", "meant"),
+    ("path", "pattern", "expected"),
     [
         ("a/b.json", "*.json", True),
         ("a/b.JSON", "*.json", False),
@@ -133,6 +133,6 @@ def test_a_misspelt_path_has_its_neighbours(path: str, near: str) -> None:
         ("a/b.json", "", False),
     ],
 )
-def test_patterns_mean_files(path: str, pattern: str, meant: bool) -> None:
-    """Without a slash by name in any folder, with one by the whole path."""
-    assert matches(path, pattern) is meant
+def test_patterns_match_files(path: str, pattern: str, expected: bool) -> None:
+    """Without a slash by the name in any folder, with one by the whole path."""
+    assert matches(path, pattern) is expected

@@ -44,15 +44,15 @@ def model_at(address: str, output: str | None = None) -> Model:
     ],
 )
 def test_an_address_becomes_a_model_of_one_file(address: str, name: str, url: str) -> None:
-    """The file is called as the address ends, and the request line is ASCII."""
+    """The file has the last name of the address, and the address is ASCII."""
     model = model_at(address)
     assert model.reference == url
     assert [(artifact.name, artifact.urls) for artifact in model.artifacts] == [(name, (url,))]
 
 
 @pytest.mark.parametrize("fragment", [f"sha256={SHA}", f"sha256={SHA.upper()}", f"SHA256={SHA}"])
-def test_a_digest_in_the_fragment_is_taken(fragment: str) -> None:
-    """It is the file's, in lower case, and no part of the address."""
+def test_a_digest_in_the_fragment_is_used(fragment: str) -> None:
+    """It becomes the digest of the file, in lower case, and is removed from the address."""
     address = parse_address(f"https://h/a.gguf#{fragment}")
     assert address.sha256 == SHA
     assert address.url == "https://h/a.gguf"
@@ -107,7 +107,7 @@ def test_a_digest_in_the_fragment_is_taken(fragment: str) -> None:
         ("https://h/a.gguf#" + SHA, "#sha256="),
     ],
 )
-def test_an_address_that_cannot_be_meant_is_refused(address: str, problem: str) -> None:
+def test_an_invalid_address_is_refused(address: str, problem: str) -> None:
     """The message says what is wrong, and is safe to print."""
     with pytest.raises(UsageError) as caught:
         model_at(address)
@@ -115,8 +115,8 @@ def test_an_address_that_cannot_be_meant_is_refused(address: str, problem: str) 
     assert caught.value.message.isprintable()
 
 
-def test_a_given_name_makes_up_for_an_address_without_one() -> None:
-    """With -o the address may end as it likes."""
+def test_an_address_without_a_file_name_needs_one() -> None:
+    """Given with -o."""
     assert model_at("https://h/", "a.gguf").artifacts[0].name == "a.gguf"
 
 
@@ -124,7 +124,7 @@ def test_a_given_name_makes_up_for_an_address_without_one() -> None:
     ("userinfo", "pair"), [("me:se%40cret", "me:se@cret"), ("me", "me:"), (":secret", ":secret"), ("mé:ö", "mé:ö")]
 )
 def test_credentials_move_into_a_header(userinfo: str, pair: str) -> None:
-    """They are found nowhere else."""
+    """They are removed from everything else."""
     model = model_at(f"https://{userinfo}@h/a.gguf")
     artifact = model.artifacts[0]
     assert artifact.headers == {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
@@ -133,7 +133,7 @@ def test_credentials_move_into_a_header(userinfo: str, pair: str) -> None:
 
 
 def test_an_address_without_credentials_has_no_headers() -> None:
-    """An empty user is none."""
+    """An empty user name does not count."""
     assert model_at("https://@h/a.gguf").artifacts[0].headers == {}
 
 
@@ -153,7 +153,7 @@ def test_an_address_without_credentials_has_no_headers() -> None:
     ],
 )
 def test_no_message_shows_a_password(address: str) -> None:
-    """However broken the address around it is."""
+    """However malformed the address is."""
     with pytest.raises(UsageError) as caught:
         model_at(address)
     assert "secret" not in caught.value.message + caught.value.hint
@@ -180,12 +180,12 @@ def test_no_message_shows_a_password(address: str) -> None:
     ],
 )
 def test_only_this_machine_is_loopback(host: str, expected: bool) -> None:
-    """A name that merely looks like it is not."""
+    """Similar names are not."""
     assert is_loopback(host) is expected
 
 
 def test_plain_http_needs_a_digest() -> None:
-    """One unproved address among several is enough to refuse."""
+    """One plain address among several is enough to refuse."""
     with pytest.raises(UsageError, match="plain http") as caught:
         refuse_unproved_http(Artifact("a.gguf", ("https://h/a.gguf", "http://h/a.gguf")))
     assert "--sha256" in caught.value.hint
@@ -202,6 +202,6 @@ def test_plain_http_needs_a_digest() -> None:
         Artifact("a.gguf", ("http://[::1]/a.gguf",)),
     ],
 )
-def test_what_is_proved_or_stays_here_may_be_plain(artifact: Artifact) -> None:
+def test_plain_http_is_allowed_with_a_digest_or_on_this_machine(artifact: Artifact) -> None:
     """https, a digest or a server on this machine is enough."""
     refuse_unproved_http(artifact)
