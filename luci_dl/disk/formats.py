@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from luci_dl.errors import StorageError
+from luci_dl.text import shown
 
 VERSION = 1
 _MOST = 1 << 62  # beyond that, system calls overflow
@@ -17,7 +18,7 @@ def check_version(fields: Mapping[str, Any], path: Path) -> None:
     version = fields.get("v")
     if type(version) is not int or version != VERSION:
         raise StorageError(
-            f"{path} has format {version!r}, this luci knows format {VERSION}",
+            f"{path} has format {shown(version)}, this luci knows format {VERSION}",
             "Update luci, or remove the file to start over.",
         )
 

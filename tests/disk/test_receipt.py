@@ -58,8 +58,6 @@ def test_no_receipt_is_none(tmp_path: Path) -> None:
         {"size": 5.0},
         {"mtime_ns": 1 << 63},
         {"mtime_ns": float("nan")},
-        {"v": True},
-        {"v": 1.0},
     ],
 )
 def test_a_receipt_with_a_wrong_value_is_none(tmp_path: Path, changes: dict[str, object]) -> None:
@@ -81,10 +79,11 @@ def test_a_torn_receipt_is_none(tmp_path: Path, text: str) -> None:
     assert receipt.read(tmp_path / "r") is None
 
 
-def test_a_receipt_of_another_format_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "shown"), [(2, "2"), (True, "True"), (1.0, "1.0")])
+def test_a_receipt_of_another_format_is_an_error(tmp_path: Path, version: object, shown: str) -> None:
     """It is neither used nor changed."""
-    (tmp_path / "r").write_text(json.dumps({**RECEIPT.to_json(), "v": 2}))
-    with pytest.raises(StorageError, match="has format 2, this luci knows format 1"):
+    (tmp_path / "r").write_text(json.dumps({**RECEIPT.to_json(), "v": version}))
+    with pytest.raises(StorageError, match=f"has format {shown}, this luci knows format 1"):
         receipt.read(tmp_path / "r")
     assert files_left(tmp_path) == ["r"]
 
@@ -106,7 +105,7 @@ def test_any_json_is_a_receipt_or_none_or_another_format(tmp_path: Path, facts: 
     """Another user of the folder, or a later version of luci, may have written it."""
     path = tmp_path / "r"
     path.write_text(json.dumps(facts))
-    if isinstance(facts, dict) and facts.get("v") != 1:
+    if isinstance(facts, dict) and not (type(facts.get("v")) is int and facts["v"] == 1):
         with pytest.raises(StorageError, match="has format"):
             receipt.read(path)
         return
