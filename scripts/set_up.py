@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 
-signal.signal(signal.SIGINT, signal.SIG_DFL)  # until there is something to say, it ends the process without a word
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback while this module is imported
 
 import contextlib
 import fcntl
@@ -28,7 +28,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal came, whose number is the argument."""
+    """Raised by the signal whose number is the argument."""
 
 
 def main(purpose: str, command: list[str]) -> NoReturn:
@@ -49,7 +49,7 @@ def main(purpose: str, command: list[str]) -> NoReturn:
 
 
 def listen() -> None:
-    """Let the first signal raise Interrupted; those that the parent ignores stay ignored."""
+    """Let the first signal raise Interrupted; signals that the parent ignores stay ignored."""
 
     def interrupt(signum: int, _frame: FrameType | None) -> None:
         for each in SIGNALS:
@@ -62,7 +62,7 @@ def listen() -> None:
 
 
 def die_of(signum: int) -> NoReturn:
-    """End as the signal ends a process, so that the shell sees it."""
+    """Die of the signal, so that the shell sees it."""
     signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
     os._exit(128 + signum)
@@ -77,7 +77,7 @@ def wait_for(lock: TextIO) -> None:
 
 
 def stamp(purpose: str) -> Path:
-    """The copy of the pyproject.toml for which .venv is ready: removed first, written last."""
+    """A copy of the pyproject.toml for which .venv is ready: removed first, written last."""
     return VENV / f"ready-to-{purpose}"
 
 
@@ -86,9 +86,9 @@ def is_ready(purpose: str) -> bool:
 
 
 def set_up(purpose: str, lock: TextIO) -> None:
-    """Bring a whole .venv up to date, or make a new one.
+    """Update a complete .venv, or make a new one.
 
-    Raises: subprocess.CalledProcessError, when venv or pip fails; both have said why.
+    Raises: subprocess.CalledProcessError, when venv or pip fails; they print the reason.
     """
     print(f"Setting up {VENV}, once ...", file=sys.stderr)
     stamps = list(VENV.glob("ready-to-*"))
@@ -109,9 +109,9 @@ def requirements(purpose: str) -> list[str]:
 
 
 def run(lock: TextIO, *command: str) -> None:
-    """Run to the end, with stdout left to luci. A session of its own keeps the terminal's Ctrl+C from the child.
+    """Run a command that prints to stderr, in a session of its own: the terminal's Ctrl+C does not reach it.
 
-    The child holds the lock too: it outlives a parent that is killed.
+    The child holds the lock too, as it may outlive a parent that is killed.
     """
     with tempfile.TemporaryDirectory(prefix="luci-set-up-") as scratch:
         child = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What every test stands on: a home of its own, a clean environment, signals as a terminal gives them."""
+"""Fixtures of every test: a home directory of its own, a clean environment, and default signal handlers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.fork_server import close_fork_server
+from tests.forked import close_fork_server
 from tests.servers import FaultyServer
 
-OF_THE_USER = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "XDG_")
+USER_VARIABLES = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "XDG_")
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
-OF_THE_TERMINAL = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
-OF_PYTHON = ("PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONUTF8", "PYTHONIOENCODING")
+TERMINAL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
+PYTHON_VARIABLES = ("PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONUTF8", "PYTHONIOENCODING")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _default_signals() -> None:
-    """A background job of a script inherits SIGINT ignored, and nohup SIGHUP; children of the tests must not."""
+    """A script's background jobs ignore SIGINT, and nohup ignores SIGHUP; children of the tests must not."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
@@ -29,9 +29,9 @@ def _default_signals() -> None:
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A LUCI_HOME that is not there yet, in an environment that knows nothing of the developer's."""
+    """A LUCI_HOME that does not exist yet, in an environment without the developer's settings."""
     for name in list(os.environ):
-        if name.startswith(OF_THE_USER) or name.lower() in PROXIES or name in OF_THE_TERMINAL + OF_PYTHON:
+        if name.startswith(USER_VARIABLES) or name.lower() in PROXIES or name in TERMINAL_VARIABLES + PYTHON_VARIABLES:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setenv("LUCI_HOME", str(tmp_path / "home"))
@@ -48,7 +48,7 @@ def server() -> Iterator[FaultyServer]:
 
 @pytest.fixture(scope="session")
 def ca() -> trustme.CA:
-    """The authority behind every certificate of the tests."""
+    """The authority that signs every certificate of the tests."""
     return trustme.CA()
 
 

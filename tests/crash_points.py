@@ -17,7 +17,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tests.fork_server import ROOT, Job, fork_server
+from tests.fork_server import ROOT, Job
+from tests.forked import fork_server
 
 CHANGING = (
     *("chmod", "fchmod", "fdatasync", "fsync", "ftruncate", "link", "mkdir", "pwrite", "pwritev", "remove", "rename"),
@@ -28,7 +29,7 @@ CHANGING = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: its exit code, or minus the signal; the number of points it passed; its stderr."""
+    """The end of a run: exit code or minus the signal, number of points passed, stderr."""
 
     code: int
     points: int
@@ -36,7 +37,7 @@ class Ended:
 
 
 def run(*args: str, home: Path, env: Mapping[str, str], point: int = -1, signum: int = 0) -> Ended:
-    """Run `luci ARGS...` with this LUCI_HOME; at that point it gets that signal."""
+    """Run `luci ARGS...` with this LUCI_HOME, and send it the signal at the point."""
     passed, err = home.with_suffix(".points"), home.with_suffix(".err")
     code = f"from tests.crash_points import arm\narm({point}, {int(signum)}, {str(passed)!r})"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LUCI_HOME": str(home)} | dict(env)
@@ -48,7 +49,7 @@ def run(*args: str, home: Path, env: Mapping[str, str], point: int = -1, signum:
 
 
 def arm(point: int, signum: int, passed: str) -> None:
-    """In the process of luci: count its points in a file that outlives it, and send the signal at that one."""
+    """In the process of luci: count the points in the file `passed`, and send the signal at the chosen one."""
     from luci_dl.cli import main
     from luci_dl.disk import write_behind
     from luci_dl.net import worker_pool

@@ -1,4 +1,4 @@
-"""What a crash leaves on the disk, compared: states that the next run cannot tell apart are one."""
+"""Compare what crashes leave on the disk: states that the next run cannot tell apart are equal."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ CHECKSUM = re.compile(rb"^([0-9a-f]{8}) (.*)$", re.MULTILINE)
 
 
 def state_of(folder: Path, *differing: str) -> str:
-    """A digest of the names, modes and bytes of all that is in the folder.
+    """A digest of the names, modes and contents of everything in the folder.
 
-    What differs from run to run is left out: moments, the process, inodes and times of modification as far as the
-    files there have them, and the `differing` patterns.
+    It leaves out what differs between equal runs: timestamps, the process, and matches of the `differing` patterns.
+    Inodes and modification times in luci's own files are replaced by the name of the file that has them.
     """
     paths = sorted(folder.rglob("*"))
     known = {b"%d" % number: str(path.relative_to(folder)).encode() for path in paths for number in _numbers(path)}
@@ -38,7 +38,7 @@ def _numbers(path: Path) -> Iterator[int]:
 
 def _steady(data: bytes, known: dict[bytes, bytes], differing: tuple[str, ...]) -> bytes:
     data = CHECKSUM.sub(lambda line: b"%d %b" % (int(line[1], 16) == zlib.crc32(line[2]), line[2]), data)
-    data = NUMBER.sub(lambda found: b'"%b": "%b"' % (found[1], known.get(found[2], b"of none")), data)
+    data = NUMBER.sub(lambda found: b'"%b": "%b"' % (found[1], known.get(found[2], b"of no file")), data)
     for pattern in (TIME, OF_THE_PROCESS, *(re.compile(text.encode()) for text in differing)):
         data = pattern.sub(b"", data)
     return data

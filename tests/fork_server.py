@@ -1,8 +1,8 @@
-"""A process that has luci imported and forks a child for each run of luci, in a tenth of the time of a new process.
+"""A process that has luci imported and forks a child for each run of luci: ten times faster than a new process.
 
-A child gets the environment, working folder, umask, streams and terminal that the client names, the default signals,
-and it ends as any Python program does. What only the start of a process can show (a signal or a limit inherited from
-the parent, variables that Python itself reads, a debugger around it) needs a new process: see `tests.procs.LUCI`.
+A child gets the environment, working directory, umask, streams and terminal that the client names, and default signal
+handlers; it exits as any Python program does. Whatever only the start of a process can show (a signal or a limit
+inherited from the parent, variables that Python reads at start-up, a tracer) needs a new process: `tests.procs.LUCI`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,16 @@ import select
 import signal
 import socket
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 REPORT = struct.Struct("ii")
-"""What the client gets, twice: the child's pid, and `RUNNING` or how it ended."""
+"""What the client receives, twice: the child's pid, and `RUNNING` or its exit code."""
 RUNNING = 1000
-READ_AT_START = ("PYTHON", "LANG", "LC_")
-"""What the names of the variables begin with that Python reads when it starts."""
 
 
 @dataclass(frozen=True)
@@ -51,92 +48,6 @@ class Job:
     code: str = ""
     tty: str = ""
     exits_at_once: bool = False
-
-
-class Forked:
-    """A running child of the server, with the methods of `subprocess.Popen` that the tests use."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self.pid, state = self._receive()
-        assert state == RUNNING, "it failed before it could start; its stderr says why"
-        self.returncode: int | None = None
-
-    def poll(self) -> int | None:
-        """The exit code, or minus the signal, of a child that has ended."""
-        if self.returncode is None and select.select([self._connection], [], [], 0)[0]:
-            _, self.returncode = self._receive()
-            self._connection.close()
-        return self.returncode
-
-    def wait(self, timeout: float | None = None) -> int:
-        """Raises: subprocess.TimeoutExpired, when it still runs after `timeout` seconds."""
-        if self.returncode is None:
-            select.select([self._connection], [], [], timeout)
-        code = self.poll()
-        if code is None:
-            raise subprocess.TimeoutExpired("luci", timeout or 0)
-        return code
-
-    def send_signal(self, signum: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, signum)
-
-    def kill(self) -> None:
-        self.send_signal(signal.SIGKILL)
-
-    def _receive(self) -> tuple[int, int]:
-        data = self._connection.recv(REPORT.size, socket.MSG_WAITALL)
-        assert len(data) == REPORT.size, "the fork server has ended; its stderr says why"
-        pid, state = REPORT.unpack(data)
-        return pid, state
-
-
-class ForkServer:
-    """The client's end of the server."""
-
-    def __init__(self) -> None:
-        self._control, theirs = socket.socketpair()
-        self._env = os.environ | {"PYTHONPATH": str(ROOT)}
-        with theirs:
-            command = [sys.executable, "-P", "-m", "tests.fork_server"]
-            self._process = subprocess.Popen(command, env=self._env, stdin=theirs.fileno(), stdout=subprocess.DEVNULL)
-
-    def can_run(self, env: Mapping[str, str]) -> bool:
-        """Whether a child of the server is as good as a new process with this environment."""
-        return _at_start(env) == _at_start(self._env)
-
-    def run(self, job: Job, streams: Sequence[int] = ()) -> Forked:
-        """Start luci; `streams` are its stdout and stderr, unless it runs in a terminal."""
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._control, [b"!"], [theirs.fileno(), *streams])
-        ours.sendall(json.dumps(asdict(job)).encode())
-        ours.shutdown(socket.SHUT_WR)
-        return Forked(ours)
-
-    def close(self) -> None:
-        self._control.close()
-        self._process.wait(10)
-
-
-@functools.cache
-def fork_server() -> ForkServer:
-    """The one of this process, started when it is first asked for."""
-    return ForkServer()
-
-
-def close_fork_server() -> None:
-    if fork_server.cache_info().currsize:
-        fork_server().close()
-        fork_server.cache_clear()
-
-
-def _at_start(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in env.items() if name.startswith(READ_AT_START)}
-
-
-# --- the server's end
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""For the tests of interrupts: a luci at a standstill somewhere, and what must be true after a signal."""
+"""For the tests of interrupts: luci halted at a chosen place, and what must hold after a signal."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ HALF = len(DATA) // 2
 STOPPED = "⚠️  Download interrupted by user\n"
 DELETED = "🗑️  Deleted partial download: {}\n   Run the install command again to restart\n"
 SOON_S = 2.0
-"""Much more than a signal may take, and much less than any time limit of the code."""
+"""Far longer than a signal may take, far shorter than any time limit of the code."""
 
 
 HALT = "import os, time\ndef halt(*args, **more):\n    os.write(2, b'halted\\n')\n    time.sleep(600)\n"
 
 
 def patched(code: str) -> Code:
-    """`code` to run before luci; `halt()` in it says so on stderr and never returns."""
+    """Run `code` before luci; `halt()` in it prints "halted" on stderr and blocks."""
     return Code(HALT + code)
 
 
 def interrupt(luci: Spawned, signals: Sequence[int]) -> float:
-    """Send the signals and wait for the end. Returns: the seconds that it took."""
+    """Send the signals and wait for the end. Returns: the seconds it took."""
     began = time.monotonic()
     for signum in signals:
         luci.signal(signum)
@@ -38,7 +38,7 @@ def interrupt(luci: Spawned, signals: Sequence[int]) -> float:
 
 
 def wait_for_part(models: Path, name: str = "m.gguf") -> None:
-    """Wait until luci has begun the part, not only the server its answer."""
+    """Wait until luci has created the part; the server may have answered long before."""
     wait_until(lambda: (models / ".luci" / f"{name}.journal").exists())
 
 
@@ -52,7 +52,7 @@ def held(lock: Path) -> Iterator[None]:
 
 
 def assert_nothing_left(models: Path, *targets: str) -> None:
-    """No part, no journal, no record: at most idle lock files that nobody holds, and what is installed."""
+    """Assert that only installed files, their receipts and unlocked lock files are left."""
     left = [name for name in files_left(models) if not name.endswith((".lock", "/"))] if models.exists() else []
     receipts = [f".luci/{name}.receipt" for name in targets]
     assert left == sorted([*targets, *receipts])

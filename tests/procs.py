@@ -1,6 +1,6 @@
-"""Run luci as a user does: as a child process, with pipes or in a terminal.
+"""Run luci as a user does: in a process of its own, with pipes or in a terminal.
 
-It is a child of the fork server, unless `command` says how to start a new process.
+The fork server starts it, unless `command` says how to start a new process.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from tests.fork_server import ROOT as ROOT
-from tests.fork_server import Forked, Job, fork_server
+from tests.fork_server import Job
+from tests.forked import Forked, fork_server
 
 LUCI = [sys.executable, "-P", "-m", "luci_dl"]
 """The command that runs luci in a new process."""
 IN_TERMINAL = ["sh", "-c", 'tty=$1; shift; exec "$@" <"$tty" >"$tty" 2>"$tty"', "sh"]
-"""The leader of a new session that opens a terminal gets it as its own: then Ctrl+C reaches it."""
+"""A session leader that opens a terminal gets it as its controlling terminal, so Ctrl+C reaches it."""
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ class Code:
 def luci(
     *args: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None, timeout: float = 30
 ) -> subprocess.CompletedProcess[str]:
-    """Run `luci ARGS...` to its end, without a terminal; `env` comes on top of the environment."""
+    """Run `luci ARGS...` to its end, without a terminal; `env` is added to the environment."""
     with Spawned(*args, env=env, cwd=cwd) as run:
         code = run.wait(timeout)
         out, err = (reader.data.decode().replace("\r\n", "\n").replace("\r", "\n") for reader in run.readers)
@@ -58,8 +59,8 @@ class Spawned:
     """A running `luci ARGS...`, killed at the end of the `with` block if it still runs.
 
     Args:
-        terminal: run it in a pseudo-terminal of its own, where `out` gets everything and `press("\\x03")` is Ctrl+C.
-        env: comes on top of the environment.
+        terminal: run it in a pseudo-terminal of its own; `out` gets everything, and `press("\\x03")` is Ctrl+C.
+        env: added to the environment.
         command: start a new process with this command, or run this code before luci.
         columns: of the terminal.
     """
@@ -102,12 +103,12 @@ class Spawned:
 
     @property
     def out(self) -> str:
-        """What stdout, or the terminal, got so far."""
+        """Output so far: stdout, or everything in the terminal."""
         return self.readers[0].text()
 
     @property
     def err(self) -> str:
-        """What stderr, or the terminal, got so far."""
+        """Output so far: stderr, or everything in the terminal."""
         return self.readers[-1].text()
 
     def press(self, keys: str) -> None:
@@ -118,10 +119,10 @@ class Spawned:
         self.process.send_signal(signum)
 
     def wait(self, timeout: float = 30) -> int:
-        """Wait for its end and all its output. Returns: the exit code, or minus the signal it died of."""
+        """Wait for its end and all its output. Returns: the exit code, or minus the signal that killed it."""
         code = self.process.wait(timeout)
         while self._writers:
-            os.close(self._writers.pop())  # the last writers: the readers meet the end
+            os.close(self._writers.pop())  # the last writers, so the readers reach the end
         for reader in self.readers:
             reader.join(timeout)
         return code
@@ -131,7 +132,7 @@ class Spawned:
         wait_until(lambda: text in self.out + self.err or self.process.poll() is not None, timeout, repr(text))
         if self.process.poll() is not None:
             self.wait()
-        assert text in self.out + self.err, f"it ended without {text!r}: {self.out}{self.err}"
+        assert text in self.out + self.err, f"ended without {text!r}: {self.out}{self.err}"
 
     def __enter__(self) -> Self:
         return self
@@ -163,13 +164,13 @@ class _Reader(threading.Thread):
         try:
             return os.read(self.fd, 1 << 16)
         except OSError as error:
-            if error.errno != errno.EIO:  # what Linux says of a terminal whose last writer is gone
+            if error.errno != errno.EIO:  # Linux: the last writer of the terminal is gone
                 raise
             return b""
 
 
 def plain_text(shown: str) -> str:
-    """What a terminal was sent, without colours, movements of the cursor and bells."""
+    """Terminal output without colours, cursor movements and bells."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\b\a]", "", shown)
 
 
@@ -177,7 +178,7 @@ def wait_until(predicate: Callable[[], T], timeout: float = 10, what: str = "the
     """Poll until `predicate` returns something true, and return that."""
     deadline = time.monotonic() + timeout
     while not (found := predicate()):
-        assert time.monotonic() < deadline, f"waited {timeout} s in vain for {what}"
+        assert time.monotonic() < deadline, f"{what} did not hold within {timeout} s"
         time.sleep(0.01)
     return found
 

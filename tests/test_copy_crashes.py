@@ -1,4 +1,4 @@
-"""Killed or signalled here and there while a copy is taken: the target is right or not there."""
+"""Killed or signalled at points of a copy from another cache: the target is right or absent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ size = {}
 
 
 class Copying:
-    """A catalog whose only file lies in the cache of the Hub, and a home that is made anew for each run."""
+    """A catalog whose only file is in the cache of the Hub, and a home that is recreated for each run."""
 
     def __init__(self, folder: Path) -> None:
         self.home, self.models = folder / "home", folder / "home" / "models"
@@ -63,7 +63,7 @@ def copying(tmp_path: Path) -> Copying:
 
 
 def test_killed_anywhere_the_next_install_completes_or_clean_removes(copying: Copying) -> None:
-    """In turn, and without any network."""
+    """In turn, and without a network."""
     for turn, point in enumerate(copying.points()):
         copying.start()
         killed = copying.luci("install", "m", "--offline", point=point, signum=signal.SIGKILL)
@@ -79,7 +79,7 @@ def test_killed_anywhere_the_next_install_completes_or_clean_removes(copying: Co
 
 
 def test_signalled_anywhere_nothing_is_left(copying: Copying) -> None:
-    """Or all of it, when the last rename was over."""
+    """Or the whole model, after the last rename."""
     for point in copying.points():
         copying.start()
         ended = copying.luci("install", "m", "--offline", point=point, signum=signal.SIGINT)

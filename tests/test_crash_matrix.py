@@ -1,6 +1,6 @@
 """Killed or signalled before and after every change to the disk: the target is right or untouched.
 
-luci is killed once for each point, and the state that this leaves is recovered from once, however many points leave it.
+luci is killed once at each point. Points that leave the same state on the disk share one recovery from it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Files = list[tuple[bytes, str]]
 
 
 class Case:
-    """One models folder, in which a run comes to its end at one point."""
+    """One models folder, in which a run ends at one point."""
 
     def __init__(self, home: Path, server: FaultyServer, new: Files, old: Files) -> None:
         self.home, self.models = home, home / "models"
@@ -47,7 +47,7 @@ class Case:
         install(self.models, *old) if old else self.models.mkdir()
 
     def luci(self, *args: str, point: int = -1, signum: int = 0) -> Ended:
-        """Run it. What the server sends is counted for each run by itself."""
+        """Run it; each run has addresses of its own, so that the server counts its bytes separately."""
         self._runs += 1
         catalog = self.home / "catalog.toml"
         catalog.write_text("\n".join(['[[model]]\nname = "m"', *map(self._entry, self.new)]))
@@ -68,7 +68,7 @@ class Case:
         return f"/{name}?{self.home.name}-{self._runs}"
 
     def state(self) -> str:
-        """What the next run finds; two that are equal are one state."""
+        """The state of the disk; the next run cannot tell equal states apart."""
         return state_of(self.models, r"\?home[\w-]+")
 
     def sent(self) -> int:
@@ -76,20 +76,20 @@ class Case:
         return sum(self._server.sent(self._target(name)) for _, name in self.new)
 
     def is_new(self, name: str) -> bool:
-        """Whether the new file stands at the target, whole; else it must be the old one, or nothing as before."""
+        """Whether the target is the new file; else it must be the old one, or absent as before."""
         target = self.models / name
         there = target.read_bytes() if target.exists() else None
         new, old = (next((data for data, known in files if known == name), None) for files in (self.new, self.old))
         assert there in (new, old)
         return there == new
 
-    def stands(self) -> bool:
-        """Whether a commit record stands."""
+    def has_record(self) -> bool:
+        """Whether there is a commit record."""
         return commit.read_record(staging_for(self.models, "a.gguf").commit) is not None
 
     def missing(self) -> int:
-        """Bytes of the new files that nothing on the disk proves."""
-        return 0 if self.stands() else sum(len(data) - self._proved(data, name) for data, name in self.new)
+        """Bytes of the new files that the next run must fetch."""
+        return 0 if self.has_record() else sum(len(data) - self._proved(data, name) for data, name in self.new)
 
     def _proved(self, data: bytes, name: str) -> int:
         staging = staging_for(self.models, name)
@@ -114,7 +114,7 @@ class Case:
 
 
 class Matrix:
-    """One scenario, at every point of its way."""
+    """One scenario, interrupted at every point."""
 
     def __init__(self, folder: Path, server: FaultyServer, scenario: str) -> None:
         self._folder, self._server = folder, server
@@ -123,7 +123,7 @@ class Matrix:
             server.serve(f"/{name}", data, faults=[faults.trickle(2e6)] if self._new == BIG else [])
 
     def check(self, check: Callable[[Case, int], None]) -> None:
-        """Call `check` for each point, with a folder in the state before."""
+        """Call `check` for each point, with a fresh folder."""
         ended = list[Ended]()
         self._at(-1, lambda case, _: ended.append(case.install()))
         assert ended[0].code == 0, ended[0].err
@@ -147,19 +147,19 @@ def matrix(request: pytest.FixtureRequest, tmp_path: Path, server: FaultyServer)
 
 
 def test_killed_anywhere_the_next_install_completes(matrix: Matrix) -> None:
-    """Target old or new, a set never mixed but while its record stands; what is proved is not fetched again."""
+    """Targets are old or new, a set is mixed only beside its commit record, verified bytes are not fetched again."""
     recovered: set[str] = set()
 
     def check(case: Case, point: int) -> None:
         killed = case.install(point, signal.SIGKILL)
         assert killed.code in (-signal.SIGKILL, 0)
-        assert len({case.is_new(name) for _, name in case.new}) == 1 or case.stands()
+        assert len({case.is_new(name) for _, name in case.new}) == 1 or case.has_record()
         if is_known(case.state(), recovered):
             return
         missing = case.missing()
         again = case.install()
         assert again.code == 0, again.err
-        assert case.sent() == missing or case.new == BIG  # what was ahead of the frontier is fetched again
+        assert case.sent() == missing or case.new == BIG  # with segments, bytes beyond the first gap are fetched again
         case.assert_installed()
 
     matrix.check(check)
@@ -185,14 +185,14 @@ def test_killed_anywhere_clean_leaves_only_receipts_of_installed_files(matrix: M
 
 
 def is_known(state: str, states: set[str]) -> bool:
-    """Whether the state was there before; it is now."""
+    """Whether the state was seen before; it is added."""
     known = state in states
     states.add(state)
     return known
 
 
 def test_signalled_anywhere_nothing_is_left(matrix: Matrix) -> None:
-    """It dies of the signal with old files in place, or with all of the new ones and their receipts."""
+    """It dies of the signal with the old files in place, or with all new files and their receipts."""
 
     def check(case: Case, point: int) -> None:
         signum = (signal.SIGINT, signal.SIGTERM)[point % 2]

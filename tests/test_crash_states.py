@@ -1,4 +1,4 @@
-"""Two states of the disk count as one only if the next run cannot tell them apart."""
+"""States of the disk are equal only if the next run cannot tell them apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.crash_states import state_of
 
 
 def leave(models: Path, pid: int = 1, at: str = "2026-01-01T00:00:00+00:00") -> Path:
-    """A target, and what luci keeps beside it."""
+    """Write a target and luci's files for it. Returns: the staging folder."""
     staging = models / ".luci"
     staging.mkdir(parents=True)
     (models / "m.gguf").write_bytes(b"GGUF")
@@ -31,7 +31,7 @@ def flip(path: Path) -> None:
 
 
 def replace(path: Path) -> None:
-    """By a file with the same bytes, mode and time of modification."""
+    """Replace the file by one with the same bytes, mode and modification time."""
     info, new = path.stat(), path.with_suffix(".new")
     new.write_bytes(path.read_bytes())
     os.utime(new, ns=(info.st_atime_ns, info.st_mtime_ns))
@@ -44,20 +44,20 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a wrong checksum": lambda staging: flip(staging / "m.gguf.journal"),
     "another file of that name": lambda staging: replace(staging.parent / "m.gguf"),
     "a touched file": lambda staging: os.utime(staging.parent / "m.gguf", (1, 1)),
-    "a name less": lambda staging: (staging / "m.gguf.receipt").unlink(),
+    "a missing file": lambda staging: (staging / "m.gguf.receipt").unlink(),
     "another mode": lambda staging: (staging / "m.gguf.part").chmod(0o600),
-    "one more folder": lambda staging: (staging / "more").mkdir(),
+    "another folder": lambda staging: (staging / "more").mkdir(),
 }
 
 
-def test_moments_and_processes_do_not_count(tmp_path: Path) -> None:
+def test_timestamps_and_processes_make_no_difference(tmp_path: Path) -> None:
     leave(tmp_path / "one")
     leave(tmp_path / "two", pid=234, at="2026-11-11T11:11:11+00:00")
     assert state_of(tmp_path / "one") == state_of(tmp_path / "two")
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_all_else_counts(tmp_path: Path, change: Callable[[Path], object]) -> None:
+def test_anything_else_makes_a_difference(tmp_path: Path, change: Callable[[Path], object]) -> None:
     staging = leave(tmp_path)
     before = state_of(tmp_path)
     change(staging)

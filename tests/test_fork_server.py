@@ -1,4 +1,4 @@
-"""A child of the fork server finds what a new process finds, and ends as one does."""
+"""A child of the fork server starts with the same state as a new process, and ends as one does."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def streams():
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         yield stream.fileno(), stream.encoding, stream.errors, stream.line_buffering, stream.isatty()
 print(json.dumps({
-    "words": sys.argv[1:],
+    "arguments": sys.argv[1:],
     "environment": {name: value for name, value in os.environ.items() if name not in ("PWD", "OLDPWD", "_")},
-    "folder": os.getcwd(),
+    "directory": os.getcwd(),
     "umask": os.umask(0),
     "descriptors": [fd for fd in range(100) if os.path.exists(f"/dev/fd/{fd}")],
     "handlers": [repr(signal.getsignal(number)) for number in signal.valid_signals()],
@@ -47,8 +47,8 @@ raise SystemExit
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_child_finds_what_a_new_process_finds(terminal: bool, tmp_path: Path) -> None:
-    """Words, environment, folder, umask, descriptors, signals, streams and terminal."""
+def test_a_child_starts_like_a_new_process(terminal: bool, tmp_path: Path) -> None:
+    """Arguments, environment, working directory, umask, descriptors, signals, streams and terminal."""
     before = os.umask(0o027)
     try:
         found = []
@@ -62,17 +62,17 @@ def test_a_child_finds_what_a_new_process_finds(terminal: bool, tmp_path: Path) 
         os.umask(before)
     assert found[0] == found[1]
     assert found[0]["descriptors"] == [0, 1, 2]
-    assert (found[0]["folder"], found[0]["umask"], found[0]["leads"]) == (str(tmp_path), 0o027, terminal)
+    assert (found[0]["directory"], found[0]["umask"], found[0]["leads"]) == (str(tmp_path), 0o027, terminal)
 
 
 def test_the_interpreter_shuts_down() -> None:
-    """What it could not flush is an error, as with a new process."""
+    """Output that cannot be flushed is an error, as in a new process."""
     with Spawned(command=Code(FAILS_TO_FLUSH)) as forked, Spawned(command=Code(FAILS_TO_FLUSH).command) as new:
         assert forked.wait() == new.wait() == 120
         assert forked.err == new.err != ""
 
 
-def test_a_signal_is_told_from_an_exit_code() -> None:
+def test_a_signal_is_not_an_exit_code() -> None:
     with Spawned(command=Code("import time; print('ready', flush=True); time.sleep(60)")) as run:
         run.wait_for("ready")
         assert run.process.poll() is None
@@ -80,6 +80,6 @@ def test_a_signal_is_told_from_an_exit_code() -> None:
         assert run.wait() == -signal.SIGTERM
 
 
-def test_variables_that_python_reads_when_it_starts_need_a_new_process() -> None:
+def test_variables_that_python_reads_at_start_up_get_a_new_process() -> None:
     with Spawned(command=Code("import sys; print(sys.flags.utf8_mode); sys.exit()"), env={"PYTHONUTF8": "1"}) as run:
         assert (run.wait(), run.out) == (0, "1\n")

@@ -1,4 +1,4 @@
-"""A fresh clone sets itself up, once, whoever comes first; the top level holds what it may."""
+"""A fresh clone sets itself up, once, even from two terminals; the top level contains only what it may."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def build_wheel(folder, *rest):
     pathlib.Path({begun!r}).write_text(str(os.getpid()))
     time.sleep(600)
 """
-BY_HAND = [sys.executable, "-S", "tests/test_interrupt_cleanup.py"]  # without -S it might find what it needs
+BY_HAND = [sys.executable, "-S", "tests/test_interrupt_cleanup.py"]  # -S hides the packages of the tests
 SET_UP_S = 50
 """A limit for venv and pip together, in seconds."""
 INTERRUPTED = "Set-up interrupted; run the command again to finish it.\n"
@@ -42,7 +42,7 @@ def clone(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone that was moved after it was set up."""
+    """A clone that was moved after its set-up."""
     clone = make_clone(tmp_path_factory.mktemp("set up"))
     with fresh_luci(clone) as first:
         assert first.wait(SET_UP_S) == 0, first.err
@@ -56,7 +56,7 @@ def ready(moved: Path, tmp_path: Path) -> Path:
 
 
 def make_clone(folder: Path) -> Path:
-    """A fresh clone whose luci echoes its arguments and needs one package, which a wheel beside it provides."""
+    """A fresh clone whose luci echoes its arguments and depends on one package, a wheel beside it."""
     wheel = folder / "needed-1-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("needed.py", "")
@@ -78,7 +78,7 @@ def depend_on(clone: Path, package: Path) -> None:
 
 
 def endless_package(folder: Path) -> Path:
-    """A package that is never built. Returns: the file that gets the pid of the process that would build it."""
+    """Make a package whose build never ends. Returns: the file that gets the pid of the process that builds it."""
     folder.mkdir()
     system = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     (folder / "pyproject.toml").write_text(f'{system}[project]\nname = "needed"\nversion = "1"\n')
@@ -106,14 +106,14 @@ def test_ci_runs_the_tests_and_nothing_else() -> None:
     assert commands == ['CI=${CI:-true} exec "$(dirname "$0")/../scripts/test"']
 
 
-def test_the_top_level_holds_what_it_may() -> None:
+def test_the_top_level_contains_only_what_it_may() -> None:
     listing = [need("git"), "ls-files", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listing, cwd=ROOT, check=True, capture_output=True, text=True).stdout.splitlines()
     assert {name.partition("/")[0] for name in files if not name.startswith(".")} <= TOP_LEVEL
 
 
 def test_luci_runs_through_symlinks_from_anywhere(clone: Path, tmp_path: Path) -> None:
-    """Links absolute and relative; the arguments and the folder stay the user's."""
+    """Absolute and relative links; arguments and working directory are the user's."""
     python = clone / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(ECHO)
@@ -128,7 +128,7 @@ def test_luci_runs_through_symlinks_from_anywhere(clone: Path, tmp_path: Path) -
 
 
 def interrupt_set_up(clone: Path, command: list[str]) -> None:
-    """Ctrl+C in a terminal while the set-up runs: it ends with one sentence, and by the signal."""
+    """Press Ctrl+C in a terminal while the set-up runs: it ends with one sentence, and by the signal."""
     with Spawned(command=command, cwd=clone, terminal=True, env={"PYTHONPATH": ""}) as interrupted:
         interrupted.wait_for("Setting up")
         interrupted.press("\x03")
@@ -144,8 +144,8 @@ def test_the_set_up_can_be_interrupted(clone: Path, command: list[str]) -> None:
     interrupt_set_up(clone, command)
 
 
-def test_a_fresh_clone_tells_its_version(clone: Path) -> None:
-    """The real code, after a first try that was interrupted; what it depends on is lent by the venv of the tests."""
+def test_a_fresh_clone_prints_its_version(clone: Path) -> None:
+    """The real code, after an interrupted set-up; its dependencies come from the venv of the tests."""
     shutil.rmtree(clone / "luci_dl")
     shutil.copytree(ROOT / "luci_dl", clone / "luci_dl", ignore=shutil.ignore_patterns("__pycache__"))
     installed = [path for path in sys.path if path.endswith("site-packages")]
@@ -157,8 +157,8 @@ def test_a_fresh_clone_tells_its_version(clone: Path) -> None:
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_all_that_the_set_up_has_started(ready: Path, tmp_path: Path, signum: int) -> None:
-    """Here pip, and what pip has started; their scratch files are removed, and the venv is not taken for whole."""
+def test_a_signal_ends_every_process_of_the_set_up(ready: Path, tmp_path: Path, signum: int) -> None:
+    """Here pip and its children; their temporary files are removed, and the venv does not count as ready."""
     begun = endless_package(tmp_path / "endless")
     depend_on(ready, tmp_path / "endless")
     (tmp_path / "scratch").mkdir()
@@ -173,7 +173,7 @@ def test_a_signal_ends_all_that_the_set_up_has_started(ready: Path, tmp_path: Pa
 
 
 def test_two_terminals_set_a_clone_up_once(clone: Path) -> None:
-    """Also where an earlier set-up left half a venv."""
+    """Even if an earlier set-up left half a venv."""
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "bin" / "python").symlink_to("nowhere")
     with fresh_luci(clone, "one") as one, fresh_luci(clone, "two") as two:
@@ -197,7 +197,7 @@ def test_a_changed_project_is_set_up_again(ready: Path) -> None:
         assert "Setting up" in run.err
 
 
-def test_a_failed_set_up_says_why_and_is_not_taken_for_whole(ready: Path) -> None:
+def test_a_failed_set_up_says_why_and_does_not_count_as_ready(ready: Path) -> None:
     project = ready / "pyproject.toml"
     project.write_text(project.read_text().replace("needed-1", "missing-1"))
     with fresh_luci(ready) as failed:
