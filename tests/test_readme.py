@@ -22,7 +22,7 @@ from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.main import COMMANDS, luci
 from luci_dl.cli.topics import TOPICS
 from tests.cli.shop import Shop
-from tests.procs import ROOT, Spawned
+from tests.procs import ROOT, Spawned, wait_until
 from tests.servers import FaultyServer, faults
 
 README = (ROOT / "README.md").read_text()
@@ -94,10 +94,10 @@ def run(command: str, interrupt: bool) -> str:
         return process.out + process.err if words[1] in ("clean", "list") else process.err + process.out
 
 
-def crash() -> None:
+def crash(user: Path) -> None:
     """Leave what a `kill -9` leaves."""
     with Spawned("install", "mistral") as process:
-        process.wait_for("Starting fresh")
+        wait_until(lambda: list(user.rglob("mistral*.part")) and list(user.rglob("mistral*.journal")))
         process.signal(signal.SIGKILL)
 
 
@@ -107,7 +107,7 @@ def test_the_transcripts_are_what_luci_says(user: Path) -> None:
     assert len(commands) >= 7
     for command, said in commands:
         if command.startswith("luci clean"):
-            crash()
+            crash(user)
         interrupted = "^C\n" in said
         assert steady(run(command, interrupted), user) == steady(said.replace("^C\n", ""), Path("/home/me")), command
 

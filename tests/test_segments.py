@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from luci_dl.net import retry, tune, worker_pool
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
-from tests.servers.honest import Answer
+from tests.servers.signed import SignedAddress
 
 KIB = 1 << 10
 DATA = make_gguf(3_000_001)
@@ -175,23 +174,15 @@ def test_a_crawling_segment_is_taken_over(server: FaultyServer, models: Home) ->
     assert models.install(url).read_bytes() == DATA  # it alone would take more than a minute
 
 
-def test_signed_addresses_that_expire_are_resolved_again(server: FaultyServer, models: Home) -> None:
+def test_signed_addresses_that_expire_are_resolved_again(
+    server: FaultyServer, models: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With sixteen segments in flight, a 403 of the host behind the origin brings a fresh address."""
-    requests, expired = itertools.count(1), threading.Event()
-
-    def good_for_nine(answer: Answer) -> Answer:
-        if next(requests) <= 9:
-            return answer
-        expired.set()
-        return Answer(403)
-
-    def to_a_good_one(_answer: Answer) -> Answer:
-        return Answer(302, {"Location": fresh if expired.is_set() else signed})
-
-    signed = server.serve("/signed", DATA, faults=[faults.trickle(4e6) + faults.Fault(on_answer=good_for_nine)])
-    fresh = server.serve("/fresh", DATA).replace("127.0.0.1", "localhost")
-    signed = signed.replace("127.0.0.1", "localhost")
-    url = server.serve("/m.gguf", b"", faults=[faults.Fault(on_answer=to_a_good_one)])
+    monkeypatch.setattr(worker_pool, "TAKEOVER_S", 60)
+    signed = SignedAddress(server)
+    server.serve("/signed", DATA, faults=[signed.fault(signed.answer)])
+    server.serve("/fresh", DATA, faults=[signed.fault(signed.answer_fresh)])
+    url = server.serve("/m.gguf", b"", faults=[signed.fault(signed.redirect)])
     assert models.install(url, connections=16).read_bytes() == DATA
     assert 403 in [exchange.status for exchange in server.exchanges("/signed")]
     assert not [event for event in models.events if isinstance(event, Retrying)]

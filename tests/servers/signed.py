@@ -1,0 +1,54 @@
+"""A signed address that expires while a file is fetched from it, as those of content delivery networks do."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable
+
+from tests.servers.faults import Fault
+from tests.servers.honest import Answer, File, Request, answer
+from tests.servers.server import FaultyServer
+
+
+class SignedAddress:
+    """An address that expires with its tenth request, and the origin that redirects to it, or to a fresh one then.
+
+    The ninth request stays in flight until every request that was refused has come to the fresh address.
+    """
+
+    def __init__(self, server: FaultyServer) -> None:
+        self._server = server
+        self._lock = threading.Lock()
+        self._redirected = self._requested = 0
+        self._refused: set[str] = set()
+
+    def redirect(self, _request: Request, _answer: Answer) -> Answer:
+        self._redirected += self._requested < 10
+        target = "/signed" if self._requested < 10 else "/fresh"
+        return Answer(302, {"Location": self._server.url(target, host="localhost")})
+
+    def answer(self, request: Request, answer: Answer) -> Answer:
+        self._requested += 1
+        if self._requested < 9:
+            return dataclasses.replace(answer, rate=4e6)
+        if self._requested == 9:
+            return dataclasses.replace(answer, stop=1000, ending="stall")
+        self._refused.add(request.headers["range"])
+        return Answer(403)
+
+    def answer_fresh(self, request: Request, answer: Answer) -> Answer:
+        self._refused.discard(request.headers["range"])
+        if self._redirected == self._requested and not self._refused:
+            self._server.release()
+        return answer
+
+    def fault(self, decide: Callable[[Request, Answer], Answer]) -> Fault:
+        lock = self._lock
+
+        class Decided(Fault):
+            def answer(self, request: Request, file: File) -> Answer:
+                with lock:
+                    return decide(request, answer(request, file))
+
+        return Decided()
