@@ -1,4 +1,4 @@
-"""What is to be done, and the one door between the network and the disk."""
+"""What is to be installed, and the interface between the network and the disk."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from luci_dl.model import Artifact, Model
 
 @dataclass(frozen=True)
 class Plan:
-    """One model to be installed into one folder, all its files or none; into the `backup` if that cannot hold it."""
+    """One model to install into one folder, all its files or none; into the `backup` if the folder cannot hold it."""
 
     model: Model
     folder: Path
@@ -32,19 +32,19 @@ class Options:
     """How to install.
 
     Attributes:
-        jobs: models side by side.
-        connections: for each file; None to find out by measuring.
+        jobs: models to install side by side.
+        connections: for each file; None to determine the number by measuring.
         limit_rate: bytes a second, of all connections and jobs together; None for no limit.
-        retries: failed attempts in a row, without a MiB of progress between them, before giving up.
-        wait: seconds to wait for another process that holds the target; None: as long as it takes.
-        keep_partial: keep the part when interrupted.
-        resume: go on from a kept part as far as it is proved.
-        force: replace a file that stands at the target, even one that luci did not install.
+        retries: consecutive failures allowed, without a MiB of progress between them.
+        wait: seconds to wait for another process that holds the lock; None: as long as it takes.
+        keep_partial: keep partial downloads when interrupted.
+        resume: resume a kept partial download, as far as its bytes are proved.
+        force: replace an existing file at the target, even one that luci did not install.
         unverified: allow plain http without a digest.
-        min_free: bytes that stay free on the disk.
-        offline: ask no server.
-        adopt: take a right copy from the caches of other programs instead of fetching it.
-        copies: files and folders in which to look for right copies, too.
+        min_free: bytes of the disk to leave free.
+        offline: make no requests.
+        adopt: copy a file from the caches of other programs, if it is there, instead of fetching it.
+        copies: further files and folders to look for copies in.
     """
 
     jobs: int = 1
@@ -64,7 +64,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Segment:
-    """The bytes from `start` up to, not including, `end`; `end` is None while the file's size is not known."""
+    """The bytes from `start` up to, not including, `end`, which is None while the file's size is unknown."""
 
     start: int
     end: int | None
@@ -72,13 +72,13 @@ class Segment:
 
 @dataclass(frozen=True)
 class Remote:
-    """What a server says of a whole file, before its first byte.
+    """What a response says about the whole file, before its first byte.
 
     Attributes:
-        url: the address asked, before redirects, without credentials.
-        size: bytes; None when the server does not say.
-        validator: a strong ETag, good for If-Range at this server; None when it has none.
-        sha256: the digest by the Hub's word (X-Linked-Etag); None elsewhere.
+        url: the requested address, before redirects, without credentials.
+        size: bytes; None if the server does not say.
+        validator: a strong ETag, for If-Range at this server; None if there is none.
+        sha256: the digest that the Hub sends (X-Linked-Etag); None for other servers.
     """
 
     url: str
@@ -88,11 +88,11 @@ class Remote:
 
 
 class Lease:
-    """The right of one worker to write one segment, from `pos` on, until it is revoked.
+    """The right of one worker to write one segment from `pos` on, until it is revoked.
 
     Attributes:
-        end: where the segment ends; None while the file's size is not known.
-        lock: held to write under the lease, or to end it.
+        end: where the segment ends; None while the file's size is unknown.
+        lock: held by the thread that writes with the lease, or ends it.
     """
 
     __slots__ = ("end", "lock", "pos", "revoked")
@@ -105,17 +105,17 @@ class Lease:
 
 
 BUFFER = 4 << 20
-"""Bytes of the memory that a worker reads into: disks take large blocks faster."""
+"""Size of the buffers that workers read into, in bytes. Disks are faster with large blocks."""
 PAGE = 4096
-"""Blocks that begin and end at multiples of so many bytes go to the disk the short way."""
+"""Blocks that begin and end at multiples of this, in bytes, can be written past the page cache."""
 
 
 class Revoked(Exception):
-    """The lease has ended: another worker may already write there, so this one drops what it holds."""
+    """The right to write has ended. Another worker may write there now, so what the worker holds is dropped."""
 
 
 class Sink(Protocol):
-    """Where a fetch puts bytes. All methods may be called from any thread."""
+    """Where a fetch puts bytes. Any thread may call."""
 
     @property
     def size(self) -> int | None:
@@ -124,65 +124,68 @@ class Sink(Protocol):
 
     @property
     def frontier(self) -> int:
-        """Every byte below is there and hashed."""
+        """Every byte below is on disk and hashed."""
         ...
 
     @property
     def received(self) -> int:
-        """Bytes that are there, at the frontier or beyond."""
+        """Bytes that are written, at the frontier or beyond."""
         ...
 
     def validator(self, url: str) -> str | None:
-        """What `If-Range` must name at that address so that its bytes fit those that are there; None: not known."""
+        """What `If-Range` must say at that address, so that its bytes fit those received; None if unknown."""
         ...
 
     @property
     def provable(self) -> bool:
-        """True when the whole can be proved by a digest at the end, whichever answers its bytes came from."""
+        """True when a digest proves the whole file in the end, whichever responses its bytes came from."""
         ...
 
     def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
-        """Record what an answer says about the file, check it against what is known, and claim the space once.
+        """Compare what a response says about the file with what is known, and claim the space once.
 
-        `offset` is where the answer's body begins. Where the bytes that are there cannot be resumed (another
-        version, or no ranges), they are forgotten and every lease revoked, this one too: all can be claimed again.
+        If the bytes received cannot be continued (another version of the file, or no ranges), they no longer count, and
+        every lease is revoked, this one too: all can be claimed again.
 
-        Raises: Revoked; IntegrityError, when it is not the file that was promised; StorageError, when there is no room.
+        Args:
+            offset: where the body of the response begins.
+
+        Raises: Revoked; IntegrityError, when it is not the expected file; StorageError, when there is no room.
         """
         ...
 
     def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
-        """The right to write the first unclaimed segment, or its first `at_most` bytes.
+        """The right to write the first free segment, or its first `at_most` bytes.
 
-        Returns: None when there is none left, or none that begins less than `within` bytes beyond what is there in
+        Returns: None when none is free, or none that begins less than `within` bytes beyond the bytes received in
             order.
         """
         ...
 
     def shorten(self, lease: Lease, end: int) -> bool:
-        """Have the lease end at `end`, so that others can claim what lies beyond. False when it has come that far."""
+        """End the lease at `end`, so that others can claim what lies beyond. False when it is written that far."""
         ...
 
     def buffer(self) -> memoryview:
-        """Memory to read into, `BUFFER` bytes of it, that begins at a page. It is the caller's until `write` has it."""
+        """Memory to read into, `BUFFER` bytes, aligned to a page. It is the caller's until it is given to `write`."""
         ...
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
-        """Have `data` put at the lease's position, and move that on. May wait while the disk or the hash is behind.
+        """Write `data` at the lease's position, and move that on. May wait while the disk or the hash is behind.
 
-        The sink keeps `data` for a while: a part of a `buffer` must begin where that does, and stay unchanged.
+        The sink keeps `data` for a while. If it is a part of a `buffer`, it must be its beginning, and not be changed.
 
-        Returns: the bytes taken, fewer than there are when the lease ends before. Raises: Revoked; IntegrityError, when
-            there is more than the file may have; StorageError.
+        Returns: the bytes taken, fewer than all if the lease ends before. Raises: Revoked; IntegrityError, when there
+            are more than the file can have; StorageError.
         """
         ...
 
     def end_of_file(self, lease: Lease) -> None:
-        """The stream of a file of unknown size ended, provably complete, at the lease's position."""
+        """Learn that a file of unknown size ends at the lease's position: its stream was complete."""
         ...
 
     def revoke(self, lease: Lease) -> None:
-        """End the lease; no write under it happens after this returns. What it did not write can be claimed again."""
+        """End the lease, after a write under way. What was not written can be claimed again."""
         ...
 
 
@@ -190,5 +193,5 @@ Kind = Literal["gguf", "any"]
 
 
 def kind_of(name: str) -> Kind:
-    """What the file's first bytes must look like, by its name."""
+    """What kind of file it must be, by its name."""
     return "gguf" if name.lower().endswith(".gguf") else "any"

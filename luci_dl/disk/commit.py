@@ -1,7 +1,7 @@
-"""From verified parts to installed files. What a crash cuts off here is rolled forward, never back.
+"""Commit records, and completing what a crash interrupted: it is rolled forward, never back.
 
-A single part needs no record: its rename is the commit. Several get a commit record first, written and synced; once
-it is there the model counts as installed, and the next process to take the locks completes the renames.
+A single part needs no record: its rename is the commit. For several parts, a commit record is written and synced first.
+From then on the model counts as installed: the next process that takes the locks completes the renames.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from luci_dl.events import Emit
 from luci_dl.model import Artifact
 
 Files = list[tuple[str, CommitEntry]]
-"""What a commit record lists: names below the models folder, and what is known of their bytes."""
+"""The content of a commit record: names below the models folder, and what is known of their bytes."""
 
 
 def write_record(path: Path, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
-    """From now on the files count as installed. Every part and journal of theirs must be synced.
+    """Make the files count as installed. All their parts and journals must be synced.
 
-    Raises: StorageError; then they do not count.
+    Raises: StorageError; then they do not count as installed.
     """
     entries = [{"name": staging.name, "done": asdict(entry)} for staging, entry in files]
     try:
@@ -78,16 +78,16 @@ def _staging(folder: Path, name: str, path: Path) -> Staging:
 
 
 def settle(staging: Staging, entry: CommitEntry) -> None:
-    """The target stands: have its name on disk, write its receipt, drop its journal."""
+    """After the rename: sync the target's name, write its receipt, remove its journal. Raises: StorageError."""
     fs.sync_folder(staging.target.parent)
     receipt.write(staging.receipt, entry.receipt, staging.new_receipt)
     fs.unlink(staging.journal)
 
 
 def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
-    """Complete the install of a single file that a crash cut off between rename and receipt. Under its lock.
+    """Complete the install of a single file if a crash interrupted it between rename and receipt. Under its lock.
 
-    Returns: whether there was one. Raises: StorageError; Interrupted.
+    Returns: whether that was so. Raises: StorageError; Interrupted.
     """
     log = journal.read(staging.journal)
     if not log or not log.entry or log.entry.record or fs.is_own(staging.part):
@@ -99,7 +99,7 @@ def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
 
 
 def record_of(staging: Staging) -> Path | None:
-    """The commit record that the target is in, if one stands. Raises: StorageError."""
+    """The path of the commit record that lists the target, if there is one. Raises: StorageError."""
     if read_record(staging.commit):
         return staging.commit
     log = journal.read(staging.journal)
@@ -112,7 +112,7 @@ def record_of(staging: Staging) -> Path | None:
 def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, emit: Emit) -> list[str] | None:
     """Take the locks of all files of the commit record at `path`, and roll it forward.
 
-    Returns: the names that are installed now; None when it can never succeed. Raises: LockedError; Interrupted;
+    Returns: the names that are installed now; None when that is impossible for good. Raises: LockedError; Interrupted;
         StorageError.
     """
     files = read_record(path) or []
@@ -128,10 +128,10 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
 
 
 def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token: CancelToken) -> bool:
-    """Complete the renames of the record at `path`, which lists `files`, while holding the locks of all of them.
+    """Complete the renames of the record at `path`, which lists `files`, under the locks of all of them.
 
-    Returns: False when that can never succeed (a part is gone): the record is removed then, and what is left of the
-        parts is like any other.
+    Returns: False when that is impossible for good (a part is gone). Then the record is removed, and the remaining
+        parts are like any others.
     Raises: StorageError; then record and parts stay. Interrupted, while a part whose inode changed is read.
     """
     if not all(_can_finish(staging, entry, token) for staging, entry in files):
@@ -143,7 +143,7 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token
 
 
 def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
-    """The renames of a record that stands."""
+    """Do the renames of a written record. Raises: StorageError."""
     for staging, _ in files:
         fs.make_folder(staging.target.parent)
         if fs.is_own(staging.part):
@@ -151,7 +151,7 @@ def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
 
 
 def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
-    """All targets stand: `settle` each, also behind one that cannot be, and at last remove the record at `path`.
+    """After all renames: `settle` every file, even if one fails, and remove the record at `path`, if there is one.
 
     Raises: StorageError, the first; then the record stays.
     """
@@ -173,8 +173,10 @@ def _can_finish(staging: Staging, entry: CommitEntry, token: CancelToken) -> boo
 
 
 def holds(path: Path, entry: CommitEntry, token: CancelToken) -> bool:
-    """Whether the verified bytes are there. They are read again where anything but the name has changed: numbers of
-    inodes are used again, and the same bytes under another one, restored from a backup, say, will do.
+    """Whether the file has the verified bytes. Raises: StorageError; Interrupted.
+
+    It is read again if more than its name has changed: inode numbers are reused, and the same bytes with another inode,
+    from a backup, say, are as good.
     """
     try:
         info = os.lstat(path)

@@ -8,28 +8,29 @@ from collections.abc import Callable, Sequence
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.part import Part
+from luci_dl.disk.threads import start_thread
 from luci_dl.errors import StorageError
 from luci_dl.events import Deleted, Event, Kept, NotDeleted, Warned
 
 HURRY_S = 2.0
-"""How long a user who interrupts may have to wait for the disk, in seconds."""
+"""How long a user who interrupts waits for the disk at most, in seconds."""
 PATIENCE_S = 60.0
-"""The same limit when nobody interrupted."""
-_REMOVE_S = 0.4  # of that time: for what is removed because it could not be kept
+"""The same without an interrupt."""
+_REMOVE_S = 0.4  # of that time, to remove what could not be kept
 _POLL_S = 0.05
 
 
 def end_parts(
     parts: Sequence[Part], keep: bool, hurry: bool, token: CancelToken, release: Callable[[bool], Sequence[Event]]
 ) -> list[Event]:
-    """Keep or remove every part, then `release` the locks. The disk may hang: waits for it up to a time limit.
+    """Keep or remove every part, then `release` the locks. A disk that hangs delays this for a limited time only.
 
-    All of it happens on a separate thread. When the time is over, that thread goes on, and the locks stay held until it
-    is done or the process ends: no other process gets a part that this one may still change.
+    A thread does all of it. When the time is over, it continues alone, and the locks stay held until it is done or the
+    process ends, so no other process gets a part that this one may still change.
 
     Args:
-        hurry: the user interrupted; cancelling `token` later hurries as well.
-        release: called at the end with whether anything was kept; returns events to add.
+        hurry: the user interrupted. Cancelling `token` later has the same effect.
+        release: called in the end with whether anything was kept; returns further events.
 
     Returns: what became of each part.
     """
@@ -49,20 +50,16 @@ def end_parts(
             late.extend(release(any(isinstance(event, Kept) for events in ended.values() for event in events)))
             through.set()
 
-    _start(work)
+    try:
+        start_thread(work, "luci-end")
+    except StorageError:
+        work()
     while not through.wait(_POLL_S) and time.monotonic() < until:
         if token.cancelled and not hurry:
             hurry, until = True, min(until, time.monotonic() + HURRY_S)
     if through.is_set() and bugs:
         raise bugs[0]
     return [event for part in parts for event in (ended[part] if part in ended else _hangs(part))] + list(late)
-
-
-def _start(work: Callable[[], None]) -> None:
-    try:
-        threading.Thread(target=work, name="luci-end", daemon=True).start()
-    except RuntimeError:  # no more threads
-        work()
 
 
 def _end(part: Part, keep: bool, until: float) -> list[Event]:
@@ -87,6 +84,6 @@ def _end(part: Part, keep: bool, until: float) -> list[Event]:
 
 
 def _hangs(part: Part) -> list[Event]:
-    if not part.is_there:
+    if not part.exists:
         return []
     return [NotDeleted(part.artifact.name, "the disk does not respond", str(part.staging.part))]

@@ -1,4 +1,4 @@
-"""A file that several threads change, and the gate that ends all changes for good before its lock is released."""
+"""Files that several threads change, and the gate that ends all changes for good, before the lock is released."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from luci_dl.disk import fs
 from luci_dl.errors import StorageError
 from luci_dl.plan import Revoked
 
-_PINS = threading.BoundedSemaphore(32)  # idle files of this process that stay open
+_PINS = threading.BoundedSemaphore(32)  # files that stay open though they are not used
 
 
 class Gate:
     """Decides whether a change may begin. Its mutex is never held during a change, which may take long."""
 
     def __init__(self) -> None:
-        self.names = threading.Lock()  # held to make, open or delete a file by its name
+        self.names = threading.Lock()  # held by the thread that creates, opens or deletes a file by its name
         self._state = threading.Condition()
         self._closed = False
         self._under_way = 0
@@ -40,7 +40,7 @@ class Gate:
 
     @contextlib.contextmanager
     def naming(self) -> Iterator[None]:
-        """Make or open a file by its name: never after the name was deleted, for it may be another process's by then.
+        """Create or open a file by its name. Not after the name was deleted: another process may use it by then.
 
         Raises: Revoked, when the gate is closed.
         """
@@ -53,9 +53,9 @@ class Gate:
             raise Revoked
 
     def close(self, until: float = 0.0) -> bool:
-        """Stop new changes from starting, and wait for those under way, but not beyond `until` (`time.monotonic`).
+        """Allow no more changes, and wait for those under way, at most until `until` (`time.monotonic`).
 
-        Returns: False when one is still under way: the file may yet be changed by it.
+        Returns: False when one is still under way and may change the file.
         """
         with self._state:
             self._closed = True
@@ -63,9 +63,9 @@ class Gate:
 
 
 class GuardedFile:
-    """A file that is changed through its gate alone. Reading is free.
+    """A file that is only changed through a gate. Reading needs none.
 
-    While it is not in use, it need not be open: `rest` gives its descriptors back, and the next use opens it again.
+    It need not be open while it is not used: after `close_until_used`, the next use opens it again.
     """
 
     def __init__(self, file: fs.File, gate: Gate) -> None:
@@ -88,12 +88,13 @@ class GuardedFile:
                 self._file, self._inode = file, file.inode
             return self._file
 
-    def rest(self, *, same: bool) -> None:
-        """Close the file until it is used again. A few files that rest stay open all the same.
+    def close_until_used(self, *, same: bool) -> None:
+        """Close the file until it is used again. A few such files of the process stay open.
+
+        That is for file systems like FAT, which may give a file a new inode number when no process has it open.
 
         Args:
-            same: its bytes count, so it must be the same file then. (File systems without real inodes, like FAT,
-                give a file that is not open another number: that is what the few are for.)
+            same: its bytes count, so the next use must find the same inode.
         """
         with self._opening:
             self._pinned = self._pinned or _PINS.acquire(blocking=False)

@@ -1,4 +1,4 @@
-"""Reading files back to learn their digests. Slow by nature: off the thread that answers signals."""
+"""Digests of files on disk. Reading takes long, so it happens beside the thread that answers signals."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from queue import Empty, Queue
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
+from luci_dl.disk.threads import start_thread
 from luci_dl.events import Emit, Hashing
 
 BLOCK = 1 << 20
 AHEAD = 3
-"""Blocks that are read while one is hashed."""
+"""Blocks that are read ahead while one is hashed."""
 Hashed = Callable[[int], None]
-"""Called on the calling thread, at intervals, with the number of bytes read back so far."""
+"""Called in the calling thread, now and then, with the number of bytes hashed so far."""
 
 
 class Reader:
-    """Hashes one file from its beginning, mark by mark, with `sha`: SHA-256 unless it is another."""
+    """Hashes one file from its beginning, in steps. `sha`: SHA-256 by default."""
 
     def __init__(self, file: fs.File, token: CancelToken, sha: hashlib._Hash | None = None) -> None:
         self.offset = 0
@@ -39,7 +40,7 @@ class Reader:
 
 
 def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
-    """The file's blocks from `start` to `end`: while one is hashed, the next ones are read. Raises: StorageError."""
+    """The file's blocks from `start` to `end`, read ahead in a thread of their own. Raises: StorageError."""
     blocks: Queue[bytes | Exception] = Queue(AHEAD)
     over = threading.Event()
 
@@ -53,7 +54,7 @@ def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
         except Exception as error:  # noqa: BLE001 - raised again where the blocks are taken
             blocks.put(error)
 
-    threading.Thread(target=read, name="luci-read", daemon=True).start()
+    start_thread(read, "luci-read")
     try:
         while data := blocks.get():
             if isinstance(data, Exception):
@@ -61,13 +62,13 @@ def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
             yield data
     finally:
         over.set()
-        with contextlib.suppress(Empty):  # unblocks a reader thread that waits to put a block, so that it sees `over`
+        with contextlib.suppress(Empty):  # a thread that waits to put one more block wakes up and ends
             while True:
                 blocks.get_nowait()
 
 
 def report_hashing(emit: Emit, name: str, path: Path) -> Hashed:
-    """What reports, as events about `name`, how much of the file at `path` is hashed."""
+    """A callback that emits how much of the file at `path` is hashed, as events about `name`."""
 
     def hashed(done: int) -> None:
         try:
@@ -80,12 +81,12 @@ def report_hashing(emit: Emit, name: str, path: Path) -> Hashed:
 
 
 def longest_prefix(
-    file: fs.File, marks: Iterable[tuple[int, str]], token: CancelToken, hashed: Hashed
+    file: fs.File, checkpoints: Iterable[tuple[int, str]], token: CancelToken, hashed: Hashed
 ) -> tuple[int, hashlib._Hash]:
-    """The longest prefix of the file that one of the marks proves, and the running hash at its end.
+    """The longest prefix of the file that a checkpoint proves, and the running hash at its end.
 
     Args:
-        marks: pairs of an offset and the SHA-256 of every byte below it.
+        checkpoints: pairs of an offset and the SHA-256 of every byte below it.
 
     Raises: Interrupted; StorageError.
     """
@@ -93,7 +94,7 @@ def longest_prefix(
 
     def work() -> tuple[int, hashlib._Hash]:
         best = (0, hashlib.sha256())
-        for offset, digest in sorted(marks):
+        for offset, digest in sorted(checkpoints):
             if not reader.read_to(offset):
                 break
             if reader.sha.hexdigest() == digest:

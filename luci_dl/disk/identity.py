@@ -1,4 +1,4 @@
-"""Which bytes a part holds: what was promised, what the servers say, and whether the two go together."""
+"""Which bytes a part has: what is expected of them, what the servers say, and whether the two fit together."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MAGIC = b"GGUF"
 
 
 def promised(artifact: Artifact) -> Header:
-    """What is known of the bytes before any server was asked."""
+    """What is known of the bytes before a server is asked."""
     return Header(
         artifact.name, artifact.size, artifact.sha256, artifact.lfs_pointer_sha1, blob_sha1=artifact.blob_sha1
     )
 
 
 def fits(header: Header, artifact: Artifact) -> bool:
-    """Whether bytes kept under that header can be resumed: a digest or a validator can prove them."""
+    """Whether a part with that header can be resumed: a digest will prove its bytes, or a validator will."""
     ours = promised(artifact)
     named = (header.name, header.lfs_pointer_sha1, header.blob_sha1)
     if named != (ours.name, ours.lfs_pointer_sha1, ours.blob_sha1):
@@ -32,19 +32,19 @@ def fits(header: Header, artifact: Artifact) -> bool:
 
 
 def provable(header: Header) -> bool:
-    """True when a digest is known against which the bytes can be proved."""
+    """True when a digest is known that can prove the bytes."""
     return bool(header.sha256 or header.lfs_pointer_sha1 or header.blob_sha1)
 
 
 def learn(known: Header, remote: Remote) -> Header:
-    """What is known after that answer."""
+    """What is known after that response."""
     validators = {**known.validators, remote.url: remote.validator} if remote.validator else known.validators
     size = remote.size if known.size is None else known.size
     return replace(known, size=size, sha256=known.sha256 or remote.sha256, validators=validators)
 
 
 def differs(known: Header, remote: Remote) -> bool:
-    """Whether the answer speaks of other bytes than those that are there."""
+    """Whether the response is about other bytes than the part has."""
     pairs = (
         (known.size, remote.size),
         (known.sha256, remote.sha256),
@@ -54,47 +54,48 @@ def differs(known: Header, remote: Remote) -> bool:
 
 
 def check_promise(artifact: Artifact, remote: Remote) -> None:
-    """Fails before the download if the server's size or digest contradicts the catalog or the user.
+    """Compare a response with what the catalog or the user expects, before the first byte.
 
-    Raises: IntegrityError, when the server says that it has other bytes.
+    Raises: IntegrityError, when the server has other bytes.
     """
     pairs = (("size", artifact.size, remote.size), ("SHA-256", artifact.sha256, remote.sha256))
     for what, expected, found in pairs:
         if None not in (expected, found) and expected != found:
             raise IntegrityError(
                 f"the server has another file than {artifact.name}: expected {what} {expected}, found {found}",
-                "It was replaced there, or the address is wrong; nothing was installed.",
+                "The file was replaced on the server, or the address is wrong. Nothing was installed.",
             )
 
 
 def check_beginning(artifact: Artifact, offset: int, data: bytes) -> None:
-    """Raises: IntegrityError, when `data`, at `offset`, shows that the file is of another kind than its name says."""
+    """Raises: IntegrityError, when `data`, at `offset`, is not what a file with such a name begins with."""
     if kind_of(artifact.name) == "gguf" and not MAGIC[offset:].startswith(data[: max(0, len(MAGIC) - offset)]):
         raise IntegrityError(
             f"{artifact.name} is not a GGUF file: it begins with {quoted(data[:16])}, expected {quoted(MAGIC)}",
-            "The address may lead to a web page or to another kind of file.",
+            "The address may be of a web page or of another kind of file.",
         )
 
 
 def check_size(artifact: Artifact, size: int) -> None:
-    """Raises: IntegrityError, when a file of that size is too small for the kind that its name says."""
+    """Raises: IntegrityError, when the file is smaller than any with such a name can be."""
     if kind_of(artifact.name) == "gguf" and size < len(MAGIC):
         raise IntegrityError(
-            f"{artifact.name} is not a GGUF file: it has only {size} bytes", "The address may lead to something else."
+            f"{artifact.name} is not a GGUF file: it has only {size} bytes", "The address may be of something else."
         )
 
 
 def check_digest(artifact: Artifact, known: Header, sha256: str, size: int, blob_sha1: str | None) -> None:
-    """Raises: IntegrityError, when the whole has another digest than the one expected.
+    """Raises: IntegrityError, when the whole file does not have the expected digest.
 
-    `blob_sha1`: needed where the artifact's own is known.
+    Args:
+        blob_sha1: of the file; needed where the artifact has one.
     """
     wanted = replace(artifact, sha256=known.sha256, size=known.size)
     if not wanted.proves(sha256, size, blob_sha1):
         raise IntegrityError(
             f"the bytes of {artifact.name} are wrong: {_expected(wanted, sha256, blob_sha1)}",
-            "The server, or something on the way, gave other bytes; nothing was installed. Try again later, or get the "
-            "file from another address.",
+            "The server, or a proxy on the way, sent other bytes; nothing was installed. Try again later, or use "
+            "another address.",
         )
 
 

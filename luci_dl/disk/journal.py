@@ -217,9 +217,9 @@ class Journal:
             self._append({"done": asdict(entry)})
         fs.sync_data(self._open_file())
         fs.sync_folder(self.path.parent)
-        self.rest()
+        self.close_until_used()
 
-    def rest(self) -> None:
+    def close_until_used(self) -> None:
         """Close the file until the next line."""
         self._file = None
 

@@ -1,4 +1,4 @@
-"""The part and the journal of one target: the one way to change them, until `close`."""
+"""The part and the journal of one target: all changes of the two, until `close`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from luci_dl.disk.layout import Staging
 
 
 class PartFiles:
-    """Two open files with one gate. Once that is closed, neither they nor their names are touched by any thread.
+    """Two files with one gate. Once it is closed, no thread changes them or uses their names.
 
     Attributes:
         part: None before it is opened or created.
@@ -38,7 +38,7 @@ class PartFiles:
         self.journal.begin(header)
 
     def replace_journal(self, header: Header) -> None:
-        """The same, in a new `Journal`: what a stopped thread still has to say goes to the old one."""
+        """The same, in a new `Journal`: a thread of the old write-behind may still use the old one."""
         self.journal = Journal(self._staging.journal, self.gate)
         self.begin_journal(header)
 
@@ -52,16 +52,16 @@ class PartFiles:
         with self.gate.change():
             fs.release_blocks(old)
 
-    def rest(self, *, same: bool) -> None:
-        """Close both files until they are used again; `same` as in `GuardedFile.rest`."""
-        self.journal.rest()
+    def close_until_used(self, *, same: bool) -> None:
+        """Close both files until they are used again; `same` as in `GuardedFile.close_until_used`."""
+        self.journal.close_until_used()
         if self.part:
-            self.part.rest(same=same)
+            self.part.close_until_used(same=same)
 
     def close(self, until: float = 0.0) -> bool:
         """End all changes, as `Gate.close` does, and close the files."""
         is_quiet = self.gate.close(until)
-        self.journal.rest()
+        self.journal.close_until_used()
         if self.part:
             self.part.close()
         return is_quiet
@@ -69,7 +69,7 @@ class PartFiles:
     def remove(self) -> bool:
         """Delete both files for good; False when there was no part. Raises: StorageError.
 
-        Does not wait for changes under way: they go to the unlinked file, which no other process can open.
+        Does not wait for changes under way: without a name, no other process can get the file that they change.
         """
         self.close()
         with self.gate.names:

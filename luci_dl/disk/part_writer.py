@@ -1,4 +1,4 @@
-"""Where the workers' bytes go: who may write which range of a part, and the threads that write behind them."""
+"""The bytes of a part: which worker may write which range, and the threads that write and hash behind them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from luci_dl.disk.write_behind import WriteBehind
 from luci_dl.plan import Lease, Revoked
 
 _ROOM_POLL_S = 0.1
-_STOP_S = 0.2  # of the time to suspend: for what is left to do after the last checkpoint
+_STOP_S = 0.2  # of the time to suspend, to close the files after the last checkpoint
 
 
 class PartWriter:
-    """The bytes of one part, from any number of threads. Its own threads live from the first byte to `finish`."""
+    """Takes the bytes of any number of workers. Its own threads run from the first byte to `finish`."""
 
     def __init__(self, files: PartFiles) -> None:
         self.ranges = RangeMap(0, None)
@@ -44,7 +44,8 @@ class PartWriter:
         """As `plan.Sink.write`."""
         data = self.buffers.pack(data)
         write_behind = self.begin()
-        self._wait_for_room(write_behind, lease, lease.pos + len(data))
+        while not lease.revoked and not write_behind.wait_for_room(lease.pos + len(data), _ROOM_POLL_S):
+            pass
 
         def put(offset: int, taken: int) -> None:
             write_behind.put(offset, data[:taken])
@@ -65,7 +66,7 @@ class PartWriter:
             return self._write_behind
 
     def read_back(self) -> None:
-        """Hash the bytes: all are in the file already, though not written through this object."""
+        """Start to hash a file that has all its bytes already."""
         self.begin().accept(self.ranges.written)
 
     def check(self) -> None:
@@ -88,13 +89,13 @@ class PartWriter:
         return digest
 
     def halt(self) -> None:
-        """End all leases and all writing, and wait for a write under way. All bytes count as missing then."""
+        """End all leases and all writing, after a write under way. No byte counts any more."""
         self.ranges.halt()
         with self._mutex:
             write_behind, self._write_behind = self._write_behind, None
             self._start, self._halted = (0, hashlib.sha256()), True
         if write_behind:
-            write_behind.stop_writing()
+            write_behind.stop(wait=True)
 
     def restart(self, size: int | None) -> None:
         """After `halt`: begin again at byte 0."""
@@ -131,9 +132,3 @@ class PartWriter:
             write_behind, self._write_behind = self._write_behind, None
         if write_behind:
             write_behind.stop()
-
-    def _wait_for_room(self, write_behind: WriteBehind, lease: Lease, end: int) -> None:
-        while not write_behind.has_room(end) and not lease.revoked:
-            if write_behind.error:
-                raise write_behind.error
-            write_behind.wait_for_room(end, _ROOM_POLL_S)

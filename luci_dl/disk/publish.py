@@ -88,7 +88,7 @@ class Publication:
 
     def _finish_journals(self, files: Files) -> None:
         for staging, entry in files:
-            self._parts[staging].log.finish(entry)
+            self._parts[staging].finish_journal(entry)
 
     def _read_back(self) -> None:
         for staging, part in self._parts.items():

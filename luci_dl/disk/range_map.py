@@ -1,4 +1,4 @@
-"""Who may write where: a range has one writer, and nothing is written below the frontier."""
+"""Which bytes of a file are written, and by whom the others may be: each range has at most one writer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class RangeMap:
     """The segments of one file: free, leased, or written. Any thread may call.
 
     Attributes:
-        received: bytes that are there, at the frontier or beyond.
-        fetched: bytes that were written in all, those that had to be fetched again counted again.
+        received: bytes that are written, at the frontier or beyond.
+        fetched: bytes that were written in all; those that had to be fetched again count again.
     """
 
     def __init__(self, start: int, size: int | None) -> None:
         self.fetched = 0
-        self._lock = threading.Lock()  # always taken after a lease's own
+        self._lock = threading.Lock()  # always taken after the lock of a lease
         self._leases: list[Lease] = []
         self._closed = False
         self._reset(start, size)
@@ -34,9 +34,9 @@ class RangeMap:
 
         Args:
             at_most: bytes to take of it.
-            within: how far beyond what is written in order it may reach, in bytes.
+            within: how far beyond the bytes written in order it may begin, in bytes.
 
-        Returns: None when nothing is free, or nothing so near.
+        Returns: None when no segment is free, or none that begins so near.
         """
         with self._lock:
             if not self._free or self._halted or self._closed:
@@ -53,9 +53,9 @@ class RangeMap:
             return lease
 
     def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> tuple[int, int]:
-        """Call `put` with the lease's position and how many of the `length` bytes it may still write there.
+        """Call `put` with the lease's position and how many of `length` bytes may be written there, and move on.
 
-        Returns: the latter, and the offset below which every byte was put. Raises: Revoked; what `put` raises.
+        Returns: that number, and the offset below which every byte was put. Raises: Revoked; whatever `put` raises.
         """
         with lease.lock:
             if lease.revoked:
@@ -70,7 +70,7 @@ class RangeMap:
                 return taken, self._written()
 
     def shorten(self, lease: Lease, end: int) -> bool:
-        """Have the lease end at `end`; what lies beyond is free again. False when it has come that far already."""
+        """End the lease at `end`; what lies beyond is free again. False when it has been written that far already."""
         with lease.lock, self._lock:
             if lease.revoked or lease.end is None or not lease.pos < end < lease.end:
                 return False
@@ -79,7 +79,7 @@ class RangeMap:
             return True
 
     def revoke(self, lease: Lease) -> None:
-        """End the lease, waiting for a write under way; what it did not write is free again. Harmless twice."""
+        """End the lease, after a write under way; what was not written is free again. Harmless twice."""
         with lease.lock, self._lock:
             lease.revoked = True
             if lease in self._leases:
@@ -88,7 +88,7 @@ class RangeMap:
                     self._free_again(Segment(lease.pos, lease.end))
 
     def _free_again(self, segment: Segment) -> None:
-        """Neighbours become one segment: one request for both."""
+        """Join neighbours to one segment, which takes one request."""
         merged: list[Segment] = []
         for each in sorted([*self._free, segment], key=lambda each: each.start):
             if merged and merged[-1].end == each.start:
@@ -98,7 +98,7 @@ class RangeMap:
         self._free = merged
 
     def halt(self) -> None:
-        """Revoke all leases: no write happens after this returns, and no claim succeeds until `restart`."""
+        """Revoke all leases, after writes under way. Nothing can be claimed until `restart`."""
         with self._lock:
             self._halted = True
             leases = list(self._leases)
@@ -106,12 +106,12 @@ class RangeMap:
             self.revoke(lease)
 
     def restart(self, size: int | None) -> None:
-        """Count every byte as missing, so that all can be claimed again. Only after `halt`."""
+        """After `halt`: no byte counts as written, and all can be claimed again."""
         with self._lock:
             self._reset(0, size)
 
     def learn_size(self, size: int) -> None:
-        """The size is known now: the segment that had no end gets one."""
+        """Give the segment that had no end the size, now known, as its end."""
         with self._lock:
             self._size = size
             for lease in self._leases:
@@ -120,7 +120,7 @@ class RangeMap:
             self._free = [part for part in ended if part.start != part.end]
 
     def close(self) -> None:
-        """No more claims, and no more writes but those under way, for which this does not wait."""
+        """Revoke all leases and allow no new ones, for good. Does not wait for writes under way."""
         with self._lock:
             self._closed = True
             for lease in self._leases:
@@ -128,7 +128,7 @@ class RangeMap:
 
     @property
     def written(self) -> int:
-        """Every byte below is on disk, synced or not."""
+        """Every byte below was put."""
         with self._lock:
             return self._written()
 

@@ -1,4 +1,4 @@
-"""Locks on many files: held as any other, without a descriptor of this process for each."""
+"""Locks on many files, held without a descriptor of this process for each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _BATCH = 32  # descriptors in one message; the system allows 253
 
 
 class DescriptorStore:
-    """Keeps open files open, and so their locks held, without a descriptor for each.
+    """Keeps files open, and so their locks held, without a descriptor for each.
 
-    The kernel keeps a file open while a message with its descriptor waits in a socket, which is never read here. Where
-    that does not work, the descriptors themselves are kept.
+    The kernel keeps a file open while a message with its descriptor waits in a socket; nobody reads this one. If that
+    fails, the descriptors themselves are kept.
     """
 
     def __init__(self) -> None:
@@ -66,11 +66,11 @@ class StoredLock(Lock):
         return super().held or self._identity is not None
 
     def try_acquire(self) -> bool:
-        """As of any `Lock`."""
+        """As `Lock.try_acquire`."""
         if not super().try_acquire():
             return False
         fd = os.dup(self._fd)
-        super().release()  # since filelock does not part with its descriptor
+        super().release()  # filelock does not give its descriptor away
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # another process was faster

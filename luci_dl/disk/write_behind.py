@@ -11,13 +11,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
-from luci_dl.disk.buffers import Buffers
+from luci_dl.disk.buffers import Block, Buffers
 from luci_dl.disk.guarded_file import GuardedFile
 from luci_dl.disk.journal import Journal
+from luci_dl.disk.threads import start_thread
 from luci_dl.errors import StorageError
 from luci_dl.plan import Revoked
 
@@ -29,16 +29,6 @@ QUEUE = 5 << 20
 """Bytes in memory that wait for the hash, and for the disk; beyond that the workers wait."""
 BLOCK = 1 << 20
 """Bytes read back at a time."""
-
-
-@dataclass
-class _Block:
-    """`data` that belongs at `offset`; `users`: consumers (writer, hasher) that are not done with it."""
-
-    offset: int
-    data: bytes | memoryview
-    in_order: bool
-    users: int
 
 
 class WriteBehind:
@@ -65,8 +55,8 @@ class WriteBehind:
         self._hash_next = threading.Condition(self._lock)
         self._sync_next = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
-        self._to_write: deque[_Block] = deque()  # the first stays until it is on disk
-        self._to_hash: deque[_Block] = deque()
+        self._to_write: deque[Block] = deque()  # the first stays until it is on disk
+        self._to_hash: deque[Block] = deque()
         self._unwritten = 0  # bytes in _to_write
         self._queued = 0  # bytes in _to_hash
         self._promised = start  # end of what is hashed, queued, or being read back
@@ -75,19 +65,14 @@ class WriteBehind:
         self._goal: int | None = None  # where to make the last checkpoint
         self._stopped = False
         self._reached = threading.Event()
-        self._writer = self._start(self._write)
-        self._start(self._hash)
-        self._start(self._sync)
+        try:
+            self._threads = [self._start(work) for work in (self._write, self._hash, self._sync)]
+        except StorageError:
+            self.stop()
+            raise
 
     def _start(self, work: Callable[[], None]) -> threading.Thread:
-        thread = threading.Thread(target=self._guarded, args=(work,), name=f"luci{work.__name__}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            self.stop()
-            hint = "Use fewer connections and jobs, or raise the limit of processes (ulimit -u)."
-            raise StorageError("the system allows no more threads", hint) from error
-        return thread
+        return start_thread(lambda: self._guarded(work), f"luci{work.__name__}")
 
     @property
     def frontier(self) -> int:
@@ -98,7 +83,7 @@ class WriteBehind:
         """Queue `data` to be written at `offset`."""
         with self._lock:
             in_order = offset == self._promised and self._queued < QUEUE
-            block = _Block(offset, data, in_order, 2 if in_order else 1)
+            block = Block(offset, data, in_order, 2 if in_order else 1)
             self._to_write.append(block)
             self._unwritten += len(data)
             if in_order:
@@ -114,14 +99,20 @@ class WriteBehind:
             self._accepted = max(self._accepted, end)  # two workers may call in the other order
             self._advance()
 
-    def has_room(self, end: int) -> bool:
-        """True when a block that ends at `end` may be put now."""
-        return self._queued < QUEUE and self._unwritten < QUEUE and end <= self.journaled + AHEAD
+    def wait_for_room(self, end: int, seconds: float) -> bool:
+        """Wait, but no longer than that, until a block that ends at `end` may be put.
 
-    def wait_for_room(self, end: int, seconds: float) -> None:
-        """Wait, but no longer than that, until `has_room`."""
-        with self._room:
-            self._room.wait_for(lambda: self._stopped or self.error or self.has_room(end), seconds)
+        Returns: whether it may. Raises: StorageError.
+        """
+        if not self._has_room(end):
+            with self._room:
+                self._room.wait_for(lambda: self._stopped or self.error or self._has_room(end), seconds)
+        if self.error:
+            raise self.error
+        return self._has_room(end)
+
+    def _has_room(self, end: int) -> bool:
+        return self._queued < QUEUE and self._unwritten < QUEUE and end <= self.journaled + AHEAD
 
     def finish(self, goal: int, token: CancelToken, until: float | None = None) -> str:
         """Write, hash, sync and journal up to `goal`. Every byte below must be put, and none beyond.
@@ -146,18 +137,15 @@ class WriteBehind:
             raise RuntimeError(f"stopped at byte {self.journaled} on the way to {goal}")
         return self._digest
 
-    def stop(self) -> None:
-        """End the threads soon. A write or sync under way is not waited for."""
+    def stop(self, *, wait: bool = False) -> None:
+        """End the threads soon; and `wait` for a write under way, so that nothing is written any more."""
         with self._lock:
             self._stopped = True
             self._to_hash.clear()
             self._notify_all()
         self._reached.set()
-
-    def stop_writing(self) -> None:
-        """`stop`, and wait for a write under way: nothing is written any more when this returns."""
-        self.stop()
-        self._writer.join()
+        if wait:
+            self._threads[0].join()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -187,18 +175,13 @@ class WriteBehind:
                 self._unwritten -= len(block.data)
                 self._room.notify_all()
                 self._advance()
-                self._used(block)
+                self._buffers.used(block)
 
     def _advance(self) -> None:
         self._on_disk = min([self._accepted, *(block.offset for block in self._to_write)])
         if self._on_disk > self._promised:
             self._hash_next.notify()
         self._sync_next.notify()
-
-    def _used(self, block: _Block) -> None:
-        block.users -= 1
-        if not block.users:
-            self._buffers.give_back(block.data)
 
     def _hash(self) -> None:
         while True:
@@ -218,7 +201,7 @@ class WriteBehind:
                 self._digest = digest
                 if block:
                     self._queued -= len(data)
-                    self._used(block)
+                    self._buffers.used(block)
                     self._room.notify_all()
                 if self._sync_is_due():
                     self._sync_next.notify()

@@ -1,4 +1,4 @@
-"""What the network wing would do to the disk wing, by hand."""
+"""What the network code does to the disk code, by hand."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def guarded(file: fs.File) -> GuardedFile:
 
 
 def opened(part: Part, resume: bool = True) -> int:
-    """Open it as a transaction would. Returns: the first byte that is missing."""
+    """Open it as a transaction does. Returns: the first byte that is missing."""
     part.staging.part.parent.mkdir(parents=True, exist_ok=True)
     return part.open(resume, CancelToken(), lambda _done: None)
 
@@ -131,13 +131,13 @@ def staged(folder: Path) -> list[str]:
 
 
 def is_free(folder: Path, name: str = NAME) -> bool:
-    """Whether nobody holds the lock of that target."""
+    """Whether no process holds the lock of that target."""
     return lock_is_free(staging_for(folder, name).lock)
 
 
 @contextlib.contextmanager
 def held(folder: Path, name: str = NAME) -> Iterator[None]:
-    """Somebody else holds the lock of that target, without a word in its file."""
+    """Another holder has the lock of that target, without a text in its file."""
     path = staging_for(folder, name).lock
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:

@@ -1,4 +1,4 @@
-"""What an answer makes of the bytes that are there: goes on, starts over, or fails."""
+"""What a response means for the bytes that are there: continue, start over, or fail."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def test_the_first_answer_is_written_into_the_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("provable", "fetched", "same", "offset", "becomes"),
     [
-        (True, True, True, None, "goes on"),
-        (False, True, True, None, "goes on"),
-        (True, False, True, None, "goes on"),
-        (False, False, True, None, "goes on"),
+        (True, True, True, None, "continues"),
+        (False, True, True, None, "continues"),
+        (True, False, True, None, "continues"),
+        (False, False, True, None, "continues"),
         (True, True, False, None, "starts over"),
         (True, False, False, None, "starts over"),
         (False, False, False, None, "starts over"),

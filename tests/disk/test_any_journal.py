@@ -21,7 +21,7 @@ from luci_dl.errors import StorageError
 from luci_dl.events import Event, LeftAlone
 from luci_dl.library.clean import clean
 from tests.disk.hands import NAME, digest_of, gguf, install, is_free, staged
-from tests.disk.test_journal import DONE, HEADER, RECEIPT, read
+from tests.disk.test_journal import ENTRY, HEADER, RECEIPT, read
 from tests.procs import files_left
 
 DATA = gguf(1000)
@@ -44,7 +44,7 @@ def nearly(draw: st.DrawFn, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 HEADERS = nearly({"v": 1, **asdict(HEADER)})
-ENTRIES = nearly(asdict(DONE)) | nearly(asdict(RECEIPT)).map(lambda known: {**asdict(DONE), "receipt": known})
+ENTRIES = nearly(asdict(ENTRY)) | nearly(asdict(RECEIPT)).map(lambda known: {**asdict(ENTRY), "receipt": known})
 LINES = ANYTHING | nearly({"at": 1024, "sha256": "0"}) | ENTRIES.map(lambda entry: {"done": entry})
 
 
@@ -77,7 +77,7 @@ def test_whatever_a_journal_says_it_is_typed_or_refused(first: Any, lines: list[
 
 
 @given(
-    st.just({"v": 1, "files": []}) | ANYTHING | nearly({"v": 1, "files": [{"name": "m.gguf", "done": asdict(DONE)}]}),
+    st.just({"v": 1, "files": []}) | ANYTHING | nearly({"v": 1, "files": [{"name": "m.gguf", "done": asdict(ENTRY)}]}),
     st.lists(ENTRIES, max_size=2),
 )
 def test_whatever_a_commit_record_says_it_is_typed_or_refused(record: Any, entries: list[Any]) -> None:
@@ -108,7 +108,7 @@ def planted(folder: Path, line: dict[str, Any], part: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [{"done": {**asdict(DONE), "receipt": {"v": 1}, "record": None}}, {"at": -1, "sha256": "0"}]
+    "line", [{"done": {**asdict(ENTRY), "receipt": {"v": 1}, "record": None}}, {"at": -1, "sha256": "0"}]
 )
 @pytest.mark.parametrize("part", [True, False])
 def test_clean_and_install_live_with_a_last_line_of_the_wrong_shape(
@@ -126,7 +126,7 @@ def test_clean_and_install_live_with_a_last_line_of_the_wrong_shape(
 @pytest.mark.parametrize("part", [True, False])
 def test_clean_and_install_leave_a_last_line_of_another_format_alone(tmp_path: Path, part: bool) -> None:
     """And say so."""
-    planted(tmp_path, {"done": {**asdict(DONE), "receipt": {"v": 2}, "record": None}}, part)
+    planted(tmp_path, {"done": {**asdict(ENTRY), "receipt": {"v": 2}, "record": None}}, part)
     before, told = staged(tmp_path), list[Event]()
     clean(tmp_path, None, False, CancelToken(), told.append)
     assert any(isinstance(event, LeftAlone) and "has format 2" in event.reason for event in told)

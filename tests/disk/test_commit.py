@@ -55,7 +55,7 @@ def ready(folder: Path, files: Sequence[tuple[bytes, str]] = FILES) -> Staged:
         known = Receipt(name, "model", names, "model", "", digest, "sha256", len(data), part.mtime_ns, moment, moment)
         record = files[0][1] if len(files) > 1 else None
         found.append((part.staging, CommitEntry(len(data), digest, part.inode, known, record)))
-        part.log.finish(found[-1][1])
+        part.finish_journal(found[-1][1])
         part.close()
     return found
 
@@ -136,7 +136,7 @@ def test_without_a_record_nothing_is_rolled_forward(tmp_path: Path) -> None:
     assert not (tmp_path / ".luci").exists()
 
 
-def test_parts_without_a_record_are_gone_on_with(tmp_path: Path) -> None:
+def test_parts_without_a_record_are_resumed(tmp_path: Path) -> None:
     """All their bytes are proved."""
     ready(tmp_path)
     with Transaction(tmp_path, [artifact_of(*file) for file in FILES], options=OPTIONS) as transaction:

@@ -76,7 +76,7 @@ def test_a_part_whose_sync_failed_is_not_kept(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_removed_part_leaves_nothing_and_is_removed_once(tmp_path: Path) -> None:
-    """And whoever still writes is told."""
+    """Whoever still writes gets an error."""
     part = fresh(tmp_path)
     opened(part)
     lease = claimed(part)

@@ -24,7 +24,7 @@ NAME = "OWNER/REPO/config.json"
 
 
 def blob(data: bytes = DATA, size: int | None = len(DATA)) -> Artifact:
-    """Of which the Hub tells size and git SHA-1, and no SHA-256."""
+    """The Hub gives its size and git SHA-1, and no SHA-256."""
     sha1 = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
     return Artifact(NAME, (url_of(NAME),), size, digests={Digest.GIT_BLOB: sha1})
 
@@ -48,7 +48,7 @@ def test_git_says_the_same() -> None:
 
 @pytest.mark.parametrize("artifact", [blob(), blob(size=None)])
 def test_the_right_bytes_are_installed(tmp_path: Path, artifact: Artifact) -> None:
-    """The receipt tells how they were proved."""
+    """The receipt says how they were proved."""
     fill(tmp_path, artifact, DATA)
     known = receipt.read(staging_for(tmp_path, NAME).receipt)
     assert known
@@ -56,16 +56,16 @@ def test_the_right_bytes_are_installed(tmp_path: Path, artifact: Artifact) -> No
 
 
 def test_wrong_bytes_of_the_right_size_never_reach_the_target(tmp_path: Path) -> None:
-    """Both digests are told; nothing stays."""
+    """The message has both digests; nothing is left."""
     ended = assert_ends(tmp_path, IntegrityError, lambda: fill(tmp_path, blob(), WRONG), [])
     assert f"expected git blob {blob().blob_sha1}, found {blob(WRONG).blob_sha1}" in ended.message
     assert not (tmp_path / NAME).exists()
 
 
-def test_a_digest_that_the_hub_tells_beside_it_does_not_replace_it(tmp_path: Path) -> None:
+def test_a_digest_that_the_hub_sends_beside_it_does_not_replace_it(tmp_path: Path) -> None:
     """A mirror may tell the SHA-256 of whatever it sends."""
-    told = replace(blob(), sha256=digest_of(WRONG))
-    assert_ends(tmp_path, IntegrityError, lambda: fill(tmp_path, told, WRONG), [])
+    sent = replace(blob(), sha256=digest_of(WRONG))
+    assert_ends(tmp_path, IntegrityError, lambda: fill(tmp_path, sent, WRONG), [])
 
 
 def test_a_file_without_receipt_is_adopted_only_if_it_is_right(tmp_path: Path) -> None:

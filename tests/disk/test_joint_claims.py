@@ -90,7 +90,7 @@ def _ask(crowd: list[subprocess.Popen[str]]) -> list[str]:
 
 
 def test_processes_that_claim_at_once_are_never_promised_more_than_there_is(tmp_path: Path) -> None:
-    """Of four that want 3 MiB of 8 and leave 1, two get it; the others are told what is needed and what is free."""
+    """Of four that want 3 MiB of 8 and leave 1, two get it; the others report what is needed and what is free."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         said = claim_at_once(disk, 4, 3 * MIB, MIB)
         refused = [line for line in said if line != "claimed"]
@@ -136,7 +136,7 @@ def test_without_preallocation_two_processes_know_what_the_other_has_yet_to_writ
 
 
 def test_without_preallocation_the_error_says_what_others_need(tmp_path: Path) -> None:
-    """Else nobody understands why the free space is not enough; what nobody works on does not count."""
+    """That explains why the free space is not enough. A part that no process works on does not count."""
     with without_preallocation(tmp_path / "disk", 10 * MIB) as disk:
         free = space.free_bytes(disk)
         first, second = (Artifact(name, ("https://h/x",), free * 2 // 3, "0" * 64) for name in ("a.gguf", "b.gguf"))
@@ -223,7 +223,7 @@ def test_a_part_that_was_kept_loses_nothing_when_its_claim_is_tried_again(tmp_pa
 
 
 def test_an_error_of_the_disk_while_writing_is_one_of_room(tmp_path: Path) -> None:
-    """So whoever tells it knows what could help."""
+    """So the message can say what would help."""
     with small_disk(tmp_path / "disk", MIB) as disk:
         (disk / "other").write_bytes(bytes(space.free_bytes(disk)))
         assert_ends(disk, NoRoom, lambda: install(disk, (gguf(64), "m.gguf")), [])

@@ -22,9 +22,9 @@ from luci_dl.errors import StorageError
 from tests.procs import files_left
 
 HEADER = Header("a/m.gguf", 4096, "0" * 64, None, {"https://h/m.gguf": '"v1"'})
-MARKS = tuple((at, f"{at:064x}") for at in (1024, 2048, 3072, 4096))
+CHECKPOINTS = tuple((at, f"{at:064x}") for at in (1024, 2048, 3072, 4096))
 RECEIPT = Receipt("a/m.gguf", "m", ("a/m.gguf",), "model", "", "f" * 64, "sha256", 4096, 5, "then", "then")
-DONE = CommitEntry(4096, "f" * 64, 77, RECEIPT, "a/first.gguf")
+ENTRY = CommitEntry(4096, "f" * 64, 77, RECEIPT, "a/first.gguf")
 
 
 @functools.cache
@@ -34,9 +34,9 @@ def written() -> bytes:
         path = Path(folder) / "m.journal"
         log = Journal(path)
         log.begin(HEADER)
-        for at, sha256 in MARKS:
+        for at, sha256 in CHECKPOINTS:
             log.checkpoint(at, sha256)
-        log.finish(DONE)
+        log.finish(ENTRY)
         return path.read_bytes()
 
 
@@ -49,14 +49,14 @@ def read(data: bytes) -> Log | None:
 def assert_is_a_prefix(log: Log | None) -> None:
     if log:
         assert log.header == HEADER
-        assert log.checkpoints == MARKS[: len(log.checkpoints)]
-        assert log.entry is None or (log.entry == DONE and log.checkpoints == MARKS)
+        assert log.checkpoints == CHECKPOINTS[: len(log.checkpoints)]
+        assert log.entry is None or (log.entry == ENTRY and log.checkpoints == CHECKPOINTS)
         assert written()[: log.end].endswith(b"\n")
 
 
 def test_a_journal_is_read_as_it_was_written() -> None:
-    """The header, every mark in its order, and the end."""
-    assert read(written()) == Log(HEADER, MARKS, DONE, len(written()))
+    """The header, every checkpoint in its order, and the end."""
+    assert read(written()) == Log(HEADER, CHECKPOINTS, ENTRY, len(written()))
 
 
 def test_any_cut_leaves_a_prefix_of_the_lines() -> None:
@@ -86,7 +86,7 @@ def test_no_journal_is_none(tmp_path: Path) -> None:
     assert journal.read(tmp_path / "m.journal") is None
 
 
-def test_going_on_cuts_off_what_is_torn(tmp_path: Path) -> None:
+def test_resuming_cuts_off_what_is_torn(tmp_path: Path) -> None:
     """The next line stands right behind the last good one."""
     path = tmp_path / "m.journal"
     path.write_bytes(written()[: -len(written().splitlines(keepends=True)[-1]) - 5])
@@ -94,18 +94,18 @@ def test_going_on_cuts_off_what_is_torn(tmp_path: Path) -> None:
     assert log
     more = Journal(path)
     more.resume(log)
-    more.checkpoint(*MARKS[-1])
-    assert journal.read(path) == Log(HEADER, MARKS, None, path.stat().st_size)
+    more.checkpoint(*CHECKPOINTS[-1])
+    assert journal.read(path) == Log(HEADER, CHECKPOINTS, None, path.stat().st_size)
 
 
 def test_beginning_takes_another_file_than_the_one_that_is_there(tmp_path: Path) -> None:
-    """A thread that still writes to the old journal writes to no name."""
+    """A thread that still writes to the old journal writes to a file without a name."""
     path = tmp_path / "m.journal"
     old, new = Journal(path), Journal(path)
     old.begin(HEADER)
     new.begin(HEADER)
     old.checkpoint(1024, "wrong")
-    old.finish(DONE)
+    old.finish(ENTRY)
     assert journal.read(path) == Log(HEADER, (), None, path.stat().st_size)
 
 
@@ -152,15 +152,15 @@ def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mappi
         {"at": 4097, "sha256": "0"},
         {"at": 1024, "sha256": 0},
         {"done": {}},
-        {"done": {**asdict(DONE), "size": -1}},
-        {"done": {**asdict(DONE), "inode": True}},
-        {"done": {**asdict(DONE), "sha256": None}},
-        {"done": {**asdict(DONE), "record": 5}},
-        {"done": {**asdict(DONE), "record": ["a"]}},
-        {"done": {**asdict(DONE), "receipt": {**asdict(RECEIPT), "files": 5}}},
-        {"done": {**asdict(DONE), "receipt": {**asdict(RECEIPT), "name": "b.gguf"}}},
-        {"done": {**asdict(DONE), "receipt": {**asdict(RECEIPT), "url": None}}},
-        {"done": {**asdict(DONE), "more": 1}},
+        {"done": {**asdict(ENTRY), "size": -1}},
+        {"done": {**asdict(ENTRY), "inode": True}},
+        {"done": {**asdict(ENTRY), "sha256": None}},
+        {"done": {**asdict(ENTRY), "record": 5}},
+        {"done": {**asdict(ENTRY), "record": ["a"]}},
+        {"done": {**asdict(ENTRY), "receipt": {**asdict(RECEIPT), "files": 5}}},
+        {"done": {**asdict(ENTRY), "receipt": {**asdict(RECEIPT), "name": "b.gguf"}}},
+        {"done": {**asdict(ENTRY), "receipt": {**asdict(RECEIPT), "url": None}}},
+        {"done": {**asdict(ENTRY), "more": 1}},
         {"done": 5},
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "/etc/passwd"}},
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "../../secret"}},
@@ -172,13 +172,13 @@ def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mappi
 def test_a_line_that_makes_no_sense_ends_the_reading(fields: Mapping[str, Any]) -> None:
     """As a torn one does; a record outside the folder is not even looked at."""
     log = read(written() + journal.encode(fields) + journal.encode({"at": 5000, "sha256": "0"}))
-    assert log == Log(HEADER, MARKS, DONE, len(written()))
+    assert log == Log(HEADER, CHECKPOINTS, ENTRY, len(written()))
 
 
 def test_a_receipt_of_another_format_in_the_last_line_is_left_alone_and_said(tmp_path: Path) -> None:
     """A later luci verified this part: what it wrote is not for this one to take apart."""
     path = tmp_path / "m.journal"
-    line = journal.encode({"done": {**asdict(DONE), "receipt": {"v": 2, "anything": "else"}}})
+    line = journal.encode({"done": {**asdict(ENTRY), "receipt": {"v": 2, "anything": "else"}}})
     path.write_bytes(written() + line)
     with pytest.raises(StorageError, match="has format 2, this luci knows format 1"):
         journal.read(path)

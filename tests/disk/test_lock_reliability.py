@@ -147,7 +147,7 @@ def test_a_file_that_another_put_there_meanwhile_must_be_the_same(tmp_path: Path
             transaction.commit()
 
     error = assert_ends(tmp_path, StorageError, lambda: meanwhile(b"theirs"), [])
-    assert "somebody else put a file" in error.message
+    assert "another program put a file" in error.message
     assert (tmp_path / NAME).read_bytes() == b"theirs"
     (tmp_path / NAME).unlink()
     meanwhile(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -36,8 +37,9 @@ from tests.disk.hands import (
     unproved,
 )
 from tests.disk.steps import KEEP
-from tests.procs import wait_until
-from tests.servers import FaultyServer, faults
+from tests.interrupting import DELETED, STOPPED, assert_nothing_left, interrupt, patched
+from tests.procs import Spawned, wait_until
+from tests.servers import FaultyServer
 
 MIB = 1 << 20
 DATA = gguf(3 * MIB)
@@ -125,23 +127,14 @@ def test_a_late_claim_of_space_does_not_touch_the_file_that_another_install_comp
     server: FaultyServer, home: Path, hang: Callable[..., Standstill], late: OSError | None
 ) -> None:
     """An interrupted install whose process lives on, and the same model installed in it meanwhile."""
-    url = server.serve("/m.gguf", DATA, [faults.stall(HALF), faults.ok()])
+    url = server.serve("/m.gguf", DATA)
     options = Options(min_free=0, keep_partial=True, connections=1)
 
     def install(token: CancelToken | None = None, told: list[Event] | None = None) -> list[Path]:
         emit = (told if told is not None else list[Event]()).append
         return luci_dl.install(url, sha256=digest_of(DATA), options=options, token=token, emit=emit)
 
-    first = CancelToken()
-
-    def cancel_when_stalled() -> None:
-        server.stalled.wait(20)
-        first.cancel()
-
-    threading.Thread(target=cancel_when_stalled).start()
-    with pytest.raises(Interrupted):
-        install(first)
-    server.release()
+    kill_after(home / "models", DATA, HALF, "m.gguf")
     part = home / "models" / ".luci" / "m.gguf.part"
     assert part.exists()
     told = list[Event]()
@@ -156,6 +149,30 @@ def test_a_late_claim_of_space_does_not_touch_the_file_that_another_install_comp
     allocate.release()
     assert path.read_bytes() == DATA
     assert staged(home / "models") == ["m.gguf.receipt"]
+
+
+SLOW = """
+from luci_dl.disk import fs
+allocate = fs.allocate
+def slow(*args, **more):
+    os.write(2, b"halted\\n")
+    time.sleep(4)
+    allocate(*args, **more)
+fs.allocate = slow
+"""
+
+
+def test_ctrl_c_in_a_slow_preallocation_takes_two_seconds(server: FaultyServer, home: Path) -> None:
+    """With a kept part, in the terminal, before four seconds are over; the words are true, and nothing is left."""
+    kill_after(home / "models", DATA, HALF, "m.gguf")
+    url = server.serve("/m.gguf", DATA)
+    with Spawned("install", url, "--sha256", digest_of(DATA), "--keep-partial", command=patched(SLOW)) as luci:
+        luci.wait_for("halted")
+        assert interrupt(luci, [signal.SIGINT]) < BOUND_S
+        assert luci.process.returncode == -signal.SIGINT
+        why = "The partial download of m.gguf cannot be kept: the disk did not finish its last operation in time"
+        assert luci.err.endswith(f"{STOPPED}⚠️  {why}\n{DELETED.format('m.gguf')}")
+    assert_nothing_left(home / "models")
 
 
 def transact(folder: Path, events: list[Event], step: Callable[[Transaction], object]) -> Callable[[CancelToken], None]:

@@ -99,7 +99,7 @@ def test_a_write_that_fails_moves_nothing() -> None:
 
 
 def test_a_revoke_waits_for_the_write_under_way() -> None:
-    """When it returns nobody writes by the lease any more."""
+    """When it returns, no thread writes with the lease any more."""
     ledger, writing, go = RangeMap(0, SIZE), threading.Event(), threading.Event()
     lease = ledger.claim()
     assert lease
@@ -122,7 +122,7 @@ def test_a_revoke_waits_for_the_write_under_way() -> None:
 
 
 def test_nothing_is_written_twice_by_many_threads_while_it_starts_over() -> None:
-    """Between `halt` and `restart` nobody claims, and nobody writes by an old lease after it."""
+    """Between `halt` and `restart` nothing can be claimed, and nothing is written with an old lease afterwards."""
     ledger, papers = RangeMap(0, SIZE), [Paper()]
     faults, stop = list[BaseException](), threading.Event()
 

@@ -38,7 +38,7 @@ KEPT = 80 * KIB
 
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A models folder with a part that a killed process left, with a mark every now and then."""
+    """A models folder with a part that a killed process left, with a checkpoint every now and then."""
     sync_every(monkeypatch, STEP, ahead=32 * KIB)
     kill_after(tmp_path, DATA, KEPT)
     return tmp_path
@@ -56,7 +56,7 @@ def complete(folder: Path) -> int:
 
 
 def proved(folder: Path, upto: int) -> int:
-    """The last mark at or below that offset; where the marks are, nobody promises."""
+    """The last checkpoint at or below that offset."""
     log = journal.read(staging_for(folder, NAME).journal)
     assert log
     return max((at for at, _ in log.checkpoints if at <= upto), default=0)
@@ -75,7 +75,7 @@ def test_what_is_proved_is_not_fetched_again(models: Path) -> None:
 
 @pytest.mark.parametrize("at", [0, STEP - 1, STEP, 3 * STEP + 7, KEPT - 1])
 @pytest.mark.parametrize("length", [1, 4096])
-def test_flipped_bytes_cost_what_comes_after_the_last_good_mark(models: Path, at: int, length: int) -> None:
+def test_flipped_bytes_cost_what_comes_after_the_last_good_checkpoint(models: Path, at: int, length: int) -> None:
     """A byte, or a page that a power loss zeroed."""
     there = DATA[at : at + length]
     change_part(models, at, bytes([there[0] ^ 0xFF]) if length == 1 else bytes(length))
@@ -133,7 +133,7 @@ def test_a_line_from_before_an_earlier_resume_does_no_harm(models: Path) -> None
     ],
     ids=["digest", "size", "pointer", "nothing known"],
 )
-def test_bytes_of_something_else_are_not_gone_on_with(models: Path, wanted: object) -> None:
+def test_bytes_of_something_else_are_not_resumed(models: Path, wanted: object) -> None:
     """The header does not fit: start over. (Of the last nothing but the validator would tell, and the header's own
     digest.)
     """
@@ -144,7 +144,7 @@ def test_bytes_of_something_else_are_not_gone_on_with(models: Path, wanted: obje
     part.remove()
 
 
-def test_without_digest_and_validator_nothing_is_gone_on_with(tmp_path: Path) -> None:
+def test_without_digest_and_validator_nothing_is_resumed(tmp_path: Path) -> None:
     """Nobody could tell whether the server still has these bytes."""
     part = part_at(tmp_path, unproved())
     opened(part)
@@ -219,7 +219,7 @@ def test_proving_is_interrupted_at_once_and_what_was_kept_stays_kept(
 
 
 def test_a_header_may_be_all_that_there_is(tmp_path: Path) -> None:
-    """Killed before the first mark."""
+    """Killed before the first checkpoint."""
     staging = staging_for(tmp_path, NAME)
     staging.part.parent.mkdir()
     staging.part.write_bytes(bytes(len(DATA)))

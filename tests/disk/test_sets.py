@@ -56,7 +56,7 @@ def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path, monkeypat
 def test_a_set_that_cannot_be_renamed_is_an_error_and_is_completed_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of it is lost, and nobody says that it is installed."""
+    """Nothing of it is lost, and it does not count as installed."""
     artifacts = [artifact_of(data, name) for data, name in SET]
 
     def act() -> None:

@@ -159,7 +159,7 @@ def test_a_resumed_part_claims_only_what_it_lacks(tmp_path: Path) -> None:
 def test_a_disk_that_runs_full_meanwhile_ends_the_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
-    """Where nothing was claimed: with the system's word, or earlier, by the watch, with the reserve untouched."""
+    """Where nothing was claimed: with the system's error, or earlier, by the watch, with the reserve untouched."""
     monkeypatch.setattr(fs, "allocate", refuse)
     data = gguf(6 * MIB)
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:

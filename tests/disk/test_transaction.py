@@ -47,7 +47,7 @@ def outcome(folder: Path) -> str:
 
 
 def test_success(tmp_path: Path) -> None:
-    """The part becomes the target, the receipt tells of it, the journal is gone, the lock free."""
+    """The part becomes the target, the receipt describes it, the journal is gone, the lock free."""
     transaction = run(tmp_path, whole, finish)
     assert files_left(tmp_path) == [".luci/", f".luci/{NAME}.lock", f".luci/{NAME}.receipt", NAME]
     assert (tmp_path / NAME).read_bytes() == DATA

@@ -135,7 +135,7 @@ def fails(part: Part) -> bool:
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 def test_a_write_that_fails_condemns_the_part(part: Part, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """Though the hash is ahead of it: the journal speaks of nothing beyond, nothing is kept, and all can go."""
+    """Though the hash is ahead of it: the journal has nothing beyond, nothing is kept, and all can be deleted."""
     real, lease = os.pwrite, begun(part)
     read_into(part, lease, BUFFER)
     wait_until(lambda: part.frontier == BUFFER)
@@ -182,7 +182,7 @@ def _is_direct(fd: int) -> bool:
 def test_a_write_past_the_cache_that_goes_otherwise_costs_nothing_but_time(
     part: Part, monkeypatch: pytest.MonkeyPatch, how: Callable[..., int], since: int
 ) -> None:
-    """A short one goes on, one that is refused goes the ordinary way, from the first on or in the middle."""
+    """A short write is continued; a refused one is repeated through the cache. The first, or one in the middle."""
     real = os.pwrite
     monkeypatch.setattr(
         os, "pwrite", lambda fd, data, offset: (how if offset >= since else _as_it_is)(real, fd, data, offset)

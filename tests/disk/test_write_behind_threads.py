@@ -26,7 +26,7 @@ DATA = gguf(64 * KIB)
 
 
 class Bench:
-    """A write_behind of a part in `folder`, and what has been written to it."""
+    """A `WriteBehind` of a part in `folder`, and what has been written to it."""
 
     def __init__(self, folder: Path, start: int = 0) -> None:
         self.file = GuardedFile(fs.create(folder / "m.part"), Gate())
@@ -69,7 +69,7 @@ def test_what_was_written_ahead_is_read_back(bench: Bench, seed: int) -> None:
     assert all(digest == digest_of(DATA[:at]) for at, digest in bench.checkpoints())
 
 
-def test_it_goes_on_with_the_hash_of_what_was_proved(tmp_path: Path) -> None:
+def test_it_continues_the_hash_of_what_was_proved(tmp_path: Path) -> None:
     """The bytes below are not read again."""
     bench = Bench(tmp_path, start=32 * KIB)
     bench.file.write(bytes(32 * KIB), 0)
@@ -78,7 +78,7 @@ def test_it_goes_on_with_the_hash_of_what_was_proved(tmp_path: Path) -> None:
     assert bench.write_behind.finish(len(DATA), CancelToken()) == digest_of(DATA)
 
 
-def test_two_workers_may_tell_in_the_other_order(bench: Bench) -> None:
+def test_two_workers_may_report_in_the_other_order(bench: Bench) -> None:
     """What one of them says late takes nothing back."""
     bench.write_behind.put(0, DATA[:BLOCK])
     bench.write_behind.put(BLOCK, DATA[BLOCK : 2 * BLOCK])
@@ -123,7 +123,7 @@ def test_nothing_is_written_once_writing_was_stopped(bench: Bench, monkeypatch: 
     assert writing.wait(10)
 
     def stop() -> None:
-        bench.write_behind.stop_writing()
+        bench.write_behind.stop(wait=True)
         order.append("stopped")
 
     stopper = threading.Thread(target=stop)
@@ -134,7 +134,7 @@ def test_nothing_is_written_once_writing_was_stopped(bench: Bench, monkeypatch: 
     assert order == ["written", "stopped"]
 
 
-def test_a_line_is_written_after_the_sync_of_what_it_speaks_of(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_written_after_the_sync_of_what_it_is_about(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a sync hangs the journal says nothing of those bytes."""
     syncing, go, real = threading.Event(), threading.Event(), fs.sync_data
 
@@ -176,8 +176,8 @@ def test_a_failed_sync_condemns_the_part_and_is_never_tried_again(
     assert bench.checkpoints() == ()
 
 
-def test_a_bug_in_a_thread_behind_is_raised_where_somebody_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits for ever for a thread that is gone."""
+def test_a_bug_in_a_thread_behind_is_raised_where_a_thread_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread waits for ever for one that has ended."""
 
     def broken(_file: fs.File) -> None:
         raise ZeroDivisionError
@@ -204,13 +204,12 @@ def test_nothing_is_written_more_than_so_far_ahead_of_the_journal(
 ) -> None:
     """So no more than that is fetched again after a kill."""
     monkeypatch.setattr(write_behind, "AHEAD", 32 * KIB)
-    assert bench.write_behind.has_room(32 * KIB)
-    assert not bench.write_behind.has_room(32 * KIB + 1)
+    assert bench.write_behind.wait_for_room(32 * KIB, 0)
+    assert not bench.write_behind.wait_for_room(32 * KIB + 1, 0)
     for offset in range(0, 16 * KIB, BLOCK):
         bench.write(offset)
-    bench.write_behind.wait_for_room(48 * KIB, 10)
-    assert bench.write_behind.has_room(48 * KIB)
-    assert not bench.write_behind.has_room(48 * KIB + 1)
+    assert bench.write_behind.wait_for_room(48 * KIB, 10)
+    assert not bench.write_behind.wait_for_room(48 * KIB + 1, 0)
     bench.write_behind.stop()
 
 
@@ -218,7 +217,7 @@ def test_writers_wait_while_the_hash_is_behind(bench: Bench, monkeypatch: pytest
     """What waits in memory is bounded; what came too much is read back."""
     monkeypatch.setattr(write_behind, "QUEUE", 2 * BLOCK)
     monkeypatch.setattr(bench.write_behind, "_queued", 2 * BLOCK)
-    assert not bench.write_behind.has_room(BLOCK)
+    assert not bench.write_behind.wait_for_room(BLOCK, 0)
     bench.write(0)
     assert not bench.write_behind._to_hash
     with bench.write_behind._lock:

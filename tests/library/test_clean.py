@@ -200,7 +200,7 @@ def set_that_crashed(folder: Path) -> list[str]:
         digest, names = part.verify(CancelToken()), ("a.gguf", "b.gguf")
         known = Receipt(name, "m", names, "model", "", digest, "sha256", len(data), part.mtime_ns, "then", "then")
         staged.append((part.staging, CommitEntry(len(data), digest, part.inode, known, "a.gguf")))
-        part.log.finish(staged[-1][1])
+        part.finish_journal(staged[-1][1])
         part.close()
     commit.write_record(staged[0][0].commit, staged)
     return [name for _, name in files]

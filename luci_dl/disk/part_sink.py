@@ -1,0 +1,131 @@
+"""The workers' side of a part: bytes come in, and every answer is checked against what is known. Is a `plan.Sink`."""
+
+from __future__ import annotations
+
+import functools
+import threading
+
+from luci_dl.disk import identity, space
+from luci_dl.disk.layout import Staging
+from luci_dl.disk.part_files import PartFiles
+from luci_dl.disk.part_writer import PartWriter
+from luci_dl.errors import IntegrityError
+from luci_dl.model import Artifact
+from luci_dl.plan import Lease, Remote, Revoked
+
+
+class PartSink:
+    """What `plan.Sink` says, for one part. `Part` adds its life: how it is opened, verified, kept and removed.
+
+    Attributes:
+        cloned: the part shares the blocks of a local copy, and has all of them.
+    """
+
+    def __init__(self, staging: Staging, artifact: Artifact, min_free: int) -> None:
+        self.staging = staging
+        self.artifact = artifact
+        self.cloned = False
+        self._min_free = min_free
+        self._known = identity.promised(artifact)
+        self._files = PartFiles(staging)
+        self._writer = PartWriter(self._files)
+        self._turn = threading.Lock()  # held by whoever changes `_known` or starts the part over
+        self._digest: str | None = None  # of the whole, once it is hashed and synced
+        self._watched = False  # no blocks could be claimed, so the free space has to be watched
+
+    @property
+    def size(self) -> int | None:
+        return self._known.size
+
+    @property
+    def frontier(self) -> int:
+        return self._writer.frontier
+
+    @property
+    def received(self) -> int:
+        return self._writer.ranges.received
+
+    @property
+    def fetched(self) -> int:
+        """Bytes written by this process; those that were fetched again count again."""
+        return self._writer.ranges.fetched
+
+    @property
+    def provable(self) -> bool:
+        return identity.provable(self._known)
+
+    def validator(self, url: str) -> str | None:
+        return self._known.validators.get(url)
+
+    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+        return self._writer.ranges.claim(at_most, within)
+
+    def shorten(self, lease: Lease, end: int) -> bool:
+        return self._writer.ranges.shorten(lease, end)
+
+    def revoke(self, lease: Lease) -> None:
+        self._writer.ranges.revoke(lease)
+
+    def buffer(self) -> memoryview:
+        return self._writer.buffers.take()
+
+    def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
+        with self._turn:
+            if lease.revoked:
+                raise Revoked
+            identity.check_promise(self.artifact, remote)
+            other = identity.differs(self._known, remote)
+            if other and self.fetched and not self.provable:
+                raise IntegrityError(
+                    f"{self.artifact.name} changed on the server while it was downloaded", "Run the command again."
+                )
+            if other or offset != lease.pos:
+                self._restart(remote)
+            elif self.received:
+                self._learn(remote)
+            else:
+                self._start(remote)
+
+    def write(self, lease: Lease, data: bytes | memoryview) -> int:
+        if self.size is not None and lease.pos + len(data) > self.size:
+            raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
+        if lease.pos < len(identity.MAGIC):
+            identity.check_beginning(self.artifact, lease.pos, bytes(data[:16]))
+        return self._writer.write(lease, data)
+
+    def end_of_file(self, lease: Lease) -> None:
+        with self._turn:
+            self._learn(Remote("", lease.pos, None))
+
+    def _start(self, remote: Remote) -> None:
+        """Take the first answer: the part gets its header and, if its size was not known before, its room."""
+        self._learn(remote)
+        if self._files.part:
+            self._files.begin_journal(self._known)
+        else:
+            self._files.create(self._known)
+            self._claim_space()
+
+    def _learn(self, remote: Remote) -> None:
+        self._known = identity.learn(self._known, remote)
+        if self.size is not None:
+            self._writer.ranges.learn_size(self.size)
+
+    def _restart(self, remote: Remote) -> None:
+        """Revoke all leases and begin again at byte 0; the part keeps its room."""
+        self._writer.halt()
+        self._digest = None
+        self._known = identity.learn(identity.promised(self.artifact), remote)
+        if part := self._files.part:
+            part.set_length(0 if self.cloned else min(part.size, self.size or 0))
+            self.cloned = False
+            self._files.replace_journal(self._known)
+        else:
+            self._files.create(self._known)
+        self._writer.restart(self.size)
+        self._claim_space()
+
+    def _claim_space(self) -> None:
+        if part := self._files.part:
+            promised = functools.partial(space.promised, self.staging)
+            self._watched = self.size is None or not space.claim(part, self.size, self._min_free, promised)
