@@ -11,7 +11,6 @@ from typing import TypeVar
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Digest, Model
 from luci_dl.names import check_digest, check_name, target_key
-from luci_dl.sources.huggingface.pin import pinned
 from luci_dl.sources.url import Address, parse_address
 from luci_dl.text import printable, shown
 
@@ -25,6 +24,7 @@ FILE_KEYS = ("filename", "url", "commit", "size", *(digest.key for digest in Dig
 _ROLES = ("model", "projector")
 _KINDS: dict[type, str] = {str: "a text", int: "a whole number", list: "a list", dict: "a table"}
 _WORD = re.compile(r"[^\s:/-][^\s:/]*")
+_ON_HUB = re.compile(r"(.*?/[^/]+/[^/]+/resolve/)[^/]+(/[^?#]+.*)")
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -144,10 +144,11 @@ def _artifact(table: _Table) -> Artifact | None:
     role = table.maybe("role", str, _role) or "model"
     if address is None or name is None:
         return None
-    url = pinned(address.url, commit) if commit else address.url
-    if url is None:
+    found = _ON_HUB.fullmatch(address.url) if commit else None
+    if commit and not found:
         table.wrong("commit", f"expected a url with /OWNER/REPO/resolve/ in it, found {printable(address.url)}")
         return None
+    url = f"{found[1]}{commit}{found[2]}" if found else address.url
     sha256 = digests.pop(Digest.SHA256)
     further = {digest: value for digest, value in digests.items() if value}
     return Artifact(name, (url,), size, sha256, further, headers=address.headers, role=role)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.catalog.edit import Change, Values, values_of, with_changes
 from luci_dl.catalog.entries import read_entries, words_of
 from luci_dl.catalog.file import CatalogFile
-from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
 from luci_dl.model import Digest, Model
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
-from luci_dl.sources.huggingface.pin import HubFile, hub_file
-from luci_dl.sources.url import HUB, parse_address
+from luci_dl.sources.huggingface.reference import HubReference, is_reference, parse
 from luci_dl.text import nearest, printable
 
 Revision = tuple[str, str]
 """OWNER/REPO, and a branch, tag or commit of it."""
 
 
-@dataclass(frozen=True)
-class Answers:
-    """The listings of the repositories that the Hub was asked about, and the errors of those that it did not list."""
-
-    listings: Mapping[Revision, Listing]
-    errors: Mapping[Revision, LuciError]
+Answers = Mapping[Revision, Listing | LuciError]
+"""The files of each repository that the Hub was asked about, or why it did not list them."""
 
 
 @dataclass
@@ -87,17 +82,16 @@ def ask_hub(models: Sequence[Values], context: ResolveContext) -> Answers:
     """
     context = replace(context, endpoints=replace(context.endpoints, mirrors=()))
     found = [_on_hub(file, context) for model in models for file in model["file"]]
-    listings: dict[Revision, Listing] = {}
-    errors: dict[Revision, LuciError] = {}
+    answers: dict[Revision, Listing | LuciError] = {}
     for revision in dict.fromkeys((file.repo, file.revision) for file in found if file):
         try:
-            listings[revision] = list_files(context, *revision)
+            answers[revision] = list_files(context, *revision)
         except ResolveError as error:
-            errors[revision] = error
+            answers[revision] = error
         except NetworkError as error:
-            errors[revision] = error
+            answers[revision] = error
             break  # all others are at the same server
-    return Answers(listings, errors)
+    return answers
 
 
 def compare(
@@ -105,29 +99,30 @@ def compare(
 ) -> Refreshed:
     """Compare the files of the named models with the Hub's answers; `pin` as in `update`."""
     result = Refreshed()
-    files = {revision: {file.path: file for file in found.files} for revision, found in answers.listings.items()}
+    listings = {revision: answer for revision, answer in answers.items() if isinstance(answer, Listing)}
+    files = {revision: {file.path: file for file in listing.files} for revision, listing in listings.items()}
     for model in models:
         for file in model["file"] if model["name"] in names else ():
             hub = _on_hub(file, context)
             if hub is None:
                 result.elsewhere += 1
                 continue
-            listing = answers.listings.get((hub.repo, hub.revision))
-            if listing is None:
+            revision = hub.repo, hub.revision
+            if revision not in listings:
                 result.left += 1
                 continue
             try:
-                facts = _facts(file, hub, files[hub.repo, hub.revision].get(hub.path))
+                facts = _facts(file, hub, files[revision].get(hub.path))
             except ResolveError as error:
                 where = f"model {printable(model['name'])}, file {printable(file['filename'])}"
                 result.problems.append(ResolveError(f"{where}: {error.message}", error.hint))
                 result.left += 1
                 continue
             if facts and (pin or "commit" in file):
-                facts["commit"] = listing.commit
+                facts["commit"] = listings[revision].commit
             result.compared += 1
             result.changes += _changes(model["name"], file, facts)
-    result.problems += answers.errors.values()
+    result.problems += [answer for answer in answers.values() if isinstance(answer, LuciError)]
     return result
 
 
@@ -138,12 +133,15 @@ def _changes(name: str, file: Values, facts: Mapping[str, str | int]) -> list[Ch
     ]
 
 
-def _on_hub(file: Values, context: ResolveContext) -> HubFile | None:
-    found = hub_file(parse_address(file["url"]).url)
-    return found if found and found.host in (HUB, urlsplit(context.endpoints.hub).netloc) else None
+def _on_hub(file: Values, context: ResolveContext) -> HubReference | None:
+    url, hub = file["url"], context.endpoints.hub
+    with contextlib.suppress(ResolveError, UsageError):  # a page without files, for example
+        found = parse(url, hub) if is_reference(url, hub) else None
+        return found if found and found.path else None
+    return None
 
 
-def _facts(file: Values, hub: HubFile, found: RepoFile | None) -> dict[str, str | int]:
+def _facts(file: Values, hub: HubReference, found: RepoFile | None) -> dict[str, str | int]:
     """The Hub's facts about a file, by catalog keys; none if they add nothing. Raises: ResolveError."""
     path = printable(hub.path)
     if found is None:

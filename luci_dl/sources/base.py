@@ -60,4 +60,6 @@ _DEFAULT = Endpoints()
 
 def source_of(word: str, endpoints: Endpoints = _DEFAULT) -> Source | None:
     """The source of a reference; None for a word that can only be a name in the catalog or a file."""
+    if ":" not in word and "/" not in word:  # so that the names of most commands load no parser
+        return None
     return next((source for source in SOURCES if source.claims(word, endpoints)), None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luci_dl.cancel import CancelToken
-from luci_dl.events import Emit, Event
+from luci_dl.events import Emit
 from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.sources.endpoints import Endpoints
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 16 << 20
 """Default size limit of a small response."""
-
-
-def _ignore(_event: Event) -> None:
-    """Drops the event."""
-
-
-def _nothing_installed(_reference: str) -> None:
-    """Finds no model."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +31,9 @@ class ResolveContext:
     network: Network = field(default_factory=Network)
     endpoints: Endpoints = field(default_factory=Endpoints)
     token: CancelToken = field(default_factory=CancelToken)
-    emit: Emit = _ignore
+    emit: Emit = field(default=lambda _event: None)
     retries: int = 10
-    installed: Callable[[str], Model | None] = _nothing_installed
+    installed: Callable[[str], Model | None] = field(default=lambda _reference: None)
 
     def document(
         self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MAX_BYTES

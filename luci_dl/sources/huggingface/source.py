@@ -17,8 +17,6 @@ RECEIPT_IS_ENOUGH = True
 
 
 def claims(word: str, endpoints: Endpoints) -> bool:
-    if ":" not in word and "/" not in word:
-        return False
     from luci_dl.sources.huggingface.reference import is_reference
 
     return is_reference(word, endpoints.hub)

@@ -17,8 +17,6 @@ RECEIPT_IS_ENOUGH = False  # the registry wants a token, which is asked for with
 
 
 def claims(word: str, _endpoints: Endpoints) -> bool:
-    if ":" not in word and "/" not in word:
-        return False
     from luci_dl.sources.ollama.name import is_name
 
     return is_name(word)
