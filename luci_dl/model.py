@@ -124,6 +124,11 @@ class Artifact:
         return self.best_digest.proof if self.best_digest else "none"
 
     @property
+    def best_hex(self) -> str:
+        """The digest of that kind; empty without one."""
+        return (self.best_digest and self.expected(self.best_digest)) or ""
+
+    @property
     def provable(self) -> bool:
         """True if a digest is known."""
         return self.best_digest is not None
@@ -150,19 +155,6 @@ class Artifact:
         content = Content(sha256, size)
         pairs = [(self.expected(digest), content.found(digest)) for digest in Digest]
         return self.size in (None, size) and all(None in pair or pair[0] == pair[1] for pair in pairs)
-
-    # What disk/, install/, library/ and cli/ still call; goes when they use `Digest`.
-
-    @property
-    def lfs_pointer_sha1(self) -> str | None:
-        return self.expected(Digest.LFS_POINTER)
-
-    @property
-    def blob_sha1(self) -> str | None:
-        return self.expected(Digest.GIT_BLOB)
-
-    def proves(self, sha256: str, size: int, blob_sha1: str | None = None) -> bool:
-        return self.matches(Content(sha256, size, {Digest.GIT_BLOB: blob_sha1} if blob_sha1 else {}))
 
 
 @dataclass(frozen=True)

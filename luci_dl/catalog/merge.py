@@ -92,4 +92,4 @@ def _strength(artifact: Artifact) -> list[bool]:
 
 def _proof(artifact: Artifact) -> str:
     digest = artifact.best_digest
-    return f"{digest.label} {str(artifact.expected(digest))[:12]}..." if digest else "no digest"
+    return f"{digest.label} {artifact.best_hex[:12]}..." if digest else "no digest"

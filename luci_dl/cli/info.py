@@ -11,7 +11,7 @@ from luci_dl.api.list import InstalledFile
 from luci_dl.cli import complete, gguf_rows, session
 from luci_dl.cli.json_answers import answer
 from luci_dl.errors import LuciError
-from luci_dl.model import Artifact, Model
+from luci_dl.model import Artifact, Digest, Model
 from luci_dl.text import human_size, local_time, printable
 from luci_dl.ui.figures import percent
 
@@ -29,9 +29,7 @@ header of each installed GGUF file, or null if it cannot be read) and
 """
 
 PROOFS = {
-    "sha256": "the SHA-256 that was given",
-    "lfs pointer": "the Git LFS pointer",
-    "git blob": "its SHA-1 in git",
+    **{digest.proof: f"the {digest.label} that was given" for digest in Digest},
     "hub": "the SHA-256 reported by the Hub",
     "none": "none: no digest was available",
 }
@@ -97,10 +95,8 @@ def _of_artifact(artifact: Artifact) -> Iterator[Row]:
     yield "File", artifact.name + (" (projector)" if artifact.role == "projector" else "")
     if artifact.size is not None:
         yield "Bytes", str(artifact.size)
-    if artifact.sha256:
-        yield "SHA-256", artifact.sha256
-    elif artifact.lfs_pointer_sha1:
-        yield "LFS SHA-1", f"{artifact.lfs_pointer_sha1}, of the pointer that contains the SHA-256"
+    if artifact.best_digest:
+        yield artifact.best_digest.label, artifact.best_hex
     else:
         yield "SHA-256", "unknown: an install has to trust the server"
     for url in artifact.urls:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter as at
+from operator import methodcaller
 from typing import Annotated, Any, TypedDict
 
+from luci_dl.model import Digest
 from luci_dl.ui.figures import percent, seconds_left
 
 
@@ -20,7 +22,12 @@ class CatalogFile(TypedDict):
     role: Annotated[str, '"model" or "projector"']
     size: Annotated[int | None, "bytes"]
     sha256: Annotated[str | None, "64 hex digits"]
-    lfs_pointer_sha1: Annotated[str | None, "SHA-1 of the file's Git LFS pointer, 40 hex digits"]
+    lfs_pointer_sha1: Annotated[
+        str | None, "SHA-1 of the file's Git LFS pointer, 40 hex digits", methodcaller("expected", Digest.LFS_POINTER)
+    ]
+    blob_sha1: Annotated[
+        str | None, "SHA-1 of the file as a git blob, 40 hex digits", methodcaller("expected", Digest.GIT_BLOB)
+    ]
     urls: Annotated[Sequence[str], "addresses, the best first"]
 
 

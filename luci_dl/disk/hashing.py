@@ -13,6 +13,7 @@ from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.disk.threads import start_thread
 from luci_dl.events import Emit, Hashing
+from luci_dl.model import Digest
 
 BLOCK = 1 << 20
 AHEAD = 3
@@ -22,11 +23,11 @@ Hashed = Callable[[int], None]
 
 
 class Reader:
-    """Hashes one file from its beginning, in steps. `sha`: SHA-256 by default."""
+    """Hashes one file from its beginning, in steps."""
 
-    def __init__(self, file: fs.File, token: CancelToken, sha: hashlib._Hash | None = None) -> None:
+    def __init__(self, file: fs.File, token: CancelToken) -> None:
         self.offset = 0
-        self.sha = sha or hashlib.sha256()
+        self.sha = hashlib.sha256()
         self._file = file
         self._token = token
 
@@ -114,12 +115,24 @@ def hash_file(path: Path, token: CancelToken, hashed: Hashed) -> tuple[str, int]
     return reader.sha.hexdigest(), reader.offset
 
 
-def hash_blob(file: fs.File, size: int, token: CancelToken, hashed: Hashed) -> str:
-    """The git blob SHA-1 of the file, which has `size` bytes.
+def hash_again(
+    file: fs.File, size: int, digests: Iterable[Digest], token: CancelToken, hashed: Hashed
+) -> dict[Digest, str]:
+    """The digests of a file of `size` bytes that cannot be derived from its SHA-256. It is read once, if at all.
 
     Raises: Interrupted; StorageError.
     """
-    sha = hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
-    reader = Reader(file, token, sha)
-    run_cancellable(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
-    return sha.hexdigest()
+    hashes = {digest: digest.start(size) for digest in digests if digest.start}
+    done = 0
+
+    def work() -> None:
+        nonlocal done
+        for data in _read_ahead(file, 0, None):
+            token.check()
+            for hash_ in hashes.values():
+                hash_.update(data)
+            done += len(data)
+
+    if hashes:
+        run_cancellable(work, token, lambda: hashed(done))
+    return {digest: hash_.hexdigest() for digest, hash_ in hashes.items()}

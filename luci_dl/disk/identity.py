@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from luci_dl.disk.journal import Header
 from luci_dl.errors import IntegrityError
-from luci_dl.model import Artifact
+from luci_dl.model import Artifact, Content
 from luci_dl.plan import Remote, kind_of
 from luci_dl.text import quoted
 
@@ -15,16 +15,13 @@ MAGIC = b"GGUF"
 
 def promised(artifact: Artifact) -> Header:
     """What is known of the bytes before a server is asked."""
-    return Header(
-        artifact.name, artifact.size, artifact.sha256, artifact.lfs_pointer_sha1, blob_sha1=artifact.blob_sha1
-    )
+    return Header(artifact.name, artifact.size, artifact.sha256, artifact.digests)
 
 
 def fits(header: Header, artifact: Artifact) -> bool:
     """Whether a part with that header can be resumed: a digest will prove its bytes, or a validator will."""
     ours = promised(artifact)
-    named = (header.name, header.lfs_pointer_sha1, header.blob_sha1)
-    if named != (ours.name, ours.lfs_pointer_sha1, ours.blob_sha1):
+    if (header.name, header.digests) != (ours.name, ours.digests):
         return False
     if ours.size not in (None, header.size) or ours.sha256 not in (None, header.sha256):
         return False
@@ -33,7 +30,7 @@ def fits(header: Header, artifact: Artifact) -> bool:
 
 def provable(header: Header) -> bool:
     """True when a digest is known that can prove the bytes."""
-    return bool(header.sha256 or header.lfs_pointer_sha1 or header.blob_sha1)
+    return bool(header.sha256 or header.digests)
 
 
 def learn(known: Header, remote: Remote) -> Header:
@@ -84,24 +81,13 @@ def check_size(artifact: Artifact, size: int) -> None:
         )
 
 
-def check_digest(artifact: Artifact, known: Header, sha256: str, size: int, blob_sha1: str | None) -> None:
-    """Raises: IntegrityError, when the whole file does not have the expected digest.
-
-    Args:
-        blob_sha1: of the file; needed where the artifact has one.
-    """
-    wanted = replace(artifact, sha256=known.sha256, size=known.size)
-    if not wanted.proves(sha256, size, blob_sha1):
+def check_digest(artifact: Artifact, known: Header, content: Content) -> None:
+    """Raises: IntegrityError, when the whole file does not have an expected digest."""
+    wanted = replace(artifact, sha256=known.sha256)
+    if digest := wanted.mismatch(content):
         raise IntegrityError(
-            f"the bytes of {artifact.name} are wrong: {_expected(wanted, sha256, blob_sha1)}",
+            f"the bytes of {artifact.name} are wrong: expected {digest.label} {wanted.expected(digest)}, "
+            f"found {digest.label} {content.found(digest)}",
             "The server, or a proxy on the way, sent other bytes; nothing was installed. Try again later, or use "
             "another address.",
         )
-
-
-def _expected(wanted: Artifact, sha256: str, blob_sha1: str | None) -> str:
-    if wanted.sha256 not in (None, sha256):
-        return f"expected SHA-256 {wanted.sha256}, found SHA-256 {sha256}"
-    if wanted.blob_sha1 not in (None, blob_sha1):
-        return f"expected git blob {wanted.blob_sha1}, found {blob_sha1}"
-    return f"expected LFS pointer {wanted.lfs_pointer_sha1}, found SHA-256 {sha256}"

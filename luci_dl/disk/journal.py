@@ -20,6 +20,7 @@ from luci_dl.disk.formats import VERSION, check_version, is_count, is_text_or_no
 from luci_dl.disk.guarded_file import Gate
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError, UsageError
+from luci_dl.model import Digest
 from luci_dl.names import check_name
 
 
@@ -30,16 +31,20 @@ class Header:
     Attributes:
         name: the target's path below the models folder.
         size: bytes, if known.
-        sha256, lfs_pointer_sha1, blob_sha1: the expected digests, as far as they are known.
+        sha256, digests: the expected digests, as far as they are known.
         validators: for each address that gave bytes, its strong ETag.
     """
 
     name: str
     size: int | None
     sha256: str | None
-    lfs_pointer_sha1: str | None
+    digests: Mapping[Digest, str] = field(default_factory=dict)
     validators: Mapping[str, str] = field(default_factory=dict)
-    blob_sha1: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Every kind of digest has a key of its own."""
+        digests = {digest.key: self.digests.get(digest) for digest in Digest} | {"sha256": self.sha256}
+        return {"name": self.name, "size": self.size, **digests, "validators": self.validators}
 
 
 @dataclass(frozen=True)
@@ -131,14 +136,17 @@ def read(path: Path) -> Log | None:
 
 
 def _header_from(fields: Mapping[str, Any]) -> Header | None:
+    rest = {key: value for key, value in fields.items() if key != "v"}
+    digests: dict[Digest, Any] = {digest: rest.pop(digest.key, None) for digest in Digest}
+    sha256 = digests.pop(Digest.SHA256)
     try:
-        header = Header(**{key: value for key, value in fields.items() if key != "v"})
+        header = Header(sha256=sha256, digests={digest: hex_ for digest, hex_ in digests.items() if hex_}, **rest)
     except TypeError:
         return None
     valid = (
         is_valid_name(header.name)
         and (header.size is None or is_count(header.size))
-        and all(map(is_text_or_none, (header.sha256, header.lfs_pointer_sha1, header.blob_sha1)))
+        and all(map(is_text_or_none, (sha256, *digests.values())))
         and isinstance(header.validators, dict)
         and all(isinstance(validator, str) for validator in header.validators.values())
     )
@@ -196,7 +204,7 @@ class Journal:
         with self._gate.naming():
             fs.unlink(self.path)
             self._file, self._end = fs.create(self.path), 0
-            self._append({"v": VERSION, **asdict(header)})
+            self._append({"v": VERSION, **header.to_json()})
 
     def resume(self, log: Log) -> None:
         """Continue behind the last good line. Raises: StorageError."""

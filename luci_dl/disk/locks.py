@@ -154,7 +154,7 @@ class Locks:
 
 def key_of(artifact: Artifact) -> str:
     """What identifies the expected bytes: a digest, or the address where no digest is known."""
-    return artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or artifact.urls[0]
+    return artifact.best_hex or artifact.urls[0]
 
 
 def _take(lock: Lock, token: CancelToken) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Mapping
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
-from luci_dl.disk.hashing import Hashed, hash_blob, longest_prefix
+from luci_dl.disk.hashing import Hashed, hash_again, longest_prefix
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
 from luci_dl.disk.range_map import RangeMap
 from luci_dl.errors import StorageError
-from luci_dl.model import Artifact
+from luci_dl.model import Artifact, Content, Digest
 from luci_dl.plan import Remote
 
 
@@ -34,7 +35,7 @@ class Part(PartSink):
         self.inode = self.mtime_ns = 0
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._token = CancelToken()
-        self._blob_sha1: str | None = None  # of the whole, where one is expected
+        self._further: Mapping[Digest, str] = {}  # of the whole: digests of the other kinds that are expected
 
     def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
         """Take over what an earlier run left, as far as it is proved, and claim the space if the size is known.
@@ -101,7 +102,7 @@ class Part(PartSink):
         identity.check_size(self.artifact, size)
         if self._digest is None:
             self._digest = self._finish(size, token)
-        identity.check_digest(self.artifact, self._known, self._digest, size, self._blob_sha1)
+        identity.check_digest(self.artifact, self._known, Content(self._digest, size, self._further))
         return self._digest
 
     def _finish(self, size: int, token: CancelToken) -> str:
@@ -109,8 +110,7 @@ class Part(PartSink):
         if self._files.part is None:
             raise RuntimeError(f"{self.staging.part} is not open")
         file = self._files.part.raw
-        if self.artifact.blob_sha1:
-            self._blob_sha1 = hash_blob(file, size, token, lambda _done: None)
+        self._further = hash_again(file, size, self.artifact.unread, token, lambda _done: None)
         self.inode, self.mtime_ns = file.inode, file.mtime_ns
         file.stop_direct()
         self._files.close_until_used(same=True)

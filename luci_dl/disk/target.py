@@ -9,11 +9,11 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
-from luci_dl.disk.hashing import Hashed, hash_blob, hash_file
+from luci_dl.disk.hashing import Hashed, hash_again, hash_file
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
-from luci_dl.model import Artifact
+from luci_dl.model import Artifact, Content
 
 Identity = tuple[int, int, int, int]
 State = Literal["missing", "installed", "newer", "damaged", "unproved", "adoptable", "foreign"]
@@ -50,7 +50,7 @@ def quick_look(staging: Staging, artifact: Artifact) -> Found:
     known = receipt.read(staging.receipt)
     if known is None:
         return Found("unproved", "", info.st_size, info.st_mtime_ns)
-    state: State = "installed" if _is_version(known, artifact, artifact.blob_sha1) else "newer"
+    state: State = "installed" if _is_version(known, artifact) else "newer"
     if known.name != staging.name:
         state = "foreign"
     elif known.size != info.st_size:
@@ -83,7 +83,7 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         known = replace(known, proof="sha256")  # the digest became known after the install
     if known != found.receipt and not read_only:
         receipt.write(staging.receipt, known, staging.new_receipt)
-    same = _is_version(known, artifact, _blob_sha1(staging, artifact, known.size, token, hashed))
+    same = _is_version(known, artifact) and _has_digests(staging, artifact, known.sha256, known.size, token, hashed)
     return replace(found, state="installed" if same else "newer", receipt=known)
 
 
@@ -107,18 +107,18 @@ def stat_of(staging: Staging) -> os.stat_result | None:
 
 def _compared(staging: Staging, artifact: Artifact, found: Found, token: CancelToken, hashed: Hashed) -> Found:
     digest, size = hash_file(staging.target, token, hashed)
-    right = artifact.proves(digest, size, _blob_sha1(staging, artifact, size, token, hashed))
+    right = artifact.may_be(digest, size) and _has_digests(staging, artifact, digest, size, token, hashed)
     return replace(found, state="adoptable" if right else "foreign", sha256=digest, size=size)
 
 
-def _blob_sha1(staging: Staging, artifact: Artifact, size: int, token: CancelToken, hashed: Hashed) -> str | None:
-    """Of the file at the target, if the artifact has one: receipts do not record it, and such files are small."""
-    if artifact.blob_sha1 is None or artifact.size not in (None, size):
-        return None
-    return hash_blob(fs.open_to_read(staging.target), size, token, hashed)
+def _has_digests(
+    staging: Staging, artifact: Artifact, sha256: str, size: int, token: CancelToken, hashed: Hashed
+) -> bool:
+    """Whether the file at the target has all digests of the artifact; it is read for those that no receipt records."""
+    further = hash_again(fs.open_to_read(staging.target), size, artifact.unread, token, hashed)
+    return artifact.matches(Content(sha256, size, further))
 
 
-def _is_version(known: Receipt, artifact: Artifact, blob_sha1: str | None) -> bool:
-    """Whether the bytes of the receipt are the artifact's, as far as that is known without asking a server."""
-    right = artifact.proves(known.sha256, known.size, blob_sha1)
-    return right and (artifact.provable or known.url in artifact.urls)
+def _is_version(known: Receipt, artifact: Artifact) -> bool:
+    """Whether the bytes of the receipt may be the artifact's, as far as that is known without reading or asking."""
+    return artifact.may_be(known.sha256, known.size) and (artifact.provable or known.url in artifact.urls)

@@ -44,7 +44,7 @@ def dry_run(plans: Sequence[Plan], context: InstallContext) -> int:
 def _would_install(action: Action, plan: Plan) -> WouldInstall:
     """Raises: why the file is refused."""
     artifact, source = action.artifact, action.copies[0] if isinstance(action, Copy) else None
-    digest = artifact.sha256 or artifact.lfs_pointer_sha1 or artifact.blob_sha1 or ""
+    digest = artifact.best_hex
     was_known = any(known.name == artifact.name and known.provable for known in plan.artifacts)
     return WouldInstall(
         reference=plan.reference,

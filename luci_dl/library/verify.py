@@ -108,8 +108,8 @@ class _Verifier:
             except IntegrityError as error:
                 return _verdict(folder, known, "truncated", found=error.message)
         artifact = self._named(known)
-        if artifact and artifact.provable and not artifact.proves(digest, size):
-            expected = f"SHA-256 {artifact.sha256}" if artifact.sha256 else f"LFS pointer {artifact.lfs_pointer_sha1}"
+        if artifact and artifact.best_digest and not artifact.may_be(digest, size):
+            expected = f"{artifact.best_digest.label} {artifact.best_hex}"
             return _verdict(folder, known, "newer", f"{expected} by the catalog", f"SHA-256 {digest}")
         return _verdict(folder, known, "ok")
 

@@ -21,6 +21,7 @@ FILE = {
     "size": Maybe(int),
     "sha256": Maybe(str),
     "lfs_pointer_sha1": Maybe(str),
+    "blob_sha1": Maybe(str),
     "urls": [str],
 }
 ENTRY = {

@@ -41,7 +41,7 @@ def test_the_first_answer_is_written_into_the_journal(tmp_path: Path) -> None:
     part.begin(claimed(part), remote_of(DATA), 0)
     log = journal.read(part.staging.journal)
     assert log
-    assert log.header == Header(NAME, len(DATA), None, None, {url_of(): '"one"'})
+    assert log.header == Header(NAME, len(DATA), None, {}, {url_of(): '"one"'})
     assert part.staging.part.stat().st_size == len(DATA)
     part.remove()
 

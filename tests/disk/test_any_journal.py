@@ -103,8 +103,8 @@ def planted(folder: Path, line: dict[str, Any], part: bool) -> None:
     staging.target.write_bytes(DATA)
     if part:
         staging.part.write_bytes(DATA)
-    header = Header(NAME, len(DATA), digest_of(DATA), None)
-    staging.journal.write_bytes(journal.encode({"v": 1, **asdict(header)}) + journal.encode(line))
+    header = Header(NAME, len(DATA), digest_of(DATA))
+    staging.journal.write_bytes(journal.encode({"v": 1, **header.to_json()}) + journal.encode(line))
 
 
 @pytest.mark.parametrize(

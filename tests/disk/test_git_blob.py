@@ -58,7 +58,7 @@ def test_the_right_bytes_are_installed(tmp_path: Path, artifact: Artifact) -> No
 def test_wrong_bytes_of_the_right_size_never_reach_the_target(tmp_path: Path) -> None:
     """The message has both digests; nothing is left."""
     ended = assert_ends(tmp_path, IntegrityError, lambda: fill(tmp_path, blob(), WRONG), [])
-    assert f"expected git blob {blob().blob_sha1}, found {blob(WRONG).blob_sha1}" in ended.message
+    assert f"expected git blob SHA-1 {blob().best_hex}, found git blob SHA-1 {blob(WRONG).best_hex}" in ended.message
     assert not (tmp_path / NAME).exists()
 
 

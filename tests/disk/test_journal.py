@@ -21,7 +21,7 @@ from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
 from tests.procs import files_left
 
-HEADER = Header("a/m.gguf", 4096, "0" * 64, None, {"https://h/m.gguf": '"v1"'})
+HEADER = Header("a/m.gguf", 4096, "0" * 64, {}, {"https://h/m.gguf": '"v1"'})
 CHECKPOINTS = tuple((at, f"{at:064x}") for at in (1024, 2048, 3072, 4096))
 RECEIPT = Receipt("a/m.gguf", "m", ("a/m.gguf",), "model", "", "f" * 64, "sha256", 4096, 5, "then", "then")
 ENTRY = CommitEntry(4096, "f" * 64, 77, RECEIPT, "a/first.gguf")

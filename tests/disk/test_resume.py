@@ -223,5 +223,5 @@ def test_a_header_may_be_all_that_there_is(tmp_path: Path) -> None:
     staging = staging_for(tmp_path, NAME)
     staging.part.parent.mkdir()
     staging.part.write_bytes(bytes(len(DATA)))
-    Journal(staging.journal).begin(Header(NAME, len(DATA), digest_of(DATA), None))
+    Journal(staging.journal).begin(Header(NAME, len(DATA), digest_of(DATA)))
     assert complete(tmp_path) == len(DATA)

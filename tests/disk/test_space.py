@@ -131,7 +131,7 @@ def test_an_old_part_does_not_stand_in_the_way_of_its_successor(tmp_path: Path) 
         data, staging = gguf(6 * MIB), staging_for(disk, NAME)
         staging.part.parent.mkdir()
         staging.part.write_bytes(data)
-        Journal(staging.journal).begin(Header(NAME, len(data), digest_of(data), None))
+        Journal(staging.journal).begin(Header(NAME, len(data), digest_of(data)))
         part = part_at(disk, artifact_of(data))
         assert opened(part) == 0
         part.remove()

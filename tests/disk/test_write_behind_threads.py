@@ -31,7 +31,7 @@ class Bench:
     def __init__(self, folder: Path, start: int = 0) -> None:
         self.file = GuardedFile(fs.create(folder / "m.part"), Gate())
         self.log = Journal(folder / "m.journal")
-        self.log.begin(Header("m.gguf", len(DATA), None, None))
+        self.log.begin(Header("m.gguf", len(DATA), None))
         self.file.write(DATA[:start], 0)
         self.write_behind = WriteBehind(self.file, self.log, Buffers(), start, hashlib.sha256(DATA[:start]))
         self._there = set(range(0, start, BLOCK))
