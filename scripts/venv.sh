@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Read by scripts/luci and scripts/test, which set $root, the checkout.
+# Read by the scripts beside it, which set $root, the checkout.
 python=${root:?}/.venv/bin/python
 
 # Whether .venv is ready to "run" or to "test"; set_up.py leaves a copy of pyproject.toml as its stamp.
