@@ -1,0 +1,112 @@
+"""What a server says about an error, from the body of its response: one short sentence without secrets."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from html import unescape
+
+from luci_dl.net.coding import decoded
+
+MAX_LENGTH = 200
+_MAX_BYTES = 8192
+"""How much of a body is looked at."""
+_MAX_LINE = 1000
+_MAX_DEPTH = 5
+_JSON_KEYS = ("error_description", "message", "detail", "msg", "faultstring", "error", "errors", "fault", "title")
+"""Where APIs say what is wrong; the most telling first."""
+_XML_TAGS = ("message", "details", "code")
+_HIDDEN_HTML = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
+_TERMINAL_SEQUENCE = re.compile(r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*.", re.DOTALL)
+_SENTENCE = re.compile(r".*?[.!?](?=\s|$)")
+
+_HIDDEN = "..."
+_SECRETS = (
+    (re.compile(r"(?<=://)[^\s/@]*@"), ""),
+    (re.compile(r"(?<=[^\s?])\?[^\s\"'<>]+"), f"?{_HIDDEN}"),
+    (
+        re.compile(
+            r"([\w-]{0,40}(?:signature|sig|token|secret|passw(?:or)?d|credential|authorization|policy|cookie|session"
+            r"|key[_-]?id|access[_-]?key|api[_-]?key|keyid)s?)([\"']?\s*(?:[:=]|%3[ad])\s*)"
+            r"(?:(?:bearer|basic|token)\s+)?\S+",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{_HIDDEN}",
+    ),
+    (re.compile(r"\b((?:bearer|basic)\s+)(?=\S*[^\sa-z.,;:!?])\S{6,}", re.IGNORECASE), rf"\1{_HIDDEN}"),
+    (re.compile(r"\S*\b(?:hf_|gh[a-z]_|sk-|AKIA|ASIA)[A-Za-z0-9]{8,}\S*"), _HIDDEN),
+    (re.compile(r"\S*?(?:[A-Za-z0-9]{24}|(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{16})\S*", re.IGNORECASE), _HIDDEN),
+)
+"""What may be a secret, and what stands in its place: in addresses, after its name, and what nobody would spell."""
+
+
+def server_message(headers: Mapping[str, str], body: bytes) -> str:
+    """The first sentence of a server's own explanation, safe to show; "" when it gives none.
+
+    Args:
+        headers: of the response, by lower-case name.
+        body: its beginning is enough.
+    """
+    try:
+        body = decoded(headers, body[:_MAX_BYTES], _MAX_BYTES)
+    except ValueError:
+        return ""
+    text = body.decode("utf-8", "ignore").lstrip("\ufeff").strip()
+    for candidate in _candidates(text, headers.get("content-type", "").lower()):
+        if sentence := _sentence(candidate):
+            return sentence
+    return ""
+
+
+def _candidates(text: str, kind: str) -> Iterator[str]:
+    """The texts in which the explanation may be, the most likely first."""
+    if text[:1] in ("{", "["):
+        yield from _in_json(text)
+    elif "html" in kind or re.match(r"<(?:!doctype\s+)?html", text, re.IGNORECASE):
+        yield from (_collapsed(unescape(title)) for title in _TITLE.findall(text)[:1])
+        yield unescape(_TAG.sub("\n", _HIDDEN_HTML.sub("", text)))
+    elif text.startswith("<"):
+        for tag in _XML_TAGS:
+            found = re.search(rf"<(?:\w+:)?{tag}\b[^<>]*>\s*(?:<!\[CDATA\[)?([^<]*)", text, re.IGNORECASE)
+            yield unescape(found[1].removesuffix("]]>")) if found else ""
+    elif not kind or kind.startswith("text/"):
+        yield text
+
+
+def _in_json(text: str) -> Iterator[str]:
+    try:
+        yield from _texts(json.loads(text), _MAX_DEPTH)
+    except (ValueError, RecursionError):
+        return
+
+
+def _texts(value: object, depth: int) -> Iterator[str]:
+    """The texts under the keys that explain errors."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list) and depth:
+        for item in value[:3]:
+            yield from _texts(item, depth - 1)
+    elif isinstance(value, dict) and depth:
+        for key in _JSON_KEYS:
+            yield from _texts(value.get(key), depth - 1)
+
+
+def _sentence(text: str) -> str:
+    """The first sentence, printable and without secrets, cut to `MAX_LENGTH`."""
+    plain = _TERMINAL_SEQUENCE.sub("", text)
+    lines = ("".join(char for char in _collapsed(line) if char.isprintable()) for line in plain.splitlines())
+    line = next((line.strip() for line in lines if any(map(str.isalnum, line))), "")
+    if len(line) > _MAX_LINE:
+        line = line[:_MAX_LINE].rpartition(" ")[0]  # half a secret could not be recognized
+    for secret, replacement in _SECRETS:
+        line = secret.sub(replacement, line)
+    sentence = found[0] if (found := _SENTENCE.match(line)) else line
+    return sentence if len(sentence) <= MAX_LENGTH else f"{sentence[: MAX_LENGTH - 1]}…"
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.split())
