@@ -166,6 +166,13 @@ class Sink(Protocol):
         """End the lease at `end`, so that others can claim what lies beyond. False when it is written that far."""
         ...
 
+    def extend(self, lease: Lease) -> bool:
+        """Move the end of the lease to the end of the free segment that follows it. False when none does.
+
+        May wait for a moment, to see whether the lease behind it gets its first byte.
+        """
+        ...
+
     def buffer(self) -> memoryview:
         """Memory to read into, `BUFFER` bytes, aligned to a page. It is the caller's until it is given to `write`."""
         ...
@@ -180,8 +187,12 @@ class Sink(Protocol):
         """
         ...
 
-    def end_of_file(self, lease: Lease) -> None:
-        """Learn that a file of unknown size ends at the lease's position: its stream was complete."""
+    def end_of_file(self, lease: Lease, certain: bool) -> None:
+        """Learn that a file of unknown size ends at the lease's position.
+
+        Args:
+            certain: the stream was complete; else the connection may have been lost there.
+        """
         ...
 
     def revoke(self, lease: Lease) -> None:

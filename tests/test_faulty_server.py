@@ -108,7 +108,7 @@ FAILS = {
     "another kind of file": ((faults.changed(b"<!DOCTYPE html>" * 99),), 5, "not a GGUF file"),
     "404": ((faults.status(404),), 3, "no such file"),
     "403": ((faults.status(403),), 3, "denies access"),
-    "gzip": ((faults.gzipped(),), 4, "gzip-encoded"),
+    "gzip": ((faults.gzipped(),), 5, "is not a GGUF file"),
     "garbage": ((faults.garbage(),), 4, "does not speak HTTP"),
     "huge headers": ((faults.huge_headers(),), 4, "does not speak HTTP"),
     "circles": ((faults.redirect("/m.gguf"),), 4, "redirect loop (more than 10 redirects)"),
@@ -132,13 +132,14 @@ def test_what_cannot_be_mended_changes_nothing(
     assert_nothing_left(case.models)
 
 
-def test_a_change_without_digest_is_told_and_the_next_run_gets_the_new_file(case: Case) -> None:
+def test_changes_without_digest_are_an_error_and_the_next_run_gets_the_new_file(case: Case) -> None:
     """Two versions are never mixed."""
-    assert case.install(scripted=(CUT, faults.changed(OLD))) == 5
-    assert "changed on the server" in case.said
+    new = make_gguf(400_000, seed=8)
+    assert case.install(scripted=(CUT, faults.changed(OLD) + faults.cut(1000), faults.changed(new))) == 5
+    assert "changes on the server" in case.said
     assert_nothing_left(case.models)
     assert case.install() == 0
-    assert case.target.read_bytes() == OLD
+    assert case.target.read_bytes() == new
 
 
 def test_without_length_and_digest_nobody_can_tell_the_end(case: Case) -> None:

@@ -42,12 +42,16 @@ def learn(known: Header, remote: Remote) -> Header:
 
 def differs(known: Header, remote: Remote) -> bool:
     """Whether the response is about other bytes than the part has."""
-    pairs = (
-        (known.size, remote.size),
-        (known.sha256, remote.sha256),
-        (known.validators.get(remote.url), remote.validator),
-    )
-    return any(None not in pair and pair[0] != pair[1] for pair in pairs)
+    pairs = ((known.size, remote.size), (known.sha256, remote.sha256))
+    if any(None not in pair and pair[0] != pair[1] for pair in pairs):
+        return True
+    return not provable(known) and is_other_version(known, remote)  # the edges of a server may differ in their ETags
+
+
+def is_other_version(known: Header, remote: Remote) -> bool:
+    """Whether the same address has another validator than before."""
+    pair = known.validators.get(remote.url), remote.validator
+    return None not in pair and pair[0] != pair[1]
 
 
 def check_promise(artifact: Artifact, remote: Remote) -> None:

@@ -131,7 +131,8 @@ class Part(PartSink):
 
         def restart() -> None:
             with self._turn:
-                self._restart(Remote("", self.size, None))
+                self.mixed = False
+                self._restart(Remote("", self.size if self.end_is_certain else None, None))
 
         run_cancellable(restart, self._token)
 

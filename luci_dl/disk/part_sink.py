@@ -13,24 +13,32 @@ from luci_dl.errors import IntegrityError
 from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Remote, Revoked
 
+MAX_VERSIONS = 2
+"""A download without a digest starts over once if its file changes, or the servers behind one address disagree."""
+
 
 class PartSink:
     """What `plan.Sink` says, for one part. `Part` adds its life: how it is opened, verified, kept and removed.
 
     Attributes:
         cloned: the part shares the blocks of a local copy, and has all of them.
+        mixed: bytes of several versions may be in it, which only the digest can tell.
+        end_is_certain: False when the connection may have been lost where the file was taken to end.
     """
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int) -> None:
         self.staging = staging
         self.artifact = artifact
         self.cloned = False
+        self.mixed = False
+        self.end_is_certain = True
         self._min_free = min_free
         self._known = identity.promised(artifact)
         self._files = PartFiles(staging)
         self._writer = PartWriter(self._files)
         self._turn = threading.Lock()  # held by whoever changes `_known` or starts the part over
         self._digest: str | None = None  # of the whole, once it is hashed and synced
+        self._versions = 1  # of a file without a digest, that responses in this run were about
         self._watched = False  # no blocks could be claimed, so the free space has to be watched
 
     @property
@@ -63,6 +71,9 @@ class PartSink:
     def shorten(self, lease: Lease, end: int) -> bool:
         return self._writer.ranges.shorten(lease, end)
 
+    def extend(self, lease: Lease) -> bool:
+        return self._writer.ranges.extend(lease)
+
     def revoke(self, lease: Lease) -> None:
         self._writer.ranges.revoke(lease)
 
@@ -75,10 +86,9 @@ class PartSink:
                 raise Revoked
             identity.check_promise(self.artifact, remote)
             other = identity.differs(self._known, remote)
+            self.mixed |= identity.is_other_version(self._known, remote)
             if other and self.fetched and not self.provable:
-                raise IntegrityError(
-                    f"{self.artifact.name} changed on the server while it was downloaded", "Run the command again."
-                )
+                self._count_version()
             if other or offset != lease.pos:
                 self._restart(remote)
             elif self.received:
@@ -93,9 +103,19 @@ class PartSink:
             identity.check_beginning(self.artifact, lease.pos, bytes(data[:16]))
         return self._writer.write(lease, data)
 
-    def end_of_file(self, lease: Lease) -> None:
+    def end_of_file(self, lease: Lease, certain: bool) -> None:
         with self._turn:
+            self.end_is_certain = certain
             self._learn(Remote("", lease.pos, None))
+
+    def _count_version(self) -> None:
+        """Raises: IntegrityError, when the file has changed more often than `MAX_VERSIONS` allows."""
+        self._versions += 1
+        if self._versions > MAX_VERSIONS:
+            raise IntegrityError(
+                f"{self.artifact.name} changes on the server while it is downloaded, and no digest is known",
+                "Give its digest with --sha256, or run the command again.",
+            )
 
     def _start(self, remote: Remote) -> None:
         """Take the first answer: the part gets its header and, if its size was not known before, its room."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from luci_dl.plan import Lease, Revoked, Segment
+
+EXTEND_S = 1.0
+"""How long a lease whose segment is complete waits for the lease behind it to get its first byte."""
 
 
 class RangeMap:
@@ -77,6 +81,24 @@ class RangeMap:
             self._free_again(Segment(end, lease.end))
             lease.end = end
             return True
+
+    def extend(self, lease: Lease) -> bool:
+        """Let the lease continue to the end of the free segment that follows it. False when none does.
+
+        Waits for a moment if another lease begins there and has not got a byte: it may be refused.
+        """
+        deadline = time.monotonic() + EXTEND_S
+        while True:
+            with lease.lock, self._lock:
+                following = next((segment for segment in self._free if segment.start == lease.end), None)
+                if following and not lease.revoked:
+                    self._free.remove(following)
+                    lease.end = following.end
+                    return True
+                may_be_refused = any(other.pos == lease.end for other in self._leases if other is not lease)
+            if lease.revoked or not may_be_refused or time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
 
     def revoke(self, lease: Lease) -> None:
         """End the lease, after a write under way; what was not written is free again. Harmless twice."""

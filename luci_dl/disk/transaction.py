@@ -160,7 +160,7 @@ class Transaction:
             self._token.check()
             part.write(lease, block)
         if lease.end is None:
-            part.end_of_file(lease)
+            part.end_of_file(lease, certain=True)
         part.revoke(lease)
 
     def report(self, name: str, done: int, total: int | None, rate: float) -> None:

@@ -1,7 +1,12 @@
-"""Fills a part from servers. If mirrors give wrong bytes, each address is tried alone before the install fails."""
+"""Fills a part from servers.
+
+If the bytes are wrong, each mirror is tried alone before the install fails. An address is tried again if its response
+may have been cut short without a sign of it, or if its responses were of several versions.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
@@ -26,8 +31,7 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     artifact, before = part.artifact, part.fetched
     context.emit(Started(artifact.name, part.size, part.received))
     _fetch(artifact, part, context, report)
-    if len(artifact.urls) > 1:
-        _try_each_mirror_alone(artifact, part, context, report)
+    _try_again(artifact, part, context, report)
     if not part.provable:
         digest = _verify(part, context.token)
         header = " and header" if kind_of(artifact.name) == "gguf" else ""
@@ -63,13 +67,18 @@ def _fetch(artifact: Artifact, part: Part, context: InstallContext, report: Repo
     network.failed_hosts.discard(host)
 
 
-def _try_each_mirror_alone(artifact: Artifact, part: Part, context: InstallContext, report: Report) -> None:
-    """If the bytes are wrong, fetch all of them from each address in turn. Raises: the last address's error."""
-    error = _mismatch(part, context.token)
-    for url in artifact.urls:
-        if error is None:
-            return
-        context.emit(Warned(f"{error.message}; fetching it again from {url} alone"))
+def _try_again(artifact: Artifact, part: Part, context: InstallContext, report: Report) -> None:
+    """If the bytes are wrong, fetch all of them again where that may help. Raises: the last attempt's error."""
+    if len(artifact.urls) == 1 and not _may_pass(part):
+        return
+    error, sizes = _mismatch(part, context.token), set[int | None]()
+    urls = deque(artifact.urls)
+    while error and urls:
+        url = urls.popleft()
+        if _may_pass(part) and part.size not in sizes and len(sizes) < context.options.retries:
+            sizes.add(part.size)  # with the same size twice, it is another file
+            urls.append(url)
+        context.emit(Warned(f"{error.message}; fetching it again from {url}"))
         part.forget()
         try:
             headers = artifact.headers if url == artifact.urls[0] else {}  # mirrors get no credentials
@@ -79,6 +88,11 @@ def _try_each_mirror_alone(artifact: Artifact, part: Part, context: InstallConte
             error = failure
     if error:
         raise error
+
+
+def _may_pass(part: Part) -> bool:
+    """Whether the bytes can be wrong although the address has the right ones."""
+    return part.mixed or not part.end_is_certain
 
 
 def _mismatch(part: Part, token: CancelToken) -> LuciError | None:

@@ -216,13 +216,15 @@ def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifac
 
     `why`: comes before the reason in the message of an error. Raises: NetworkError; ResolveError; Interrupted.
     """
+    from luci_dl.net.judge import Situation
     from luci_dl.net.response import RangeRequest
     from luci_dl.net.retry import AttemptFailed
 
     request, client = RangeRequest(artifact.urls[0], 0, None, None), context.network.client_for(artifact.urls[0])
+    situation = Situation(artifact.name, artifact.size, artifact.provable)
     try:
         answer = run_cancellable(
-            lambda: client.get(artifact.name, request, artifact.headers, artifact.repository), context.token
+            lambda: client.get(request, situation, artifact.headers, artifact.repository), context.token
         )
     except AttemptFailed as failure:
         raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from luci_dl.errors import NetworkError, ResolveError
 from luci_dl.net.origin import is_loopback
 from luci_dl.net.response import Document
-from luci_dl.net.retry import AttemptFailed, retry_after_s
+from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
 from luci_dl.net.status import is_temporary
 
 _PARAMETER = r"""([a-z_-]{1,32})=(?:"([^"\\\x00-\x1f\x7f]{0,2048})"|([!#$%&'*+.^_`|~0-9a-z-]{1,2048}))"""
@@ -70,7 +70,7 @@ class Tokens:
             return None
         if is_temporary(document.status):
             reason = f"the token server {host} returned {document.status}"
-            raise AttemptFailed(reason, retry_after_s(document.headers), overload=True)
+            raise AttemptFailed(reason, retry_after_s(document.headers), remedy=Remedy.FEWER)
         if document.status != 200:
             raise NetworkError(
                 f"the token server {host} returned {document.status} instead of a token", "Try again later."

@@ -12,21 +12,20 @@ import urllib3
 
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
-from luci_dl.net.bearer import Tokens, account_required, authorization
+from luci_dl.net.bearer import Tokens, authorization
 from luci_dl.net.connections import Transport, raw_response, release
-from luci_dl.net.origin import origin_of
+from luci_dl.net.judge import WITH_BODY, Answer, Situation, judge
+from luci_dl.net.origin import host_of, origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
 from luci_dl.net.response import (
     Document,
     RangeRequest,
     ResponseInfo,
-    check_content_type,
     linked_file,
     redirect_target,
-    response_info,
 )
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.status import error_for_status
+from luci_dl.net.server_message import server_message
 from luci_dl.net.translate import translate_errors
 from luci_dl.plan import Remote
 
@@ -37,6 +36,9 @@ READ_S = 30.0
 COLLECT_S = 0.05
 """What arrives within this time is handed over as one block: large blocks cost less."""
 _MAX_TOKEN_BYTES = 1 << 20
+_MESSAGE_BYTES = 8192
+_MESSAGE_S = 1.0
+"""What a server says about an error is read no further, and no longer, than this."""
 
 Send = Callable[[str, Mapping[str, str]], urllib3.BaseHTTPResponse]
 """Sends a request with these headers to this address."""
@@ -115,11 +117,12 @@ class Client:
         self._transport = transport
         self._tokens = Tokens(lambda url: _read_document(transport.send, url, {}, _MAX_TOKEN_BYTES))
 
-    def get(self, name: str, request: RangeRequest, headers: Mapping[str, str], repository: str = "") -> Response:
-        """Send the request, follow redirects, and check the response against the request.
+    def get(
+        self, request: RangeRequest, situation: Situation, headers: Mapping[str, str], repository: str = ""
+    ) -> Response:
+        """Send the request, follow redirects, and judge the response.
 
         Args:
-            name: of the target; a web page is refused unless the name says that it is one.
             headers: sent only to the host of the requested address.
             repository: of the artifact; when it requires a token, one is fetched.
 
@@ -128,16 +131,7 @@ class Client:
         send = self._sender(repository)
         response, url, (sha256, size) = _follow(send, request.url, request.headers(), headers)
         with _closed_on_error(response):
-            is_redirected = origin_of(url) != origin_of(request.url)
-            if repository and not is_redirected and response.status in (401, 403):
-                raise account_required(url, response.status)
-            if response.status not in (200, 206):
-                redirected_to, through = url if is_redirected else None, forwarding_proxy_for(url)
-                raise error_for_status(
-                    request, response.status, response.headers, redirected_to=redirected_to, through=through
-                )
-            check_content_type(name, request, response.headers)
-            info = response_info(request, response.status, response.headers)
+            info = judge(request, _answer(response, request.url, url, bool(repository)), situation)
             if size is not None and info.size is not None and size != info.size:
                 raise AttemptFailed(f"the Hub reports {size} bytes, but the server it redirects to {info.size}")
             return Response(response, url, Remote(request.url, info.size or size, info.validator, sha256), info)
@@ -196,6 +190,24 @@ def _follow(
         url = target
     raise NetworkError(
         f"{first}: redirect loop (more than {MAX_REDIRECTS} redirects)", "Check the address, or try again later."
+    )
+
+
+def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, repository: bool) -> Answer:
+    """The head of the response from `url`, and the words of the server if it is an error."""
+    proxy, message = forwarding_proxy_for(url), ""
+    if response.status not in WITH_BODY:
+        memory = memoryview(bytearray(_MESSAGE_BYTES))
+        body = bytes(memory[: raw_response(response).read_within(memory, _MESSAGE_S)])
+        message = server_message(response.headers, body)
+    redirected = origin_of(url) != origin_of(requested)
+    return Answer(
+        response.status,
+        response.headers,
+        host_of(url) if redirected else "",
+        str(proxy) if proxy else "",
+        repository,
+        message,
     )
 
 

@@ -11,7 +11,7 @@ from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
 from luci_dl.net.network import Network
 from luci_dl.net.response import Document
-from luci_dl.net.retry import AttemptFailed, RetryBudget, retry_after_s
+from luci_dl.net.retry import AttemptFailed, Remedy, RetryBudget, retry_after_s
 from luci_dl.net.status import TRY_LATER, is_temporary
 
 if TYPE_CHECKING:
@@ -55,5 +55,5 @@ def _attempt(client: Client, url: str, headers: Mapping[str, str], at_most: int,
     document = client.document(url, headers, at_most, repository)
     if is_temporary(document.status):
         reason = f"{urlsplit(document.url).netloc} returned {document.status}"
-        raise AttemptFailed(reason, retry_after_s(document.headers), overload=True, hint=TRY_LATER)
+        raise AttemptFailed(reason, retry_after_s(document.headers), remedy=Remedy.FEWER, hint=TRY_LATER)
     return document

@@ -12,7 +12,7 @@ from luci_dl.model import Artifact
 from luci_dl.net.client import Client
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.rate_meter import RateMeter
-from luci_dl.net.retry import AttemptFailed, OutOfResources, RetryBudget
+from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy, RetryBudget
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker_pool import WorkerPool
 from luci_dl.plan import Sink
@@ -63,6 +63,7 @@ class Fetch:
         self._meter = RateMeter()
         self._reported = -1  # bytes at the last report
         self._pause_until = 0.0
+        self._said_fewer = False
 
     def run(self) -> None:
         """Fetch all missing bytes.
@@ -104,13 +105,13 @@ class Fetch:
             return failure
         if url not in self._pool.mirrors.urls:
             return None
-        if self._pool.mirrors.record_failure(url, permanent=failure is None or failure.no_ranges):
+        permanent = failure is None or failure.remedy in (Remedy.NO_RANGES, Remedy.PROBE)
+        if self._pool.mirrors.record_failure(url, permanent):
             self._emit(Warned(f"{url} is no longer used: {error}"))
             return None
         if failure is None:
             raise error
-        if failure.no_ranges:
-            self._pool.disable_ranges()
+        self._pool.apply(failure.remedy)
         return failure
 
     def _pause_after(self, failures: Sequence[AttemptFailed], now: float) -> float:
@@ -118,11 +119,12 @@ class Fetch:
         worst = max(failures, key=lambda failure: failure.retry_after or 0.0)
         if len(self._pool):
             is_local = any(isinstance(failure, OutOfResources) for failure in failures)
-            if not is_local and (not worst.maybe_overload or len(self._pool.mirrors.urls) > 1):
+            if not is_local and (worst.remedy is Remedy.FRESH_ADDRESS or len(self._pool.mirrors.urls) > 1):
                 return 0.0  # the next attempt goes to another address
             self._tuner.reduce(len(self._pool), now)
+            self._say_fewer(worst)
             return min(worst.retry_after or PAUSE_S, MAX_PAUSE_S)
-        if worst.overload:
+        if worst.remedy is Remedy.FEWER:
             self._tuner.reduce(1, now)
         else:
             self._tuner.recover(now)
@@ -130,6 +132,12 @@ class Fetch:
         delay = self._budget.record_failure(worst, name)
         self._emit(Retrying(name, worst.reason, delay, self._budget.failures, self._budget.retries))
         return delay
+
+    def _say_fewer(self, failure: AttemptFailed) -> None:
+        """Say once that ranges are refused while another connection is served."""
+        if failure.remedy is Remedy.NO_RANGES and not self._said_fewer:
+            self._said_fewer = True
+            self._emit(Warned(f"{self._artifact.name}: {failure.reason}; continuing without more connections"))
 
     def _report_progress(self) -> None:
         received = self._sink.received

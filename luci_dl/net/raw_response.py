@@ -66,14 +66,19 @@ class RawResponse(HTTPResponse):
         """Read what is left of the body if that is little and comes soon, so that the connection can be reused."""
         if self.is_complete or self.will_close or (self.length or 0) > MAX_SKIPPED_BYTES:
             return
-        memory, deadline = memoryview(bytearray(MAX_SKIPPED_BYTES)), time.monotonic() + MAX_SKIP_S
+        self.read_within(memoryview(bytearray(MAX_SKIPPED_BYTES)), MAX_SKIP_S)
+
+    def read_within(self, memory: memoryview, seconds: float) -> int:
+        """Read what arrives of the body within that time. Returns: how many bytes; errors end it like the end does."""
+        count, deadline = 0, time.monotonic() + seconds
         with suppress(OSError, HTTPException, ValueError):
-            while memory and (left_s := deadline - time.monotonic()) > 0:
+            while count < len(memory) and (left_s := deadline - time.monotonic()) > 0:
                 self._sock.settimeout(left_s)  # urllib3 sets it anew for each request
-                count = self.read_some(memory)
-                if not count:
-                    return
-                memory = memory[count:]
+                received = self.read_some(memory[count:])
+                if not received:
+                    break
+                count += received
+        return count
 
     def has_more_within(self, seconds: float) -> bool:
         """Whether more of the body arrives within that time. False when only a read could tell."""

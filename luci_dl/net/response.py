@@ -8,11 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from luci_dl.errors import IntegrityError, NetworkError
+from luci_dl.errors import NetworkError
 from luci_dl.net.origin import host_of
-from luci_dl.net.retry import AttemptFailed
 
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_CONTENT_RANGE = re.compile(r"bytes[ =]+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_ETAG_LENGTH = 1024
@@ -31,9 +30,14 @@ class RangeRequest:
     end: int | None
     validator: str | None
 
+    @property
+    def is_whole(self) -> bool:
+        """True for the whole file: the request names no range."""
+        return self.start == 0 and self.end is None
+
     def headers(self) -> dict[str, str]:
         """The headers that select the range; none for the whole file."""
-        if self.start == 0 and self.end is None:
+        if self.is_whole:
             return {}
         last = "" if self.end is None else str(self.end - 1)
         condition = {"If-Range": self.validator} if self.validator else {}
@@ -42,7 +46,7 @@ class RangeRequest:
 
 @dataclass(frozen=True)
 class ResponseInfo:
-    """What the headers of a 200 or 206 response say.
+    """What a response brings, as far as it is believed.
 
     Attributes:
         offset: where the body begins in the file.
@@ -51,6 +55,7 @@ class ResponseInfo:
         validator: a strong ETag; None without one.
         delimited: a complete body can be distinguished from a lost connection.
         supports_ranges: the server supports range requests.
+        is_range: the body may be less than was requested; the rest takes another request.
     """
 
     offset: int
@@ -59,6 +64,7 @@ class ResponseInfo:
     validator: str | None
     delimited: bool
     supports_ranges: bool
+    is_range: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,31 +89,6 @@ class Document:
             raise NetworkError(
                 f"{self.url} returned {self.status} with a body that is not JSON", "Check the address, or try later."
             ) from error
-
-
-def response_info(request: RangeRequest, status: int, headers: Mapping[str, str]) -> ResponseInfo:
-    """Read the headers of a 200 or 206. Raises: AttemptFailed, when the range is wrong; NetworkError."""
-    transfer = headers.get("transfer-encoding", "identity").strip().lower()
-    chunked = transfer == "chunked"
-    for encoding in (headers.get("content-encoding", "identity").strip().lower(), "identity" if chunked else transfer):
-        if encoding not in ("", "identity"):
-            raise NetworkError(f"{host_of(request.url)} sent the file {encoding}-encoded, which luci did not request")
-    validator = strong_etag(headers.get("etag"))
-    length = None if chunked else _length(headers.get("content-length"))
-    if status == 200:
-        supports_ranges = headers.get("accept-ranges", "").strip().lower() == "bytes"
-        return ResponseInfo(0, length, length, validator, chunked or length is not None, supports_ranges)
-    found = _CONTENT_RANGE.fullmatch(headers.get("content-range", "").strip())
-    if not found:
-        raise AttemptFailed("the server sent a range without a valid Content-Range", no_ranges=True)
-    first, last, size = (int(number) for number in found.groups())
-    wanted = (request.start, (size if request.end is None else request.end) - 1)
-    if (first, last) != wanted or not first <= last < size or length not in (None, last - first + 1):
-        raise AttemptFailed(
-            f"the server sent bytes {first}-{last} of {size}, but {wanted[0]}-{wanted[1]} were requested",
-            no_ranges=True,
-        )
-    return ResponseInfo(first, last - first + 1, size, validator, True, True)
 
 
 def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | None:
@@ -136,26 +117,10 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
     return target
 
 
-def check_content_type(name: str, request: RangeRequest, headers: Mapping[str, str]) -> None:
-    """Refuse a web page (most often a login page) in place of the file `name`.
-
-    Raises: IntegrityError; AttemptFailed, when the beginning of the file was served before: it is worth keeping.
-    """
-    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in ("text/html", "application/xhtml+xml") and not name.lower().endswith((".html", ".htm")):
-        message = f"{host_of(request.url)} sent a web page instead of {name}"
-        if request.start:
-            raise AttemptFailed(message)
-        raise IntegrityError(
-            message,
-            "You may have to log in there, or to sign in to this network first. Open the address in a browser.",
-        )
-
-
 def linked_file(headers: Mapping[str, str]) -> tuple[str | None, int | None]:
     """SHA-256 and size that the Hub gives for a file (X-Linked-Etag, X-Linked-Size); None where absent."""
     digest = headers.get("x-linked-etag", "").strip().strip('"').lower()
-    return digest if _SHA256.fullmatch(digest) else None, _length(headers.get("x-linked-size"))
+    return digest if _SHA256.fullmatch(digest) else None, content_length(headers.get("x-linked-size"))
 
 
 def strong_etag(value: str | None) -> str | None:
@@ -164,6 +129,17 @@ def strong_etag(value: str | None) -> str | None:
     return text if 2 < len(text) <= _MAX_ETAG_LENGTH and text[0] == text[-1] == '"' and text.isprintable() else None
 
 
-def _length(value: str | None) -> int | None:
-    text = (value or "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+def content_length(value: str | None) -> int | None:
+    """Content-Length, also where it was sent several times with the same value; None when missing or invalid."""
+    texts = {text.strip() for text in (value or "").split(",")}
+    text = texts.pop()
+    return int(text) if not texts and text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def content_range(value: str | None) -> tuple[int, int, int | None] | None:
+    """First byte, the byte after the last one, and size (None: `*`) of Content-Range; None when it makes no sense."""
+    found = _CONTENT_RANGE.fullmatch((value or "").strip())
+    if not found:
+        return None
+    start, end, size = int(found[1]), int(found[2]) + 1, None if found[3] == "*" else int(found[3])
+    return (start, end, size) if start < end <= (end if size is None else size) else None

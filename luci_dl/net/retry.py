@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import Enum
 
 from luci_dl.errors import NetworkError
 
@@ -17,34 +18,33 @@ MAX_RETRY_AFTER_S = 600.0
 """The longest delay accepted from a server. A longer one ends the download, which can be resumed later."""
 
 
+class Remedy(Enum):
+    """What may make the next attempt succeed."""
+
+    WAIT = "the same request, later"
+    FRESH_ADDRESS = "a new redirect from the origin, at once"
+    FEWER = "fewer connections: this machine or the server allows no more"
+    PROBE = "a request without a range, which shows whether only ranges are refused"
+    NO_RANGES = "requests for the whole file: the answers to others cannot be relied on"
+
+
 class AttemptFailed(Exception):
     """One attempt failed, but the next one may succeed.
 
     Attributes:
         reason: in a few words.
         retry_after: seconds that the server asked to wait; None when it did not ask.
-        no_ranges: the server's range responses cannot be relied on: request the whole file next time.
-        maybe_overload: fewer connections might avoid it.
-        overload: they would: the server, or this machine, reported an overload.
+        remedy: what the next attempt should do otherwise.
         hint: what the user can do when the retries run out.
     """
 
     def __init__(
-        self,
-        reason: str,
-        retry_after: float | None = None,
-        *,
-        no_ranges: bool = False,
-        maybe_overload: bool = True,
-        overload: bool = False,
-        hint: str = "",
+        self, reason: str, retry_after: float | None = None, *, remedy: Remedy = Remedy.WAIT, hint: str = ""
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after = retry_after
-        self.no_ranges = no_ranges
-        self.maybe_overload = maybe_overload
-        self.overload = overload
+        self.remedy = remedy
         self.hint = hint or "Check the connection and run the command again."
 
 
@@ -53,7 +53,7 @@ class OutOfResources(AttemptFailed):
 
     def __init__(self, reason: str) -> None:
         hint = "Use fewer --jobs and --connections, or raise the system's limits (ulimit -n, ulimit -u)."
-        super().__init__(reason, overload=True, hint=hint)
+        super().__init__(reason, remedy=Remedy.FEWER, hint=hint)
 
 
 class RetryBudget:

@@ -2,69 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from luci_dl.errors import LuciError, NetworkError, ResolveError
 
-from luci_dl.errors import NetworkError, ResolveError
-from luci_dl.net.hub import hub_refusal
-from luci_dl.net.origin import host_of
-from luci_dl.net.response import RangeRequest
-from luci_dl.net.retry import AttemptFailed, retry_after_s
-
-if TYPE_CHECKING:
-    from luci_dl.net.proxy import Proxy
-
-_TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
-_OVERLOAD = {429, 503}
-_EXPIRED = {400, 401, 403, 410}
-"""What a host says of a signed address that has expired."""
-_MEANINGS = {
-    401: ("the server requires authentication", "Check the credentials in the address."),
-    403: ("the server denies access", "Do you have to log in or accept a licence there first?"),
-    404: ("the server has no such file", "Check the address."),
-    410: ("the file was removed from the server", "Look for another address."),
-}
+_NOT_TEMPORARY = {501, 505, 511}
+_TEMPORARY = {408, 421, 425, 429}
+_SIGNED = ("signature", "sig=", "expires", "token", "x-amz-", "x-goog-", "policy=")
 TRY_LATER = "The server responds, but cannot serve the file now. Run the command again later."
+SIGN_IN = "Does this network require you to sign in first? Open any page in a browser."
+_CREDENTIALS = "If it takes a login or an accepted licence, pass credentials with --header 'Authorization: ...'."
+_MEANINGS = {
+    401: ("the server requires authentication", "Check the credentials in the address, or pass them with --header."),
+    403: ("the server denies access", _CREDENTIALS),
+    404: ("the server has no such file", f"Check the address. {_CREDENTIALS}"),
+    410: ("the file was removed from the server", "Look for another address."),
+    451: ("the server does not serve the file here, for legal reasons", "Look for another address."),
+    511: ("the network requires you to sign in", SIGN_IN),
+}
 
 
 def is_temporary(status: int) -> bool:
     """Whether the same request may succeed later."""
-    return status in _TEMPORARY
+    return status in _TEMPORARY or (500 <= status < 600 and status not in _NOT_TEMPORARY)
 
 
-def error_for_status(
-    request: RangeRequest,
-    status: int,
-    headers: Mapping[str, str],
-    *,
-    redirected_to: str | None = None,
-    through: Proxy | None = None,
-) -> Exception:
-    """The error that a status other than 200 and 206 stands for.
+def refusal(url: str, status: int, who: str, reason: str) -> LuciError:
+    """The error for a status that will not pass.
 
     Args:
-        redirected_to: the address that returned the status, if it is on another host than the requested one. There,
-            "no access" means that a signed address has expired, and the next attempt gets a new one.
-        through: the proxy that may have returned the status itself; None when none could.
+        url: the requested address.
+        who: the host that returned the status, when it need not be the host of `url`; else empty.
+        reason: the server's own words; may be empty.
     """
-    origin = host_of(request.url)
-    who = f"{host_of(redirected_to)} (redirected from {origin})" if redirected_to else origin
-    who += f" through {through}" if through else ""
-    if is_temporary(status) or (redirected_to and status in _EXPIRED):
-        return AttemptFailed(
-            f"{who} returned {status}",
-            retry_after_s(headers),
-            maybe_overload=is_temporary(status),
-            overload=status in _OVERLOAD,
-            hint=TRY_LATER,
-        )
-    if status == 416:
-        return AttemptFailed(f"{who} refused the requested range (416)", no_ranges=True)
-    if refusal := hub_refusal(request.url, status, headers):
-        return refusal
     meaning, hint = _MEANINGS.get(status, ("the server does not serve the file", "Check the address."))
-    message = f"{request.url}: {meaning}"
-    message += f": {who} returned {status}" if redirected_to or through else f" ({status})"
+    if status in (400, 401, 403, 410) and any(mark in url.partition("?")[2].lower() for mark in _SIGNED):
+        hint = "Such an address is valid for a limited time: get a new one from where you found it."
+    message = f"{url}: {meaning}" + (f": {who} returned {status}" if who else f" ({status})")
+    message += f": {reason}" if reason else ""
     if 400 <= status < 500:
         return ResolveError(message, hint)
-    return NetworkError(message, "This is not a valid response for a file. Check the address.")
+    return NetworkError(message, hint if status in _MEANINGS else "This is not a valid response for a file.")

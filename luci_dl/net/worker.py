@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from luci_dl.errors import IntegrityError
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
+from luci_dl.net.judge import Situation
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.response import RangeRequest
-from luci_dl.net.retry import AttemptFailed, OutOfResources
+from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
 
 T = TypeVar("T")
@@ -24,8 +24,9 @@ class Job:
 
     Attributes:
         url: which address of the artifact to request.
+        situation: what is known of the file and the address.
         whole_file: request the whole file, because range responses cannot be relied on.
-        only_url: there is no other address, so a server without ranges has to do.
+        probe: find out first whether the address serves the whole file, because it refused a range.
         block_size: bytes to read at a time, at most.
     """
 
@@ -33,8 +34,9 @@ class Job:
     url: str
     sink: Sink
     lease: Lease
+    situation: Situation
     whole_file: bool
-    only_url: bool
+    probe: bool
     block_size: int
     limiter: RateLimiter
 
@@ -46,6 +48,7 @@ class Worker:
         received: bytes so far.
         reading: it waits for the network, not for the disk or the rate limit.
         supports_ranges: whether the server supports ranges; None before it has responded.
+        served_range: the response is a range that was requested as such.
         error: why it ended; None when its segment is complete, or was taken from it.
     """
 
@@ -59,6 +62,7 @@ class Worker:
         self.reading = False
         self.done = False
         self.supports_ranges: bool | None = None
+        self.served_range = False
         self.error: Exception | None = None
         self._client = client
         self._wakeup = wakeup
@@ -104,20 +108,36 @@ class Worker:
     def _attempt(self) -> None:
         job, lease = self.job, self._lease
         request = self._request(lease)
-        headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
-        self._response = self._outside_sink(
-            lambda: self._client.get(job.artifact.name, request, headers, job.artifact.repository)
-        )
+        self._response = self._probed(request) if job.probe and not request.is_whole else self._get(request)
         info = self._response.info
         self.supports_ranges = info.supports_ranges and info.offset == request.start
-        if info.offset != request.start and not job.only_url:
-            raise AttemptFailed("the server sent the whole file instead of the requested range", no_ranges=True)
+        self.served_range = info.is_range and not request.is_whole
         job.sink.begin(lease, self._response.remote, info.offset)
         if lease.revoked:  # the sink discarded all bytes, and only the beginning can be written
             if info.offset != 0:
-                raise AttemptFailed("the server has another version of the file than before", no_ranges=True)
+                raise AttemptFailed("the server has another version of the file", remedy=Remedy.NO_RANGES)
             lease = self._claim_beginning()
         self._copy(lease, self._response)
+
+    def _get(self, request: RangeRequest) -> Response:
+        job = self.job
+        headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
+        return self._outside_sink(lambda: self._client.get(request, job.situation, headers, job.artifact.repository))
+
+    def _probed(self, request: RangeRequest) -> Response:
+        """The response to the request; the whole file if the address refuses nothing but the range.
+
+        Raises: AttemptFailed and LuciError, for a refusal of the whole file.
+        """
+        whole = self._response = self._get(RangeRequest(request.url, 0, None, None))
+        try:
+            response = self._get(request)
+        except AttemptFailed as failure:
+            if failure.remedy in (Remedy.PROBE, Remedy.NO_RANGES):
+                return whole
+            raise
+        whole.close()
+        return response
 
     def _claim_beginning(self) -> Lease:
         """Claim what is missing from byte 0 on. Raises: Revoked, when another worker or `stop` claimed it first."""
@@ -130,9 +150,12 @@ class Worker:
         return lease
 
     def _request(self, lease: Lease) -> RangeRequest:
-        """A range only if the response can be checked against the bytes that are there; else the whole file."""
+        """A range only if the bytes can be proved to belong to those that are there; else the whole file.
+
+        A digest does that whatever the validator, and the edges of a server may each have their own validators.
+        """
         url, sink = self.job.url, self.job.sink
-        validator = sink.validator(url)
+        validator = None if sink.provable else sink.validator(url)
         if self.job.whole_file or not (validator or sink.provable):
             return RangeRequest(url, 0, None, None)
         return RangeRequest(url, lease.pos, None if lease.end == sink.size else lease.end, validator)
@@ -140,28 +163,46 @@ class Worker:
     def _copy(self, lease: Lease, response: Response) -> None:
         job, left = self.job, response.info.length
         while left is None or left > 0:
-            data = self._read(response, lease)
+            data = self._read(response, lease, left)
             if lease.revoked:
                 raise Revoked
             if not data:
                 break
-            self.received += job.sink.write(lease, data)
-            if lease.pos == lease.end:
-                return  # more may follow: the segment was shortened meanwhile, or the server does not end
             left = None if left is None else left - len(data)
+            if not self._write(lease, data, left != 0):
+                return  # more may follow: the segment was shortened meanwhile, or the server does not end
             self._stopped.wait(job.limiter.delay(len(data)))
         if left:
             raise AttemptFailed("the connection was lost")
         self._end_of_body(lease, response)
 
-    def _read(self, response: Response, lease: Lease) -> memoryview:
+    def _write(self, lease: Lease, data: bytes | memoryview, has_more: bool) -> bool:
+        """Write one block, beyond the end of the lease too if what follows is free. False when the lease is complete.
+
+        Args:
+            has_more: the response has more than that.
+        """
+        while True:
+            taken = self.job.sink.write(lease, data)
+            self.received += taken
+            if lease.pos != lease.end:
+                return True
+            data = bytes(data[taken:])
+            if not (has_more or data) or not self.job.sink.extend(lease):
+                return False
+            if not data:
+                return True
+
+    def _read(self, response: Response, lease: Lease, left: int | None) -> memoryview:
         """Read one block. On a fast line it is full, and ends at a page boundary."""
         job, memory = self.job, self.job.sink.buffer()
         size = job.limiter.block_size(job.block_size)
         size -= lease.pos % PAGE if size > PAGE else 0
         if lease.end is not None:
-            one_too_many = 0 if job.sink.provable else 1  # shows that a file is longer than it should be
-            size = min(size, lease.end - lease.pos + one_too_many)
+            is_last = lease.end == job.sink.size and not job.sink.provable
+            size = min(size, lease.end - lease.pos + is_last)  # a byte more shows that a file is longer than it says
+        if response.info.is_range and left is not None:
+            size = min(size, left)
         count = self._outside_sink(lambda: response.read_into(memory[:size]))
         return memory[:count]
 
@@ -177,13 +218,7 @@ class Worker:
         return result
 
     def _end_of_body(self, lease: Lease, response: Response) -> None:
-        if lease.end is not None:
-            if lease.pos != lease.end:
-                raise AttemptFailed(f"the file ended at byte {lease.pos} of {lease.end}")
-            return
-        if not response.info.delimited and not self.job.sink.provable:
-            raise IntegrityError(
-                f"{self.job.url}: the server does not say how long the file is, so luci cannot tell if it is complete",
-                "Give its digest with --sha256.",
-            )
-        self.job.sink.end_of_file(lease)
+        if lease.end is None:
+            self.job.sink.end_of_file(lease, certain=response.info.delimited)
+        elif lease.pos != lease.end and not response.info.is_range:
+            raise AttemptFailed(f"the file ended at byte {lease.pos} of {lease.end}")

@@ -7,10 +7,11 @@ from collections import Counter
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
+from luci_dl.net.judge import Situation
 from luci_dl.net.mirrors import Mirrors
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.rate_meter import RateMeter, StallWatch
-from luci_dl.net.retry import AttemptFailed, OutOfResources
+from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import BUFFER, Lease, Sink
@@ -70,6 +71,10 @@ class WorkerPool:
         self._typical_rate = 0.0  # bytes per second of one connection
         self._supports_ranges: bool | None = None  # False for good once the server has shown it
         self._whole_file = False  # request no ranges at all, since the responses were wrong
+        self._probe = False  # an address refused a range: find out if it refuses everything
+        self._served: set[str] = set()  # the addresses that have served bytes
+        self._barren = Counter[str]()  # by address: attempts in a row that brought no byte
+        self._range_served: set[str] = set()  # those that have served a range that was requested as such
 
     def __len__(self) -> int:
         return len(self._stats)
@@ -80,10 +85,10 @@ class WorkerPool:
         for stats in list(self._stats):
             worker = stats.worker
             stalled = stats.update(now) and not worker.done
-            if worker.supports_ranges is not None and self._supports_ranges is not False:
-                self._supports_ranges = worker.supports_ranges
+            self._learn(worker)
             if stalled or worker.done:
                 self._stats.remove(stats)
+                self._barren[worker.job.url] = 0 if worker.received else self._barren[worker.job.url] + 1
                 self.mirrors.record_transfer(worker.job.url, worker.received, now - stats.since)
                 self._typical_rate = (self._typical_rate + stats.rate) / 2 if self._typical_rate else stats.rate
                 ended.append((worker.job.url, AttemptFailed("the server stalled") if stalled else worker.error))
@@ -91,9 +96,21 @@ class WorkerPool:
                 worker.stop()
         return ended
 
-    def disable_ranges(self) -> None:
-        """Use one connection, and request the whole file: range responses cannot be relied on."""
-        self._supports_ranges, self._whole_file = False, True
+    def _learn(self, worker: Worker) -> None:
+        if worker.supports_ranges is not None and self._supports_ranges is not False:
+            self._supports_ranges = worker.supports_ranges
+        if worker.received:
+            self._served.add(worker.job.url)
+        if worker.served_range:
+            self._range_served.add(worker.job.url)
+            self._probe = False
+
+    def apply(self, remedy: Remedy) -> None:
+        """Change the requests of the next workers. What the others are receiving is not given up for that."""
+        if remedy is Remedy.NO_RANGES:
+            self._supports_ranges, self._whole_file = False, self._whole_file or not self._stats
+        elif remedy is Remedy.PROBE:
+            self._probe = True
 
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no segment is left. Raises: OutOfResources."""
@@ -103,13 +120,15 @@ class WorkerPool:
             if not lease:
                 return
             connections = Counter(stats.worker.job.url for stats in self._stats)
+            url = self.mirrors.pick(connections)
             job = Job(
                 artifact=self._artifact,
-                url=self.mirrors.pick(connections),
+                url=url,
                 sink=self._sink,
                 lease=lease,
+                situation=self._situation(url, connections[url]),
                 whole_file=self._whole_file,
-                only_url=len(self.mirrors.urls) == 1,
+                probe=self._probe,
                 block_size=min(BUFFER, BLOCK_BYTES // wanted),
                 limiter=self._limiter,
             )
@@ -119,6 +138,18 @@ class WorkerPool:
                 self._sink.revoke(lease)
                 raise
             self._stats.append(WorkerStats(worker, now))
+
+    def _situation(self, url: str, beside: int) -> Situation:
+        return Situation(
+            name=self._artifact.name,
+            size=self._sink.size,
+            provable=self._sink.provable,
+            only_url=len(self.mirrors.urls) == 1,
+            beside=beside,
+            served=url in self._served,
+            ranges_served=url in self._range_served,
+            failures=self._barren[url],
+        )
 
     def stop(self) -> None:
         """Stop all workers, without waiting for them."""

@@ -6,15 +6,19 @@ import contextlib
 from collections.abc import Iterator
 
 from luci_dl.net.client import Client, Response
+from luci_dl.net.judge import Situation
 from luci_dl.net.response import RangeRequest
 
 DATA = bytes(range(256)) * 1200
+SITUATION = Situation("m.gguf")
 SECRET = {"Authorization": "Bearer secret", "X-Token": "secret"}
 
 
 @contextlib.contextmanager
-def asked(url: str, client: Client | None = None, start: int = 0) -> Iterator[Response]:
-    response = (client or Client()).get("m.gguf", RangeRequest(url, start, None, None), SECRET)
+def asked(
+    url: str, client: Client | None = None, start: int = 0, situation: Situation = SITUATION
+) -> Iterator[Response]:
+    response = (client or Client()).get(RangeRequest(url, start, None, None), situation, SECRET)
     try:
         yield response
     finally:

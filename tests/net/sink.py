@@ -35,6 +35,7 @@ class MemorySink:
         self._validators = dict(validators or {})
         self._lease: Lease | None = None
         self._lock = threading.Lock()
+        self.end_is_certain = True
 
     @property
     def size(self) -> int | None:
@@ -65,8 +66,8 @@ class MemorySink:
             raise Revoked
         self.remotes.append(remote)
         mine = self._validators.get(remote.url)
-        other = _differ(self._known.size, remote.size) or _differ(mine, remote.validator)
-        if self.data and other and not self.provable:
+        other = _differ(self._known.size, remote.size) or (not self.provable and _differ(mine, remote.validator))
+        if self.data and other and not self.provable and self.restarts:
             raise IntegrityError("the file changed on the server")
         if (self.data and other) or offset != len(self.data):
             self.revoke(lease)
@@ -88,6 +89,9 @@ class MemorySink:
     def shorten(self, lease: Lease, end: int) -> bool:
         return False
 
+    def extend(self, lease: Lease) -> bool:
+        return False
+
     def buffer(self) -> memoryview:
         return memoryview(bytearray(1 << 20))
 
@@ -102,7 +106,8 @@ class MemorySink:
             lease.pos += len(data)
             return len(data)
 
-    def end_of_file(self, lease: Lease) -> None:
+    def end_of_file(self, lease: Lease, certain: bool) -> None:
+        self.end_is_certain = certain
         self._known = replace(self._known, size=lease.pos)
 
     def revoke(self, lease: Lease) -> None:

@@ -11,8 +11,8 @@ from luci_dl.errors import NetworkError, ResolveError
 from luci_dl.net.bearer import Tokens
 from luci_dl.net.client import Client
 from luci_dl.net.response import Document, RangeRequest
-from luci_dl.net.retry import AttemptFailed
-from tests.net.asking import DATA, whole
+from luci_dl.net.retry import AttemptFailed, Remedy
+from tests.net.asking import DATA, SITUATION, whole
 from tests.procs import wait_until
 from tests.servers import FaultyServer, faults
 from tests.servers.registry import MODEL, Registry, digest_of
@@ -36,7 +36,7 @@ def repository(registry: Registry) -> str:
 def blob(registry: Registry, client: Client) -> bytes:
     """The bytes of the blob, fetched by the client."""
     where = repository(registry)
-    response = client.get("m.gguf", RangeRequest(f"{where}/blobs/{digest_of(DATA)}", 0, None, None), {}, where)
+    response = client.get(RangeRequest(f"{where}/blobs/{digest_of(DATA)}", 0, None, None), SITUATION, {}, where)
     try:
         return whole(response)
     finally:
@@ -83,7 +83,7 @@ def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry
     registry.on_token = faults.status(503, retry_after=7)
     with pytest.raises(AttemptFailed, match="503") as failed:
         blob(registry, client)
-    assert (failed.value.retry_after, failed.value.overload) == (7, True)
+    assert (failed.value.retry_after, failed.value.remedy) == (7, Remedy.FEWER)
     registry.on_token = faults.ok()
     assert blob(registry, client) == DATA
 
@@ -110,7 +110,7 @@ def test_a_challenge_of_any_other_server_is_ignored(registry: Registry, server: 
     challenge = f'Bearer realm="{registry.issuer.url("/token")}",scope="x"'
     asking = faults.status(401) + faults.headers(WWW_Authenticate=challenge)
     with pytest.raises(ResolveError):
-        Client().get("m.gguf", RangeRequest(server.serve("/m.gguf", faults=[asking]), 0, None, None), {})
+        Client().get(RangeRequest(server.serve("/m.gguf", faults=[asking]), 0, None, None), SITUATION, {})
     assert registry.issuer.exchanges() == []
     registry.on_blob = [asking]
     with pytest.raises(AttemptFailed):
@@ -122,7 +122,8 @@ def test_the_token_does_not_go_to_a_mirror(registry: Registry, server: FaultySer
     """Another host gets an ordinary request."""
     client = Client()
     blob(registry, client)
-    client.get("m.gguf", RangeRequest(server.serve("/m.gguf", DATA), 0, None, None), {}, repository(registry)).close()
+    request = RangeRequest(server.serve("/m.gguf", DATA), 0, None, None)
+    client.get(request, SITUATION, {}, repository(registry)).close()
     assert "authorization" not in server.exchanges()[0].headers
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.net.client import Client
+from luci_dl.net.judge import Situation
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed
 from tests.net.asking import DATA, asked, block, body
@@ -39,7 +40,7 @@ from tests.servers import FaultyServer, faults
             "was lost",
         ),
         (faults.gzipped(), NetworkError, "gzip-encoded"),
-        (faults.login_page(), IntegrityError, "web page"),
+        (faults.close_delimited(), IntegrityError, "how long the file is"),
         (faults.status(404), ResolveError, "no such file"),
     ],
 )
@@ -60,7 +61,8 @@ def test_interim_responses_are_skipped(server: FaultyServer) -> None:
 
 def test_http_1_0_is_accepted(server: FaultyServer) -> None:
     """The body ends with the connection, so its end is uncertain."""
-    with asked(server.serve("/m.gguf", faults=[faults.garbage(b"HTTP/1.0 200 OK\r\n\r\nGGUF")])) as response:
+    url = server.serve("/m.gguf", faults=[faults.garbage(b"HTTP/1.0 200 OK\r\n\r\nGGUF")])
+    with asked(url, situation=Situation("m.gguf", provable=True)) as response:
         assert (response.info.delimited, block(response), block(response)) == (False, b"GGUF", b"")
 
 
@@ -108,7 +110,7 @@ def test_a_header_that_cannot_be_sent_is_an_error_of_ours(server: FaultyServer, 
     """The message does not show its value."""
     request = RangeRequest(server.serve("/m.gguf", DATA), 0, None, None)
     with pytest.raises(NetworkError, match="cannot be requested") as caught:
-        Client().get("m.gguf", request, {"Authorization": value})
+        Client().get(request, Situation("m.gguf"), {"Authorization": value})
     assert "secret" not in caught.value.message + caught.value.hint
 
 

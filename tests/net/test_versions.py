@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from luci_dl.errors import IntegrityError, NetworkError
+from luci_dl.errors import IntegrityError, NetworkError, ResolveError
 from tests.net.fetching import CUT, DATA, HALF, OK, Run, proved
 from tests.net.sink import MemorySink
 from tests.servers import faults
@@ -16,15 +16,59 @@ def test_without_the_requested_range_it_starts_over(run: Run, fault: faults.Faul
     run.fetch(CUT, fault, OK)
     proved(run)
     assert run.sink.restarts == 1
-    assert run.asked[-1] == ((f"bytes={HALF}-", run.etag()) if len(run.asked) == 2 else (None, None))
+    assert run.asked[-1] == ((f"bytes={HALF}-", None) if len(run.asked) == 2 else (None, None))
 
 
-@pytest.mark.parametrize("fault", [faults.status(416), faults.headers(Content_Range="bytes */5")])
-def test_a_refused_range_is_not_requested_again(run: Run, fault: faults.Fault) -> None:
-    """After a 416, or a 206 without a range, the whole file is requested."""
-    run.fetch(CUT, fault, OK)
+def test_a_range_that_makes_no_sense_is_not_requested_again(run: Run) -> None:
+    """After a 206 without a valid range the whole file is requested."""
+    run.fetch(CUT, faults.headers(Content_Range="bytes */5"), OK)
     proved(run)
     assert (run.asked[2], run.sink.restarts) == ((None, None), 1)
+
+
+REFUSED = 416, 403, 404, 405, 501
+
+
+@pytest.mark.parametrize("status", REFUSED)
+def test_a_refused_range_says_nothing_of_the_file(run: Run, status: int) -> None:
+    """If the server serves the whole file and refuses the range again, that response is taken."""
+    run.fetch(CUT, faults.status(status), OK, faults.status(status))
+    proved(run)
+    rest = (f"bytes={HALF}-", None)
+    assert (run.asked, run.sink.restarts) == ([(None, None), rest, (None, None), rest], 1)
+
+
+@pytest.mark.parametrize("status", REFUSED)
+def test_a_range_that_was_refused_once_may_be_served(run: Run, status: int) -> None:
+    """Then the bytes that are there are kept."""
+    run.fetch(CUT, faults.status(status), OK, OK)
+    proved(run)
+    assert run.sink.restarts == 0
+
+
+def test_a_server_that_fails_at_every_range_is_asked_for_the_whole_file(run: Run) -> None:
+    """An error that may pass is believed to do so, but not for ever."""
+    error = faults.status(500)
+    run.fetch(CUT, error, error, error, OK, error, retries=4)
+    proved(run)
+    assert run.sink.restarts == 1
+
+
+def test_a_file_that_is_gone_is_an_error_and_keeps_the_bytes(run: Run) -> None:
+    """The whole file is refused as well."""
+    with pytest.raises(ResolveError, match="no such file"):
+        run.fetch(CUT, faults.status(404))
+    assert (run.sink.received, run.sink.restarts) == (HALF, 0)
+    assert len(run.asked) <= 5
+
+
+def test_a_range_in_several_pieces_is_put_together(run: Run) -> None:
+    """A server may send less than was requested; each response is taken, and the next request begins at its end."""
+    run.sink = MemorySink(size=len(DATA), there=DATA[:1000])
+    run.fetch(faults.at_most(100_000))
+    proved(run)
+    assert run.retries == []
+    assert [asked for asked, _ in run.asked] == [f"bytes={1000 + n * 100_000}-" for n in range(4)]
 
 
 def test_a_server_without_ranges_that_loses_connections_is_given_up(run: Run) -> None:
@@ -34,24 +78,32 @@ def test_a_server_without_ranges_that_loses_connections_is_given_up(run: Run) ->
     assert len(run.retries) == 3
 
 
-def test_a_changed_file_starts_over_when_its_digest_is_known(run: Run) -> None:
+def test_a_changed_file_without_digest_starts_over(run: Run) -> None:
     """If-Range makes the server send all of the new one; two versions are never mixed."""
     new = DATA[::-1]
+    run.sink = MemorySink(provable=False)
     run.fetch(CUT, faults.changed(new))
     assert (bytes(run.sink.data), run.sink.restarts) == (new, 1)
 
 
-def test_a_changed_file_without_digest_is_an_integrity_error(run: Run) -> None:
-    """Nothing could prove the new version."""
+def test_a_file_that_changes_again_is_an_integrity_error(run: Run) -> None:
+    """Without a digest, nothing could prove any of its versions."""
     run.sink = MemorySink(provable=False)
     with pytest.raises(IntegrityError, match="changed"):
-        run.fetch(CUT, faults.changed(DATA[::-1]))
+        run.fetch(CUT, faults.changed(DATA[::-1]) + CUT, faults.changed(DATA[::2]))
     assert not run.sink.leased
+
+
+def test_with_a_digest_the_etag_does_not_matter(run: Run) -> None:
+    """The edges of a server may each have their own; nothing is fetched twice."""
+    run.fetch(CUT, faults.headers(ETag='"edge2"') + CUT, faults.headers(ETag='"edge3"'))
+    proved(run)
+    assert (run.sink.restarts, run.server.sent()) == (0, len(DATA))
 
 
 def test_a_server_that_changes_its_file_each_time_is_given_up(run: Run) -> None:
     """A new version with each request does not cause endless retries."""
-    versions = [faults.changed(DATA + bytes([n])) + CUT for n in range(20)]
+    versions = [faults.changed(DATA + bytes(n)) + CUT for n in range(20)]
     with pytest.raises(NetworkError):
         run.fetch(*versions, retries=5)
     assert len(run.asked) == 6

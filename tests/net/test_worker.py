@@ -6,8 +6,9 @@ import threading
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
+from luci_dl.net.judge import Situation
 from luci_dl.net.rate_limiter import RateLimiter
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.retry import AttemptFailed, Remedy
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import Lease, Segment
 from tests.net.sink import MemorySink
@@ -39,8 +40,9 @@ def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
         url=url,
         sink=sink,
         lease=lease,
+        situation=Situation("m.gguf", size=sink.size, provable=sink.provable),
         whole_file=False,
-        only_url=True,
+        probe=False,
         block_size=1 << 20,
         limiter=RateLimiter(),
     )
@@ -100,9 +102,9 @@ def test_a_stop_does_not_wait_for_a_write(server: FaultyServer) -> None:
 def test_another_version_of_the_rest_disables_ranges(server: FaultyServer) -> None:
     """A server that ignores If-Range may have another version again next time."""
     there = {server.url("/m.gguf"): File.of(DATA).etag or ""}
-    sink = MemorySink(size=len(DATA), there=DATA[:HALF], validators=there)
+    sink = MemorySink(size=len(DATA), there=DATA[:HALF], validators=there, provable=False)
     worker = work(server, sink, faults.headers(ETag='"other"'))
     wait_until(lambda: worker.done)
     assert isinstance(worker.error, AttemptFailed)
-    assert worker.error.no_ranges
+    assert worker.error.remedy is Remedy.NO_RANGES
     assert sink.restarts == 1

@@ -138,6 +138,21 @@ def wrong_range(shift: int = 0, total: int | str | None = None) -> Fault:
     return Fault(on_answer=change)
 
 
+def at_most(count: int) -> Fault:
+    """206 with no more than `count` bytes of the range that was asked for."""
+
+    def change(answer: Answer) -> Answer:
+        if answer.status != 206:
+            return answer
+        span, size = answer.headers["Content-Range"].removeprefix("bytes ").split("/")
+        first = int(span.split("-")[0])
+        body = bytes(answer.body)[:count]
+        named = {"Content-Length": str(len(body)), "Content-Range": f"bytes {first}-{first + len(body) - 1}/{size}"}
+        return replace(answer, headers={**answer.headers, **named}, body=body)
+
+    return Fault(on_answer=change)
+
+
 def gzipped() -> Fault:
     """Content-Encoding: gzip, asked for or not."""
 

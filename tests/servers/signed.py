@@ -14,14 +14,13 @@ from tests.servers.server import FaultyServer
 class SignedAddress:
     """An address that expires with its tenth request, and the origin that redirects to it, or to a fresh one then.
 
-    The ninth request stays in flight until every request that was refused has come to the fresh address.
+    The ninth request stays in flight until another was refused, and none is on its way to the old address.
     """
 
     def __init__(self, server: FaultyServer) -> None:
         self._server = server
         self._lock = threading.Lock()
         self._redirected = self._requested = 0
-        self._refused: set[str] = set()
 
     def redirect(self, _request: Request, _answer: Answer) -> Answer:
         self._redirected += self._requested < 10
@@ -34,14 +33,16 @@ class SignedAddress:
             return dataclasses.replace(answer, rate=4e6)
         if self._requested == 9:
             return dataclasses.replace(answer, stop=1000, ending="stall")
-        self._refused.add(request.headers["range"])
+        self._release()
         return Answer(403)
 
     def answer_fresh(self, request: Request, answer: Answer) -> Answer:
-        self._refused.discard(request.headers["range"])
-        if self._redirected == self._requested and not self._refused:
-            self._server.release()
+        self._release()
         return answer
+
+    def _release(self) -> None:
+        if self._redirected == self._requested:
+            self._server.release()
 
     def fault(self, decide: Callable[[Request, Answer], Answer]) -> Fault:
         lock = self._lock

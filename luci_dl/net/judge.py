@@ -1,0 +1,256 @@
+"""Judges a response to a request for a file, or for a range of it. All of luci's trust in servers is in here.
+
+A response speaks of one request, not of the file. What was served a moment ago is not forbidden; what a digest proves
+needs no header to agree; what nothing proves is taken as the whole only if its length says so.
+
+    response                                      situation                           verdict
+    --------------------------------------------  ----------------------------------  ---------------------------------
+    Content-Range within the request (any 2xx)    the size is known or stated         take; the rest is requested next
+    Content-Range of another range                                                    no ranges
+    no Content-Range, or one that makes no sense
+      206 to a request for a range                                                    no ranges
+      206 to a request for the whole file         it has the length of the file       take as whole
+                                                  else                                give up: integrity
+      200, 203                                    no length, no digest                give up: integrity
+                                                  requested the whole, or from 0      take as whole
+                                                  requested a later range:
+                                                    alone, at the only address        start over
+                                                    else                              no ranges
+    a web page by its type                        instead of a later range            wait
+                                                  of another length than the file     wait if served before, or give up
+                                                  else                                its bytes decide
+    a body of another length than the file        served before, or a later range     wait, the first two times
+      with its own ETag, and without a digest                                         start over
+    a content coding                              a digest, or it is not a coding     take
+                                                  else                                give up: network
+    any other status                              other connections are receiving     fewer connections, or no ranges
+                                                                                      if none was served, and it
+                                                                                      is not temporary
+      temporary: 408, 421, 425, 429, most 5xx     a range, the third time in a row,   ask without a range
+                                                  and no range was ever served
+                                                  else                                wait; at 429 and 503 with fewer
+      400, 401, 403, 410 after a redirect         served before: two times in a row   fresh address
+                                                  else: once
+      any other                                   a range, and none was ever served   ask without a range
+                                                  served before: two times in a row   wait
+                                                  a range                             ask without a range
+                                                  else                                give up, with the server's words
+
+"Take" and "take as whole" are a `ResponseInfo`, "start over" is one that begins before the requested range. "Give up"
+is a `LuciError`. The others are an `AttemptFailed` with the `Remedy`; `Fetch` carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from luci_dl.errors import IntegrityError, LuciError, NetworkError
+from luci_dl.net.bearer import account_required
+from luci_dl.net.hub import hub_refusal
+from luci_dl.net.origin import host_of
+from luci_dl.net.response import RangeRequest, ResponseInfo, content_length, content_range, strong_etag
+from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
+from luci_dl.net.status import SIGN_IN, TRY_LATER, is_temporary, refusal
+
+WITH_BODY = {200, 203, 206}
+"""The statuses whose body may be the file."""
+PATIENCE = 2
+"""Consecutive failures after which a refusal is no longer taken for a passing one."""
+MIN_PIECE = 1 << 16
+"""Ranges that are cut shorter than this, in bytes, are not worth their requests."""
+_OVERLOAD = {429, 503}
+_EXPIRED = {400, 401, 403, 410}
+"""What a host says of a signed address that has expired."""
+_CODINGS = {"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
+"""Any other Content-Encoding, such as aws-chunked, none or utf-8, leaves the bytes as they are."""
+_WEB_PAGES = {"text/html", "application/xhtml+xml"}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known of the file and its address when a response arrives.
+
+    Attributes:
+        name: of the target.
+        size: bytes of the file, if known.
+        provable: a digest will prove the file.
+        only_url: the file has no other address that is in use.
+        beside: connections that are receiving the file from the same address.
+        served: the address has served bytes of the file in this run.
+        ranges_served: among them a range that was requested as such.
+        failures: consecutive attempts at the address before this one that brought no byte.
+    """
+
+    name: str
+    size: int | None = None
+    provable: bool = False
+    only_url: bool = True
+    beside: int = 0
+    served: bool = False
+    ranges_served: bool = False
+    failures: int = 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The head of a response, after redirects.
+
+    Attributes:
+        headers: by lower-case name.
+        host: that sent it, when the request was redirected to another one; else empty.
+        through: the proxy that may have sent it itself, in words; else empty.
+        repository: the request was for a registry's repository.
+        message: the server's own words, of an error; may be empty.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    host: str = ""
+    through: str = ""
+    repository: bool = False
+    message: str = ""
+
+
+def judge(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo:
+    """What the response brings. Raises: AttemptFailed; LuciError, when no other attempt can help. See above."""
+    if answer.status not in WITH_BODY:
+        raise _refused(request, answer, situation)
+    _check_coding(request, answer.headers, situation)
+    return _range(request, answer, situation) or _whole(request, answer, situation)
+
+
+def _refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exception:
+    status, temporary = answer.status, is_temporary(answer.status)
+    patient, is_range = situation.failures < PATIENCE, not request.is_whole
+    may_have_expired = answer.host and status in _EXPIRED
+    if situation.beside:
+        remedy = Remedy.FEWER if temporary or situation.ranges_served else Remedy.NO_RANGES
+    elif temporary:
+        remedy = Remedy.FEWER if status in _OVERLOAD else Remedy.WAIT
+        remedy = Remedy.PROBE if is_range and not (patient or situation.ranges_served) else remedy
+    elif may_have_expired and situation.failures < (PATIENCE if situation.served else 1):
+        remedy = Remedy.FRESH_ADDRESS
+    elif is_range and not (patient and situation.ranges_served):
+        remedy = Remedy.PROBE
+    elif situation.served and patient:
+        remedy = Remedy.WAIT
+    else:
+        return _final_refusal(request, answer)
+    reason = f"{_sender(request, answer)} returned {status}" + (f": {answer.message}" if answer.message else "")
+    return AttemptFailed(reason, retry_after_s(answer.headers), remedy=remedy, hint=TRY_LATER)
+
+
+def _final_refusal(request: RangeRequest, answer: Answer) -> LuciError:
+    if answer.repository and not answer.host and answer.status in (401, 403):
+        return account_required(request.url, answer.status)
+    if found := hub_refusal(request.url, answer.status, answer.headers):
+        return found
+    who = _sender(request, answer) if answer.host or answer.through else ""
+    error = refusal(request.url, answer.status, who, answer.message)
+    if answer.host and answer.status in _EXPIRED:  # the origin has promised the file
+        return NetworkError(error.message, "Run the command again later, or look for another address.")
+    return error
+
+
+def _sender(request: RangeRequest, answer: Answer) -> str:
+    origin = host_of(request.url)
+    who = f"{answer.host} (redirected from {origin})" if answer.host else origin
+    return f"{who} through {answer.through}" if answer.through else who
+
+
+def _check_coding(request: RangeRequest, headers: Mapping[str, str], situation: Situation) -> None:
+    """Raises: NetworkError, when the body is certainly not the bytes of the file."""
+    transfer = headers.get("transfer-encoding", "").strip().lower()
+    codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")} & _CODINGS
+    fits = None in (situation.size, length := _length(headers)) or length == situation.size
+    if transfer not in ("", "identity", "chunked"):
+        codings = {transfer}
+    elif situation.provable and fits:
+        return
+    if codings:
+        found = ", ".join(sorted(codings))
+        raise NetworkError(
+            f"{host_of(request.url)} sent the file {found}-encoded, which luci did not request",
+            "If the bytes are right nevertheless, give their digest with --sha256.",
+        )
+
+
+def _range(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo | None:
+    """The range that the response says it brings; None when it says nothing, or means the whole file.
+
+    Raises: AttemptFailed, when the ranges of this server cannot be used.
+    """
+    found, length = content_range(answer.headers.get("content-range")), _length(answer.headers)
+    if found is None or length not in (None, found[1] - found[0]):
+        if answer.status != 206 or request.is_whole or (request.start == 0 and length == situation.size):
+            return None
+        raise _no_ranges("the server sent a range without a valid Content-Range")
+    start, end, size = found[0], found[1], found[2] or situation.size
+    other_size = not request.is_whole and situation.size not in (None, size)
+    if (start, end) == (0, size) and request.start:
+        return None
+    wanted = size if request.end is None else request.end
+    if (
+        other_size
+        or start != request.start
+        or size is None
+        or wanted is None
+        or end - start < min(MIN_PIECE, wanted - start)
+    ):
+        requested = f"{request.start}-{'' if request.end is None else request.end - 1}"
+        raise _no_ranges(f"the server sent bytes {start}-{end - 1} of {size or '*'}, but {requested} were requested")
+    validator = strong_etag(answer.headers.get("etag"))
+    is_other = None not in (validator, request.validator) and validator != request.validator
+    if situation.beside and is_other:
+        raise _no_ranges("the server has another version of the file than the one it is sending")
+    return ResponseInfo(start, end - start, size, validator, True, True, True)
+
+
+def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo:
+    """The response as the whole file. Raises: AttemptFailed; LuciError."""
+    headers, length = answer.headers, _length(answer.headers)
+    chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
+    _check_kind(request, answer, situation)
+    known = situation.size is not None or situation.provable
+    if answer.status == 206 and (length is None or not known or situation.size not in (None, length)):
+        raise _unclear(request, "sent a part of the file (206) without saying which")
+    if length is None and not (chunked or known):
+        raise _unclear(request, "does not say how long the file is, so luci cannot tell if it is complete")
+    if request.start and (situation.beside or not situation.only_url):
+        raise _no_ranges("the server sent the whole file instead of the requested range")
+    supports_ranges = headers.get("accept-ranges", "").strip().lower() == "bytes"
+    validator = strong_etag(headers.get("etag"))
+    return ResponseInfo(0, length, length, validator, chunked or length is not None, supports_ranges)
+
+
+def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> None:
+    """Raises: AttemptFailed or IntegrityError, for a login page or an error message that cannot be the file."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_page = kind in _WEB_PAGES and not situation.name.lower().endswith((".html", ".htm"))
+    length, size = _length(answer.headers), situation.size
+    is_other = None not in (length, size) and length != size
+    begun = bool(request.start) or situation.served
+    host = host_of(request.url)
+    if is_page and (request.start or is_other):
+        message = f"{host} sent a web page instead of {situation.name}"
+        if begun:
+            raise AttemptFailed(message, hint=SIGN_IN)
+        raise IntegrityError(message, f"{SIGN_IN} Or the server wants you to log in: open the address in a browser.")
+    has_version = not situation.provable and strong_etag(answer.headers.get("etag"))
+    if is_other and begun and situation.failures < PATIENCE and not has_version:
+        raise AttemptFailed(f"{host} sent {length} bytes instead of the {size} of {situation.name}", hint=TRY_LATER)
+
+
+def _length(headers: Mapping[str, str]) -> int | None:
+    """Bytes of the body; None when it ends with its last chunk, or with the connection."""
+    chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
+    return None if chunked else content_length(headers.get("content-length"))
+
+
+def _unclear(request: RangeRequest, problem: str) -> IntegrityError:
+    return IntegrityError(f"{request.url}: the server {problem}", "Give its digest with --sha256.")
+
+
+def _no_ranges(reason: str) -> AttemptFailed:
+    return AttemptFailed(reason, remedy=Remedy.NO_RANGES)
