@@ -1,11 +1,12 @@
-"""GGUF files, valid and not, byte by byte; and two that llama.cpp's own writer made."""
+"""Model files, valid and not, byte by byte; and two GGUF files that llama.cpp's own writer made."""
 
 from __future__ import annotations
 
 import base64
+import json
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 U32, F32, STRING, ARRAY, U64 = 4, 6, 8, 9, 10
@@ -55,6 +56,51 @@ class Form:
 
 
 V3 = Form()
+
+
+def reading(data: bytes) -> Callable[[int, int], bytes]:
+    """As parsers read a file."""
+    return lambda count, offset: data[offset : offset + count]
+
+
+def safetensors(header: Mapping[str, object] | bytes, data: bytes = b"") -> bytes:
+    """A file with that header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def tensor(kind: str, shape: Sequence[int], start: int, end: int) -> dict[str, object]:
+    """One entry of such a header."""
+    return {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
+
+
+def weights(cut: int = 0) -> bytes:
+    """A small model in safetensors; the last `cut` bytes are missing."""
+    header = {
+        "__metadata__": {"format": "pt", "config": '{"a": {"b": "}"}}'},
+        "second": tensor("F32", [2, 2], 6, 22),
+        "first": tensor("BF16", [3], 0, 6),
+    }
+    return safetensors(header, bytes(22 - cut))
+
+
+def varint(value: int) -> bytes:
+    """A number as protobuf writes it."""
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+def field(number: int, value: bytes | int) -> bytes:
+    """A field of a protobuf message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def onnx(*more: bytes) -> bytes:
+    """A small ONNX model: its version, its producer, a graph, an operator set."""
+    graph = field(1, field(1, b"x") + field(2, b"y") + field(4, b"Identity")) + field(2, b"g")
+    return b"".join([field(1, 8), field(2, b"pytorch"), field(7, graph), field(8, field(2, 17)), *more])
 
 
 def model(form: Form = V3, *, words: int = 100, cut: int = 0) -> bytes:
