@@ -14,7 +14,7 @@ Where things are; each package imports only from those below it:
     ui/           shows events: bars, lines, JSON; describe: the sentence for each event
     api/          the functions above, one module per command; all that cli/ calls
     install/      in the order in which it happens:
-        request       arguments -> models (resolve, servers); context: what all models of a run share
+        request       arguments -> models (resolve, pickles, servers); context: what all models of a run share
         placement     which folder each model goes to; free_space: what to remove when no folder has enough space
         inspect       what stands at the targets -> actions: the only place that decides what must be done
         local_copies  copies on this machine
@@ -23,8 +23,7 @@ Where things are; each package imports only from those below it:
         dry_run       the same actions, reported; repair: models with damaged files, installed again
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
-                  partials, running, lookup (what a NAME means), clean, verify, remove,
-                  gguf_files
+                  partials, running, lookup (what a NAME means), clean, verify, remove, gguf_files
     catalog/      the built-in catalog and the user's own: catalog, entries, check, search, edit, refresh, fit
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
                   url; endpoints: the servers and mirrors to ask

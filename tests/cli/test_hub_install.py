@@ -75,6 +75,25 @@ def test_a_repository_without_gguf_is_installed_whole(hub: Hub, models: Path) ->
     assert there == {name: data for name, data in files.items() if name[0] != "."}
 
 
+def test_files_that_may_run_code_are_named_or_left_out(hub: Hub, models: Path) -> None:
+    """In a dry run as in the install; where nothing else is there, it ends with 3 and nothing is fetched."""
+    hub.add(FOLDER, {"pytorch_model.bin": DATA, "config.json": b"{}", "sub/optimizer.pt": OTHER})
+    for options in (["--dry-run"], []):
+        ended = luci("install", "hf:me/model", "--all-files", "--safe-only", *options)
+        assert ended.returncode == 0, ended.stderr
+        assert "--safe-only leaves them out: me/model/pytorch_model.bin, me/model/sub/optimizer.pt\n" in ended.stderr
+        assert "pytorch_model.bin" not in ended.stdout
+    assert_nothing_left(models, "me/", "me/model/", f"{FOLDER}/config.json")
+    for word in ("hf:me/model/pytorch_model.bin", "hf:me/model"):
+        refused = luci("install", word, "--safe-only", *(["--include", "*.bin"] if word == "hf:me/model" else []))
+        assert_refused(refused, 3, f"--safe-only leaves nothing of {word}")
+    for options in (["--dry-run"], []):
+        ended = luci("install", "hf:me/model", "--all-files", *options)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stderr.count("may run code when loaded") == 1
+    assert (models / FOLDER / "pytorch_model.bin").read_bytes() == DATA
+
+
 def test_many_files_do_not_meet_the_limit_of_open_ones(hub: Hub, models: Path) -> None:
     """The usual soft limit of macOS is 256; luci may raise its own."""
     hub.add(FOLDER, {f"{number}.json": b"{}" for number in range(30)})
