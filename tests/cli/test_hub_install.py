@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -92,6 +93,16 @@ def test_files_that_may_run_code_are_named_or_left_out(hub: Hub, models: Path) -
         assert ended.returncode == 0, ended.stderr
         assert ended.stderr.count("may run code when loaded") == 1
     assert (models / FOLDER / "pytorch_model.bin").read_bytes() == DATA
+
+
+def test_a_shard_that_the_index_names_and_the_repository_lacks_is_reported(hub: Hub, models: Path) -> None:
+    """What is there is installed all the same: the user may have chosen these files."""
+    index = json.dumps({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}).encode()
+    hub.add(FOLDER, {"model.safetensors.index.json": index, "one.safetensors": DATA})
+    ended = luci("install", "hf:me/model", "--all-files")
+    assert ended.returncode == 0, ended.stderr
+    assert "names 1 file that will be missing, such as two.safetensors" in ended.stderr
+    assert "missing" not in luci("install", "hf:me/model", "--include", "one*", "--force").stderr
 
 
 def test_many_files_do_not_meet_the_limit_of_open_ones(hub: Hub, models: Path) -> None:
