@@ -5,7 +5,7 @@ from __future__ import annotations
 from luci_dl.errors import IntegrityError, OtherFile
 from luci_dl.formats.reading import Damaged, ReadAt, Unsupported
 from luci_dl.formats.table import Format, format_of
-from luci_dl.formats.texts import MAX_JSON, Text, pointed_to, recognised, recognised_json
+from luci_dl.formats.texts import MAX_TEXT, Text, pointed_to, recognised, recognised_json
 from luci_dl.text import quoted
 
 BEGINNING = 512
@@ -32,10 +32,11 @@ def check_whole(name: str, read_at: ReadAt, size: int) -> None:
     kind = format_of(name)
     if not size:
         raise OtherFile(f"{name} is empty", "The address may be of something else.")
-    check_beginning(name, 0, read_at(BEGINNING, 0), proved=False)
-    text = recognised_json(read_at(size, 0)) if size <= MAX_JSON else None
+    head = read_at(MAX_TEXT, 0)
+    check_beginning(name, 0, head, proved=False)
+    text = recognised_json(head) if size <= MAX_TEXT else None
     if text not in (None, *kind.texts):
-        raise _other_file(name, kind, read_at(BEGINNING, 0), text)
+        raise _other_file(name, kind, head, text)
     if kind.check:
         try:
             kind.check(read_at, size)

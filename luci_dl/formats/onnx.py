@@ -21,10 +21,12 @@ _MAX_VARINT = 10  # bytes
 
 def may_begin(head: bytes) -> bool:
     """Whether a file can begin with these bytes."""
+    if len(head) < 2:
+        return True
     try:
         tag, _ = _varint(head, 0)
     except Damaged:
-        return not head
+        return False
     return _FIELDS.get(tag >> 3) == tag & 7
 
 

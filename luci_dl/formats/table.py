@@ -56,8 +56,7 @@ FORMATS = (
     Format("a model", (".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth"), may_run_code=True),
     Format("a model", (".ggml", ".h5", ".keras", ".mlmodel", ".msgpack", ".npy", ".npz", ".pb", ".tflite")),
     Format(suffixes=(".ipynb", ".json", ".jsonl", ".md", ".txt"), texts=(Text.JSON, Text.ERROR)),
-    Format(suffixes=(".htm", ".html", ".xhtml"), texts=(Text.PAGE, Text.XML)),
-    Format(suffixes=(".svg", ".xml"), texts=(Text.PAGE, Text.XML)),
+    Format(suffixes=(".htm", ".html", ".svg", ".xhtml", ".xml"), texts=(Text.PAGE, Text.XML)),
 )
 _OTHER = Format(texts=(Text.JSON,))
 

@@ -7,8 +7,8 @@ import json
 import re
 from enum import Enum
 
-MAX_JSON = 1 << 16
-"""A longer text is not considered an error message in JSON, in bytes."""
+MAX_TEXT = 1 << 16
+"""What begins later than this, and JSON that is longer, is not recognised, in bytes."""
 _REFUSED = "The server may have refused the request, or the address is of something else. Open it in a browser."
 
 
@@ -39,7 +39,7 @@ class Text(Enum):
 
 _BEGINNINGS = (
     (Text.POINTER, rb"version https?://(?:git-lfs|hawser)\.github\.com/"),
-    (Text.PAGE, rb"(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|meta|script|title)\b"),
+    (Text.PAGE, rb"(?:<\?xml[^>]*>\s*)?(?><!--.*?-->\s*)*+<(?:!doctype|html|head|body|meta|script|title)\b"),
     (Text.XML, rb"<(?:\?xml|error)\b"),
 )
 _PATTERNS = [(text, re.compile(pattern, re.IGNORECASE | re.DOTALL)) for text, pattern in _BEGINNINGS]

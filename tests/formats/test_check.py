@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -22,7 +23,7 @@ PAGES = [
     b"<!DOCTYPE html><title>Log in</title>",
     b"<!doctype HTML>",
     b"\xef\xbb\xbf\r\n  <HTML lang=en>",
-    b"<!-- saved --><html>",
+    b"<!-- saved --> <!-- -- > again -->\n<html>",
     b"<?xml version='1.0'?>\n<!DOCTYPE html PUBLIC>",
     b"\n<head><meta charset=utf-8>",
     b"<script>location='/login'</script>",
@@ -102,6 +103,15 @@ def test_what_may_be_the_file_passes(name: str, data: bytes) -> None:
     """A file in JSON may be an error message of itself; what only looks like a text at first is no text."""
     begins(name, data)
     whole(name, data)
+
+
+@pytest.mark.parametrize("data", [b"<!---->" * 70, b"<!--" * 9000, b"<?xml" * 9000, b"{" * 60_000, b"[[1]," * 9000])
+def test_hostile_texts_cost_little(data: bytes) -> None:
+    """No pattern backtracks."""
+    began = time.process_time()
+    with contextlib.suppress(OtherFile):
+        whole("m.bin", data)
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize("name", ["m.bin", "m.onnx"])
