@@ -1,4 +1,4 @@
-"""Model files, valid and not, byte by byte; and two GGUF files that llama.cpp's own writer made."""
+"""Model files, valid and not, byte by byte; and files that the formats' own writers made."""
 
 from __future__ import annotations
 
@@ -140,4 +140,14 @@ REAL_BIG_ENDIAN = _unpacked(
     "9YL91gxtbyatuxjmOBY13Heo71HRs4dlZRbsLTHEy5lil3Pv/47dAc/7RT8wUvFmyWdlv74/ipXQJ5BFWvrknbhLWtdAjrWAkIC6x0Ceta6RHW"
     "s9InrG9lQNjAyhlh5pUdfZbiY6pCBUkmqHL+HU9PZEqen7XW1aJWvRD722x436mrTkVys5jufCaDiuRWMd27sMluRVLXPXjxEARBEARBEARBEA"
     "RBEARBEARBkH/MB6ODpC0="
+)
+
+# Made by `safetensors.numpy.save_file` and `onnx.save` of the packages safetensors and onnx.
+REAL_SAFETENSORS = _unpacked(
+    "eNqV0LEKwjAQBuD4Fo7yzzdE20bs4ib4DLaEaFtcSluTQQkFH91r6RCpCv4cJLnclyHLhRjjoXVdOlMYZ7RG6lE1t9o4pGgdCHfe+AxdhjRDz4"
+    "WecB7mCvdoS749qpjn7NUMp9M2J4xvNVVlS2e5JSlROatLqA7RJlCS4rlL1ATtd/hRKTko86bWKlARJXOoJO0Y9qsx0/eIf1chnnvxMy8BF1Ur"
+)
+REAL_ONNX = _unpacked(
+    "eNrj4DNiysi0MucS4GKsEGKsVOLwTEnNK8ksqRRiTI/iBwlycXFwMAqxcDFxMCYBBSqRBZyYBGSK2LgYE4UYk04xqnExuikxJmoxJlkJQMQQxn"
+    "mxcDEICAYxp+TnAgBcmxQS"
 )

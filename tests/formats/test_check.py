@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from luci_dl.errors import IntegrityError, OtherFile
 from luci_dl.formats.check import BEGINNING, check_beginning, check_whole
 from luci_dl.formats.table import FORMATS
-from tests.formats.files import model, onnx, reading, weights
+from tests.formats.files import REAL, REAL_ONNX, REAL_SAFETENSORS, model, onnx, reading, weights
 
 OID = "ab" * 32
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{OID}\nsize 5000000000\n".encode()
@@ -82,6 +82,9 @@ def test_a_known_format_is_nothing_else(name: str, text: bytes) -> None:
     ("name", "data"),
     [
         *WHOLE.items(),
+        ("m.GGUF", REAL),
+        ("m.safetensors", REAL_SAFETENSORS),
+        ("m.onnx", REAL_ONNX),
         ("config.json", ERROR),
         ("config.json", b"[]"),
         ("README.md", b"# A model\n<p>"),
