@@ -14,16 +14,16 @@ Where things are; each package imports only from those below it:
     ui/           shows events: bars, lines, JSON; describe: the sentence for each event
     api/          the functions above, one module per command; all that cli/ calls
     install/      in the order in which it happens:
-        request       arguments -> models (resolve, servers); context: what all models of a run share
+        request       arguments -> models (resolve, pickles, servers); context: what all models of a run share
         placement     which folder each model goes to; free_space: what to remove when no folder has enough space
         inspect       what stands at the targets -> actions: the only place that decides what must be done
         local_copies  copies on this machine
-        transfer      one model: a transaction around its actions (fetching, copying)
+        transfer      one model: a transaction around its actions (fetching, copying, shards)
         batch         many models: in turn or side by side, and the outcome of each
         dry_run       the same actions, reported; repair: models with damaged files, installed again
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
-                  partials, running, lookup (what a NAME means), clean, verify, remove
+                  partials, running, lookup (what a NAME means), clean, verify, remove, gguf_files
     catalog/      the built-in catalog and the user's own: catalog, entries, check, search, edit, refresh, fit
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
                   url; endpoints: the servers and mirrors to ask
@@ -32,12 +32,12 @@ Where things are; each package imports only from those below it:
                   dial (directly or through a proxy), certificates, translate (foreign errors into ours), worker (one
                   segment), worker_pool, fetch, tune (how many connections), rate_limiter, rate_meter, mirrors, retry,
                   hub (what the Hub's refusals mean), bearer (tokens of registries)
-    gguf/         the header of a GGUF file, and its expected length
     disk/         bytes onto disk: fs and file (the calls whose order matters), storage_errors (their words), layout
                   (all paths), lock and locks, part with part_writer, range_map (who may write where), write_behind
                   (write, hash, sync) and guarded_file (nothing outlives the lock), journal, target (what stands there),
                   commit (rename, record, roll-forward), endings, space, filesystems (what each kind can do),
-                  lock_reliability, precommit (the last checks), transaction
+                  lock_reliability, contents and precommit (the last checks), transaction
+    formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
     model.py plan.py errors.py events/ cancel.py pool.py names.py text.py     shared types and helpers
 """
 

@@ -5,6 +5,7 @@
     ├── ResolveError           3        suspend
     ├── NetworkError           4        suspend
     ├── IntegrityError         5        roll back
+    │   └── OtherFile                   a file of another kind than its name says
     ├── StorageError           6        roll back
     │   └── CannotHold                  another file system may hold the file
     │       └── NoRoom                  there is not enough free space
@@ -62,6 +63,10 @@ class IntegrityError(LuciError):
     """The bytes are not the expected ones."""
 
     exit_code = 5
+
+
+class OtherFile(IntegrityError):
+    """The bytes are of another kind of file than its name says."""
 
 
 class StorageError(LuciError):

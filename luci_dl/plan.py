@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 from luci_dl.model import Artifact, Model
 
@@ -198,11 +198,3 @@ class Sink(Protocol):
     def revoke(self, lease: Lease) -> None:
         """End the lease, after a write under way. What was not written can be claimed again."""
         ...
-
-
-Kind = Literal["gguf", "any"]
-
-
-def kind_of(name: str) -> Kind:
-    """What kind of file it must be, by its name."""
-    return "gguf" if name.lower().endswith(".gguf") else "any"

@@ -9,8 +9,8 @@ from pathlib import Path
 from luci_dl.api.config import Folder, folders_of, settings
 from luci_dl.catalog.catalog import load
 from luci_dl.errors import IntegrityError, ResolveError
-from luci_dl.gguf.header import Header
-from luci_dl.gguf.reading import GgufFile, read_all
+from luci_dl.formats.gguf import Header
+from luci_dl.library.gguf_files import GgufFile, read_all
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import Found, find_installed, look_up, unknown
 from luci_dl.library.partials import Partial, partials

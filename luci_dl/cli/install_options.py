@@ -70,6 +70,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     _flag("--no-projector", help="Leave out the projector of a vision model."),
     _flag("--all-files", help="Install every file of a Hub repository."),
+    _flag("--safe-only", help="Leave out files that may run code when loaded: pickles (.bin, .pt, .ckpt ...)."),
     click.option("--include", multiple=True, metavar="GLOB", help="Files of a Hub repository to install."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="Files of a Hub repository to leave out."),
     click.option(
@@ -131,6 +132,7 @@ def selection_of(given: Given) -> FileSelection:
         all_files=given["all_files"],
         include=given["include"],
         exclude=given["exclude"],
+        safe_only=given["safe_only"],
         unverified=given["unverified"],
     )
 

@@ -23,6 +23,7 @@ Each file is one line on stdout, which begins with its state:
   newer       as it was installed, but the catalog has other bytes now
   changed     its bytes differ from those that were installed
   truncated   shorter than it was installed, or than its header says
+  invalid     another kind of file than its name says, such as a web page
   missing     does not exist any more
   unreadable  the disk could not read it
   unmanaged   a model file that luci did not install; not an error

@@ -7,10 +7,7 @@ from dataclasses import replace
 from luci_dl.disk.journal import Header
 from luci_dl.errors import IntegrityError
 from luci_dl.model import Artifact, Content
-from luci_dl.plan import Remote, kind_of
-from luci_dl.text import quoted
-
-MAGIC = b"GGUF"
+from luci_dl.plan import Remote
 
 
 def promised(artifact: Artifact) -> Header:
@@ -66,23 +63,6 @@ def check_promise(artifact: Artifact, remote: Remote) -> None:
                 f"the server has another file than {artifact.name}: expected {what} {expected}, found {found}",
                 "The file was replaced on the server, or the address is wrong. Nothing was installed.",
             )
-
-
-def check_beginning(artifact: Artifact, offset: int, data: bytes) -> None:
-    """Raises: IntegrityError, when `data`, at `offset`, is not what a file with such a name begins with."""
-    if kind_of(artifact.name) == "gguf" and not MAGIC[offset:].startswith(data[: max(0, len(MAGIC) - offset)]):
-        raise IntegrityError(
-            f"{artifact.name} is not a GGUF file: it begins with {quoted(data[:16])}, expected {quoted(MAGIC)}",
-            "The address may be of a web page or of another kind of file.",
-        )
-
-
-def check_size(artifact: Artifact, size: int) -> None:
-    """Raises: IntegrityError, when the file is smaller than any with such a name can be."""
-    if kind_of(artifact.name) == "gguf" and size < len(MAGIC):
-        raise IntegrityError(
-            f"{artifact.name} is not a GGUF file: it has only {size} bytes", "The address may be of something else."
-        )
 
 
 def check_digest(artifact: Artifact, known: Header, content: Content) -> None:

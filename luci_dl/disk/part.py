@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
+from luci_dl.disk.contents import check_contents
 from luci_dl.disk.hashing import Hashed, hash_again, longest_prefix
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
@@ -94,15 +95,18 @@ class Part(PartSink):
     def verify(self, token: CancelToken) -> str:
         """Wait until all is hashed and synced, and compare the digest with the expected one. May be called again.
 
+        If no digest is known, check the contents instead.
+
         Returns: the SHA-256. Raises: IntegrityError; Interrupted; StorageError.
         """
         size = self.size
         if size is None or self._writer.ranges.written < size:
             raise StorageError(f"{self.staging.part} is not complete", "Run the install command again.")
-        identity.check_size(self.artifact, size)
         if self._digest is None:
             self._digest = self._finish(size, token)
         identity.check_digest(self.artifact, self._known, Content(self._digest, size, self._further))
+        if not self.provable:
+            run_cancellable(lambda: check_contents(self.staging.part, self.staging.target.name), token)
         return self._digest
 
     def _finish(self, size: int, token: CancelToken) -> str:

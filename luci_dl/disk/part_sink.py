@@ -10,6 +10,7 @@ from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_files import PartFiles
 from luci_dl.disk.part_writer import PartWriter
 from luci_dl.errors import IntegrityError
+from luci_dl.formats.check import BEGINNING, check_beginning
 from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Remote, Revoked
 
@@ -99,8 +100,8 @@ class PartSink:
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
         if self.size is not None and lease.pos + len(data) > self.size:
             raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
-        if lease.pos < len(identity.MAGIC):
-            identity.check_beginning(self.artifact, lease.pos, bytes(data[:16]))
+        if lease.pos < BEGINNING:
+            check_beginning(self.artifact.name, lease.pos, bytes(data[:BEGINNING]), proved=self.provable)
         return self._writer.write(lease, data)
 
     def end_of_file(self, lease: Lease, certain: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from luci_dl.events.base import Event, Result
 
-Verdict = Literal["ok", "newer", "changed", "truncated", "missing", "unreadable", "unmanaged"]
+Verdict = Literal["ok", "newer", "changed", "truncated", "invalid", "missing", "unreadable", "unmanaged"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Verified(Result):
     """`verify` checked the file at `path`.
 
     `state`: "ok"; "newer" (as it was installed, but the catalog now names other bytes); "changed"; "truncated";
-    "missing"; "unreadable"; "unmanaged" (luci did not install it; `reference` is empty). `expected` and `found`
-    describe the difference; empty where the state says it all.
+    "invalid" (another kind of file than its name says); "missing"; "unreadable"; "unmanaged" (luci did not install it;
+    `reference` is empty). `expected` and `found` describe the difference; empty where the state says it all.
     """
 
     name: str

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.cancel import CancelToken
 from luci_dl.disk.part import Part
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Progress, Started, Warned
+from luci_dl.formats.table import format_of
 from luci_dl.install.context import InstallContext
 from luci_dl.model import Artifact
-from luci_dl.plan import kind_of
 
 Report = Callable[[Progress], None]
 
@@ -33,9 +33,9 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     _fetch(artifact, part, context, report)
     _try_again(artifact, part, context, report)
     if not part.provable:
-        digest = _verify(part, context.token)
-        header = " and header" if kind_of(artifact.name) == "gguf" else ""
-        checked = f"nothing but its length{header} was checked"
+        digest = part.verify(context.token)
+        begins = "header" if format_of(artifact.name).check else "first bytes"
+        checked = f"nothing but its length and {begins} was checked"
         context.emit(Warned(f"{artifact.name}: no digest is known, so {checked}; its SHA-256 is {digest}"))
     return part.fetched - before
 
@@ -97,20 +97,7 @@ def _may_pass(part: Part) -> bool:
 
 def _mismatch(part: Part, token: CancelToken) -> LuciError | None:
     try:
-        _verify(part, token)
+        part.verify(token)
     except IntegrityError as error:
         return error
     return None
-
-
-def _verify(part: Part, token: CancelToken) -> str:
-    """The digest of the part. If the right one is unknown, a GGUF header still shows whether the file is complete.
-
-    Raises: IntegrityError; Interrupted; StorageError.
-    """
-    digest = part.verify(token)
-    if not part.provable and kind_of(part.artifact.name) == "gguf":
-        from luci_dl.gguf.header import check_whole
-
-        run_cancellable(lambda: check_whole(part.staging.part, part.staging.target.name), token)
-    return digest

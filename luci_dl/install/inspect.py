@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import commit, fs, identity, journal, target
+from luci_dl.disk.contents import check_contents
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.target import Found
@@ -174,9 +175,18 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
     elif found.sha256:
         wrong = "it is not the expected file"
     else:
-        wrong = "no digest is known to verify it with"
+        wrong = _problem(path) or "no digest is known to verify it with"
     message = f"{path} exists, luci did not install it, and {wrong}"
     return IntegrityError(message, "Move it away, or replace it with --force.")
+
+
+def _problem(path: Path) -> str:
+    """Why the file there cannot be what its name says; empty if it can."""
+    try:
+        check_contents(path, path.name)
+    except LuciError as error:
+        return error.message
+    return ""
 
 
 def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:

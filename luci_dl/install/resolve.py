@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.catalog.merge import merge
 from luci_dl.errors import ResolveError, UsageError
+from luci_dl.install.pickles import warn_of_pickles, without_pickles
 from luci_dl.model import Model
 from luci_dl.names import check_digest, check_name
 from luci_dl.sources.base import Source, source_of
@@ -53,7 +54,10 @@ def resolve(
         found = [_without_projector(model) for model in found]
     if selection.output is not None or selection.sha256 is not None:
         found = [_with_options(found, selection.output, selection.sha256)]
+    found = without_pickles(found, context.emit) if selection.safe_only else found
     models = merge([context.endpoints.with_mirrors(model) for model in found])
+    if selection.by_pattern:
+        warn_of_pickles(models, context.emit)
     if not selection.unverified:
         for model in models:
             for artifact in model.artifacts:

@@ -11,10 +11,11 @@ from luci_dl.disk.part import Part
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import StorageError
-from luci_dl.events import Installed, Progress
+from luci_dl.events import Installed, Progress, Warned
 from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse
 from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import Inspector, read_only_look
+from luci_dl.install.shards import missing_shards
 from luci_dl.model import Artifact
 from luci_dl.plan import Plan
 
@@ -44,6 +45,7 @@ class Installation:
                     copied = False
                     fetched += self._fetch(part)
                 part.verify(self.context.token)
+                self._report_missing_shards(part)
                 size += part.size or 0
             self.transaction.commit()  # nothing below may fail, or look at the disk again
         how = _how(actions) if not todo else "copied" if copied else "downloaded"
@@ -104,6 +106,11 @@ class Installation:
         from luci_dl.install.fetching import fetch_into
 
         return fetch_into(part, self.context, self._report)
+
+    def _report_missing_shards(self, part: Part) -> None:
+        targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
+        if missing := missing_shards(part.staging.part, part.staging.target, targets):
+            self.context.emit(Warned(missing))
 
     def _report(self, progress: Progress) -> None:
         """To those who wait for the lock."""

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
+from luci_dl.disk.contents import check_contents
 from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.layout import Staging, is_staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
-from luci_dl.errors import IntegrityError, StorageError, UsageError
+from luci_dl.errors import IntegrityError, OtherFile, StorageError, UsageError
 from luci_dl.events import Emit, Hashing, Verdict, Verified, Warned
-from luci_dl.gguf.header import check_whole
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
 from luci_dl.pool import run_side_by_side
@@ -102,11 +102,12 @@ class _Verifier:
         digest, size = hash_file(staging.target, self._token, self._hashing(known))
         if (digest, size) != (known.sha256, known.size):
             return _verdict(folder, known, "changed", f"SHA-256 {known.sha256}", f"SHA-256 {digest}")
-        if known.proof == "none" and known.name.lower().endswith(".gguf"):
+        if known.proof == "none":
             try:
-                check_whole(staging.target)
+                check_contents(staging.target, staging.target.name)
             except IntegrityError as error:
-                return _verdict(folder, known, "truncated", found=error.message)
+                what: Verdict = "invalid" if isinstance(error, OtherFile) else "truncated"
+                return _verdict(folder, known, what, found=error.message)
         artifact = self._named(known)
         if artifact and artifact.best_digest and not artifact.may_be(digest, size):
             expected = f"{artifact.best_digest.label} {artifact.best_hex}"

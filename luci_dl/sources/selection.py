@@ -17,6 +17,7 @@ class FileSelection:
         projector: take the projector of a vision model, too.
         all_files: take every file of a repository.
         include, exclude: glob patterns of repository files; with either, every file that they leave is taken.
+        safe_only: leave out files that may run code when they are loaded.
         unverified: allow plain http without a digest.
     """
 
@@ -27,6 +28,7 @@ class FileSelection:
     all_files: bool = False
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    safe_only: bool = False
     unverified: bool = False
 
     @property

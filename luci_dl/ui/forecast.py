@@ -64,5 +64,5 @@ def _kept(event: WouldInstall) -> str:
 
 def _proof(event: WouldInstall) -> str:
     if event.proof == "none":
-        return "none: no digest is available, so only length and header can be checked"
+        return "none: no digest is available, so only its length and first bytes can be checked"
     return f"{_PROOFS[event.proof]} {_ORIGINS[event.digest_origin]}, {event.digest}"

@@ -13,7 +13,7 @@ from luci_dl.events import DiskSpace, Event, Removed, VerifySummary, WouldInstal
 from luci_dl.plan import Options
 from tests.api.test_install import in_thread
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left
-from tests.gguf.files import REAL
+from tests.formats.files import REAL
 from tests.procs import Spawned, files_left, wait_until
 from tests.servers import FaultyServer, faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -73,6 +74,35 @@ def test_a_repository_without_gguf_is_installed_whole(hub: Hub, models: Path) ->
     assert "no digest" not in ended.stderr
     there = {name: (models / FOLDER / name).read_bytes() for name in files if name[0] != "."}
     assert there == {name: data for name, data in files.items() if name[0] != "."}
+
+
+def test_files_that_may_run_code_are_named_or_left_out(hub: Hub, models: Path) -> None:
+    """In a dry run as in the install; where nothing else is there, it ends with 3 and nothing is fetched."""
+    hub.add(FOLDER, {"pytorch_model.bin": DATA, "config.json": b"{}", "sub/optimizer.pt": OTHER})
+    for options in (["--dry-run"], []):
+        ended = luci("install", "hf:me/model", "--all-files", "--safe-only", *options)
+        assert ended.returncode == 0, ended.stderr
+        assert "--safe-only leaves them out: me/model/pytorch_model.bin, me/model/sub/optimizer.pt\n" in ended.stderr
+        assert "pytorch_model.bin" not in ended.stdout
+    assert_nothing_left(models, "me/", "me/model/", f"{FOLDER}/config.json")
+    for word in ("hf:me/model/pytorch_model.bin", "hf:me/model"):
+        refused = luci("install", word, "--safe-only", *(["--include", "*.bin"] if word == "hf:me/model" else []))
+        assert_refused(refused, 3, f"--safe-only leaves nothing of {word}")
+    for options in (["--dry-run"], []):
+        ended = luci("install", "hf:me/model", "--all-files", *options)
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stderr.count("may run code when loaded") == 1
+    assert (models / FOLDER / "pytorch_model.bin").read_bytes() == DATA
+
+
+def test_a_shard_that_the_index_names_and_the_repository_lacks_is_reported(hub: Hub, models: Path) -> None:
+    """What is there is installed all the same: the user may have chosen these files."""
+    index = json.dumps({"weight_map": {"a": "one.safetensors", "b": "two.safetensors"}}).encode()
+    hub.add(FOLDER, {"model.safetensors.index.json": index, "one.safetensors": DATA})
+    ended = luci("install", "hf:me/model", "--all-files")
+    assert ended.returncode == 0, ended.stderr
+    assert "names 1 file that will be missing, such as two.safetensors" in ended.stderr
+    assert "missing" not in luci("install", "hf:me/model", "--include", "one*", "--force").stderr
 
 
 def test_many_files_do_not_meet_the_limit_of_open_ones(hub: Hub, models: Path) -> None:

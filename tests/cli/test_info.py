@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.shop import Shop, assert_refused
 from tests.disk.hands import held, kill_after, sync_every
-from tests.gguf.files import REAL, V3, model
+from tests.formats.files import REAL, V3, model
 from tests.procs import luci
 
 

@@ -21,7 +21,7 @@ from tests.cli import shapes
 from tests.cli.shapes import events_misfits, misfits
 from tests.cli.shop import OTHER, Shop
 from tests.disk.hands import kill_after, sync_every
-from tests.gguf.files import REAL, model
+from tests.formats.files import REAL, model
 from tests.procs import Spawned, luci, wait_until
 from tests.servers import faults
 from tests.servers.hub import Hub

@@ -136,6 +136,16 @@ def test_a_file_that_is_shorter_than_its_header_says_is_truncated(tmp_path: Path
     assert states(tmp_path) == {"a.gguf": "truncated"}
 
 
+def test_another_kind_of_file_is_invalid(tmp_path: Path) -> None:
+    """Though it is what was installed, if no digest was known then."""
+    install(tmp_path, (b"<!DOCTYPE html><title>Log in</title>", "a.bin"))
+    assert states(tmp_path) == {"a.bin": "ok"}
+    receipt.write(staging_for(tmp_path, "a.bin").receipt, replace(known(tmp_path, "a.bin"), proof="none"))
+    (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _event: None)
+    assert (verdict.state, verdict.wrong) == ("invalid", True)
+    assert verdict.found.startswith("a.bin is a web page, not ")
+
+
 def test_a_lost_receipt_is_reported(tmp_path: Path) -> None:
     """Of a model whose other files are installed."""
     install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))

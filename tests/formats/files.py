@@ -1,11 +1,12 @@
-"""GGUF files, valid and not, byte by byte; and two that llama.cpp's own writer made."""
+"""Model files, valid and not, byte by byte; and files that the formats' own writers made."""
 
 from __future__ import annotations
 
 import base64
+import json
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 U32, F32, STRING, ARRAY, U64 = 4, 6, 8, 9, 10
@@ -57,6 +58,51 @@ class Form:
 V3 = Form()
 
 
+def reading(data: bytes) -> Callable[[int, int], bytes]:
+    """As parsers read a file."""
+    return lambda count, offset: data[offset : offset + count]
+
+
+def safetensors(header: Mapping[str, object] | bytes, data: bytes = b"") -> bytes:
+    """A file with that header."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
+def tensor(kind: str, shape: Sequence[int], start: int, end: int) -> dict[str, object]:
+    """One entry of such a header."""
+    return {"dtype": kind, "shape": list(shape), "data_offsets": [start, end]}
+
+
+def weights(cut: int = 0) -> bytes:
+    """A small model in safetensors; the last `cut` bytes are missing."""
+    header = {
+        "__metadata__": {"format": "pt", "config": '{"a": {"b": "}"}}'},
+        "second": tensor("F32", [2, 2], 6, 22),
+        "first": tensor("BF16", [3], 0, 6),
+    }
+    return safetensors(header, bytes(22 - cut))
+
+
+def varint(value: int) -> bytes:
+    """A number as protobuf writes it."""
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+
+def field(number: int, value: bytes | int) -> bytes:
+    """A field of a protobuf message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def onnx(*more: bytes) -> bytes:
+    """A small ONNX model: its version, its producer, a graph, an operator set."""
+    graph = field(1, field(1, b"x") + field(2, b"y") + field(4, b"Identity")) + field(2, b"g")
+    return b"".join([field(1, 8), field(2, b"pytorch"), field(7, graph), field(8, field(2, 17)), *more])
+
+
 def model(form: Form = V3, *, words: int = 100, cut: int = 0) -> bytes:
     """A model with every fact; the last `cut` bytes of its data are missing."""
     values = [
@@ -94,4 +140,14 @@ REAL_BIG_ENDIAN = _unpacked(
     "9YL91gxtbyatuxjmOBY13Heo71HRs4dlZRbsLTHEy5lil3Pv/47dAc/7RT8wUvFmyWdlv74/ipXQJ5BFWvrknbhLWtdAjrWAkIC6x0Ceta6RHW"
     "s9InrG9lQNjAyhlh5pUdfZbiY6pCBUkmqHL+HU9PZEqen7XW1aJWvRD722x436mrTkVys5jufCaDiuRWMd27sMluRVLXPXjxEARBEARBEARBEA"
     "RBEARBEARBkH/MB6ODpC0="
+)
+
+# Made by `safetensors.numpy.save_file` and `onnx.save` of the packages safetensors and onnx.
+REAL_SAFETENSORS = _unpacked(
+    "eNqV0LEKwjAQBuD4Fo7yzzdE20bs4ib4DLaEaFtcSluTQQkFH91r6RCpCv4cJLnclyHLhRjjoXVdOlMYZ7RG6lE1t9o4pGgdCHfe+AxdhjRDz4"
+    "WecB7mCvdoS749qpjn7NUMp9M2J4xvNVVlS2e5JSlROatLqA7RJlCS4rlL1ATtd/hRKTko86bWKlARJXOoJO0Y9qsx0/eIf1chnnvxMy8BF1Ur"
+)
+REAL_ONNX = _unpacked(
+    "eNrj4DNiysi0MucS4GKsEGKsVOLwTEnNK8ksqRRiTI/iBwlycXFwMAqxcDFxMCYBBSqRBZyYBGSK2LgYE4UYk04xqnExuikxJmoxJlkJQMQQxn"
+    "mxcDEICAYxp+TnAgBcmxQS"
 )

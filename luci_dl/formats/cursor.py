@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+
+from luci_dl.formats.reading import Damaged, ReadAt, Unsupported
 
 WINDOW = 1 << 20
 MAX_HEADER = 64 << 20
 """Size limit of a header; with a vocabulary of 260,000 words it has about 10 MB."""
-
-ReadAt = Callable[[int, int], bytes]
-"""Takes a count and an offset, returns up to that many bytes."""
-
-
-class Damaged(Exception):
-    """The bytes cannot be a whole GGUF file; the text says why."""
-
-
-class Unsupported(Exception):
-    """luci cannot read the bytes, though they may be valid; the text says why."""
 
 
 class Cursor:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import struct
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from luci_dl.disk import fs
-from luci_dl.errors import IntegrityError
-from luci_dl.gguf.cursor import Cursor, Damaged, ReadAt, Unsupported
-from luci_dl.gguf.ggml import FILES, tensor_type
+from luci_dl.formats.cursor import Cursor
+from luci_dl.formats.ggml import FILES, tensor_type
+from luci_dl.formats.reading import Damaged, ReadAt, Unsupported
 from luci_dl.text import quoted
 
 MAGIC = b"GGUF"
@@ -68,45 +65,23 @@ class Header:
     needed: int
 
 
-def read_header(path: Path, name: str = "") -> Header | None:
-    """The header of the GGUF file at `path`, called `name` in messages; None if luci does not support its form.
+def check(read_at: ReadAt, size: int) -> Header:
+    """Parse the header of a file of `size` bytes, and check that the file is as large as its header says.
 
-    Raises: IntegrityError, if it cannot be a whole GGUF file; StorageError.
+    Raises: Damaged; Unsupported; what `read_at` raises.
     """
-    file = fs.open_to_read(path)
-    size = os.fstat(file.fd).st_size
-    try:
-        header = parse(lambda count, offset: fs.read_at(file, count, offset), size)
-    except Unsupported:
-        return None
-    except Damaged as error:
-        raise _damaged(name or path.name, str(error)) from error
+    header = parse(read_at, size)
+    if size < header.needed:
+        raise Damaged(f"its header promises {header.needed} bytes or more, but it has {size}")
     return header
-
-
-def check_whole(path: Path, name: str = "") -> Header | None:
-    """As `read_header`, and check that the file is as large as its header says.
-
-    Raises: IntegrityError, if it is smaller; StorageError.
-    """
-    header = read_header(path, name)
-    size = path.stat().st_size if header else 0
-    if header and size < header.needed:
-        raise _damaged(name or path.name, f"its header promises {header.needed} bytes or more, but it has {size}")
-    return header
-
-
-def _damaged(name: str, what: str) -> IntegrityError:
-    return IntegrityError(
-        f"{name} is truncated or damaged: {what}",
-        "Download it again, or from another address: the file there may be damaged.",
-    )
 
 
 def parse(read_at: ReadAt, size: int) -> Header:
     """Parse the header of a file of `size` bytes. Raises: Damaged; Unsupported; what `read_at` raises."""
     begin = read_at(8, 0)
-    if len(begin) < 8 or begin[:4] != MAGIC:
+    if len(begin) < 8:
+        raise Damaged(f"it has only {size} bytes")
+    if begin[:4] != MAGIC:
         raise Damaged(f"it begins with {quoted(begin[:4])}, expected {quoted(MAGIC)} and a version")
     version = struct.unpack("<I", begin[4:])[0]
     big_endian = version & 0xFFFF == 0

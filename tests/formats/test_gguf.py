@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -11,17 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.errors import IntegrityError
-from luci_dl.gguf.cursor import MAX_HEADER, WINDOW, Damaged, Unsupported
-from luci_dl.gguf.header import Header, check_whole, parse, read_header
-from tests.gguf.files import ARRAY, REAL, REAL_BIG_ENDIAN, TENSOR_Q4_K, V3, Form, model
+from luci_dl.formats.check import check_whole
+from luci_dl.formats.cursor import MAX_HEADER, WINDOW
+from luci_dl.formats.gguf import Header, check, parse
+from luci_dl.formats.reading import Damaged, Unsupported
+from tests.formats.files import ARRAY, REAL, REAL_BIG_ENDIAN, TENSOR_Q4_K, V3, Form, model, reading
 
 FORMS = [Form(1), Form(2), Form(3), Form(3, ">")]
 HUGE = (1 << 64) - 1
 
 
 def parsed(data: bytes) -> Header:
-    return parse(lambda count, offset: data[offset : offset + count], len(data))
+    return parse(reading(data), len(data))
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -82,11 +84,12 @@ def test_a_large_vocabulary_takes_little_memory(tmp_path: Path) -> None:
     """Its words are not created."""
     path = tmp_path / "m.gguf"
     path.write_bytes(model(words=150_000))
-    tracemalloc.start()
-    header = read_header(path)
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        tracemalloc.start()
+        header = parse(lambda count, offset: os.pread(file.fileno(), count, offset), size)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert header is not None
     assert header.tokens == 150_000
     assert peak < 3 * WINDOW
 
@@ -94,8 +97,8 @@ def test_a_large_vocabulary_takes_little_memory(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "what"),
     [
-        (b"", "begins with"),
-        (b"GGUF", "begins with"),
+        (b"", "only 0 bytes"),
+        (b"GGUF", "only 4 bytes"),
         (b"<!doctype html>", "begins with '<!do', expected 'GGUF'"),
         (b"GGUF" + bytes(20), "version 0"),
         (V3.file()[:20], "beyond its end"),
@@ -123,12 +126,11 @@ def test_what_cannot_be_a_gguf_file_is_refused(data: bytes, what: str) -> None:
         V3.file([V3.text("a") + V3.number("I", ARRAY) + V3.number("I", ARRAY) + V3.length(1)]),
     ],
 )
-def test_unsupported_headers_are_not_called_damaged(data: bytes, tmp_path: Path) -> None:
+def test_unsupported_headers_are_not_called_damaged(data: bytes) -> None:
     """A later version, arrays of arrays."""
     with pytest.raises(Unsupported):
         parsed(data)
-    (tmp_path / "m.gguf").write_bytes(data)
-    assert check_whole(tmp_path / "m.gguf") is None
+    check_whole("m.gguf", reading(data), len(data))
 
 
 @pytest.mark.parametrize(("counts", "of"), [((1 << 19, 0), "tensors"), ((0, 1 << 17), "values"), ((0, 1), "64 MiB")])
@@ -156,24 +158,17 @@ def test_tensors_without_elements_and_without_end() -> None:
     assert header.needed > 1 << 500
 
 
-def test_a_file_that_lacks_bytes_is_truncated(tmp_path: Path) -> None:
-    """One byte is enough; the message names the file and both sizes."""
-    path = tmp_path / "m.gguf.part"
-    path.write_bytes(model())
-    assert check_whole(path)
-    path.write_bytes(model(cut=1))
-    needed = len(model())
-    with pytest.raises(IntegrityError, match=rf"^m\.gguf is truncated .* {needed} bytes .* it has {needed - 1}$"):
-        check_whole(path, "m.gguf")
+def test_a_file_that_lacks_bytes_is_truncated() -> None:
+    """One byte is enough; the message has both sizes."""
+    needed, data = len(model()), model(cut=1)
+    assert check(reading(model()), needed).needed == needed
+    with pytest.raises(Damaged, match=rf"{needed} bytes or more, but it has {needed - 1}$"):
+        check(reading(data), len(data))
 
 
-def test_the_file_of_the_demo_is_whole(tmp_path: Path) -> None:
+def test_the_file_of_the_demo_is_whole() -> None:
     """It has the size that its header needs."""
-    path = tmp_path / "m.gguf"
-    path.write_bytes(make_gguf(5000))
-    header = check_whole(path)
-    assert header is not None
-    assert header.needed <= 5000
+    assert check(reading(make_gguf(5000)), 5000).needed <= 5000
 
 
 def test_every_beginning_of_a_file_is_truncated() -> None:
