@@ -110,7 +110,7 @@ FAILS = {
     "403": ((faults.status(403),), 3, "denies access"),
     "gzip": ((faults.gzipped(),), 4, "gzip-encoded"),
     "garbage": ((faults.garbage(),), 4, "does not speak HTTP"),
-    "huge headers": ((faults.huge_headers(),), 4, "does not speak HTTP"),
+    "huge headers": ((faults.huge_headers(),), 4, "its head is too long"),
     "circles": ((faults.redirect("/m.gguf"),), 4, "redirect loop (more than 10 redirects)"),
     "always busy": ((faults.status(503),), 4, "returned 503 (4 attempts)"),
     "always cut": ((faults.cut(0),), 4, "was lost (4 attempts)"),

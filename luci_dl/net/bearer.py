@@ -9,8 +9,8 @@ from concurrent.futures import Future
 from urllib.parse import urlencode, urlsplit
 
 from luci_dl.errors import NetworkError, ResolveError
+from luci_dl.net.document import Document
 from luci_dl.net.origin import is_loopback
-from luci_dl.net.response import Document
 from luci_dl.net.retry import AttemptFailed, retry_after_s
 from luci_dl.net.status import is_temporary
 
@@ -66,6 +66,7 @@ class Tokens:
             return None  # it wants a password, or does not say what it wants
         document = self._fetch(_token_address(repository, challenge))
         host = urlsplit(document.url).netloc
+        document.refuse_web_page()
         if document.status in (401, 403):
             return None
         if is_temporary(document.status):

@@ -14,10 +14,10 @@ from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.bearer import Tokens, account_required, authorization
 from luci_dl.net.connections import Transport, raw_response, release
+from luci_dl.net.document import Document, document_of
 from luci_dl.net.origin import origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
 from luci_dl.net.response import (
-    Document,
     RangeRequest,
     ResponseInfo,
     check_content_type,
@@ -201,14 +201,13 @@ def _follow(
 
 def _read_document(send: Send, url: str, headers: Mapping[str, str], at_most: int) -> Document:
     response, url, _ = _follow(send, url, {}, headers)
+    raw, fields = raw_response(response), {name.lower(): value for name, value in response.headers.items()}
     try:
         with translate_errors(url, proxy_for(url)):
-            body = response.read(at_most + 1, decode_content=False)
+            body = raw.read_all(at_most + 1)
     finally:
         response.close()
-    if len(body) > at_most:
-        raise NetworkError(f"{url} returned more than {at_most >> 20} MiB", "Check the address.")
-    return Document(url, response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+    return document_of(url, response.status, fields, body, at_most, is_delimited=raw.is_delimited)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,30 +60,6 @@ class ResponseInfo:
     supports_ranges: bool
 
 
-@dataclass(frozen=True)
-class Document:
-    """A small response of any status, read completely.
-
-    Attributes:
-        url: where it came from, after redirects.
-        headers: by lower-case name.
-    """
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> object:
-        """Raises: NetworkError, when the body is not JSON."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise NetworkError(
-                f"{self.url} returned {self.status} with a body that is not JSON", "Check the address, or try later."
-            ) from error
-
-
 def response_info(request: RangeRequest, status: int, headers: Mapping[str, str]) -> ResponseInfo:
     """Read the headers of a 200 or 206. Raises: AttemptFailed, when the range is wrong; NetworkError."""
     transfer = headers.get("transfer-encoding", "identity").strip().lower()
@@ -131,7 +106,7 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
     if urlsplit(url).scheme == "https" and parts.scheme == "http":
         raise NetworkError(
             f"{host} redirects from https to http ({parts.hostname}), where anyone could change the data",
-            "Use an address that stays on https.",
+            "Use an address that stays on https. If this network requires a login, log in with a browser first.",
         )
     return target
 

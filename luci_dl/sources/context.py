@@ -13,7 +13,7 @@ from luci_dl.net.network import Network
 from luci_dl.sources.endpoints import Endpoints
 
 if TYPE_CHECKING:
-    from luci_dl.net.response import Document
+    from luci_dl.net.document import Document
 
 MAX_BYTES = 16 << 20
 """Default size limit of a small response."""

@@ -10,7 +10,8 @@ import pytest
 from luci_dl.errors import NetworkError, ResolveError
 from luci_dl.net.bearer import Tokens
 from luci_dl.net.client import Client
-from luci_dl.net.response import Document, RangeRequest
+from luci_dl.net.document import Document
+from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed
 from tests.net.asking import DATA, whole
 from tests.procs import wait_until
@@ -86,6 +87,13 @@ def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry
     assert (failed.value.retry_after, failed.value.overload) == (7, True)
     registry.on_token = faults.ok()
     assert blob(registry, client) == DATA
+
+
+def test_a_login_page_is_no_refusal(registry: Registry) -> None:
+    """A network that intercepts the token's request does not make the registry require an account."""
+    registry.on_token = faults.status(403, body=b"<html><title>Log in</title>")
+    with pytest.raises(NetworkError, match=r'returned a web page \(403, "Log in"\)'):
+        blob(registry, Client())
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -216,7 +216,7 @@ def test_mirrors_that_fail_are_named_with_their_status(hub: Hub, server: FaultyS
     lines = caught.value.message.splitlines()
     assert len(lines) == 4
     assert "503" in lines[0]
-    assert f"{server.url('/login')} returned 200 with a body that is not JSON" in lines[1]
+    assert f"{server.url('/login')} returned a web page (200)" in lines[1]
     assert f"the mirror {mirrors[1]}" in lines[2]
     assert "418" in lines[2]
     assert "505" in lines[3]

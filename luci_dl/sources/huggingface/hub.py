@@ -11,8 +11,8 @@ from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
 from luci_dl.events import Warned
 from luci_dl.model import Content, Digest
 from luci_dl.names import check_digest
+from luci_dl.net.document import Document
 from luci_dl.net.hub import hub_refusal
-from luci_dl.net.response import Document
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
 from luci_dl.text import nearest, printable, shown

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from luci_dl.errors import ResolveError
-from luci_dl.net.response import Document
+from luci_dl.net.document import Document
 from luci_dl.text import printable, shown
 
 ACCEPTED = (
