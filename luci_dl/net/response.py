@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.net.origin import host_of
@@ -15,6 +15,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_ETAG_LENGTH = 1024
+_PRINTABLE = "".join(map(chr, range(33, 127)))
+_BACKSLASH = "\\"
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,10 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
     if not location:
         raise NetworkError(f"{host} sent a redirect without a Location")
     try:
-        target = urljoin(url, location)
+        target = urljoin(url, _readable(location))
         parts = urlsplit(target)
         parts.port  # noqa: B018 - reading it validates it
+        target = parts._replace(netloc=_ascii(parts.netloc)).geturl()
     except ValueError as error:
         raise NetworkError(f"{host} redirects to an invalid address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -109,6 +112,24 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
             "Use an address that stays on https. If this network requires a login, log in with a browser first.",
         )
     return target
+
+
+def _readable(location: str) -> str:
+    """The Location as browsers read it: raw bytes and blanks as %XX, slashes for backslashes, no fragment."""
+    path, mark, query = location.strip().partition("#")[0].partition("?")
+    text = quote(f"{path.replace(_BACKSLASH, '/')}{mark}{query}".encode("latin-1"), safe=_PRINTABLE)
+    return re.sub("%(?![0-9A-Fa-f]{2})", "%25", text)
+
+
+def _ascii(netloc: str) -> str:
+    """Host and port with an international name as DNS knows it. Raises: ValueError."""
+    credentials, at, place = netloc.rpartition("@")
+    if "%" not in place or place.startswith("["):
+        return netloc
+    name = unquote(place, errors="strict")
+    if any(not (char.isalnum() or char in "-._:") for char in name):
+        raise ValueError(f"the host {place} has characters that no host has")
+    return f"{credentials}{at}{name.encode('idna').decode('ascii')}"
 
 
 def check_content_type(name: str, request: RangeRequest, headers: Mapping[str, str]) -> None:

@@ -174,8 +174,15 @@ class Issuer:
         ('Bearer realm="https://a.example/t",realm="https://b.example/t"', None),
         ('Bearer realm="https://a.example/t",service="a\\"b"', None),
         ('Bearer realm="https://a.example/t', None),
-        ('Bearer realm="https://a.example/t",', None),
-        ('Bearer realm="https://a.example/t", Basic realm="x"', None),
+        ('Bearer realm="https://a.example/t",', "https://a.example/t"),
+        ('Bearer realm = "https://a.example/t"', "https://a.example/t"),
+        ('Bearer realm="https://a.example/t", Basic realm="x"', "https://a.example/t"),
+        ('Bearer realm="https://a.example/t",service=s, Negotiate', "https://a.example/t?service=s"),
+        ('Basic realm="x", Bearer realm="https://a.example/t"', "https://a.example/t"),
+        ('Basic realm="x, Bearer y", charset="UTF-8", Bearer realm="https://a.example/t"', "https://a.example/t"),
+        ('Negotiate YWJj==,Bearer realm="https://a.example/t",scope="a:b:c"', "https://a.example/t?scope=a%3Ab%3Ac"),
+        ('Basic realm="x", Bearer realm="https://a.example/t", realm="https://b.example/t"', None),
+        ('Basic realm="x", Bearer realm="https://a.example/t', None),
         ("Bearer " + "a=b," * 50_000 + "a=b", None),
         ('Bearer realm="' + "a" * 100_000, None),
         ("Bearer", None),
@@ -192,6 +199,7 @@ def test_a_challenge_is_well_formed_or_refused(challenge: str, asked: str | None
         assert issuer.asked == []
     else:
         assert tokens.renew(ABROAD, [challenge], None) == tokens.get(ABROAD) == "t"
+        assert len(issuer.asked) == 1
         assert issuer.asked[0].endswith(asked)
 
 
@@ -201,7 +209,7 @@ def test_a_registry_on_this_machine_may_use_plain_http_for_tokens() -> None:
     assert Tokens(issuer).renew(AT_HOME, ['Bearer realm="http://localhost:5001/t"'], None) == "t"
 
 
-@pytest.mark.parametrize("challenges", [[], [""], ['Basic realm="x"'], ["Negotiate", 'Digest realm="x"']])
+@pytest.mark.parametrize("challenges", [[], [""], ['Basic realm="x, bearer"'], ["Negotiate", 'Digest realm="x"']])
 def test_a_registry_that_wants_a_password_gets_none(challenges: list[str]) -> None:
     """There is no token server to ask."""
     assert Tokens(Issuer()).renew(ABROAD, challenges, None) is None

@@ -186,6 +186,7 @@ MANIFESTS = {
     "an index": b'{"schemaVersion": 2, "manifests": [{"digest": "sha256:aa"}]}',
     "no model": manifest([layer(TEMPLATE, DATA)]),
     "nothing": manifest([]),
+    "null": b'{"schemaVersion": 2, "layers": null}',
     "tensors": manifest([layer("application/vnd.ollama.image.tensor", DATA)] * 3),
     "docker": manifest([layer("application/vnd.docker.image.rootfs.diff.tar.gzip", DATA)]),
     "escapes": manifest([layer("\x1b[2J" * 1000, DATA)]),
@@ -221,6 +222,13 @@ def test_a_manifest_of_another_shape_is_refused(registry: Registry, context: Res
     """The message says what it is instead, and what to do."""
     registry.put("library/m", "latest", body)
     assert isinstance(refused(context), ResolveError)
+
+
+@pytest.mark.parametrize("layers", ["[]", "null"])
+def test_a_model_without_layers_runs_elsewhere(registry: Registry, context: ResolveContext, layers: str) -> None:
+    """Ollama's cloud models have none, in either form."""
+    registry.put("library/m", "latest", f'{{"schemaVersion": 2, "layers": {layers}}}'.encode())
+    assert "runs only on Ollama's servers" in refused(context).message
 
 
 @pytest.mark.parametrize("digest", DIGESTS)
