@@ -58,6 +58,14 @@ class Settings:
     retries: int = field(
         default=10, metadata=key("consecutive failures allowed", kinds.number(0, 10**6), option="--retries")
     )
+    timeout: int | None = field(
+        default=None,
+        metadata=key(
+            "seconds without a byte until a connection is given up (auto: 120 for the first byte, then 30)",
+            kinds.number(1, 86_400, auto=True),
+            option="--timeout",
+        ),
+    )
 
     @property
     def file(self) -> Path:

@@ -32,8 +32,6 @@ from luci_dl.plan import Remote
 
 MAX_REDIRECTS = 10
 CONNECT_S = 20.0
-READ_S = 30.0
-"""A read that brings nothing for this long has failed."""
 COLLECT_S = 0.05
 """What arrives within this time is handed over as one block: large blocks cost less."""
 _MAX_TOKEN_BYTES = 1 << 20
@@ -106,11 +104,15 @@ class Client:
 
     Args:
         connect_s: seconds to wait for a connection.
-        read_s: seconds without a byte after which a read fails.
+        read_s: seconds without a byte after which a read fails; None for the defaults of `Transport`.
         log: receives each request.
+
+    Attributes:
+        timeout: `read_s`.
     """
 
-    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S, log: Emit | None = None) -> None:
+    def __init__(self, connect_s: float = CONNECT_S, read_s: float | None = None, log: Emit | None = None) -> None:
+        self.timeout = read_s
         transport = Transport(connect_s, read_s, log)
         self._transport = transport
         self._tokens = Tokens(lambda url: _read_document(transport.send, url, {}, _MAX_TOKEN_BYTES))

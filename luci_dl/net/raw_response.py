@@ -39,6 +39,11 @@ class RawResponse(HTTPResponse):
         if self.status in _WITHOUT_BODY:
             self.length, self.chunked, self.will_close = 0, False, True  # something may follow all the same
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Limit the time that a read waits for its first byte."""
+        with suppress(OSError):  # a connection without a body may be closed already
+            self._sock.settimeout(seconds)
+
     def read_some(self, memory: memoryview) -> int:
         """Read the next bytes of the body into `memory` as soon as some arrive. Returns: how many; 0 at the end."""
         if not self._has_length:
@@ -77,7 +82,7 @@ class RawResponse(HTTPResponse):
         memory, deadline = memoryview(bytearray(MAX_SKIPPED_BYTES)), time.monotonic() + MAX_SKIP_S
         with suppress(OSError, HTTPException, ValueError):
             while memory and (left_s := deadline - time.monotonic()) > 0:
-                self._sock.settimeout(left_s)  # urllib3 sets it anew for each request
+                self.wait_at_most(left_s)  # urllib3 sets it anew for each request
                 count = self.read_some(memory)
                 if not count:
                     return

@@ -40,13 +40,14 @@ def test_every_key_of_the_file_is_read(luci_home: Path) -> None:
         jobs=2,
         limit_rate="20M/s",
         retries=0,
+        timeout=300,
     )
     settings = load_settings({})
     assert (settings.models_dir, settings.catalog) == (luci_home.parent / "m", luci_home / "my.toml")
     assert (settings.min_free, settings.on_interrupt) == (20_000_000, "keep")
     assert settings.folders == (Path("/a"), luci_home.parent / "b")
     assert (settings.backup_models_dir, settings.mirrors) == (Path("/spare"), ("https://a.example",))
-    expected = Options(2, 4, 20_000_000, 0, keep_partial=True, min_free=20_000_000)
+    expected = Options(2, 4, 20_000_000, 0, 300, keep_partial=True, min_free=20_000_000)
     assert settings.options == expected
 
 
