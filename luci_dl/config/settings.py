@@ -42,6 +42,9 @@ class Settings:
     mirrors: tuple[str, ...] = field(
         default=(), metadata=key("servers with the same files as the Hub", kinds.ADDRESSES, variable="LUCI_MIRRORS")
     )
+    http_hosts: tuple[str, ...] = field(
+        default=(), metadata=key("servers on your own network whose plain http you trust", kinds.HOSTS)
+    )
     min_free: int = field(default=1 << 30, metadata=key("disk space that stays free", kinds.SIZE))
     on_interrupt: OnInterrupt = field(
         default="delete",

@@ -45,7 +45,7 @@ def resolve_words(
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
     installed = functools.partial(installed_by, folders=settings.every_folder)
-    endpoints = endpoints_of(os.environ, settings.mirrors)
+    endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
     retries = context.options.retries
     resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)
     return resolve(words, catalog.load(settings.catalog), selection, resolve_context)

@@ -114,7 +114,8 @@ def _token_address(repository: str, challenges: Sequence[str]) -> str:
             f"{registry.netloc} requires a token, but its challenge is invalid",
             "Expected a Bearer challenge whose realm is an https address. Is this a registry?",
         )
-    if parts.scheme == "http" and not (is_loopback(parts.hostname) and is_loopback(registry.hostname or "")):
+    is_at_home = is_loopback(parts.hostname) and not is_loopback(registry.hostname or "")
+    if parts.scheme == "http" and (registry.scheme == "https" or is_at_home):
         raise NetworkError(
             f"{registry.netloc} requires a token from plain http ({parts.netloc}), where anyone could change it",
             "Its operator has to provide an https address.",

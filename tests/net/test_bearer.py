@@ -209,6 +209,15 @@ def test_a_registry_on_this_machine_may_use_plain_http_for_tokens() -> None:
     assert Tokens(issuer).renew(AT_HOME, ['Bearer realm="http://localhost:5001/t"'], None) == "t"
 
 
+def test_a_registry_that_is_asked_in_plain_http_may_use_it_for_tokens() -> None:
+    """The anonymous token is no safer than what it is for. But no other machine names a place on this one."""
+    there = ABROAD.replace("https", "http")
+    assert Tokens(Issuer()).renew(there, ['Bearer realm="http://registry.example/t"'], None) == "t"
+    for repository, realm in ((there, "http://127.0.0.1/t"), (ABROAD, "http://registry.example/t")):
+        with pytest.raises(NetworkError, match="plain http"):
+            Tokens(Issuer()).renew(repository, [f'Bearer realm="{realm}"'], None)
+
+
 @pytest.mark.parametrize("challenges", [[], [""], ['Basic realm="x, bearer"'], ["Negotiate", 'Digest realm="x"']])
 def test_a_registry_that_wants_a_password_gets_none(challenges: list[str]) -> None:
     """There is no token server to ask."""

@@ -25,7 +25,7 @@ _MAX_TAGS = 8
 def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -> Model:
     """The files that the word means. Raises: ResolveError; UsageError; NetworkError; Interrupted."""
     name = parse_name(word)
-    repository = name.repository(context.endpoints.ollama)
+    repository = name.repository(context.endpoints.ollama, context.endpoints.http_hosts)
     if context.network.offline:
         return _installed(name, repository, context)
     headers = {"Accept": ", ".join(ACCEPTED)}
