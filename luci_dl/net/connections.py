@@ -21,7 +21,7 @@ from luci_dl.events import Emit
 from luci_dl.net.certificates import trusted_certificates
 from luci_dl.net.dial import dial
 from luci_dl.net.log import requested
-from luci_dl.net.proxy import Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
+from luci_dl.net.proxy import INSTALL_SOCKS, Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
 from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.translate import proxy_auth_error, translate_errors
@@ -136,7 +136,8 @@ def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
     settings: dict[str, Any] = {"num_pools": 8, "maxsize": 16, "ssl_context": context}
     if proxy and proxy.socks:
         if not find_spec("socks"):
-            raise NetworkError(f"{proxy} is a SOCKS proxy, which requires PySocks", 'Run: pip install "luci-dl[socks]"')
+            hint = f"In luci's checkout, run: {INSTALL_SOCKS}"
+            raise NetworkError(f"{proxy} is a SOCKS proxy, which requires PySocks", hint)
         from luci_dl.net.socks import SocksManager
 
         return SocksManager(proxy.url, proxy.user, proxy.password, **settings)
