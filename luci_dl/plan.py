@@ -36,6 +36,7 @@ class Options:
         connections: for each file; None to determine the number by measuring.
         limit_rate: bytes a second, of all connections and jobs together; None for no limit.
         retries: consecutive failures allowed, without a MiB of progress between them.
+        timeout: seconds without a byte after which a connection is given up; None: longer for the first byte.
         wait: seconds to wait for another process that holds the lock; None: as long as it takes.
         keep_partial: keep partial downloads when interrupted.
         resume: resume a kept partial download, as far as its bytes are proved.
@@ -51,6 +52,7 @@ class Options:
     connections: int | None = None
     limit_rate: int | None = None
     retries: int = 10
+    timeout: float | None = None
     wait: float | None = None
     keep_partial: bool = False
     resume: bool = True

@@ -20,7 +20,8 @@ import luci_dl
 from luci_dl.catalog import catalog
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.main import COMMANDS, luci
-from luci_dl.cli.topics import TOPICS
+from luci_dl.cli.topics import TOPICS, environment
+from luci_dl.net.proxy import INSTALL_SOCKS
 from tests.cli.shop import Shop
 from tests.procs import ROOT, Spawned, wait_until
 from tests.servers import FaultyServer, faults
@@ -185,6 +186,13 @@ def test_every_option_and_variable_exists() -> None:
     source = "".join(path.read_text() for path in (ROOT / "luci_dl").rglob("*.py"))
     variables = set(re.findall(r"`\$?([A-Z]+(?:_[A-Z]+)+)", README))
     assert {name for name in variables - ELSEWHERE if f'"{name}"' not in source} == set()
+
+
+def test_socks_is_installed_the_same_way_everywhere() -> None:
+    """In the README, the reference and the message; the package has that extra."""
+    assert f"`{INSTALL_SOCKS}`" in README
+    assert f"`{INSTALL_SOCKS}`" in environment.OTHERS["Proxies"]["HTTPS_PROXY, HTTP_PROXY, ALL_PROXY"]
+    assert "\nsocks = [" in (ROOT / "pyproject.toml").read_text()
 
 
 def test_the_links_lead_somewhere() -> None:

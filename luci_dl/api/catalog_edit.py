@@ -47,5 +47,6 @@ def update(
     from luci_dl.sources.endpoints import endpoints_of
 
     options = settings.options
-    context = ResolveContext(network_for(os.environ, options), endpoints_of(os.environ), token, emit, options.retries)
+    endpoints = endpoints_of(os.environ, http_hosts=settings.http_hosts)
+    context = ResolveContext(network_for(os.environ, options), endpoints, token, emit, options.retries)
     return refresh.update(file, context, names, pin=pin, dry_run=dry_run)

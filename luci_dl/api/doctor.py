@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from luci_dl.api.config import Folder, folders_of, settings
@@ -31,17 +31,17 @@ def doctor(folder: Folder, token: CancelToken, emit: Emit, *, offline: bool = Fa
     Returns: the exit code of the first error, 0 if there is none. Raises: Interrupted.
     """
     checks: list[tuple[str, Check]] = [("versions", _versions)]
-    mirrors: tuple[str, ...] = ()
+    lists: dict[str, tuple[str, ...]] = {}  # of servers, in the settings
     try:
         found = settings(folder)
-        mirrors = found.mirrors
+        lists = {"mirrors": found.mirrors, "http_hosts": found.http_hosts}
         checks += [("config", partial(check_config, found)), ("catalog", partial(check_catalog, found))]
         checks += [("folder", partial(check_folder, path, found, token)) for path in folders_of(found, folder)]
     except LuciError as error:  # the servers can be checked all the same
         checks.append(("config", partial(_one, failure("config", error))))
     try:
         not_asked = partial(_one, ok("reach", "no server is asked (--offline)"))
-        checks += [("reach", not_asked)] if offline or is_offline(os.environ) else _server_checks(mirrors, log)
+        checks += [("reach", not_asked)] if offline or is_offline(os.environ) else _server_checks(lists, log)
     except LuciError as error:
         checks.append(("reach", partial(_one, failure("reach", error))))
     return examine(checks, token, emit)
@@ -56,12 +56,12 @@ def _versions() -> Iterable[Finding]:
     yield ok("versions", ", ".join(f"{name} {found[name]}" for name in _SHOWN if name in found))
 
 
-def _server_checks(mirrors: Sequence[str], log: Emit | None) -> list[tuple[str, Check]]:
+def _server_checks(lists: Mapping[str, tuple[str, ...]], log: Emit | None) -> list[tuple[str, Check]]:
     """Raises: UsageError, if an environment variable names no server."""
     from luci_dl.doctor.servers import check_certificates, check_proxies, check_servers, servers_of
     from luci_dl.sources.endpoints import endpoints_of
 
-    servers = servers_of(endpoints_of(os.environ, mirrors))
+    servers = servers_of(endpoints_of(os.environ, **lists))
     return [
         ("proxy", partial(check_proxies, servers)),
         ("trust", check_certificates),

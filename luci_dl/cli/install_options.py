@@ -23,7 +23,7 @@ Given = Mapping[str, Any]
 """The values of the options, by parameter name."""
 
 _TYPED = click.core.ParameterSource.COMMANDLINE
-_SETTINGS = ("jobs", "connections", "limit_rate", "retries")
+_SETTINGS = ("jobs", "connections", "limit_rate", "retries", "timeout")
 _OWN_HEADERS = ("host", "range", "if-range", "content-length", "transfer-encoding", "accept-encoding")
 
 
@@ -50,6 +50,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _setting("-j", "--jobs", default="1", metavar="N", help="Models to install side by side."),
     _setting("--limit-rate", metavar="RATE", help="Limit of the total speed in bytes per second, such as 20M."),
     _setting("--retries", default="10", metavar="N", help="Consecutive failures allowed."),
+    _setting("--timeout", default="auto", metavar="auto|SECONDS", help="Give up a connection that is silent so long."),
     click.option(
         "--wait",
         type=click.FloatRange(0),

@@ -20,6 +20,7 @@ It gets the name of the value for error messages, and the folder that relative p
 """
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_HOST = re.compile(r"[0-9A-Za-z._-]{1,253}(:[0-9]{1,5})?|\[?[0-9A-Fa-f:.]{2,45}(\]|\]:[0-9]{1,5})?")
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]i?)?b?", re.IGNORECASE)
 
 
@@ -106,6 +107,16 @@ def _addresses(value: object, what: str, _base: Path) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _hosts(value: object, what: str, _base: Path) -> tuple[str, ...]:
+    """In lower case."""
+    if not isinstance(value, list):
+        raise UsageError(f"{what}: expected a list of hosts, found {shown(value)}")
+    for item in value:
+        if not (isinstance(item, str) and _HOST.fullmatch(item)):
+            raise UsageError(f"{what}: expected a host such as models.lan or 10.0.0.5:8080, found {shown(item)}")
+    return tuple(item.lower() for item in value)
+
+
 def _bytes(value: object, what: str, _base: Path) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
@@ -152,6 +163,7 @@ FOLDER = Kind("a folder", parse_path, path="dir")
 FOLDERS = Kind("a list of folders", _folders, many=True, path="dir")
 FILE = Kind("a file", parse_path, path="file")
 ADDRESSES = Kind("a list of https:// or http:// addresses", _addresses, many=True)
+HOSTS = Kind("a list of hosts, each with or without a port", _hosts, many=True)
 SIZE = Kind("a size, like 512, 20M, 1.5G or 1GiB", _bytes, size=True)
 RATE = Kind("a size per second, like 20M, or none", _rate, size=True, none="none", words=("none",))
 ON_INTERRUPT = Kind("delete or keep", _on_interrupt, words=get_args(OnInterrupt))

@@ -42,6 +42,9 @@ class Settings:
     mirrors: tuple[str, ...] = field(
         default=(), metadata=key("servers with the same files as the Hub", kinds.ADDRESSES, variable="LUCI_MIRRORS")
     )
+    http_hosts: tuple[str, ...] = field(
+        default=(), metadata=key("servers on your own network whose plain http you trust", kinds.HOSTS)
+    )
     min_free: int = field(default=1 << 30, metadata=key("disk space that stays free", kinds.SIZE))
     on_interrupt: OnInterrupt = field(
         default="delete",
@@ -57,6 +60,14 @@ class Settings:
     )
     retries: int = field(
         default=10, metadata=key("consecutive failures allowed", kinds.number(0, 10**6), option="--retries")
+    )
+    timeout: int | None = field(
+        default=None,
+        metadata=key(
+            "seconds without a byte until a connection is given up (auto: 120 for the first byte, then 30)",
+            kinds.number(1, 86_400, auto=True),
+            option="--timeout",
+        ),
     )
 
     @property

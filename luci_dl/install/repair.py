@@ -84,4 +84,5 @@ def _by_receipts(model: InstalledModel, unproved: Collection[str], settings: Set
         replace(artifact, size=None, sha256=None) if str(model.folder / artifact.name) in unproved else artifact
         for artifact in known.artifacts
     )
-    return endpoints_of(os.environ, settings.mirrors).with_mirrors(replace(known, artifacts=artifacts))
+    endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
+    return endpoints.with_mirrors(replace(known, artifacts=artifacts))

@@ -45,6 +45,7 @@ def resolve(
     Raises: ResolveError, which names all words that mean nothing; UsageError; NetworkError; Interrupted.
     """
     selection, context = selection or FileSelection(), context or ResolveContext()
+    context = replace(context, may_be_tampered=selection.unverified or selection.sha256 is not None)
     phrases = _phrases(words, context.endpoints)
     _check_options(phrases, selection)
     if selection.output is not None:
@@ -61,7 +62,7 @@ def resolve(
     if not selection.unverified:
         for model in models:
             for artifact in model.artifacts:
-                refuse_unproved_http(artifact)
+                refuse_unproved_http(artifact, context.endpoints.http_hosts)
     return models
 
 

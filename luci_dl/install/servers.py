@@ -23,7 +23,8 @@ from luci_dl.sources.selection import FileSelection
 
 def network_for(environ: Mapping[str, str], options: Options, log: Emit | None = None) -> Network:
     """The servers, unless an option or HF_HUB_OFFLINE forbids it. `log` gets an event for each request."""
-    return Network(options.limit_rate, offline=options.offline or is_offline(environ), log=log)
+    offline = options.offline or is_offline(environ)
+    return Network(options.limit_rate, timeout=options.timeout, offline=offline, log=log)
 
 
 def is_offline(environ: Mapping[str, str]) -> bool:
@@ -44,7 +45,7 @@ def resolve_words(
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
     installed = functools.partial(installed_by, folders=settings.every_folder)
-    endpoints = endpoints_of(os.environ, settings.mirrors)
+    endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
     retries = context.options.retries
     resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)
     return resolve(words, catalog.load(settings.catalog), selection, resolve_context)

@@ -9,14 +9,18 @@ from concurrent.futures import Future
 from urllib.parse import urlencode, urlsplit
 
 from luci_dl.errors import NetworkError, ResolveError
+from luci_dl.net.document import Document
 from luci_dl.net.origin import is_loopback
-from luci_dl.net.response import Document
 from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
 from luci_dl.net.status import is_temporary
 
-_PARAMETER = r"""([a-z_-]{1,32})=(?:"([^"\\\x00-\x1f\x7f]{0,2048})"|([!#$%&'*+.^_`|~0-9a-z-]{1,2048}))"""
-_CHALLENGE = re.compile(f" *bearer +{_PARAMETER}(?: *, *{_PARAMETER}){{0,15}} *", re.IGNORECASE)
+_PARAMETER = r"""([a-z_-]{1,32}) *= *(?:"([^"\\\x00-\x1f\x7f]{0,2048})"|([!#$%&'*+.^_`|~0-9a-z-]{1,2048}))"""
+_CHALLENGE = re.compile(
+    rf"(?:^|[ ,]) *bearer +({_PARAMETER}(?: *, *{_PARAMETER}){{0,15}}) *(?:$|,(?! *[a-z_-]+ *=))", re.IGNORECASE
+)
+"""The scheme with its parameters, up to the end of the line or to the next scheme."""
 _ONE_PARAMETER = re.compile(_PARAMETER, re.IGNORECASE)
+_BEARER = re.compile(r"(?:^|[ ,])bearer\b", re.IGNORECASE)
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,16384}=*")
 
 
@@ -61,11 +65,11 @@ class Tokens:
         return exchange.result()
 
     def _exchange(self, repository: str, challenges: Sequence[str]) -> str | None:
-        challenge = next((text for text in challenges if text.strip().lower().startswith("bearer")), None)
-        if challenge is None:
+        if not any(_BEARER.search(re.sub('"[^"]*"', "", line)) for line in challenges):
             return None  # it wants a password, or does not say what it wants
-        document = self._fetch(_token_address(repository, challenge))
+        document = self._fetch(_token_address(repository, challenges))
         host = urlsplit(document.url).netloc
+        document.refuse_web_page()
         if document.status in (401, 403):
             return None
         if is_temporary(document.status):
@@ -95,10 +99,10 @@ def _has_succeeded(exchange: Future[str | None]) -> bool:
     return exchange.done() and exchange.exception() is None
 
 
-def _token_address(repository: str, challenge: str) -> str:
-    """The address of the token that the challenge asks for. Raises: NetworkError, when it must not be used."""
+def _token_address(repository: str, challenges: Sequence[str]) -> str:
+    """The address of the token that the challenges ask for. Raises: NetworkError, when it must not be used."""
     registry = urlsplit(repository)
-    parameters = _parameters(challenge)
+    parameters = _parameters(challenges)
     realm = parameters.get("realm", "")
     try:
         parts = urlsplit(realm)
@@ -110,7 +114,8 @@ def _token_address(repository: str, challenge: str) -> str:
             f"{registry.netloc} requires a token, but its challenge is invalid",
             "Expected a Bearer challenge whose realm is an https address. Is this a registry?",
         )
-    if parts.scheme == "http" and not (is_loopback(parts.hostname) and is_loopback(registry.hostname or "")):
+    is_at_home = is_loopback(parts.hostname) and not is_loopback(registry.hostname or "")
+    if parts.scheme == "http" and (registry.scheme == "https" or is_at_home):
         raise NetworkError(
             f"{registry.netloc} requires a token from plain http ({parts.netloc}), where anyone could change it",
             "Its operator has to provide an https address.",
@@ -119,12 +124,12 @@ def _token_address(repository: str, challenge: str) -> str:
     return f"{realm}{'&' if parts.query else '?'}{query}" if query else realm
 
 
-def _parameters(challenge: str) -> dict[str, str]:
-    """By lower-case name; empty when the challenge is malformed or repeats a parameter."""
-    if not _CHALLENGE.fullmatch(challenge):
-        return {}
-    pairs = [(name.lower(), quoted or bare) for name, quoted, bare in _ONE_PARAMETER.findall(challenge)]
-    return dict(pairs) if len(dict(pairs)) == len(pairs) else {}
+def _parameters(challenges: Sequence[str]) -> dict[str, str]:
+    """Of the first Bearer challenge, by lower-case name; empty when it is malformed or repeats a parameter."""
+    found = next(filter(None, map(_CHALLENGE.search, challenges)), None)
+    pairs = _ONE_PARAMETER.findall(found[1]) if found else []
+    parameters = {name.lower(): quoted or bare for name, quoted, bare in pairs}
+    return parameters if len(parameters) == len(pairs) else {}
 
 
 def _is_clean(realm: str) -> bool:

@@ -14,11 +14,11 @@ from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.bearer import Tokens, authorization
 from luci_dl.net.connections import Transport, raw_response, release
+from luci_dl.net.document import Document, document_of
 from luci_dl.net.judge import WITH_BODY, Answer, Situation, judge
 from luci_dl.net.origin import host_of, origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
 from luci_dl.net.response import (
-    Document,
     RangeRequest,
     ResponseInfo,
     linked_file,
@@ -31,8 +31,6 @@ from luci_dl.plan import Remote
 
 MAX_REDIRECTS = 10
 CONNECT_S = 20.0
-READ_S = 30.0
-"""A read that brings nothing for this long has failed."""
 COLLECT_S = 0.05
 """What arrives within this time is handed over as one block: large blocks cost less."""
 _MAX_TOKEN_BYTES = 1 << 20
@@ -108,11 +106,15 @@ class Client:
 
     Args:
         connect_s: seconds to wait for a connection.
-        read_s: seconds without a byte after which a read fails.
+        read_s: seconds without a byte after which a read fails; None for the defaults of `Transport`.
         log: receives each request.
+
+    Attributes:
+        timeout: `read_s`.
     """
 
-    def __init__(self, connect_s: float = CONNECT_S, read_s: float = READ_S, log: Emit | None = None) -> None:
+    def __init__(self, connect_s: float = CONNECT_S, read_s: float | None = None, log: Emit | None = None) -> None:
+        self.timeout = read_s
         transport = Transport(connect_s, read_s, log)
         self._transport = transport
         self._tokens = Tokens(lambda url: _read_document(transport.send, url, {}, _MAX_TOKEN_BYTES))
@@ -213,14 +215,13 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
 
 def _read_document(send: Send, url: str, headers: Mapping[str, str], at_most: int) -> Document:
     response, url, _ = _follow(send, url, {}, headers)
+    raw, fields = raw_response(response), {name.lower(): value for name, value in response.headers.items()}
     try:
         with translate_errors(url, proxy_for(url)):
-            body = response.read(at_most + 1, decode_content=False)
+            body = raw.read_all(at_most + 1)
     finally:
         response.close()
-    if len(body) > at_most:
-        raise NetworkError(f"{url} returned more than {at_most >> 20} MiB", "Check the address.")
-    return Document(url, response.status, {name.lower(): value for name, value in response.headers.items()}, body)
+    return document_of(url, response.status, fields, body, at_most, is_delimited=raw.is_delimited)
 
 
 @contextmanager

@@ -21,10 +21,15 @@ from luci_dl.events import Emit
 from luci_dl.net.certificates import trusted_certificates
 from luci_dl.net.dial import dial
 from luci_dl.net.log import requested
-from luci_dl.net.proxy import Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
+from luci_dl.net.proxy import INSTALL_SOCKS, Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
 from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.translate import proxy_auth_error, translate_errors
+
+FIRST_BYTE_S = 120.0
+"""How long to wait for a response to begin: some proxies fetch and scan a whole file before they send a byte."""
+READ_S = 30.0
+"""How long to wait for more of a response."""
 
 
 class _Plain(KeepsRawResponse, HTTPConnection):  # type: ignore[misc]
@@ -74,13 +79,14 @@ class Transport:
 
     Args:
         connect_s: seconds to wait for a connection.
-        read_s: seconds without a byte after which a read fails.
+        read_s: seconds without a byte after which a read fails; None for `FIRST_BYTE_S`, and then `READ_S`.
         log: receives each request.
     """
 
-    def __init__(self, connect_s: float, read_s: float, log: Emit | None) -> None:
+    def __init__(self, connect_s: float, read_s: float | None, log: Emit | None) -> None:
         self._log = log
-        self._timeout = urllib3.Timeout(connect=connect_s, read=read_s)
+        self._timeout = urllib3.Timeout(connect=connect_s, read=read_s or FIRST_BYTE_S)
+        self._read_s = read_s or READ_S
         self._managers: dict[tuple[str, Proxy | None], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
@@ -103,7 +109,7 @@ class Transport:
 
     def _send(self, url: str, headers: Mapping[str, str], proxy: Proxy | None) -> urllib3.BaseHTTPResponse:
         with translate_errors(url, proxy):
-            return self._manager(urlsplit(url).scheme, proxy).request(
+            response = self._manager(urlsplit(url).scheme, proxy).request(
                 "GET",
                 url,
                 headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},
@@ -112,6 +118,8 @@ class Transport:
                 retries=False,
                 timeout=self._timeout,
             )
+        raw_response(response).wait_at_most(self._read_s)
+        return response
 
     def _manager(self, scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
         key = scheme, proxy
@@ -128,7 +136,8 @@ def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
     settings: dict[str, Any] = {"num_pools": 8, "maxsize": 16, "ssl_context": context}
     if proxy and proxy.socks:
         if not find_spec("socks"):
-            raise NetworkError(f"{proxy} is a SOCKS proxy, which requires PySocks", 'Run: pip install "luci-dl[socks]"')
+            hint = f"In luci's checkout, run: {INSTALL_SOCKS}"
+            raise NetworkError(f"{proxy} is a SOCKS proxy, which requires PySocks", hint)
         from luci_dl.net.socks import SocksManager
 
         return SocksManager(proxy.url, proxy.user, proxy.password, **settings)

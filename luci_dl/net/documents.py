@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
+from luci_dl.net.document import Document
 from luci_dl.net.network import Network
-from luci_dl.net.response import Document
+from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed, Remedy, RetryBudget, retry_after_s
 from luci_dl.net.status import TRY_LATER, is_temporary
 
@@ -44,7 +44,7 @@ def fetch_document(
         try:
             return run_cancellable(lambda: _attempt(client, url, headers, at_most, repository), token)
         except AttemptFailed as failure:
-            host = urlsplit(url).netloc
+            host = host_of(url)
             delay = budget.record_failure(failure, host)
             emit(Retrying(host, failure.reason, delay, budget.failures, budget.retries))
             if token.wait(delay):
@@ -54,6 +54,7 @@ def fetch_document(
 def _attempt(client: Client, url: str, headers: Mapping[str, str], at_most: int, repository: str) -> Document:
     document = client.document(url, headers, at_most, repository)
     if is_temporary(document.status):
-        reason = f"{urlsplit(document.url).netloc} returned {document.status}"
+        reason = f"{host_of(document.url)} returned {document.status}"
         raise AttemptFailed(reason, retry_after_s(document.headers), remedy=Remedy.FEWER, hint=TRY_LATER)
+    document.refuse_web_page()
     return document

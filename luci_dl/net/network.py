@@ -18,6 +18,7 @@ class Network:
 
     Args:
         limit_rate: bytes per second, for all connections together; None for no limit.
+        timeout: seconds without a byte after which a connection is given up; None for the defaults.
         offline: refuse every request.
         log: receives each request.
 
@@ -26,10 +27,18 @@ class Network:
         failed_hosts: hosts at which the retries ran out. The next file from there gets only one retry.
     """
 
-    def __init__(self, limit_rate: int | None = None, *, offline: bool = False, log: Emit | None = None) -> None:
+    def __init__(
+        self,
+        limit_rate: int | None = None,
+        *,
+        timeout: float | None = None,
+        offline: bool = False,
+        log: Emit | None = None,
+    ) -> None:
         self.limiter = RateLimiter(limit_rate)
         self.failed_hosts: set[str] = set()
         self.offline = offline
+        self._timeout = timeout
         self._log = log
         self._client: Client | None = None
         self._lock = threading.Lock()
@@ -42,5 +51,5 @@ class Network:
             if self._client is None:
                 from luci_dl.net.client import Client
 
-                self._client = Client(log=self._log)
+                self._client = Client(read_s=self._timeout, log=self._log)
             return self._client

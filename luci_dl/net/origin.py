@@ -1,7 +1,8 @@
-"""The host of an address, its origin, and whether it is this machine."""
+"""The host of an address, its origin, and whether nobody on the way can change what it serves."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -26,3 +27,10 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def is_safe(url: str, http_hosts: Collection[str]) -> bool:
+    """Whether nobody can change responses on the way: https, this machine, or a trusted host, with or without port."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme == "https" or is_loopback(host) or not {host, parts.netloc.lower()}.isdisjoint(http_hosts)

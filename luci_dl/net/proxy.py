@@ -18,6 +18,8 @@ from luci_dl.errors import NetworkError
 T = TypeVar("T")
 
 _PORTS = {"http": 80, "https": 443, "socks4": 1080, "socks4a": 1080, "socks5": 1080, "socks5h": 1080}
+INSTALL_SOCKS = 'pip install ".[socks]"'
+"""In a checkout. README and `luci help environment` have the same words."""
 _SYSTEM = "the system's settings"
 
 

@@ -8,7 +8,7 @@ AVERAGE_S = 4.0
 """The rate is an average over this time."""
 STALL_S = 30.0
 STALL_BYTES_PER_S = 1024
-"""A connection that waits `STALL_S` seconds for the network and gets fewer bytes per second than this has stalled."""
+"""A response that waits `STALL_S` seconds for the network and gets fewer bytes per second than this has stalled."""
 MAX_TICK_S = 1.0
 """A longer gap between two calls counts as this long: the process was suspended (Ctrl+Z)."""
 
@@ -32,9 +32,10 @@ class RateMeter:
 
 
 class StallWatch:
-    """Notices a connection that waits for the network and receives next to nothing."""
+    """Notices a response that waits for the network and receives next to nothing, `limit_s` long (None: `STALL_S`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit_s: float | None = None) -> None:
+        self._limit_s = limit_s or STALL_S
         self._last: float | None = None
         self._waited_s = 0.0
         self._received = 0
@@ -44,8 +45,8 @@ class StallWatch:
         if reading and self._last is not None:
             self._waited_s += min(now - self._last, MAX_TICK_S)
         self._last = now
-        if self._waited_s < STALL_S:
+        if self._waited_s < self._limit_s:
             return False
         gained = received - self._received
         self._waited_s, self._received = 0.0, received
-        return gained < STALL_BYTES_PER_S * STALL_S
+        return gained < STALL_BYTES_PER_S * self._limit_s

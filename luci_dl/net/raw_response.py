@@ -1,7 +1,4 @@
-"""The response below urllib3, with two corrections: a truncated head is an error, and reading copies nothing.
-
-`http.client` accepts a head that a lost connection cut short, and urllib3 copies every block that it reads.
-"""
+"""The response below urllib3, with two corrections: `read_head` reads its head, and reading its body copies nothing."""
 
 from __future__ import annotations
 
@@ -10,19 +7,20 @@ import socket
 import time
 from contextlib import suppress
 from functools import cached_property
-from http.client import HTTPException, HTTPResponse, RemoteDisconnected
-from io import DEFAULT_BUFFER_SIZE
-from typing import Any, BinaryIO
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from io import DEFAULT_BUFFER_SIZE, BytesIO
+from typing import Any
+
+from luci_dl.net.head import read_head
 
 MAX_SKIPPED_BYTES = 1 << 16
 MAX_SKIP_S = 0.5
 """What is left of a body is read to save the connection, if it is no longer than this and takes no longer."""
-MAX_HEAD_LINES = 1000
-"""Lines of a head, with those of the interim responses before it. A longer one is not valid HTTP."""
+_WITHOUT_BODY = {204, 205, 304}
 
 
 class RawResponse(HTTPResponse):
-    """A response whose head ended with an empty line. Interim (1xx) responses are skipped."""
+    """A response whose head is complete and clear. Interim (1xx) responses are skipped."""
 
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
@@ -33,15 +31,18 @@ class RawResponse(HTTPResponse):
     def begin(self) -> None:
         """Raises: RemoteDisconnected, when the connection was lost in the head; HTTPException, when it is not HTTP."""
         reader = self.fp
-        self.fp = _HeadReader(reader)  # type: ignore[assignment]
+        self.fp = BytesIO(read_head(reader))  # type: ignore[assignment]
         try:
             super().begin()
-            while 100 <= self.status < 200:  # http.client itself skips only 100
-                self.headers = None  # type: ignore[assignment]
-                super().begin()
         finally:
-            if self.fp:  # http.client closes it after what is not HTTP
-                self.fp = reader
+            self.fp = reader
+        if self.status in _WITHOUT_BODY:
+            self.length, self.chunked, self.will_close = 0, False, True  # something may follow all the same
+
+    def wait_at_most(self, seconds: float) -> None:
+        """Limit the time that a read waits for its first byte."""
+        with suppress(OSError):  # a connection without a body may be closed already
+            self._sock.settimeout(seconds)
 
     def read_some(self, memory: memoryview) -> int:
         """Read the next bytes of the body into `memory` as soon as some arrive. Returns: how many; 0 at the end."""
@@ -62,6 +63,18 @@ class RawResponse(HTTPResponse):
             self.close()
         return count
 
+    def read_all(self, at_most: int) -> bytes:
+        """The body, or its first `at_most` bytes. Raises: IncompleteRead, when it breaks off."""
+        body, memory = bytearray(), memoryview(bytearray(MAX_SKIPPED_BYTES))
+        while left := at_most - len(body):
+            count = self.read_some(memory[:left])
+            body += memory[:count]
+            if not count:
+                break
+        if left and self.length:
+            raise IncompleteRead(bytes(body), self.length)
+        return bytes(body)
+
     def skip_rest(self) -> None:
         """Read what is left of the body if that is little and comes soon, so that the connection can be reused."""
         if self.is_complete or self.will_close or (self.length or 0) > MAX_SKIPPED_BYTES:
@@ -73,7 +86,7 @@ class RawResponse(HTTPResponse):
         count, deadline = 0, time.monotonic() + seconds
         with suppress(OSError, HTTPException, ValueError):
             while count < len(memory) and (left_s := deadline - time.monotonic()) > 0:
-                self._sock.settimeout(left_s)  # urllib3 sets it anew for each request
+                self.wait_at_most(left_s)  # urllib3 sets it anew for each request
                 received = self.read_some(memory[count:])
                 if not received:
                     break
@@ -101,6 +114,11 @@ class RawResponse(HTTPResponse):
         return self._ended or self.length == 0
 
     @property
+    def is_delimited(self) -> bool:
+        """Whether a complete body can be distinguished from a lost connection."""
+        return bool(self.chunked) or self.length is not None
+
+    @property
     def _has_length(self) -> bool:
         return not self.chunked and self.length is not None
 
@@ -113,23 +131,3 @@ class KeepsRawResponse:
     def response_class(self, *args: Any, **more: Any) -> RawResponse:
         self.raw_response = RawResponse(*args, **more)
         return self.raw_response
-
-
-class _HeadReader:
-    """Reads complete lines, and no more of them than a head may have."""
-
-    def __init__(self, reader: BinaryIO) -> None:
-        self._reader = reader
-        self._lines_left = MAX_HEAD_LINES
-
-    def readline(self, limit: int) -> bytes:
-        line = self._reader.readline(limit)
-        if not line.endswith(b"\n") and len(line) < limit:
-            raise RemoteDisconnected("the connection was lost in the head of the response")
-        self._lines_left -= 1
-        if not self._lines_left:
-            raise HTTPException("the head of the response is too long")
-        return line
-
-    def close(self) -> None:
-        self._reader.close()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from luci_dl.errors import NetworkError
 from luci_dl.net.origin import host_of
@@ -15,6 +14,8 @@ _CONTENT_RANGE = re.compile(r"bytes[ =]+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_ETAG_LENGTH = 1024
+_PRINTABLE = "".join(map(chr, range(33, 127)))
+_BACKSLASH = "\\"
 
 
 @dataclass(frozen=True)
@@ -67,30 +68,6 @@ class ResponseInfo:
     is_range: bool = False
 
 
-@dataclass(frozen=True)
-class Document:
-    """A small response of any status, read completely.
-
-    Attributes:
-        url: where it came from, after redirects.
-        headers: by lower-case name.
-    """
-
-    url: str
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def json(self) -> object:
-        """Raises: NetworkError, when the body is not JSON."""
-        try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
-            raise NetworkError(
-                f"{self.url} returned {self.status} with a body that is not JSON", "Check the address, or try later."
-            ) from error
-
-
 def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | None:
     """The address that the response redirects to; None when it is not a redirect.
 
@@ -102,9 +79,10 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
     if not location:
         raise NetworkError(f"{host} sent a redirect without a Location")
     try:
-        target = urljoin(url, location)
+        target = urljoin(url, _readable(location))
         parts = urlsplit(target)
         parts.port  # noqa: B018 - reading it validates it
+        target = parts._replace(netloc=_ascii(parts.netloc)).geturl()
     except ValueError as error:
         raise NetworkError(f"{host} redirects to an invalid address: {error}") from error
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -112,9 +90,27 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
     if urlsplit(url).scheme == "https" and parts.scheme == "http":
         raise NetworkError(
             f"{host} redirects from https to http ({parts.hostname}), where anyone could change the data",
-            "Use an address that stays on https.",
+            "Use an address that stays on https. If this network requires a login, log in with a browser first.",
         )
     return target
+
+
+def _readable(location: str) -> str:
+    """The Location as browsers read it: raw bytes and blanks as %XX, slashes for backslashes, no fragment."""
+    path, mark, query = location.strip().partition("#")[0].partition("?")
+    text = quote(f"{path.replace(_BACKSLASH, '/')}{mark}{query}".encode("latin-1"), safe=_PRINTABLE)
+    return re.sub("%(?![0-9A-Fa-f]{2})", "%25", text)
+
+
+def _ascii(netloc: str) -> str:
+    """Host and port with an international name as DNS knows it. Raises: ValueError."""
+    credentials, at, place = netloc.rpartition("@")
+    if "%" not in place or place.startswith("["):
+        return netloc
+    name = unquote(place, errors="strict")
+    if any(not (char.isalnum() or char in "-._:") for char in name):
+        raise ValueError(f"the host {place} has characters that no host has")
+    return f"{credentials}{at}{name.encode('idna').decode('ascii')}"
 
 
 def linked_file(headers: Mapping[str, str]) -> tuple[str | None, int | None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -16,6 +17,9 @@ MAX_DELAY_S = 60.0
 """The longest delay that luci chooses."""
 MAX_RETRY_AFTER_S = 600.0
 """The longest delay accepted from a server. A longer one ends the download, which can be resumed later."""
+_EPOCH_S = 1e9
+"""From here on, a number is no delay but a time, in seconds since 1970."""
+_PARAMETER = re.compile(r"\b([a-z]{1,20}) *= *\"?([0-9]{1,15})")
 
 
 class Remedy(Enum):
@@ -97,14 +101,44 @@ class RetryBudget:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """The seconds that Retry-After asks to wait, as a number or until a date; None when it is missing or invalid."""
-    text = headers.get("retry-after", "").strip()
+    """The seconds that a server asks to wait, by Retry-After or by a used-up rate limit; None if it does not.
+
+    Dates are compared with the response's own Date: the clock here may be wrong.
+    """
+    server_time = _date(headers.get("date", "")) or now or datetime.now(UTC)
+    asked = _seconds(headers.get("retry-after", ""), server_time)
+    if asked is not None:
+        return asked
+    resets = [_seconds(reset, server_time) for remaining, reset in _rate_limits(headers) if remaining == "0"]
+    return max((reset for reset in resets if reset is not None), default=None)
+
+
+def _rate_limits(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What is left of each rate limit, and when it begins anew."""
+    for limit in headers.get("ratelimit", "").split(","):
+        parameters = dict(_PARAMETER.findall(limit))
+        yield parameters.get("r", ""), parameters.get("t", "")
+    parameters = dict(_PARAMETER.findall(headers.get("ratelimit", "")))  # an older draft: limit=9, remaining=0, reset=5
+    yield parameters.get("remaining", ""), parameters.get("reset", "")
+    for prefix in ("ratelimit", "x-ratelimit", "x-rate-limit"):
+        yield headers.get(f"{prefix}-remaining", "").strip(), headers.get(f"{prefix}-reset", "")
+
+
+def _seconds(text: str, server_time: datetime) -> float | None:
+    """A delay: a number of seconds, a date, or a time as seconds or milliseconds since 1970. None if it is neither."""
+    text = text.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        number = float(text[:15])
+        if number < _EPOCH_S:
+            return number
+        return max(0.0, number / (1000 if number >= _EPOCH_S * 1000 else 1) - server_time.timestamp())
+    when = _date(text)
+    return max(0.0, (when - server_time).total_seconds()) if when else None
+
+
+def _date(text: str) -> datetime | None:
     try:
         when = parsedate_to_datetime(text)
     except ValueError:
         return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - (now or datetime.now(UTC))).total_seconds())
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

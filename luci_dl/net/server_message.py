@@ -10,7 +10,8 @@ from html import unescape
 from luci_dl.net.coding import decoded
 
 MAX_LENGTH = 200
-_MAX_BYTES = 8192
+_MAX_BYTES = 1 << 16
+_MAX_HTML = 8192
 """How much of a body is looked at."""
 _MAX_LINE = 1000
 _MAX_DEPTH = 5
@@ -64,14 +65,14 @@ def server_message(headers: Mapping[str, str], body: bytes) -> str:
 def _candidates(text: str, kind: str) -> Iterator[str]:
     """The texts in which the explanation may be, the most likely first."""
     if text[:1] in ("{", "["):
-        yield from _in_json(text)
+        yield from map(_collapsed, _in_json(text))
     elif "html" in kind or re.match(r"<(?:!doctype\s+)?html", text, re.IGNORECASE):
-        yield from (_collapsed(unescape(title)) for title in _TITLE.findall(text)[:1])
-        yield unescape(_TAG.sub("\n", _HIDDEN_HTML.sub("", text)))
+        yield from (_collapsed(unescape(title)) for title in _TITLE.findall(text[:_MAX_HTML])[:1])
+        yield unescape(_TAG.sub("\n", _HIDDEN_HTML.sub("", text[:_MAX_HTML])))
     elif text.startswith("<"):
         for tag in _XML_TAGS:
             found = re.search(rf"<(?:\w+:)?{tag}\b[^<>]*>\s*(?:<!\[CDATA\[)?([^<]*)", text, re.IGNORECASE)
-            yield unescape(found[1].removesuffix("]]>")) if found else ""
+            yield _collapsed(unescape(found[1].removesuffix("]]>"))) if found else ""
     elif not kind or kind.startswith("text/"):
         yield text
 

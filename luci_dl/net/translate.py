@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from urllib3 import exceptions as urllib3
 
 from luci_dl.errors import NetworkError
+from luci_dl.net.head import InvalidHead
 from luci_dl.net.origin import host_of
 from luci_dl.net.proxy import Proxy, TunnelRefused
 from luci_dl.net.retry import AttemptFailed, OutOfResources, retry_after_s
@@ -137,6 +138,8 @@ def _connection_error(error: Exception, peer: _Peer) -> Exception:
     for cause in _chain(error):
         if isinstance(cause, ssl.SSLError):
             return _tls_error(cause, peer)
+        if isinstance(cause, InvalidHead):
+            return NetworkError(f"{peer.label} sent an invalid response: {cause}", "Try again later.")
     if isinstance(error, urllib3.NameResolutionError):
         return AttemptFailed(f"cannot resolve the name {peer.host}", hint=peer.hint)
     if isinstance(error, urllib3.NewConnectionError):

@@ -31,17 +31,18 @@ TAKEOVER_S = 1.0
 class WorkerStats:
     """A worker and its rate."""
 
-    def __init__(self, worker: Worker, now: float) -> None:
+    def __init__(self, worker: Worker, now: float, timeout: float | None) -> None:
         self.worker = worker
         self.since = now
         self.rate = 0.0
         self._meter = RateMeter()
-        self._stall = StallWatch()
+        self._stall = StallWatch(timeout)
 
     def update(self, now: float) -> bool:
         """Measure the rate. Returns: whether the worker has stalled."""
         self.rate = self._meter.add(now, self.worker.received)
-        return self._stall.is_stalled(now, self.worker.received, self.worker.reading)
+        has_responded = self.worker.supports_ranges is not None  # until then, the client's own limit applies
+        return self._stall.is_stalled(now, self.worker.received, self.worker.reading and has_responded)
 
     def left_s(self, now: float) -> float:
         """Seconds until its segment is complete, at its rate; 0 when it began too recently to tell."""
@@ -137,7 +138,7 @@ class WorkerPool:
             except OutOfResources:
                 self._sink.revoke(lease)
                 raise
-            self._stats.append(WorkerStats(worker, now))
+            self._stats.append(WorkerStats(worker, now, self._client.timeout))
 
     def _situation(self, url: str, beside: int) -> Situation:
         return Situation(

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luci_dl.cancel import CancelToken
+from luci_dl.errors import ResolveError
 from luci_dl.events import Emit
 from luci_dl.model import Model
 from luci_dl.net.network import Network
+from luci_dl.net.origin import host_of, is_safe
 from luci_dl.sources.endpoints import Endpoints
 
 if TYPE_CHECKING:
-    from luci_dl.net.response import Document
+    from luci_dl.net.document import Document
 
 MAX_BYTES = 16 << 20
 """Default size limit of a small response."""
@@ -25,6 +27,7 @@ class ResolveContext:
 
     Attributes:
         retries: consecutive failures allowed per request.
+        may_be_tampered: servers may be asked in plain http: the user gave the digest, or accepts the risk.
         installed: returns the model that was installed by a reference, None if there is none; used when offline.
     """
 
@@ -34,6 +37,7 @@ class ResolveContext:
     emit: Emit = field(default=lambda _event: None)
     retries: int = 10
     installed: Callable[[str], Model | None] = field(default=lambda _reference: None)
+    may_be_tampered: bool = False
 
     def document(
         self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MAX_BYTES
@@ -45,8 +49,14 @@ class ResolveContext:
             repository: in a registry, the prefix of `url` that a token is valid for, as in `Artifact`.
             at_most: size limit in bytes.
 
-        Raises: NetworkError; Interrupted.
+        Raises: ResolveError, for plain http that could be tampered with; NetworkError; Interrupted.
         """
+        if not (self.may_be_tampered or is_safe(url, self.endpoints.http_hosts)):
+            raise ResolveError(
+                f"{host_of(url)} would be asked in plain http, so the digests that it states could be tampered with",
+                "Use https or --sha256, or trust the host where only you can reach it: "
+                f"luci config set http_hosts {host_of(url)}",
+            )
         from luci_dl.net.documents import fetch_document  # slow to load, and most runs ask no server
 
         return fetch_document(

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Model
-from luci_dl.net.origin import is_loopback
+from luci_dl.net.origin import is_safe
 from luci_dl.sources.url import HUB, parse_address
 from luci_dl.text import printable
 
@@ -41,17 +41,20 @@ class Endpoints:
         hub_token: sent only to the host of `hub`; None without one.
         mirrors: serve the same paths as the Hub, and are trusted only as far as a digest proves the bytes.
         ollama: the registry of Ollama names that do not name a host.
+        http_hosts: whose plain http is trusted.
     """
 
     hub: str = f"https://{HUB}"
     hub_token: str | None = field(default=None, repr=False)
     mirrors: tuple[str, ...] = ()
     ollama: str = "https://registry.ollama.ai"
+    http_hosts: tuple[str, ...] = ()
 
     @property
     def hub_headers(self) -> dict[str, str]:
-        """The request headers for the host of the Hub."""
-        return {"Authorization": f"Bearer {self.hub_token}"} if self.hub_token else {}
+        """The request headers for the host of the Hub. The token is sent only where nobody can read it on the way."""
+        may_send = self.hub_token and is_safe(self.hub, self.http_hosts)
+        return {"Authorization": f"Bearer {self.hub_token}"} if may_send else {}
 
     def headers_for(self, url: str) -> dict[str, str]:
         """`hub_headers` for an address at the Hub's own host, none for any other."""
@@ -76,19 +79,22 @@ class Endpoints:
         return replace(artifact, urls=urls, headers=artifact.headers or self.hub_headers)
 
 
-def endpoints_of(environ: Mapping[str, str], mirrors: Sequence[str] = ()) -> Endpoints:
-    """The servers that the environment names; `mirrors` are those of config.json, used without LUCI_MIRRORS.
+def endpoints_of(
+    environ: Mapping[str, str], mirrors: Sequence[str] = (), http_hosts: tuple[str, ...] = ()
+) -> Endpoints:
+    """The servers that the environment names, with the settings of config.json: `mirrors` for want of LUCI_MIRRORS.
 
     Raises: UsageError, which names the variable.
     """
     named = [text for text in re.split(r"[\s,]+", environ.get("LUCI_MIRRORS", "")) if text]
     default = Endpoints()
     return Endpoints(
-        hub=_base(environ.get("HF_ENDPOINT") or default.hub, "HF_ENDPOINT", must_be_safe=True),
+        hub=_base(environ.get("HF_ENDPOINT") or default.hub, "HF_ENDPOINT"),
         hub_token=_hub_token(environ),
         mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in named)
         or tuple(_base(text, "mirrors") for text in mirrors),
-        ollama=_base(environ.get("OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY", must_be_safe=True),
+        ollama=_base(environ.get("OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY"),
+        http_hosts=http_hosts,
     )
 
 
@@ -97,8 +103,8 @@ def unchecked_endpoints(environ: Mapping[str, str]) -> Endpoints:
     return Endpoints(hub=environ.get("HF_ENDPOINT") or Endpoints.hub)
 
 
-def _base(text: str, what: str, *, must_be_safe: bool = False) -> str:
-    """The address without a slash at the end. `must_be_safe`: refuse plain http, which can be tampered with."""
+def _base(text: str, what: str) -> str:
+    """The address without a slash at the end."""
     try:
         url = parse_address(text).url.rstrip("/")
     except UsageError as error:
@@ -106,10 +112,6 @@ def _base(text: str, what: str, *, must_be_safe: bool = False) -> str:
     parts = urlsplit(url)
     if parts.query or "@" in text:
         raise UsageError(f"{what}: expected the address of a server, without credentials and query")
-    if must_be_safe and parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        raise UsageError(
-            f"{what}: {printable(url)} is plain http, so its responses could be tampered with", "Use https."
-        )
     return url
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_digest, check_name
-from luci_dl.net.origin import is_loopback
+from luci_dl.net.origin import is_safe
 from luci_dl.text import printable
 
 if TYPE_CHECKING:
@@ -101,14 +101,13 @@ def parse_address(text: str) -> Address:
     return Address(urlunsplit((parts.scheme, host, path, query, "")), _credentials(parts), sha256)
 
 
-def refuse_unproved_http(artifact: Artifact) -> None:
-    """Refuse plain http without a digest, unless the server is on this machine: the bytes could be tampered with.
+def refuse_unproved_http(artifact: Artifact, http_hosts: Collection[str] = ()) -> None:
+    """Refuse plain http without a digest, except from these hosts and this machine: it could be tampered with.
 
     Raises: UsageError
     """
     for url in artifact.urls:
-        parts = urlsplit(url)
-        if parts.scheme == "http" and not artifact.provable and not is_loopback(parts.hostname or ""):
+        if not artifact.provable and not is_safe(url, http_hosts):
             raise UsageError(
                 f"{url} is plain http and no digest is known, so the file cannot be verified",
                 "Give the digest with --sha256, or accept the risk with --unverified.",

@@ -36,17 +36,20 @@ def test_every_key_of_the_file_is_read(luci_home: Path) -> None:
         other=1,
         backup_models_dir="/spare",
         mirrors=["https://a.example"],
+        http_hosts=["Hub.lan", "10.0.0.5:8080", "[fd00::1]:80"],
         connections=4,
         jobs=2,
         limit_rate="20M/s",
         retries=0,
+        timeout=300,
     )
     settings = load_settings({})
     assert (settings.models_dir, settings.catalog) == (luci_home.parent / "m", luci_home / "my.toml")
     assert (settings.min_free, settings.on_interrupt) == (20_000_000, "keep")
     assert settings.folders == (Path("/a"), luci_home.parent / "b")
     assert (settings.backup_models_dir, settings.mirrors) == (Path("/spare"), ("https://a.example",))
-    expected = Options(2, 4, 20_000_000, 0, keep_partial=True, min_free=20_000_000)
+    assert settings.http_hosts == ("hub.lan", "10.0.0.5:8080", "[fd00::1]:80")
+    expected = Options(2, 4, 20_000_000, 0, 300, keep_partial=True, min_free=20_000_000)
     assert settings.options == expected
 
 
@@ -118,6 +121,9 @@ def test_luci_home_moves_everything(tmp_path: Path) -> None:
         ('{"jobs": 0}', ["jobs", "a number from 1 to 16", "0"]),
         ('{"jobs": true}', ["jobs", "a number from 1 to 16", "True"]),
         ('{"connections": 17}', ["connections", '"auto" or a number from 1 to 16', "17"]),
+        ('{"http_hosts": ["http://hub.lan"]}', ["http_hosts", "a host such as"]),
+        ('{"http_hosts": "hub.lan"}', ["http_hosts", "a list of hosts"]),
+        ('{"timeout": 0}', ["timeout", "auto", "0"]),
         ('{"limit_rate": 0}', ["limit_rate", "at least one byte", "0"]),
         ('{"retries": -1}', ["retries", "a number from 0", "-1"]),
     ],

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from luci_dl.net import fetch, rate_meter, retry
+from luci_dl.net import connections, fetch, rate_meter, retry
 from tests.net.fetching import Run
 from tests.net.sink import MemorySink
 from tests.procs import wait_until
@@ -18,6 +18,7 @@ def run(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A fetch of a file with a known digest and an unknown size. Afterwards nobody may have the right to write."""
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
     monkeypatch.setattr(rate_meter, "STALL_S", 0.2)
+    monkeypatch.setattr(connections, "FIRST_BYTE_S", 2.0)
     monkeypatch.setattr(fetch, "TICK_S", 0.02)
     run = Run(server, MemorySink())
     yield run

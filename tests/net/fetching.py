@@ -31,7 +31,7 @@ class Run:
     def fetch(self, *scripted: faults.Fault, retries: int = 3) -> None:
         url = self.server.serve("/m.gguf", DATA, faults=scripted)
         Fetch(
-            Client(connect_s=60, read_s=60),
+            Client(connect_s=60),
             Artifact("m.gguf", (url,)),
             self.sink,
             retries=retries,

@@ -10,7 +10,8 @@ import pytest
 from luci_dl.errors import NetworkError, ResolveError
 from luci_dl.net.bearer import Tokens
 from luci_dl.net.client import Client
-from luci_dl.net.response import Document, RangeRequest
+from luci_dl.net.document import Document
+from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, Remedy
 from tests.net.asking import DATA, SITUATION, whole
 from tests.procs import wait_until
@@ -86,6 +87,13 @@ def test_a_failed_exchange_is_tried_again_by_the_next_request(registry: Registry
     assert (failed.value.retry_after, failed.value.remedy) == (7, Remedy.FEWER)
     registry.on_token = faults.ok()
     assert blob(registry, client) == DATA
+
+
+def test_a_login_page_is_no_refusal(registry: Registry) -> None:
+    """A network that intercepts the token's request does not make the registry require an account."""
+    registry.on_token = faults.status(403, body=b"<html><title>Log in</title>")
+    with pytest.raises(NetworkError, match=r'returned a web page \(403, "Log in"\)'):
+        blob(registry, Client())
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -167,8 +175,15 @@ class Issuer:
         ('Bearer realm="https://a.example/t",realm="https://b.example/t"', None),
         ('Bearer realm="https://a.example/t",service="a\\"b"', None),
         ('Bearer realm="https://a.example/t', None),
-        ('Bearer realm="https://a.example/t",', None),
-        ('Bearer realm="https://a.example/t", Basic realm="x"', None),
+        ('Bearer realm="https://a.example/t",', "https://a.example/t"),
+        ('Bearer realm = "https://a.example/t"', "https://a.example/t"),
+        ('Bearer realm="https://a.example/t", Basic realm="x"', "https://a.example/t"),
+        ('Bearer realm="https://a.example/t",service=s, Negotiate', "https://a.example/t?service=s"),
+        ('Basic realm="x", Bearer realm="https://a.example/t"', "https://a.example/t"),
+        ('Basic realm="x, Bearer y", charset="UTF-8", Bearer realm="https://a.example/t"', "https://a.example/t"),
+        ('Negotiate YWJj==,Bearer realm="https://a.example/t",scope="a:b:c"', "https://a.example/t?scope=a%3Ab%3Ac"),
+        ('Basic realm="x", Bearer realm="https://a.example/t", realm="https://b.example/t"', None),
+        ('Basic realm="x", Bearer realm="https://a.example/t', None),
         ("Bearer " + "a=b," * 50_000 + "a=b", None),
         ('Bearer realm="' + "a" * 100_000, None),
         ("Bearer", None),
@@ -185,6 +200,7 @@ def test_a_challenge_is_well_formed_or_refused(challenge: str, asked: str | None
         assert issuer.asked == []
     else:
         assert tokens.renew(ABROAD, [challenge], None) == tokens.get(ABROAD) == "t"
+        assert len(issuer.asked) == 1
         assert issuer.asked[0].endswith(asked)
 
 
@@ -194,7 +210,16 @@ def test_a_registry_on_this_machine_may_use_plain_http_for_tokens() -> None:
     assert Tokens(issuer).renew(AT_HOME, ['Bearer realm="http://localhost:5001/t"'], None) == "t"
 
 
-@pytest.mark.parametrize("challenges", [[], [""], ['Basic realm="x"'], ["Negotiate", 'Digest realm="x"']])
+def test_a_registry_that_is_asked_in_plain_http_may_use_it_for_tokens() -> None:
+    """The anonymous token is no safer than what it is for. But no other machine names a place on this one."""
+    there = ABROAD.replace("https", "http")
+    assert Tokens(Issuer()).renew(there, ['Bearer realm="http://registry.example/t"'], None) == "t"
+    for repository, realm in ((there, "http://127.0.0.1/t"), (ABROAD, "http://registry.example/t")):
+        with pytest.raises(NetworkError, match="plain http"):
+            Tokens(Issuer()).renew(repository, [f'Bearer realm="{realm}"'], None)
+
+
+@pytest.mark.parametrize("challenges", [[], [""], ['Basic realm="x, bearer"'], ["Negotiate", 'Digest realm="x"']])
 def test_a_registry_that_wants_a_password_gets_none(challenges: list[str]) -> None:
     """There is no token server to ask."""
     assert Tokens(Issuer()).renew(ABROAD, challenges, None) is None

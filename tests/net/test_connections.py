@@ -11,11 +11,12 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.model import Artifact
-from luci_dl.net import raw_response
+from luci_dl.net import connections, raw_response
 from luci_dl.net.client import Client
 from luci_dl.net.fetch import Fetch
 from luci_dl.net.network import Network
-from tests.net.asking import DATA, asked, block, body
+from luci_dl.net.retry import AttemptFailed
+from tests.net.asking import DATA, asked, block, body, whole
 from tests.net.sink import MemorySink
 from tests.procs import wait_until
 from tests.servers import FaultyServer, faults
@@ -104,6 +105,24 @@ def test_the_body_of_a_redirect_delays_nothing(server: FaultyServer, fault: faul
     assert body(server.serve("/m.gguf", faults=[redirect + fault]), Client(read_s=600)) == DATA
     assert time.monotonic() - began < raw_response.MAX_SKIP_S + 2
     assert server.connections == 2
+
+
+def test_the_first_byte_is_waited_for_longer_than_the_others(
+    server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless one time is given for both."""
+    monkeypatch.setattr(connections, "READ_S", 0.2)
+    late, url = threading.Timer(0.6, server.release), server.serve("/m.gguf", DATA, faults=[faults.stall_head()])
+    late.start()
+    assert body(url) == DATA
+    late.join()
+    with FaultyServer() as other:
+        stalling = other.serve("/m.gguf", DATA, faults=[faults.stall(10)])
+        with asked(stalling) as response, pytest.raises(AttemptFailed, match="did not respond in time"):
+            whole(response)
+        for fault in (faults.stall_head(), faults.stall(10)):
+            with pytest.raises(AttemptFailed, match="did not respond in time"):
+                Client(read_s=0.1).document(other.serve("/api", DATA, faults=[fault]), {}, len(DATA))
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 import time
+import zlib
 from typing import Any
 
 import pytest
@@ -12,9 +14,9 @@ from luci_dl.cancel import CancelToken
 from luci_dl.errors import Interrupted, NetworkError
 from luci_dl.events import Event, Retrying
 from luci_dl.net import retry
+from luci_dl.net.document import Document
 from luci_dl.net.documents import fetch_document
 from luci_dl.net.network import Network
-from luci_dl.net.response import Document
 from tests.servers import FaultyServer, faults
 
 SECRET = {"Authorization": "Bearer secret"}
@@ -73,9 +75,80 @@ def test_headers_do_not_go_to_another_host(server: FaultyServer) -> None:
 
 def test_a_body_that_is_not_json_is_an_error(server: FaultyServer) -> None:
     """Neither is JSON that is nested too deeply."""
-    for body in (b"<html>", b"[" * 900):
+    for body in (b"GGUF", b"[" * 900):
         with pytest.raises(NetworkError, match="not JSON"):
             document(server.serve("/api", body)).json()
+
+
+CODED = {
+    "gzip": (gzip.compress(LISTING), "gzip"),
+    "deflate": (zlib.compress(LISTING), "deflate"),
+    "plain although it says gzip": (LISTING, "gzip"),
+    "no coding": (LISTING, "utf-8"),
+}
+
+
+@pytest.mark.parametrize(("sent", "coding"), CODED.values(), ids=CODED)
+def test_a_coded_document_is_decoded(server: FaultyServer, sent: bytes, coding: str) -> None:
+    """Some proxies compress although luci asks for plain bytes, and some name a coding that is none."""
+    url = server.serve("/api", sent, faults=[faults.headers(Content_Encoding=coding)])
+    assert document(url).json() == {"sha": "abc"}
+
+
+def test_a_document_that_is_too_long_when_decoded_is_refused(server: FaultyServer) -> None:
+    """The memory for it is never taken."""
+    bomb = gzip.compress(bytes(1 << 24))
+    with pytest.raises(NetworkError, match="more than"):
+        document(server.serve("/api", bomb, faults=[faults.headers(Content_Encoding="gzip")]), at_most=len(bomb))
+
+
+CUTS = {
+    "length": faults.cut(5),
+    "no byte": faults.cut(0),
+    "chunks": faults.chunked() + faults.cut(5),
+    "until the end of the connection": faults.close_delimited() + faults.cut(5),
+    "no byte until the end of the connection": faults.close_delimited() + faults.cut(0),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
+def test_a_document_that_breaks_off_is_requested_again(server: FaultyServer, cut: faults.Fault) -> None:
+    """It ends where its length says, or its chunks, or its JSON; in the end the reason is the connection."""
+    assert document(server.serve("/api", LISTING, faults=[cut, cut, faults.ok()])).body == LISTING
+    with pytest.raises(NetworkError, match=r"was lost \(4 attempts\)"):
+        document(server.serve("/api", LISTING, faults=[cut]))
+
+
+PAGE = b"<!DOCTYPE html><html><head><title>Welcome to Hotel WiFi</title></head>"
+HTML = faults.headers(Content_Type="text/html")
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        (faults.status(200, body=PAGE), 200),
+        (faults.status(200, body=b"Please log in") + HTML, 200),
+        (faults.status(200, body=gzip.compress(PAGE)) + faults.headers(Content_Encoding="gzip"), 200),
+        (faults.status(403, body=PAGE) + HTML, 403),
+        (faults.status(511, body=PAGE), 511),
+        (faults.status(401, body=b"  <html>"), 401),
+        (faults.redirect("/login"), 200),
+    ],
+)
+def test_a_web_page_is_named_as_one(server: FaultyServer, fault: faults.Fault, status: int) -> None:
+    """Whatever its status: a network that requires a login sends it, or a filter. It is not retried."""
+    server.serve("/login", PAGE)
+    with pytest.raises(NetworkError, match=rf"returned a web page \({status}") as caught:
+        document(server.serve("/api", faults=[fault]))
+    assert "requires a login" in caught.value.hint
+    assert "JSON" not in caught.value.message
+    assert len(server.exchanges("/api")) == 1
+
+
+@pytest.mark.parametrize("fault", [faults.status(404, body=PAGE), faults.ok() + HTML, faults.status(403) + HTML])
+def test_other_responses_are_no_web_pages(server: FaultyServer, fault: faults.Fault) -> None:
+    """A server's own page for what it does not have, JSON of the wrong type, and nothing at all."""
+    document(server.serve("/api", LISTING, faults=[fault]))
 
 
 def test_an_interrupt_does_not_wait_for_the_response(server: FaultyServer) -> None:

@@ -12,6 +12,7 @@ import trustme
 from luci_dl.errors import LuciError, NetworkError
 from luci_dl.net import connections
 from luci_dl.net.client import Client
+from luci_dl.net.proxy import INSTALL_SOCKS
 from luci_dl.net.retry import AttemptFailed
 from tests.net.asking import DATA, SECRET, body
 from tests.net.daemons import microsocks, squid, tinyproxy
@@ -234,4 +235,4 @@ def test_without_pysocks_the_message_says_how_to_install_it(monkeypatch: pytest.
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
     error = said("http://127.0.0.1:1/")
     assert "the proxy 127.0.0.1:1080 (ALL_PROXY) is a SOCKS proxy" in error.message
-    assert 'pip install "luci-dl[socks]"' in error.hint
+    assert INSTALL_SOCKS in error.hint

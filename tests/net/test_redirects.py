@@ -87,6 +87,28 @@ def test_a_long_location_is_followed(server: FaultyServer, size: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/m\u00e4.gguf".encode().decode("latin-1"), "/m%C3%A4.gguf"),
+        ("/m%C3%A4.gguf?x=%2F", "/m%C3%A4.gguf?x=%2F"),
+        ("/100%.gguf?x=%2F", "/100%25.gguf?x=%2F"),
+        ("/a b.gguf?x=c d", "/a%20b.gguf?x=c%20d"),
+        ("  /blank ", "/blank"),
+        ("/m.gguf?a=b#fragment?c", "/m.gguf?a=b"),
+        ("\\a\\b?c=\\", "/a/b?c=%5C"),
+        ("deep/../beside", "/dir/beside"),
+        ("../above", "/above"),
+        ("?only=query", "/dir/m.gguf?only=query"),
+    ],
+)
+def test_a_location_is_read_as_browsers_read_it(server: FaultyServer, location: str, target: str) -> None:
+    """Raw bytes, blanks, backslashes and fragments; relative ones; nothing is encoded twice."""
+    server.serve(target, DATA)
+    assert body(server.serve("/dir/m.gguf?first", faults=[faults.redirect(location)])) == DATA
+    assert server.exchanges()[-1].target == target
+
+
+@pytest.mark.parametrize(
     "location",
     ["http://a b/", "http://a..b/", f"http://{'a' * 300}.invalid/", "http://[x]/"],
 )

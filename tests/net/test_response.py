@@ -102,6 +102,8 @@ def test_only_a_strong_and_clean_etag_is_sent_back(value: str | None, validator:
         ("b?c=d", "https://example.com/b?c=d"),
         ("//other.example/b", "https://other.example/b"),
         ("https://other.example:8443/b", "https://other.example:8443/b"),
+        ("https://m\u00fcnchen.example:8443/b".encode().decode("latin-1"), "https://xn--mnchen-3ya.example:8443/b"),
+        ("https:\\\\other.example\\b", "https://other.example/b"),
     ],
 )
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -121,6 +123,8 @@ def test_a_redirect_is_followed_relative_or_not(status: int, location: str, ther
         ("ws://example.com/", "neither http nor https"),
         ("https://example.com:99999/", "invalid address"),
         ("https://[::1/", "invalid address"),
+        ("https://a%2fb.example/", "invalid address"),
+        ("https://a\xff.example/", "invalid address"),
         ("", "without a Location"),
     ],
 )

@@ -47,11 +47,47 @@ def test_retry_after_is_seconds_or_a_date(value: str, seconds: float | None) -> 
     assert retry_after_s({}, NOW) is None
 
 
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"ratelimit": '"resolvers";r=0;t=8'}, 8.0),
+        ({"ratelimit": '"api";r=12;t=300, "resolvers";r=0;t=8, "burst"; r=0; t=2'}, 8.0),
+        ({"ratelimit": '"api";r=12;t=300'}, None),
+        ({"ratelimit": "limit=100, remaining=0, reset=9"}, 9.0),
+        ({"ratelimit": "limit=100, remaining=1, reset=9"}, None),
+        ({"ratelimit-remaining": "0", "ratelimit-reset": "7"}, 7.0),
+        ({"x-ratelimit-remaining": " 0", "x-ratelimit-reset": str(int(NOW.timestamp()) + 30)}, 30.0),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": f"{int(NOW.timestamp()) + 30}000"}, 30.0),
+        ({"x-rate-limit-remaining": "0", "x-rate-limit-reset": "Thu, 01 Oct 2026 12:01:30 GMT"}, 90.0),
+        ({"x-ratelimit-remaining": "3", "x-ratelimit-reset": "7"}, None),
+        ({"x-ratelimit-reset": "7"}, None),
+        ({"x-ratelimit-remaining": "0"}, None),
+        ({"retry-after": "5", "ratelimit": '"api";r=0;t=300'}, 5.0),
+        ({"retry-after": "soon", "ratelimit": '"api";r=0;t=300'}, 300.0),
+    ],
+)
+def test_a_rate_limit_counts_when_it_is_used_up(headers: dict[str, str], seconds: float | None) -> None:
+    """In the form of each draft and of the common extensions; Retry-After overrides it."""
+    assert retry_after_s(headers, NOW) == seconds
+
+
+@given(st.integers(-(10**6), 10**6))
+def test_a_wrong_clock_does_not_matter(skew: int) -> None:
+    """A date is compared with the Date of the same response."""
+    there = NOW + timedelta(seconds=skew)
+    headers = {"date": format_datetime(there), "retry-after": format_datetime(there + timedelta(seconds=2))}
+    assert retry_after_s(headers, NOW) == 2
+    reset = str(int(there.timestamp()) + 2)
+    assert retry_after_s({"date": headers["date"], "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset}, NOW) == 2
+
+
 @given(st.one_of(st.text(), st.text("0123456789 ,:+-GMTJanFebMonTue;()", max_size=40)))
-def test_no_retry_after_header_breaks_anything(value: str) -> None:
+def test_no_header_breaks_anything(value: str) -> None:
     """Whatever a server sends, the delay is not negative."""
-    seconds = retry_after_s({"retry-after": value}, NOW)
-    assert seconds is None or seconds >= 0
+    for name in ("retry-after", "date", "ratelimit", "x-ratelimit-reset"):
+        headers = {"x-ratelimit-remaining": "0", "retry-after": "Thu, 01 Oct 2026 12:01:30 GMT", name: value}
+        seconds = retry_after_s(headers, NOW)
+        assert seconds is None or seconds >= 0
 
 
 @given(st.integers(0, 10**6), st.integers(-14, 14))

@@ -28,6 +28,7 @@ NESTED = b'{"errors":[{"code":"DENIED","message":"requested access to the resour
         ({}, b"<s:Error xmlns:s='x'><s:Message><![CDATA[Too late]]></s:Message></s:Error>", "Too late"),
         ({}, b'{"error": "Repository not found"}', "Repository not found"),
         ({}, b'{"error": {"code": 404, "message": "No such object: m"}}', "No such object: m"),
+        ({}, b'{"error": "requires a\\nnewer version. Get it."}', "requires a newer version."),
         ({}, NESTED, "requested access to the resource is denied"),
         ({}, b'{"detail": [{"msg": "field required"}]}', "field required"),
         ({}, b'{"error": "invalid_grant", "error_description": "The code is too old."}', "The code is too old."),

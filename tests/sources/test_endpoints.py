@@ -62,7 +62,6 @@ def test_the_token_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "problem"),
     [
-        ("HF_ENDPOINT", "http://hub.example", "plain http"),
         ("HF_ENDPOINT", "hub.example", "HF_ENDPOINT"),
         ("HF_ENDPOINT", "https://hub.example?x=1", "without credentials and query"),
         ("LUCI_MIRRORS", "https://me:secret@one.example", "without credentials and query"),
@@ -74,6 +73,23 @@ def test_an_invalid_address_is_refused_with_its_variable(variable: str, value: s
     with pytest.raises(UsageError, match=problem) as caught:
         endpoints_of({variable: value})
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("hub", "hosts", "expected"),
+    [
+        ("https://hub.lan", (), True),
+        ("http://localhost:8000", (), True),
+        ("http://hub.lan:8000", (), False),
+        ("http://hub.lan:8000", ("hub.lan",), True),
+        ("http://hub.lan:8000", ("hub.lan:8000",), True),
+        ("http://hub.lan:8000", ("hub.lan:80", "lan"), False),
+    ],
+)
+def test_the_token_is_not_sent_where_others_can_read_it(hub: str, hosts: tuple[str, ...], expected: bool) -> None:
+    """Plain http is for this machine, and for the hosts that the user trusts."""
+    endpoints = endpoints_of({"HF_ENDPOINT": hub, "HF_TOKEN": "secret"}, http_hosts=hosts)
+    assert bool(endpoints.hub_headers) is bool(endpoints.headers_for(f"{hub}/x")) is expected
 
 
 def test_mirrors_come_from_the_variable_or_the_settings() -> None:

@@ -149,10 +149,28 @@ def test_an_endless_listing_is_refused(hub: Hub, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize(
     "link",
-    ["<{other}/api/next>", "<//example.com/api>", "<https://127.0.0.1/api>", "<http://[/x>", "<file:///etc/passwd>"],
+    [
+        "<{other}/api/models/me/m/tree/x?cursor=2>; rel=next",
+        '<https://huggingface.co/api/models/me/m/tree/x?cursor=2>; rel="next"',
+        '<?cursor=2#x>; type="json"; Rel="next"',
+        '<https://huggingface.co/first?x>; rel="prev", <http://[/?cursor=2>; rel="next"',
+    ],
 )
-def test_a_next_page_at_another_server_is_refused(server: FaultyServer, hub: Hub, link: str) -> None:
-    """The token for the Hub must not be sent there."""
+def test_the_next_page_is_at_the_same_server(server: FaultyServer, hub: Hub, link: str) -> None:
+    """Mirrors pass on the Hub's links, and may stand below a path; the token is not sent anywhere else."""
+    page = headers(Link=link.format(other=hub.endpoint))
+    tree, base = f"/hf/api/models/me/m/tree/{'a1' * 20}", "/hf/api/models/me/m/revision/main"
+    server.serve(base, b'{"id": "me/m", "sha": "%b"}' % (b"a1" * 20))
+    server.serve(f"{tree}?recursive=true", b"[]", [page])
+    server.serve(f"{tree}?cursor=2", b'[{"type": "file", "path": "a", "size": 1, "oid": "%b"}]' % (b"b2" * 20))
+    asking = ResolveContext(endpoints=Endpoints(server.url("/hf"), "secret"), retries=0)
+    assert [file.path for file in list_files(asking, "me/m").files] == ["a"]
+    assert not hub.seen()
+
+
+@pytest.mark.parametrize("link", ["<{other}/api/next>", "<http://[/x>", "<file:///etc/passwd>", "<?>", "<?\x07>"])
+def test_a_next_page_without_a_query_is_refused(server: FaultyServer, hub: Hub, link: str) -> None:
+    """It would be the same page again."""
     page = link.format(other=hub.endpoint)
     server.serve("/api/models/me/m/revision/main", b'{"id": "me/m", "sha": "%b"}' % (b"a1" * 20))
     server.serve(f"/api/models/me/m/tree/{'a1' * 20}", b"[]", [headers(Link=f'{page}; rel="next"')])
@@ -216,7 +234,7 @@ def test_mirrors_that_fail_are_named_with_their_status(hub: Hub, server: FaultyS
     lines = caught.value.message.splitlines()
     assert len(lines) == 4
     assert "503" in lines[0]
-    assert f"{server.url('/login')} returned 200 with a body that is not JSON" in lines[1]
+    assert f"{server.url('/login')} returned a web page (200)" in lines[1]
     assert f"the mirror {mirrors[1]}" in lines[2]
     assert "418" in lines[2]
     assert "505" in lines[3]

@@ -10,8 +10,8 @@ import pytest
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Event, Warned
 from luci_dl.model import Artifact, Model
+from luci_dl.net.document import Document
 from luci_dl.net.network import Network
-from luci_dl.net.response import Document
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 from luci_dl.sources.ollama.resolve import resolve_name
@@ -155,10 +155,10 @@ def test_a_refusal_of_the_hub_suggests_a_hub_reference(status: int) -> None:
     [
         (412, b'{"errors": [{"message": "requires a\\nnewer version"}]}', 3, 'requires a newer version"'),
         (400, b'{"error": "sharded GGUF"}', 3, "sharded GGUF"),
-        (418, b'{"error": "\\u001b[2J"}', 3, r"\x1b[2J"),
+        (418, b'{"error": "\\u001b[2Jgone"}', 3, '"gone"'),
         (400, b'{"errors": [[1]], "error": {"a": 1}}', 3, "(400)"),
-        (400, b'{"error": "' + b"x" * 100_000 + b'"}', 3, "xxx"),
-        (400, b"<html>", 3, "(400)"),
+        (400, b'{"error": "' + b"x " * 10_000 + b'"}', 3, "x x x"),
+        (400, b"<html>", 4, "web page (400)"),
         (500, b"", 4, "500"),
         (501, b"[]", 4, "501"),
     ],
@@ -186,6 +186,7 @@ MANIFESTS = {
     "an index": b'{"schemaVersion": 2, "manifests": [{"digest": "sha256:aa"}]}',
     "no model": manifest([layer(TEMPLATE, DATA)]),
     "nothing": manifest([]),
+    "null": b'{"schemaVersion": 2, "layers": null}',
     "tensors": manifest([layer("application/vnd.ollama.image.tensor", DATA)] * 3),
     "docker": manifest([layer("application/vnd.docker.image.rootfs.diff.tar.gzip", DATA)]),
     "escapes": manifest([layer("\x1b[2J" * 1000, DATA)]),
@@ -221,6 +222,13 @@ def test_a_manifest_of_another_shape_is_refused(registry: Registry, context: Res
     """The message says what it is instead, and what to do."""
     registry.put("library/m", "latest", body)
     assert isinstance(refused(context), ResolveError)
+
+
+@pytest.mark.parametrize("layers", ["[]", "null"])
+def test_a_model_without_layers_runs_elsewhere(registry: Registry, context: ResolveContext, layers: str) -> None:
+    """Ollama's cloud models have none, in either form."""
+    registry.put("library/m", "latest", f'{{"schemaVersion": 2, "layers": {layers}}}'.encode())
+    assert "runs only on Ollama's servers" in refused(context).message
 
 
 @pytest.mark.parametrize("digest", DIGESTS)

@@ -11,21 +11,23 @@ OTHERS = {
     "The Hugging Face Hub": {
         "HF_TOKEN": "Access token for gated and private repositories. It is sent to the Hub and nowhere else. "
         "Without it the token that the Hub's own tools saved is used: HF_TOKEN_PATH, or `token` in HF_HOME.",
-        "HF_ENDPOINT": "Address of another server in place of https://huggingface.co.",
+        "HF_ENDPOINT": "Address of another server in place of https://huggingface.co. In plain http it needs "
+        "--sha256 or the setting http_hosts, unless the catalog has the digest.",
         "HF_HUB_OFFLINE": "1, ON, YES or TRUE: ask no server, as with --offline.",
         "HF_HUB_CACHE": "The cache of the Hub's own tools, in which luci looks for copies. Without it "
         "HUGGINGFACE_HUB_CACHE, or `hub` in HF_HOME, which is `huggingface` in XDG_CACHE_HOME (~/.cache).",
     },
     "Ollama": {
-        "OLLAMA_REGISTRY": "Address of another registry in place of https://registry.ollama.ai.",
+        "OLLAMA_REGISTRY": "Address of another registry in place of https://registry.ollama.ai. For plain http, "
+        "see HF_ENDPOINT.",
         "OLLAMA_MODELS": "The models of Ollama, among which luci looks for copies; ~/.ollama/models.",
     },
     "Proxies": {
         "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY": "Address of the proxy: http://, https://, socks5://, socks5h:// (the "
         "proxy resolves names), socks4:// or socks4a://, with USER:PASSWORD@ before the host, where : / @ # are "
-        "%3A %2F %40 %23. SOCKS needs the extra `socks` of luci's package. Lower-case names (https_proxy) come before "
-        "upper-case ones, and the scheme's own variable before ALL_PROXY. On macOS the system's settings apply if "
-        "none is set.",
+        '%3A %2F %40 %23. SOCKS needs `pip install ".[socks]"` in luci\'s checkout. Lower-case names (https_proxy) '
+        "come before upper-case ones, and the scheme's own variable before ALL_PROXY. On macOS the system's settings "
+        "apply if none is set.",
         "NO_PROXY": "Hosts that are reached directly, separated by commas or spaces: names with everything below "
         "them (corp, .corp, *.corp), host:8080, addresses, networks (10.0.0.0/8, fd00::/8), or *.",
     },

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
 from luci_dl.events import Warned
 from luci_dl.model import Content, Digest
 from luci_dl.names import check_digest
+from luci_dl.net.document import Document
 from luci_dl.net.hub import hub_refusal
-from luci_dl.net.response import Document
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
 from luci_dl.text import nearest, printable, shown
@@ -23,7 +23,7 @@ MAX_FILES = 100_000
 MAX_SIZE = 1 << 50
 """Bytes of one file; a larger size in a listing is refused."""
 
-_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?')
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -134,15 +134,11 @@ def _pages(context: ResolveContext, url: str) -> Iterator[tuple[Document, list[o
 
 
 def _next_page(page: Document, link: str) -> str:
-    """The address of the page after `page`, at the same server."""
-    try:
-        url = urljoin(page.url, link)
-        here, there = urlsplit(page.url), urlsplit(url)
-    except ValueError:
-        raise _invalid(page, f"its next page is at {_cut(link)}, which is not an address") from None
-    if (here.scheme, here.netloc) != (there.scheme, there.netloc) or not link.isprintable():
-        raise _invalid(page, f"its next page is at another server: {_cut(link)}")
-    return url
+    """The address of the page after `page`: its query at the same place, for mirrors pass on links to the Hub."""
+    query = link.partition("#")[0].partition("?")[2].strip()
+    if not query:
+        raise _invalid(page, f"its next page is at {_cut(link)}, which has no query")
+    return urlsplit(page.url)._replace(query=query).geturl()
 
 
 def _get(context: ResolveContext, url: str) -> Document:

@@ -36,6 +36,8 @@ def resolve_reference(word: str, selection: FileSelection, context: ResolveConte
         )
     if context.network.offline:
         return _installed(reference, context)
+    if reference.sha256:
+        context = replace(context, may_be_tampered=True)
     listing = list_files(context, reference.repo, reference.revision)
     reference = replace(reference, repo=listing.repo)
     files = _select(listing.files, reference, selection)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from luci_dl.errors import ResolveError
-from luci_dl.net.response import Document
+from luci_dl.net.document import Document
 from luci_dl.text import printable, shown
 
 ACCEPTED = (
@@ -79,17 +79,17 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
 
 def _layers(answer: object, what: str) -> dict[str, list[dict[str, object]]]:
     """The layers by media type, unchecked."""
-    layers = answer.get("layers") if isinstance(answer, dict) else None
+    layers = answer.get("layers", "") if isinstance(answer, dict) else ""
     if isinstance(answer, dict) and isinstance(answer.get("manifests"), list):
         raise ResolveError(
             f"{what} is a list of images for several platforms, not a model", "Name the tag of one of its models."
         )
-    if not isinstance(layers, list):
+    if not isinstance(layers, list | None):
         raise ResolveError(
             f"{what}: expected a manifest with layers, found {_brief(answer)}", "Is this an Ollama registry?"
         )
     by_kind: dict[str, list[dict[str, object]]] = {}
-    for layer in layers:
+    for layer in layers or ():
         kind = layer.get("mediaType") if isinstance(layer, dict) else None
         if not isinstance(kind, str):
             raise _invalid(what, f"a layer without mediaType: {_brief(layer)}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
-from luci_dl.net.origin import is_loopback
+from luci_dl.net.origin import is_safe
 from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
 
@@ -55,12 +56,17 @@ class Name:
             stem = f"{host}/{self.namespace}/{stem}"
         return f"{stem}.gguf", f"{stem}.mmproj.gguf"
 
-    def repository(self, default: str) -> str:
-        """The prefix of all addresses of the model; `default` is the base address of the default registry."""
+    def repository(self, default: str, http_hosts: Collection[str] = ()) -> str:
+        """The prefix of all addresses of the model.
+
+        Args:
+            default: the base address of the default registry.
+            http_hosts: registries that are asked in plain http, as those on this machine are.
+        """
         if self.host == DEFAULT_HOST:
             base = default
         else:
-            scheme = "http" if is_loopback(urlsplit(f"//{self.host}").hostname or "") else "https"
+            scheme = "http" if is_safe(f"http://{self.host}", http_hosts) else "https"
             base = default if urlsplit(default).netloc == self.host else f"{scheme}://{self.host}"
         return f"{base}/v2/{self.namespace}/{self.model}"
 

@@ -9,12 +9,13 @@ from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name
-from luci_dl.net.response import Document
+from luci_dl.net.document import Document
+from luci_dl.net.server_message import server_message
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
 from luci_dl.sources.selection import FileSelection
-from luci_dl.text import nearest, printable
+from luci_dl.text import nearest
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _HUB_HOSTS = ("hf.co", "huggingface.co")
@@ -24,7 +25,7 @@ _MAX_TAGS = 8
 def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -> Model:
     """The files that the word means. Raises: ResolveError; UsageError; NetworkError; Interrupted."""
     name = parse_name(word)
-    repository = name.repository(context.endpoints.ollama)
+    repository = name.repository(context.endpoints.ollama, context.endpoints.http_hosts)
     if context.network.offline:
         return _installed(name, repository, context)
     headers = {"Accept": ", ".join(ACCEPTED)}
@@ -115,12 +116,6 @@ def _tags(document: Document) -> list[str]:
 
 
 def _reason(document: Document) -> str:
-    """The registry's own error message, quoted on one line; empty without one."""
-    try:
-        answer = document.json()
-    except NetworkError:
-        return ""
-    errors = answer.get("errors") if isinstance(answer, dict) else None
-    first = errors[0] if isinstance(errors, list) and errors else answer
-    text = (first.get("message") or first.get("error")) if isinstance(first, dict) else None
-    return f', "{printable(" ".join(text.split()))[:200]}"' if isinstance(text, str) and text.strip() else ""
+    """The registry's own error message in quotes; empty without one."""
+    message = server_message(document.headers, document.body)
+    return f', "{message}"' if message else ""
