@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from luci_dl.errors import NetworkError
@@ -25,7 +25,7 @@ class RangeRequest:
         validator: the ETag that the file must still have; None when unknown.
     """
 
-    url: str
+    url: str = field(repr=False)
     start: int
     end: int | None
     validator: str | None
@@ -76,10 +76,10 @@ class Document:
         headers: by lower-case name.
     """
 
-    url: str
+    url: str = field(repr=False)
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     def json(self) -> object:
         """Raises: NetworkError, when the body is not JSON."""

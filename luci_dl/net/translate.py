@@ -41,9 +41,9 @@ def translate_errors(url: str, proxy: Proxy | None) -> Iterator[None]:
     try:
         yield
     except (urllib3.LocationValueError, UnicodeError) as error:
-        raise NetworkError(f"{url} cannot be requested: {error}", "Check the address.") from error
-    except ValueError as error:  # of a header, which may be secret
-        raise NetworkError(f"{url} cannot be requested: a header is invalid", "Check the token or password.") from error
+        raise NetworkError(f"{url} cannot be requested: {error}", "Check the address.") from None  # shows the address
+    except ValueError:  # of a header, which may be secret
+        raise NetworkError(f"{url} cannot be requested: a header is invalid", "Check the token or password.") from None
     except (urllib3.HTTPError, HTTPException, TunnelRefused, OSError) as error:
         raise _translated(error, url, proxy) from error
 
