@@ -59,7 +59,7 @@ def proxy_auth_error(proxy: Proxy, schemes: str = "") -> NetworkError:
     problem = "rejects the user name and password" if proxy.user else "requires a user name and a password"
     return NetworkError(
         f"{proxy} {problem}",
-        f"Set {proxy.variable} to {proxy.scheme}://USER:PASSWORD@{proxy.place}, with : / @ # as %3A %2F %40 %23.",
+        f"Put USER:PASSWORD@ before {proxy.place} in {proxy.variable}, with : / @ # as %3A %2F %40 %23.",
     )
 
 

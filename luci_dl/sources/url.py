@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from luci_dl.errors import UsageError
+from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_digest, check_name
 from luci_dl.net.origin import is_loopback
@@ -53,7 +53,7 @@ def targets(reference: str) -> Iterator[str]:
 def resolve(word: str, selection: FileSelection, _context: ResolveContext) -> Model:
     address = parse_address(word)
     if has_hidden_query(address.url):
-        raise UsageError(f"{address.url} is an address without its query", "Paste the whole address.")
+        raise ResolveError(f"{address.url} lacks its query, which luci does not keep", "Paste the whole address.")
     name = check_name(_file_name(address.url) if selection.output is None else selection.output)
     headers = {**address.headers, **selection.headers}
     return Model(
