@@ -105,8 +105,8 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
         target = urljoin(url, location)
         parts = urlsplit(target)
         parts.port  # noqa: B018 - reading it validates it
-    except ValueError as error:
-        raise NetworkError(f"{host} redirects to an invalid address: {error}") from error
+    except ValueError:
+        raise NetworkError(f"{host} redirects to an invalid address") from None  # the reason may quote a password
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise NetworkError(f"{host} redirects to an address that is neither http nor https ({parts.scheme or 'empty'})")
     if urlsplit(url).scheme == "https" and parts.scheme == "http":

@@ -17,6 +17,7 @@ from luci_dl.errors import NetworkError
 from luci_dl.net.origin import host_of
 from luci_dl.net.proxy import Proxy, TunnelRefused
 from luci_dl.net.retry import AttemptFailed, OutOfResources, retry_after_s
+from luci_dl.net.sent_secrets import without_sent
 from luci_dl.net.status import is_temporary
 from luci_dl.text import printable
 
@@ -120,7 +121,7 @@ def _proxy_peer(proxy: Proxy) -> _Peer:
 def _tunnel_error(refused: TunnelRefused, place: str, host: str, proxy: Proxy) -> Exception:
     if refused.status == 407:
         return proxy_auth_error(proxy, refused.headers.get("proxy-authenticate", ""))
-    answer = f"{refused.status} {printable(refused.reason)[:80]}".strip()
+    answer = f"{refused.status} {without_sent(printable(refused.reason))[:80]}".strip()
     permanent = not is_temporary(refused.status)
     return proxy_refusal(
         proxy,
