@@ -26,7 +26,7 @@ from luci_dl.plan import Options
 from luci_dl.sources.selection import FileSelection
 from luci_dl.ui.describe import describe
 from luci_dl.ui.jsonl import as_json
-from tests.cli.shop import sha256
+from tests.cli.shop import assert_nothing_left, sha256
 from tests.net.proxies import proxy
 from tests.procs import luci
 from tests.servers import FaultyServer, faults
@@ -347,3 +347,33 @@ def test_a_bug_shows_its_traceback_without_secrets(address: str) -> None:
     assert "Traceback" in stderr.getvalue()
     assert "KeyError" in stderr.getvalue()
     assert f"{SECRET}-" not in stderr.getvalue()
+
+
+def test_an_address_with_another_query_finds_the_model(address: str, home: Path) -> None:
+    """A signature is new each time; only where it would be ambiguous the query decides."""
+    luci_dl.install(address)
+    fresh = address.replace(QUERY, "?X-Signature=fresh")
+    assert luci_dl.path(fresh) == home / "models" / "m.gguf"
+    luci_dl.install(fresh, output="other.gguf")
+    assert luci_dl.path(fresh) == home / "models" / "other.gguf"
+    with pytest.raises(LuciError, match="2 models"):
+        luci_dl.remove(address.replace(QUERY, "?X-Signature=third"))
+    luci_dl.remove(address)
+    assert [model.names for model in luci_dl.installed()] == [("other.gguf",)]
+    [reference] = [model.reference for model in luci_dl.installed()]
+    luci_dl.remove(reference)
+    assert luci_dl.installed() == []
+
+
+def test_a_repair_asks_for_the_whole_address(address: str, home: Path) -> None:
+    """The receipt lacks the query, without which the server may have another file."""
+    luci_dl.install(address)
+    file = home / "models" / "m.gguf"
+    file.write_bytes(DATA[:-1] + b"!")
+    ended = luci("verify", "--repair")
+    assert ended.returncode == 3
+    assert "lacks its query, which luci does not keep\n   Paste the whole address." in ended.stderr
+    assert file.read_bytes() == DATA[:-1] + b"!"
+    assert_nothing_left(home / "models", "m.gguf")
+    assert luci("install", "--force", address).returncode == 0
+    assert file.read_bytes() == DATA
