@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from types import TracebackType
 
 
 def main() -> None:
@@ -14,9 +15,12 @@ def main() -> None:
     from luci_dl.cancel import die_at_once
 
     die_at_once()  # there is nothing to clean up yet
+    sys.excepthook = _show_bug
+    from luci_dl.cli.child import words_handed_over
     from luci_dl.cli.main import run
 
-    sys.exit(run(sys.argv[1:], _started_with(sys.argv[1:])))
+    words = words_handed_over()
+    sys.exit(run(sys.argv[1:] if words is None else words, _started_with(sys.argv[1:])))
 
 
 def _started_with(arguments: list[str]) -> list[str]:
@@ -24,6 +28,15 @@ def _started_with(arguments: list[str]) -> list[str]:
     command = sys.orig_argv[: len(sys.orig_argv) - len(arguments)]
     known = [*command, *arguments] == sys.orig_argv  # else something has rewritten sys.argv
     return [sys.executable, *command[1:]] if known and sys.executable else []
+
+
+def _show_bug(kind: type[BaseException], bug: BaseException, trace: TracebackType | None) -> None:
+    """Print the traceback, in which no address shows a secret."""
+    import traceback
+
+    from luci_dl.text import public_text
+
+    sys.stderr.write(public_text("".join(traceback.format_exception(kind, bug, trace))))
 
 
 def _open_standard_streams() -> None:

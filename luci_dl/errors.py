@@ -19,11 +19,13 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from luci_dl.text import public_text
+
 Ending = Literal["roll back", "suspend"]
 
 
 class LuciError(Exception):
-    """An error that the user can understand.
+    """An error that the user can understand. It shows addresses without credentials and query.
 
     Args:
         message: what happened, what was expected, and what was found, in one sentence.
@@ -34,9 +36,9 @@ class LuciError(Exception):
     ending: ClassVar[Ending] = "roll back"
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = public_text(message)
+        self.hint = public_text(hint)
+        super().__init__(self.message)
 
 
 class UsageError(LuciError):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from luci_dl.text import distinct_address
+
 
 def lfs_pointer_sha1(sha256: str, size: int) -> str:
     """The git blob SHA-1 of the Git LFS pointer to a file with this SHA-256 and size.
@@ -90,7 +92,7 @@ class Artifact:
 
     Attributes:
         name: path of the target below the models folder, with "/" between its parts.
-        urls: where the file is, best first; at least one.
+        urls: where the file is, best first; at least one. They may contain secrets: see `public_urls`.
         size: bytes, if known.
         sha256: 64 lower-case hex digits, if known.
         digests: further known digests, by kind, in lower-case hex digits.
@@ -101,13 +103,18 @@ class Artifact:
     """
 
     name: str
-    urls: tuple[str, ...]
+    urls: tuple[str, ...] = field(repr=False)
     size: int | None = None
     sha256: str | None = None
     digests: Mapping[Digest, str] = field(default_factory=dict, hash=False)
-    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     repository: str = ""
     role: str = "model"
+
+    @property
+    def public_urls(self) -> tuple[str, ...]:
+        """The addresses as everyone may see them."""
+        return tuple(map(distinct_address, self.urls))
 
     def expected(self, digest: Digest) -> str | None:
         """The digest of that kind; None if it is unknown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -83,7 +83,7 @@ class Remote:
         sha256: the digest that the Hub sends (X-Linked-Etag); None for other servers.
     """
 
-    url: str
+    url: str = field(repr=False)
     size: int | None
     validator: str | None
     sha256: str | None = None

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
+
+_HOST = re.compile(r"(?:\[[^]]*\]|[^][:@/?#\\]*)(?::[0-9]+)?(?:[/?#\\]|$)")
+_QUERY = re.compile(r"\?([^#]*)")
+_HASH = re.compile(r"\.\.\.[0-9a-f]{6}")
+_ADDRESS = re.compile(r"(?<!file)://\S+")
+_AFTER_ADDRESS = ".,:;!\"'`)]}>"
 
 
 def printable(text: str) -> str:
@@ -11,6 +18,45 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def public_address(url: str) -> str:
+    """An address without credentials, query and fragment: each may be as good as a password."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme == "file":
+        return url
+    while "@" in rest and not _HOST.match(rest):
+        rest = rest.partition("@")[2]
+    return scheme + separator + re.split(r"[?#]", rest, maxsplit=1)[0]
+
+
+def distinct_address(url: str) -> str:
+    """The public address, with a short hash in place of the query: to distinguish addresses that differ only in it."""
+    query = _QUERY.search(url) if "://" in url and not url.startswith("file:") else None
+    if not (query and query[1]):
+        return public_address(url)
+    if _HASH.fullmatch(query[1]):
+        return f"{public_address(url)}?{query[1]}"
+    from hashlib import sha256  # slow to load, and rarely needed
+
+    return f"{public_address(url)}?...{sha256(query[1].encode(errors='replace')).hexdigest()[:6]}"
+
+
+def has_hidden_query(url: str) -> bool:
+    """Whether it is a `distinct_address` that was made from an address with a query."""
+    query = _QUERY.search(url)
+    return bool(query and _HASH.fullmatch(query[1]))
+
+
+def public_text(text: str) -> str:
+    """Text in which every address is public, or distinct where it was."""
+    return _ADDRESS.sub(_made_public, text) if "://" in text else text
+
+
+def _made_public(found: re.Match[str]) -> str:
+    address = found[0].rstrip(_AFTER_ADDRESS)
+    made = distinct_address(address) if has_hidden_query(address) else public_address(address)
+    return made + found[0][len(address) :]
 
 
 def shown(value: object) -> str:

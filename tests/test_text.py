@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luci_dl.text import counted, human_size, printable, quoted, shown, time_of_day
+from luci_dl.text import (
+    counted,
+    distinct_address,
+    has_hidden_query,
+    human_size,
+    printable,
+    public_address,
+    public_text,
+    quoted,
+    shown,
+    time_of_day,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +88,45 @@ def test_a_time_is_local_with_the_date_unless_today() -> None:
 def test_bytes_are_quoted_as_text() -> None:
     """Without Python's prefix, and with control characters escaped."""
     assert (quoted(b"<htm"), quoted(b"\x1b\xff'")) == ("'<htm'", r'''"\x1b\xff'"''')
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://host/a.gguf", "https://host/a.gguf"),
+        ("https://me:secret@host:8443/a.gguf?token=secret#secret", "https://host:8443/a.gguf"),
+        ("https://host?token=secret", "https://host"),
+        ("https://me:sec/ret@host/a.gguf", "https://host/a.gguf"),
+        ("https://me:sec#ret@host/a.gguf", "https://host/a.gguf"),
+        ("https://me:@sec:ret@host/a.gguf", "https://host/a.gguf"),
+        ("https://me:secret@[::1]:80/a.gguf?x", "https://[::1]:80/a.gguf"),
+        ("https://host/@user/a@b.gguf", "https://host/@user/a@b.gguf"),
+        ("socks5://me:secret@proxy:1080", "socks5://proxy:1080"),
+        ("hf:OWNER/REPO@main:Q4_K_M", "hf:OWNER/REPO@main:Q4_K_M"),
+        ("file:///models/a?b#c.gguf", "file:///models/a?b#c.gguf"),
+    ],
+)
+def test_a_public_address_has_no_credentials_and_no_query(url: str, public: str) -> None:
+    """Malformed ones neither; a reference or a path that is no address is unchanged."""
+    assert public_address(url) == public
+    assert public_text(f'"{url}": {url}, ({url}).') == f'"{public}": {public}, ({public}).'
+
+
+def test_addresses_that_differ_in_the_query_alone_stay_distinct() -> None:
+    """A short hash replaces the query, and is kept wherever the text is shown later."""
+    one, other = (distinct_address(f"https://me:secret@host/a.gguf?token={token}") for token in ("secret", "other"))
+    assert one.startswith("https://host/a.gguf?...")
+    assert "secret" not in one
+    assert one != other
+    assert distinct_address(one) == one == public_text(one)
+    assert has_hidden_query(one)
+    assert not has_hidden_query("https://host/a.gguf?token=secret")
+    assert distinct_address("https://host/a.gguf?#sha256=0") == "https://host/a.gguf"
+
+
+@given(st.text())
+def test_making_text_public_twice_changes_nothing_more(text: str) -> None:
+    """Whatever the text is, also behind an address."""
+    for odd in (text, f"https://{text}", f"https://host/{text}?{text}"):
+        assert public_text(public_text(odd)) == public_text(odd)
+        assert distinct_address(distinct_address(odd)) == distinct_address(odd)

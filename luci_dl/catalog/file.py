@@ -12,7 +12,7 @@ from luci_dl.catalog.catalog import text_of
 from luci_dl.catalog.entries import examine
 from luci_dl.disk import fs, lock
 from luci_dl.errors import UsageError
-from luci_dl.text import printable
+from luci_dl.text import printable, public_text
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,12 @@ class CatalogFile:
     def write(self, text: str) -> None:
         """Replace the content atomically; of a symlink, that of the file it points to.
 
+        With secrets in its addresses, only the owner can read it.
+
         Raises: UsageError, when the text is not a sound catalog; StorageError.
         """
         if problems := examine(text, self.shown)[1]:
             raise UsageError(problems[0], "Nothing was written. Change one of the entries.")
         file = Path(os.path.realpath(self.file))
         fs.make_folder(file.parent)
-        fs.write_file(file, text.encode(), keep_mode=True)
+        fs.write_file(file, text.encode(), keep_mode=True, private=public_text(text) != text)

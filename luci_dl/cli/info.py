@@ -99,7 +99,7 @@ def _of_artifact(artifact: Artifact) -> Iterator[Row]:
         yield artifact.best_digest.label, artifact.best_hex
     else:
         yield "SHA-256", "unknown: an install has to trust the server"
-    for url in artifact.urls:
+    for url in artifact.public_urls:
         yield "Address", url
 
 

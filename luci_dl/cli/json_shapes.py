@@ -28,7 +28,7 @@ class CatalogFile(TypedDict):
     blob_sha1: Annotated[
         str | None, "SHA-1 of the file as a git blob, 40 hex digits", methodcaller("expected", Digest.GIT_BLOB)
     ]
-    urls: Annotated[Sequence[str], "addresses, the best first"]
+    urls: Annotated[Sequence[str], "addresses, the best first", at("public_urls")]
 
 
 class CatalogModel(TypedDict):

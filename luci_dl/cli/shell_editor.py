@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from luci_dl.api.shell import append_history, replace_history
+from luci_dl.cli.child import public_words
 from luci_dl.errors import StorageError
+from luci_dl.text import public_text
 
 MOST_LINES = 1000
 """Lines of history that are kept; the file is cut when it has twice as many."""
@@ -62,9 +65,10 @@ class Editor:
     def _load(self) -> list[str]:
         with contextlib.suppress(OSError, StorageError):
             lines = self._history.read_text(errors="surrogateescape").splitlines()
-            if len(lines) > 2 * MOST_LINES:
-                replace_history(self._history, _bytes(lines[-MOST_LINES:]))
-            return lines[-MOST_LINES:]
+            public = list(map(_public, lines[-MOST_LINES:]))
+            if len(lines) > 2 * MOST_LINES or public != lines[-MOST_LINES:]:
+                replace_history(self._history, _bytes(public))
+            return public
         return []
 
     def _remember(self, line: str) -> None:
@@ -73,7 +77,16 @@ class Editor:
 
             readline.add_history(line)
         with contextlib.suppress(StorageError):  # a full or read-only disk: the line is in this shell's history only
-            append_history(self._history, _bytes([line]))
+            append_history(self._history, _bytes([_public(line)]))
+
+
+def _public(line: str) -> str:
+    """The line without the secrets in its addresses and request headers."""
+    try:
+        words = shlex.split(line)
+    except ValueError:  # a quote is never closed
+        return public_text(line.partition("--header")[0])
+    return line if public_words(words) == words else shlex.join(public_words(words))
 
 
 def _bytes(lines: Sequence[str]) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from luci_dl.errors import UsageError
-from luci_dl.text import printable, shown
+from luci_dl.text import printable, public_address, shown
 
 OnInterrupt = Literal["delete", "keep"]
 Parser = Callable[[object, str, Path], Any]
@@ -104,6 +104,8 @@ def _addresses(value: object, what: str, _base: Path) -> tuple[str, ...]:
     for item in value:
         if not (isinstance(item, str) and re.match("https?://.", item)):
             raise UsageError(f"{what}: expected an address such as https://mirror.example, found {shown(item)}")
+        if public_address(item) != item:
+            raise UsageError(f"{what}: expected the address of a server, without credentials and query")
     return tuple(value)
 
 

@@ -12,6 +12,7 @@ from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key
 from luci_dl.config.settings import KEYS, config_path, default_settings, home_of, read_setting, unknown_keys
 from luci_dl.errors import UsageError
+from luci_dl.text import public_text
 
 FILE = "config.json"
 DEFAULT = "default"
@@ -23,7 +24,7 @@ class SettingState:
 
     Attributes:
         origin: "default", "config.json", or the name of an environment variable.
-        value: as JSON; the raw value if it is invalid.
+        value: as JSON; text if it is invalid.
         texts: the value as the user would type it.
         problem: why it is invalid.
         purpose: None for a name that luci does not know.
@@ -63,8 +64,8 @@ def _state(key: Key, environ: Mapping[str, str], config: ConfigFile) -> SettingS
     try:
         value = read_setting(key, default, environ, config)
     except UsageError as error:
-        raw = in_variable or json.dumps(in_file)
-        return SettingState(key.name, origin, in_variable or in_file, [raw], error, key.purpose)
+        raw = public_text(in_variable or json.dumps(in_file))
+        return SettingState(key.name, origin, raw, [raw], error, key.purpose)
     overrides = bool(in_variable) and in_file is not None
     texts = key.kind.texts(value)
     return SettingState(key.name, origin, _plain(value), texts, purpose=key.purpose, overrides=overrides)

@@ -215,13 +215,14 @@ def write_file(
     data: bytes,
     *,
     keep_mode: bool = False,
+    private: bool = False,
     new: Path | None = None,
     renaming: contextlib.AbstractContextManager[object] | None = None,
 ) -> None:
     """Replace the file at `path` by `data`, atomically and durably.
 
     Args:
-        keep_mode: keep the mode of the old file, which may be private to its owner.
+        keep_mode: keep the mode of the old file; private: let only the owner read and write it.
         new: the name of the new file until the rename, where the default may be another process's.
         renaming: entered for the rename alone; what it raises leaves the old file in place.
     """
@@ -229,9 +230,9 @@ def write_file(
     unlink(new)
     try:
         file = create(new)
-        if keep_mode and path.exists():
+        if private or (keep_mode and path.exists()):
             with storage_errors("set the mode of", new):
-                os.fchmod(file.fd, stat.S_IMODE(path.stat().st_mode))
+                os.fchmod(file.fd, 0o600 if private else stat.S_IMODE(path.stat().st_mode))
         write_at(file, data, 0)
         sync_data(file)
         with renaming or contextlib.nullcontext():

@@ -8,6 +8,7 @@ from luci_dl.disk.journal import Header
 from luci_dl.errors import IntegrityError
 from luci_dl.model import Artifact, Content
 from luci_dl.plan import Remote
+from luci_dl.text import public_address
 
 
 def promised(artifact: Artifact) -> Header:
@@ -22,7 +23,7 @@ def fits(header: Header, artifact: Artifact) -> bool:
         return False
     if ours.size not in (None, header.size) or ours.sha256 not in (None, header.sha256):
         return False
-    return provable(header) or bool(set(header.validators) & set(artifact.urls))
+    return provable(header) or any(map(header.validator, artifact.urls))
 
 
 def provable(header: Header) -> bool:
@@ -32,9 +33,9 @@ def provable(header: Header) -> bool:
 
 def learn(known: Header, remote: Remote) -> Header:
     """What is known after that response."""
-    validators = {**known.validators, remote.url: remote.validator} if remote.validator else known.validators
+    latest = {public_address(remote.url): remote.validator} if remote.validator else {}
     size = remote.size if known.size is None else known.size
-    return replace(known, size=size, sha256=known.sha256 or remote.sha256, validators=validators)
+    return replace(known, size=size, sha256=known.sha256 or remote.sha256, validators={**known.validators, **latest})
 
 
 def differs(known: Header, remote: Remote) -> bool:
@@ -47,7 +48,7 @@ def differs(known: Header, remote: Remote) -> bool:
 
 def is_other_version(known: Header, remote: Remote) -> bool:
     """Whether the same address has another validator than before."""
-    pair = known.validators.get(remote.url), remote.validator
+    pair = known.validator(remote.url), remote.validator
     return None not in pair and pair[0] != pair[1]
 
 

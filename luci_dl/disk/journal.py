@@ -22,6 +22,7 @@ from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.model import Digest
 from luci_dl.names import check_name
+from luci_dl.text import public_address
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Header:
         name: the target's path below the models folder.
         size: bytes, if known.
         sha256, digests: the expected digests, as far as they are known.
-        validators: for each address that gave bytes, its strong ETag.
+        validators: for each public address that gave bytes, its strong ETag.
     """
 
     name: str
@@ -40,6 +41,15 @@ class Header:
     sha256: str | None
     digests: Mapping[Digest, str] = field(default_factory=dict)
     validators: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.validators, dict):
+            public = {public_address(url): validator for url, validator in self.validators.items()}
+            object.__setattr__(self, "validators", public)
+
+    def validator(self, url: str) -> str | None:
+        """That of the address, whatever its query is now; None if there is none."""
+        return self.validators.get(public_address(url))
 
     def to_json(self) -> dict[str, Any]:
         """Every kind of digest has a key of its own."""

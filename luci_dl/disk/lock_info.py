@@ -19,7 +19,7 @@ class LockInfo:
         since: when the transaction started, ISO 8601 in UTC.
         command: as it would be typed, but only with `model`: the rest of a reference may contain a password.
         model: the last part of the reference.
-        key: what identifies the expected bytes: a digest, or the address where no digest is known.
+        key: what identifies the expected bytes: a digest, or the distinct address where no digest is known.
         done, total: bytes; rate: bytes a second.
         outcome: how it ended: "installed", "suspended", "rolled back", or "wrong bytes"; empty while it runs.
         message, hint: for "wrong bytes", what was wrong and what to do.

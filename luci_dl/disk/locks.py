@@ -22,7 +22,7 @@ from luci_dl.disk.stored_lock import DescriptorStore, StoredLock
 from luci_dl.errors import IntegrityError, LockedError
 from luci_dl.events import Emit, Waiting
 from luci_dl.model import Artifact
-from luci_dl.text import time_of_day
+from luci_dl.text import distinct_address, public_address, time_of_day
 
 POLL_S = 1.5
 """How often a waiting process looks at the lock, in seconds: a hundred of them cost 3 % of a core, 5 % in terminals."""
@@ -154,7 +154,7 @@ class Locks:
 
 def key_of(artifact: Artifact) -> str:
     """What identifies the expected bytes: a digest, or the address where no digest is known."""
-    return artifact.best_hex or artifact.urls[0]
+    return artifact.best_hex or distinct_address(artifact.urls[0])
 
 
 def _take(lock: Lock, token: CancelToken) -> bool:
@@ -177,7 +177,7 @@ def _own_info(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> Loc
         user = getpass.getuser()
     except (OSError, KeyError):
         user = str(os.getuid())
-    model = reference.rpartition("/")[2]  # not sys.argv: there may be a password in it
+    model = public_address(reference).rpartition("/")[2]  # not sys.argv: there may be a password in it
     return LockInfo(
         nonce=nonce,
         name=artifact.name,

@@ -64,7 +64,7 @@ class PartSink:
         return identity.provable(self._known)
 
     def validator(self, url: str) -> str | None:
-        return self._known.validators.get(url)
+        return self._known.validator(url)
 
     def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
         return self._writer.ranges.claim(at_most, within)

@@ -12,6 +12,7 @@ from luci_dl.disk import fs
 from luci_dl.disk.formats import check_version
 from luci_dl.errors import UsageError
 from luci_dl.names import check_digest, check_name
+from luci_dl.text import distinct_address
 
 VERSION = 1
 DISTRUSTED = -1
@@ -21,14 +22,14 @@ _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "v
 
 @dataclass(frozen=True)
 class Receipt:
-    """What luci knows of a file that it installed.
+    """What luci knows of a file that it installed. Its addresses are made distinct, also those of older receipts.
 
     Attributes:
         name: the target's path below the models folder.
         reference: what the user asked for.
         files: names of all files of the model, this one among them, the one to load first.
         role: "model" or "projector".
-        url: where the bytes came from, without credentials (file://... for a copy); empty for an adopted file.
+        url: where the bytes came from (file://... for a copy); empty for an adopted file.
         sha256: of the file, 64 hex digits.
         proof: what it was checked against: "sha256", "lfs pointer", "git blob", "hub" (what the Hub said), or "none".
         size: bytes; mtime_ns: of the file when its bytes were last checked, or DISTRUSTED.
@@ -47,6 +48,11 @@ class Receipt:
     installed: str
     verified: str
     v: int = VERSION
+
+    def __post_init__(self) -> None:
+        for name in ("reference", "url"):
+            if isinstance(text := getattr(self, name), str):
+                object.__setattr__(self, name, distinct_address(text))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

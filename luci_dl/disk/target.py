@@ -14,6 +14,7 @@ from luci_dl.disk.layout import Staging
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
 from luci_dl.model import Artifact, Content
+from luci_dl.text import distinct_address
 
 Identity = tuple[int, int, int, int]
 State = Literal["missing", "installed", "newer", "damaged", "unproved", "adoptable", "foreign"]
@@ -121,4 +122,5 @@ def _has_digests(
 
 def _is_version(known: Receipt, artifact: Artifact) -> bool:
     """Whether the bytes of the receipt may be the artifact's, as far as that is known without reading or asking."""
-    return artifact.may_be(known.sha256, known.size) and (artifact.provable or known.url in artifact.urls)
+    is_from_there = known.url in map(distinct_address, artifact.urls)
+    return artifact.may_be(known.sha256, known.size) and (artifact.provable or is_from_there)

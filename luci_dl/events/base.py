@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from luci_dl.text import public_text
 
 Channel = Literal["result", "progress", "message"]
 """How an event is shown: a result goes to stdout, progress is redrawn in place, a message is shown once."""
@@ -15,9 +17,16 @@ Emit = Callable[["Event"], None]
 
 @dataclass(frozen=True)
 class Event:
-    """A fact; by default a message. `name` of a file is always its target's path below the models folder."""
+    """A fact; by default a message. `name` of a file is always its target's path below the models folder.
+
+    Its texts show addresses without credentials and query.
+    """
 
     channel: ClassVar[Channel] = "message"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            object.__setattr__(self, field.name, _public(getattr(self, field.name)))
 
     @property
     def is_problem(self) -> bool:
@@ -53,6 +62,12 @@ class Problem(Event):
     @property
     def is_problem(self) -> bool:
         return True
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_public, value))
+    return public_text(value) if isinstance(value, str) else value
 
 
 def ignore(event: Event) -> None:

@@ -21,7 +21,7 @@ from luci_dl.plan import Plan
 from luci_dl.sources.base import source_of
 from luci_dl.sources.endpoints import endpoints_of
 from luci_dl.sources.selection import FileSelection
-from luci_dl.text import printable
+from luci_dl.text import has_hidden_query, printable
 
 
 def repair(
@@ -73,12 +73,12 @@ def _resolve_again(
 
 
 def _by_receipts(model: InstalledModel, unproved: Collection[str], settings: Settings) -> Model | None:
-    """The model that was installed, if every file has a receipt with an address.
+    """The model that was installed, if every file has a receipt with a whole address.
 
     The digest in the receipt of an `unproved` file may be wrong, so it is left out.
     """
     known = model_of(model)
-    if model.lost or not all(urlsplit(artifact.urls[0]).scheme in ("https", "http") for artifact in known.artifacts):
+    if model.lost or not all(map(_is_whole_address, (artifact.urls[0] for artifact in known.artifacts))):
         return None
     artifacts = tuple(
         replace(artifact, size=None, sha256=None) if str(model.folder / artifact.name) in unproved else artifact
@@ -86,3 +86,7 @@ def _by_receipts(model: InstalledModel, unproved: Collection[str], settings: Set
     )
     endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
     return endpoints.with_mirrors(replace(known, artifacts=artifacts))
+
+
+def _is_whole_address(url: str) -> bool:
+    return urlsplit(url).scheme in ("https", "http") and not has_hidden_query(url)

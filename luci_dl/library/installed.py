@@ -10,6 +10,7 @@ from typing import Literal
 from luci_dl.disk.receipt import Receipt
 from luci_dl.library.folder import ModelsFolder
 from luci_dl.model import Artifact, Model
+from luci_dl.text import public_address
 
 State = Literal["ok", "changed", "missing"]
 
@@ -88,11 +89,17 @@ def model_of(installed_model: InstalledModel) -> Model:
 def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:
     """The models whose reference or file below the folder is the word.
 
-    If there is none: by the reference in upper or lower case, or else by the last part of a file's name.
+    If there is none: by the reference in upper or lower case, by the same address with another query, or else by the
+    last part of a file's name.
     """
     exact = [model for model in models if word == model.reference or word in model.names]
     alike = exact or [model for model in models if word.casefold() == model.reference.casefold()]
+    alike = alike or [model for model in models if "://" in word and _same_place(word, model.reference)]
     return alike or [model for model in models if word in {name.rpartition("/")[2] for name in model.names}]
+
+
+def _same_place(one: str, other: str) -> bool:
+    return public_address(one) == public_address(other)
 
 
 def _installed_in(folder: ModelsFolder) -> list[InstalledModel]:

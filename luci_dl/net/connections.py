@@ -24,6 +24,7 @@ from luci_dl.net.log import requested
 from luci_dl.net.proxy import INSTALL_SOCKS, Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
 from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
 from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.sent_secrets import note_sent
 from luci_dl.net.translate import proxy_auth_error, translate_errors
 
 FIRST_BYTE_S = 120.0
@@ -96,6 +97,7 @@ class Transport:
         Raises: AttemptFailed; NetworkError.
         """
         proxy, began, log = proxy_for(url), time.monotonic(), self._log or (lambda _event: None)
+        note_sent(url, {**headers, **(proxy.headers if proxy else {})})
         try:
             response = self._send(url, headers, proxy)
         except (AttemptFailed, NetworkError) as error:

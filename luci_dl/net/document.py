@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from luci_dl.errors import NetworkError
 from luci_dl.net.coding import decoded
-from luci_dl.net.log import public_address
 from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.server_message import server_message
+from luci_dl.text import public_address
 
 _WEB_PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,500}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S

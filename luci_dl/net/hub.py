@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
 from luci_dl.errors import ResolveError
+from luci_dl.net.sent_secrets import without_sent
 from luci_dl.text import printable
 
 HUB_SITE = "https://huggingface.co"
@@ -23,7 +24,7 @@ _TOKENS = f"{HUB_SITE}/settings/tokens"
 def hub_refusal(url: str, status: int, headers: Mapping[str, str]) -> ResolveError | None:
     """Why the Hub does not serve its address `url`; None when the response is not in the Hub's own format."""
     found = _RESOURCE.search(urlsplit(url).path)
-    reason = printable(headers.get("x-error-message", "").strip())[:_MAX_MESSAGE_LENGTH]
+    reason = without_sent(printable(headers.get("x-error-message", "").strip()))[:_MAX_MESSAGE_LENGTH]
     code = headers.get("x-error-code", "").strip()
     if found is None or not (code or reason) or not 400 <= status < 500:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from luci_dl.errors import NetworkError
@@ -26,7 +26,7 @@ class RangeRequest:
         validator: the ETag that the file must still have; None when unknown.
     """
 
-    url: str
+    url: str = field(repr=False)
     start: int
     end: int | None
     validator: str | None
@@ -83,8 +83,8 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
         parts = urlsplit(target)
         parts.port  # noqa: B018 - reading it validates it
         target = parts._replace(netloc=_ascii(parts.netloc)).geturl()
-    except ValueError as error:
-        raise NetworkError(f"{host} redirects to an invalid address: {error}") from error
+    except ValueError:
+        raise NetworkError(f"{host} redirects to an invalid address") from None  # the reason may quote a password
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise NetworkError(f"{host} redirects to an address that is neither http nor https ({parts.scheme or 'empty'})")
     if urlsplit(url).scheme == "https" and parts.scheme == "http":

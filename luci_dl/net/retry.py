@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 
 from luci_dl.errors import NetworkError
+from luci_dl.text import public_text
 
 PROGRESS_BYTES = 1 << 20
 """New bytes, beyond the most there have been, that reset the count of failures."""
@@ -45,8 +46,8 @@ class AttemptFailed(Exception):
     def __init__(
         self, reason: str, retry_after: float | None = None, *, remedy: Remedy = Remedy.WAIT, hint: str = ""
     ) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = public_text(reason)
+        super().__init__(self.reason)
         self.retry_after = retry_after
         self.remedy = remedy
         self.hint = hint or "Check the connection and run the command again."

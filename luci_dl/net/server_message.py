@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from html import unescape
 
 from luci_dl.net.coding import decoded
+from luci_dl.net.sent_secrets import without_sent
 
 MAX_LENGTH = 200
 _MAX_BYTES = 1 << 16
@@ -103,6 +104,7 @@ def _sentence(text: str) -> str:
     line = next((line.strip() for line in lines if any(map(str.isalnum, line))), "")
     if len(line) > _MAX_LINE:
         line = line[:_MAX_LINE].rpartition(" ")[0]  # half a secret could not be recognized
+    line = without_sent(line)
     for secret, replacement in _SECRETS:
         line = secret.sub(replacement, line)
     sentence = found[0] if (found := _SENTENCE.match(line)) else line

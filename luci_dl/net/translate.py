@@ -18,6 +18,7 @@ from luci_dl.net.head import InvalidHead
 from luci_dl.net.origin import host_of
 from luci_dl.net.proxy import Proxy, TunnelRefused
 from luci_dl.net.retry import AttemptFailed, OutOfResources, retry_after_s
+from luci_dl.net.sent_secrets import without_sent
 from luci_dl.net.status import is_temporary
 from luci_dl.text import printable
 
@@ -42,9 +43,9 @@ def translate_errors(url: str, proxy: Proxy | None) -> Iterator[None]:
     try:
         yield
     except (urllib3.LocationValueError, UnicodeError) as error:
-        raise NetworkError(f"{url} cannot be requested: {error}", "Check the address.") from error
-    except ValueError as error:  # of a header, which may be secret
-        raise NetworkError(f"{url} cannot be requested: a header is invalid", "Check the token or password.") from error
+        raise NetworkError(f"{url} cannot be requested: {error}", "Check the address.") from None  # shows the address
+    except ValueError:  # of a header, which may be secret
+        raise NetworkError(f"{url} cannot be requested: a header is invalid", "Check the token or password.") from None
     except (urllib3.HTTPError, HTTPException, TunnelRefused, OSError) as error:
         raise _translated(error, url, proxy) from error
 
@@ -60,7 +61,7 @@ def proxy_auth_error(proxy: Proxy, schemes: str = "") -> NetworkError:
     problem = "rejects the user name and password" if proxy.user else "requires a user name and a password"
     return NetworkError(
         f"{proxy} {problem}",
-        f"Set {proxy.variable} to {proxy.scheme}://USER:PASSWORD@{proxy.place}, with : / @ # as %3A %2F %40 %23.",
+        f"Put USER:PASSWORD@ before {proxy.place} in {proxy.variable}, with : / @ # as %3A %2F %40 %23.",
     )
 
 
@@ -121,7 +122,7 @@ def _proxy_peer(proxy: Proxy) -> _Peer:
 def _tunnel_error(refused: TunnelRefused, place: str, host: str, proxy: Proxy) -> Exception:
     if refused.status == 407:
         return proxy_auth_error(proxy, refused.headers.get("proxy-authenticate", ""))
-    answer = f"{refused.status} {printable(refused.reason)[:80]}".strip()
+    answer = f"{refused.status} {without_sent(printable(refused.reason))[:80]}".strip()
     permanent = not is_temporary(refused.status)
     return proxy_refusal(
         proxy,

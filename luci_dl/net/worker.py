@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from luci_dl.model import Artifact
@@ -31,7 +31,7 @@ class Job:
     """
 
     artifact: Artifact
-    url: str
+    url: str = field(repr=False)
     sink: Sink
     lease: Lease
     situation: Situation

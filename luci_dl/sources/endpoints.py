@@ -29,7 +29,7 @@ class Server:
     name: str
     url: str
     needed: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

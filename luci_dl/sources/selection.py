@@ -23,7 +23,7 @@ class FileSelection:
 
     output: str | None = None
     sha256: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     projector: bool = True
     all_files: bool = False
     include: tuple[str, ...] = ()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
-from luci_dl.errors import UsageError
+from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_digest, check_name
 from luci_dl.net.origin import is_safe
-from luci_dl.text import printable
+from luci_dl.text import distinct_address, has_hidden_query, printable, public_address
 
 if TYPE_CHECKING:
     from luci_dl.sources.context import ResolveContext
@@ -40,7 +40,7 @@ def claims(word: str, _endpoints: Endpoints) -> bool:
 
 
 def canonical(word: str, _endpoints: Endpoints) -> str:
-    return parse_address(word).url
+    return distinct_address(parse_address(word).url)
 
 
 def targets(reference: str) -> Iterator[str]:
@@ -52,9 +52,13 @@ def targets(reference: str) -> Iterator[str]:
 
 def resolve(word: str, selection: FileSelection, _context: ResolveContext) -> Model:
     address = parse_address(word)
+    if has_hidden_query(address.url):
+        raise ResolveError(f"{address.url} lacks its query, which luci does not keep", "Paste the whole address.")
     name = check_name(_file_name(address.url) if selection.output is None else selection.output)
     headers = {**address.headers, **selection.headers}
-    return Model(address.url, (Artifact(name, (address.url,), sha256=address.sha256, headers=headers),))
+    return Model(
+        distinct_address(address.url), (Artifact(name, (address.url,), sha256=address.sha256, headers=headers),)
+    )
 
 
 def servers(_endpoints: Endpoints) -> tuple[Server, ...]:
@@ -71,8 +75,8 @@ class Address:
         sha256: the digest that the fragment had.
     """
 
-    url: str
-    headers: dict[str, str]
+    url: str = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
     sha256: str | None
 
 
@@ -81,7 +85,7 @@ def parse_address(text: str) -> Address:
 
     Raises: UsageError, which never shows the credentials.
     """
-    public = printable(re.sub("//.*@", "//", text))  # rather hide part of an odd address than show a password
+    public = printable(public_address(text if "://" in text else text.rpartition("@")[2]))
     if not text.isprintable() or " " in text or "\\" in text or _CONTROL.search(unquote(text)):
         raise UsageError(f"{public} has a space, a backslash or a control character in it", "Check the address.")
     try:
@@ -91,7 +95,6 @@ def parse_address(text: str) -> Address:
         host = _host_and_port(parts)
     except ValueError:
         raise UsageError(f"{public} has a bad host or port", "Check the address.") from None  # it may quote a password
-    public = text.replace(parts.netloc, host, 1)
     if ".." in re.split(r"[/\\]", unquote(parts.path)):
         raise UsageError(f'{public} has ".." in its path', "Give the address without it.")
     path, query = _encoded(parts.path), _encoded(parts.query)

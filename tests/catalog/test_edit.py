@@ -81,6 +81,15 @@ def test_the_first_entries_create_the_file(catalog_file: CatalogFile, more: Path
     assert files_left(catalog_file.file.parent) == ["catalog.toml"]
 
 
+@pytest.mark.parametrize("query", ["", "?token=secret"])
+def test_only_the_owner_can_read_a_catalog_with_secrets(catalog_file: CatalogFile, more: Path, query: str) -> None:
+    """A signed address in it is as good as a password; any other catalog keeps its mode."""
+    catalog_file.file.chmod(0o644)
+    more.write_text(ENTRY.format("two").replace("https://h/two.gguf", f"https://h/two.gguf{query}"))
+    add(catalog_file, more)
+    assert catalog_file.file.stat().st_mode & 0o777 == (0o600 if query else 0o644)
+
+
 def test_an_entry_of_the_same_name_is_replaced_only_by_force(catalog_file: CatalogFile, more: Path) -> None:
     """In its place; the case of the name does not matter."""
     more.write_text(f"# new\n{ENTRY.format('ONE')}size = 7\n{ENTRY.format('two')}")

@@ -328,3 +328,19 @@ def test_closed_input_is_the_end(home: Path) -> None:
     ended = subprocess.run(["sh", "-c", '"$@" shell <&-', "sh", *LUCI], cwd=ROOT, timeout=30, check=False)
     assert ended.returncode == 0
     assert luci("shell").returncode == 0
+
+
+def test_the_shell_keeps_and_passes_on_no_secret(home: Path) -> None:
+    """The command gets the address and the header as typed, but not as arguments that every user sees."""
+    tell = "import sys; os.write(2, f'{sys.argv[1:]}\\n'.encode())"
+    secret, header = "https://me:s3cr3t@localhost:1/m.gguf?token=s3cr3t", "--header 'X-Token: s3cr3t'"
+    with Spawned("shell", terminal=True, command=patched(tell).command) as shell:
+        shell.wait_for(PROMPT)
+        before = len(shell.out)
+        shown = obey(shell, f"install -v --retries 0 {header} {secret}\n")
+        assert "['install', '-v', '--retries', '0', '--header', '...', 'https://localhost:1/m.gguf']" in shown
+        assert "GET https://localhost:1/m.gguf?..." in shell.out[before:]
+        assert all(f"({name}: ***)" in shell.out[before:] for name in ("Authorization", "X-Token"))
+        obey(shell, f"install --header 'X-Token: s3cr3t {secret}\n")
+    kept = (home / "shell_history").read_text().splitlines()
+    assert kept == ["install -v --retries 0 --header ... https://localhost:1/m.gguf", "install "]

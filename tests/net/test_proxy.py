@@ -185,7 +185,7 @@ def test_a_proxy_that_requires_authentication_is_named(ways: Callable[[str], str
     assert isinstance(error, NetworkError)
     assert f"the proxy 127.0.0.1:{between.server_port} (http" in error.message
     assert "requires a user name and a password" in error.message
-    assert f"http://USER:PASSWORD@127.0.0.1:{between.server_port}" in error.hint
+    assert f"Put USER:PASSWORD@ before 127.0.0.1:{between.server_port} in http" in error.hint
 
 
 def test_a_rejected_password_is_reported_and_not_shown(ways: Callable[[str], str]) -> None:
