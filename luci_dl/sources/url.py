@@ -7,12 +7,13 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_digest, check_name
 from luci_dl.net.origin import is_safe
+from luci_dl.sources.pages import file_address
 from luci_dl.text import printable
 
 if TYPE_CHECKING:
@@ -26,12 +27,9 @@ TAKES_PATTERNS = False
 TAKES_HEADERS = True
 RECEIPT_IS_ENOUGH = True
 
-HUB = "huggingface.co"
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f.]*:[0-9a-f:.]*")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HUB_PAGE = re.compile(r"^(/[^/]+/[^/]+)/blob/")
 _SAFE = "%/:@!$&'()*+,;=?~"  # allowed in a path or a query as it is; "%" because that is encoded already
 
 
@@ -94,11 +92,10 @@ def parse_address(text: str) -> Address:
     public = text.replace(parts.netloc, host, 1)
     if ".." in re.split(r"[/\\]", unquote(parts.path)):
         raise UsageError(f'{public} has ".." in its path', "Give the address without it.")
-    path, query = _encoded(parts.path), _encoded(parts.query)
-    if host == HUB:
-        path, query = _HUB_PAGE.sub(r"\1/resolve/", path), "" if query == "download=true" else query
     sha256 = _digest(parts.fragment, public) if parts.fragment else None
-    return Address(urlunsplit((parts.scheme, host, path, query, "")), _credentials(parts), sha256)
+    query = f"?{_encoded(parts.query)}" if parts.query else ""
+    address = file_address(f"{host}{_encoded(parts.path)}{query}")
+    return Address(f"{parts.scheme}://{address}", _credentials(parts), sha256)
 
 
 def refuse_unproved_http(artifact: Artifact, http_hosts: Collection[str] = ()) -> None:
