@@ -8,4 +8,5 @@ huggingface  the Hub: reference (what is asked for), hub (what a repository has)
 ollama       the registry of Ollama and others of its kind: name (what is asked for), manifest (what a model has)
 url          a plain http(s) address
 pages        pages of a browser: which file they show
+file_names   what the file at a plain address is called
 """

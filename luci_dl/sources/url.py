@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Model
-from luci_dl.names import check_digest, check_name
+from luci_dl.names import check_digest
 from luci_dl.net.origin import is_safe
+from luci_dl.sources.file_names import is_usable, name_within, telling_name
 from luci_dl.sources.pages import file_address
 from luci_dl.text import printable
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from luci_dl.sources.selection import FileSelection
 
 DIGEST_ORIGIN = "user"
-NEEDS_SERVER = False
 TAKES_PATTERNS = False
 TAKES_HEADERS = True
 RECEIPT_IS_ENOUGH = True
@@ -43,15 +43,17 @@ def canonical(word: str, _endpoints: Endpoints) -> str:
 
 def targets(reference: str) -> Iterator[str]:
     try:
-        yield _file_name(reference)
+        name = telling_name(reference)
     except UsageError:
         return
+    if name:
+        yield name
 
 
-def resolve(word: str, selection: FileSelection, _context: ResolveContext) -> Model:
+def resolve(word: str, selection: FileSelection, context: ResolveContext) -> Model:
     address = parse_address(word)
-    name = check_name(_file_name(address.url) if selection.output is None else selection.output)
     headers = {**address.headers, **selection.headers}
+    name = selection.output or telling_name(address.url) or _asked_name(address.url, headers, context)
     return Model(address.url, (Artifact(name, (address.url,), sha256=address.sha256, headers=headers),))
 
 
@@ -141,15 +143,15 @@ def _digest(fragment: str, public: str) -> str:
     return check_digest(digest, 64, f"the sha256 of {public}")
 
 
-def _file_name(url: str) -> str:
-    """The last part of the address, decoded. Raises: UsageError"""
-    last = urlsplit(url).path.rpartition("/")[2]
-    try:
-        name = unquote(last, errors="strict")
-    except UnicodeDecodeError:
-        raise UsageError(f"the file name in {url} is not UTF-8", "Give a name with -o.") from None
-    if not name:
-        raise UsageError(f"{url} has no file name at its end", "Give a name with -o.")
-    if "/" in name:
-        raise UsageError(f'{url} has a slash ("%2f") in its file name', "Give a name with -o.")
+def _asked_name(url: str, headers: Mapping[str, str], context: ResolveContext) -> str:
+    """The name of the file as it is installed already, or as the server says, or from within the path.
+
+    Raises: UsageError, if nothing gives a name; LuciError, as a fetch.
+    """
+    installed = context.installed(url)
+    if installed and len(installed.artifacts) == 1:
+        return installed.artifacts[0].name
+    name = next(filter(is_usable, context.suggested_names(url, headers)), None) or name_within(url)
+    if name is None:
+        raise UsageError(f"neither {url} nor its server says what the file is called", "Give a name with -o.")
     return name

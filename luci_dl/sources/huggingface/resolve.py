@@ -20,7 +20,6 @@ from luci_dl.text import counted, printable
 
 MAX_FILES = 400
 """Files of one model."""
-_MAX_NAME = 255
 _MAX_SHOWN = 3
 _LOADABLE = (".gguf", ".safetensors")
 
@@ -165,11 +164,8 @@ def _is_sound(path: str) -> bool:
 
 def _name_error(repo: str, path: str) -> UsageError | None:
     """Why the file cannot be called REPO/PATH below the models folder; None if it can."""
-    name = f"{repo}/{path}"
     try:
-        if any(len(part.encode(errors="replace")) > _MAX_NAME for part in path.split("/")):
-            raise UsageError(f'"{printable(name)[:100]}..." is too long for a file name', "Give another one with -o.")
-        check_name(name)
+        check_name(f"{repo}/{path}")
     except UsageError as error:
         return error
     return None
