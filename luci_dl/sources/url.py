@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
@@ -53,8 +53,13 @@ def targets(reference: str) -> Iterator[str]:
 def resolve(word: str, selection: FileSelection, context: ResolveContext) -> Model:
     address = parse_address(word)
     headers = {**address.headers, **selection.headers}
-    name = selection.output or telling_name(address.url) or _asked_name(address.url, headers, context)
-    return Model(address.url, (Artifact(name, (address.url,), sha256=address.sha256, headers=headers),))
+    name = selection.output or telling_name(address.url) or ""
+    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers=headers)
+    if not name:
+        if not context.may_be_tampered:
+            refuse_unproved_http(artifact, context.endpoints.http_hosts)
+        artifact = replace(artifact, name=_asked_name(address.url, headers, context))
+    return Model(address.url, (artifact,))
 
 
 def servers(_endpoints: Endpoints) -> tuple[Server, ...]:

@@ -92,6 +92,20 @@ def test_what_is_installed_by_the_address_keeps_its_name(server: FaultyServer) -
     assert server.exchanges() == []
 
 
+@pytest.mark.parametrize("allowed", [FileSelection(unverified=True), FileSelection(sha256="a1" * 32)])
+def test_no_server_is_asked_by_plain_http_unless_that_is_allowed(
+    server: FaultyServer, monkeypatch: pytest.MonkeyPatch, allowed: FileSelection
+) -> None:
+    """Credentials would be sent with the request."""
+    monkeypatch.setattr("luci_dl.net.origin.is_loopback", lambda _host: False)
+    url = server.serve("/content", DATA, [disposition("m.gguf")])
+    with pytest.raises(UsageError, match="plain http"):
+        names(url)
+    assert server.exchanges() == []
+    (model,) = resolve([url], Catalog.of([]), allowed, ResolveContext(retries=0))
+    assert model.artifacts[0].name == "m.gguf"
+
+
 def test_no_server_is_asked_while_a_reference_is_malformed(server: FaultyServer) -> None:
     """Whatever comes first on the command line."""
     with pytest.raises(UsageError, match="expected hf:OWNER/REPO"):
