@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -51,15 +51,15 @@ def targets(reference: str) -> Iterator[str]:
 
 
 def resolve(word: str, selection: FileSelection, context: ResolveContext) -> Model:
-    address = parse_address(word)
+    address, reference = parse_address(word), canonical(word, context.endpoints)
     headers = {**address.headers, **selection.headers}
     name = selection.output or telling_name(address.url) or ""
     artifact = Artifact(name, (address.url,), sha256=address.sha256, headers=headers)
     if not name:
         if not context.may_be_tampered:
             refuse_unproved_http(artifact, context.endpoints.http_hosts)
-        artifact = replace(artifact, name=_asked_name(address.url, headers, context))
-    return Model(address.url, (artifact,))
+        artifact = replace(artifact, name=_asked_name(reference, artifact, context))
+    return Model(reference, (artifact,))
 
 
 def servers(_endpoints: Endpoints) -> tuple[Server, ...]:
@@ -148,15 +148,15 @@ def _digest(fragment: str, public: str) -> str:
     return check_digest(digest, 64, f"the sha256 of {public}")
 
 
-def _asked_name(url: str, headers: Mapping[str, str], context: ResolveContext) -> str:
+def _asked_name(reference: str, artifact: Artifact, context: ResolveContext) -> str:
     """The name of the file as it is installed already, or as the server says, or from within the path.
 
     Raises: UsageError, if nothing gives a name; LuciError, as a fetch.
     """
-    installed = context.installed(url)
+    installed, url = context.installed(reference), artifact.urls[0]
     if installed and len(installed.artifacts) == 1:
         return installed.artifacts[0].name
-    name = next(filter(is_usable, context.suggested_names(url, headers)), None) or name_within(url)
+    name = next(filter(is_usable, context.suggested_names(url, artifact.headers)), None) or name_within(url)
     if name is None:
         raise UsageError(f"neither {url} nor its server says what the file is called", "Give a name with -o.")
     return name
