@@ -26,7 +26,7 @@ Where things are; each package imports only from those below it:
                   partials, running, lookup (what a NAME means), clean, verify, remove, gguf_files
     catalog/      the built-in catalog and the user's own: catalog, entries, check, search, edit, refresh, fit
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
-                  url; endpoints: the servers and mirrors to ask
+                  url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser means
     config/       settings (one dataclass, each field with its key), kinds of values, show, edit, file: config.json
     net/          bytes from servers: client (one request), response and status (what an answer means), connections and
                   dial (directly or through a proxy), certificates, translate (foreign errors into ours), worker (one

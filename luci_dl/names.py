@@ -11,6 +11,10 @@ from luci_dl.text import printable
 STAGING_SUFFIXES = (".part", ".lock", ".journal", ".receipt", ".commit")
 """The suffixes of luci's own files, in this order. A target with one of them could be mistaken for such a file."""
 
+MAX_BYTES = 255
+"""Of one part of a path, on the usual file systems."""
+_MAX_SHOWN = 200
+
 
 def check_name(name: str) -> str:
     """`name` itself, if it may be a path below a models folder, with "/" between its parts.
@@ -18,7 +22,7 @@ def check_name(name: str) -> str:
     Raises: UsageError
     """
     if problem := _problem(name):
-        raise UsageError(f'the file name "{printable(name)}" {problem}', "Give another one with -o.")
+        raise UsageError(f'the file name "{_cut(name)}" {problem}', "Give another one with -o.")
     return name
 
 
@@ -41,6 +45,11 @@ def check_digest(text: str, digits: int, what: str) -> str:
     if len(text) != digits:
         raise UsageError(f"{what} must be {digits} hex digits, found {len(text)} of them")
     return text.lower()
+
+
+def _cut(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."
 
 
 def _problem(name: str) -> str | None:
@@ -66,5 +75,7 @@ def _problem_of_part(part: str) -> str | None:
         return "begins with a dash, so other programs would take it for an option"
     if part != part.strip():
         return "begins or ends with a space"
+    if len(part.encode()) > MAX_BYTES:
+        return f"is too long: at most {MAX_BYTES} bytes are possible"
     suffix = next((suffix for suffix in STAGING_SUFFIXES if part.casefold().endswith(suffix)), None)
     return suffix and f"ends in {suffix}, which luci reserves for its own files"

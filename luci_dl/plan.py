@@ -81,12 +81,14 @@ class Remote:
         size: bytes; None if the server does not say.
         validator: a strong ETag, for If-Range at this server; None if there is none.
         sha256: the digest that the Hub sends (X-Linked-Etag); None for other servers.
+        names: file names that it suggests, best first, unchecked.
     """
 
     url: str = field(repr=False)
     size: int | None
     validator: str | None
     sha256: str | None = None
+    names: tuple[str, ...] = ()
 
 
 class Lease:

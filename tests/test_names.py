@@ -44,6 +44,7 @@ def test_a_plain_name_stays_as_it_is(name: str) -> None:
         ("a\u202e.gguf", "control characters"),
         ("a\udcff.gguf", "control characters"),
         ("a.PART", "ends in .part"),
+        ("a/" + "ö" * 130, "too long: at most 255 bytes"),
         ("a.lock/b.gguf", "ends in .lock"),
         *((f"a.gguf{suffix}", f"ends in {suffix}") for suffix in STAGING_SUFFIXES),
     ],
@@ -54,6 +55,7 @@ def test_a_name_that_could_do_harm_is_refused(name: str, problem: str) -> None:
         check_name(name)
     assert problem in caught.value.message
     assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 400
 
 
 _PIECES = st.sampled_from(["..", ".", "/", "a", "~", "\\", ".luci", "\0", "b.gguf", " ", "-"])

@@ -17,7 +17,7 @@ from luci_dl.model import Artifact, Content
 from luci_dl.text import distinct_address
 
 Identity = tuple[int, int, int, int]
-State = Literal["missing", "installed", "newer", "damaged", "unproved", "adoptable", "foreign"]
+State = Literal["missing", "installed", "newer", "elsewhere", "damaged", "unproved", "adoptable", "foreign"]
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,11 @@ class Found:
 
     Attributes:
         state: "missing"; "installed": luci installed it, and it is the artifact; "newer": it is as luci installed it,
-            but the artifact is another version; "damaged": luci installed it, and it has changed since; "adoptable":
-            luci did not install it, but it is the artifact; "foreign": luci did not install it, and it is not the
-            artifact or cannot be checked, or its receipt belongs to another name that the file system considers the
-            same; "unproved": luci did not install it, and it was not read (only `quick_look` says so).
+            but the artifact is another version; "elsewhere": the same, but it came from another address, and no digest
+            shows whether the artifact is another version; "damaged": luci installed it, and it has changed since;
+            "adoptable": luci did not install it, but it is the artifact; "foreign": luci did not install it, and it is
+            not the artifact or cannot be checked, or its receipt belongs to another name that the file system considers
+            the same; "unproved": luci did not install it, and it was not read (only `quick_look` says so).
         sha256: hex digits, if known; size: bytes; mtime_ns: from before the file was read.
     """
 
@@ -51,7 +52,7 @@ def quick_look(staging: Staging, artifact: Artifact) -> Found:
     known = receipt.read(staging.receipt)
     if known is None:
         return Found("unproved", "", info.st_size, info.st_mtime_ns)
-    state: State = "installed" if _is_version(known, artifact) else "newer"
+    state = _state_by(known, artifact)
     if known.name != staging.name:
         state = "foreign"
     elif known.size != info.st_size:
@@ -72,7 +73,7 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         return _compared(staging, artifact, found, token, hashed)
     if found.state == "unproved":
         return replace(found, state="foreign")
-    if found.state not in ("installed", "newer") or found.receipt is None:
+    if found.state not in ("installed", "newer", "elsewhere") or found.receipt is None:
         return found
     known = found.receipt
     if found.mtime_ns != known.mtime_ns:
@@ -84,8 +85,10 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         known = replace(known, proof="sha256")  # the digest became known after the install
     if known != found.receipt and not read_only:
         receipt.write(staging.receipt, known, staging.new_receipt)
-    same = _is_version(known, artifact) and _has_digests(staging, artifact, known.sha256, known.size, token, hashed)
-    return replace(found, state="installed" if same else "newer", receipt=known)
+    state = _state_by(known, artifact)
+    if state == "installed" and not _has_digests(staging, artifact, known.sha256, known.size, token, hashed):
+        state = "newer"
+    return replace(found, state=state, receipt=known)
 
 
 def identity_of(staging: Staging) -> Identity | None:
@@ -120,7 +123,9 @@ def _has_digests(
     return artifact.matches(Content(sha256, size, further))
 
 
-def _is_version(known: Receipt, artifact: Artifact) -> bool:
-    """Whether the bytes of the receipt may be the artifact's, as far as that is known without reading or asking."""
+def _state_by(known: Receipt, artifact: Artifact) -> State:
+    """The state of a file that is as its receipt says, as far as that is known without reading or asking."""
+    if not artifact.may_be(known.sha256, known.size):
+        return "newer"
     is_from_there = known.url in map(distinct_address, artifact.urls)
-    return artifact.may_be(known.sha256, known.size) and (artifact.provable or is_from_there)
+    return "installed" if artifact.provable or is_from_there else "elsewhere"

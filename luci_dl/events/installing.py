@@ -128,7 +128,8 @@ class Installed(Event):
 
     `outcome`: "downloaded"; "copied" (everything that was missing, from copies on this machine); "already" (it was
     there and right); "adopted" (it was there and right, without a receipt); "newer" (it was there and right, but the
-    reference now names other bytes). `fetched` bytes came over the network.
+    reference now names other bytes); "elsewhere" (it was there and right, but came from another address, and no digest
+    shows whether the reference names the same bytes). `fetched` bytes came over the network.
     """
 
     reference: str
@@ -196,9 +197,10 @@ class Summary(Event):
 class WouldInstall(Result):
     """What an install would do about one file of `reference`. Sent by a dry run.
 
-    `action`: "already", "adopt" or "newer" (see `outcome` of `installed`); "complete" (finish an install that a crash
-    interrupted after its last check); "wait" (for `lock_holder`, who has the lock); "copy" (from `copy_path`, in
-    `copy_location`); "resume" (`done` bytes of a partial file are kept); "download" (from `urls`, the best first).
+    `action`: "already", "adopt", "newer" or "elsewhere" (see `outcome` of `installed`); "complete" (finish an install
+    that a crash interrupted after its last check); "wait" (for `lock_holder`, who has the lock); "copy" (from
+    `copy_path`, in `copy_location`); "resume" (`done` bytes of a partial file are kept); "download" (from `urls`, the
+    best first).
 
     `proof`: what `digest` is: "sha256", "lfs pointer", "git blob" or "none". `digest_origin`: where it comes from:
     "catalog", "hub", "registry", "user", or "server" (asked just now). Texts that do not apply are empty.

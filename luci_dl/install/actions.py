@@ -26,7 +26,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Keep(Action):
-    """The file stays: luci installed it, and it is the artifact or (`found.state` "newer") an older version of it."""
+    """The file stays: luci installed it. By `found.state` it is the artifact, or "newer" or "elsewhere"."""
 
     found: Found
 

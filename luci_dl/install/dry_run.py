@@ -70,7 +70,7 @@ def _word(action: Action) -> str:
         case Adopt():
             return "adopt"
         case Keep():
-            return "newer" if action.found.state == "newer" else "already"
+            return "already" if action.found.state == "installed" else action.found.state
         case Copy():
             return "copy"
         case Fetch():

@@ -146,7 +146,7 @@ def _decide(found: Mapping[Artifact, Found], folder: Path, force: bool) -> dict[
     """What is done about each file; None where it must be fetched or copied."""
     replaced = {"missing", "damaged", *(("foreign", "unproved") if force else ())}
     if force or any(here.state in replaced for here in found.values()):
-        replaced.add("newer")  # files of two versions do not make a model
+        replaced |= {"newer", "elsewhere"}  # files of two versions do not make a model
     return {
         artifact: None
         if here.state in replaced or (force and not artifact.provable)
@@ -159,7 +159,7 @@ def _left(artifact: Artifact, path: Path, found: Found) -> Action:
     """The file is not replaced."""
     if found.state == "foreign":
         return Refuse(artifact, path, _in_the_way(path, artifact, found))
-    kind = Keep if found.state in ("installed", "newer") else Adopt
+    kind = Keep if found.state in ("installed", "newer", "elsewhere") else Adopt
     return kind(artifact, path, found)
 
 

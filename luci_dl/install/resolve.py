@@ -29,10 +29,6 @@ class _Phrase:
     source: Source | None
     is_group: bool = False
 
-    @property
-    def needs_server(self) -> bool:
-        return self.source is not None and self.source.NEEDS_SERVER
-
 
 def resolve(
     words: Sequence[str],
@@ -97,16 +93,18 @@ def _check_options(phrases: Sequence[_Phrase], selection: FileSelection) -> None
 def _look_up_all(
     phrases: Sequence[_Phrase], catalog: Catalog, selection: FileSelection, context: ResolveContext
 ) -> list[Model]:
-    """In the order of the phrases; all that need no server are looked up before the first that does."""
+    """In the order of the phrases. References, which may need a server, come after all words have been checked."""
     found: dict[_Phrase, tuple[Model, ...]] = {}
-    for needs_server in (False, True):
+    for of_references in (False, True):
         errors: list[ResolveError] = []
         for phrase in dict.fromkeys(phrases):
-            if phrase.needs_server is needs_server:
-                try:
+            try:
+                if phrase.source and not of_references:
+                    phrase.source.canonical(phrase.word, context.endpoints)
+                elif phrase not in found:
                     found[phrase] = _look_up(phrase, catalog, selection, context)
-                except ResolveError as error:
-                    errors.append(error)
+            except ResolveError as error:
+                errors.append(error)
         if errors:
             messages = dict.fromkeys(error.message for error in errors)
             hints = dict.fromkeys(error.hint for error in errors if error.hint)

@@ -65,7 +65,8 @@ class Installation:
         kept = [action for action in actions if isinstance(action, Keep)]
         if len(kept) < len(actions):
             return None
-        how = "newer" if _how(kept) == "newer" else "already"  # nothing is adopted here
+        how = _how(kept)
+        how = "already" if how == "adopted" else how  # nothing is adopted here
         return self._installed(how, sum(action.found.size for action in kept), 0, began)
 
     def _inspector(self, look: Callable[[Artifact], Found]) -> Inspector:
@@ -120,4 +121,5 @@ class Installation:
 def _how(actions: Sequence[Action]) -> str:
     """`Installed.how` of a model of which all files stay."""
     states = {action.found.state for action in actions if isinstance(action, Keep)}
-    return "newer" if "newer" in states else "adopted" if "adoptable" in states else "already"
+    outcomes = {"newer": "newer", "elsewhere": "elsewhere", "adoptable": "adopted"}
+    return next((outcome for state, outcome in outcomes.items() if state in states), "already")

@@ -15,6 +15,7 @@ from luci_dl.events import Emit
 from luci_dl.net.bearer import Tokens, authorization
 from luci_dl.net.connections import Transport, raw_response, release
 from luci_dl.net.document import Document, document_of
+from luci_dl.net.file_names import suggested_names
 from luci_dl.net.judge import WITH_BODY, Answer, Situation, judge
 from luci_dl.net.origin import host_of, origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
@@ -136,7 +137,8 @@ class Client:
             info = judge(request, _answer(response, request.url, url, bool(repository)), situation)
             if size is not None and info.size is not None and size != info.size:
                 raise AttemptFailed(f"the Hub reports {size} bytes, but the server it redirects to {info.size}")
-            return Response(response, url, Remote(request.url, info.size or size, info.validator, sha256), info)
+            names = suggested_names(response.headers, url if url != request.url else None)
+            return Response(response, url, Remote(request.url, info.size or size, info.validator, sha256, names), info)
 
     def document(self, url: str, headers: Mapping[str, str], at_most: int, repository: str = "") -> Document:
         """Send a request, follow redirects, and read the whole response, whatever its status.

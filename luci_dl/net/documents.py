@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
 from luci_dl.net.document import Document
+from luci_dl.net.judge import Situation
 from luci_dl.net.network import Network
 from luci_dl.net.origin import host_of
+from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, Remedy, RetryBudget, retry_after_s
 from luci_dl.net.status import TRY_LATER, is_temporary
+from luci_dl.plan import Remote
 
 if TYPE_CHECKING:
     from luci_dl.net.client import Client
+
+T = TypeVar("T")
 
 
 def fetch_document(
@@ -39,10 +44,32 @@ def fetch_document(
 
     Raises: NetworkError; Interrupted.
     """
-    client, budget = network.client_for(url), RetryBudget(retries)
+    client = network.client_for(url)
+    return _with_retries(lambda: _attempt(client, url, headers, at_most, repository), url, token, emit, retries)
+
+
+def ask_about(
+    network: Network, url: str, headers: Mapping[str, str], *, token: CancelToken, emit: Emit, retries: int
+) -> Remote:
+    """What the server says about the file at `url`, without its content. Arguments as in `fetch_document`.
+
+    Raises: LuciError of the kinds that a fetch raises.
+    """
+    client = network.client_for(url)
+
+    def ask() -> Remote:
+        response = client.get(RangeRequest(url, 0, None, None), Situation("the file"), headers)
+        response.close()
+        return response.remote
+
+    return _with_retries(ask, url, token, emit, retries)
+
+
+def _with_retries(ask: Callable[[], T], url: str, token: CancelToken, emit: Emit, retries: int) -> T:
+    budget = RetryBudget(retries)
     while True:
         try:
-            return run_cancellable(lambda: _attempt(client, url, headers, at_most, repository), token)
+            return run_cancellable(ask, token)
         except AttemptFailed as failure:
             host = host_of(url)
             delay = budget.record_failure(failure, host)

@@ -7,4 +7,6 @@ endpoints    which servers to ask, with which token; the mirrors of the Hub
 huggingface  the Hub: reference (what is asked for), hub (what a repository has), quants and globs (what is selected)
 ollama       the registry of Ollama and others of its kind: name (what is asked for), manifest (what a model has)
 url          a plain http(s) address
+pages        pages of a browser: which file they show
+file_names   what the file at a plain address is called
 """

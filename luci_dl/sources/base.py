@@ -24,14 +24,12 @@ class Source(Protocol):
 
     Attributes:
         DIGEST_ORIGIN: who states the digests of its files: "hub", "registry" or "user", as in `WouldInstall`.
-        NEEDS_SERVER: resolving asks a server, so it waits until all other words are resolved.
         TAKES_PATTERNS: --all-files, --include and --exclude apply.
         TAKES_HEADERS: --header applies.
         RECEIPT_IS_ENOUGH: the address in a receipt is all it takes to fetch the same file again.
     """
 
     DIGEST_ORIGIN: str
-    NEEDS_SERVER: bool
     TAKES_PATTERNS: bool
     TAKES_HEADERS: bool
     RECEIPT_IS_ENOUGH: bool

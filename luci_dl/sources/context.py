@@ -69,3 +69,10 @@ class ResolveContext:
             repository=repository,
             at_most=at_most,
         )
+
+    def suggested_names(self, url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
+        """The file names that the server of `url` suggests, best first, unchecked. Raises: LuciError, as a fetch."""
+        from luci_dl.net.documents import ask_about
+
+        remote = ask_about(self.network, url, headers, token=self.token, emit=self.emit, retries=self.retries)
+        return remote.names

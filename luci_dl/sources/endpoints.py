@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.net.origin import is_safe
-from luci_dl.sources.url import HUB, parse_address
+from luci_dl.sources.pages import HUB
+from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
 
 

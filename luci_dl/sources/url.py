@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Artifact, Model
-from luci_dl.names import check_digest, check_name
+from luci_dl.names import check_digest
 from luci_dl.net.origin import is_safe
+from luci_dl.sources.file_names import is_usable, name_within, telling_name
+from luci_dl.sources.pages import file_address
 from luci_dl.text import distinct_address, has_hidden_query, printable, public_address
 
 if TYPE_CHECKING:
@@ -21,17 +23,13 @@ if TYPE_CHECKING:
     from luci_dl.sources.selection import FileSelection
 
 DIGEST_ORIGIN = "user"
-NEEDS_SERVER = False
 TAKES_PATTERNS = False
 TAKES_HEADERS = True
 RECEIPT_IS_ENOUGH = True
 
-HUB = "huggingface.co"
-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?|[0-9a-f.]*:[0-9a-f:.]*")
 _STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_HUB_PAGE = re.compile(r"^(/[^/]+/[^/]+)/blob/")
 _SAFE = "%/:@!$&'()*+,;=?~"  # allowed in a path or a query as it is; "%" because that is encoded already
 
 
@@ -45,20 +43,25 @@ def canonical(word: str, _endpoints: Endpoints) -> str:
 
 def targets(reference: str) -> Iterator[str]:
     try:
-        yield _file_name(reference)
+        name = telling_name(reference)
     except UsageError:
         return
+    if name:
+        yield name
 
 
-def resolve(word: str, selection: FileSelection, _context: ResolveContext) -> Model:
-    address = parse_address(word)
+def resolve(word: str, selection: FileSelection, context: ResolveContext) -> Model:
+    address, reference = parse_address(word), canonical(word, context.endpoints)
     if has_hidden_query(address.url):
         raise ResolveError(f"{address.url} lacks its query, which luci does not keep", "Paste the whole address.")
-    name = check_name(_file_name(address.url) if selection.output is None else selection.output)
     headers = {**address.headers, **selection.headers}
-    return Model(
-        distinct_address(address.url), (Artifact(name, (address.url,), sha256=address.sha256, headers=headers),)
-    )
+    name = selection.output or telling_name(address.url) or ""
+    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers=headers)
+    if not name:
+        if not context.may_be_tampered:
+            refuse_unproved_http(artifact, context.endpoints.http_hosts)
+        artifact = replace(artifact, name=_asked_name(reference, artifact, context))
+    return Model(reference, (artifact,))
 
 
 def servers(_endpoints: Endpoints) -> tuple[Server, ...]:
@@ -97,11 +100,10 @@ def parse_address(text: str) -> Address:
         raise UsageError(f"{public} has a bad host or port", "Check the address.") from None  # it may quote a password
     if ".." in re.split(r"[/\\]", unquote(parts.path)):
         raise UsageError(f'{public} has ".." in its path', "Give the address without it.")
-    path, query = _encoded(parts.path), _encoded(parts.query)
-    if host == HUB:
-        path, query = _HUB_PAGE.sub(r"\1/resolve/", path), "" if query == "download=true" else query
     sha256 = _digest(parts.fragment, public) if parts.fragment else None
-    return Address(urlunsplit((parts.scheme, host, path, query, "")), _credentials(parts), sha256)
+    query = f"?{_encoded(parts.query)}" if parts.query else ""
+    address = file_address(f"{host}{_encoded(parts.path)}{query}")
+    return Address(f"{parts.scheme}://{address}", _credentials(parts), sha256)
 
 
 def refuse_unproved_http(artifact: Artifact, http_hosts: Collection[str] = ()) -> None:
@@ -147,15 +149,15 @@ def _digest(fragment: str, public: str) -> str:
     return check_digest(digest, 64, f"the sha256 of {public}")
 
 
-def _file_name(url: str) -> str:
-    """The last part of the address, decoded. Raises: UsageError"""
-    last = urlsplit(url).path.rpartition("/")[2]
-    try:
-        name = unquote(last, errors="strict")
-    except UnicodeDecodeError:
-        raise UsageError(f"the file name in {url} is not UTF-8", "Give a name with -o.") from None
-    if not name:
-        raise UsageError(f"{url} has no file name at its end", "Give a name with -o.")
-    if "/" in name:
-        raise UsageError(f'{url} has a slash ("%2f") in its file name', "Give a name with -o.")
+def _asked_name(reference: str, artifact: Artifact, context: ResolveContext) -> str:
+    """The name of the file as it is installed already, or as the server says, or from within the path.
+
+    Raises: UsageError, if nothing gives a name; LuciError, as a fetch.
+    """
+    installed, url = context.installed(reference), artifact.urls[0]
+    if installed and len(installed.artifacts) == 1:
+        return installed.artifacts[0].name
+    name = next(filter(is_usable, context.suggested_names(url, artifact.headers)), None) or name_within(url)
+    if name is None:
+        raise UsageError(f"neither {url} nor its server says what the file is called", "Give a name with -o.")
     return name

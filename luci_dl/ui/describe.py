@@ -175,6 +175,9 @@ def _installed(event: events.Installed) -> list[str]:
         case "newer":
             again = "Run the install command again with --force to replace it"
             return [f"⚠️  {name} is installed, but a newer version exists", INDENT + again]
+        case "elsewhere":
+            other = f"⚠️  {name} is installed from another address, which may have had another file"
+            return [other, INDENT + "Replace it with --force, or install both with -o NAME"]
     figures = human_size(event.size)
     if event.fetched and event.seconds > 0:
         figures += f", {human_size(int(event.fetched / event.seconds))}/s"

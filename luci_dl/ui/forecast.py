@@ -45,6 +45,8 @@ def _action(event: WouldInstall) -> str:
             return "is there already, and right; would be adopted"
         case "newer":
             return "is installed, but a newer version exists; --force would replace it"
+        case "elsewhere":
+            return "is installed from another address, which may have had another file; --force would replace it"
         case "complete":
             return "its install was cut off after the last check; would be completed"
         case "wait":

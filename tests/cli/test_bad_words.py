@@ -45,7 +45,7 @@ DIGEST = "a" * 64
         (["https://h/a.gguf", "-o", ".b"], 2, "begins with a dot"),
         (["mistral", "phi-3", "-o", "b"], 2, "one reference to a single file"),
         (["mistral", "--sha256", DIGEST], 2, "known to be another file"),
-        ([f"https://h/a#sha256={DIGEST}", "https://g/a#sha256=" + "b" * 64], 2, "both write a"),
+        ([f"https://h/a.gguf#sha256={DIGEST}", "https://g/a.gguf#sha256=" + "b" * 64], 2, "both write a.gguf"),
         (["http://example.com/a.gguf"], 2, "plain http and no digest"),
     ],
 )

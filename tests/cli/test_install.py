@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused
 from tests.procs import Spawned, luci
+from tests.servers import FaultyServer, faults
 
 
 def test_results_go_to_stdout_and_words_to_stderr(shop: Shop, models: Path) -> None:
@@ -130,6 +131,38 @@ def test_a_newer_version_is_only_told_until_forced(shop: Shop, models: Path) -> 
     assert (models / "one.gguf").read_bytes() == DATA
     assert luci("install", "one", "--force").returncode == 0
     assert (models / "one.gguf").read_bytes() == OTHER
+
+
+def test_a_file_is_called_what_its_server_calls_it(server: FaultyServer, models: Path) -> None:
+    """Again without a request; where the server does not say it, a name is asked for and nothing is left."""
+    named = server.serve("/api/138296", DATA, [faults.headers(Content_Disposition="attachment; filename=one.gguf")])
+    assert luci("install", named).stdout == f"{models / 'one.gguf'}\n"
+    asked = len(server.exchanges())
+    assert "already installed" in luci("install", named).stderr
+    assert len(server.exchanges()) == asked
+    nameless = server.serve("/api/138297", OTHER)
+    assert_refused(luci("install", nameless), 2, "says what the file is called", "-o")
+    assert_nothing_left(models, "one.gguf")
+    assert luci("install", nameless, "-o", "two.gguf").returncode == 0
+    assert_nothing_left(models, "one.gguf", "two.gguf")
+
+
+def test_another_address_is_no_newer_version(server: FaultyServer, models: Path) -> None:
+    """Not even with the same path: no server was asked. --force fetches the file from there."""
+    url = server.serve("/one.gguf", DATA)
+    luci("install", f"{url}?signature=1")
+    asked = len(server.exchanges())
+    for command in (("install",), ("install", "--dry-run")):
+        ended = luci(*command, f"{url}?signature=2")
+        assert (ended.returncode, len(server.exchanges())) == (0, asked), ended.stderr
+        assert "installed from another address" in ended.stdout + ended.stderr
+        assert "newer" not in ended.stdout + ended.stderr
+    assert_nothing_left(models, "one.gguf")
+    server.serve("/one.gguf", OTHER)
+    assert luci("install", f"{url}?signature=2", "--force").returncode == 0
+    assert (models / "one.gguf").read_bytes() == OTHER
+    assert "already installed" in luci("install", f"{url}?signature=2").stderr
+    assert_nothing_left(models, "one.gguf")
 
 
 def test_a_foreign_file_is_adopted_when_right_and_kept_when_wrong(shop: Shop, models: Path) -> None:

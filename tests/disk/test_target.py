@@ -66,11 +66,13 @@ def test_receipt_size_and_mtime_agree(there: Staging) -> None:
 
 @pytest.mark.usefixtures("unread")
 def test_the_reference_names_other_bytes_by_now(there: Staging) -> None:
-    """By digest, by size, or by address where that is all that is known."""
+    """By digest or by size; another address proves nothing."""
     assert look(there.folder, artifact_of(WRONG)).state == "newer"
     assert look(there.folder, unproved(size=5)).state == "newer"
     assert look(there.folder, unproved()).state == "installed"
-    assert look(there.folder, Artifact(NAME, ("https://elsewhere/x",))).state == "newer"
+    assert look(there.folder, Artifact(NAME, ("https://elsewhere/x",))).state == "elsewhere"
+    assert look(there.folder, Artifact(NAME, ("https://elsewhere/x",), size=5)).state == "newer"
+    assert look(there.folder, Artifact(NAME, ("https://elsewhere/x",), sha256=digest_of(DATA))).state == "installed"
 
 
 def test_only_the_mtime_differs(there: Staging) -> None:

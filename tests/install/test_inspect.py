@@ -68,6 +68,16 @@ def test_files_of_two_versions_do_not_make_a_model(tmp_path: Path) -> None:
     assert kinds(inspect(tmp_path, A, B)) == [Fetch, Fetch]
 
 
+def test_files_from_two_addresses_do_not_make_a_model_either(tmp_path: Path) -> None:
+    """The file stays unless another one of the model must be fetched."""
+    install(tmp_path, (DATA, "a.gguf"))
+    other = Artifact("a.gguf", ("https://elsewhere/a.gguf",))
+    (kept,) = inspect(tmp_path, other)
+    assert isinstance(kept, Keep)
+    assert kept.found.state == "elsewhere"
+    assert kinds(inspect(tmp_path, other, B)) == [Fetch, Fetch]
+
+
 def test_force_replaces_what_is_not_proved(tmp_path: Path) -> None:
     """An older version, a foreign file, one that no digest proves; what is right stays."""
     install(tmp_path, (DATA, "a.gguf"), (DATA, "b.gguf"), (DATA, "c.gguf"))

@@ -77,7 +77,6 @@ def toy(monkeypatch: pytest.MonkeyPatch) -> None:
     source = ModuleType("toy")
     vars(source).update(
         DIGEST_ORIGIN="registry",
-        NEEDS_SERVER=True,
         TAKES_PATTERNS=False,
         TAKES_HEADERS=False,
         RECEIPT_IS_ENOUGH=True,

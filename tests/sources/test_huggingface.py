@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import NetworkError, ResolveError, UsageError
+from luci_dl.events import Event, Warned
 from luci_dl.install.resolve import resolve
 from luci_dl.model import Artifact, Digest, Model
 from luci_dl.net.network import Network
@@ -124,10 +126,6 @@ def test_contradicting_words_and_options_are_refused(
         ("a//b.json", "has an empty part"),
         ("a\0b.json", "control characters"),
         ("\ud800.json", "control characters"),
-        ("a\\..\\b.json", "backslash"),
-        ("-rf.json", "begins with a dash"),
-        ("x.json.part", "reserves for its own files"),
-        ("a" * 300 + ".json", "too long"),
         ("SUB/X.json", "one file on some file systems"),
     ],
 )
@@ -138,6 +136,55 @@ def test_forbidden_names_are_refused(hub: Hub, context: ResolveContext, path: st
         resolve_reference("hf:me/m", FileSelection(include=("**/*.json*",)), context)
     assert caught.value.message.isprintable()
     assert names(resolve_reference("hf:me/m", FileSelection(), context)) == ["m-Q4_K_M.gguf", "mmproj-F16.gguf"]
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("poetry.lock", "ends in .lock, which luci reserves"),
+        ("sub/x.json.PART", "ends in .part, which luci reserves"),
+        ("x.lock/y.json", "ends in .lock, which luci reserves"),
+        ("a\\..\\b.json", "backslash"),
+        ("-rf.json", "begins with a dash"),
+        ("x.json ", "begins or ends with a space"),
+        ("a" * 300 + ".json", "too long"),
+    ],
+)
+def test_a_name_that_cannot_be_used_does_not_stop_the_other_files(
+    hub: Hub, context: ResolveContext, path: str, problem: str
+) -> None:
+    """A warning says what is left out; named alone the file is refused, with a hint to rename it, which works."""
+    hub.repos["me/m"].entries.append({"type": "file", "path": path, "size": 1, "oid": "a1" * 20})
+    events: list[Event] = []
+    model = resolve_reference("hf:me/m", FileSelection(all_files=True), replace(context, emit=events.append))
+    assert names(model) == ALL
+    (warning,) = events
+    assert isinstance(warning, Warned)
+    assert warning.message.startswith("left out 1 file of me/m: ")
+    assert problem in warning.message
+    with pytest.raises(ResolveError, match=problem) as caught:
+        resolve_reference(f"hf:me/m/{path}", FileSelection(), context)
+    assert "-o" in caught.value.hint
+    assert "--exclude" not in caught.value.hint
+    assert names(resolve_reference(f"hf:me/m/{path}", FileSelection(output="x"), context)) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("files", "chosen", "warned"),
+    [
+        (("vision/mmproj-F16.gguf",), "vision/mmproj-F16.gguf", False),
+        (("a/mmproj-F16.gguf", "b/mmproj-F16.gguf"), None, True),
+    ],
+)
+def test_a_projector_in_another_folder_is_found_or_mentioned(
+    hub: Hub, context: ResolveContext, files: tuple[str, ...], chosen: str | None, warned: bool
+) -> None:
+    """Only where it is clear that it belongs to the model it is installed."""
+    hub.add("me/v", {"m-Q4_K_M.gguf": DATA, **dict.fromkeys(files, DATA)})
+    events: list[Event] = []
+    model = resolve_reference("hf:me/v", FileSelection(), replace(context, emit=events.append))
+    assert [artifact.name for artifact in model.artifacts[1:]] == ([f"me/v/{chosen}"] if chosen else [])
+    assert [str(event).count("2 projectors in other folders") for event in events] == [1] * warned
 
 
 def test_too_many_files_for_one_install_are_refused(

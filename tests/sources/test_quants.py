@@ -33,11 +33,41 @@ MANY = ("m-Q2_K.gguf", "m-Q4_K_M.gguf", "m-Q8_0.gguf", "m-BF16.gguf", "mmproj-F1
         (("m-UD-Q4_K_XL.gguf", "m-Q4_K_M.gguf"), "UD-Q4_K_XL", "m-UD-Q4_K_XL.gguf"),
         (("BF16/m-a.gguf", "Q8_0/m-b.gguf"), "bf16", "BF16/m-a.gguf"),
         (("m-Q4_K_M.GGUF",), "", "m-Q4_K_M.GGUF"),
+        (("m-UD-Q4_K_M.gguf", "m-Q4_K_M.gguf"), "Q4_K_M", "m-Q4_K_M.gguf"),
+        (("m-UD-Q4_K_M.gguf", "m-Q4_K_M.gguf"), "", "m-Q4_K_M.gguf"),
+        (("m-UD-Q4_K_M.gguf", "m-Q4_K_M.gguf"), "ud-q4_k_m", "m-UD-Q4_K_M.gguf"),
+        (("m-UD-Q4_K_M.gguf", "m-Q8_0.gguf"), "Q4_K_M", "m-UD-Q4_K_M.gguf"),
     ],
 )
 def test_the_quantisation_selects_the_model(paths: tuple[str, ...], quant: str, chosen: str) -> None:
     """As a whole word in any case, or else Q4_K_M, then Q8_0, then the only model."""
     assert [file.path for file in choose(files(*paths), quant, "hf:me/model")] == [chosen]
+
+
+@pytest.mark.parametrize(
+    ("paths", "quant", "chosen"),
+    [
+        (("m-Q8_0.gguf", "m-draft-Q8_0.gguf"), "", "m-Q8_0.gguf"),
+        (("m-Q5_K.gguf", "mtp-m.gguf"), "", "m-Q5_K.gguf"),
+        (("m-Q4_K_M.gguf", "m-EAGLE3-Q4_K_M.gguf"), "Q4_K_M", "m-Q4_K_M.gguf"),
+        (("m-Q4_K_M.gguf", "draft/m-Q4_K_M.gguf"), "", "m-Q4_K_M.gguf"),
+        (("m-Q4_K_M.gguf", "m-F16.imatrix.gguf", "imatrix_unsloth.gguf", "imatrix.dat"), "F16", None),
+        (("m-imatrix-Q4_K_M.gguf", "m-imatrix-Q8_0.gguf"), "", "m-imatrix-Q4_K_M.gguf"),
+        (("m-lora-F16.gguf", "m-F16.gguf"), "F16", "m-F16.gguf"),
+        (("m-Q8_0.gguf", "m-draft-Q8_0.gguf"), "draft-Q8_0", "m-draft-Q8_0.gguf"),
+        (("m-DRAFT-0.5B-Q4_K_M.gguf", "m-DRAFT-0.5B-Q8_0.gguf"), "Q8_0", "m-DRAFT-0.5B-Q8_0.gguf"),
+        (("backdraft-Q2_K.gguf",), "Q2_K", "backdraft-Q2_K.gguf"),
+    ],
+)
+def test_what_only_helps_a_model_is_left_out_of_the_choice(
+    paths: tuple[str, ...], quant: str, chosen: str | None
+) -> None:
+    """Unless it is named, or there is nothing else."""
+    if chosen:
+        assert [file.path for file in choose(files(*paths), quant, "hf:me/model")] == [chosen]
+    else:
+        with pytest.raises(ResolveError, match="no model that matches"):
+            choose(files(*paths), quant, "hf:me/model")
 
 
 def test_f16_does_not_mean_bf16() -> None:
@@ -99,12 +129,15 @@ def test_missing_shards_are_refused(paths: list[str]) -> None:
         ("m-F32.gguf", ("mmproj-F16.gguf", "mmproj-F32.gguf"), "mmproj-F32.gguf"),
         ("a/m-Q4_0.gguf", ("mmproj-F16.gguf", "a/mmproj-F32.gguf", "b/mmproj-Q8_0.gguf"), "a/mmproj-F32.gguf"),
         ("a/m-Q4_0.gguf", ("b/mmproj-F16.gguf", "model-MMPROJ.gguf"), "model-MMPROJ.gguf"),
-        ("m-Q4_0.gguf", ("a/mmproj-F16.gguf", "mmproj.txt", "other.gguf"), None),
+        ("m-Q4_0.gguf", ("mmproj/mmproj-F16.gguf", "mmproj/mmproj-F32.gguf"), "mmproj/mmproj-F16.gguf"),
+        ("Q4_0/m-Q4_0.gguf", ("vision/mmproj-F16.gguf", "other.gguf"), "vision/mmproj-F16.gguf"),
+        ("m-Q4_0.gguf", ("a/mmproj-F16.gguf", "b/mmproj-F16.gguf", "mmproj.txt"), None),
+        ("m-Q4_0.gguf", ("a/mmproj-F16.gguf", "a/other-Q4_0.gguf"), None),
     ],
 )
 def test_the_nearest_projector_is_selected(model: str, paths: tuple[str, ...], chosen: str | None) -> None:
-    """The model's folder or one above it, then the nearest precision, F16 before BF16."""
-    found = projector_for(files(model)[0], files(*paths))
+    """The model's folder or one above it, or the only one without models; the nearest precision, F16 before BF16."""
+    found = projector_for(files(model)[0], files(model, *paths))
     assert (found and found.path) == chosen
 
 

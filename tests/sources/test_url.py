@@ -41,11 +41,20 @@ def model_at(address: str, output: str | None = None) -> Model:
             "a.gguf",
             "https://huggingface.co/OWNER/REPO/resolve/main/a.gguf",
         ),
+        ("https://h/?file=a.gguf", "a.gguf", "https://h/?file=a.gguf"),
+        ("https://h/get.php?id=5&filename=a.gguf", "a.gguf", "https://h/get.php?id=5&filename=a.gguf"),
+        ("https://h/repo?Revision=v1&FilePath=q/a.gguf", "a.gguf", "https://h/repo?Revision=v1&FilePath=q/a.gguf"),
+        (
+            "https://s3.example/5f3a?response-content-disposition=attachment%3B%20filename%3D%22a.gguf%22&sig=x",
+            "a.gguf",
+            "https://s3.example/5f3a?response-content-disposition=attachment%3B%20filename%3D%22a.gguf%22&sig=x",
+        ),
+        ("https://h/a.gguf?file=b.gguf", "a.gguf", "https://h/a.gguf?file=b.gguf"),
         ("https://h/OWNER/REPO/blob/main/a.gguf", "a.gguf", "https://h/OWNER/REPO/blob/main/a.gguf"),
     ],
 )
 def test_an_address_becomes_a_model_of_one_file(address: str, name: str, url: str) -> None:
-    """The file has the last name of the address, and the address is ASCII."""
+    """The file has the last name of the address, or that in its query, and the address is ASCII."""
     model = model_at(address)
     assert model.reference == distinct_address(url)
     assert [(artifact.name, artifact.urls) for artifact in model.artifacts] == [(name, (url,))]
@@ -65,7 +74,7 @@ def test_a_digest_in_the_fragment_is_used(fragment: str) -> None:
         ("https://h", "no file name"),
         ("https://h/", "no file name"),
         ("https://h/models/", "no file name"),
-        ("https://h/?file=a.gguf", "no file name"),
+        ("https://h/?file=..", "no file name"),
         ("https://h/..", '".."'),
         ("https://h/x/../a.gguf", '".."'),
         ("https://h/%2e%2e/a.gguf", '".."'),

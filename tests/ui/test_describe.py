@@ -27,6 +27,9 @@ from tests.ui.samples import GB, LLAMA, MISTRAL, samples
 NEWER = """⚠️  a.gguf and 1 more file is installed, but a newer version exists
    Run the install command again with --force to replace it"""
 
+ELSEWHERE = """⚠️  a.gguf and 1 more file is installed from another address, which may have had another file
+   Replace it with --force, or install both with -o NAME"""
+
 
 def text_of(*events: Event) -> str:
     return "\n".join(line for event in events for line in describe(event))
@@ -94,6 +97,7 @@ def test_the_sentence_of(event: Event, text: str) -> None:
         ("already", "✅ a.gguf and 1 more file is already installed"),
         ("adopted", "✅ Adopted a.gguf and 1 more file: it was there already, and is right"),
         ("newer", NEWER),
+        ("elsewhere", ELSEWHERE),
     ],
 )
 def test_an_installed_model_says_how_it_was_installed(outcome: str, text: str) -> None:

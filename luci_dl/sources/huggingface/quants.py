@@ -14,11 +14,15 @@ PREFERRED = ("Q4_K_M", "Q8_0")
 
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<kind>\.\w+)", re.DOTALL)
 _LABEL = re.compile(r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d|TQ\d|MXFP\d|NVFP\d|BF16|F16|F32|FP16)(?:_[A-Z0-9]+)*)", re.I)
+_COMPANION = re.compile(
+    r"(?<![a-z0-9])(imatrix|draft|mtp|nextn|eagle\d*|speculator|lora|adapter|vocab)(?![a-z0-9])", re.I
+)
+"""In the path of a file that only works beside a model. It counts only if there are others in the repository."""
 _MAX_SHOWN = 40
 
 
 def is_projector(path: str) -> bool:
-    name = path.rpartition("/")[2].casefold()
+    name = _name(path).casefold()
     return name.endswith(".gguf") and "mmproj" in name
 
 
@@ -34,8 +38,10 @@ def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
     models = _models(files)
     if not models:
         raise ResolveError(f"{what} has no GGUF file", _without_gguf(files))
+    if not _COMPANION.search(quant):
+        models = [model for model in models if not _COMPANION.search(model[0].path)] or models
     for wanted in [quant] if quant else PREFERRED:
-        matching = [model for model in models if _is(model, wanted)]
+        matching = _matching(models, wanted)
         if len(matching) == 1:
             return whole(matching[0], files)
         if matching:
@@ -67,10 +73,15 @@ def whole(model: Sequence[RepoFile], files: Iterable[RepoFile]) -> list[RepoFile
     return [by_path[path] for path in paths]
 
 
-def projector_for(model: RepoFile, files: Iterable[RepoFile]) -> RepoFile | None:
+def projectors(files: Iterable[RepoFile]) -> list[RepoFile]:
+    return [file for file in files if is_projector(file.path)]
+
+
+def projector_for(model: RepoFile, files: Sequence[RepoFile]) -> RepoFile | None:
     """The projector in the model's folder or the nearest folder above it whose precision is nearest to the model's.
 
     This is llama.cpp's choice; of two with the same precision F16 is preferred to BF16, since it runs everywhere.
+    Without one there it is of the only other folder that has projectors but no model that they could belong to.
     """
     folder = _folder(model.path)
 
@@ -78,9 +89,12 @@ def projector_for(model: RepoFile, files: Iterable[RepoFile]) -> RepoFile | None
         bits, label = _bits(file.path), _label(file.path)
         return -len(_folder(file.path)), abs(bits - _bits(model.path)), label.casefold() == "bf16", file.path
 
-    above = [
-        file for file in files if is_projector(file.path) and _folder(file.path) == folder[: len(_folder(file.path))]
-    ]
+    above = [file for file in projectors(files) if _folder(file.path) == folder[: len(_folder(file.path))]]
+    if not above:
+        taken = [_folder(models[0].path) for models in _models(files)]
+        above = [file for file in projectors(files) if _folder(file.path) not in taken]
+        if len({tuple(_folder(file.path)) for file in above}) > 1:
+            return None
     return min(above, key=distance, default=None)
 
 
@@ -98,16 +112,21 @@ def _models(files: Iterable[RepoFile]) -> list[list[RepoFile]]:
     """The GGUF files that are models, the shards of one model together."""
     models: dict[tuple[str, str], list[RepoFile]] = {}
     for file in files:
-        name = file.path.rpartition("/")[2].casefold()
-        if name.endswith(".gguf") and not is_projector(file.path) and "imatrix" not in name:
+        name = _name(file.path)
+        _, imatrix, after = name.casefold().partition("imatrix")
+        is_data = imatrix and not _LABEL.search(after)  # what a quantisation was made with, not one made with it
+        if name.casefold().endswith(".gguf") and not is_projector(file.path) and not is_data:
             found = _SHARD.fullmatch(file.path)
             key = (found["stem"], found["count"]) if found else (file.path, "")
             models.setdefault(key, []).append(file)
     return list(models.values())
 
 
-def _is(model: Sequence[RepoFile], quant: str) -> bool:
-    return re.search(rf"(?<![A-Za-z0-9]){re.escape(quant)}[./-]", model[0].path, re.IGNORECASE) is not None
+def _matching(models: Sequence[list[RepoFile]], quant: str) -> list[list[RepoFile]]:
+    """Those that are labelled exactly so, or else those that have the text in their path: UD-Q4_K_M for Q4_K_M."""
+    exact = [model for model in models if _label(model[0].path).casefold() == quant.casefold()]
+    word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(quant)}[./-]", re.IGNORECASE)
+    return exact or [model for model in models if word.search(model[0].path)]
 
 
 def _which(problem: str, models: Sequence[Sequence[RepoFile]]) -> ResolveError:
@@ -124,6 +143,10 @@ def _named(model: Sequence[RepoFile]) -> str:
 def _without_gguf(files: Sequence[RepoFile]) -> str:
     total = human_size(sum(file.size for file in files))
     return f"--all-files installs all its files ({len(files)} files, {total}), --include GLOB some of them."
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
 
 
 def _folder(path: str) -> list[str]:

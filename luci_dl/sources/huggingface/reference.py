@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
-from luci_dl.sources.url import HUB, parse_address
+from luci_dl.sources.pages import HUB, HUB_IGNORED, HUB_SITES, parameters
+from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
 
 SHAPE = "hf:OWNER/REPO, hf:OWNER/REPO:QUANT or hf:OWNER/REPO/FILE, with @REVISION after REPO unless it is main"
 
 ADDRESS = f"https://{HUB}"
 
-_SITES = (HUB, f"www.{HUB}", "hf.co")
 _OTHER_KINDS = ("datasets", "spaces")
 _PAGES = ("tree", "blob", "resolve", "raw", "commit")
 _REPO = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
 _TEXT = re.compile(
     r"(?P<repo>[^/@:]+/[^/@:]+)(?:@(?P<revision>refs/[^/:]+/[^/:]+|[^/:]+))?(?::(?P<quant>[^/:]+)|/(?P<path>.*))?"
 )
-_PLAIN = re.compile(r"/(datasets|spaces)/[^/]+/[^/]+/(resolve|raw)/|^[^/]+/[^/]+/(resolve|raw)/")
+_PLAIN = re.compile(r"/(datasets|spaces)/[^/]+(/[^/]+)?/resolve/|^[^/]+/[^/]+/resolve/")
+_PLAIN_AT_HUB = re.compile(r"[^/]+(/(datasets|spaces)/[^/]+(/[^/]+)?|/[^/]+)/(resolve|raw|blob)/")
 _ANCHOR = re.compile("#(?!sha256=).*", re.IGNORECASE | re.DOTALL)
 _REFS = re.compile(r"refs/[^/]+/[^/]+")
 
@@ -63,13 +64,13 @@ def is_reference(word: str, hub: str = ADDRESS) -> bool:
     The address of a file in a dataset, a space or an old repository without owner is not one: it is a plain address.
     """
     word = word.casefold()
-    if word.startswith(("hf:", *(f"{site}/" for site in _SITES))):
+    if word.startswith(("hf:", *(f"{site}/" for site in HUB_SITES))):
         return True
     scheme, _, rest = word.partition("://")
     host = rest.partition("/")[0].rpartition("@")[2]
-    if scheme not in ("http", "https") or not (host in _SITES or word.startswith(f"{hub.casefold().rstrip('/')}/")):
+    if scheme not in ("http", "https") or not (host in HUB_SITES or word.startswith(f"{hub.casefold().rstrip('/')}/")):
         return False
-    return not _PLAIN.search(rest)
+    return not (_PLAIN_AT_HUB.match(rest) if host in HUB_SITES else _PLAIN.search(rest))
 
 
 def parse(word: str, hub: str = ADDRESS) -> HubReference:
@@ -83,10 +84,14 @@ def parse(word: str, hub: str = ADDRESS) -> HubReference:
     if address.headers:
         raise UsageError("a Hub address takes no user name and password", "Leave them out, and set HF_TOKEN.")
     base = urlsplit(hub).path.rstrip("/") if word.casefold().startswith(hub.casefold()) else ""
-    parts = unquote_path(urlsplit(address.url).path.removeprefix(base))
+    split = urlsplit(address.url)
+    parts = unquote_path(split.path.removeprefix(base))
     if len(parts) > 2 and parts[0] not in _OTHER_KINDS and ("://" in word or parts[2] in _PAGES):
-        return _checked(word, *_of_page(word, parts), sha256=address.sha256)
-    return _checked(word, *_of_text(word, "/".join(parts)), sha256=address.sha256)
+        repo, revision, quant, path = _of_page(word, parts)
+    else:
+        repo, revision, quant, path = _of_text(word, "/".join(parts))
+    path = _file_shown(word, split.query, quant, path)
+    return _checked(word, repo, revision, quant, path, sha256=address.sha256)
 
 
 def unquote_path(path: str) -> list[str]:
@@ -109,6 +114,26 @@ def _of_page(word: str, parts: list[str]) -> tuple[str, str, str, str]:
         raise UsageError(f"{printable(word)} is not a page of files", f"Give the repository's own page, or {SHAPE}.")
     length = 3 if rest[:1] == ["refs"] else 1
     return f"{owner}/{repo}", "/".join(rest[:length]) or "main", "", "/".join(rest[length:])
+
+
+def _file_shown(word: str, query: str, quant: str, path: str) -> str:
+    """The path of the file that the parameters of a page select, or else `path`."""
+    shown = ""
+    for name, text in parameters(query, HUB_IGNORED):
+        if name != "show_file_info" or shown:
+            raise UsageError(
+                f'{printable(word.partition("?")[0])} is followed by "?{printable(name)}=", '
+                "which may select something that luci does not know",
+                f"Leave it out, or give {SHAPE}.",
+            )
+        shown = unquote_plus(text.partition("=")[2])
+    if shown and (quant or not f"{shown}/".startswith(f"{path}/" if path else "")):
+        raise UsageError(
+            f"{printable(word.partition('?')[0])} shows {printable(shown)}, but its address also names "
+            f"{printable(quant or path)}",
+            f"Give {SHAPE}.",
+        )
+    return shown or path
 
 
 def _checked(word: str, repo: str, revision: str, quant: str, path: str, sha256: str | None = None) -> HubReference:

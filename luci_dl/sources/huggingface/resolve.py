@@ -7,19 +7,20 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from luci_dl.errors import NetworkError, ResolveError, UsageError
+from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.globs import matches
 from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
-from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, whole
+from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, projectors, whole
 from luci_dl.sources.huggingface.reference import ADDRESS, HubReference, parse
 from luci_dl.sources.selection import FileSelection
-from luci_dl.text import printable
+from luci_dl.text import counted, printable
 
 MAX_FILES = 400
 """Files of one model."""
-_MAX_NAME = 255
+_MAX_SHOWN = 3
 _LOADABLE = (".gguf", ".safetensors")
 
 
@@ -40,7 +41,7 @@ def resolve_reference(word: str, selection: FileSelection, context: ResolveConte
         context = replace(context, may_be_tampered=True)
     listing = list_files(context, reference.repo, reference.revision)
     reference = replace(reference, repo=listing.repo)
-    files = _select(listing.files, reference, selection)
+    files = _select(listing.files, reference, selection, context.emit)
     artifacts = tuple(_artifact(listing, file, selection, context) for file in files)
     _refuse_twins(reference, artifacts)
     return Model(reference.text, _with_digest(reference, artifacts))
@@ -58,7 +59,7 @@ def _installed(reference: HubReference, context: ResolveContext) -> Model:
     return model
 
 
-def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileSelection) -> list[RepoFile]:
+def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileSelection, emit: Emit) -> list[RepoFile]:
     """Raises: ResolveError; UsageError."""
     named = [file for file in files if file.path == reference.path]
     if named and selection.by_pattern:
@@ -73,13 +74,29 @@ def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileS
             f"All its files: {ADDRESS}/{reference.repo}/tree/{quote(reference.revision)}",
         )
     if selection.by_pattern:
-        return _select_by_pattern(below, reference, selection)
+        return _select_by_pattern(below, reference, selection, emit)
     model = choose(below, reference.quant, reference.text)
-    projector = projector_for(model[0], files) if selection.projector else None
-    return [*model, projector] if projector else model
+    return [*model, *_projector(model[0], files, reference, emit)] if selection.projector else model
 
 
-def _select_by_pattern(files: Sequence[RepoFile], reference: HubReference, selection: FileSelection) -> list[RepoFile]:
+def _projector(model: RepoFile, files: Sequence[RepoFile], reference: HubReference, emit: Emit) -> tuple[RepoFile, ...]:
+    """The projector for the model, if there is one. Warns about projectors that cannot be assigned to a model."""
+    projector = projector_for(model, files)
+    if projector:
+        return (projector,)
+    if left := projectors(files):
+        found = f"{counted(len(left), 'projector')} in other folders (the first is {printable(left[0].path)})"
+        emit(
+            Warned(
+                f"{reference.repo} has {found}; none is installed, as none clearly belongs to {printable(model.path)}"
+            )
+        )
+    return ()
+
+
+def _select_by_pattern(
+    files: Sequence[RepoFile], reference: HubReference, selection: FileSelection, emit: Emit
+) -> list[RepoFile]:
     """The files that the patterns leave, what a loader takes first. Hidden files are never among them."""
 
     def is_selected(path: str) -> bool:
@@ -90,7 +107,7 @@ def _select_by_pattern(files: Sequence[RepoFile], reference: HubReference, selec
         included = not selection.include or any(matches(path, pattern) for pattern in selection.include)
         return included and not any(matches(path, pattern) for pattern in selection.exclude)
 
-    selected = [file for file in files if is_selected(file.path)]
+    selected = _installable([file for file in files if is_selected(file.path)], reference.repo, emit)
     if not selected:
         raise ResolveError(f"--include and --exclude leave none of the {len(files)} files of {reference.text}")
     if len(selected) > MAX_FILES:
@@ -99,6 +116,15 @@ def _select_by_pattern(files: Sequence[RepoFile], reference: HubReference, selec
             "Install fewer at a time with --include.",
         )
     return sorted(selected, key=_load_order)
+
+
+def _installable(files: Sequence[RepoFile], repo: str, emit: Emit) -> list[RepoFile]:
+    """The files without those that cannot have their names in a models folder. Warns about these."""
+    problems = {file.path: _name_error(repo, file.path) for file in files if _is_sound(file.path)}
+    errors = [error.message for error in problems.values() if error]
+    if errors:
+        emit(Warned(f"left out {counted(len(errors), 'file')} of {repo}: " + "; ".join(errors[:_MAX_SHOWN])))
+    return [file for file in files if not problems.get(file.path)]
 
 
 def _load_order(file: RepoFile) -> tuple[int, str]:
@@ -123,17 +149,26 @@ def _artifact(listing: Listing, file: RepoFile, selection: FileSelection, contex
 
 def _target(listing: Listing, file: RepoFile, selection: FileSelection) -> str:
     """The path of the file below the models folder. Raises: ResolveError, for a name that is not allowed there."""
-    name, parts = f"{listing.repo}/{file.path}", file.path.split("/")
+    if selection.output and _is_sound(file.path):
+        return selection.output
+    if error := _name_error(listing.repo, file.path):
+        hint = "Leave it out with --exclude." if selection.by_pattern else error.hint
+        raise ResolveError(f"{listing.repo} has a file that cannot be installed: {error.message}", hint) from error
+    return f"{listing.repo}/{file.path}"
+
+
+def _is_sound(path: str) -> bool:
+    """True if the path can be part of an address."""
+    return path.isprintable() and not {"", ".", ".."} & set(path.split("/"))
+
+
+def _name_error(repo: str, path: str) -> UsageError | None:
+    """Why the file cannot be called REPO/PATH below the models folder; None if it can."""
     try:
-        if selection.output and file.path.isprintable() and not {"", ".", ".."} & set(parts):
-            return selection.output
-        if any(len(part.encode(errors="replace")) > _MAX_NAME for part in parts):
-            raise UsageError(f'"{printable(name)[:100]}..." is too long for a file name')
-        return check_name(name)
+        check_name(f"{repo}/{path}")
     except UsageError as error:
-        raise ResolveError(
-            f"{listing.repo} has a file that cannot be installed: {error.message}", "Leave it out with --exclude."
-        ) from error
+        return error
+    return None
 
 
 def _refuse_twins(reference: HubReference, artifacts: Sequence[Artifact]) -> None:

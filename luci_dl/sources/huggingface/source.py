@@ -10,7 +10,6 @@ from luci_dl.sources.endpoints import Endpoints, Server
 from luci_dl.sources.selection import FileSelection
 
 DIGEST_ORIGIN = "hub"
-NEEDS_SERVER = True
 TAKES_PATTERNS = True
 TAKES_HEADERS = False
 RECEIPT_IS_ENOUGH = True

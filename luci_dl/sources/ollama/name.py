@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.net.origin import is_safe
+from luci_dl.sources.pages import parameters
 from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
 
@@ -16,7 +17,9 @@ DEFAULT_HOST = "registry.ollama.ai"
 DEFAULT_NAMESPACE = "library"
 
 _PREFIX = "ollama:"
-_PAGE = re.compile(r"(?:https?://)?(?:www\.)?ollama\.com/([^/?#]+/[^/?#]+)(?:/tags)?/?(?:[?#].*)?", re.IGNORECASE)
+_PAGE = re.compile(
+    r"(?:https?://)?(?:www\.)?ollama\.com/([^/?#]+/[^/?#]+)(?:/tags)?/?(?:\?([^#]*))?(?:#.*)?", re.IGNORECASE
+)
 _NO_NAMESPACES = ("api", "assets", "blog", "docs", "download", "install", "public", "v2")
 _HOSTS_OF_DEFAULT = (DEFAULT_HOST, "ollama.com", "www.ollama.com")
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
@@ -78,7 +81,11 @@ def is_name(word: str) -> bool:
 
 def parse_name(word: str) -> Name:
     """Parse a word for which `is_name` is true. Raises: ResolveError, for a malformed name."""
-    text = _on_page(word) or word[len(_PREFIX) :].removeprefix("//")
+    page = _on_page(word)
+    text = page[1] if page else word[len(_PREFIX) :].removeprefix("//")
+    if page and (unknown := parameters(page[2] or "", "tab")):
+        problem = f'{printable(page[1])} is followed by "?{printable(unknown[0][0])}=", which luci does not know'
+        raise ResolveError(problem, f"Leave it out, or give {_FORM}.")
     *front, last = text.split("/")
     model, colon, tag = last.partition(":")
     if len(front) == 1 and _is_host(front[0]):
@@ -107,10 +114,10 @@ def _host(text: str, word: str) -> str:
     return DEFAULT_HOST if host in _HOSTS_OF_DEFAULT else host
 
 
-def _on_page(word: str) -> str | None:
-    """NAMESPACE/MODEL[:TAG] from the address of a model's page at ollama.com; None for any other word."""
+def _on_page(word: str) -> re.Match[str] | None:
+    """NAMESPACE/MODEL[:TAG] and the query of the address of a model's page at ollama.com; None for any other word."""
     found = _PAGE.fullmatch(word)
-    return found[1] if found and found[1].partition("/")[0].casefold() not in _NO_NAMESPACES else None
+    return found if found and found[1].partition("/")[0].casefold() not in _NO_NAMESPACES else None
 
 
 def _malformed(word: str, part: str, what: str, hint: str) -> ResolveError:

@@ -10,7 +10,6 @@ from luci_dl.sources.endpoints import Endpoints, Server
 from luci_dl.sources.selection import FileSelection
 
 DIGEST_ORIGIN = "registry"
-NEEDS_SERVER = True
 TAKES_PATTERNS = False
 TAKES_HEADERS = False
 RECEIPT_IS_ENOUGH = False  # the registry wants a token, which is asked for with the address of the whole model
