@@ -33,9 +33,10 @@ Where things are; each package imports only from those below it:
                   segment), worker_pool, fetch, tune (how many connections), rate_limiter, rate_meter, mirrors, retry,
                   hub (what the Hub's refusals mean), bearer (tokens of registries)
     gguf/         the header of a GGUF file, and its expected length
-    disk/         bytes onto disk: fs and file (the calls whose order matters), storage_errors (their words), layout
-                  (all paths), lock and locks, part with part_writer, range_map (who may write where), write_behind
-                  (write, hash, sync) and guarded_file (nothing outlives the lock), journal, target (what stands there),
+    disk/         bytes onto disk: fs, file and folders (the calls whose order matters), storage_errors (their words),
+                  layout (all paths), lock, locks and folder_lock (to delete on a full disk), part with part_writer,
+                  range_map (who may write where), write_behind (write, hash, sync) and guarded_file (nothing outlives
+                  the lock), journal, target (what stands there),
                   commit (rename, record, roll-forward), endings, space, filesystems (what each kind can do),
                   lock_reliability, precommit (the last checks), transaction
     model.py plan.py errors.py events/ cancel.py pool.py names.py text.py     shared types and helpers
