@@ -39,7 +39,7 @@ Where things are; each package imports only from those below it:
                   the lock), journal, target (what stands there),
                   commit (rename, record, roll-forward), endings, space, filesystems (what each kind can do),
                   lock_reliability, precommit (the last checks), transaction
-    model.py plan.py errors.py events/ cancel.py pool.py names.py text.py     shared types and helpers
+    model.py plan.py errors.py events/ cancel.py pool.py resources.py names.py text.py     shared types and helpers
 """
 
 from __future__ import annotations

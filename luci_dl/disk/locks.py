@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import secrets
@@ -21,9 +22,10 @@ from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.lock_reliability import Owner
 from luci_dl.disk.receipt import now
 from luci_dl.disk.stored_lock import DescriptorStore, StoredLock
-from luci_dl.errors import IntegrityError, LockedError
+from luci_dl.errors import IntegrityError, LockedError, StorageError
 from luci_dl.events import Emit, Waiting
 from luci_dl.model import Artifact
+from luci_dl.resources import start_thread
 from luci_dl.text import time_of_day
 
 POLL_S = 1.5
@@ -84,7 +86,8 @@ class Locks:
             for staging, artifact in self._artifacts.items():
                 self._infos[staging] = _own_info(self._nonce, artifact, self._reference, self._verb)
             self._write()
-            threading.Thread(target=self._write_regularly, name="luci-lock", daemon=True).start()
+            with contextlib.suppress(StorageError):  # without the thread, those who wait see no progress
+                start_thread(self._write_regularly, "luci-lock")
         except BaseException:
             self._release_all()
             raise

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from luci_dl import resources
 from luci_dl.disk.filesystems import file_system
 from luci_dl.errors import CannotHold, Lack, NoRoom, StorageError
 from luci_dl.text import human_size
@@ -24,7 +25,7 @@ _HINTS = {
     errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
     errno.EEXIST: "Something else has that name (a dangling symlink?): move it away, or choose another folder "
     "with --dir.",
-    errno.EMFILE: "Raise the limit of open files (ulimit -n), or install fewer models at a time.",
+    **resources.HINTS,
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another folder "
     "with --dir.",
     errno.ENOLCK: _LOCK_HINT,
