@@ -14,6 +14,8 @@ from pathlib import Path
 from luci_dl.disk.storage_errors import storage_errors
 from luci_dl.errors import StorageError
 
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
+
 
 def make_folder(path: Path) -> list[Path]:
     """Make `path` and its missing parents, durably. Returns: those that were made, outermost first.
@@ -62,20 +64,27 @@ def share_with_group(new: Path | int, folder: Path, bits: int) -> None:
             os.chmod(new, stat.S_IMODE(os.stat(new).st_mode) | bits)
 
 
-def sync_folder(path: Path) -> None:
-    """Make the names in the folder survive a crash."""
+def sync_folder(path: Path) -> str:
+    """Make the names in the folder survive a crash.
+
+    Returns: why the system cannot be asked to; empty when it has done it. Raises: StorageError, when it failed.
+    """
     with storage_errors("sync the folder", path):
         try:
             fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (FileNotFoundError, PermissionError):
-            return  # it is gone, or it is writable but not readable
+        except FileNotFoundError:
+            return ""
+        except PermissionError:
+            return "it may not be opened for reading"
         try:
             os.fsync(fd)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that sync names at once
+            if error.errno not in _CANNOT_SYNC:
                 raise
+            return "its file system does not support that"
         finally:
             os.close(fd)
+    return ""
 
 
 def remove_empty(folder: Path) -> bool:
