@@ -3,8 +3,9 @@
 Whoever deletes must not need a new file, or a full disk could not be freed. A folder is always there, and stands in for
 all lock files in it. What makes that safe is the order, which at least one of two processes notices:
 
-    with a lock file (any purpose):  lock the file, then look whether the folder is held; if so, let go and try later
-    in place of it (deleting only):  lock the folder, then look whether the file exists; if so, lock that as well
+    with a lock file (any purpose):  lock the file, then look whether the folder is held; if so, let go and try later;
+                                     then look whether the file is still there: who held it before may have unlinked it
+    in place of it (deleting only):  lock the folder, then look whether the file exists; if so, that has to be locked
 
 So nobody gets a new lock file while the folder is held, and who held one before has made it visible. The holder of a
 folder makes no file, so nobody can see who it is; others wait as for a lock without a text.

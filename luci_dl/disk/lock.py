@@ -101,13 +101,13 @@ class Lock:
                     continue
                 except (FileNotFoundError, FileExistsError):
                     continue  # `clean` removed the empty folder in between, which filelock tries to make, too
-            if self._is_at_path():
-                with fs.storage_errors("look at", self.path.parent):
-                    is_free = self._folder.is_free()
-                if not is_free:
-                    self._release_file()
-                return is_free
-            self._release_file()  # `clean` unlinked the file in between
+            with fs.storage_errors("look at", self.path.parent):
+                is_free = self._folder.is_free()  # asked first, or the file could be unlinked in between
+            if is_free and self._is_at_path():
+                return True
+            self._release_file()
+            if not is_free:
+                return False  # else `clean` unlinked the file in between
 
     def _is_at_path(self) -> bool:
         with fs.storage_errors("look at", self.path):
@@ -165,7 +165,8 @@ class Lock:
 
     def unlink_and_release(self) -> None:
         """Remove the lock file, as the last act while holding it: then nobody else can hold it under this name."""
-        fs.unlink(self.path)
+        if self.held:
+            fs.unlink(self.path)
         self.release()
 
 

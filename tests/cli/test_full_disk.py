@@ -61,6 +61,7 @@ def test_a_model_is_removed_from_a_full_disk(shop: Shop, disk: Path) -> None:
         assert luci("install", name).returncode == 0
     assert luci("clean").returncode == 0
     fill(disk)
+    assert luci("install", "two").stdout == f"{disk}/models/two.gguf\n"  # there is nothing to do
     ended = luci("remove", "--yes", "one")
     assert (ended.returncode, ended.stderr) == (0, ""), ended.stderr
     assert_nothing_left(disk / "models", "two.gguf")
