@@ -32,13 +32,14 @@ Where things are; each package imports only from those below it:
                   dial (directly or through a proxy), certificates, translate (foreign errors into ours), worker (one
                   segment), worker_pool, fetch, tune (how many connections), rate_limiter, rate_meter, mirrors, retry,
                   hub (what the Hub's refusals mean), bearer (tokens of registries)
-    disk/         bytes onto disk: fs and file (the calls whose order matters), storage_errors (their words), layout
-                  (all paths), lock and locks, part with part_writer, range_map (who may write where), write_behind
-                  (write, hash, sync) and guarded_file (nothing outlives the lock), journal, target (what stands there),
-                  commit (rename, record, roll-forward), endings, space, filesystems (what each kind can do),
-                  lock_reliability, contents and precommit (the last checks), transaction
+    disk/         bytes onto disk: fs, file and folders (the calls whose order matters), storage_errors (their words),
+                  layout (all paths), lock, locks and folder_lock (to delete on a full disk), part with part_writer,
+                  range_map (who may write where), write_behind (write, hash, sync) and guarded_file (nothing outlives
+                  the lock), journal, target (what stands there), commit (rename, record, roll-forward), endings, space,
+                  filesystems (what each kind can do), lock_reliability, contents and precommit (the last checks),
+                  transaction
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
-    model.py plan.py errors.py events/ cancel.py pool.py names.py text.py     shared types and helpers
+    model.py plan.py errors.py events/ cancel.py pool.py resources.py names.py text.py     shared types and helpers
 """
 
 from __future__ import annotations

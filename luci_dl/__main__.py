@@ -12,12 +12,16 @@ def main() -> None:
     if os.name == "nt":
         sys.exit("luci runs on Linux and macOS. On Windows, install it inside WSL: https://aka.ms/wsl")
     _open_standard_streams()
-    from luci_dl.cancel import die_at_once
+    try:
+        from luci_dl.cancel import die_at_once
 
-    die_at_once()  # there is nothing to clean up yet
-    sys.excepthook = _show_bug
-    from luci_dl.cli.child import words_handed_over
-    from luci_dl.cli.main import run
+        die_at_once()  # there is nothing to clean up yet
+        sys.excepthook = _show_bug
+        from luci_dl.cli.child import words_handed_over
+        from luci_dl.cli.main import run
+    except (OSError, MemoryError) as error:
+        print(f"luci cannot start: {getattr(error, 'strerror', None) or 'out of memory'}", file=sys.stderr)
+        sys.exit(6)
 
     words = words_handed_over()
     sys.exit(run(sys.argv[1:] if words is None else words, _started_with(sys.argv[1:])))
@@ -41,9 +45,19 @@ def _show_bug(kind: type[BaseException], bug: BaseException, trace: TracebackTyp
 
 def _open_standard_streams() -> None:
     """Open the standard streams that are closed, or a model file would get the number and the messages of one."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(fd)
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            _open_nowhere()
+
+
+def _open_nowhere() -> None:
+    """Open what swallows all output, or, in a bare container, refuses it. It gets the lowest number that is free."""
+    try:
+        os.open(os.devnull, os.O_RDWR)
+    except OSError:
+        os.open("/", os.O_RDONLY)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn, TypeVar
 
-from luci_dl.errors import Interrupted
+from luci_dl.errors import Interrupted, StorageError
+from luci_dl.resources import refusals, start_thread
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CTRL_C = signal.SIGINT
@@ -27,12 +28,18 @@ T = TypeVar("T")
 
 
 class CancelToken:
-    """Set once, for all threads. `cancel` is safe in a signal handler: it takes no lock."""
+    """Set once, for all threads. `cancel` is safe in a signal handler: it takes no lock.
+
+    Raises: StorageError, when the system refuses its pipe.
+    """
+
+    _reader = _writer = -1
 
     def __init__(self) -> None:
         self.signum: int | None = None
         self.cancelled = False
-        self._reader, self._writer = os.pipe()
+        with refusals():
+            self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
 
     def cancel(self, signum: int | None = None) -> None:
@@ -103,7 +110,9 @@ def run_cancellable(work: Callable[[], T], token: CancelToken, tick: Callable[[]
             done.set()
 
     try:
-        if not start_thread(run, "luci-work"):
+        try:
+            start_thread(run, "luci-work")
+        except StorageError:  # it may take long, and signals have to wait
             run()
         token.wait_for(done, tick)
     except (KeyboardInterrupt, SystemExit):
@@ -112,15 +121,6 @@ def run_cancellable(work: Callable[[], T], token: CancelToken, tick: Callable[[]
     if errors:
         raise errors[0]
     return results[0]
-
-
-def start_thread(run: Callable[[], None], name: str) -> bool:
-    """Run `run` in a new thread. Returns: False if the system refuses another one."""
-    try:
-        threading.Thread(target=run, name=name, daemon=True).start()
-    except RuntimeError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

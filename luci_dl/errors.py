@@ -22,6 +22,7 @@ from typing import ClassVar, Literal
 from luci_dl.text import public_text
 
 Ending = Literal["roll back", "suspend"]
+Lack = Literal["space", "quota", "inodes"]
 
 
 class LuciError(Exception):
@@ -90,10 +91,18 @@ class CannotHold(StorageError):
 
 
 class NoRoom(CannotHold):
-    """There is not enough free space. `has_figures`: the message says how much is needed and how much is free."""
+    """There is not enough room.
 
-    def __init__(self, message: str, hint: str = "", reason: str = "", *, has_figures: bool = False) -> None:
+    Args:
+        lack: what there is none of.
+        has_figures: the message says how much space is needed and how much is free.
+    """
+
+    def __init__(
+        self, message: str, hint: str = "", reason: str = "", *, lack: Lack = "space", has_figures: bool = False
+    ) -> None:
         super().__init__(message, hint, reason)
+        self.lack = lack
         self.has_figures = has_figures
 
 

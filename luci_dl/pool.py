@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from luci_dl.cancel import POLL_S, CancelToken, start_thread
+from luci_dl.cancel import POLL_S, CancelToken
+from luci_dl.errors import StorageError
+from luci_dl.resources import start_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,7 +48,11 @@ def run_side_by_side(work: Callable[[T], R], items: Sequence[T], token: CancelTo
 
     workers = [threading.Event() for _ in range(max(1, min(at_most, len(items))))]
     try:
-        started = [done for done in workers if start_thread(partial(run, done), "luci-job")]
+        started: list[threading.Event] = []
+        with contextlib.suppress(StorageError):
+            for done in workers:
+                start_thread(partial(run, done), "luci-job")
+                started.append(done)
         if not started:
             run(workers[0])
         _wait_for_all(started)

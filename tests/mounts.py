@@ -39,6 +39,25 @@ def fat(folder: Path, size: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def full_btrfs(folder: Path) -> Iterator[Path]:
+    """A btrfs with so little room that it can be filled until it refuses to create a file."""
+    with _mounted(folder, 140 * MIB, ["mkfs.btrfs", "-q", "-M"], ["mount", "-o", "loop"]) as there:
+        yield there
+
+
+@contextlib.contextmanager
+def small_quota(folder: Path, size: int) -> Iterator[Path]:
+    """A folder of which the files may have `size` bytes together, on a btrfs with more room."""
+    with _mounted(folder, 300 * MIB, ["mkfs.btrfs", "-q"], ["mount", "-o", "loop"]) as there:
+        mine = there / "mine"
+        for words in (["quota", "enable", there], ["subvolume", "create", mine], ["qgroup", "limit", str(size), mine]):
+            made = subprocess.run([need("btrfs"), *map(str, words)], capture_output=True, text=True)
+            if made.returncode:
+                pytest.skip(f"no quotas here: {made.stderr.strip()}")
+        yield mine
+
+
+@contextlib.contextmanager
 def _mounted(folder: Path, size: int, make: Sequence[str], mount: Sequence[str]) -> Iterator[Path]:
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")

@@ -8,12 +8,14 @@ from typing import Self
 
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Emit, Event
+from luci_dl.resources import refusal
 
 
 class EmitGuard:
     """Passes events on while the block runs. After the caller's `emit` has raised, it is not called again.
 
-    The token is cancelled then, so the work stops and cleans up; the block raises the error of `emit`.
+    The token is cancelled then, so the work stops and cleans up; the block raises the error of `emit`. Where the system
+    refuses threads, files or memory to the block, that is a StorageError.
 
     Attributes:
         token: the caller's own, or a new one.
@@ -40,3 +42,5 @@ class EmitGuard:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._error is not None:
             raise self._error from None
+        if error and (refused := refusal(error)):
+            raise refused from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +81,8 @@ def load(user_file: Path | None = None) -> Catalog:
 
 def read_built_in() -> tuple[Model, ...]:
     """The models of the built-in catalog."""
-    return read_entries(BUILT_IN.read_text(encoding="utf-8"), str(BUILT_IN))
+    data = pkgutil.get_data(__package__, BUILT_IN.name)  # luci may be in a zipapp
+    return read_entries((data or b"").decode(), str(BUILT_IN))
 
 
 def read_user_file(path: Path) -> tuple[Model, ...]:

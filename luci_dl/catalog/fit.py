@@ -44,10 +44,10 @@ def this_machine(models_dir: Path, min_free: int) -> Machine:
     """The capacity of this machine, with the disk of the models folder."""
     existing = next((path for path in (models_dir, *models_dir.parents) if os.path.isdir(path)), models_dir)
     try:
-        free = max(0, space.free_bytes(existing) - min_free)
+        free = space.free_bytes(existing)
     except StorageError:
-        return Machine(None, _memory())
-    return Machine(free, _memory())
+        free = None
+    return Machine(None if free is None else max(0, free - min_free), _memory())
 
 
 def _memory() -> int | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from luci_dl.resources import start_thread
 
 _BLOCK = 1 << 17
 
@@ -22,7 +24,7 @@ class DemoServer(ThreadingHTTPServer):
         self.files = files
         self.rate = rate
         self._sent: dict[str, int] = {}
-        threading.Thread(target=self.serve_forever, args=(0.05,), name="demo-server", daemon=True).start()
+        start_thread(partial(self.serve_forever, 0.05), "demo-server")
 
     def url(self, name: str) -> str:
         """The address of that file."""

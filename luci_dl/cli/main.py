@@ -14,6 +14,7 @@ import click
 
 from luci_dl.cli.session import report
 from luci_dl.errors import LuciError, StorageError, UsageError
+from luci_dl.resources import refusal
 from luci_dl.ui.stream import is_full
 
 COMMANDS = {
@@ -131,8 +132,10 @@ def run(arguments: Sequence[str], started: Sequence[str] = ()) -> int:
         return report(usage, json="--json" in arguments)
     except LuciError as error:
         return report(error, json="--json" in arguments)
-    except OSError as error:
-        if error.errno != errno.ENOSPC or _HELP.isdisjoint(arguments):
+    except (OSError, MemoryError, RuntimeError) as error:
+        if refused := refusal(error):
+            return report(refused, json="--json" in arguments)
+        if not isinstance(error, OSError) or error.errno != errno.ENOSPC or _HELP.isdisjoint(arguments):
             raise
         with contextlib.suppress(OSError):
             sys.stdout.close()  # else Python fails to flush it at exit, and exits with 120

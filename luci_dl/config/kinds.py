@@ -87,6 +87,9 @@ def parse_path(value: object, what: str, base: Path) -> Path:
     try:
         os.fsencode(value)
         return (base / Path(value).expanduser()).absolute()
+    except FileNotFoundError as error:
+        hint = "Change into another folder, or give an absolute path."
+        raise UsageError(f"{what}: {shown(value)} is below the current folder, which no longer exists", hint) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"{what}: cannot use the path {shown(value)}: {error}", "Give an absolute path.") from error
 

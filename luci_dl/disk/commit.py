@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.locks import Locks
 from luci_dl.errors import StorageError, UsageError
-from luci_dl.events import Emit
+from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact
 
 Files = list[tuple[str, CommitEntry]]
@@ -77,11 +77,15 @@ def _staging(folder: Path, name: str, path: Path) -> Staging:
         raise StorageError(f"{path} is about a file that cannot be here: {error.message}", "Remove it.") from error
 
 
-def settle(staging: Staging, entry: CommitEntry) -> None:
-    """After the rename: sync the target's name, write its receipt, remove its journal. Raises: StorageError."""
-    fs.sync_folder(staging.target.parent)
+def settle(staging: Staging, entry: CommitEntry) -> str:
+    """After the rename: sync the target's name, write its receipt, remove its journal.
+
+    Returns: why the name could not be synced, as `fs.sync_folder`. Raises: StorageError.
+    """
+    unsynced = fs.sync_folder(staging.target.parent)
     receipt.write(staging.receipt, entry.receipt, staging.new_receipt)
     fs.unlink(staging.journal)
+    return unsynced
 
 
 def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
@@ -122,12 +126,12 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
     try:
         if read_record(path) != files:
             return []  # another process completed it, and there may be a new one
-        return [name for name, _ in files] if roll_forward(path, staged, token) else None
+        return [name for name, _ in files] if roll_forward(path, staged, token, emit) else None
     finally:
         locks.release("rolled forward")
 
 
-def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token: CancelToken) -> bool:
+def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token: CancelToken, emit: Emit) -> bool:
     """Complete the renames of the record at `path`, which lists `files`, under the locks of all of them.
 
     Returns: False when that is impossible for good (a part is gone). Then the record is removed, and the remaining
@@ -138,7 +142,7 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token
         fs.unlink(path)
         return False
     rename_all(files)
-    settle_all(path, files)
+    settle_all(path, files, emit)
     return True
 
 
@@ -150,21 +154,31 @@ def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
             fs.rename(staging.part, staging.target)
 
 
-def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
+def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]], emit: Emit) -> None:
     """After all renames: `settle` every file, even if one fails, and remove the record at `path`, if there is one.
 
-    Raises: StorageError, the first; then the record stays.
+    Emits a warning for each folder that could not be synced. Raises: StorageError, the first; then the record stays.
     """
     errors: list[StorageError] = []
+    unsynced: dict[Path, str] = {}
     for staging, entry in files:
         try:
-            settle(staging, entry)
+            unsynced[staging.target.parent] = settle(staging, entry)
         except StorageError as error:
             errors.append(error)
+    warn_of_unsynced(unsynced, emit)
     if errors:
         raise errors[0]
     if path:
         fs.unlink(path)
+
+
+def warn_of_unsynced(folders: Mapping[Path, str], emit: Emit) -> None:
+    """Emit a warning for each folder with a reason why it could not be synced."""
+    for folder, reason in folders.items():
+        if reason:
+            loss = "a power failure in the next minute may undo the install"
+            emit(Warned(f"the folder {folder} cannot be synced: {reason}; {loss}"))
 
 
 def _can_finish(staging: Staging, entry: CommitEntry, token: CancelToken) -> bool:

@@ -1,6 +1,7 @@
 """The calls that change the disk, one thin function each. Their order, made by the callers, is luci's promise.
 
-Here are those on names and folders; those on an open file are in `file`, and can be called by either name.
+Here are those on names; those on an open file are in `file`, those on folders in `folders`, and can be called by either
+name.
 Every `OSError` leaves here as a `StorageError`.
 """
 
@@ -14,8 +15,9 @@ import stat
 from pathlib import Path
 
 from luci_dl.disk.file import File, allocate, clone, read_at, release_blocks, set_length, sync_data, write_at
+from luci_dl.disk.folders import make_folder, remove_empty, share_with_group, sync_folder
 from luci_dl.disk.layout import NEW
-from luci_dl.disk.storage_errors import storage_errors
+from luci_dl.disk.storage_errors import NO_ROOM, storage_errors
 from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
@@ -33,33 +35,6 @@ def allow_files(count: int) -> None:
         allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-
-
-def make_folder(path: Path) -> list[Path]:
-    """Make `path` and its missing parents, durably. Returns: those that were made, outermost first."""
-    made: list[Path] = []
-    refused: Path | None = None
-    while folder := _first_missing(path):
-        with storage_errors("make the folder", folder):
-            try:
-                os.mkdir(folder)
-            except FileExistsError:
-                if os.path.lexists(folder) and not folder.is_dir():  # a file, or a dangling symlink
-                    raise
-            except FileNotFoundError:
-                if folder == refused and folder.parent.is_dir():
-                    raise
-                refused = folder  # once may mean that `clean` removed the empty parent in between
-            else:
-                _share_with_group(folder, folder.parent, stat.S_IRWXG)
-                made.append(folder)
-                sync_folder(folder.parent)
-    return made
-
-
-def _first_missing(path: Path) -> Path | None:
-    with storage_errors("look at", path):
-        return next((folder for folder in [*reversed(path.parents), path] if not folder.is_dir()), None)
 
 
 def check_writable(folder: Path) -> None:
@@ -86,23 +61,11 @@ def _owner_of(path: Path) -> str:
         return "another user"
 
 
-def _share_with_group(new: Path | int, folder: Path, bits: int) -> None:
-    """In a folder that a group shares (setgid and group-writable), give the group access to what is new there.
-
-    Args:
-        new: what was made there, or its descriptor; bits: the permissions of the group, whatever the umask.
-    """
-    shared = stat.S_ISGID | stat.S_IWGRP
-    with contextlib.suppress(OSError):
-        if os.stat(folder).st_mode & shared == shared:
-            os.chmod(new, stat.S_IMODE(os.stat(new).st_mode) | bits)
-
-
 def create(path: Path) -> File:
     """A new empty file, open for reading and writing. Follows no symlink and replaces no file."""
     with storage_errors("create", path):
         file = File(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), path)
-    _share_with_group(file.fd, path.parent, stat.S_IRGRP | stat.S_IWGRP)
+    share_with_group(file.fd, path.parent, stat.S_IRGRP | stat.S_IWGRP)
     return file
 
 
@@ -159,22 +122,6 @@ def forget_cached(path: Path) -> None:
             os.posix_fadvise(file.fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def sync_folder(path: Path) -> None:
-    """Make the names in the folder survive a crash."""
-    with storage_errors("sync the folder", path):
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (FileNotFoundError, PermissionError):
-            return  # it is gone, or it is writable but not readable
-        try:
-            os.fsync(fd)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that sync names at once
-                raise
-        finally:
-            os.close(fd)
-
-
 def rename(old: Path, new: Path) -> None:
     """Rename the file `old` to `new`, atomically replacing what is there."""
     with storage_errors(f"rename to {new.name} the file", old):
@@ -188,16 +135,27 @@ def unlink(path: Path) -> bool:
             os.unlink(path)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            _empty(path)
+            os.unlink(path)
     return True
 
 
-def remove_empty(folder: Path) -> bool:
-    """Remove the folder if it is empty; False when it stays."""
+def _empty(path: Path) -> None:
+    """Free the blocks of a file: where each change needs new ones (btrfs, ZFS), a full disk refuses to delete it else.
+
+    A file that has another name stays as it is. Raises: OSError.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        os.rmdir(folder)
-    except OSError:
-        return False
-    return True
+        info = os.fstat(fd)
+        if stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
+            os.ftruncate(fd, 0)
+            os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def append(path: Path, data: bytes) -> None:

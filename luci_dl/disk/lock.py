@@ -10,12 +10,13 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from filelock import FileLock, Timeout
 
 from luci_dl.disk import fs
+from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.lock_info import LockInfo
+from luci_dl.errors import NoRoom, StorageError
 
 _LOCK_MODE = 0o664  # several users of one group may share a models folder
 _TEXT_MAX = 1 << 16  # bytes of a lock file that are read
@@ -25,10 +26,16 @@ _FILE_POLL_S = 0.05
 
 
 class Lock:
-    """The exclusive lock on one target. Its file says who holds it; the text is valid only while the lock is held."""
+    """The exclusive lock on one target. Its file says who holds it; the text is valid only while the lock is held.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        stand_in: the lock on its folder, to be taken where there is no room for the file: only to delete.
+    """
+
+    def __init__(self, path: Path, stand_in: FolderLock | None = None) -> None:
         self.path = path
+        self._may_stand_in = stand_in is not None
+        self._folder = stand_in or FolderLock(path.parent)
         self._fd = -1
         self._mutex = threading.Lock()  # one thread writes the text, another one may release the lock
         self._file = FileLock(
@@ -53,9 +60,35 @@ class Lock:
         A look at the lock (`is_held`) by another process makes this take a few milliseconds longer, not fail.
         Raises: StorageError
         """
+        made: list[Path] = []
+        try:
+            return self._try_file(made)
+        except StorageError as error:
+            self._release_file()
+            for folder in reversed(made):
+                fs.remove_empty(folder)
+            if not (self._may_stand_in and isinstance(error, NoRoom)):
+                raise
+            try:
+                return self._try_folder()
+            except OSError:
+                raise error from None
+
+    def _try_folder(self) -> bool:
+        """Take the lock on the folder, or use it, unless there is a file to be locked."""
+        was_held = self._folder.held
+        if not self._folder.try_acquire():
+            return False
+        has_file = os.path.lexists(self.path)
+        if has_file and not was_held:
+            self._folder.release()
+        return not has_file
+
+    def _try_file(self, made: list[Path]) -> bool:
+        """Adds the folders that it makes to `made`."""
         glances = 0
         while True:
-            fs.make_folder(self.path.parent)
+            made += fs.make_folder(self.path.parent)
             fs.is_own(self.path)
             with fs.storage_errors("lock", self.path):
                 try:
@@ -68,9 +101,13 @@ class Lock:
                     continue
                 except (FileNotFoundError, FileExistsError):
                     continue  # `clean` removed the empty folder in between, which filelock tries to make, too
-            if self._is_at_path():
+            with fs.storage_errors("look at", self.path.parent):
+                is_free = self._folder.is_free()  # asked first, or the file could be unlinked in between
+            if is_free and self._is_at_path():
                 return True
-            self.release()  # `clean` unlinked the file in between
+            self._release_file()
+            if not is_free:
+                return False  # else `clean` unlinked the file in between
 
     def _is_at_path(self) -> bool:
         with fs.storage_errors("look at", self.path):
@@ -100,8 +137,16 @@ class Lock:
             info = LockInfo.from_bytes(os.pread(self._fd, _TEXT_MAX, 0))
         return info is not None and info.nonce == nonce
 
+    def keeps_others_out(self) -> bool:
+        """Whether the lock, which is held here, is refused to others, as it should be."""
+        return is_held(self._folder.path if self._folder.held else self.path)
+
     def release(self) -> None:
         """Release the lock; harmless when it is not held. Never fails: closing its file releases the lock, too."""
+        self._release_file()
+        self._folder.release()
+
+    def _release_file(self) -> None:
         with self._mutex:
             if self.held:
                 fd, self._fd = self._fd, -1
@@ -120,37 +165,41 @@ class Lock:
 
     def unlink_and_release(self) -> None:
         """Remove the lock file, as the last act while holding it: then nobody else can hold it under this name."""
-        fs.unlink(self.path)
+        if self.held:
+            fs.unlink(self.path)
         self.release()
 
 
 def read_lock_info(path: Path) -> LockInfo | None:
     """What the lock file at `path` says, without taking the lock; None when it says nothing that luci understands."""
     try:
-        with _opened(path) as file:
+        with open(path, "rb", opener=_open) as file:
             return LockInfo.from_bytes(file.read(_TEXT_MAX))
     except OSError:
         return None
 
 
-def _opened(path: Path) -> BinaryIO:
+def _open(path: str | Path, flags: int = os.O_RDONLY | os.O_CLOEXEC) -> int:
     """Open for reading, without waiting for a writer if the path is a pipe. Raises: OSError."""
-    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def is_held(path: Path) -> bool:
-    """Whether any process holds the lock file at `path`.
+    """Whether any process holds the lock file, or the folder, at `path`.
 
     The holder is not disturbed. A free lock is taken for an instant: shared, so that others can look at the same time,
     and through a descriptor for reading, so that users without write permission can look, too.
     """
     try:
-        with _opened(path) as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        fd = _open(path)
     except OSError:
         return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(fd)
     return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import secrets
@@ -10,18 +11,21 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 from luci_dl.cancel import CancelToken
+from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.layout import Staging, in_lock_order
 from luci_dl.disk.lock import Lock, is_held
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.lock_reliability import Owner
 from luci_dl.disk.receipt import now
 from luci_dl.disk.stored_lock import DescriptorStore, StoredLock
-from luci_dl.errors import IntegrityError, LockedError
+from luci_dl.errors import IntegrityError, LockedError, StorageError
 from luci_dl.events import Emit, Waiting
 from luci_dl.model import Artifact
+from luci_dl.resources import start_thread
 from luci_dl.text import distinct_address, public_address, time_of_day
 
 POLL_S = 1.5
@@ -51,7 +55,9 @@ class Locks:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
         self._store = DescriptorStore() if len(artifacts) > MANY else None
-        self._locks = {staging: self._lock(staging) for staging in self._artifacts}
+        folders = {staging.lock.parent for staging in artifacts} if verb == "remove" else ()
+        self._stand_ins = {path: FolderLock(path) for path in folders}
+        self._locks = {staging: self._lock(staging.lock) for staging in self._artifacts}
         self._infos: dict[Staging, LockInfo] = {}
         self._reference = reference
         self._verb = verb
@@ -60,8 +66,9 @@ class Locks:
         self._written: dict[Staging, LockInfo] = {}
         self._writing = threading.Lock()  # or an older text of the other thread could replace the outcome
 
-    def _lock(self, staging: Staging) -> Lock:
-        return StoredLock(staging.lock, self._store) if self._store else Lock(staging.lock)
+    def _lock(self, path: Path) -> Lock:
+        stand_in = self._stand_ins.get(path.parent)
+        return StoredLock(path, self._store, stand_in) if self._store else Lock(path, stand_in)
 
     def acquire(self, wait: float | None, token: CancelToken, emit: Emit) -> None:
         """Take every lock, in order, emitting `Waiting` events while another process holds it.
@@ -79,7 +86,8 @@ class Locks:
             for staging, artifact in self._artifacts.items():
                 self._infos[staging] = _own_info(self._nonce, artifact, self._reference, self._verb)
             self._write()
-            threading.Thread(target=self._write_regularly, name="luci-lock", daemon=True).start()
+            with contextlib.suppress(StorageError):  # without the thread, those who wait see no progress
+                start_thread(self._write_regularly, "luci-lock")
         except BaseException:
             self._release_all()
             raise
@@ -109,7 +117,7 @@ class Locks:
 
     def keep_others_out(self) -> bool:
         """Whether the locks that are held here are refused to others, as they should be."""
-        return all(is_held(lock.path) for lock in self._locks.values())
+        return all(lock.keeps_others_out() for lock in self._locks.values())
 
     def are_ours(self) -> bool:
         """Whether every lock file is still the one that was locked, with our text in it. Raises: StorageError."""

@@ -75,7 +75,9 @@ class Publication:
         self._token.check()
         self._rename(files, record)
         try:
-            commit.settle_all(record, files)
+            commit.settle_all(record, files, self._emit)
+            outer = {folder.parent for folder in self.made} - {staging.target.parent for staging in stagings}
+            commit.warn_of_unsynced({folder: fs.sync_folder(folder) for folder in outer}, self._emit)
         except (StorageError, OSError) as error:
             self._emit(Warned(f"{error} (the next luci install or luci clean completes it)"))
 

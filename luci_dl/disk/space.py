@@ -14,20 +14,28 @@ from luci_dl.disk.filesystems import SMALL_FILE, FileSystem, file_system
 from luci_dl.disk.guarded_file import GuardedFile
 from luci_dl.disk.layout import LOCK, PART, Staging, walk_staging
 from luci_dl.disk.lock import is_held
-from luci_dl.disk.storage_errors import no_room
+from luci_dl.disk.storage_errors import NO_ROOM, no_room, storage_error
 from luci_dl.errors import CannotHold
 from luci_dl.text import human_size
 
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+_SAYS_NOTHING = {*_UNSUPPORTED, errno.EIO, errno.EOVERFLOW, errno.EPERM}
+"""How `statvfs` fails where only the figures cannot be had; other errors are about the path itself."""
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, None)
 """How long to wait at most before each other try to claim room."""
 
 
-def free_bytes(folder: Path) -> int:
-    """Bytes that this user can still write to the file system of `folder`."""
+def free_bytes(folder: Path) -> int | None:
+    """Bytes that this user can still write to the file system of `folder`; None where the system does not say."""
     with fs.storage_errors("ask the free space of", folder):
-        info = os.statvfs(folder)
-    return info.f_bavail * info.f_frsize
+        try:
+            info = os.statvfs(folder)
+        except OSError as error:
+            if error.errno in _SAYS_NOTHING:
+                return None
+            raise
+    block = info.f_frsize or info.f_bsize
+    return min(info.f_bavail, info.f_bfree) * block if info.f_blocks and block else None
 
 
 def nothing() -> int:
@@ -54,11 +62,16 @@ def claim(file: GuardedFile, size: int, min_free: int, promised: Callable[[], in
     folder, on, kept = file.path.parent, file_system(file.path.parent), file.size
     check_limit(_name(file.path), size, on)
     for pause in _PAUSES_S:
-        if (claimed := _claim(file, size, kept, min_free, promised, on)) is not None:
-            return claimed
-        free, others = free_bytes(folder), promised()
-        if pause is None or free - others < size - _blocks(file) + min_free:
-            raise no_room(_name(file.path), size, free, min_free, other_downloads=others)
+        try:
+            return _claim(file, size, kept, min_free, promised, on)
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise storage_error(f"claim {human_size(size)} for", file.path, error) from error
+            free, others = free_bytes(folder), promised()
+            if free is not None and free - others < size - _blocks(file) + min_free:
+                raise no_room(_name(file.path), size, free, min_free, other_downloads=others) from error
+            if pause is None:  # what the system says is free does not explain it
+                raise storage_error(f"claim {human_size(size)} for", file.path, error) from error
         time.sleep(random.uniform(0, pause))
     raise AssertionError("the last pause is None")
 
@@ -76,7 +89,7 @@ def check_limit(name: str, size: int, on: FileSystem | None) -> None:
 def watch(path: Path, lacking: int | None, min_free: int) -> None:
     """Raises: NoRoom, when less than `min_free` bytes are left; `lacking` bytes are still needed."""
     free = free_bytes(path.parent)
-    if free < min_free:
+    if free is not None and free < min_free:
         raise no_room(_name(path), lacking, free, min_free)
 
 
@@ -110,24 +123,24 @@ def _lacking(path: Path) -> int:
 
 def _claim(
     file: GuardedFile, size: int, kept: int, min_free: int, promised: Callable[[], int], on: FileSystem | None
-) -> bool | None:
-    """Whether blocks are claimed; None when there is no room, and the length is back at `kept`."""
+) -> bool:
+    """Whether blocks are claimed. Raises: OSError, when they cannot be; then the length is back at `kept`."""
     claimed, fits, owned = True, False, _blocks(file)
     has_holes = not (on and on.holds_small_files_only)  # else a length that is set would be written, byte by byte
     try:
         try:
             file.allocate(size, grow=has_holes)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                return None
             if error.errno not in _UNSUPPORTED:
-                with fs.storage_errors("claim the space of", file.path):
-                    raise
+                raise
             claimed = False
             if has_holes:
                 file.set_length(size)
-        fits = free_bytes(file.path.parent) - promised() >= min_free + (0 if claimed else size - owned)
-        return claimed if fits else None
+        free = free_bytes(file.path.parent)
+        fits = free is None or free - promised() >= min_free + (0 if claimed else size - owned)
+        if not fits:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return claimed
     finally:
         if not fits:
             file.set_length(kept)

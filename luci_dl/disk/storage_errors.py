@@ -9,28 +9,40 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from luci_dl.errors import CannotHold, NoRoom, StorageError
+from luci_dl import resources
+from luci_dl.disk.filesystems import file_system
+from luci_dl.errors import CannotHold, Lack, NoRoom, StorageError
 from luci_dl.text import human_size
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_HINT = "Free some space (luci clean, luci list), or install into another folder with --dir."
 _OWNER_HINT = "Check who owns the folder, or choose another one with --dir."
 _LOCK_HINT = "The file system or its server does not support locks: choose a folder on another one with --dir."
-_KINDS = {errno.ENOSPC: NoRoom, errno.EDQUOT: NoRoom, errno.EFBIG: CannotHold}
 _HINTS = {
-    errno.ENOSPC: NO_ROOM_HINT,
-    errno.EDQUOT: "Your disk quota is used up: free some space, or install into another folder with --dir.",
     errno.EACCES: _OWNER_HINT,
     errno.EPERM: _OWNER_HINT,
     errno.EROFS: "The file system is mounted read-only: choose another folder with --dir.",
     errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
     errno.EEXIST: "Something else has that name (a dangling symlink?): move it away, or choose another folder "
     "with --dir.",
-    errno.EMFILE: "Raise the limit of open files (ulimit -n), or install fewer models at a time.",
+    **resources.HINTS,
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another folder "
     "with --dir.",
     errno.ENOLCK: _LOCK_HINT,
     errno.ENOSYS: _LOCK_HINT,
 }
+_LACKS: dict[Lack, tuple[str, str]] = {
+    "space": ("", NO_ROOM_HINT),
+    "quota": (
+        "your quota on {} allows no more",
+        "Free some of your space there (luci clean, luci list), or install into a folder on another disk with --dir.",
+    ),
+    "inodes": (
+        "no inodes are left on {}",
+        "It can hold no more files, of any size: delete some, or install into a folder on another disk with --dir.",
+    ),
+}
+"""What there is no room of: what to say of that file system instead of the system's reason, and the hint."""
 
 
 @contextlib.contextmanager
@@ -45,9 +57,31 @@ def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
 def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
     """The error to raise for `error`; NoRoom or CannotHold where another folder may help."""
     code, reason = error.errno or 0, error.strerror or str(error)
-    translated = _KINDS.get(code, StorageError)(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
+    if code in NO_ROOM:
+        return _no_room_for(f"cannot {doing} {path}", Path(path), error)
+    kind = CannotHold if code == errno.EFBIG else StorageError
+    translated = kind(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
     translated.__cause__ = error
     return translated
+
+
+def _no_room_for(what: str, path: Path, error: OSError) -> NoRoom:
+    lack: Lack = "quota" if error.errno == errno.EDQUOT else "inodes" if has_no_inodes(path) else "space"
+    (meaning, hint), on = _LACKS[lack], file_system(path)
+    reason = error.strerror or str(error)
+    said = meaning.format(on.mounted_at if on else "this file system") or reason
+    translated = NoRoom(f"{what}: {said}", hint, reason, lack=lack)
+    translated.__cause__ = error
+    return translated
+
+
+def has_no_inodes(path: Path) -> bool:
+    """Whether the file system of `path`, which need not exist, has bytes left but can hold no further file."""
+    for existing in (path, *path.parents):
+        with contextlib.suppress(OSError):
+            info = os.statvfs(existing)
+            return info.f_files > 0 == info.f_favail and info.f_bavail > 0
+    return False
 
 
 def no_room(what: str, needed: int | None, free: int, min_free: int = 0, *, hint: str = "", **more: Any) -> NoRoom:

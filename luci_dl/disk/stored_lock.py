@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 from luci_dl.disk import fs
+from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.lock_info import LockInfo
 
@@ -23,7 +24,8 @@ class DescriptorStore:
     """
 
     def __init__(self) -> None:
-        self._sockets = socket.socketpair()
+        with fs.storage_errors("make", "a pair of sockets"):
+            self._sockets = socket.socketpair()
         self._sockets[0].setblocking(False)
         self._waiting: list[int] = []
         self._kept: list[int] = []
@@ -56,8 +58,8 @@ class DescriptorStore:
 class StoredLock(Lock):
     """A lock whose descriptor goes into a store when it is taken: closing the store releases it."""
 
-    def __init__(self, path: Path, store: DescriptorStore) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, store: DescriptorStore, stand_in: FolderLock | None = None) -> None:
+        super().__init__(path, stand_in)
         self._store = store
         self._identity: tuple[int, int] | None = None  # device and inode of the file, while it is in the store
 
@@ -69,8 +71,11 @@ class StoredLock(Lock):
         """As `Lock.try_acquire`."""
         if not super().try_acquire():
             return False
-        fd = os.dup(self._fd)
-        super().release()  # filelock does not give its descriptor away
+        if not self.held:  # its folder is, in its place
+            return True
+        with fs.storage_errors("lock", self.path):
+            fd = os.dup(self._fd)
+        self._release_file()  # filelock does not give its descriptor away
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # another process was faster

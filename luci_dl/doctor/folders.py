@@ -80,6 +80,9 @@ def _locks(shown: str, work: bool) -> Finding:
 
 def _space(folder: Path, min_free: int, is_default: bool) -> Finding:
     free = space.free_bytes(folder)
+    if free is None:
+        hint = "A full disk is noticed only when it refuses the next bytes."
+        return warning("space", f"{printable(str(folder))}: the system does not say how much is free", hint)
     message = f"{printable(str(folder))}: {human_size(free)} free, of which {human_size(min_free)} must stay free"
     if free >= min_free:
         return ok("space", message)

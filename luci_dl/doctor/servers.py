@@ -11,10 +11,11 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from luci_dl.doctor.findings import failure, ok, warning
-from luci_dl.errors import LuciError, NetworkError
+from luci_dl.errors import LuciError, NetworkError, StorageError
 from luci_dl.events import Emit, Finding
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
+from luci_dl.resources import start_thread
 from luci_dl.sources.base import SOURCES
 from luci_dl.sources.endpoints import Endpoints, Server
 
@@ -92,7 +93,11 @@ class _Request:
         self._log = log
         self._name = f"{server.name} ({urlsplit(server.url).netloc})"
         self.finding = self._failed(NetworkError(f"{self._name} did not respond within {LONGEST_S:.0f} s", _CHECK))
-        threading.Thread(target=self._run, name="luci-doctor", daemon=True).start()
+        try:
+            start_thread(self._run, "luci-doctor")
+        except StorageError as error:
+            self.finding = self._failed(error)
+            self.done.set()
 
     def _run(self) -> None:
         try:

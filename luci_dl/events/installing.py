@@ -225,12 +225,12 @@ class WouldInstall(Result):
 class DiskSpace(Result):
     """The bytes that everything missing needs on the file system of `folder`, and the bytes that are free there.
 
-    `at_least`: some sizes are unknown. `enough`: it fits, with `min_free` bytes to spare.
+    `at_least`: some sizes are unknown. `enough`: it fits, with `min_free` bytes to spare, or `free` is unknown: null.
     """
 
     folder: str
     needed: int
     at_least: bool
-    free: int
+    free: int | None
     min_free: int
     enough: bool

@@ -118,16 +118,16 @@ class _Run:
 
 
 def _install(installation: Installation) -> Installed:
-    """Install the model; if its folder is read-only, it must be installed already. Raises: LuciError."""
+    """Install the model; if its folder is read-only or full, it must be installed already. Raises: LuciError."""
     folder = installation.plan.folder
     try:
         fs.check_writable(folder)
         fs.check_writable(staging_folder(folder))
+        return installation.run()
     except StorageError:
         if installed := installation.look_only():
             return installed
         raise
-    return installation.run()
 
 
 def _without_repeated_warnings(emit: Emit) -> Emit:

@@ -90,9 +90,9 @@ def _check_room(fetches: Sequence[tuple[Fetch, Path]], min_free: int, emit: Emit
     folder = existing(first.target.parent)
     needed, free = sum(fetch.needs for fetch, _ in fetches), space.free_bytes(folder)
     at_least = any(fetch.artifact.size is None and not isinstance(fetch, Copy) for fetch, _ in fetches)
-    enough = free >= needed + min_free
+    enough = free is None or free >= needed + min_free
     emit(DiskSpace(str(folder), needed, at_least, free, min_free, enough))
-    if enough:
+    if free is None or enough:
         return 0
     hint = how_to_free_space(models_dir)
     return _failed("", no_room(f"these files in {folder}", needed, free, min_free, at_least=at_least, hint=hint), emit)

@@ -20,18 +20,24 @@ _LARGEST = 3
 
 
 def message_and_hint(error: LuciError, folder: Path, needed: int | None) -> tuple[str, str]:
-    """Those of the error; if it is a lack of space, with figures and with what could be removed.
+    """Those of the error; if it is a lack of room, with what could be removed, and with figures where they explain it.
 
     Args:
         needed: bytes of the model that was to be installed into the folder.
     """
-    if not isinstance(error, NoRoom):
+    if not isinstance(error, NoRoom) or error.lack == "inodes":
         return error.message, error.hint
-    figures = ""
-    if not error.has_figures:
-        with contextlib.suppress(StorageError):
-            figures = f" ({room_figures(needed, space.free_bytes(existing(folder)))})"
+    figures = "" if error.has_figures or error.lack == "quota" else _figures(folder, needed)
     return error.message + figures, how_to_free_space(folder)
+
+
+def _figures(folder: Path, needed: int | None) -> str:
+    """Empty where what is free is unknown, or would be enough."""
+    with contextlib.suppress(StorageError):
+        free = space.free_bytes(existing(folder))
+        if free is not None and (needed is None or free < needed):
+            return f" ({room_figures(needed, free)})"
+    return ""
 
 
 def how_to_free_space(folder: Path) -> str:

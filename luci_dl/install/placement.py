@@ -91,12 +91,12 @@ class Placement:
             _check_writable(folder)
         space.check_limit(model.reference, need.longest, on)
         taken = self._taken.get(device, 0)
-        free = max(0, space.free_bytes(parent) - taken)
-        if need.bytes and free < need.bytes + self._options.min_free:
+        free = space.free_bytes(parent)
+        if need.bytes and free is not None and free - taken < need.bytes + self._options.min_free:
             if on and on.shares_blocks and self._has_copies(model, folder, device):
                 return
             what, hint = f"{model.reference} in {folder}", how_to_free_space(folder)
-            raise no_room(what, need.bytes, free, self._options.min_free, hint=hint)
+            raise no_room(what, need.bytes, max(0, free - taken), self._options.min_free, hint=hint)
         self._taken[device] = taken + need.bytes
 
     def _has_copies(self, model: Model, folder: Path, device: int) -> bool:
@@ -112,7 +112,7 @@ class Placement:
         fit = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
         what = f"all {len(models)} models in {' and '.join(map(str, self._folders))}"
         hint = fit + how_to_free_space(self._folders[0])
-        return no_room(what, needed, sum(free.values()), self._options.min_free, hint=hint)
+        return no_room(what, needed, sum(filter(None, free.values())), self._options.min_free, hint=hint)
 
 
 def need_of(model: Model, folder: Path, options: Options) -> Need:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, lock_reliability, receipt
+from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.layout import NEW, Staging, staging_folder
 from luci_dl.disk.lock import Lock, is_held, read_lock_info
 from luci_dl.errors import LockedError, LuciError, StorageError
@@ -111,7 +112,7 @@ class _Sweep:
     def _clean_target(self, staging: Staging) -> None:
         """Remove the leftovers of one target, and its lock as the last of them."""
         is_new = not os.path.lexists(staging.lock)
-        lock = Lock(staging.lock)
+        lock = Lock(staging.lock, FolderLock(staging.lock.parent))
         try:
             if self._dry_run:
                 if is_held(staging.lock) or self._may_be_in_use(staging):

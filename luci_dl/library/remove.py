@@ -124,13 +124,14 @@ def _remove(removal: Removal) -> None:
         fs.unlink(staging.target)
     for parent in {staging.target.parent for staging in removed}:
         fs.sync_folder(parent)
-    for file, other in removal.shared:
-        staging, known = stagings.pop(file.receipt.name), file.receipt
+    shared = {file.receipt.name: (file.receipt, other) for file, other in removal.shared}
+    for name, staging in stagings.items():
+        if name not in shared:
+            fs.unlink(staging.part)
+            fs.unlink(staging.journal)
+    for name, (known, other) in shared.items():  # behind the others: a receipt needs a new file
         if known.reference == removal.reference:
-            receipt.write(staging.receipt, replace(known, reference=other.reference, files=other.names))
-    for staging in stagings.values():
-        fs.unlink(staging.part)
-        fs.unlink(staging.journal)
+            receipt.write(stagings[name].receipt, replace(known, reference=other.reference, files=other.names))
     for staging in removed:
         _remove_empty_folders(staging.target.parent, removal.folder)
     for staging in removed:

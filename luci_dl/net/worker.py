@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from luci_dl.errors import StorageError
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
 from luci_dl.net.judge import Situation
@@ -14,6 +15,7 @@ from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
+from luci_dl.resources import refusal, start_thread
 
 T = TypeVar("T")
 
@@ -70,9 +72,9 @@ class Worker:
         self._response: Response | None = None
         self._stopped = threading.Event()
         try:
-            threading.Thread(target=self._run, name="luci-fetch", daemon=True).start()
-        except RuntimeError as error:
-            raise OutOfResources("the system allows no more threads") from error
+            start_thread(self._run, "luci-fetch")
+        except StorageError as error:
+            raise OutOfResources(error.message) from error
 
     @property
     def lease(self) -> Lease:
@@ -97,7 +99,8 @@ class Worker:
         except Revoked:
             pass
         except Exception as error:  # noqa: BLE001 - raised by the thread that runs the fetch
-            self.error = error
+            refused = refusal(error)
+            self.error = OutOfResources(refused.message) if refused else error
         finally:
             self.job.sink.revoke(self._lease)
             if self._response:

@@ -34,7 +34,8 @@ def disk_space(event: DiskSpace) -> list[str]:
     needed = f"{'at least ' if event.at_least else ''}{human_size(event.needed)} needed"
     reserve = f" ({human_size(event.min_free)} must stay free)" if event.min_free else ""
     verdict = "" if event.enough else ": not enough"
-    return [f"Space at {printable(event.folder)}: {needed}, {human_size(event.free)} free{reserve}{verdict}"]
+    free = "an unknown amount" if event.free is None else human_size(event.free)
+    return [f"Space at {printable(event.folder)}: {needed}, {free} free{reserve}{verdict}"]
 
 
 def _action(event: WouldInstall) -> str:

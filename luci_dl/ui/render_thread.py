@@ -11,6 +11,7 @@ from typing import Protocol
 
 from luci_dl.cancel import POLL_S, CancelToken
 from luci_dl.events import Event, FileProgress
+from luci_dl.resources import start_thread
 
 GRACE_S = 0.2
 """How long `close` waits for a stuck renderer after the user interrupts, in seconds."""
@@ -31,6 +32,8 @@ class RenderThread:
 
     While the renderer is behind, only the latest progress of each file is kept; other events are never dropped. A
     renderer that raises is dropped, and the run continues without it.
+
+    Raises: StorageError, when the system refuses the thread.
     """
 
     def __init__(self, renderer: Renderer) -> None:
@@ -40,7 +43,7 @@ class RenderThread:
         self._open = True
         self._changed = threading.Condition()
         self._ended = threading.Event()
-        threading.Thread(target=self._run, name="luci-ui", daemon=True).start()
+        start_thread(self._run, "luci-ui")
 
     def __call__(self, event: Event) -> None:
         with self._changed:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from luci_dl.catalog.fit import Fit, Machine, this_machine
-from luci_dl.disk import space
 from luci_dl.model import Artifact, Model
+from tests.disk.hands import free_on
 
 GB = 10**9
 
@@ -43,7 +43,7 @@ def test_an_installed_model_has_room_on_the_disk(size: int | None) -> None:
 
 def test_the_reserve_does_not_count_as_free(tmp_path: Path) -> None:
     """Free space is never negative; the models folder need not exist."""
-    free = space.free_bytes(tmp_path)
+    free = free_on(tmp_path)
     reserve = free // 2
     found = this_machine(tmp_path / "not" / "there", reserve).free
     assert found is not None

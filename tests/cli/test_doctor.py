@@ -128,6 +128,16 @@ def test_too_little_space_is_an_error(home: Path, models: Path) -> None:
     assert "min_free" in of("space", findings(code=6), "error")
 
 
+def test_a_disk_of_unknown_size_is_a_warning(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not one without space, and not one with enough."""
+    with small_disk(tmp_path / "disk", 0, kind="ramfs") as disk:
+        monkeypatch.setenv("LUCI_MODELS_DIR", str(disk))
+        said = [
+            str(found["message"]) for found in findings() if (found["topic"], found["level"]) == ("space", "warning")
+        ]
+        assert f"{disk}: the system does not say how much is free" in said
+
+
 def test_a_full_disk_is_an_error(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is left on it."""
     with small_disk(tmp_path / "disk", 1 << 20) as disk:

@@ -144,7 +144,7 @@ def test_who_is_waited_for_is_told(shop: Shop, models: Path, tmp_path: Path) -> 
 def test_an_install_that_was_cut_off_is_told(shop: Shop, models: Path, tmp_path: Path) -> None:
     """Between the rename and the receipt."""
     shop.sell("m")
-    settle, commit.settle = commit.settle, lambda *_: None
+    settle, commit.settle = commit.settle, lambda *_: ""
     try:
         install(models, (DATA, "m.gguf"))
     finally:

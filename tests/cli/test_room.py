@@ -13,6 +13,7 @@ from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.model import Artifact
 from tests.cli.shop import Shop, assert_nothing_left, assert_refused, sha256
 from tests.disk.hands import kill_after, small_disk
+from tests.mounts import small_quota
 from tests.procs import luci
 from tests.servers.faults import chunked
 
@@ -139,6 +140,40 @@ def test_a_named_folder_has_no_backup(shop: Shop, disk: Path, backup: Path) -> N
     shop.sell("huge", make_gguf(6 * MIB, seed=2))
     assert_refused(luci("install", "huge", "--dir", disk), 6, "no room for huge")
     assert not backup.exists()
+
+
+@pytest.mark.parametrize("inodes", range(1, 6))
+def test_a_disk_without_inodes_leads_to_the_backup_folder(
+    shop: Shop, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, inodes: int
+) -> None:
+    """Whichever file or folder is the first that cannot be made; what had been made is gone again."""
+    shop.sell("small", SMALL)
+    backup = tmp_path / "backup"
+    configure(home, tmp_path, backup_models_dir=str(backup))
+    with small_disk(tmp_path / "disk", 8 * MIB, inodes) as disk:
+        monkeypatch.setenv("LUCI_MODELS_DIR", str(disk / "models"))
+        ended = luci("install", "small")
+        assert (ended.returncode, ended.stdout) == (0, f"{backup}/small.gguf\n"), ended.stderr
+        assert f"no inodes are left on {disk}\n" in ended.stderr
+        assert_nothing_left(disk / "models")
+        assert_nothing_left(backup, "small.gguf")
+        refused = luci("install", "small", "--dir", disk / "models", "--force")
+        assert_refused(refused, 6, f"no inodes are left on {disk}\n", "It can hold no more files")
+        assert "needed" not in refused.stderr
+
+
+def test_a_quota_is_told_as_one(shop: Shop, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not as a full disk: without figures of the free space, which do not explain it."""
+    configure(home, tmp_path)
+    shop.sell("small", SMALL)
+    shop.sell("big", BIG * 4)
+    with small_quota(tmp_path / "disk", 8 * MIB) as folder:
+        monkeypatch.setenv("LUCI_MODELS_DIR", str(folder))
+        assert luci("install", "small").returncode == 0
+        ended = luci("install", "big")
+        assert_refused(ended, 6, f"your quota on {tmp_path / 'disk'} allows no more\n", "Largest models: small")
+        assert " free" not in ended.stderr.replace("Free", "")
+        assert_nothing_left(folder, "small.gguf")
 
 
 def test_where_neither_has_room_the_first_one_is_told(shop: Shop, disk: Path, tmp_path: Path, home: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, write_behind
+from luci_dl.disk import fs, space, write_behind
 from luci_dl.disk.guarded_file import Gate, GuardedFile
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.part import Part
@@ -160,13 +160,26 @@ def sync_every(monkeypatch: pytest.MonkeyPatch, size: int, ahead: int = 64 << 20
     monkeypatch.setattr(write_behind, "AHEAD", ahead)
 
 
+def free_on(folder: Path) -> int:
+    """Bytes that can still be written there, by a file system that says so."""
+    free = space.free_bytes(folder)
+    assert free is not None
+    return free
+
+
 @contextlib.contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """A file system of `size` bytes, mounted at the folder; only root can do that."""
+def small_disk(folder: Path, size: int, inodes: int = 0, kind: str = "tmpfs") -> Iterator[Path]:
+    """A file system of `size` bytes, mounted at the folder; only root can do that.
+
+    Args:
+        inodes: how many files and folders it holds, itself among them; 0 for any number.
+        kind: "ramfs" does not say how much is free, and has no limits.
+    """
     if os.geteuid() != 0:
         pytest.skip("only root can mount a file system")
     folder.mkdir()
-    mount = [need("mount"), "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    limits = f"size={size},nr_inodes={inodes}" if kind == "tmpfs" else "mode=0755"
+    mount = [need("mount"), "-t", kind, "-o", limits, kind, str(folder)]
     if subprocess.run(mount, capture_output=True).returncode != 0:
         pytest.skip("no file system can be mounted here")
     try:

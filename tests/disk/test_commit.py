@@ -17,7 +17,7 @@ from luci_dl.disk import commit, fs, journal, receipt
 from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.transaction import Transaction
+from luci_dl.disk.transaction import Transaction, ignore
 from luci_dl.errors import Interrupted, StorageError
 from luci_dl.events import Event, LeftAlone, RolledForward
 from luci_dl.library.clean import clean
@@ -182,7 +182,7 @@ def test_reading_a_restored_part_can_be_interrupted(tmp_path: Path) -> None:
     before, token = staged(tmp_path), CancelToken()
     token.cancel()
     with pytest.raises(Interrupted):
-        commit.roll_forward(staging.commit, [(staging_for(tmp_path, n), d) for n, d in read(staging)], token)
+        commit.roll_forward(staging.commit, [(staging_for(tmp_path, n), d) for n, d in read(staging)], token, ignore)
     assert staged(tmp_path) == before
     assert all(is_free(tmp_path, name) for name in NAMES)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.disk import fs
-from luci_dl.errors import StorageError
+from luci_dl.errors import NoRoom, StorageError
 from tests.disk.hands import small_disk
 from tests.procs import files_left
 
@@ -183,3 +183,38 @@ def test_a_sync_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(StorageError, match="cannot sync"):
         fs.sync_data(file)
     assert len(calls) == 1
+
+
+def refuse_to_unlink_what_has_blocks(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    """As a full disk does where deleting a name takes new blocks."""
+    real = os.unlink
+
+    def unlink(path: Path) -> None:
+        if os.lstat(path).st_blocks:
+            raise OSError(code, os.strerror(code), str(path))
+        real(path)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_a_file_that_takes_room_to_delete_is_emptied_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """But never one that has another name, by which it is still wanted; then the lack of room is told."""
+    (tmp_path / "file").write_bytes(b"x" * 8192)
+    (tmp_path / "linked").write_bytes(b"x" * 8192)
+    os.link(tmp_path / "linked", tmp_path / "backup")
+    refuse_to_unlink_what_has_blocks(monkeypatch, code)
+    assert fs.unlink(tmp_path / "file")
+    with pytest.raises(NoRoom, match="cannot delete"):
+        fs.unlink(tmp_path / "linked")
+    assert (tmp_path / "backup").stat().st_size == 8192
+
+
+def test_make_folder_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
+    """Of the folders that it had made."""
+    with small_disk(tmp_path / "disk", 1 << 20, inodes=3) as disk:
+        with pytest.raises(NoRoom, match="no inodes are left"):
+            fs.make_folder(disk / "a" / "b" / "c")
+        assert files_left(disk) == []

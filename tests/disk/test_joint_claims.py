@@ -20,6 +20,7 @@ from tests.disk.hands import (
     artifact_of,
     assert_ends,
     digest_of,
+    free_on,
     gguf,
     guarded,
     install,
@@ -115,7 +116,7 @@ def test_claims_collide_and_are_tried_again(tmp_path: Path, monkeypatch: pytest.
             other.unlink(missing_ok=True)
             if not looks:
                 other.write_bytes(bytes(2 * MIB))
-            looks.append(measure(folder))
+            looks.append(measure(folder) or 0)
             return looks[-1]
 
         monkeypatch.setattr(space, "free_bytes", measured)
@@ -129,7 +130,7 @@ def test_claims_collide_and_are_tried_again(tmp_path: Path, monkeypatch: pytest.
 def test_without_preallocation_two_processes_know_what_the_other_has_yet_to_write(tmp_path: Path) -> None:
     """On a real ext3: the free space alone would promise it twice."""
     with without_preallocation(tmp_path / "disk", 10 * MIB) as disk:
-        free = space.free_bytes(disk)
+        free = free_on(disk)
         said = claim_at_once(disk, 2, free * 2 // 3, 0)
         assert sorted(line.partition(":")[0] for line in said) == ["claimed", "refused"]
         assert staged(disk) == []
@@ -138,7 +139,7 @@ def test_without_preallocation_two_processes_know_what_the_other_has_yet_to_writ
 def test_without_preallocation_the_error_says_what_others_need(tmp_path: Path) -> None:
     """That explains why the free space is not enough. A part that no process works on does not count."""
     with without_preallocation(tmp_path / "disk", 10 * MIB) as disk:
-        free = space.free_bytes(disk)
+        free = free_on(disk)
         first, second = (Artifact(name, ("https://h/x",), free * 2 // 3, "0" * 64) for name in ("a.gguf", "b.gguf"))
 
         def claim_second() -> None:
@@ -159,7 +160,7 @@ def test_without_preallocation_the_error_says_what_others_need(tmp_path: Path) -
 def test_files_of_one_model_count_one_anothers_bytes_without_preallocation(tmp_path: Path) -> None:
     """Two shards that fit one by one do not fit together."""
     with without_preallocation(tmp_path / "disk", 10 * MIB) as disk:
-        half = space.free_bytes(disk) * 2 // 3
+        half = free_on(disk) * 2 // 3
         shards = [Artifact(f"m-0000{n}-of-00002.gguf", (f"https://h/{n}",), half, "0" * 64) for n in (1, 2)]
 
         def claim() -> None:
@@ -225,5 +226,5 @@ def test_a_part_that_was_kept_loses_nothing_when_its_claim_is_tried_again(tmp_pa
 def test_an_error_of_the_disk_while_writing_is_one_of_room(tmp_path: Path) -> None:
     """So the message can say what would help."""
     with small_disk(tmp_path / "disk", MIB) as disk:
-        (disk / "other").write_bytes(bytes(space.free_bytes(disk)))
+        (disk / "other").write_bytes(bytes(free_on(disk)))
         assert_ends(disk, NoRoom, lambda: install(disk, (gguf(64), "m.gguf")), [])

@@ -179,16 +179,32 @@ def test_the_outcome_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_an_acquire_that_fails_for_any_reason_holds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even when no thread can be started."""
+    """Not even after a bug."""
 
     def fail(_self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError("a bug")
 
     monkeypatch.setattr(threading.Thread, "start", fail)
     with pytest.raises(RuntimeError):
         locks_of(tmp_path, "a.gguf", "b.gguf").acquire(None, CancelToken(), ignore)
     assert is_free(tmp_path, "a.gguf")
     assert is_free(tmp_path, "b.gguf")
+
+
+def test_locks_are_held_without_a_thread_that_writes_the_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system allows no more of them: the text at the beginning and at the end is written all the same."""
+
+    def refuse(_self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    mine = locks_of(tmp_path, "a.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    assert not is_free(tmp_path, "a.gguf")
+    mine.release("installed")
+    assert is_free(tmp_path, "a.gguf")
 
 
 def test_the_thread_that_writes_the_progress_ends_with_the_locks(tmp_path: Path) -> None:

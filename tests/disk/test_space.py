@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +14,7 @@ from luci_dl.disk import fs, space
 from luci_dl.disk.journal import Header, Journal
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
-from luci_dl.errors import StorageError
+from luci_dl.errors import NoRoom, StorageError
 from luci_dl.plan import Options, Remote
 from tests.disk.hands import (
     KIB,
@@ -22,6 +23,7 @@ from tests.disk.hands import (
     artifact_of,
     assert_ends,
     digest_of,
+    free_on,
     gguf,
     guarded,
     install,
@@ -46,11 +48,11 @@ def refuse(_file: fs.File, _size: int, *, grow: bool = True) -> None:
 def test_a_claim_holds_the_room_before_the_first_byte(tmp_path: Path) -> None:
     """The file has its full size then, and the disk that much less."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
-        before = space.free_bytes(disk)
+        before = free_on(disk)
         file = guarded(fs.create(disk / "a.part"))
         assert space.claim(file, 3 * MIB, 0)
         assert (disk / "a.part").stat().st_size == 3 * MIB
-        assert before - space.free_bytes(disk) == 3 * MIB
+        assert before - free_on(disk) == 3 * MIB
         del file
 
 
@@ -73,7 +75,7 @@ def test_the_reserve_stays_free(tmp_path: Path) -> None:
         file = guarded(fs.create(disk / "a.part"))
         with pytest.raises(StorageError, match=r"and 4\.2MB must stay free \(min_free"):
             space.claim(file, 5 * MIB, 4 * MIB)
-        assert space.free_bytes(disk) == 8 * MIB
+        assert free_on(disk) == 8 * MIB
         assert space.claim(file, 4 * MIB, 4 * MIB)
         del file
 
@@ -87,7 +89,7 @@ def test_where_nothing_can_be_claimed_the_length_is_set_and_the_room_measured(
         file = guarded(fs.create(disk / "a.part"))
         assert not space.claim(file, 6 * MIB, 0)
         assert (disk / "a.part").stat().st_size == 6 * MIB
-        assert space.free_bytes(disk) == 8 * MIB
+        assert free_on(disk) == 8 * MIB
         with pytest.raises(StorageError, match="no room"):
             space.claim(file, 6 * MIB, 3 * MIB)
         file.write(bytes(4 * MIB), 0)
@@ -122,7 +124,85 @@ def test_an_install_that_does_not_fit_leaves_the_room_as_it_was(tmp_path: Path) 
         error = assert_ends(disk, StorageError, lambda: install(disk, (data, NAME)), [])
         assert error.exit_code == 6
         assert (disk / NAME).read_text() == "older"
-        wait_until(lambda: space.free_bytes(disk) >= 4 * MIB - 64 * KIB)
+        wait_until(lambda: free_on(disk) >= 4 * MIB - 64 * KIB)
+
+
+def statvfs_says(monkeypatch: pytest.MonkeyPatch, **fields: int) -> None:
+    """Let the system's answer have these fields."""
+    real = os.statvfs
+
+    def statvfs(path: Path) -> SimpleNamespace:
+        found = real(path)
+        names = [name for name in dir(found) if name.startswith("f_")]
+        return SimpleNamespace(**{name: getattr(found, name) for name in names} | fields)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+
+
+@pytest.mark.parametrize(
+    ("fields", "free"),
+    [
+        ({"f_blocks": 0, "f_bavail": 0, "f_bfree": 0}, None),
+        ({"f_blocks": 0, "f_bavail": 9, "f_bfree": 9}, None),
+        ({"f_blocks": 9, "f_frsize": 0, "f_bsize": 0}, None),
+        ({"f_blocks": 9, "f_bavail": 2, "f_bfree": 3, "f_frsize": 0, "f_bsize": 512}, 1024),
+        ({"f_blocks": 9, "f_bavail": 2, "f_bfree": 3, "f_frsize": 4096, "f_bsize": 1 << 20}, 8192),
+        ({"f_blocks": 9, "f_bavail": 2**64 - 1, "f_bfree": 0, "f_frsize": 4096}, 0),
+    ],
+)
+def test_what_is_free_is_what_the_system_says_in_its_own_units(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fields: dict[str, int], free: int | None
+) -> None:
+    """A file system without a size says nothing; on some, less than nothing is available."""
+    statvfs_says(monkeypatch, **fields)
+    assert space.free_bytes(tmp_path) == free
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EIO, errno.EPERM])
+def test_a_system_that_gives_no_figures_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """But a folder that is gone is an error."""
+
+    def refuse_to_say(_path: Path) -> None:
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(StorageError, match="No such file"):
+        space.free_bytes(tmp_path / "gone")
+    monkeypatch.setattr(os, "statvfs", refuse_to_say)
+    assert space.free_bytes(tmp_path) is None
+    space.watch(tmp_path / "a.part", MIB, 1 << 60)
+
+
+@pytest.mark.parametrize("preallocates", [True, False])
+def test_a_disk_of_unknown_size_is_not_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, preallocates: bool
+) -> None:
+    """Whatever has to stay free: a write will say when there is no room."""
+    if not preallocates:
+        monkeypatch.setattr(fs, "allocate", refuse)
+    with small_disk(tmp_path / "disk", 0, kind="ramfs") as disk:
+        assert space.free_bytes(disk) is None
+        install(disk, (gguf(MIB), NAME), options=Options(min_free=1 << 40))
+        assert (disk / NAME).stat().st_size == MIB
+
+
+@pytest.mark.parametrize(("code", "said"), [(errno.EDQUOT, "your quota on"), (errno.ENOSPC, "No space left on device")])
+def test_a_refusal_that_the_free_space_does_not_explain_has_no_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, said: str
+) -> None:
+    """A quota of the user or of the folder: what is free would contradict it."""
+
+    def refuse_room(_file: fs.File, _size: int, *, grow: bool = True) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(space, "_PAUSES_S", (0.01, None))
+    monkeypatch.setattr(fs, "allocate", refuse_room)
+    data = gguf(MIB)
+    error = assert_ends(tmp_path, NoRoom, lambda: install(tmp_path, (data, NAME)), [])
+    assert "cannot claim 1.0MB for" in error.message
+    assert said in error.message
+    assert " free" not in error.message
 
 
 def test_an_old_part_does_not_stand_in_the_way_of_its_successor(tmp_path: Path) -> None:
@@ -181,7 +261,7 @@ def test_a_disk_that_runs_full_meanwhile_ends_the_download(
 def test_a_disk_that_is_full_to_the_last_byte_is_one_clear_error(tmp_path: Path) -> None:
     """Whether the lock's text can be written or not."""
     with small_disk(tmp_path / "disk", MIB) as disk:
-        (disk / "other").write_bytes(bytes(space.free_bytes(disk)))
+        (disk / "other").write_bytes(bytes(free_on(disk)))
         with pytest.raises(StorageError):
             install(disk, (gguf(64 * KIB), NAME), options=OPTIONS)
         assert not (disk / NAME).exists()

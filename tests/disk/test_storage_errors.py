@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
+from luci_dl.disk import fs
 from luci_dl.disk.storage_errors import no_room, room_figures, storage_errors
 from luci_dl.errors import CannotHold, NoRoom, StorageError
+from tests.disk.hands import small_disk
 
 RESERVE = "and 1.0GB must stay free (min_free in config.json)"
 
@@ -17,7 +20,6 @@ RESERVE = "and 1.0GB must stay free (min_free in config.json)"
     ("code", "kind", "hint"),
     [
         (errno.ENOSPC, NoRoom, "luci clean"),
-        (errno.EDQUOT, NoRoom, "quota"),
         (errno.EFBIG, CannotHold, "FAT32"),
         (errno.EACCES, StorageError, "owns the folder"),
         (errno.ENOLCK, StorageError, "does not support locks"),
@@ -33,6 +35,28 @@ def test_the_kind_and_the_hint_follow_from_the_error_number(code: int, kind: typ
     assert caught.value.reason == os.strerror(code)
     assert hint in caught.value.hint
     assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_quota_is_a_lack_of_its_own() -> None:
+    """The disk may have room."""
+    with pytest.raises(NoRoom) as caught, storage_errors("write", "/proc/x"):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+    assert caught.value.message == "cannot write /proc/x: your quota on /proc allows no more"
+    assert (caught.value.lack, caught.value.reason) == ("quota", os.strerror(errno.EDQUOT))
+
+
+def test_a_disk_with_bytes_but_no_inodes_says_so(tmp_path: Path) -> None:
+    """The system has one word for both; of what is not there yet, the folder above is asked."""
+    with small_disk(tmp_path / "disk", 1 << 20, inodes=2) as disk:
+        (disk / "x").touch()
+        with pytest.raises(NoRoom) as caught:
+            fs.make_folder(disk / "y" / "z")
+        assert caught.value.message == f"cannot make the folder {disk / 'y'}: no inodes are left on {disk}"
+        assert (caught.value.lack, caught.value.reason) == ("inodes", os.strerror(errno.ENOSPC))
+        assert "no more files" in caught.value.hint
+        (disk / "x").write_bytes(bytes(1 << 20))
+        with pytest.raises(NoRoom, match=r"No space left on device$"):
+            fs.append(disk / "x", b"more")
 
 
 def test_an_error_without_a_number_keeps_its_own_words() -> None:

@@ -47,6 +47,7 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         ),
         events.FallbackFolderUsed(name, f"/backup/{name}", text),
         events.DiskSpace(f"/models/{name}", GB, True, 2 * GB, GB, True),
+        events.DiskSpace(f"/models/{name}", GB, False, None, GB, True),
         events.Cleaned(f"/models/.luci/{name}.part", "part", GB, False),
         events.Verified(name, f"/models/{name}", "mistral", "changed", text, text),
         events.VerifySummary(3, 1, 1),
