@@ -20,7 +20,7 @@ from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
     "File", "allocate", "allow_files", "append", "blocks_of", "check_writable", "clone", "create", "forget_cached",
-    "inode_of", "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "read_at", "release_blocks",
+    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "read_at", "release_blocks",
     "remove_empty", "rename", "set_length", "storage_errors", "sync_data", "sync_folder", "unlink", "write_at",
     "write_file",
 ]  # fmt: skip
@@ -140,15 +140,6 @@ def blocks_of(path: Path) -> int | None:
         message = f"{path} is {kind}, where luci keeps a file of its own"
         raise StorageError(message, "Move it away and try again.", f"it is {kind}")
     return info.st_blocks * 512
-
-
-def inode_of(path: Path) -> int | None:
-    """The inode that the name leads to now; None when there is none."""
-    with storage_errors("look at", path):
-        try:
-            return os.lstat(path).st_ino
-        except FileNotFoundError:
-            return None
 
 
 def forget_cached(path: Path) -> None:
