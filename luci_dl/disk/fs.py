@@ -20,7 +20,7 @@ from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
     "File", "allocate", "allow_files", "append", "blocks_of", "check_writable", "clone", "create", "forget_cached",
-    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "read_at", "release_blocks",
+    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "release_blocks",
     "remove_empty", "rename", "set_length", "storage_errors", "sync_data", "sync_folder", "unlink", "write_at",
     "write_file",
 ]  # fmt: skip
@@ -70,15 +70,16 @@ def check_writable(folder: Path) -> None:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
     if not os.access(there, os.W_OK | os.X_OK):
         reason = os.strerror(errno.EACCES)
-        hint = f"It belongs to {_owner_of(there)}: ask for write permission, or choose another folder with --dir."
+        hint = f"It belongs to {owner_of(there)}: ask for write permission, or choose another folder with --dir."
         raise StorageError(f"cannot write into {there}: {reason}", hint, reason)
 
 
-def _owner_of(path: Path) -> str:
+def owner_of(path: Path) -> str:
+    """The name of the user to whom the file or folder at `path` belongs."""
     import pwd
 
     try:
-        owner = path.stat().st_uid
+        owner = path.lstat().st_uid
         return pwd.getpwuid(owner).pw_name
     except KeyError:
         return f"user {owner}"

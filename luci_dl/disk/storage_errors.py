@@ -10,12 +10,20 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.errors import CannotHold, NoRoom, StorageError
+from luci_dl.names import windows_problem
 from luci_dl.text import human_size
 
 NO_ROOM_HINT = "Free some space (luci clean, luci list), or install into another folder with --dir."
 _OWNER_HINT = "Check who owns the folder, or choose another one with --dir."
 _LOCK_HINT = "The file system or its server does not support locks: choose a folder on another one with --dir."
-_KINDS = {errno.ENOSPC: NoRoom, errno.EDQUOT: NoRoom, errno.EFBIG: CannotHold}
+_KINDS = {
+    errno.ENOSPC: NoRoom,
+    errno.EDQUOT: NoRoom,
+    errno.EFBIG: CannotHold,
+    errno.EROFS: CannotHold,
+    errno.EXDEV: CannotHold,
+    errno.ENAMETOOLONG: CannotHold,
+}
 _HINTS = {
     errno.ENOSPC: NO_ROOM_HINT,
     errno.EDQUOT: "Your disk quota is used up: free some space, or install into another folder with --dir.",
@@ -28,6 +36,9 @@ _HINTS = {
     errno.EMFILE: "Raise the limit of open files (ulimit -n), or install fewer models at a time.",
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another folder "
     "with --dir.",
+    errno.EXDEV: "The two are on different disks: choose a folder on a single one with --dir.",
+    errno.ENAMETOOLONG: "Choose a folder with a shorter path with --dir, or give a shorter name with -o.",
+    errno.EBUSY: "The system uses it (a mount point?): unmount it, or choose another folder with --dir.",
     errno.ENOLCK: _LOCK_HINT,
     errno.ENOSYS: _LOCK_HINT,
 }
@@ -45,9 +56,20 @@ def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
 def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
     """The error to raise for `error`; NoRoom or CannotHold where another folder may help."""
     code, reason = error.errno or 0, error.strerror or str(error)
+    if code == errno.EINVAL and (problem := windows_problem(Path(path).name)):
+        return name_refused(Path(path), problem, reason)
     translated = _KINDS.get(code, StorageError)(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
     translated.__cause__ = error
     return translated
+
+
+def name_refused(path: Path, problem: str, reason: str = "") -> CannotHold:
+    """The error for a name that the file system does not allow; `problem` continues a sentence."""
+    return CannotHold(
+        f'the file system of {path.parent} does not allow the name "{path.name}": {problem}',
+        "Give another name with -o, or choose a folder on another disk with --dir.",
+        reason or os.strerror(errno.EINVAL),
+    )
 
 
 def no_room(what: str, needed: int | None, free: int, min_free: int = 0, *, hint: str = "", **more: Any) -> NoRoom:

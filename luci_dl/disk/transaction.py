@@ -13,6 +13,7 @@ from luci_dl.disk.hashing import report_hashing
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
+from luci_dl.disk.place import check_names, check_place, rehearse
 from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
@@ -79,6 +80,7 @@ class Transaction:
         """
         if self._locks:
             raise RuntimeError("a Transaction serves one `with` block")
+        check_names(self._folder, self._artifacts)
         files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
         while True:
             self._roll_forward()
@@ -136,7 +138,8 @@ class Transaction:
         Raises: Interrupted; StorageError.
         """
         staging = self._stagings[artifact.name]
-        fs.check_writable(staging.target.parent)
+        check_place(staging, artifact.size)
+        rehearse(staging)
         if self._unreliable and not self._parts:
             how = "downloads there use file names of their own, are read back when complete, and cannot be resumed"
             self._emit(Warned(f"{self._unreliable}: {how}"))

@@ -228,3 +228,23 @@ def test_what_a_read_only_first_folder_lacks_goes_to_the_backup(shop: Shop, read
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.split() == [f"{read_only}/m.gguf", f"{own}/other.gguf"]
     assert f"other goes to {own}" in ended.stderr
+
+
+def test_a_file_that_only_its_owner_may_replace(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """In a sticky folder: Bob reads why before he fetches anything, or it goes to his own folder."""
+    models.chmod(0o3775)
+    shop.sell("m")
+    assert ann.luci("install", "m").returncode == 0
+    (models / "m.gguf").write_bytes(OTHER)
+    asked = len(shop.server.exchanges())
+    for words in (["--dry-run"], []):
+        refused = bob.luci("install", "m", *words)
+        assert (refused.returncode, "belongs to user 40001" in refused.stderr) == (6, True), refused.stderr
+        assert "Ask user 40001 to remove it" in refused.stderr
+    assert len(shop.server.exchanges()) == asked
+    assert_nothing_left(models, "m.gguf")
+    own = bob.home / "models"
+    assert bob.luci("config", "set", "backup_models_dir", own).returncode == 0
+    assert bob.luci("config", "set", "min_free", "0").returncode == 0
+    assert bob.luci("install", "m").stdout == f"{own}/m.gguf\n"
+    assert (models / "m.gguf").read_bytes() == OTHER
