@@ -9,6 +9,8 @@ import unicodedata
 from luci_dl.errors import UsageError
 from luci_dl.text import printable
 
+DEFAULT_HOME = "~/.luciferai"
+"""luci's own folder, where LUCI_HOME names no other."""
 STAGING_SUFFIXES = (".part", ".lock", ".journal", ".receipt", ".commit")
 """The suffixes of luci's own files, in this order. A target with one of them could be mistaken for such a file."""
 _WINDOWS_FORBIDS = ':?*<>|"'

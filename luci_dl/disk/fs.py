@@ -13,6 +13,7 @@ import resource
 import stat
 from pathlib import Path
 
+from luci_dl.disk.attributes import check_attributes
 from luci_dl.disk.file import File, allocate, clone, read_at, release_blocks, set_length, sync_data, write_at
 from luci_dl.disk.layout import NEW
 from luci_dl.disk.storage_errors import storage_errors
@@ -68,6 +69,7 @@ def check_writable(folder: Path) -> None:
     with storage_errors("write into", there):
         if os.statvfs(there).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    check_attributes(there, "write into")
     if not os.access(there, os.W_OK | os.X_OK):
         reason = os.strerror(errno.EACCES)
         hint = f"It belongs to {owner_of(there)}: ask for write permission, or choose another folder with --dir."

@@ -105,7 +105,10 @@ def staging_for(folder: Path, name: str) -> Staging:
     real = os.path.realpath(folder)
     for parent in (target.parent, base.parent):
         if not Path(os.path.realpath(parent)).is_relative_to(real):
-            raise StorageError(f"{parent} leads out of the models folder {folder}", "Remove the symlink there.")
+            raise StorageError(
+                f"{parent} leads out of the models folder {folder}",
+                "Remove the symlink there, or install into the folder that it leads to with --dir.",
+            )
     return Staging(folder, name, target, base.with_name(_shortened(base.name, longest - _SUFFIX_MAX)))
 
 

@@ -5,16 +5,15 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from luci_dl.disk import fs, space
+from luci_dl.disk.attributes import check_attributes
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.storage_errors import name_refused
@@ -22,8 +21,6 @@ from luci_dl.errors import CannotHold, StorageError
 from luci_dl.names import windows_problem
 
 _ELSEWHERE = "or choose another folder with --dir."
-_FS_IOC_GETFLAGS = 0x80086601  # <linux/fs.h>
-_ATTRIBUTES = {0x10: ("immutable", "i"), 0x20: ("append-only", "a")}
 _CAP_FOWNER = 3  # <linux/capability.h>
 
 
@@ -41,7 +38,6 @@ def check_place(staging: Staging, size: int | None = None) -> None:
     check_names(staging.folder, [str(staging.name)])
     space.check_limit(target.name, size or 0, on)
     for each in (folder, staged):
-        _check_attributes(each, "write into")
         _check_writable(each)
     if os.stat(folder).st_dev != os.stat(staged).st_dev or on != file_system(staged):
         raise _on_another_disk(folder, staged)
@@ -110,32 +106,10 @@ def _check_replaceable(path: Path) -> None:
             f"Ask {fs.owner_of(path)} to remove it, {_ELSEWHERE}",
         )
     if stat.S_ISREG(info.st_mode):
-        _check_attributes(path, "replace")
+        check_attributes(path, "replace")
         on = file_system(path)
         if on and on.mounted_at == os.path.join(os.path.realpath(folder), path.name):
             raise CannotHold(f"cannot replace {path}: it is a mount point", f"Unmount it, {_ELSEWHERE}")
-
-
-def _check_attributes(path: Path, doing: str) -> None:
-    """Raises: CannotHold, when the file or folder has an attribute that keeps even root from changing it."""
-    flags = _flags(path)
-    for flag, (attribute, letter) in _ATTRIBUTES.items():
-        if flags & flag:
-            raise CannotHold(
-                f"cannot {doing} {path}: it is {attribute}", f"Change that (chattr -{letter}), {_ELSEWHERE}"
-            )
-
-
-def _flags(path: Path) -> int:
-    """The attributes that `lsattr` shows; 0 where they cannot be read."""
-    flags = array.array("l", [0])
-    with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            fcntl.ioctl(fd, _FS_IOC_GETFLAGS, flags)
-        finally:
-            os.close(fd)
-    return flags[0]
 
 
 def _may_act_for_owners() -> bool:

@@ -77,7 +77,7 @@ class Publication:
         try:
             commit.settle_all(record, files)
         except (StorageError, OSError) as error:
-            self._emit(Warned(f"{error} (the next luci install or luci clean completes it)"))
+            self._emit(Warned(f"{error}; once that is corrected, the next luci install or luci clean completes it"))
 
     def _entry(self, part: Part, record: str | None) -> CommitEntry:
         digest, size = part.verify(self._token), part.received

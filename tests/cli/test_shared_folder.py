@@ -248,3 +248,24 @@ def test_a_file_that_only_its_owner_may_replace(shop: Shop, models: Path, ann: U
     assert bob.luci("config", "set", "min_free", "0").returncode == 0
     assert bob.luci("install", "m").stdout == f"{own}/m.gguf\n"
     assert (models / "m.gguf").read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("words", ["path m", "verify m", "install m"])
+def test_what_was_found_in_a_folder_that_one_may_only_read_is_remembered(
+    read_only: Path, bob: User, words: str
+) -> None:
+    """Only the times of the file have changed, as in a copy of the folder: it is read once, not refused for ever."""
+    os.utime(read_only / "m.gguf", (1, 1))
+    assert "changed" in bob.luci("list").stdout
+    ended = bob.luci(*words.split())
+    assert (ended.returncode, f"{read_only}/m.gguf" in ended.stdout) == (0, True), ended.stderr
+    assert "changed" not in bob.luci("list").stdout
+    assert len(list((bob.home / ".luci" / "receipts").iterdir())) == 1
+    assert bob.luci("path", "m").stdout == f"{read_only}/m.gguf\n"
+
+
+def test_damage_in_a_folder_that_one_may_only_read_is_refused(read_only: Path, bob: User) -> None:
+    """And found again with every use."""
+    (read_only / "m.gguf").write_bytes(DATA[:-1] + b"?")
+    for _ in range(2):
+        assert_refused(bob.luci("path", "m"), 5, f"{read_only}/m.gguf has changed since luci installed it")

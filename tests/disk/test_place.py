@@ -88,15 +88,16 @@ def test_a_file_that_is_a_mount_point(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("letter", "word"), [("i", "immutable"), ("a", "append-only")])
-@pytest.mark.parametrize("where", ["target", "receipt", "folder"])
+@pytest.mark.parametrize("where", ["target", "receipt", "folder", "models folder"])
 def test_a_file_or_folder_that_not_even_root_may_change(tmp_path: Path, letter: str, word: str, where: str) -> None:
     """The message names the attribute, and not the owner."""
-    install(tmp_path, (DATA, INNER))
-    staging = staging_for(tmp_path, INNER)
-    path = staging.target.parent if where == "folder" else getattr(staging, where)
+    name = NAME if where == "models folder" else INNER
+    install(tmp_path, (DATA, name))
+    staging = staging_for(tmp_path, name)
+    path = getattr(staging, where) if where in ("target", "receipt") else staging.target.parent
     with attribute(letter, path):
-        error = assert_ends(tmp_path, CannotHold, opening(tmp_path, INNER), [f"{INNER}.receipt"])
-    assert error.message == f"cannot {'write into' if where == 'folder' else 'replace'} {path}: it is {word}"
+        error = assert_ends(tmp_path, CannotHold, opening(tmp_path, name), [f"{name}.receipt"])
+    assert error.message == f"cannot {'write into' if 'folder' in where else 'replace'} {path}: it is {word}"
     assert f"chattr -{letter}" in error.hint
 
 

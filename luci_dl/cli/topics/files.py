@@ -7,12 +7,14 @@ from pathlib import Path
 
 from luci_dl.api.clean import staging_for
 from luci_dl.api.config import config_path
+from luci_dl.api.info import REMEMBERED
 from luci_dl.cli.topics.layout import block, heading, table, text
 
 HOME = {
     config_path(Path()).name: "The settings: `luci help settings`.",
     "catalog.toml": "Your own catalog: `luci help catalog`.",
     "models/": "The models, and nothing else; the setting models_dir or --dir names another such folder.",
+    f"{REMEMBERED}/": "When files in folders that you may only read were last checked.",
     "shell_history": "What was typed at the prompt of `luci shell`.",
     "*.lock": "Held while config.json or your catalog is changed.",
 }
