@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import string
 import unicodedata
 
 from luci_dl.errors import UsageError
 from luci_dl.text import printable
 
+DEFAULT_HOME = "~/.luciferai"
+"""luci's own folder, where LUCI_HOME names no other."""
 STAGING_SUFFIXES = (".part", ".lock", ".journal", ".receipt", ".commit")
 """The suffixes of luci's own files, in this order. A target with one of them could be mistaken for such a file."""
+_WINDOWS_FORBIDS = ':?*<>|"'
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)", re.IGNORECASE)
 
 MAX_BYTES = 255
 """Of one part of a path, on the usual file systems."""
@@ -29,6 +34,15 @@ def check_name(name: str) -> str:
 def target_key(name: str) -> str:
     """The same key for all names that some file system treats as one: those that differ in case or composition."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def windows_problem(name: str) -> str:
+    """Why Windows and its file systems (NTFS, exFAT, FAT, SMB) do not allow the file name; empty when they do."""
+    if forbidden := next((char for char in name if char in _WINDOWS_FORBIDS), ""):
+        return f"it contains {forbidden}"
+    if name.endswith("."):
+        return "it ends in a dot"
+    return "it is the name of a device" if _WINDOWS_DEVICE.match(name) else ""
 
 
 def check_digest(text: str, digits: int, what: str) -> str:

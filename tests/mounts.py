@@ -74,3 +74,22 @@ def _mounted(folder: Path, size: int, make: Sequence[str], mount: Sequence[str])
         yield folder
     finally:
         subprocess.run([need("umount"), "-l", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def windows_names(folder: Path) -> Iterator[Path]:
+    """An NTFS on which names must be such as Windows allows."""
+    make = ["mkntfs", "--force", "--quick", "--quiet"]
+    with _mounted(folder, 16 * MIB, make, ["lowntfs-3g", "-o", "windows_names"]) as there:
+        yield there
+
+
+@contextlib.contextmanager
+def bound(folder: Path, source: Path) -> Iterator[Path]:
+    """A bind mount of `source`, a file or a folder, at an existing `folder`."""
+    if os.geteuid() != 0 or subprocess.run([need("mount"), "--bind", str(source), str(folder)]).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run([need("umount"), "-l", str(folder)], check=True)

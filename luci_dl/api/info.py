@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luci_dl.api.config import Folder, folders_of, settings
+from luci_dl.api.emit_guard import EmitGuard
+from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import load
-from luci_dl.errors import IntegrityError, ResolveError
+from luci_dl.disk import target
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.receipt import REMEMBERED
+from luci_dl.disk.transaction import ignore
+from luci_dl.errors import IntegrityError, ResolveError, StorageError
+from luci_dl.events import Emit, Hashing
 from luci_dl.formats.gguf import Header
 from luci_dl.library.gguf_files import GgufFile, read_all
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import Found, find_installed, look_up, unknown
 from luci_dl.library.partials import Partial, partials
+from luci_dl.library.verify import verify
 from luci_dl.model import Model
 from luci_dl.text import printable
 
-__all__ = ["GgufFile", "Header", "Info", "Partial", "info", "path", "sound_model"]
+__all__ = ["REMEMBERED", "GgufFile", "Header", "Info", "Partial", "info", "path", "sound_model"]
 
 
 @dataclass(frozen=True)
@@ -38,15 +46,20 @@ class Info:
     partials: tuple[Partial, ...]
 
 
-def path(name: str, folder: Folder = None) -> Path:
-    """The installed file to load.
+def path(name: str, folder: Folder = None, *, token: CancelToken | None = None, emit: Emit = ignore) -> Path:
+    """The installed file to load. It is read only if its mtime has changed.
 
-    Raises: ResolveError, if it is not installed; IntegrityError, if it has changed since; UsageError; StorageError.
+    Args:
+        emit: gets the progress then.
+
+    Raises: ResolveError, if it is not installed; IntegrityError, if it has changed since; UsageError; StorageError;
+        Interrupted.
     """
-    return sound_model(name, folder).to_load.path
+    with EmitGuard(token, emit) as guard:
+        return sound_model(name, folder, guard.token, guard.emit).to_load.path
 
 
-def sound_model(name: str, folder: Folder = None) -> InstalledModel:
+def sound_model(name: str, folder: Folder, token: CancelToken, emit: Emit) -> InstalledModel:
     """The installed model of that name, if none of its files has changed. Raises: as `path`."""
     found = settings(folder)
     models = find_installed(name, load(found.catalog), installed(folders_of(found, folder)))
@@ -55,20 +68,33 @@ def sound_model(name: str, folder: Folder = None) -> InstalledModel:
         which = printable(", ".join(names))
         raise ResolveError(f'"{printable(name)}" is the name of {len(names)} files', f"Choose one of them: {which}")
     model = next((model for model in models if model.state == "ok"), models[0])
-    _check_sound(model, found.models_dir)
+    _check_sound(model, found.models_dir, token, emit)
     return model
 
 
-def _check_sound(model: InstalledModel, default: Path) -> None:
-    """Raises: IntegrityError, if a file is missing or has changed."""
+def _check_sound(model: InstalledModel, default: Path, token: CancelToken, emit: Emit) -> None:
+    """Raises: IntegrityError, if a file is missing or has changed; StorageError, if it cannot be read; Interrupted."""
     if model.state == "ok":
         return
-    bad = [str(file.path) for file in model.files if file.state == model.state]
-    file = printable([*(str(model.folder / name) for name in model.lost), *bad][0])
-    what = "is missing" if model.state == "missing" else "has changed since luci installed it"
     where = "" if model.folder == default else f" --dir {printable(str(model.folder))}"
     hint = f"This checks and repairs it: luci install {printable(model.reference)}{where}"
-    raise IntegrityError(f"{file} {what}", hint)
+    for name in model.lost:
+        raise IntegrityError(f"{printable(str(model.folder / name))} is missing", hint)
+    unsure = tuple(file for file in model.files if file.state != "ok")
+    for file in unsure:
+        target.stat_of(staging_for(model.folder, file.receipt.name))  # which says what stands there if it is no file
+    read_again = replace(model, files=unsure, names=tuple(file.receipt.name for file in unsure))
+    for verdict in verify([read_again], lambda _known: None, token, _progress_to(emit)):
+        if verdict.state == "unreadable":
+            raise StorageError(f"{printable(verdict.path)} cannot be read: {printable(verdict.found)}", hint)
+        if verdict.wrong:
+            what = "is missing" if verdict.state == "missing" else "has changed since luci installed it"
+            raise IntegrityError(f"{printable(verdict.path)} {what}", hint)
+
+
+def _progress_to(emit: Emit) -> Emit:
+    """Passes on nothing but the progress."""
+    return lambda event: emit(event) if isinstance(event, Hashing) else None
 
 
 def info(name: str, folder: Folder = None) -> Info:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from luci_dl.api.info import sound_model
+from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
 from luci_dl.cli.json_answers import answer
-from luci_dl.errors import LuciError
+from luci_dl.events import Emit
 
 EPILOG = """\b
 Examples:
@@ -16,7 +17,8 @@ Examples:
 
 \b
 With --json: one object, the model as in `luci list --json`.
-Exit codes: 3 not installed, 5 the file is missing or has changed.
+Exit codes: 3 not installed, 5 the file is missing or has
+changed, 6 it cannot be read.
 """
 
 
@@ -27,15 +29,17 @@ Exit codes: 3 not installed, 5 the file is missing or has changed.
 def command(name: str, folder: str | None, as_json: bool) -> int:
     """Print the path of an installed model, and nothing else.
 
-    If the model has several files, it is the path of the one to load. NAME is a name or alias from the catalog, an
+    If the model has several files, it is the path of the one to load. A file of which only the times have changed is
+    read again before. NAME is a name or alias from the catalog, an
     address as it was installed, or a file name.
     """
-    try:
-        model = sound_model(name, folder)
-    except LuciError as error:
-        return session.report(error, json=as_json)
-    if as_json:
-        session.output().results([answer("path", model)])
-    else:
-        session.output().paths([str(model.to_load.path)])
-    return 0
+
+    def work(token: CancelToken, emit: Emit) -> int:
+        model = sound_model(name, folder, token, (lambda _event: None) if as_json else emit)
+        if as_json:
+            session.output().results([answer("path", model)])
+        else:
+            session.output().paths([str(model.to_load.path)])
+        return 0
+
+    return session.run(work, json=as_json, what="Check")

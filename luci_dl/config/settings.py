@@ -13,6 +13,7 @@ from luci_dl.config import kinds
 from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key, key
 from luci_dl.config.kinds import OnInterrupt, parse_path
+from luci_dl.names import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from luci_dl.plan import Options
@@ -108,7 +109,7 @@ def config_path(home: Path) -> Path:
 
 def home_of(environ: Mapping[str, str]) -> Path:
     """luci's own folder. Raises: UsageError"""
-    return parse_path(environ.get("LUCI_HOME") or "~/.luciferai", "LUCI_HOME", Path())
+    return parse_path(environ.get("LUCI_HOME") or DEFAULT_HOME, "LUCI_HOME", Path())
 
 
 def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) -> Settings:

@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from luci_dl.names import windows_problem
+
 _TABLE = Path("/proc/self/mountinfo")  # only Linux has it
 _NETWORK = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
 _IN_MEMORY = {"tmpfs", "ramfs"}
@@ -14,6 +16,8 @@ _FAST_DIRECT_WRITES = {"ext2", "ext3", "ext4", "xfs"}
 _SHARE_BLOCKS = {"btrfs", "xfs", "bcachefs", "ocfs2", "zfs"}
 _LOCAL_FUSE = {f"fuse.{name}" for name in ("mergerfs", "gocryptfs", "encfs", "bindfs", "fusefat")}
 _FAT = {"vfat", "msdos", "fat", "fuse.fusefat"}
+_WINDOWS_NAMES = _FAT | {"exfat", "fuse.exfat"}
+_WINDOWS_SERVED = {"ntfs", "ntfs3", "fuseblk", "cifs", "smb3", "smbfs"}  # whether names are checked is an option
 SMALL_FILE = (4 << 30) - 1
 """The maximal size of a file on a FAT, in bytes."""
 
@@ -60,19 +64,37 @@ class FileSystem:
         """No file may have more than `SMALL_FILE` bytes, and none can have holes."""
         return self.kind in _FAT
 
+    def problem_with(self, name: str) -> str:
+        """Why no file there can have that name, by itself or in the end; empty where nothing speaks against it."""
+        problem = windows_problem(name)
+        if self.kind in _WINDOWS_NAMES or (self.kind in _WINDOWS_SERVED and name.endswith(".")):
+            return problem
+        return ""
+
 
 def file_system(path: Path) -> FileSystem | None:
     """The file system of `path`, or of the first folder above it that exists; None where the system does not say."""
-    try:
-        lines = os.fsdecode(_TABLE.read_bytes()).splitlines()
-    except OSError:
-        return None
     real = Path(os.path.realpath(path))
     found: FileSystem | None = None
-    for mount in filter(None, map(_mount, lines)):
+    for mount in _mounts():
         if real.is_relative_to(mount.mounted_at) and (found is None or len(mount.mounted_at) >= len(found.mounted_at)):
             found = mount  # of two at the same place the later one covers the other
     return found
+
+
+def mounted_below(folder: Path) -> list[FileSystem]:
+    """The file systems that are mounted somewhere below the folder, as far as the system says."""
+    real = Path(os.path.realpath(folder))
+    return [mount for mount in _mounts() if real in Path(mount.mounted_at).parents]
+
+
+def _mounts() -> list[FileSystem]:
+    """All mounted file systems; none where the system does not say."""
+    try:
+        lines = os.fsdecode(_TABLE.read_bytes()).splitlines()
+    except OSError:
+        return []
+    return list(filter(None, map(_mount, lines)))
 
 
 def _mount(line: str) -> FileSystem | None:

@@ -14,6 +14,7 @@ import resource
 import stat
 from pathlib import Path
 
+from luci_dl.disk.attributes import check_attributes
 from luci_dl.disk.file import File, allocate, clone, read_at, release_blocks, set_length, sync_data, write_at
 from luci_dl.disk.folders import make_folder, remove_empty, share_with_group, sync_folder
 from luci_dl.disk.layout import NEW
@@ -22,7 +23,7 @@ from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
     "File", "allocate", "allow_files", "append", "blocks_of", "check_writable", "clone", "create", "forget_cached",
-    "inode_of", "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "read_at", "release_blocks",
+    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "release_blocks",
     "remove_empty", "rename", "set_length", "storage_errors", "sync_data", "sync_folder", "unlink", "write_at",
     "write_file",
 ]  # fmt: skip
@@ -43,17 +44,19 @@ def check_writable(folder: Path) -> None:
     with storage_errors("write into", there):
         if os.statvfs(there).f_flag & os.ST_RDONLY:
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    check_attributes(there, "write into")
     if not os.access(there, os.W_OK | os.X_OK):
         reason = os.strerror(errno.EACCES)
-        hint = f"It belongs to {_owner_of(there)}: ask for write permission, or choose another folder with --dir."
+        hint = f"It belongs to {owner_of(there)}: ask for write permission, or choose another folder with --dir."
         raise StorageError(f"cannot write into {there}: {reason}", hint, reason)
 
 
-def _owner_of(path: Path) -> str:
+def owner_of(path: Path) -> str:
+    """The name of the user to whom the file or folder at `path` belongs."""
     import pwd
 
     try:
-        owner = path.stat().st_uid
+        owner = path.lstat().st_uid
         return pwd.getpwuid(owner).pw_name
     except KeyError:
         return f"user {owner}"
@@ -103,15 +106,6 @@ def blocks_of(path: Path) -> int | None:
         message = f"{path} is {kind}, where luci keeps a file of its own"
         raise StorageError(message, "Move it away and try again.", f"it is {kind}")
     return info.st_blocks * 512
-
-
-def inode_of(path: Path) -> int | None:
-    """The inode that the name leads to now; None when there is none."""
-    with storage_errors("look at", path):
-        try:
-            return os.lstat(path).st_ino
-        except FileNotFoundError:
-            return None
 
 
 def forget_cached(path: Path) -> None:

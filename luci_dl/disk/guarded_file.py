@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luci_dl.disk import fs
-from luci_dl.errors import StorageError
+from luci_dl.disk.watch import inode_at, vanished
 from luci_dl.plan import Revoked
 
 _PINS = threading.BoundedSemaphore(32)  # files that stay open though they are not used
@@ -84,7 +84,7 @@ class GuardedFile:
                 with self._gate.naming():
                     file = fs.open_own(self.path)
                 if file is None or self._inode not in (None, file.inode):
-                    raise StorageError(f"another program replaced or deleted {self.path}", "Install again.")
+                    raise vanished(self.path)
                 self._file, self._inode = file, file.inode
             return self._file
 
@@ -108,6 +108,12 @@ class GuardedFile:
             if self._pinned:
                 self._pinned = False
                 _PINS.release()
+
+    def check_there(self) -> None:
+        """Raises: StorageError, when the name leads to no file, or to another one than the one that is open."""
+        file, found = self._file, inode_at(self.path)
+        if found is None or (file and found != file.inode):
+            raise vanished(self.path)
 
     @property
     def size(self) -> int:

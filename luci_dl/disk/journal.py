@@ -19,7 +19,8 @@ from luci_dl.disk import fs
 from luci_dl.disk.formats import VERSION, check_version, is_count, is_text_or_none
 from luci_dl.disk.guarded_file import Gate
 from luci_dl.disk.receipt import Receipt
-from luci_dl.errors import StorageError, UsageError
+from luci_dl.disk.watch import vanished
+from luci_dl.errors import UsageError
 from luci_dl.model import Digest
 from luci_dl.names import check_name
 from luci_dl.text import public_address
@@ -251,5 +252,5 @@ class Journal:
             with self._gate.naming():
                 self._file = fs.open_own(self.path)
             if self._file is None or self._file.size != self._end:
-                raise StorageError(f"another program replaced or deleted {self.path}", "Install again.")
+                raise vanished(self.path)
         return self._file

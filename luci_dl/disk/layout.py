@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable
@@ -10,15 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from luci_dl.disk.storage_errors import storage_error
-from luci_dl.errors import StorageError, UsageError
+from luci_dl.errors import CannotHold, StorageError, UsageError
 from luci_dl.names import STAGING_SUFFIXES, check_name
 
 PART, LOCK, JOURNAL, RECEIPT, COMMIT = STAGING_SUFFIXES
 NEW = ".new"
 """The suffix of a file that is about to replace the one without it."""
+REHEARSAL = ".luci-rehearsal-"
+"""How the names of empty files begin that are moved to a target's folder for a try."""
 _FOLDER = ".luci"
 _SUFFIX_MAX = max(map(len, STAGING_SUFFIXES)) + len(NEW)  # bytes
 _NAME_MAX = 255
+_MARK_MAX = 32  # bytes, of the mark of a process
 
 OnError = Callable[[Path, StorageError], None]
 """Called with a folder that cannot be read, and the reason."""
@@ -68,6 +72,11 @@ class Staging:
         """Where a receipt is written before it replaces the old one."""
         return _with_suffix(self.private_base or self.base, RECEIPT + NEW)
 
+    def rehearsal_in(self, folder: Path) -> Path:
+        """Where an empty file is moved for a try; the name ends as the target's does."""
+        name = os.fsencode((self.private_base or self.base).name)
+        return folder / f"{REHEARSAL}{hashlib.sha256(name).hexdigest()[:16]}{self.target.name[-1]}"
+
     @property
     def commit(self) -> Path:
         return _with_suffix(self.base, COMMIT)
@@ -77,7 +86,7 @@ def staging_for(folder: Path, name: str) -> Staging:
     """The paths of the target `name` below the models folder; touches nothing.
 
     Raises: UsageError, for a name that would leave the folder or that is too long for the file system; StorageError,
-        when a folder on the way is a symlink out of the models folder.
+        when a folder on the way is a symlink out of the models folder, or the path is too long.
     """
     check_name(name)
     folder = folder.absolute()
@@ -85,16 +94,21 @@ def staging_for(folder: Path, name: str) -> Staging:
     longest = _name_max(folder)
     for part in name.split("/"):
         if len(os.fsencode(part)) > longest:
-            raise UsageError(
+            kind = UsageError if len(os.fsencode(part)) > _NAME_MAX else CannotHold
+            raise kind(
                 f"the file name {part[:40]}... is too long: {len(os.fsencode(part))} bytes, "
                 f"the file system takes {longest}",
                 "Give a shorter one with -o.",
             )
     base = staging_folder(folder) / name
+    _check_path(base)
     real = os.path.realpath(folder)
     for parent in (target.parent, base.parent):
         if not Path(os.path.realpath(parent)).is_relative_to(real):
-            raise StorageError(f"{parent} leads out of the models folder {folder}", "Remove the symlink there.")
+            raise StorageError(
+                f"{parent} leads out of the models folder {folder}",
+                "Remove the symlink there, or install into the folder that it leads to with --dir.",
+            )
     return Staging(folder, name, target, base.with_name(_shortened(base.name, longest - _SUFFIX_MAX)))
 
 
@@ -161,6 +175,19 @@ def _name_max(folder: Path) -> int:
         with contextlib.suppress(OSError):
             return os.pathconf(existing, "PC_NAME_MAX")
     return _NAME_MAX
+
+
+def _check_path(base: Path) -> None:
+    """Raises: CannotHold, when the system does not take the longest path of a staging file."""
+    longest = os.pathconf("/", "PC_PATH_MAX") - 1
+    needed = len(os.fsencode(base)) + _MARK_MAX + _SUFFIX_MAX
+    if needed > longest:
+        raise CannotHold(
+            f"the path of {base.name} is too long: with the names of luci's own files it has up to {needed} bytes, "
+            f"the system takes {longest}",
+            "Choose a folder with a shorter path with --dir, or give a shorter name with -o.",
+            os.strerror(errno.ENAMETOOLONG),
+        )
 
 
 def _shortened(name: str, room: int) -> str:

@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -33,7 +33,7 @@ POLL_S = 1.5
 GLANCE_S = 0.05
 """How long `clean` or `verify` may hold a lock, in seconds: it counts as held by others when that time is over."""
 REPORT_S = 1.0
-"""How often, at most, a holder rewrites the text of its locks, in seconds."""
+"""How often a holder looks after its files and, if there is news, rewrites the text of its locks, in seconds."""
 MANY = 32
 """A model of more files has its locks in a `DescriptorStore`."""
 
@@ -49,9 +49,16 @@ class Locks:
 
     Args:
         verb: what luci does with the model: for those who wait.
+        look: called once a second while the locks are held, in a thread of its own.
     """
 
-    def __init__(self, files: Sequence[tuple[Staging, Artifact]], reference: str, verb: Verb = "install") -> None:
+    def __init__(
+        self,
+        files: Sequence[tuple[Staging, Artifact]],
+        reference: str,
+        verb: Verb = "install",
+        look: Callable[[], None] = lambda: None,
+    ) -> None:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
         self._store = DescriptorStore() if len(artifacts) > MANY else None
@@ -61,6 +68,7 @@ class Locks:
         self._infos: dict[Staging, LockInfo] = {}
         self._reference = reference
         self._verb = verb
+        self._look = look
         self._nonce = secrets.token_hex(8)
         self._released = threading.Event()
         self._written: dict[Staging, LockInfo] = {}
@@ -120,8 +128,12 @@ class Locks:
         return all(lock.keeps_others_out() for lock in self._locks.values())
 
     def are_ours(self) -> bool:
-        """Whether every lock file is still the one that was locked, with our text in it. Raises: StorageError."""
-        return all(lock.is_ours(self._nonce) for lock in self._locks.values())
+        """Whether no lock is `lost`. Raises: StorageError."""
+        return self.lost() is None
+
+    def lost(self) -> Path | None:
+        """The first lock file that is not the one that was locked, with our text in it. Raises: StorageError."""
+        return next((lock.path for lock in self._locks.values() if not lock.is_ours(self._nonce)), None)
 
     def release(self, outcome: str, message: str = "", hint: str = "") -> None:
         """Write how the transaction ended, and release the locks. Never fails."""
@@ -147,6 +159,7 @@ class Locks:
     def _write_regularly(self) -> None:
         written = dict(self._infos)
         while not self._released.wait(REPORT_S):
+            self._look()
             if written != self._infos:
                 written = dict(self._infos)
                 self._write()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
@@ -29,12 +29,19 @@ class Part(PartSink):
         inode, mtime_ns: of the file when it was verified.
     """
 
-    def __init__(self, staging: Staging, artifact: Artifact, min_free: int = 0) -> None:
-        """Changes nothing. Raises: StorageError, when what is there is not luci's, or of another format."""
+    def __init__(
+        self, staging: Staging, artifact: Artifact, min_free: int = 0, watch: Callable[[], None] = lambda: None
+    ) -> None:
+        """Changes nothing. Raises: StorageError, when what is there is not luci's, or of another format.
+
+        Args:
+            watch: called by `check`; raises StorageError for what happened to staging files.
+        """
         super().__init__(staging, artifact, min_free)
         self.origin = artifact.urls[0]
         self.inode = self.mtime_ns = 0
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
+        self._watch = watch
         self._token = CancelToken()
         self._further: Mapping[Digest, str] = {}  # of the whole: digests of the other kinds that are expected
 
@@ -83,8 +90,9 @@ class Part(PartSink):
     def check(self) -> None:
         """To be called again and again while the part is filled, or while the hash of a clone is waited for.
 
-        Raises: StorageError, when the part is unusable after a write error or the disk runs full.
+        Raises: StorageError, when the part is unusable after a write error or has vanished, or the disk runs full.
         """
+        self._watch()
         self._writer.check()
         if self.cloned and self._digest is None:
             self._writer.read_back()
@@ -184,6 +192,11 @@ class Part(PartSink):
         """End all rights to write, and the threads. Waits for none of them."""
         self._writer.close()
         self._files.close()
+
+    def check_there(self) -> None:
+        """Raises: StorageError, when its file has vanished or is another one. May hang with the disk."""
+        if self._files.part:
+            self._files.part.check_there()
 
     @property
     def exists(self) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from luci_dl.disk import fs
 from luci_dl.disk.layout import staging_folder, staging_for
 from luci_dl.disk.lock import Lock
+from luci_dl.disk.place import rehearse
 
 _SOME = 1 << 16  # bytes to preallocate
 
@@ -34,6 +35,7 @@ def probe(folder: Path) -> Probe:
         locks = not other.try_acquire()
         preallocates = _preallocates(staging.part)
         fs.write_file(staging.journal, b"written, synced and renamed\n")
+        rehearse(staging)
         return Probe(locks, preallocates)
     finally:
         other.release()

@@ -79,7 +79,7 @@ class Publication:
             outer = {folder.parent for folder in self.made} - {staging.target.parent for staging in stagings}
             commit.warn_of_unsynced({folder: fs.sync_folder(folder) for folder in outer}, self._emit)
         except (StorageError, OSError) as error:
-            self._emit(Warned(f"{error} (the next luci install or luci clean completes it)"))
+            self._emit(Warned(f"{error}; once that is corrected, the next luci install or luci clean completes it"))
 
     def _entry(self, part: Part, record: str | None) -> CommitEntry:
         digest, size = part.verify(self._token), part.received

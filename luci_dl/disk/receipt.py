@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +13,15 @@ from typing import Any
 
 from luci_dl.disk import fs
 from luci_dl.disk.formats import check_version
-from luci_dl.errors import UsageError
-from luci_dl.names import check_digest, check_name
+from luci_dl.errors import StorageError, UsageError
+from luci_dl.names import DEFAULT_HOME, check_digest, check_name
 from luci_dl.text import distinct_address
 
 VERSION = 1
 DISTRUSTED = -1
 """The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
+REMEMBERED = "receipts"
+"""The folder in luci's own one for what receipts in folders that may only be read should say."""
 _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified")
 
 
@@ -81,10 +86,26 @@ def now() -> str:
 
 
 def read(path: Path) -> Receipt | None:
-    """The receipt at `path`; None when there is none or it is damaged.
+    """The receipt at `path`, or its later copy that had to be remembered; None when there is none or it is damaged.
 
     Raises: StorageError, when it cannot be read or has another format.
     """
+    known = _read(path)
+    if known is None:
+        return None
+    with contextlib.suppress(StorageError):  # luci's own folder need not be readable
+        later = _read(_remembered(path))
+        if later and later.verified >= known.verified and replace(later, **_times(known)) == known:
+            return later
+    return known
+
+
+def _times(receipt: Receipt) -> dict[str, Any]:
+    """What changes when a file is checked again."""
+    return {"mtime_ns": receipt.mtime_ns, "verified": receipt.verified, "proof": receipt.proof}
+
+
+def _read(path: Path) -> Receipt | None:
     if not fs.is_own(path):
         return None
     with fs.storage_errors("read", path):
@@ -103,7 +124,24 @@ def read(path: Path) -> Receipt | None:
 
 def write(path: Path, receipt: Receipt, new: Path | None = None) -> None:
     """Put the receipt at `path`, atomically and durably; `new`: as in `fs.write_file`."""
-    fs.write_file(path, json.dumps(receipt.to_json(), indent=1).encode() + b"\n", new=new)
+    fs.write_file(path, _to_bytes(receipt), new=new)
+
+
+def remember(path: Path, receipt: Receipt) -> None:
+    """Keep the receipt in luci's own folder, since it cannot be written to `path`. Raises: StorageError."""
+    remembered = _remembered(path)
+    fs.make_folder(remembered.parent)
+    fs.write_file(remembered, _to_bytes(receipt))
+
+
+def _remembered(path: Path) -> Path:
+    """Where luci's own folder keeps what the receipt at `path` should say."""
+    key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
+    return Path(os.environ.get("LUCI_HOME") or DEFAULT_HOME).expanduser() / REMEMBERED / f"{key}.receipt"
+
+
+def _to_bytes(receipt: Receipt) -> bytes:
+    return json.dumps(receipt.to_json(), indent=1).encode() + b"\n"
 
 
 def _is_text(value: object) -> bool:

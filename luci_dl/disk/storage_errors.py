@@ -12,12 +12,14 @@ from typing import Any
 from luci_dl import resources
 from luci_dl.disk.filesystems import file_system
 from luci_dl.errors import CannotHold, Lack, NoRoom, StorageError
+from luci_dl.names import windows_problem
 from luci_dl.text import human_size
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_HINT = "Free some space (luci clean, luci list), or install into another folder with --dir."
 _OWNER_HINT = "Check who owns the folder, or choose another one with --dir."
 _LOCK_HINT = "The file system or its server does not support locks: choose a folder on another one with --dir."
+_CANNOT_HOLD = {errno.EFBIG, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG}
 _HINTS = {
     errno.EACCES: _OWNER_HINT,
     errno.EPERM: _OWNER_HINT,
@@ -28,6 +30,9 @@ _HINTS = {
     **resources.HINTS,
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another folder "
     "with --dir.",
+    errno.EXDEV: "The two are on different disks: choose a folder on a single one with --dir.",
+    errno.ENAMETOOLONG: "Choose a folder with a shorter path with --dir, or give a shorter name with -o.",
+    errno.EBUSY: "The system uses it (a mount point?): unmount it, or choose another folder with --dir.",
     errno.ENOLCK: _LOCK_HINT,
     errno.ENOSYS: _LOCK_HINT,
 }
@@ -59,7 +64,9 @@ def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
     code, reason = error.errno or 0, error.strerror or str(error)
     if code in NO_ROOM:
         return _no_room_for(f"cannot {doing} {path}", Path(path), error)
-    kind = CannotHold if code == errno.EFBIG else StorageError
+    if code == errno.EINVAL and (problem := windows_problem(Path(path).name)):
+        return name_refused(Path(path), problem, reason)
+    kind = CannotHold if code in _CANNOT_HOLD else StorageError
     translated = kind(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
     translated.__cause__ = error
     return translated
@@ -82,6 +89,15 @@ def has_no_inodes(path: Path) -> bool:
             info = os.statvfs(existing)
             return info.f_files > 0 == info.f_favail and info.f_bavail > 0
     return False
+
+
+def name_refused(path: Path, problem: str, reason: str = "") -> CannotHold:
+    """The error for a name that the file system does not allow; `problem` continues a sentence."""
+    return CannotHold(
+        f'the file system of {path.parent} does not allow the name "{path.name}": {problem}',
+        "Give another name with -o, or choose a folder on another disk with --dir.",
+        reason or os.strerror(errno.EINVAL),
+    )
 
 
 def no_room(what: str, needed: int | None, free: int, min_free: int = 0, *, hint: str = "", **more: Any) -> NoRoom:

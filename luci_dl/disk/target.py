@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from luci_dl.cancel import CancelToken
@@ -17,6 +19,13 @@ from luci_dl.model import Artifact, Content
 from luci_dl.text import distinct_address
 
 Identity = tuple[int, int, int, int]
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 State = Literal["missing", "installed", "newer", "elsewhere", "damaged", "unproved", "adoptable", "foreign"]
 
 
@@ -48,7 +57,7 @@ def quick_look(staging: Staging, artifact: Artifact) -> Found:
     """
     info = stat_of(staging)
     if info is None:
-        return Found("foreign" if os.path.lexists(staging.target) else "missing")  # a symlink that is broken
+        return Found("missing")
     known = receipt.read(staging.receipt)
     if known is None:
         return Found("unproved", "", info.st_size, info.st_mtime_ns)
@@ -103,10 +112,27 @@ def stat_of(staging: Staging) -> os.stat_result | None:
         try:
             info = os.stat(staging.target)
         except FileNotFoundError:
+            _check_no_link(staging.target)
             return None
+        except OSError:
+            _check_no_link(staging.target)
+            raise
     if not stat.S_ISREG(info.st_mode):
-        raise StorageError(f"{staging.target} is not a file", "Move it away, or install under another name with -o.")
+        link = "a symlink to " if os.path.islink(staging.target) else ""
+        kind = _KINDS.get(stat.S_IFMT(info.st_mode), "something else")
+        message = f"{staging.target} is not a file but {link}{kind}"
+        raise StorageError(message, "Move it away, or install under another name with -o.")
     return info
+
+
+def _check_no_link(path: Path) -> None:
+    """Raises: StorageError, when there is a symlink, which leads nowhere."""
+    with contextlib.suppress(OSError):
+        where = os.readlink(path)
+        raise StorageError(
+            f"{path} is a symlink to {where}, which cannot be reached",
+            "Mount the disk that it leads to, or remove the symlink; then run the command again.",
+        )
 
 
 def _compared(staging: Staging, artifact: Artifact, found: Found, token: CancelToken, hashed: Hashed) -> Found:

@@ -13,8 +13,10 @@ from luci_dl.disk.hashing import report_hashing
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
+from luci_dl.disk.place import check_names, check_place, rehearse
 from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.target import Found
+from luci_dl.disk.watch import Watch, vanished
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
 from luci_dl.events import Emit, Event, RolledForward, Warned
 from luci_dl.model import Artifact
@@ -66,6 +68,7 @@ class Transaction:
         self._locks: Locks | None = None
         self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
+        self._watch = Watch(self._check_staging)
         self._publication: Publication | None = None
         self._unreliable = ""  # why the locks are; then the staging files are private to this process
 
@@ -77,10 +80,11 @@ class Transaction:
         """
         if self._locks:
             raise RuntimeError("a Transaction serves one `with` block")
+        check_names(self._folder, self._artifacts)
         files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
         while True:
             self._roll_forward()
-            locks = Locks(files, self._reference, self._verb)
+            locks = Locks(files, self._reference, self._verb, self._watch.look)
             locks.acquire(self._options.wait, self._token, self._emit)
             try:
                 if not any(commit.record_of(staging) for staging in self._stagings.values()):
@@ -134,15 +138,26 @@ class Transaction:
         Raises: Interrupted; StorageError.
         """
         staging = self._stagings[artifact.name]
-        fs.check_writable(staging.target.parent)
+        check_place(staging, artifact.size)
+        rehearse(staging)
         if self._unreliable and not self._parts:
             how = "downloads there use file names of their own, are read back when complete, and cannot be resumed"
             self._emit(Warned(f"{self._unreliable}: {how}"))
-        part = Part(staging, artifact, self._options.min_free)
+        part = Part(staging, artifact, self._options.min_free, self._watch.check)
         self._parts[artifact.name] = part
         hashed = report_hashing(self._emit, artifact.name, staging.part)
         part.open(self._options.resume, self._token, hashed, source)
         return part
+
+    def _check_staging(self) -> None:
+        """Raises: StorageError, when a part or a lock file has vanished, or nothing can be written there any more."""
+        parts = list(self._parts.values())
+        for part in parts:
+            part.check_there()
+        if parts and not self._unreliable and (lost := self._held().lost()):
+            raise vanished(lost)
+        for folder in {part.staging.base.parent for part in parts}:
+            fs.check_writable(folder)
 
     def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:
         """Open the part of that file, and write the whole of it.
@@ -175,6 +190,7 @@ class Transaction:
         """
         if not self._parts:
             return
+        self._watch.end()
         self._publication = Publication(
             list(self._parts.values()),
             self._reference,
@@ -194,6 +210,7 @@ class Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._watch.end()
         parts = list(self._parts.values())
         if self._publication and self._publication.done:
             for part in parts:

@@ -9,12 +9,15 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.config.settings import Settings
 from luci_dl.disk import fs, space
-from luci_dl.disk.filesystems import FileSystem, file_system
+from luci_dl.disk.filesystems import FileSystem, file_system, mounted_below
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.place import check_place
 from luci_dl.disk.probe import probe
 from luci_dl.doctor.findings import failure, ok, warning
-from luci_dl.errors import StorageError
+from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Cleaned, Event, Finding
 from luci_dl.library.clean import clean
+from luci_dl.library.installed import installed
 from luci_dl.library.running import running
 from luci_dl.text import counted, human_size, printable, time_of_day
 
@@ -38,6 +41,7 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
     yield ok("folder", f"{shown}: files can be written, synced and renamed{kind}")
     if on:
         yield from _restrictions(shown, on)
+    yield from _places(folder)
     yield _locks(shown, found.locks)
     if not found.preallocates:
         hint = "The free space is watched during a download instead."
@@ -69,6 +73,19 @@ def _restrictions(shown: str, on: FileSystem) -> Iterator[Finding]:
     if on.is_memory:
         hint = "Use another folder."
         yield warning("folder", f"{shown} is in memory ({on.kind}): it is empty after a restart", hint)
+
+
+def _places(folder: Path) -> Iterator[Finding]:
+    """Where no finished file could be put: on another disk, and in the place of a file that may not be replaced."""
+    for mount in mounted_below(folder):
+        place = printable(mount.mounted_at)
+        message = f"{place} is on another disk than {printable(str(folder))}, so nothing can be installed there"
+        yield warning("folder", message, f"Install into it directly: --dir {place}")
+    for file in (file for model in installed([folder]) for file in model.files if file.state != "ok"):
+        try:
+            check_place(staging_for(folder, file.receipt.name))
+        except LuciError as error:
+            yield warning("folder", printable(error.message), error.hint)
 
 
 def _locks(shown: str, work: bool) -> Finding:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import space
+from luci_dl.disk.place import existing
 from luci_dl.disk.storage_errors import room_figures
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError, NoRoom, StorageError
@@ -55,8 +55,3 @@ def how_to_free_space(folder: Path) -> str:
     other = "Or install" if lines else "Free some space, or install"
     lines.append(f"{other} into another folder: --dir PATH, or luci config set backup_models_dir PATH.")
     return "\n".join(lines)
-
-
-def existing(folder: Path) -> Path:
-    """The folder, or its nearest parent that exists."""
-    return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)

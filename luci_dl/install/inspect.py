@@ -16,6 +16,7 @@ from luci_dl.disk import commit, fs, identity, journal, target
 from luci_dl.disk.contents import check_contents
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
+from luci_dl.disk.place import check_place
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
 from luci_dl.events import Hashing, Warned
@@ -83,10 +84,9 @@ class Inspector:
         return known, self.look(known) if known.provable else found
 
     def _obtain(self, artifact: Artifact) -> Fetch:
-        """Raises: StorageError, for a folder that is not writable; NetworkError."""
+        """Raises: CannotHold, if the file could not be put at its target; StorageError; NetworkError."""
         staging = staging_for(self.folder, artifact.name)
-        fs.check_writable(staging.target.parent)
-        fs.check_writable(staging.base.parent)
+        check_place(staging, artifact.size)
         if copies := self._find_copies(artifact):
             fetch = _fetch(staging, replace(artifact, size=copies[0].size), self.context.options)
             return Copy(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, copies=copies)

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from luci_dl.disk import fs, space
+from luci_dl.disk import space
 from luci_dl.disk.filesystems import file_system
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.place import check_place, existing
 from luci_dl.disk.storage_errors import no_room
-from luci_dl.errors import CannotHold, LuciError, NoRoom, StorageError
+from luci_dl.errors import CannotHold, LuciError, NoRoom
 from luci_dl.events import FallbackFolderUsed
 from luci_dl.install.actions import Fetch
 from luci_dl.install.context import InstallContext
-from luci_dl.install.free_space import existing, how_to_free_space
+from luci_dl.install.free_space import how_to_free_space
 from luci_dl.install.inspect import quick_inspect
-from luci_dl.model import Model
+from luci_dl.model import Artifact, Model
 from luci_dl.plan import Options, Plan
 
 
@@ -26,15 +28,15 @@ class Need:
 
     Attributes:
         bytes: of disk; files that are there and bytes of kept parts do not count.
-        longest: the size of the longest missing file.
+        missing: its files that are not there, or not complete.
         begun: something of it is there, installed or kept.
-        missing: some file is not there, or not complete.
+        refused: why none of it can be there.
     """
 
-    bytes: int
-    longest: int
-    begun: bool
-    missing: bool
+    bytes: int = 0
+    missing: tuple[Artifact, ...] = ()
+    begun: bool = False
+    refused: CannotHold | None = None
 
 
 class Placement:
@@ -87,9 +89,11 @@ class Placement:
         """Count the model's room as taken in the folder. Raises: CannotHold."""
         parent = existing(folder)
         device, on = os.stat(parent).st_dev, file_system(parent)
-        if need.missing and len(self._folders) > 1:
-            _check_writable(folder)
-        space.check_limit(model.reference, need.longest, on)
+        if need.refused:
+            raise need.refused
+        for artifact in need.missing if len(self._folders) > 1 else ():
+            check_place(staging_for(folder, artifact.name), artifact.size)
+        space.check_limit(model.reference, max((artifact.size or 0 for artifact in need.missing), default=0), on)
         taken = self._taken.get(device, 0)
         free = space.free_bytes(parent)
         if need.bytes and free is not None and free - taken < need.bytes + self._options.min_free:
@@ -119,20 +123,13 @@ def need_of(model: Model, folder: Path, options: Options) -> Need:
     """What the model still needs in the folder, by names, sizes and receipts alone."""
     try:
         actions = quick_inspect(folder, model.artifacts, options)
+    except CannotHold as error:
+        return Need(refused=error)
     except LuciError:  # the install will say what is wrong with the folder
-        return Need(0, 0, begun=False, missing=True)
+        return Need()
     fetches = [action for action in actions if isinstance(action, Fetch)]
     return Need(
         sum(action.needs for action in fetches),
-        max((action.artifact.size or 0 for action in fetches), default=0),
+        tuple(action.artifact for action in fetches),
         begun=len(fetches) < len(actions) or any(action.begun for action in fetches),
-        missing=bool(fetches),
     )
-
-
-def _check_writable(folder: Path) -> None:
-    """Raises: CannotHold."""
-    try:
-        fs.check_writable(folder)
-    except StorageError as error:
-        raise CannotHold(error.message, error.hint, error.reason) from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from luci_dl.cancel import run_cancellable
+from luci_dl.disk import receipt
+from luci_dl.disk.layout import staging_for
 from luci_dl.disk.part import Part
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
@@ -52,7 +55,7 @@ class Installation:
         return self._installed(how, size, fetched, began)
 
     def look_only(self) -> Installed | None:
-        """The model if all of it is there and right, else None. Takes no lock, writes nothing.
+        """The model if all of it is there and right, else None. Takes no lock, writes nothing into the folder.
 
         Raises: Interrupted; StorageError, for a file that cannot be read.
         """
@@ -65,9 +68,18 @@ class Installation:
         kept = [action for action in actions if isinstance(action, Keep)]
         if len(kept) < len(actions):
             return None
+        for action in kept:
+            self._remember(action)
         how = _how(kept)
         how = "already" if how == "adopted" else how  # nothing is adopted here
         return self._installed(how, sum(action.found.size for action in kept), 0, began)
+
+    def _remember(self, action: Keep) -> None:
+        """Keep what was found by reading the file, so that it need not be read again."""
+        path, known = staging_for(self.plan.folder, action.artifact.name).receipt, action.found.receipt
+        with contextlib.suppress(StorageError):
+            if known and known != receipt.read(path):
+                receipt.remember(path, known)
 
     def _inspector(self, look: Callable[[Artifact], Found]) -> Inspector:
         return Inspector(self.plan.folder, self.context, look)

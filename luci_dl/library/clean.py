@@ -21,6 +21,7 @@ from luci_dl.events import Cleaned, Emit, Event, LeftAlone, RolledForward
 from luci_dl.library.folder import ModelsFolder, PrivateFiles
 
 Names = Collection[str]
+_KINDS = {"part": "part", "lock": "lock", "journal": "journal", "receipt": "receipt", "commit": "commit record"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,9 @@ class _Sweep:
         for files in self._models.private_files():
             if self._is_meant(files.name):
                 self._clean_private(files)
+        if self._targets is None:
+            for path in self._models.rehearsals():
+                self._remove(path, partial(fs.unlink, path))
         if not self._dry_run:
             for path in self._models.folders():
                 fs.remove_empty(path)
@@ -175,7 +179,7 @@ class _Sweep:
             return
         if not self._dry_run:
             unlink()
-        kind = path.name.removesuffix(NEW).rpartition(".")[2].replace("commit", "commit record")
+        kind = _KINDS.get(path.name.removesuffix(NEW).rpartition(".")[2], "rehearsal")
         self.removed += 1
         self.freed += freed
         self._emit(Cleaned(str(path), kind, freed, self._dry_run))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -125,6 +126,14 @@ class ModelsFolder:
     def folders(self) -> list[Path]:
         """The folders that luci makes for these files, inner ones first."""
         return [path for path in reversed(self._tree[1]) if not split_suffix(path)]
+
+    def rehearsals(self) -> Iterator[Path]:
+        """Empty files that a kill left beside the models, when it was tried whether a file can be moved there."""
+        staged = layout.staging_folder(self.path)
+        for folder in self._tree[1]:
+            with contextlib.suppress(OSError):
+                found = sorted((self.path / folder.relative_to(staged)).iterdir())
+                yield from (path for path in found if path.name.startswith(layout.REHEARSAL))
 
     def _bases(self) -> dict[Path, list[tuple[Path, str]]]:
         """The files by their base, each with its suffix."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -121,6 +122,9 @@ class _Verifier:
         try:
             _write(staging, known, seen, new)
         except StorageError as error:  # a read-only folder, for example
+            with contextlib.suppress(StorageError):
+                receipt.remember(staging.receipt, new)
+                return
             with self._lock:
                 is_new = staging.folder not in self._not_writable
                 self._not_writable.add(staging.folder)

@@ -152,3 +152,23 @@ def test_a_folder_of_which_the_system_says_nothing_is_told(tmp_path: Path, words
     ended = luci(*words.split(), env={"LUCI_MODELS_DIR": str(tmp_path / ("m" * 300))})
     assert (ended.returncode, "Traceback" in ended.stderr) == (code, False), ended.stderr
     assert "File name too long" in ended.stdout + ended.stderr
+
+
+def test_a_model_that_was_moved_away_and_linked_back_while_its_disk_is_not_mounted(
+    sold: Shop, models: Path, tmp_path: Path
+) -> None:
+    """Nobody says that it is missing, or that luci did not install it; nothing replaces the link."""
+    assert luci("install", "a").returncode == 0
+    (models / "a.gguf").rename(tmp_path / "a.gguf")
+    (models / "a.gguf").symlink_to(tmp_path / "usb" / "a.gguf")
+    asked = len(sold.server.exchanges())
+    said = f"{models}/a.gguf is a symlink to {tmp_path}/usb/a.gguf, which cannot be reached"
+    for words in (["install", "a"], ["install", "a", "--force"], ["install", "a", "--dry-run"], ["path", "a"]):
+        assert_refused(luci(*words), 6, said, "Mount the disk")
+    repaired = luci("verify", "--repair")
+    assert (repaired.returncode, said in repaired.stderr) == (6, True), repaired.stderr
+    assert (models / "a.gguf").is_symlink()
+    assert len(sold.server.exchanges()) == asked
+    (tmp_path / "usb").mkdir()
+    (tmp_path / "a.gguf").rename(tmp_path / "usb" / "a.gguf")
+    assert luci("path", "a").stdout == f"{models}/a.gguf\n"

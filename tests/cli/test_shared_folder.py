@@ -228,3 +228,44 @@ def test_what_a_read_only_first_folder_lacks_goes_to_the_backup(shop: Shop, read
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.split() == [f"{read_only}/m.gguf", f"{own}/other.gguf"]
     assert f"other goes to {own}" in ended.stderr
+
+
+def test_a_file_that_only_its_owner_may_replace(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """In a sticky folder: Bob reads why before he fetches anything, or it goes to his own folder."""
+    models.chmod(0o3775)
+    shop.sell("m")
+    assert ann.luci("install", "m").returncode == 0
+    (models / "m.gguf").write_bytes(OTHER)
+    asked = len(shop.server.exchanges())
+    for words in (["--dry-run"], []):
+        refused = bob.luci("install", "m", *words)
+        assert (refused.returncode, "belongs to user 40001" in refused.stderr) == (6, True), refused.stderr
+        assert "Ask user 40001 to remove it" in refused.stderr
+    assert len(shop.server.exchanges()) == asked
+    assert_nothing_left(models, "m.gguf")
+    own = bob.home / "models"
+    assert bob.luci("config", "set", "backup_models_dir", own).returncode == 0
+    assert bob.luci("config", "set", "min_free", "0").returncode == 0
+    assert bob.luci("install", "m").stdout == f"{own}/m.gguf\n"
+    assert (models / "m.gguf").read_bytes() == OTHER
+
+
+@pytest.mark.parametrize("words", ["path m", "verify m", "install m"])
+def test_what_was_found_in_a_folder_that_one_may_only_read_is_remembered(
+    read_only: Path, bob: User, words: str
+) -> None:
+    """Only the times of the file have changed, as in a copy of the folder: it is read once, not refused for ever."""
+    os.utime(read_only / "m.gguf", (1, 1))
+    assert "changed" in bob.luci("list").stdout
+    ended = bob.luci(*words.split())
+    assert (ended.returncode, f"{read_only}/m.gguf" in ended.stdout) == (0, True), ended.stderr
+    assert "changed" not in bob.luci("list").stdout
+    assert len(list((bob.home / ".luci" / "receipts").iterdir())) == 1
+    assert bob.luci("path", "m").stdout == f"{read_only}/m.gguf\n"
+
+
+def test_damage_in_a_folder_that_one_may_only_read_is_refused(read_only: Path, bob: User) -> None:
+    """And found again with every use."""
+    (read_only / "m.gguf").write_bytes(DATA[:-1] + b"?")
+    for _ in range(2):
+        assert_refused(bob.luci("path", "m"), 5, f"{read_only}/m.gguf has changed since luci installed it")

@@ -135,3 +135,30 @@ def test_a_file_from_before_1970_has_a_receipt(tmp_path: Path) -> None:
     old = replace(RECEIPT, mtime_ns=-(10**18))
     receipt.write(tmp_path / "r", old)
     assert receipt.read(tmp_path / "r") == old
+
+
+def test_what_cannot_be_written_is_remembered_in_lucis_own_folder(tmp_path: Path, home: Path) -> None:
+    """By the receipt's real path, and only until the receipt itself is newer or another."""
+    path, moment = tmp_path / "m.gguf.receipt", "2026-01-02T00:00:00+00:00"
+    receipt.write(path, RECEIPT)
+    later = replace(RECEIPT, mtime_ns=8, verified=moment)
+    receipt.remember(path, later)
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert receipt.read(path) == receipt.read(tmp_path / "link" / path.name) == later
+    assert len(list((home / "receipts").iterdir())) == 1
+    for newer in (replace(RECEIPT, verified="2026-01-03T00:00:00+00:00"), replace(RECEIPT, sha256="1" * 64)):
+        receipt.write(path, newer)
+        assert receipt.read(path) == newer
+    path.unlink()
+    assert receipt.read(path) is None
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"v": 99}'])
+def test_a_remembered_receipt_that_makes_no_sense_is_ignored(tmp_path: Path, home: Path, text: bytes) -> None:
+    """The one beside the model counts."""
+    path = tmp_path / "m.gguf.receipt"
+    receipt.write(path, RECEIPT)
+    receipt.remember(path, replace(RECEIPT, mtime_ns=8))
+    (remembered,) = (home / "receipts").iterdir()
+    remembered.write_bytes(text)
+    assert receipt.read(path) == RECEIPT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,22 +122,41 @@ def test_a_receipt_that_makes_no_sense_is_none(there: Staging, text: bytes) -> N
 
 
 def test_a_symlink_at_the_target(tmp_path: Path) -> None:
-    """Where it leads to a file, that is judged; where it leads nowhere, it is foreign."""
+    """Where it leads to a file, that is judged."""
     (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
-    assert look(tmp_path, artifact_of(DATA)).state == "foreign"
     (tmp_path / "elsewhere").write_bytes(DATA)
     assert look(tmp_path, artifact_of(DATA)).state == "adoptable"
 
 
-def test_a_folder_or_pipe_at_the_target_is_an_error(tmp_path: Path) -> None:
-    """Nothing of it is read or removed."""
-    (tmp_path / NAME).mkdir()
-    with pytest.raises(StorageError, match="is not a file"):
+@pytest.mark.parametrize("where", ["nowhere/m.gguf", NAME])
+def test_a_symlink_at_the_target_that_leads_nowhere_is_an_error(there: Staging, where: str) -> None:
+    """The disk with the file may not be mounted, or the link leads to itself: luci did install it, all the same."""
+    there.target.unlink()
+    there.target.symlink_to(where)
+    with pytest.raises(
+        StorageError, match=f"{there.target} is a symlink to {where}, which cannot be reached"
+    ) as caught:
+        look(there.folder, artifact_of(DATA))
+    assert "Mount the disk" in caught.value.hint
+    assert os.readlink(there.target) == where
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe", "a socket", "a symlink to a folder", "a symlink to a device"])
+def test_what_is_no_file_at_the_target_is_an_error(tmp_path: Path, kind: str) -> None:
+    """The message says what it is; nothing of it is read or removed."""
+    path = tmp_path / NAME
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "a socket":
+        os.mknod(path, stat.S_IFSOCK)
+    else:
+        path.symlink_to("/dev/null" if "device" in kind else tmp_path)
+    before = path.lstat()
+    with pytest.raises(StorageError, match=f"is not a file but {kind}"):
         look(tmp_path, artifact_of(DATA))
-    (tmp_path / NAME).rmdir()
-    os.mkfifo(tmp_path / NAME)
-    with pytest.raises(StorageError, match="is not a file"):
-        look(tmp_path, artifact_of(DATA))
+    assert path.lstat() == before
 
 
 def test_a_file_in_the_place_of_a_folder_on_the_way_is_an_error(tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_one_receipt_that_cannot_be_written_costs_no_other(tmp_path: Path, monke
             pour(transaction.open(artifact), DATA)
         transaction.commit()
     assert [event.message for event in told if isinstance(event, Warned)] == [
-        "cannot write the receipt (the next luci install or luci clean completes it)"
+        "cannot write the receipt; once that is corrected, the next luci install or luci clean completes it"
     ]
     assert staged(tmp_path) == ["a.gguf.commit", "a.gguf.journal", "b.gguf.receipt"]
     monkeypatch.undo()

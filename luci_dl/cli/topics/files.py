@@ -7,12 +7,14 @@ from pathlib import Path
 
 from luci_dl.api.clean import staging_for
 from luci_dl.api.config import config_path
+from luci_dl.api.info import REMEMBERED
 from luci_dl.cli.topics.layout import block, heading, table, text
 
 HOME = {
     config_path(Path()).name: "The settings: `luci help settings`.",
     "catalog.toml": "Your own catalog: `luci help catalog`.",
     "models/": "The models, and nothing else; the setting models_dir or --dir names another such folder.",
+    f"{REMEMBERED}/": "When files in folders that you may only read were last checked.",
     "shell_history": "What was typed at the prompt of `luci shell`.",
     "*.lock": "Held while config.json or your catalog is changed.",
 }
@@ -27,9 +29,9 @@ STAGING = {
 DISKS = {
     "Space": "The space for a whole file is claimed before its first byte, so that two downloads never count on the "
     "same space. min_free stays free besides. Several models are added up first: with --dry-run, `luci install` says "
-    "which would fit. A model that models_dir cannot hold (no space, no permission, a file size limit) goes to "
-    "backup_models_dir as a whole, unless --dir is given. Where the file system cannot preallocate, the free space is "
-    "watched during the download. FAT32 cannot hold a file of 4 GiB.",
+    "which would fit. A model that models_dir cannot hold (no space, no permission, another disk, a file size limit) "
+    "goes to backup_models_dir as a whole, unless --dir is given. Where the file system cannot preallocate, the free "
+    "space is watched during the download. FAT32 cannot hold a file of 4 GiB.",
     "Shared folders": "In a folder that is setgid and writable to its group (chmod 2775), everything that luci "
     "creates belongs to the group, whatever the umask: every member can wait for, resume, clean and remove what "
     "another one began. In a folder that you may only read, `list`, `path`, `info`, `verify` and the install of what "
@@ -71,8 +73,9 @@ def lines() -> Iterator[str]:
     yield from table((getattr(_PATHS, kind).name, meaning) for kind, meaning in STAGING.items())
     yield from text(
         "A name that is too long is shortened and gets a hash. Where locks cannot be trusted (network disks), part and "
-        "journal also have a mark of their process. `luci clean` completes what a crash interrupted and removes what "
-        "no process uses; never delete these files while luci runs."
+        "journal also have a mark of their process. Before the first byte an empty file (.luci-rehearsal-...) is moved "
+        "to where the model goes, as a try, and deleted. `luci clean` completes what a crash interrupted and removes "
+        "what no process uses; never delete these files while luci runs."
     )
     yield from block("luci clean --dry-run      # shows what would be removed, with sizes")
     for subject, paragraph in DISKS.items():

@@ -1,0 +1,36 @@
+"""Attributes of files and folders (chattr) that keep even root from changing them."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from luci_dl.errors import CannotHold
+
+_FS_IOC_GETFLAGS = 0x80086601  # <linux/fs.h>
+_ATTRIBUTES = {0x10: ("immutable", "i"), 0x20: ("append-only", "a")}
+
+
+def check_attributes(path: Path, doing: str) -> None:
+    """Raises: CannotHold, when the file or folder is immutable or append-only: "cannot DOING PATH: it is ..."."""
+    flags = _flags(path)
+    for flag, (attribute, letter) in _ATTRIBUTES.items():
+        if flags & flag:
+            hint = f"Change that (chattr -{letter}), or choose another folder with --dir."
+            raise CannotHold(f"cannot {doing} {path}: it is {attribute}", hint, os.strerror(errno.EPERM))
+
+
+def _flags(path: Path) -> int:
+    """What `lsattr` shows; 0 where that cannot be read."""
+    flags = array.array("l", [0])
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(fd, _FS_IOC_GETFLAGS, flags)
+        finally:
+            os.close(fd)
+    return flags[0]

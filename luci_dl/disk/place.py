@@ -1,0 +1,122 @@
+"""Whether a finished file can be put at its target: asked before the first byte, not found out after the last.
+
+`check_place` changes nothing, and sees what a rehearsal cannot show; `rehearse` tries what only trying shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+from luci_dl.disk import fs, space
+from luci_dl.disk.attributes import check_attributes
+from luci_dl.disk.filesystems import file_system
+from luci_dl.disk.layout import Staging
+from luci_dl.disk.storage_errors import name_refused
+from luci_dl.errors import CannotHold, StorageError
+from luci_dl.names import windows_problem
+
+_ELSEWHERE = "or choose another folder with --dir."
+_CAP_FOWNER = 3  # <linux/capability.h>
+
+
+def check_place(staging: Staging, size: int | None = None) -> None:
+    """Check that a finished part could be renamed to the target. Changes nothing.
+
+    Args:
+        size: of the file in bytes; None where it is not known.
+
+    Raises: CannotHold.
+    """
+    target, receipt = staging.target, staging.receipt
+    folder, staged = existing(target.parent), existing(staging.base.parent)
+    on = file_system(folder)
+    check_names(staging.folder, [str(staging.name)])
+    space.check_limit(target.name, size or 0, on)
+    for each in (folder, staged):
+        _check_writable(each)
+    if os.stat(folder).st_dev != os.stat(staged).st_dev or on != file_system(staged):
+        raise _on_another_disk(folder, staged)
+    for old in (target, receipt):
+        _check_replaceable(old)
+
+
+def rehearse(staging: Staging) -> None:
+    """Move an empty file from the staging to where the target goes, and delete it. Under the lock of the target.
+
+    What a kill leaves is removed by the next rehearsal, or by `clean`. Raises: CannotHold; StorageError.
+    """
+    new, there = staging.new_receipt, staging.rehearsal_in(existing(staging.target.parent))
+    fs.unlink(new)
+    try:
+        fs.create(new)
+        fs.rename(new, there)
+    except StorageError as error:
+        if problem := error.reason == os.strerror(errno.EINVAL) and windows_problem(staging.target.name):
+            raise name_refused(staging.target, problem) from error
+        what = f"a finished file could not be moved from {new.parent} to {there.parent}: {error.reason}"
+        raise CannotHold(what, error.hint, error.reason) from error
+    finally:
+        fs.unlink(there)
+        fs.unlink(new)
+
+
+def check_names(folder: Path, names: Iterable[str]) -> None:
+    """Check the targets' names against what is known of the folder's file system. Raises: CannotHold."""
+    on = file_system(folder)
+    for path in map(Path, names) if on else ():
+        for part in path.parts:
+            if on and (problem := on.problem_with(part)):
+                raise name_refused(folder / part, problem)
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or its nearest parent that exists."""
+    return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)
+
+
+def _on_another_disk(folder: Path, staged: Path) -> CannotHold:
+    return CannotHold(
+        f"{folder} is on another disk than {staged}, from where a finished file could not be moved there",
+        f"Install into that disk directly: --dir {folder}, {_ELSEWHERE}",
+    )
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        fs.check_writable(folder)
+    except StorageError as error:
+        raise CannotHold(error.message, error.hint, error.reason) from error
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raises: CannotHold, when there is a file that may not be replaced."""
+    folder = path.parent
+    try:
+        info, above = os.lstat(path), os.stat(folder)
+    except OSError:  # there is none, or another check says why it cannot be seen
+        return
+    if above.st_mode & stat.S_ISVTX and not ({os.geteuid()} & {info.st_uid, above.st_uid} or _may_act_for_owners()):
+        raise CannotHold(
+            f"{path} belongs to {fs.owner_of(path)}, and {folder} lets only the owner of a file replace it (sticky)",
+            f"Ask {fs.owner_of(path)} to remove it, {_ELSEWHERE}",
+        )
+    if stat.S_ISREG(info.st_mode):
+        check_attributes(path, "replace")
+        on = file_system(path)
+        if on and on.mounted_at == os.path.join(os.path.realpath(folder), path.name):
+            raise CannotHold(f"cannot replace {path}: it is a mount point", f"Unmount it, {_ELSEWHERE}")
+
+
+def _may_act_for_owners() -> bool:
+    """Whether this process may do what is reserved to the owners of files."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name == "CapEff":
+                return bool(int(value, 16) >> _CAP_FOWNER & 1)
+    return os.geteuid() == 0
