@@ -10,12 +10,13 @@ from luci_dl.model import Artifact, Digest, Model
 from luci_dl.names import target_key
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Claim:
-    """What is known of one target, and which model claimed it first."""
+    """What is known of one target, its addresses in order, and which model claimed it first."""
 
     artifact: Artifact
     reference: str
+    urls: dict[str, None]
 
 
 def merge(models: Sequence[Model]) -> list[Model]:
@@ -26,41 +27,57 @@ def merge(models: Sequence[Model]) -> list[Model]:
     claims: dict[str, _Claim] = {}
     for model in models:
         for artifact in model.artifacts:
-            key = target_key(artifact.name)
-            claims[key] = _claim(claims.get(key), artifact, model.reference)
+            new = _Claim(artifact, model.reference, dict.fromkeys(artifact.urls))
+            earlier = claims.setdefault(target_key(artifact.name), new)
+            if earlier is not new:
+                _combine(earlier, new)
+    merged = {key: replace(claim.artifact, urls=tuple(claim.urls)) for key, claim in claims.items()}
     return [
-        replace(model, artifacts=tuple(claims[target_key(artifact.name)].artifact for artifact in model.artifacts))
+        replace(model, artifacts=tuple(merged[target_key(artifact.name)] for artifact in model.artifacts))
         for model in _uncovered(models)
     ]
 
 
 def _uncovered(models: Sequence[Model]) -> Iterator[Model]:
     """The models whose targets are not all targets of another one; of several with the same targets the first."""
-    targets = [frozenset(target_key(artifact.name) for artifact in model.artifacts) for model in models]
-    places: dict[str, list[int]] = {}
-    for place, mine in enumerate(targets):
-        for key in mine:
-            places.setdefault(key, []).append(place)
-    for place, mine in enumerate(targets):
-        others = min((places[key] for key in mine), key=len, default=[])
-        if not any(mine < targets[other] or (mine == targets[other] and other < place) for other in others):
-            yield models[place]
+    distinct: dict[frozenset[str], Model] = {}
+    for model in models:
+        distinct.setdefault(frozenset(target_key(artifact.name) for artifact in model.artifacts), model)
+    by_target: dict[str, list[frozenset[str]]] = {}
+    for targets in distinct:
+        for key in targets:
+            by_target.setdefault(key, []).append(targets)
+    for targets, model in distinct.items():
+        others = min((by_target[key] for key in targets), key=len, default=[])
+        if not any(targets < other for other in others):
+            yield model
 
 
-def _claim(earlier: _Claim | None, artifact: Artifact, reference: str) -> _Claim:
-    if earlier is None:
-        return _Claim(artifact, reference)
-    if not _are_one_file(earlier.artifact, artifact):
+def _combine(earlier: _Claim, new: _Claim) -> None:
+    """Add what is known of the same file; the claim with the better digest gives the first address and the headers."""
+    if not _are_one_file(earlier, new):
+        a, b = earlier, new
         raise UsageError(
-            f"{earlier.reference} ({_proof(earlier.artifact)}) and {reference} ({_proof(artifact)}) both write "
-            f"{artifact.name}, and are not known to mean the same file",
+            f"{a.reference} ({_proof(a.artifact)}) and {b.reference} ({_proof(b.artifact)}) both write "
+            f"{b.artifact.name}, and are not known to mean the same file",
             "Install them one at a time, one of them with -o.",
         )
-    return _Claim(_combined(earlier.artifact, artifact), earlier.reference)
+    is_better = _strength(new.artifact) > _strength(earlier.artifact)
+    best, other = (new, earlier) if is_better else (earlier, new)
+    earlier.artifact = replace(
+        best.artifact,
+        name=earlier.artifact.name,
+        size=other.artifact.size if best.artifact.size is None else best.artifact.size,
+        digests={**other.artifact.digests, **best.artifact.digests},
+        role="projector" if "projector" in (best.artifact.role, other.artifact.role) else "model",
+    )
+    best.urls.update(other.urls)
+    earlier.urls = best.urls
 
 
-def _are_one_file(a: Artifact, b: Artifact) -> bool:
+def _are_one_file(one: _Claim, other: _Claim) -> bool:
     """True when no facts contradict each other, and a digest or a common address shows that it is the same file."""
+    a, b = one.artifact, other.artifact
     if a.sha256:
         return b.may_be(a.sha256, a.size)
     if b.sha256:
@@ -70,20 +87,7 @@ def _are_one_file(a: Artifact, b: Artifact) -> bool:
             return a.expected(digest) == b.expected(digest)
     if None not in (a.size, b.size) and a.size != b.size:
         return False
-    return a.provable or b.provable or not set(a.urls).isdisjoint(b.urls)
-
-
-def _combined(a: Artifact, b: Artifact) -> Artifact:
-    """Both in one, named like the first; the one with the better digest gives the first address and the headers."""
-    best, other = (b, a) if _strength(b) > _strength(a) else (a, b)
-    return replace(
-        best,
-        name=a.name,
-        urls=tuple(dict.fromkeys(best.urls + other.urls)),
-        size=other.size if best.size is None else best.size,
-        digests={**other.digests, **best.digests},
-        role="projector" if "projector" in (a.role, b.role) else "model",
-    )
+    return a.provable or b.provable or not one.urls.keys().isdisjoint(other.urls)
 
 
 def _strength(artifact: Artifact) -> list[bool]:

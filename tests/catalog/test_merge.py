@@ -130,3 +130,15 @@ def test_many_models_are_merged_fast() -> None:
     assert merge(models) == models
     assert merge([models[0]] * count) == models[:1]
     assert merge([model(shared), *models]) == models
+
+
+@pytest.mark.timeout(20)
+def test_many_addresses_of_one_file_are_combined_fast() -> None:
+    """In linear time: each of many repositories may have its own copy of one projector."""
+    count = 20_000
+    copies = [file("shared.gguf", host=f"host-{n}", sha256=A) for n in range(count)]
+    merged = merge([model(file(f"{n}.gguf"), copy) for n, copy in enumerate(copies)])
+    assert len(merged) == count
+    assert merged[-1].artifacts[1].urls == tuple(copy.urls[0] for copy in copies)
+    pairs = [model(file("a.gguf", sha256=A), file("b.gguf", sha256=B), reference=f"{n}") for n in range(count)]
+    assert [each.reference for each in merge(pairs)] == ["0"]
