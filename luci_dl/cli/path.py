@@ -5,35 +5,27 @@ from __future__ import annotations
 import click
 
 from luci_dl.api.info import sound_model
-from luci_dl.cli import complete, session
+from luci_dl.cli import complete, options, session
 from luci_dl.cli.json_answers import answer
-from luci_dl.errors import LuciError
-
-EPILOG = """\b
-Examples:
-  luci path mistral
-  llama-cli -m "$(luci path mistral)"
-
-\b
-With --json: one object, the model as in `luci list --json`.
-Exit codes: 3 not installed, 5 the file is missing or has changed.
-"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(
+    epilog=options.examples(
+        "luci path mistral",
+        'llama-cli -m "$(luci path mistral)"',
+        more="Exit codes: 3 not installed, 5 the file is missing or has changed.",
+    )
+)
 @click.argument("name", shell_complete=complete.installed)
-@session.dir_option("Look into this models folder only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@options.folder("Look into this models folder only.")
+@options.json_answer
 def command(name: str, folder: str | None, as_json: bool) -> int:
     """Print the path of an installed model, and nothing else.
 
     If the model has several files, it is the path of the one to load. NAME is a name or alias from the catalog, an
     address as it was installed, or a file name.
     """
-    try:
-        model = sound_model(name, folder)
-    except LuciError as error:
-        return session.report(error, json=as_json)
+    model = sound_model(name, folder)
     if as_json:
         session.output().results([answer("path", model)])
     else:

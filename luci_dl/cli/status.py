@@ -9,28 +9,15 @@ import click
 
 from luci_dl.api.status import Running, status
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.cli import session
+from luci_dl.cli import options, session
 from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
-from luci_dl.errors import Interrupted, LuciError
+from luci_dl.errors import Interrupted
 from luci_dl.events import Emit
 from luci_dl.text import human_size, time_of_day
 from luci_dl.ui.figures import clock, percent, seconds_left
 from luci_dl.ui.live_region import LiveRegion
 from luci_dl.ui.stream import Output, Stream
-
-EPILOG = """\b
-Examples:
-  luci status
-  luci status --watch
-  luci status --json
-
-\b
-With --json: one array of models with "model", "command", "folder", "names",
-"done" and "total" in bytes, "percent", "rate" in bytes per second,
-"seconds_left" (null if unknown), "pid", "host", "user", "since".
-With --watch: one such array per line.
-"""
 
 INTERVAL_S = 1.0
 """Between two updates of `--watch`, in seconds; a lock holder updates its progress once a second."""
@@ -40,10 +27,10 @@ _OPTIONAL = tuple(map(_TITLES.index, ("SPEED", "LEFT", "PID", "SINCE", "USER", "
 """What a narrow terminal does not show, the last one first."""
 
 
-@click.command(epilog=EPILOG)
-@click.option("-w", "--watch", is_flag=True, help="Update every second, until Ctrl+C.")
-@session.dir_option("Look into this models folder only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.command(epilog=options.examples("luci status", "luci status --watch", "luci status --json"))
+@options.flag("-w", "--watch", help="Update every second, until Ctrl+C.")
+@options.folder("Look into this models folder only.")
+@options.json_answer
 def command(watch: bool, folder: str | None, as_json: bool) -> int:
     """Show what luci is installing now.
 
@@ -52,10 +39,7 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
     output = session.output()
     if watch:
         return _watch(folder, output, as_json)
-    try:
-        found = status(folder)
-    except LuciError as error:
-        return session.report(error, json=as_json)
+    found = status(folder)
     if as_json:
         output.results([answer("status", found)])
     elif found:
