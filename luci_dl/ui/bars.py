@@ -16,6 +16,7 @@ from luci_dl.ui.describe import base_name, describe
 from luci_dl.ui.figures import clock, percent, seconds_left
 from luci_dl.ui.lines import Lines
 from luci_dl.ui.live_region import LiveRegion
+from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.run_state import Row, RunState
 from luci_dl.ui.stream import Output
 
@@ -34,7 +35,7 @@ LEAST_FOR_BAR = 48
 WIDEST_BAR = 40
 
 
-class Bars:
+class Bars(Renderer):
     """Draws what is running at the bottom of the terminal, and prints messages above it; in the background, lines."""
 
     def __init__(self, output: Output, color: bool = True, now: Callable[[], float] = time.monotonic) -> None:
