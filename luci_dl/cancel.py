@@ -23,6 +23,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CTRL_C = signal.SIGINT
 POLL_S = 0.05
 """How often a wait for another thread checks the token, in seconds."""
+_CONTINUED: list[int] = []
+"""One item for each time that the process continued after it was stopped."""
 
 T = TypeVar("T")
 
@@ -129,14 +131,12 @@ def signals_cancel(token: CancelToken) -> Iterator[list[int]]:
 
     A signal that was ignored stays ignored (as SIGINT in a background job of a script). Main thread only.
     """
-    received: list[int] = []
-
-    def handler(signum: int, _frame: FrameType | None) -> None:
-        received.append(signum)
-        token.cancel(signum)
-
-    with _handled_by(lambda _signum: handler):
-        yield received
+    before = signal.signal(signal.SIGCONT, lambda signum, _frame: _CONTINUED.append(signum))
+    try:
+        with signals_call(token.cancel) as received:
+            yield received
+    finally:
+        signal.signal(signal.SIGCONT, before)
 
 
 @contextlib.contextmanager
@@ -153,6 +153,21 @@ def signals_call(function: Callable[[int], object]) -> Iterator[list[int]]:
 
     with _handled_by(lambda _signum: handler):
         yield received
+
+
+def times_continued() -> int:
+    """How often this process has continued, in `signals_cancel`, after it was stopped: by Ctrl+Z, for example."""
+    return len(_CONTINUED)
+
+
+@contextlib.contextmanager
+def never_stopped_by_output() -> Iterator[None]:
+    """While the block runs, `stty tostop` does not stop this thread when it writes in the background."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.api.config import Folder, folders_of, settings
@@ -43,14 +42,7 @@ def clean(
     total = Report(0, 0, 0)
     with EmitGuard(token, emit) as guard:
         for path in folders:
-            report = library.clean(path, targets, dry_run, guard.token, guard.emit)
-            total = replace(
-                total,
-                removed=total.removed + report.removed,
-                freed=total.freed + report.freed,
-                left_alone=total.left_alone + report.left_alone,
-                failed=total.failed + report.failed,
-            )
+            total += library.clean(path, targets, dry_run, guard.token, guard.emit)
         guard.emit(CleanSummary(total.removed, total.freed, total.left_alone, dry_run))
     return total
 

@@ -1,10 +1,5 @@
-"""`luci version`."""
+"""`luci version`: the versions of luci and of what it depends on."""
 
-from __future__ import annotations
+from luci_dl.doctor.versions import versions
 
-from luci_dl.doctor import versions as found
-
-
-def versions() -> dict[str, str]:
-    """The versions of luci and of what it depends on, by name."""
-    return found.versions()
+__all__ = ["versions"]

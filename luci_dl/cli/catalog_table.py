@@ -13,7 +13,7 @@ from luci_dl.text import human_size
 from luci_dl.ui.stream import Output
 
 _TITLES = ("NAME", "SIZE", "TIER", "FITS", "LICENSE", "INSTALLED", "GROUPS", "ALIASES")
-_LICENSE = _TITLES.index("LICENSE")
+_NAME, _LICENSE = map(_TITLES.index, ("NAME", "LICENSE"))
 
 
 def show(offers: Sequence[Offer], output: Output, *, as_json: bool) -> int:
@@ -23,7 +23,7 @@ def show(offers: Sequence[Offer], output: Output, *, as_json: bool) -> int:
         output.results([json.dumps(models)])
     else:
         rows = [_TITLES, *map(_row, offers)]
-        output.results(table(rows, output.out, (_LICENSE,), optional=range(_LICENSE + 1, len(_TITLES))))
+        output.results(table(rows, output.out, (_LICENSE,), optional=range(_NAME + 1, len(_TITLES))))
     return 0
 
 

@@ -5,24 +5,17 @@ from __future__ import annotations
 import click
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import complete, session
+from luci_dl.cli import complete, options, session
 from luci_dl.errors import StorageError
 from luci_dl.events import Emit
 
-EPILOG = """\b
-Examples:
-  luci clean
-  luci clean --dry-run
-  luci clean mistral
-"""
 
-
-@click.command(epilog=EPILOG)
+@click.command(epilog=options.examples("luci clean", "luci clean --dry-run", "luci clean mistral"))
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.known_or_installed)
-@session.dir_option("Clean this models folder only.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only list what would be removed.")
-@click.option("--json", "as_json", is_flag=True, help="Print one event per line on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+@options.folder("Clean this models folder only.")
+@options.flag("-n", "--dry-run", help="Only list what would be removed.")
+@options.json_events
+@options.quiet
 def command(names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
     """Remove what interrupted downloads and crashes left behind.
 

@@ -9,25 +9,22 @@ from typing import TYPE_CHECKING, cast
 import click
 from click.shell_completion import ShellComplete, get_completion_class, shell_complete
 
-from luci_dl.cli import session
+from luci_dl.cli import options, session
 from luci_dl.cli.main import COMPLETION, luci
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-EPILOG = """\b
-Examples:
-  eval "$(luci completion bash)"
-  luci completion zsh > ~/.zfunc/_luci
-  luci completion fish > ~/.config/fish/completions/luci.fish
 
-\b
-Put the first line into ~/.bashrc (bash 4.4 or later) to have completion in
-every terminal; for zsh, ~/.zfunc must be in fpath before compinit runs.
-"""
-
-
-@click.command(epilog=EPILOG)
+@click.command(
+    epilog=options.examples(
+        'eval "$(luci completion bash)"',
+        "luci completion zsh > ~/.zfunc/_luci",
+        "luci completion fish > ~/.config/fish/completions/luci.fish",
+        more="Put the first line into ~/.bashrc (bash 4.4 or later) to have completion in every terminal; "
+        "for zsh, ~/.zfunc must be in fpath before compinit runs.",
+    )
+)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(shell: str) -> int:
     """Print the script that lets the TAB key complete luci's words.

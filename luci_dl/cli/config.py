@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import click
 
 from luci_dl.api.config import FILE, SettingState, every_setting, set_setting, unknown_setting, unset_setting
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import complete, session
+from luci_dl.cli import complete, options, session
 from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
-from luci_dl.errors import LuciError, UsageError
+from luci_dl.errors import UsageError
 from luci_dl.events import Emit
 from luci_dl.text import printable
 
 
-def _epilog(*examples: str, more: Sequence[str] = ()) -> str:
-    return "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples), *more])
-
-
 @click.group(
-    epilog=_epilog(
+    epilog=options.examples(
         "luci config list",
         "luci config set models_dir /data/models",
         "luci config set mirrors https://mirror.example https://other.example",
         "luci config unset folders /media/usb",
         "luci config get models_dir",
-        more=["", "`luci help settings` describes every setting."],
+        more="`luci help settings` describes every setting.",
     )
 )
 def command() -> None:
@@ -37,23 +33,18 @@ def command() -> None:
     """
 
 
-AS_JSON = click.option("--json", "as_json", is_flag=True, help="For programs, on stdout.")
 NAME = click.argument("name", shell_complete=complete.settings)
 
 
 @command.command(
     "list",
     short_help="Show every setting, its value and where it comes from.",
-    epilog=_epilog("luci config list", "luci config list --json"),
+    epilog=options.examples("luci config list", "luci config list --json"),
 )
-@AS_JSON
+@options.json_answer
 def show_all(as_json: bool) -> int:
     """Show every setting, its value and where it comes from; also the unknown names in config.json."""
-    try:
-        states = every_setting()
-    except LuciError as error:
-        return session.report(error, json=as_json)
-    output = session.output()
+    states, output = every_setting(), session.output()
     if as_json:
         output.results([answer("config list", states)])
     else:
@@ -67,20 +58,17 @@ def show_all(as_json: bool) -> int:
 @command.command(
     "get",
     short_help="Print one value.",
-    epilog=_epilog("luci config get models_dir", 'cd "$(luci config get models_dir)"'),
+    epilog=options.examples("luci config get models_dir", 'cd "$(luci config get models_dir)"'),
 )
 @NAME
-@AS_JSON
+@options.json_answer
 def show(name: str, as_json: bool) -> int:
     """Print the value of a setting, a list one item per line; nothing if there is none."""
-    try:
-        state = _state_of(name)
-        if state is None:
-            raise unknown_setting(name)
-        if state.problem:
-            raise state.problem
-    except LuciError as error:
-        return session.report(error, json=as_json)
+    state = _state_of(name)
+    if state is None:
+        raise unknown_setting(name)
+    if state.problem:
+        raise state.problem
     if as_json:
         session.output().results([answer("config get", state)])
     else:
@@ -91,11 +79,11 @@ def show(name: str, as_json: bool) -> int:
 @command.command(
     "set",
     short_help="Check a value and write it.",
-    epilog=_epilog("luci config set min_free 5G", "luci config set on_interrupt keep"),
+    epilog=options.examples("luci config set min_free 5G", "luci config set on_interrupt keep"),
 )
 @NAME
 @click.argument("values", nargs=-1, required=True, metavar="VALUE...", shell_complete=complete.setting_values)
-@AS_JSON
+@options.json_answer
 def change(name: str, values: tuple[str, ...], as_json: bool) -> int:
     """Check the value, then write it; a list takes several VALUEs. A relative path starts from the current folder."""
     return _change(name, lambda token: set_setting(name, values, token), as_json)
@@ -104,11 +92,11 @@ def change(name: str, values: tuple[str, ...], as_json: bool) -> int:
 @command.command(
     "unset",
     short_help="Remove a setting from config.json.",
-    epilog=_epilog("luci config unset models_dir", "luci config unset folders /media/usb"),
+    epilog=options.examples("luci config unset models_dir", "luci config unset folders /media/usb"),
 )
 @NAME
 @click.argument("values", nargs=-1, metavar="[VALUE...]", shell_complete=complete.setting_values)
-@AS_JSON
+@options.json_answer
 def unset(name: str, values: tuple[str, ...], as_json: bool) -> int:
     """Remove the setting from config.json, so that its default applies again; of a list only the VALUEs, if given."""
     return _change(name, lambda token: unset_setting(name, values, token), as_json)

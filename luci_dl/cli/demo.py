@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from luci_dl.cancel import CancelToken, heard_signals
-from luci_dl.cli import session
+from luci_dl.cli import options, session
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.cli.demo_server import DemoServer
 from luci_dl.cli.demo_stage import Stage
@@ -18,24 +18,14 @@ from luci_dl.events import Emit, Finding
 from luci_dl.names import STAGING_SUFFIXES
 from luci_dl.text import human_size
 
-EPILOG = """\b
-Examples:
-  luci demo
-  luci demo && echo "it works here"
-
-\b
-With --json: one finding per line, as in `luci doctor --json`; topics:
-"install", "interrupt", "crash", "clean".
-"""
-
 SIZE = 48_000_000
 RATE = 16_000_000
 FIRST, SECOND, THIRD = "demo-one", "demo-two", "demo-three"
 _PART, _LOCK, _, _RECEIPT, _ = STAGING_SUFFIXES
 
 
-@click.command(epilog=EPILOG)
-@click.option("--json", "as_json", is_flag=True, help="Print one finding per line on stdout.")
+@click.command(epilog=options.examples("luci demo", 'luci demo && echo "it works here"'))
+@options.json_events
 def command(as_json: bool) -> int:
     """See luci work, offline: a download, an interrupt, a crash, a clean-up.
 

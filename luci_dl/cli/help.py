@@ -7,20 +7,13 @@ from typing import Any
 
 import click
 
-from luci_dl.cli import complete, session, topics
+from luci_dl.cli import complete, options, session, topics
 from luci_dl.cli.topics import layout
 from luci_dl.errors import UsageError
 from luci_dl.text import printable
 
-EPILOG = """\b
-Examples:
-  luci help
-  luci help install
-  luci help settings
-"""
 
-
-@click.command(epilog=EPILOG)
+@click.command(epilog=options.examples("luci help", "luci help install", "luci help settings"))
 @click.argument("words", nargs=-1, metavar="[COMMAND... | TOPIC]", shell_complete=complete.help_words)
 def command(words: tuple[str, ...]) -> Any:
     """Show the commands and topics, how to use one command, or one topic of the reference."""

@@ -8,25 +8,11 @@ import click
 
 from luci_dl.api.info import Info, Partial, info
 from luci_dl.api.list import InstalledFile
-from luci_dl.cli import complete, gguf_rows, session
+from luci_dl.cli import complete, gguf_rows, options, session
 from luci_dl.cli.json_answers import answer
-from luci_dl.errors import LuciError
 from luci_dl.model import Artifact, Digest, Model
 from luci_dl.text import human_size, local_time, printable
 from luci_dl.ui.figures import percent
-
-EPILOG = """\b
-Examples:
-  luci info mistral
-  luci info mistral-7b-instruct-v0.2.Q4_K_M.gguf
-  luci info mistral --json
-
-\b
-With --json: one object with "name", "catalog" (the entry, or null),
-"installed" (an array, one model for each folder that has it), "gguf" (the
-header of each installed GGUF file, or null if it cannot be read) and
-"partial" (the partial downloads).
-"""
 
 PROOFS = {
     **{digest.proof: f"the {digest.label} that was given" for digest in Digest},
@@ -42,20 +28,20 @@ STATES = {
 Row = tuple[str, str]
 
 
-@click.command(epilog=EPILOG)
+@click.command(
+    epilog=options.examples(
+        "luci info mistral", "luci info mistral-7b-instruct-v0.2.Q4_K_M.gguf", "luci info mistral --json"
+    )
+)
 @click.argument("name", shell_complete=complete.known_or_installed)
-@session.dir_option("Look into this models folder only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@options.folder("Look into this models folder only.")
+@options.json_answer
 def command(name: str, folder: str | None, as_json: bool) -> int:
     """Show everything known about one model, installed or not.
 
     NAME is a name or alias from the catalog, an address as it was installed, or a file name.
     """
-    try:
-        found = info(name, folder)
-    except LuciError as error:
-        return session.report(error, json=as_json)
-    output = session.output()
+    found, output = info(name, folder), session.output()
     if as_json:
         output.results([answer("info", found)])
     else:

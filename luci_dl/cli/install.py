@@ -12,27 +12,25 @@ from luci_dl.api.config import settings as settings_of
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
 from luci_dl.cli.install_options import install_options, options_of, selection_of
-from luci_dl.errors import LuciError, StorageError, UsageError
+from luci_dl.cli.options import examples
+from luci_dl.errors import StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Model
 from luci_dl.text import human_size
 
-EPILOG = """\b
-Examples:
-  luci install llama3.2
-  luci install core models
-  luci install hf:OWNER/REPO:Q4_K_M
-  luci install https://example.com/model.gguf --sha256 HEX
-  luci install mistral phi-3 -j 2 --dir /data/models
-  luci install mistral --from /media/usb --dry-run
 
-\b
-Exit codes: 0 done, 2 usage, 3 unknown name, 4 network, 5 wrong bytes, 6 disk,
-7 locked by another luci, 128+n killed by signal n.
-"""
-
-
-@click.command(epilog=EPILOG)
+@click.command(
+    epilog=examples(
+        "luci install llama3.2",
+        "luci install core models",
+        "luci install hf:OWNER/REPO:Q4_K_M",
+        "luci install https://example.com/model.gguf --sha256 HEX",
+        "luci install mistral phi-3 -j 2 --dir /data/models",
+        "luci install mistral --from /media/usb --dry-run",
+        more="Exit codes: 0 done, 2 usage, 3 unknown name, 4 network, 5 wrong bytes, 6 disk, "
+        "7 locked by another luci, 128+n killed by signal n.",
+    )
+)
 @click.argument("words", nargs=-1, metavar="WORD...", shell_complete=complete.to_install)
 @install_options
 def command(
@@ -51,13 +49,10 @@ def command(
     (hf:OWNER/REPO:QUANT), an Ollama model (ollama:MODEL:TAG) or an https:// address. A file appears under its final
     name only when it is complete, verified and safely on disk.
     """
-    try:
-        if quiet and verbose:
-            raise UsageError("--quiet and --verbose exclude each other")
-        settings = settings_of(folder)
-        options, selection = options_of(given, settings), selection_of(given)
-    except LuciError as error:
-        return session.report(error, json=as_json)
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other")
+    settings = settings_of(folder)
+    options, selection = options_of(given, settings), selection_of(given)
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.api.install import InstallRequest, exit_code

@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from luci_dl.api.config import KEYS, Settings
-from luci_dl.cli import complete, session
+from luci_dl.cli import complete, options
+from luci_dl.cli.options import Command
 from luci_dl.errors import UsageError
 from luci_dl.plan import Options
 
 if TYPE_CHECKING:
     from luci_dl.api.install import FileSelection
 
-Command = TypeVar("Command", bound=Callable[..., object])
 Given = Mapping[str, Any]
 """The values of the options, by parameter name."""
 
@@ -38,12 +38,8 @@ def _setting(*names: str, metavar: str, help: str, default: str | None = None) -
     return click.option(*names, callback=_checked, default=default, show_default=shown, metavar=metavar, help=help)
 
 
-def _flag(*names: str, help: str) -> Callable[[Command], Command]:
-    return click.option(*names, is_flag=True, help=help)
-
-
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
-    session.dir_option("Install into this models folder.", may_be_missing=True),
+    options.folder("Install into this models folder.", may_be_missing=True),
     click.option("-o", "--output", metavar="NAME", help="Name of the file, if WORD refers to a single file."),
     click.option("--sha256", metavar="HEX", help="Expected SHA-256, if WORD refers to a single file."),
     _setting("-c", "--connections", default="auto", metavar="auto|N", help="Connections per file; auto measures."),
@@ -57,11 +53,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="SECONDS",
         help="How long to wait for another luci that installs the same model.",
     ),
-    _flag("--no-wait", help="Do not wait for another luci (exit code 7)."),
-    _flag("--keep-partial", help="Keep the partial download when interrupted, to resume it later."),
-    _flag("--no-resume", help="Start over, even if there is a partial download."),
-    _flag("--force", help="Replace files that are in the way or out of date."),
-    _flag("--unverified", help="Allow plain http without a digest."),
+    options.flag("--no-wait", help="Do not wait for another luci (exit code 7)."),
+    options.flag("--keep-partial", help="Keep the partial download when interrupted, to resume it later."),
+    options.flag("--no-resume", help="Start over, even if there is a partial download."),
+    options.flag("--force", help="Replace files that are in the way or out of date."),
+    options.flag("--unverified", help="Allow plain http without a digest."),
     click.option(
         "--header",
         "headers",
@@ -69,9 +65,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="'NAME: VALUE'",
         help="Send this header to the host of an address.",
     ),
-    _flag("--no-projector", help="Leave out the projector of a vision model."),
-    _flag("--all-files", help="Install every file of a Hub repository."),
-    _flag("--safe-only", help="Leave out files that may run code when loaded: pickles (.bin, .pt, .ckpt ...)."),
+    options.flag("--no-projector", help="Leave out the projector of a vision model."),
+    options.flag("--all-files", help="Install every file of a Hub repository."),
+    options.flag("--safe-only", help="Leave out files that may run code when loaded: pickles (.bin, .pt, .ckpt ...)."),
     click.option("--include", multiple=True, metavar="GLOB", help="Files of a Hub repository to install."),
     click.option("--exclude", multiple=True, metavar="GLOB", help="Files of a Hub repository to leave out."),
     click.option(
@@ -82,13 +78,13 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         shell_complete=complete.files,
         help="Look for a copy in this file or folder first.",
     ),
-    _flag("--no-adopt", help="Do not look for copies in the caches of Ollama and the Hub's tools."),
-    _flag("--offline", help="Contact no server; say what is installed and what would be needed."),
-    _flag("--dry-run", help="Only show what would be done, and whether it would work."),
-    _flag("-y", "--yes", help="Do not ask before installing all models."),
-    _flag("--json", "as_json", help="Print one event per line on stdout."),
-    _flag("-q", "--quiet", help="Print only errors and the paths."),
-    _flag("-v", "--verbose", help="Show each request; tokens are masked."),
+    options.flag("--no-adopt", help="Do not look for copies in the caches of Ollama and the Hub's tools."),
+    options.flag("--offline", help="Contact no server; say what is installed and what would be needed."),
+    options.flag("--dry-run", help="Only show what would be done, and whether it would work."),
+    options.flag("-y", "--yes", help="Do not ask before installing all models."),
+    options.json_events,
+    options.flag("-q", "--quiet", help="Print only errors and the paths."),
+    options.verbose,
 )
 
 

@@ -7,28 +7,14 @@ from pathlib import Path
 
 import click
 
-from luci_dl.api.config import settings
+from luci_dl.api.config import Settings, settings
 from luci_dl.api.list import InstalledModel, installed
-from luci_dl.cli import session
+from luci_dl.cli import options, session
 from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
-from luci_dl.errors import LuciError, UsageError
+from luci_dl.errors import UsageError
 from luci_dl.model import Model
 from luci_dl.text import human_size, local_time, printable
-
-EPILOG = """\b
-Examples:
-  luci list
-  luci list --available
-  luci list --available --tier 1
-  luci list --json
-
-\b
-With --json: one array of models, each as in "installed" or "catalog" of
-`luci info --json`. Models of the catalog also have "installed" (true or
-false) and "fits": its "disk" and "memory" are true, false, or null if
-unknown.
-"""
 
 _TITLES = ("NAME", "SIZE", "INSTALLED", "VERIFIED", "FILE")
 _NAME, _INSTALLED, _FILE = map(_TITLES.index, ("NAME", "INSTALLED", "FILE"))
@@ -36,11 +22,13 @@ _KEPT = 40
 """Characters of a name or file that are more useful than the date of the install."""
 
 
-@click.command(epilog=EPILOG)
-@click.option("-a", "--available", is_flag=True, help="Show the models of the catalog.")
+@click.command(
+    epilog=options.examples("luci list", "luci list --available", "luci list --available --tier 1", "luci list --json")
+)
+@options.flag("-a", "--available", help="Show the models of the catalog.")
 @click.option("--tier", type=int, metavar="N", help="Only tier N: 0 runs anywhere, 4 needs a big machine.")
-@session.dir_option("Look into this models folder only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@options.folder("Look into this models folder only.")
+@options.json_answer
 def command(available: bool, tier: int | None, folder: str | None, as_json: bool) -> int:
     """Show the installed models, or those of the catalog.
 
@@ -48,35 +36,31 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
     for it besides the space that stays free (min_free), and if this machine has memory for it and the extra fifth
     that it needs while it runs.
     """
-    try:
-        default = settings(folder).models_dir
-        if available or tier is not None:
-            return _show_available(tier, folder, as_json)
-        models = installed(folder)
-    except LuciError as error:
-        return session.report(error, json=as_json)
+    found = settings(folder)
+    if available or tier is not None:
+        return _show_available(tier, found, folder, as_json)
+    models = installed(folder)
     output = session.output()
     if as_json:
         output.results([answer("list", models)])
     elif models:
-        rows = [_TITLES, *(_row(model, default) for model in models)]
+        rows = [_TITLES, *(_row(model, found.models_dir) for model in models)]
         output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), kept=_KEPT))
         if any(model.state != "ok" for model in models):
             output.say(["`luci verify` shows what is wrong; `luci verify --repair` installs it again."])
     else:
-        where = "" if folder is None else f" in {printable(str(default))}"
+        where = "" if folder is None else f" in {printable(str(found.models_dir))}"
         output.say([f"No models are installed{where}. `luci list --available` shows the models of the catalog."])
     return 0
 
 
-def _show_available(tier: int | None, folder: str | None, as_json: bool) -> int:
+def _show_available(tier: int | None, settings: Settings, folder: str | None, as_json: bool) -> int:
     """Show the models of the catalog. Returns: the exit code. Raises: UsageError; StorageError."""
     from luci_dl.api.catalog import load_catalog, offers
     from luci_dl.cli import catalog_table
 
-    found = settings(folder)
-    models = _of_tier(tier, load_catalog(found).models)
-    return catalog_table.show(offers(models, found, folder), session.output(), as_json=as_json)
+    models = _of_tier(tier, load_catalog(settings).models)
+    return catalog_table.show(offers(models, settings, folder), session.output(), as_json=as_json)
 
 
 def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:

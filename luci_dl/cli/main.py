@@ -12,6 +12,7 @@ from difflib import get_close_matches
 
 import click
 
+from luci_dl.cli import options
 from luci_dl.cli.session import report
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.resources import refusal
@@ -43,13 +44,6 @@ COMPLETION = "_LUCI_COMPLETE"
 
 _HELP = {"help", "-h", "--help", "--version"}
 _UNINSTALL = ("uninstall", "rm", "delete")
-
-EPILOG = """\b
-Examples:
-  luci install llama3.2
-  luci install core models
-  luci clean
-"""
 
 
 class Commands(click.Group):
@@ -91,7 +85,9 @@ def _show_version(ctx: click.Context, _param: click.Parameter, given: bool) -> N
 
 
 @click.group(
-    cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands,
+    epilog=options.examples("luci install llama3.2", "luci install core models", "luci clean"),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(
     "--version",

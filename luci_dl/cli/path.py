@@ -6,26 +6,21 @@ import click
 
 from luci_dl.api.info import sound_model
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import complete, session
+from luci_dl.cli import complete, options, session
 from luci_dl.cli.json_answers import answer
 from luci_dl.events import Emit
 
-EPILOG = """\b
-Examples:
-  luci path mistral
-  llama-cli -m "$(luci path mistral)"
 
-\b
-With --json: one object, the model as in `luci list --json`.
-Exit codes: 3 not installed, 5 the file is missing or has
-changed, 6 it cannot be read.
-"""
-
-
-@click.command(epilog=EPILOG)
+@click.command(
+    epilog=options.examples(
+        "luci path mistral",
+        'llama-cli -m "$(luci path mistral)"',
+        more="Exit codes: 3 not installed, 5 the file is missing or has changed, 6 it cannot be read.",
+    )
+)
 @click.argument("name", shell_complete=complete.installed)
-@session.dir_option("Look into this models folder only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@options.folder("Look into this models folder only.")
+@options.json_answer
 def command(name: str, folder: str | None, as_json: bool) -> int:
     """Print the path of an installed model, and nothing else.
 

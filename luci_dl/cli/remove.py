@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import complete, session
+from luci_dl.cli import complete, options, session
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit
 from luci_dl.text import human_size, printable
@@ -17,24 +17,21 @@ from luci_dl.ui.describe import describe
 if TYPE_CHECKING:
     from luci_dl.api.remove import Removal
 
-EPILOG = """\b
-Examples:
-  luci remove mistral
-  luci remove mistral --dry-run
-  luci remove phi-3 tinyllama --yes
 
-\b
-Exit codes: 2 not confirmed, 3 not installed, 6 disk, 7 in use.
-"""
-
-
-@click.command(epilog=EPILOG)
+@click.command(
+    epilog=options.examples(
+        "luci remove mistral",
+        "luci remove mistral --dry-run",
+        "luci remove phi-3 tinyllama --yes",
+        more="Exit codes: 2 not confirmed, 3 not installed, 6 disk, 7 in use.",
+    )
+)
 @click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete.installed)
-@session.dir_option("Remove from this models folder only.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be removed.")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask for confirmation.")
-@click.option("--json", "as_json", is_flag=True, help="Print one event per line on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+@options.folder("Remove from this models folder only.")
+@options.flag("-n", "--dry-run", help="Only show what would be removed.")
+@options.flag("-y", "--yes", help="Do not ask for confirmation.")
+@options.json_events
+@options.quiet
 def command(names: tuple[str, ...], folder: str | None, dry_run: bool, yes: bool, as_json: bool, quiet: bool) -> int:
     """Uninstall models.
 

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TypeVar
-
-import click
 
 from luci_dl.cancel import CancelToken, die_of, signals_cancel
-from luci_dl.cli import complete
 from luci_dl.errors import Interrupted, LuciError, UsageError
 from luci_dl.events import Emit, Failed, Stopped
-from luci_dl.text import printable
 from luci_dl.ui.choose import choose, standard_output
 from luci_dl.ui.render_thread import RenderThread
 from luci_dl.ui.stream import Output
 
 LAST_OUTPUT_S = 0.2
 """How long the last output may take when a signal ends the run, in seconds: nobody may be reading it."""
-
-Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def report(error: LuciError, *, json: bool = False) -> int:
@@ -84,18 +77,3 @@ def confirmed(question: str, purpose: str, token: CancelToken, details: Sequence
     output().err.write(f"{question} [y/N]: ")
     token.wait_to_read(0)  # in this thread: an abandoned one would read what is typed next
     return os.read(0, 1000).strip().lower() in (b"y", b"yes")
-
-
-def dir_option(help: str, *, may_be_missing: bool = False) -> Callable[[Command], Command]:
-    """The option `--dir`, as the parameter `folder`. Warns about a folder that does not exist, unless it may."""
-
-    def check(context: click.Context, _option: click.Parameter, folder: str | None) -> str | None:
-        if folder is None or context.resilient_parsing:
-            return folder
-        if not folder.strip():
-            raise UsageError("--dir is empty", "Give a folder, or leave it out.")
-        if not may_be_missing and not os.path.isdir(os.path.expanduser(folder)):
-            output().say([f"⚠️  The folder {printable(folder)} does not exist"])
-        return folder
-
-    return click.option("--dir", "folder", metavar="PATH", shell_complete=complete.folders, callback=check, help=help)

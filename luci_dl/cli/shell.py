@@ -13,7 +13,7 @@ import click
 
 from luci_dl.api.config import home_of
 from luci_dl.cancel import CTRL_C, at_a_prompt, die_of, signal_name, typing
-from luci_dl.cli import session
+from luci_dl.cli import options, session
 from luci_dl.cli.child import run_in_foreground
 from luci_dl.cli.shell_completion import LEAVE, complete_line
 from luci_dl.cli.shell_editor import Editor
@@ -22,12 +22,7 @@ from luci_dl.errors import LuciError, UsageError
 PROMPT = "LuciferAI> "
 HISTORY = "shell_history"
 
-EPILOG = """\b
-Examples:
-  luci shell
-  luci shell < commands.txt
-
-\b
+_AT_THE_PROMPT = """\b
 At the prompt:
   install llama3.2        the same words as after `luci`
   help, help install      the commands, or how to use one
@@ -38,7 +33,7 @@ At the prompt:
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=options.examples("luci shell", "luci shell < commands.txt", more=_AT_THE_PROMPT))
 def command() -> int:
     """Open a prompt that takes the same words as `luci`.
 
@@ -63,11 +58,7 @@ def _script() -> Iterator[str]:
 
 def _converse() -> int:
     """Run commands until the user leaves."""
-    try:
-        read = _reader()
-    except LuciError as error:
-        return session.report(error)
-    output = session.output()
+    read, output = _reader(), session.output()
     output.say(["`help` shows the commands, `exit` or Ctrl+D leaves."])
     restore = _terminal_restorer()
     with at_a_prompt(restore):

@@ -9,37 +9,28 @@ import click
 
 from luci_dl.api.status import Running, status
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.cli import session
+from luci_dl.cli import options, session
 from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
-from luci_dl.errors import Interrupted, LuciError
+from luci_dl.errors import Interrupted
 from luci_dl.events import Emit
 from luci_dl.text import human_size, time_of_day
 from luci_dl.ui.figures import clock, percent, seconds_left
+from luci_dl.ui.live_region import LiveRegion
 from luci_dl.ui.stream import Output, Stream
-
-EPILOG = """\b
-Examples:
-  luci status
-  luci status --watch
-  luci status --json
-
-\b
-With --json: one array of models with "model", "command", "folder", "names",
-"done" and "total" in bytes, "percent", "rate" in bytes per second,
-"seconds_left" (null if unknown), "pid", "host", "user", "since".
-With --watch: one such array per line.
-"""
 
 INTERVAL_S = 1.0
 """Between two updates of `--watch`, in seconds; a lock holder updates its progress once a second."""
 NOTHING = "Nothing is being installed."
+_TITLES = ("MODEL", "DONE", "SPEED", "LEFT", "PID", "USER", "HOST", "SINCE")
+_OPTIONAL = tuple(map(_TITLES.index, ("SPEED", "LEFT", "PID", "SINCE", "USER", "HOST")))
+"""What a narrow terminal does not show, the last one first."""
 
 
-@click.command(epilog=EPILOG)
-@click.option("-w", "--watch", is_flag=True, help="Update every second, until Ctrl+C.")
-@session.dir_option("Look into this models folder only.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.command(epilog=options.examples("luci status", "luci status --watch", "luci status --json"))
+@options.flag("-w", "--watch", help="Update every second, until Ctrl+C.")
+@options.folder("Look into this models folder only.")
+@options.json_answer
 def command(watch: bool, folder: str | None, as_json: bool) -> int:
     """Show what luci is installing now.
 
@@ -48,14 +39,11 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
     output = session.output()
     if watch:
         return _watch(folder, output, as_json)
-    try:
-        found = status(folder)
-    except LuciError as error:
-        return session.report(error, json=as_json)
+    found = status(folder)
     if as_json:
         output.results([answer("status", found)])
     elif found:
-        output.results(_table(found, output.out))
+        output.results(as_table(found, output.out))
     else:
         output.say([NOTHING])
     return 0
@@ -63,21 +51,19 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
 
 def _watch(folder: str | None, output: Output, as_json: bool) -> int:
     """Show it repeatedly: in place on a terminal, else one table below the other."""
-    from luci_dl.ui.live_region import LiveRegion  # it needs rich, which costs start-up time
-
-    region = LiveRegion(output.out) if output.out.isatty() and not as_json else None
+    region = LiveRegion(output.out) if output.out.can_draw() and not as_json else None
 
     def show() -> None:
         found = status(folder)
         if as_json:
             output.results([answer("status", found)])
             return
-        rows = _table(found, output.out) if found else [NOTHING]
-        if region:
-            columns, lines = output.out.size()
-            region.draw([row[: columns - 1] for row in rows[: lines - 1]])
-        else:
+        rows = as_table(found, output.out) if found else [NOTHING]
+        if region is None:
             output.results([*rows, ""])
+        elif region.may_draw():
+            columns, lines = output.out.size()
+            region.draw([output.out.fit(row, columns - 1) for row in rows[: lines - 1]])
 
     def work(token: CancelToken, _emit: Emit) -> int:
         with contextlib.suppress(Interrupted):  # the normal way to end it
@@ -90,9 +76,9 @@ def _watch(folder: str | None, output: Output, as_json: bool) -> int:
     return session.run(work, json=as_json, quiet=True)
 
 
-def _table(found: Sequence[Running], out: Stream) -> list[str]:
-    titles = ("MODEL", "DONE", "SPEED", "LEFT", "PID", "USER", "HOST", "SINCE")
-    return table([titles, *map(_row, found)], out, flexible=(0,), margin=1)
+def as_table(found: Sequence[Running], out: Stream) -> list[str]:
+    """The downloads, as many of their columns as there is room for."""
+    return table([_TITLES, *map(_row, found)], out, flexible=(0,), margin=1, optional=_OPTIONAL)
 
 
 def _row(run: Running) -> tuple[str, ...]:

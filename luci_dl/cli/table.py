@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from luci_dl.text import printable
-from luci_dl.ui.figures import CUT, cut_middle
+from luci_dl.ui.cells import cells, pad
 from luci_dl.ui.stream import Stream
 
 SHORTEST = 8
-"""Characters that remain of a text, however narrow the terminal is."""
+"""Cells that remain of a text, however narrow the terminal is."""
 
 
 def table(
@@ -26,21 +26,22 @@ def table(
         flexible: columns whose texts are shortened, the widest first.
         optional: columns that are left out, the last one first, before a flexible one gets narrower than `kept`.
     """
-    cells = [[printable(text) for text in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    texts = [[out.showable(printable(text)) for text in row] for row in rows]
+    widths = [max(map(cells, column)) for column in zip(*texts, strict=True)]
     shown = list(range(len(widths)))
     if out.isatty():
         columns = out.size().columns - margin
         cut = [at % len(widths) for at in flexible]
         droppable = list(optional)
-        while droppable and _width(widths, shown, cut) + sum(min(kept, widths[at]) for at in cut) > columns:
+        while (
+            droppable and _width(widths, shown, cut) + sum(min(kept, widths[at]) for at in cut if at in shown) > columns
+        ):
             shown.remove(droppable.pop())
         _narrow(widths, cut, _width(widths, shown, ()) - columns)
-        mark = CUT if out.shows(CUT) else ".."
-        for row in cells:
+        for line in texts:
             for at in cut:
-                row[at] = cut_middle(row[at], widths[at], mark)
-    return ["  ".join(row[at].ljust(widths[at]) for at in shown).rstrip() for row in cells]
+                line[at] = out.fit(line[at], widths[at])
+    return ["  ".join(pad(line[at], widths[at]) for at in shown).rstrip() for line in texts]
 
 
 def _width(widths: Sequence[int], shown: Sequence[int], without: Sequence[int]) -> int:

@@ -7,17 +7,11 @@ from collections.abc import Sequence
 import click
 
 from luci_dl.cancel import CancelToken
-from luci_dl.cli import complete, session
+from luci_dl.cli import complete, options, session
 from luci_dl.errors import IntegrityError, LuciError, StorageError
 from luci_dl.events import Emit, Verified, Warned
 
-EPILOG = """\b
-Examples:
-  luci verify
-  luci verify mistral
-  luci verify --repair
-
-\b
+_STATES = """\b
 Each file is one line on stdout, which begins with its state:
   ok          as it was installed
   newer       as it was installed, but the catalog has other bytes now
@@ -28,18 +22,16 @@ Each file is one line on stdout, which begins with its state:
   unreadable  the disk could not read it
   unmanaged   a model file that luci did not install; not an error
 
-\b
 Exit codes: 3 not installed, 5 a file is damaged, 6 a file cannot be read.
-With --json: one "verified" event per line, then a "verify_summary" event.
 """
 
 
-@click.command(epilog=EPILOG)
+@click.command(epilog=options.examples("luci verify", "luci verify mistral", "luci verify --repair", more=_STATES))
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.installed)
-@session.dir_option("Look into this models folder only.")
-@click.option("--repair", is_flag=True, help="Install the damaged files again.")
-@click.option("--json", "as_json", is_flag=True, help="Print one event per line on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
+@options.folder("Look into this models folder only.")
+@options.flag("--repair", help="Install the damaged files again.")
+@options.json_events
+@options.quiet
 def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: bool, quiet: bool) -> int:
     """Check that installed files are unchanged.
 

@@ -6,20 +6,11 @@ import json
 
 import click
 
-from luci_dl.cli import session
-
-EPILOG = """\b
-Examples:
-  luci version
-  luci version --json
-
-\b
-With --json: one object, each version by its name.
-"""
+from luci_dl.cli import options, session
 
 
-@click.command(epilog=EPILOG)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.command(epilog=options.examples("luci version", "luci version --json"))
+@options.json_answer
 def command(as_json: bool) -> int:
     """Show the versions of luci, of Python and of the libraries it uses."""
     from luci_dl.api.version import versions

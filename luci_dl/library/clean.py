@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import partial
+from operator import add
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
@@ -33,6 +34,9 @@ class Report:
     left_alone: int
     failed: int = 0
     """How many of those left alone the system refused to read or to delete."""
+
+    def __add__(self, other: Report) -> Report:
+        return Report(*map(add, astuple(self), astuple(other)))
 
 
 def clean(folder: Path, targets: Names | None, dry_run: bool, token: CancelToken, emit: Emit) -> Report:

@@ -6,16 +6,17 @@ import io
 import time
 from collections.abc import Callable, Sequence
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from luci_dl.events import Copying, Event, Hashing, Installed, Progress, Waiting
 from luci_dl.text import human_size
+from luci_dl.ui.cells import cells, pad
 from luci_dl.ui.describe import base_name, describe
-from luci_dl.ui.figures import CUT, clock, cut_middle, percent, seconds_left
+from luci_dl.ui.figures import clock, percent, seconds_left
+from luci_dl.ui.lines import Lines
 from luci_dl.ui.live_region import LiveRegion
+from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.run_state import Row, RunState
 from luci_dl.ui.stream import Output
 
@@ -31,9 +32,11 @@ LEAST_NAME = 12
 LEAST_FOR_BAR = 48
 """The least width of a terminal that shows bars; a narrower one needs the space for the figures."""
 
+WIDEST_BAR = 40
 
-class Bars:
-    """Draws what is running at the bottom of the terminal, and prints messages above it."""
+
+class Bars(Renderer):
+    """Draws what is running at the bottom of the terminal, and prints messages above it; in the background, lines."""
 
     def __init__(self, output: Output, color: bool = True, now: Callable[[], float] = time.monotonic) -> None:
         self._output = output
@@ -41,13 +44,15 @@ class Bars:
         self._next_frame = 0.0
         self._state = RunState()
         self._region = LiveRegion(output.err)
-        file = io.TextIOWrapper(io.BytesIO(), output.err.encoding)  # only for its encoding: frames are captured
-        self._console = Console(file=file, force_terminal=True, no_color=not color)
-        self._ellipsis = CUT if output.err.shows(CUT) else ".."
+        self._lines = Lines(output, now)
+        file = io.TextIOWrapper(io.BytesIO(), output.err.encoding)  # only for its encoding: bars are captured
+        self._console = Console(file=file, width=WIDEST_BAR, force_terminal=True, no_color=not color)
 
     def __call__(self, event: Event) -> None:
         self._state.update(event)
-        if event.channel == "progress":
+        if not self._region.may_draw():
+            self._lines(event)
+        elif event.channel == "progress":
             if self._now() >= self._next_frame:
                 self._draw()
         elif event.channel == "result":
@@ -62,56 +67,51 @@ class Bars:
 
     def close(self) -> None:
         """Remove the bars."""
-        self._region.draw([])
+        if self._region.may_draw():
+            self._region.draw([])
 
     def _draw(self, above: Sequence[str] = ()) -> None:
         self._next_frame = self._now() + REDRAW_S
         columns, lines = self._output.err.size()
-        self._console.size = (columns - 1, lines)  # a full last column would wrap
-        with self._console.capture() as capture:
-            self._console.print(self._layout(columns - 1))
-        self._region.draw(capture.get().split("\n")[:-1][: lines - 1], above)
+        self._region.draw(self._frame(columns - 1)[: lines - 1], above)  # a full last column would wrap
 
-    def _layout(self, columns: int) -> Group:
+    def _frame(self, columns: int) -> list[str]:
         rows = self._state.rows()
-        total = self._state.total_line()
-        waiting = [self._fit(describe(row)[0], columns) for row in rows if isinstance(row, Waiting)]
         running = [row for row in rows if not isinstance(row, Waiting)]
-        table = [self._table(running, columns)] if running else []
-        return Group(*table, *waiting, *([self._fit(total, columns)] if total else []))
+        texts = [describe(row)[0] for row in rows if isinstance(row, Waiting)] + [self._state.total_line()]
+        return self._table(running, columns) + [self._output.err.fit(text, columns) for text in texts if text]
 
-    def _table(self, rows: list[Progress | Hashing], columns: int) -> Table:
+    def _table(self, rows: Sequence[Progress | Hashing], columns: int) -> list[str]:
+        """For each row its name, its bar, and as many figures as there is room for."""
         figures = [_figures(row) for row in rows]
-        widths = [max(least, *(len(texts[i]) for texts in figures)) for i, least in enumerate(FIGURE_WIDTHS)]
-        bar_width = min(40, columns // 6) if columns >= LEAST_FOR_BAR else 0
-        name_width = columns - bar_width - 1
-        while widths and name_width - sum(widths) - len(widths) < LEAST_NAME:
+        widths = [max(least, *(len(texts[i]) for texts in figures)) for i, least in enumerate(FIGURE_WIDTHS) if rows]
+        bar_width = min(WIDEST_BAR, columns // 6) if columns >= LEAST_FOR_BAR else 0
+        rest = columns - (bar_width + 1 if bar_width else 0)
+        while widths and rest - sum(widths) - len(widths) < LEAST_NAME:
             widths.pop()
-        name_width -= sum(widths) + len(widths)
-        table = Table.grid(padding=(0, 1, 0, 0))
-        table.add_column(no_wrap=True, overflow="crop")
-        table.add_column(width=bar_width)
-        for width in widths:
-            table.add_column(width=width, no_wrap=True, justify="right")
-        for row, texts in zip(rows, figures, strict=True):
-            table.add_row(self._fit(_title(row), name_width), _bar(row), *map(Text, texts[: len(widths)]))
-        return table
+        names = [self._output.err.fit(_title(row), rest - sum(widths) - len(widths)) for row in rows]
+        name_width = max(map(cells, names), default=0)
+        lines = []
+        for row, name, texts in zip(rows, names, figures, strict=True):
+            bar = [self._bar(row, bar_width)] if bar_width else []
+            shown = [text.rjust(width) for text, width in zip(texts, widths, strict=False)]
+            lines.append(" ".join([pad(name, name_width), *bar, *shown]))
+        return lines
 
-    def _fit(self, text: str, columns: int) -> Text:
-        return Text(cut_middle(self._output.err.showable(text), columns, self._ellipsis), no_wrap=True)
+    def _bar(self, row: Progress | Hashing, width: int) -> str:
+        if row.total is None:
+            return " " * width
+        done, rest = "cyan", "bright_black"  # of the terminal's own sixteen colours, which suit its background
+        total = max(1, row.total)
+        bar = ProgressBar(total, row.done, width, style=rest, complete_style=done, finished_style=done)
+        with self._console.capture() as capture:
+            self._console.print(bar, end="")
+        return capture.get()
 
 
 def _title(row: Row) -> str:
     doing = "Checking " if isinstance(row, Hashing) else "Copying " if isinstance(row, Copying) else ""
     return doing + base_name(row.name)
-
-
-def _bar(row: Progress | Hashing) -> ProgressBar | str:
-    if row.total is None:
-        return ""
-    done, rest = "cyan", "bright_black"  # of the terminal's own sixteen colours, which suit its background
-    total = max(1, row.total)
-    return ProgressBar(total=total, completed=row.done, style=rest, complete_style=done, finished_style=done)
 
 
 def _figures(row: Progress | Hashing) -> tuple[str, str, str, str]:

@@ -12,6 +12,8 @@ from luci_dl.ui.lines import Lines, Quiet
 from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.stream import Output, Stream
 
+_DUMB = ("dumb", "unknown")
+"""What TERM says of a terminal that cannot move its cursor."""
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 """What Python itself writes into LC_CTYPE when it starts in the C locale."""
 
@@ -23,7 +25,7 @@ def choose(*, json: bool, quiet: bool, environ: Mapping[str, str], stdout_fd: in
         return JsonLines(output)
     if quiet:
         return Quiet(output)
-    if not output.err.isatty() or environ.get("TERM") == "dumb":
+    if not output.err.can_draw():
         return Lines(output)
     from luci_dl.ui.bars import Bars  # rich loads slowly, and only a terminal needs it
 
@@ -32,9 +34,11 @@ def choose(*, json: bool, quiet: bool, environ: Mapping[str, str], stdout_fd: in
 
 def standard_output(environ: Mapping[str, str], stdout_fd: int = 1, stderr_fd: int = 2) -> Output:
     """Where this process writes, with emoji if the terminal can show them."""
-    err = Stream(stderr_fd, _encoding(sys.stderr, stderr_fd, environ))
-    bare = err.isatty() and environ.get("TERM") in ("linux", "dumb")  # the Linux console has no emoji glyphs
-    return Output(Stream(stdout_fd, _encoding(sys.stdout, stdout_fd, environ)), err, emoji=err.shows("📥") and not bare)
+    dumb = environ.get("TERM") in _DUMB
+    out = Stream(stdout_fd, _encoding(sys.stdout, stdout_fd, environ), dumb)
+    err = Stream(stderr_fd, _encoding(sys.stderr, stderr_fd, environ), dumb)
+    bare = err.isatty() and (dumb or environ.get("TERM") == "linux")  # the Linux console has no emoji glyphs
+    return Output(out, err, emoji=err.shows("📥") and not bare)
 
 
 def _encoding(stream: TextIO | None, fd: int, environ: Mapping[str, str]) -> str:

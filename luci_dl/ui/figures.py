@@ -1,10 +1,8 @@
-"""Percentages, times and shortened names for people."""
+"""Percentages and times for people."""
 
 from __future__ import annotations
 
 import math
-
-CUT = "…"
 
 
 def percent(done: int, total: int) -> int:
@@ -33,12 +31,3 @@ def about(seconds: int) -> str:
     if seconds < 2 * 3600:
         return f"{round(seconds / 60)} min"
     return f"{round(seconds / 3600)} h"
-
-
-def cut_middle(text: str, width: int, mark: str = CUT) -> str:
-    """`text` in at most `width` characters; its end, which has a file's quantisation, stays readable."""
-    if len(text) <= width:
-        return text
-    keep = max(0, width - len(mark))
-    tail = keep - keep // 3
-    return text[: keep - tail] + mark[:width] + text[len(text) - tail :]

@@ -7,10 +7,11 @@ from dataclasses import fields
 
 from luci_dl.events import Event, Failed
 from luci_dl.ui.describe import describe
+from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.stream import Output
 
 
-class JsonLines:
+class JsonLines(Renderer):
     """Each event as one JSON object on its own line of stdout; errors also in words on stderr."""
 
     def __init__(self, output: Output) -> None:
@@ -20,9 +21,6 @@ class JsonLines:
         self._output.out.write(f"{as_json(event)}\n")
         if isinstance(event, Failed):
             self._output.say(describe(event))
-
-    def close(self) -> None:
-        """Nothing to clean up."""
 
 
 def as_json(event: Event) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from luci_dl.events import Copying, Event, FileProgress, Hashing, Installed, Started, Stopped, Waiting
 from luci_dl.ui.describe import describe
+from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.stream import Output
 
 EVERY_S = 10.0
@@ -16,7 +17,7 @@ EVERY_S = 10.0
 Topic = tuple[object, ...]
 
 
-class Lines:
+class Lines(Renderer):
     """Shows every event; progress of a file when it begins, and then every ten seconds at most."""
 
     def __init__(self, output: Output, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,9 +37,6 @@ class Lines:
         if isinstance(event, Installed):
             self._output.paths(event.paths)
 
-    def close(self) -> None:
-        """Nothing to clean up."""
-
     def _is_due(self, event: Started | FileProgress) -> bool:
         """Whether the last line of this file is old enough, or was about something else."""
         now, topic = self._clock(), _topic(event)
@@ -50,7 +48,7 @@ class Lines:
         return True
 
 
-class Quiet:
+class Quiet(Renderer):
     """Shows problems only, and the final paths."""
 
     def __init__(self, output: Output) -> None:
@@ -61,9 +59,6 @@ class Quiet:
             self._output.paths(event.paths)
         elif event.is_problem:
             _say(event, self._output)
-
-    def close(self) -> None:
-        """Nothing to clean up."""
 
 
 def _say(event: Event, output: Output) -> None:

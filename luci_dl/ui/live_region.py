@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from rich.text import Text
-
+from luci_dl.cancel import times_continued
+from luci_dl.ui.cells import cells
 from luci_dl.ui.stream import Stream
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 ERASE_LINE, ERASE_BELOW = "\x1b[K", "\x1b[J"
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class LiveRegion:
@@ -22,6 +24,7 @@ class LiveRegion:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         self._lines: list[str] = []
+        self._continued = times_continued()
 
     def draw(self, lines: Sequence[str], above: Sequence[str] = ()) -> None:
         """Replace the lines of the region, and print those `above` it permanently."""
@@ -35,7 +38,19 @@ class LiveRegion:
         self._stream.write(begin + frame + ERASE_BELOW + SHOW_CURSOR)
         self._lines = list(lines)
 
+    def may_draw(self) -> bool:
+        """Whether the region may be drawn now.
+
+        In the background, and after a stop, others have written below the last frame: it stays where it is, and the
+        next one is drawn below.
+        """
+        may_draw, continued = self._stream.may_draw(), times_continued()
+        if not may_draw or continued != self._continued:
+            self._lines = []
+        self._continued = continued
+        return may_draw
+
     def _height(self) -> int:
         """The rows that the lines take now: a terminal that became narrower has wrapped them."""
         columns = self._stream.size().columns
-        return sum(max(1, -(-Text.from_ansi(line).cell_len // columns)) for line in self._lines)
+        return sum(max(1, -(-cells(_COLOR.sub("", line)) // columns)) for line in self._lines)

@@ -23,8 +23,8 @@ class Renderer(Protocol):
     def __call__(self, event: Event) -> None: ...
 
     def close(self) -> None:
-        """Restore the terminal."""
-        ...
+        """Restore the terminal, if the renderer changed it."""
+        return
 
 
 class RenderThread:

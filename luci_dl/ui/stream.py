@@ -8,7 +8,9 @@ import select
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from luci_dl.cancel import never_stopped_by_output
 from luci_dl.text import printable
+from luci_dl.ui.cells import CUT, cut_middle
 from luci_dl.ui.describe import plain
 
 _FULL: set[int] = set()
@@ -18,14 +20,18 @@ UNKNOWN_SIZE = os.terminal_size((80, 24))
 class Stream:
     """One file descriptor to write to.
 
+    Args:
+        dumb: it is a terminal that cannot move its cursor.
+
     A write to a pipe that nobody reads may block forever, so it holds no lock that the end of the process needs, as
     `sys.stderr` would. Output that can no longer be received (a closed pipe, a closed terminal, a full disk) is
     dropped.
     """
 
-    def __init__(self, fd: int, encoding: str = "utf-8") -> None:
+    def __init__(self, fd: int, encoding: str = "utf-8", dumb: bool = False) -> None:
         self._fd = fd
         self._gone = False
+        self._dumb = dumb
         self.encoding = encoding
 
     def showable(self, text: str) -> str:
@@ -35,6 +41,10 @@ class Stream:
     def shows(self, text: str) -> bool:
         return self.showable(text) == text
 
+    def fit(self, text: str, columns: int) -> str:
+        """`text` as this stream shows it, its middle cut out if it takes more than `columns` cells."""
+        return cut_middle(self.showable(text), columns, CUT if self.shows(CUT) else "..")
+
     @property
     def gone(self) -> bool:
         """Whether a write has found that the output can no longer be received."""
@@ -42,6 +52,17 @@ class Stream:
 
     def isatty(self) -> bool:
         return os.isatty(self._fd)
+
+    def can_draw(self) -> bool:
+        """Whether this is a terminal that can move its cursor."""
+        return self.isatty() and not self._dumb
+
+    def may_draw(self) -> bool:
+        """Whether the cursor may be moved now: other programs use the terminal while this one is in its background."""
+        try:
+            return self.can_draw() and os.tcgetpgrp(self._fd) == os.getpgrp()
+        except OSError:  # not the terminal that controls this process
+            return True
 
     def size(self) -> os.terminal_size:
         """Columns and lines of the terminal, now."""
@@ -58,7 +79,8 @@ class Stream:
         rest = memoryview(data)
         while rest and not self._gone:
             try:
-                rest = rest[os.write(self._fd, rest) :]
+                with never_stopped_by_output():
+                    rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:  # the descriptor was inherited non-blocking
                 select.select([], [self._fd], [])
             except OSError as error:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from luci_dl.cli import status
 from luci_dl.cli.table import SHORTEST, table
+from luci_dl.library.running import Running
 from tests.cli.shop import Shop
-from tests.procs import luci
+from tests.procs import Spawned, luci
+from tests.ui.samples import GB
 from tests.ui.taps import Taps, Terminal
 
 ROWS = [
@@ -59,6 +64,51 @@ def test_names_and_files_are_worth_more_than_days(columns: int) -> None:
     assert long.endswith("-Q4_K_M.gguf")
     assert short.split()[-1] == "short-Q8_0.gguf"
     assert (name in long, file in long) == (columns >= 80, columns == 120)
+
+
+@pytest.mark.parametrize(("columns", "encoding"), [(80, "utf-8"), (40, "utf-8"), (20, "utf-8"), (40, "ascii")])
+@pytest.mark.parametrize("name", ["日本語モデル漢字漢字漢字漢字-7B", "e\u0301" * 30, "🤗-Q4_K_M"])
+def test_columns_stay_in_line_whatever_the_script(name: str, columns: int, encoding: str) -> None:
+    """Names are measured in the columns that they take, escapes included, and cut so that no row wraps."""
+    terminal = Terminal(columns, encoding=encoding)
+    try:
+        rows = table([("NAME", "SIZE"), (name, "2.0GB"), ("short", "1B")], terminal.output.out, (0,))
+        terminal.output.results(rows)
+        terminal.read()
+    finally:
+        terminal.close()
+    assert len({cell_len(row.rpartition(" ")[0]) for row in rows}) == 1
+    assert terminal.widest <= columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"), [(80, "NAME SIZE TIER FITS LICENSE"), (40, "NAME SIZE TIER"), (20, "NAME")]
+)
+def test_the_catalog_fits_on_a_narrow_terminal(columns: int, titles: str) -> None:
+    """The names are whole on the narrowest."""
+    with Spawned("list", "--available", terminal=True, columns=columns) as listing:
+        assert listing.wait() == 0
+    title, *rows = listing.out.splitlines()
+    assert title.split()[: len(titles.split())] == titles.split()
+    assert "deepseek-coder" in [row.split()[0] for row in rows]
+    assert max(map(len, rows)) <= columns
+
+
+@pytest.mark.parametrize(
+    ("columns", "titles"),
+    [(80, "MODEL DONE SPEED LEFT PID USER HOST SINCE"), (40, "MODEL DONE SPEED LEFT PID"), (20, "MODEL DONE")],
+)
+def test_the_status_fits_on_a_narrow_terminal(columns: int, titles: str, tmp_path: Path) -> None:
+    """What is downloaded and how far it is are shown on the narrowest."""
+    run = Running(tmp_path, ("m",), "模型" * 20, "install", 4242, "host", "me", "2026-11-22T18:03Z", GB, 2 * GB, 98e6)
+    terminal = Terminal(columns)
+    try:
+        title, row = status.as_table([run], terminal.output.out)
+    finally:
+        terminal.close()
+    assert title.split() == titles.split()
+    assert row.split()[1] == "50%"
+    assert cell_len(row) < columns
 
 
 def test_where_a_program_reads_nothing_is_cut() -> None:

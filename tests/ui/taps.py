@@ -8,6 +8,8 @@ import re
 import select
 import termios
 
+from rich.cells import cell_len
+
 from luci_dl.ui.stream import Output, Stream
 
 TOKEN = re.compile(r"\x1b\[\??([0-9;]*)([A-Za-z])|([^\x1b])")
@@ -44,7 +46,8 @@ class Terminal:
         self.raw = ""
         self.cursor_shown = True
         self.widest = 0
-        self._rows = [""]
+        self._rows: list[list[str]] = [[]]
+        """Each a list of cells; the second one of a wide character is empty."""
         self._row = self._column = 0
 
     def resize(self, columns: int, lines: int = 24) -> None:
@@ -63,7 +66,8 @@ class Terminal:
 
     def screen(self) -> list[str]:
         self.read()
-        return [row.rstrip() for row in self._rows if row.strip()]
+        rows = ("".join(row).rstrip() for row in self._rows)
+        return [row for row in rows if row]
 
     def close(self) -> None:
         os.close(self._master)
@@ -74,7 +78,7 @@ class Terminal:
             case "A":
                 self._row = max(0, self._row - int(numbers))
             case "K" | "J":
-                self._rows[self._row] = self._rows[self._row][: self._column]
+                del self._rows[self._row][self._column :]
                 if command == "J":
                     del self._rows[self._row + 1 :]
             case "h" | "l":
@@ -90,11 +94,15 @@ class Terminal:
         elif char == "\n":
             self._row += 1
             if self._row == len(self._rows):
-                self._rows.append("")
+                self._rows.append([])
         else:
-            row = self._rows[self._row].ljust(self._column)
-            self._rows[self._row] = row[: self._column] + char + row[self._column + 1 :]
-            self._column += 1
+            row, width = self._rows[self._row], cell_len(char)
+            row += " " * (self._column - len(row))
+            if width:
+                row[self._column : self._column + width] = [char, ""][:width]
+            else:
+                row[self._column - 1] += char
+            self._column += width
             self.widest = max(self.widest, self._column)
 
 

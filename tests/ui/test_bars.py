@@ -19,6 +19,7 @@ from luci_dl.events import (
     Warned,
 )
 from luci_dl.ui.bars import Bars
+from luci_dl.ui.cells import cells
 from tests.ui.samples import GB, LLAMA, MISTRAL, samples
 from tests.ui.taps import Terminal
 
@@ -78,6 +79,23 @@ def test_no_line_of_the_live_region_is_wider_than_the_terminal(run: Run) -> None
             Waiting("w", 4242, "host", "18:03", "luci install " + "mistral " * 30, 63, 100, 1.0),
         )
         assert 0 < run.terminal.widest < columns
+
+
+@pytest.mark.parametrize("columns", [80, 40, 20])
+@pytest.mark.parametrize(
+    "name", ["日本語モデル漢字漢字漢字漢字", "e\u0301" * 40, "👩\u200d💻👍🏽⚠️" * 5, "\x1b[31m" * 5]
+)
+def test_names_of_any_script_leave_the_figures_in_place(run: Run, name: str, columns: int) -> None:
+    """Wide letters, marks, joined emoji and escapes are cut by the columns that they take."""
+    run.terminal.resize(columns)
+    wide, plain = run.show(Progress(f"{name}-Q4_K_M.gguf", GB, 2 * GB, 98e6), Progress("a" * 99, GB, 2 * GB, 98e6))
+    figures = {80: " 50% 1.0GB/2.0GB  98MB/s 0:11 left", 40: " 50% 1.0GB/2.0GB  98MB/s", 20: " 50%"}[columns]
+    assert wide.endswith(figures)
+    assert plain.endswith(figures)
+    assert "_M.gguf " in wide
+    assert run.terminal.widest < columns
+    if columns == 80:
+        assert len({cells(line.partition("━")[0]) for line in (wide, plain)}) == 1
 
 
 def test_sixty_columns_have_room_for_a_bar(run: Run) -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from luci_dl.ui.figures import about, clock, cut_middle, percent, seconds_left
+from luci_dl.ui.figures import about, clock, percent, seconds_left
 
 
 def test_hundred_percent_means_all() -> None:
@@ -23,9 +23,3 @@ def test_times_read_as_people_write_them() -> None:
     assert [clock(10), clock(725), clock(3723)] == ["0:10", "12:05", "1:02:03"]
     assert [about(59), about(120), about(3 * 3600)] == ["59 s", "2 min", "3 h"]
     assert seconds_left(1, 100, 98.0) == 2
-
-
-def test_a_cut_name_keeps_its_quant() -> None:
-    """The middle is cut, the end stays, and the width is never exceeded."""
-    assert cut_middle("mistral-7b-instruct-v0.2.Q4_K_M.gguf", 24).endswith("Q4_K_M.gguf")
-    assert all(len(cut_middle("abcdefghij", width)) == min(width, 10) for width in range(12))

@@ -17,6 +17,18 @@ def test_a_closed_pipe_swallows_output() -> None:
     stream.write("two\n")
 
 
+def test_a_terminal_that_is_gone_swallows_output() -> None:
+    """A write to one that hung up fails (EIO), which ends the output and nothing else."""
+    master, fd = os.openpty()
+    stream = Stream(fd)
+    os.close(master)
+    stream.write("one\n")
+    assert stream.gone
+    stream.may_draw()
+    stream.size()
+    os.close(fd)
+
+
 def test_a_non_blocking_descriptor_gets_every_byte() -> None:
     """Writing waits for a pipe that a parent process made non-blocking."""
     reader, writer = full_pipe()

@@ -26,13 +26,6 @@ FILE = {
     **{digest.key: f"{digest.digits} hex digits: the file's {digest.label}." for digest in Digest},
     "role": '"model" (the default), or "projector" of a vision model.',
 }
-COMMANDS = {
-    "luci catalog add FILE": "Add all entries of a file, or none; --force replaces those of the same name.",
-    "luci catalog list": "Show the models of your catalog.",
-    "luci catalog check [FILE]": "Report errors, files without a digest, and replaced built-in models.",
-    "luci catalog update [NAME...]": "Compare sizes, digests and commits with the Hub, and write the changes; "
-    "--dry-run only shows them, --pin also adds commits. Order and comments are kept; a known digest is never removed.",
-}
 _EXAMPLE = """\
 [[model]]
 name = "my-model"
@@ -77,5 +70,6 @@ def lines() -> Iterator[str]:
         "An entry with the name of a built-in model replaces it. It keeps the aliases, groups and tier of the built-in "
         "one if it has none itself, but not the license."
     )
-    yield from heading("Commands (`luci catalog --help`)")
-    yield from table(COMMANDS.items())
+    yield from text(
+        "`luci catalog --help` shows the commands that list, check and update your catalog and add entries to it."
+    )

@@ -37,17 +37,7 @@ def lines() -> Iterator[str]:
         "from the folder of the file; `~` is your home. `luci config list` and `luci doctor` report unknown keys, "
         "which are kept."
     )
-    yield from heading("Commands")
-    yield from table(
-        [
-            ("luci config list", "Every setting, its value, and where it comes from."),
-            ("luci config get models_dir", "One value."),
-            ("luci config set min_free 5G", "Check a value and write it."),
-            ("luci config set mirrors https://a.example https://b.example", "Replace a list."),
-            ("luci config unset models_dir", "The default applies again."),
-            ("luci config unset folders /media/usb", "Remove one item of a list."),
-        ]
-    )
+    yield from text("`luci config --help` shows the commands that show, check and change settings.")
 
 
 def _meaning(key: Key) -> str:
