@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from luci_dl.errors import ResolveError, UsageError
+from luci_dl.sources import url
 from luci_dl.sources.base import source_of
 from luci_dl.sources.endpoints import Endpoints
 from luci_dl.sources.url import parse_address
@@ -54,8 +55,8 @@ def canonical(word: str) -> str:
 )
 def test_the_page_of_a_file_becomes_the_address_of_the_file(page: str, file: str) -> None:
     """Where a repository may have only a Git LFS pointer at an address, that of the file is used; files stay."""
-    assert canonical(page) == file
-    assert canonical(file) == file
+    assert source_of(page, HERE) is url
+    assert parse_address(page).url == parse_address(file).url == file
 
 
 @pytest.mark.parametrize(
