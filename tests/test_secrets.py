@@ -21,6 +21,7 @@ from luci_dl.disk.layout import staging_for
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import Interrupted, LuciError, NoRoom
 from luci_dl.events import Event, Started
+from luci_dl.net.document import Document
 from luci_dl.net.log import requested
 from luci_dl.plan import Options
 from luci_dl.sources.selection import FileSelection
@@ -206,7 +207,7 @@ def test_the_hub_leaves_no_secret(gone: bool, trail: Trail, monkeypatch: pytest.
     trail.assert_no_secret()
 
 
-@pytest.mark.parametrize("status", [200, 500])
+@pytest.mark.parametrize("status", [200, 401, 403, 500])
 def test_a_registry_leaves_no_secret(status: int, trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     """The token that it issues, what it says of it, and the signatures of its store."""
     repeated = json.dumps({"errors": [{"message": f"the token {SECRET}-bearer is wrong"}]}).encode()
@@ -331,7 +332,15 @@ def test_no_repr_shows_a_secret(address: str) -> None:
     artifact = luci_dl.Artifact("m.gguf", (address,), headers={"X-Token": HEADER})
     model = luci_dl.Model("mine", (artifact,))
     request = requested(address, {"X-Token": HEADER}, 200, 1.0)
-    shown = [artifact, model, luci_dl.FileSelection(headers={"X-Token": HEADER}), request, LuciError(address, address)]
+    document = Document(address, 200, {"location": address}, address.encode())
+    shown = [
+        document,
+        artifact,
+        model,
+        luci_dl.FileSelection(headers={"X-Token": HEADER}),
+        request,
+        LuciError(address, address),
+    ]
     assert [value for value in shown if SECRET in repr(value) + repr(vars(value).get("hint"))] == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Digest, Model
@@ -16,7 +16,7 @@ class _Claim:
 
     artifact: Artifact
     reference: str
-    urls: dict[str, None]
+    urls: dict[str, None] = field(repr=False)
 
 
 def merge(models: Sequence[Model]) -> list[Model]:

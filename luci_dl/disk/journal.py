@@ -43,11 +43,6 @@ class Header:
     digests: Mapping[Digest, str] = field(default_factory=dict)
     validators: Mapping[str, str] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        if isinstance(self.validators, dict):
-            public = {public_address(url): validator for url, validator in self.validators.items()}
-            object.__setattr__(self, "validators", public)
-
     def validator(self, url: str) -> str | None:
         """That of the address, whatever its query is now; None if there is none."""
         return self.validators.get(public_address(url))
@@ -151,14 +146,14 @@ def _header_from(fields: Mapping[str, Any]) -> Header | None:
     digests: dict[Digest, Any] = {digest: rest.pop(digest.key, None) for digest in Digest}
     sha256 = digests.pop(Digest.SHA256)
     try:
+        rest["validators"] = {public_address(url): found for url, found in rest.get("validators", {}).items()}
         header = Header(sha256=sha256, digests={digest: hex_ for digest, hex_ in digests.items() if hex_}, **rest)
-    except TypeError:
+    except (TypeError, AttributeError):
         return None
     valid = (
         is_valid_name(header.name)
         and (header.size is None or is_count(header.size))
         and all(map(is_text_or_none, (sha256, *digests.values())))
-        and isinstance(header.validators, dict)
         and all(isinstance(validator, str) for validator in header.validators.values())
     )
     return header if valid else None

@@ -101,9 +101,8 @@ class Requested(Event):
     """A request was sent, and its outcome. Only with `--verbose`.
 
     `url` has no credentials, and a short hash in place of the query. `range` is the range asked for, like
-    "bytes=0-1023"; empty for the whole.
-    `masked_headers` names the headers whose values are secret. `status` is null if no response came, and `reason`
-    says why. `seconds` is the time until the response began.
+    "bytes=0-1023"; empty for the whole. `masked_headers` names the headers whose values are secret. `status` is null
+    if no response came, and `reason` says why. `seconds` is the time until the response began.
     """
 
     method: str

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from luci_dl.errors import NetworkError
 from luci_dl.net.coding import decoded
@@ -33,10 +33,10 @@ class Document:
         body: decoded.
     """
 
-    url: str
+    url: str = field(repr=False)
     status: int
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
 
     def json(self) -> object:
         """Raises: NetworkError, when the body is not JSON."""

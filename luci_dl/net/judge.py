@@ -43,7 +43,7 @@ is a `LuciError`. The others are an `AttemptFailed` with the `Remedy`; `Fetch` c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from luci_dl.errors import IntegrityError, LuciError, NetworkError
 from luci_dl.net.bearer import account_required
@@ -105,7 +105,7 @@ class Answer:
     """
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     host: str = ""
     through: str = ""
     repository: bool = False
