@@ -17,7 +17,7 @@ from luci_dl.disk.attributes import check_attributes
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.storage_errors import name_refused
-from luci_dl.errors import CannotHold, StorageError
+from luci_dl.errors import CannotHold, NoRoom, StorageError
 from luci_dl.names import windows_problem
 
 _ELSEWHERE = "or choose another folder with --dir."
@@ -55,6 +55,8 @@ def rehearse(staging: Staging) -> None:
     try:
         fs.create(new)
         fs.rename(new, there)
+    except NoRoom:
+        raise
     except StorageError as error:
         if problem := error.reason == os.strerror(errno.EINVAL) and windows_problem(staging.target.name):
             raise name_refused(staging.target, problem) from error
