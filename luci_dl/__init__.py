@@ -28,10 +28,11 @@ Where things are; each package imports only from those below it:
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
                   url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser means
     config/       settings (one dataclass, each field with its key), kinds of values, show, edit, file: config.json
-    net/          bytes from servers: client (one request), response and status (what an answer means), connections and
-                  dial (directly or through a proxy), certificates, translate (foreign errors into ours), worker (one
-                  segment), worker_pool, fetch, tune (how many connections), rate_limiter, rate_meter, mirrors, retry,
-                  hub (what the Hub's refusals mean), bearer (tokens of registries)
+    net/          bytes from servers: client (one request), head, response and status (what an answer means), document
+                  and documents (small answers), coding, server_message (why a server refuses), connections and dial
+                  (directly or through a proxy), certificates, translate (foreign errors into ours), worker
+                  (one segment), worker_pool, fetch, tune (how many connections), rate_limiter, rate_meter, mirrors,
+                  retry, hub (what the Hub's refusals mean), bearer (tokens of registries)
     disk/         bytes onto disk: fs, file and folders (the calls whose order matters), storage_errors (their words),
                   layout (all paths), lock, locks and folder_lock (to delete on a full disk), part with part_writer,
                   range_map (who may write where), write_behind (write, hash, sync) and guarded_file (nothing outlives

@@ -120,6 +120,7 @@ class _Request:
         start = time.monotonic()
         document = Client(CONNECT_S, READ_S, self._log).document(self._server.url, self._server.headers, _MAX_BYTES)
         seconds = time.monotonic() - start
+        document.refuse_web_page()
         self.skew = _skew(document.headers.get("date", ""))
         if document.status >= 500:
             return self._failed(NetworkError(f"{self._name} answered {document.status}: server error", _LATER))

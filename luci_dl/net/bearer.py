@@ -77,7 +77,8 @@ class Tokens:
             raise AttemptFailed(reason, retry_after_s(document.headers), remedy=Remedy.FEWER)
         if document.status != 200:
             raise NetworkError(
-                f"the token server {host} returned {document.status} instead of a token", "Try again later."
+                f"the token server {host} returned {document.status}{document.reason} instead of a token",
+                "Try again later.",
             )
         return _token_in(document)
 

@@ -51,14 +51,18 @@ class Document:
                 "Check the address, or try later.",
             ) from error
 
+    @property
+    def reason(self) -> str:
+        """The server's own explanation of an error, in quotes after a comma; "" when it gives none."""
+        message = server_message(self.headers, self.body)
+        return f', "{message}"' if message else ""
+
     def refuse_web_page(self) -> None:
         """Raises: NetworkError, when a page for people came: a network's login, a filter's notice."""
         if not self._is_web_page or self.status in _NOT_FOUND:
             return
-        title = server_message(self.headers, self.body)
-        found = f'{self.status}, "{title}"' if title else str(self.status)
         raise NetworkError(
-            f"{public_address(self.url)} returned a web page ({found}) instead of data",
+            f"{public_address(self.url)} returned a web page ({self.status}{self.reason}) instead of data",
             "If this network requires a login, open any page in a browser and log in there. "
             "Otherwise a filter or a proxy may block the server, or its address may be wrong.",
         )

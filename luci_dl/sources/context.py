@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from luci_dl.cancel import CancelToken
-from luci_dl.errors import ResolveError
 from luci_dl.events import Emit
 from luci_dl.model import Model
 from luci_dl.net.network import Network
-from luci_dl.net.origin import host_of, is_safe
 from luci_dl.sources.endpoints import Endpoints
 
 if TYPE_CHECKING:
@@ -49,14 +47,10 @@ class ResolveContext:
             repository: in a registry, the prefix of `url` that a token is valid for, as in `Artifact`.
             at_most: size limit in bytes.
 
-        Raises: ResolveError, for plain http that could be tampered with; NetworkError; Interrupted.
+        Raises: UsageError, for plain http that could be tampered with; NetworkError; Interrupted.
         """
-        if not (self.may_be_tampered or is_safe(url, self.endpoints.http_hosts)):
-            raise ResolveError(
-                f"{host_of(url)} would be asked in plain http, so the digests that it states could be tampered with",
-                "Use https or --sha256, or trust the host where only you can reach it: "
-                f"luci config set http_hosts {host_of(url)}",
-            )
+        if not self.may_be_tampered:
+            self.endpoints.refuse_plain_http(url)
         from luci_dl.net.documents import fetch_document  # slow to load, and most runs ask no server
 
         return fetch_document(

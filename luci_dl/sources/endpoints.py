@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Model
-from luci_dl.net.origin import is_safe
+from luci_dl.net.origin import host_of, is_safe
 from luci_dl.sources.pages import HUB
 from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
@@ -61,6 +61,17 @@ class Endpoints:
         """`hub_headers` for an address at the Hub's own host, none for any other."""
         hub, asked = urlsplit(self.hub), urlsplit(url)
         return self.hub_headers if (hub.scheme, hub.netloc) == (asked.scheme, asked.netloc) else {}
+
+    def refuse_plain_http(self, url: str) -> None:
+        """Raises: UsageError, when somebody on the way could change what a server states about files."""
+        if is_safe(url, self.http_hosts):
+            return
+        named = {"HF_ENDPOINT": self.hub, "OLLAMA_REGISTRY": self.ollama}
+        variable = next((name for name, base in named.items() if url.startswith(f"{base}/")), "LUCI_MIRRORS")
+        raise UsageError(
+            f"{variable}: {host_of(url)} would be asked in plain http, so its digests could be tampered with",
+            f"Use https or --sha256, or trust the host on your own network: luci config set http_hosts {host_of(url)}",
+        )
 
     def hub_urls(self, path: str, first: str | None = None) -> tuple[str, ...]:
         """The addresses of a Hub path, which begins with a slash: at the base `first`, the Hub and its mirrors."""

@@ -215,6 +215,13 @@ def test_an_invalid_date_is_ignored(servers: FaultyServer) -> None:
     assert not [one for one in findings() if one["topic"] == "clock"]
 
 
+def test_a_network_that_requires_a_login_is_noticed(servers: FaultyServer) -> None:
+    """Its page comes in place of every response."""
+    servers.serve("/robots.txt", b"<html><title>Hotel WiFi</title>")
+    found = of("reach", findings(code=4), "error")
+    assert '/robots.txt returned a web page (200, "Hotel WiFi")' in found
+
+
 def test_the_proxy_is_named_and_reached(servers: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its variable and its hosts, but without its password."""
     with socket.create_server(("127.0.0.1", 0)) as closed:

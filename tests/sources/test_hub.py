@@ -212,6 +212,13 @@ def test_mirrors_are_asked_only_when_the_hub_cannot_be_reached(hub: Hub) -> None
     assert f"known only from the mirror {mirror.endpoint}" in warning.message
 
 
+def test_a_mirror_in_plain_http_lists_nothing(hub: Hub) -> None:
+    """Nothing would prove its digests; it still serves files whose digests are known."""
+    hub.down = True
+    with pytest.raises(NetworkError, match=r"LUCI_MIRRORS: mirror\.lan would be asked in plain http"):
+        list_files(context(hub, mirrors=["http://mirror.lan"]), "me/model")
+
+
 def test_a_mirror_does_not_overrule_the_hub(hub: Hub) -> None:
     """What the Hub refuses is refused, whatever a mirror has."""
     with Hub() as mirror:

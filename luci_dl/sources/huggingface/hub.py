@@ -15,7 +15,7 @@ from luci_dl.net.document import Document
 from luci_dl.net.hub import hub_refusal
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
-from luci_dl.text import nearest, printable, shown
+from luci_dl.text import nearest, printable, public_address, shown
 
 MAX_PAGES = 1000
 MAX_FILES = 100_000
@@ -80,7 +80,7 @@ def list_files(context: ResolveContext, repo: str, revision: str = "main") -> Li
             listing = _list_at(impatient, base, repo, revision)
         except NetworkError as error:
             reasons.append(error.message)
-        except ResolveError as error:
+        except (ResolveError, UsageError) as error:
             if base == hub:
                 raise
             reasons.append(f"the mirror {base}: {error.message}")
@@ -147,16 +147,17 @@ def _get(context: ResolveContext, url: str) -> Document:
 
 def _accepted(document: Document) -> object:
     """The content of a response with status 200. Raises: ResolveError, for a refusal; NetworkError."""
-    where, status = printable(document.url), document.status
+    where, status = printable(public_address(document.url)), document.status
     if status == 200:
         return document.json()
     if refusal := hub_refusal(document.url, status, document.headers):
         raise refusal
+    found = f"{status}{document.reason}"
     if status in (401, 403):
-        raise ResolveError(f"{where} answered {status}: access denied", "Set HF_TOKEN to a valid token.")
+        raise ResolveError(f"{where} denies access ({found})", "Set HF_TOKEN to a valid token.")
     if 400 <= status < 500:
-        raise ResolveError(f"{where} answered {status}", "Check the name, and HF_ENDPOINT if it is set.")
-    raise NetworkError(f"{where} answered {status}, which the Hub does not do", "Try again later.")
+        raise ResolveError(f"{where} refused the request ({found})", "Check the name, and HF_ENDPOINT if it is set.")
+    raise NetworkError(f"{where} failed ({found})", "Try again later.")
 
 
 def _no_revision(context: ResolveContext, base: str, repo: str, revision: str, document: Document) -> LuciError:

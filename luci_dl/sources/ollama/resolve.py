@@ -10,7 +10,6 @@ from luci_dl.events import Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name
 from luci_dl.net.document import Document
-from luci_dl.net.server_message import server_message
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
@@ -59,7 +58,7 @@ def _installed(name: Name, repository: str, context: ResolveContext) -> Model:
 
 def _refusal(name: Name, repository: str, document: Document, context: ResolveContext) -> LuciError:
     """The error for a response that is not a manifest. Raises: NetworkError; Interrupted."""
-    host, status, reason = urlsplit(repository).netloc, document.status, _reason(document)
+    host, status, reason = urlsplit(repository).netloc, document.status, document.reason
     if status in (401, 403):
         return ResolveError(
             f"{name}: {host} requires an account ({status}{reason}): the model is private or does not exist",
@@ -113,9 +112,3 @@ def _tags(document: Document) -> list[str]:
         return []
     tags = answer.get("tags") if isinstance(answer, dict) else None
     return [tag for tag in tags if isinstance(tag, str) and _TAG.fullmatch(tag)] if isinstance(tags, list) else []
-
-
-def _reason(document: Document) -> str:
-    """The registry's own error message in quotes; empty without one."""
-    message = server_message(document.headers, document.body)
-    return f', "{message}"' if message else ""
