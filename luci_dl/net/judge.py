@@ -26,8 +26,8 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
     any other status                              other connections are receiving     fewer connections, or no ranges
                                                                                       if none was served, and it
                                                                                       is not temporary
-      temporary: 408, 421, 425, 429, most 5xx     a range, the third time in a row,   ask without a range
-                                                  and no range was ever served
+      temporary: 408, 421, 425, 429, most 5xx,    a range, the third time in a row,   ask without a range
+        403 that asks to wait                     and no range was ever served
                                                   else                                wait; at 429 and 503 with fewer
       400, 401, 403, 410 after a redirect         served before: two times in a row   fresh address
                                                   else: once
@@ -121,7 +121,8 @@ def judge(request: RangeRequest, answer: Answer, situation: Situation) -> Respon
 
 
 def _refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exception:
-    status, temporary = answer.status, is_temporary(answer.status)
+    status, asked_to_wait = answer.status, retry_after_s(answer.headers)
+    temporary = is_temporary(status) or (status == 403 and bool(asked_to_wait))  # so do GitHub's rate limits
     patient, is_range = situation.failures < PATIENCE, not request.is_whole
     may_have_expired = answer.host and status in _EXPIRED
     if situation.beside:
@@ -138,7 +139,7 @@ def _refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exc
     else:
         return _final_refusal(request, answer)
     reason = f"{_sender(request, answer)} returned {status}" + (f": {answer.message}" if answer.message else "")
-    return AttemptFailed(reason, retry_after_s(answer.headers), remedy=remedy, hint=TRY_LATER)
+    return AttemptFailed(reason, asked_to_wait, remedy=remedy, hint=TRY_LATER)
 
 
 def _final_refusal(request: RangeRequest, answer: Answer) -> LuciError:

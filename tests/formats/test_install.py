@@ -31,7 +31,7 @@ def test_what_is_no_model_is_refused_and_removed(
     server: FaultyServer, home: Path, name: str, data: bytes, texts: tuple[str, ...], fault: faults.Fault
 ) -> None:
     """Whatever the name, and however the bytes come; the message says what it is and what to do."""
-    ended = luci("install", server.serve(f"/{name}", data, [fault]))
+    ended = luci("install", server.serve(f"/{name}", data, [fault]), "-o", name)
     assert_refused(ended, 5, *texts)
     assert_nothing_left(home / "models")
 
@@ -66,7 +66,7 @@ def test_a_whole_file_is_installed(server: FaultyServer, home: Path, name: str) 
 )
 def test_other_files_are_what_they_are(server: FaultyServer, home: Path, name: str, data: bytes) -> None:
     """A text under the name of a text is no reason to refuse, nor is what luci cannot read."""
-    ended = luci("install", server.serve(f"/{name}", data))
+    ended = luci("install", server.serve(f"/{name}", data), "-o", name)
     assert ended.returncode == 0, ended.stderr
     assert "nothing but its length and first bytes was checked" in ended.stderr
     assert_nothing_left(home / "models", name)
@@ -84,7 +84,7 @@ def test_a_header_of_a_later_version_is_no_reason_to_refuse(server: FaultyServer
 def test_a_digest_overrules_the_contents(server: FaultyServer, home: Path, name: str, data: bytes) -> None:
     """The digest names exactly these bytes, truncated or not."""
     url = server.serve(f"/{name}", data)
-    assert luci("install", url, "--sha256", sha256(data)).returncode == 0
+    assert luci("install", url, "-o", name, "--sha256", sha256(data)).returncode == 0
     assert (home / "models" / name).read_bytes() == data
 
 

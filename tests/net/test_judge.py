@@ -216,6 +216,13 @@ def test_the_server_s_words_and_its_delay_are_passed_on() -> None:
         judge(WHOLE, Answer(403, {}, message="Request has expired"), UNKNOWN)
 
 
+def test_a_refusal_for_now_is_not_one_for_good() -> None:
+    """Some servers tell a used-up rate limit by 403."""
+    with pytest.raises(AttemptFailed) as failed:
+        judge(WHOLE, Answer(403, {"retry-after": "7"}), UNKNOWN)
+    assert failed.value.retry_after == 7
+
+
 def test_the_hint_fits_the_address() -> None:
     """Credentials for a plain address; a new address in place of a signed one, whose signature is not shown."""
     with pytest.raises(ResolveError) as plain:
