@@ -12,7 +12,7 @@ from typing import Any
 from luci_dl import resources
 from luci_dl.disk.filesystems import file_system
 from luci_dl.errors import CannotHold, Lack, NoRoom, StorageError
-from luci_dl.names import windows_problem
+from luci_dl.names import STAGING_SUFFIXES, windows_problem
 from luci_dl.text import human_size
 
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -92,9 +92,14 @@ def has_no_inodes(path: Path) -> bool:
 
 
 def name_refused(path: Path, problem: str, reason: str = "") -> CannotHold:
-    """The error for a name that the file system does not allow; `problem` continues a sentence."""
+    """The error for a name that the file system does not allow, of a target or of one of its staging files.
+
+    Args:
+        problem: continues a sentence.
+    """
+    name = path.stem if path.suffix in STAGING_SUFFIXES else path.name
     return CannotHold(
-        f'the file system of {path.parent} does not allow the name "{path.name}": {problem}',
+        f'the file system of {path.parent} does not allow the name "{name}": {problem}',
         "Give another name with -o, or choose a folder on another disk with --dir.",
         reason or os.strerror(errno.EINVAL),
     )

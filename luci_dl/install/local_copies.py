@@ -7,13 +7,14 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from luci_dl.disk.layout import is_staging_folder
+from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.library.installed import installed
@@ -21,6 +22,7 @@ from luci_dl.model import Artifact, Digest
 
 MAX_NAMES = 100_000
 """How many names below a `--from` folder are considered."""
+_TOO_MANY = f"more than {MAX_NAMES} names; the rest was not searched"
 MAX_BY_SIZE = 4
 """If more files than this have the right size, those with other names are not worth reading."""
 _DIGEST = re.compile(r"(?:sha256-)?([0-9a-f]{64})|([0-9a-f]{40})")
@@ -91,20 +93,23 @@ class Copies:
     def _walk(self) -> Iterator[_File]:
         for path in self._given:
             if os.path.isdir(path):
-                yield from (_File(file, str(path), _digest_in(file.name)) for file in self._below(path))
+                files = _below(path, lambda path: self._emit(Warned(f"--from: {path} has {_TOO_MANY}")))
+                yield from (_File(file, str(path), _digest_in(file.name)) for file in files)
             else:
                 yield _File(path, str(path.parent), _digest_in(path.name))
 
-    def _below(self, top: Path) -> Iterator[Path]:
-        seen = 0
-        for where, folders, names in os.walk(top):
-            folders[:] = sorted(name for name in folders if not is_staging_folder(name))
-            for name in sorted(names):
-                yield Path(where, name)
-            seen += len(names) + len(folders)
-            if seen > MAX_NAMES:
-                self._emit(Warned(f"--from: {top} has more than {MAX_NAMES} names; the rest was not searched"))
-                return
+
+def _below(top: Path, on_too_many: Callable[[Path], None] = lambda _top: None) -> Iterator[Path]:
+    """The files below the folder, up to `MAX_NAMES`, except those that luci keeps for itself."""
+    seen = 0
+    for where, folders, names in os.walk(top):
+        folders[:] = sorted(name for name in folders if not is_staging_folder(name))
+        for name in sorted(names):
+            yield Path(where, name)
+        seen += len(names) + len(folders)
+        if seen > MAX_NAMES:
+            on_too_many(top)
+            return
 
 
 def _copies(files: Iterable[_File], size: int | None, target: Path, seen: set[tuple[int, int]]) -> list[LocalCopy]:
@@ -149,12 +154,26 @@ def _path_of(url: str) -> str:
 
 
 def _installed_in(folder: Path) -> Iterator[_File]:
-    """Installed files, unchanged since."""
+    """Installed files, unchanged since, and those that somebody may have renamed."""
     with contextlib.suppress(LuciError):
-        for model in installed([folder]):
-            for file in model.files:
-                if file.state == "ok":
-                    yield _File(file.path, str(folder), file.receipt.sha256)
+        files = [file for model in installed([folder]) for file in model.files]
+        yield from (_File(file.path, str(folder), file.receipt.sha256) for file in files if file.state == "ok")
+        missing = [file.receipt for file in files if file.state == "missing"]
+        yield from _renamed_in(folder, missing, {file.path for file in files})
+
+
+def _renamed_in(folder: Path, missing: Sequence[Receipt], others: Collection[Path]) -> Iterator[_File]:
+    """For each missing file those of its size in the folder, not `others`; first those that have its mtime, too."""
+    found: dict[int, list[tuple[int, Path]]] = {known.size: [] for known in missing}
+    for path in _below(folder) if missing else ():
+        with contextlib.suppress(OSError):
+            info = os.stat(path)
+            if info.st_size in found and path not in others:
+                found[info.st_size].append((info.st_mtime_ns, path))
+    for known in missing:
+        likely = sorted(found[known.size], key=lambda pair: pair[0] != known.mtime_ns)
+        for _, path in likely[:MAX_BY_SIZE]:
+            yield _File(path, f"{folder} as {path.relative_to(folder)}", known.sha256)
 
 
 def _hub_blobs(cache: Path) -> Iterator[_File]:

@@ -55,7 +55,7 @@ def test_a_name_that_the_disk_forbids(shop: Shop, home: Path, tmp_path: Path) ->
         home.mkdir()
         (home / "config.json").write_text('{"min_free": 0}')
         ended = luci("install", "m", "--dir", disk)
-        assert_refused(ended, 6, 'does not allow the name "what?.gguf.lock": it contains ?', "-o", "--dir")
+        assert_refused(ended, 6, 'does not allow the name "what?.gguf": it contains ?', "-o", "--dir")
         (home / "config.json").write_text(
             json.dumps({"min_free": 0, "models_dir": str(disk), "backup_models_dir": str(tmp_path / "backup")})
         )

@@ -261,3 +261,24 @@ def test_a_copy_that_is_killed_is_gone_on_with(shop: Shop, models: Path, user: P
             copying.signal(signal.SIGKILL)
         assert luci(*after).returncode == 0
         assert_nothing_left(models, *(["m.gguf"] if after[0] == "install" else []))
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_a_file_that_was_renamed_by_hand_is_found(shop: Shop, models: Path, touched: bool) -> None:
+    """By its size, also if it was copied and the old one deleted; the right one of two, and it keeps its new name."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    asked = len(shop.server.exchanges())
+    put(models / "0-same-size.gguf", ROTTEN)
+    renamed = models / "mine" / "other.gguf"
+    renamed.parent.mkdir()
+    (models / "m.gguf").rename(renamed)
+    if touched:
+        renamed.touch()
+    assert "would be copied from" in luci("install", "m", "--dry-run").stdout
+    ended = luci("install", "m")
+    assert (ended.returncode, ended.stdout) == (0, f"{models / 'm.gguf'}\n"), ended.stderr
+    assert f"📦 Found in {models} as mine/other.gguf: m.gguf" in ended.stderr
+    assert (models / "m.gguf").read_bytes() == renamed.read_bytes() == DATA
+    assert len(shop.server.exchanges()) == asked
+    assert_nothing_left(models, "m.gguf", "0-same-size.gguf", "mine/", "mine/other.gguf")
