@@ -25,7 +25,7 @@ _NAME_MAX = 255
 _MARK_MAX = 32  # bytes, of the mark of a process
 
 OnError = Callable[[Path, StorageError], None]
-"""Called with a folder that cannot be read, and the reason."""
+"""Called with a folder or file that cannot be read, and the reason."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def walk_staging(folder: Path, on_error: OnError) -> tuple[list[Path], list[Path
         try:
             with os.scandir(where) as found:
                 is_folder = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
-        except (FileNotFoundError, NotADirectoryError):  # never made, or removed by another `clean`
+        except FileNotFoundError:  # never made, or removed by another `clean`
             continue
         except OSError as error:
             on_error(where, storage_error("read", where, error))
