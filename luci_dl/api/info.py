@@ -85,7 +85,8 @@ def _check_sound(model: InstalledModel, default: Path, token: CancelToken, emit:
         raise IntegrityError(f"{printable(str(model.folder / name))} is missing", hint)
     unsure = tuple(file for file in model.files if file.state != "ok")
     for file in unsure:
-        target.stat_of(staging_for(model.folder, file.receipt.name))  # which says what stands there if it is no file
+        staging = staging_for(model.folder, file.receipt.name, to_read=True)
+        target.stat_of(staging)  # which says what stands there if it is no file
     read_again = replace(model, files=unsure, names=tuple(file.receipt.name for file in unsure))
     for verdict in verify([read_again], lambda _known: None, token, _progress_to(emit)):
         if verdict.state == "unreadable":

@@ -84,7 +84,7 @@ class _Verifier:
     def one(self, folder: Path, known: Receipt) -> Verified:
         """Check one file, report the verdict, and note it in the receipt."""
         try:
-            verdict = self._checked(staging_for(folder, known.name), known)
+            verdict = self._checked(staging_for(folder, known.name, to_read=True), known)
         except (StorageError, UsageError) as error:
             reason = error.reason if isinstance(error, StorageError) else ""
             verdict = _verdict(folder, known, "unreadable", found=reason or error.message)
