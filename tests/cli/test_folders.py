@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from tests.cli.shop import DATA, Shop, assert_refused
 from tests.config.files import write as config
-from tests.procs import files_left, lock_is_free, luci
+from tests.procs import Spawned, files_left, lock_is_free, luci, wait_until
+from tests.servers import faults
 
 
 @pytest.fixture
@@ -201,3 +203,43 @@ def test_clean_forgets_a_folder_when_nothing_is_left_in_it(stocked: Shop, home: 
     assert remembered(home) == []
     ended = luci("verify")
     assert (ended.returncode, str(other) in ended.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n\r", 6), ("y\r", 0)])
+def test_at_a_terminal_it_is_asked_whether_to_make_a_missing_folder_anew(
+    stocked: Shop, home: Path, tmp_path: Path, answer: str, code: int
+) -> None:
+    """The question says what is missing."""
+    usb = tmp_path / "usb"
+    config(home, models_dir=str(usb), folders=[str(usb)])
+    with Spawned("install", "two", terminal=True) as asking:
+        asking.wait_for("[y/N]")
+        assert "is missing" in asking.out
+        asking.press(answer)
+        assert asking.wait() == code
+    assert usb.exists() == (code == 0)
+
+
+def test_an_interrupted_install_does_not_remember_a_folder_that_it_removed(
+    shop: Shop, home: Path, tmp_path: Path
+) -> None:
+    """Else it would be missing from then on."""
+    shop.sell("slow", faults=[faults.stall(1000)])
+    new = tmp_path / "new"
+    with Spawned("install", "slow", "--dir", new) as run:
+        wait_until(lambda: list(new.rglob("*.part")))
+        assert remembered(home) == [str(new)]
+        run.process.send_signal(signal.SIGINT)
+        assert run.wait() == -signal.SIGINT
+    assert (remembered(home) == [str(new)]) == (new / ".luci").exists()
+    assert luci("list").stderr.count(str(new)) == 0
+
+
+def test_a_bad_folder_leaves_the_completion_of_names(stocked: Shop, home: Path, tmp_path: Path) -> None:
+    """Of installed models elsewhere, and of the catalog."""
+    config(home, folders=[str(loop(tmp_path / "bad"))])
+    environ = {"_LUCI_COMPLETE": "bash_complete", "COMP_WORDS": "luci path o", "COMP_CWORD": "2"}
+    assert luci(env=environ).stdout == "plain,one\n"
+    config(home, models_dir=str(tmp_path / "bad"))
+    shutil.rmtree(home / "models")
+    assert "plain,one\n" in luci(env={**environ, "COMP_WORDS": "luci info o"}).stdout
