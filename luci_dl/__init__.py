@@ -23,7 +23,8 @@ Where things are; each package imports only from those below it:
         dry_run       the same actions, reported; repair: models with damaged files, installed again
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
-                  partials, running, lookup (what a NAME means), clean, verify, remove, gguf_files
+                  partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
+                  remove, gguf_files
     catalog/      the built-in catalog and the user's own: catalog, entries, check, search, edit, refresh, fit
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
                   url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser means
@@ -40,7 +41,8 @@ Where things are; each package imports only from those below it:
                   filesystems (what each kind can do), lock_reliability, place (whether a file could be put there),
                   watch (what vanishes meanwhile), contents and precommit (the last checks), transaction
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
-    model.py plan.py errors.py events/ cancel.py pool.py resources.py names.py text.py     shared types and helpers
+    model.py plan.py errors.py events/ cancel.py pool.py resources.py environment.py names.py text.py
+                  shared types and helpers
 """
 
 from __future__ import annotations

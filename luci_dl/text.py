@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterable
 from datetime import datetime
 
+_ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+"""By the byte order mark at the beginning of a file."""
+SAVE_AS_UTF8 = "Save the file as UTF-8."
 _HOST = re.compile(r"(?:\[[^]]*\]|[^][:@/?#\\]*)(?::[0-9]+)?(?:[/?#\\]|$)")
 _QUERY = re.compile(r"\?([^#]*)")
 _HASH = re.compile(r"\.\.\.[0-9a-f]{6}")
 _ADDRESS = re.compile(r"(?<!file)://\S+")
 _AFTER_ADDRESS = ".,:;!\"'`)]}>"
+
+
+def decoded(data: bytes) -> str:
+    """The text of a file that the user wrote: UTF-8, or what its byte order mark says.
+
+    Raises: ValueError, which names the line of a byte that is none of it.
+    """
+    encoding = next((name for mark, name in _ENCODINGS.items() if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(_not_utf8(data, error.start)) from error
+    if "\0" in text:
+        raise ValueError(_not_utf8(data, data.index(b"\0")))
+    return text
+
+
+def _not_utf8(data: bytes, at: int) -> str:
+    line = data.count(b"\n", 0, at) + 1
+    return f"line {line} is not UTF-8: it has the byte 0x{data[at]:02x}"
 
 
 def printable(text: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from luci_dl.api.config import Folder, Settings, folders_of, settings
+from luci_dl.api.config import Folder, Settings, settings
+from luci_dl.api.folders import Problems, folders_of
 from luci_dl.catalog.catalog import Catalog, load, read_built_in, read_user_file
 from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
 from luci_dl.catalog.entries import FILE_KEYS, MODEL_KEYS, RESERVED
 from luci_dl.catalog.fit import Fit, this_machine
 from luci_dl.catalog.search import search as search_in
+from luci_dl.events import Emit, ignore
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import installed_of
 from luci_dl.model import Model
@@ -53,11 +55,12 @@ def own_models(settings: Settings) -> list[Model]:
     return [model for model in (known.find(each.reference) for each in own) if model]
 
 
-def offers(models: Sequence[Model], settings: Settings, folder: Folder = None) -> list[Offer]:
-    """The models, with what is said about each in lists. Raises: StorageError."""
+def offers(models: Sequence[Model], settings: Settings, folder: Folder = None, *, emit: Emit = ignore) -> list[Offer]:
+    """The models, with what is said about each in lists; what cannot be read is emitted."""
+    problems = Problems(emit)
     machine = this_machine(settings.models_dir, settings.min_free)
     by_word: dict[str, list[InstalledModel]] = {}
-    for each in installed(folders_of(settings, folder)):
+    for each in installed(folders_of(settings, folder, problems), problems):
         for word in {each.reference, *each.names}:
             by_word.setdefault(word, []).append(each)
     found = []

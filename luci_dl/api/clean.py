@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from luci_dl.api.config import Folder, folders_of, settings
+from luci_dl.api.config import Folder, settings
 from luci_dl.api.emit_guard import EmitGuard
+from luci_dl.api.folders import Problems, folders_of, forget_if_empty, missing_folder
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.layout import staging_for
+from luci_dl.disk.same_folder import identity
 from luci_dl.disk.transaction import ignore
+from luci_dl.errors import StorageError
 from luci_dl.events import CleanSummary, Emit
 from luci_dl.library import clean as library
 from luci_dl.library.clean import Report, staged_names
@@ -34,42 +37,60 @@ def clean(
         folder: the models folder; by default every one that the command line knows.
 
     Returns: what was removed (or would be, in a dry run), and the bytes that it freed.
-    Raises: ResolveError, for an unknown name; UsageError; StorageError; Interrupted; what `emit` raised.
+    Raises: ResolveError, for an unknown name; UsageError; StorageError, if something cannot be read where that name may
+        be; Interrupted; what `emit` raised.
     """
-    found = settings(folder)
-    folders = [path for path in folders_of(found, folder) if not _is_missing(path)]
-    targets = _targets(names, load(found.catalog), folders) if names else None
-    total = Report(0, 0, 0)
+    found, total = settings(folder), Report(0, 0, 0)
     with EmitGuard(token, emit) as guard:
+        problems = Problems(guard.emit)
+        folders = [path for path in folders_of(found, folder, problems) if not _is_missing(path)]
+        targets = _targets(names, load(found.catalog), folders, problems.silent()) if names else None
         for path in folders:
-            total += library.clean(path, targets, dry_run, guard.token, guard.emit)
+            was_used = identity(path) in map(identity, found.folders) and not missing_folder(found, path)
+            total += _clean(path, targets, dry_run, problems, guard)
+            if was_used and not dry_run:
+                forget_if_empty(found, path)
+        total += Report(0, 0, 0, failed=len(problems))
         guard.emit(CleanSummary(total.removed, total.freed, total.left_alone, dry_run))
     return total
+
+
+def _clean(
+    folder: Path, targets: Collection[str] | None, dry_run: bool, problems: Problems, guard: EmitGuard
+) -> Report:
+    """Clean one folder. Raises: Interrupted."""
+    try:
+        return library.clean(folder, targets, dry_run, guard.token, guard.emit)
+    except StorageError as error:
+        problems(folder, error)
+        return Report(0, 0, 0)
 
 
 def _is_missing(folder: Path) -> bool:
     """False for a folder that cannot be examined: cleaning it gives the reason."""
     try:
         folder.stat()
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return True
     except OSError:
         return False
     return False
 
 
-def _targets(names: Sequence[str], catalog: Catalog, folders: Sequence[Path]) -> Collection[str]:
+def _targets(names: Sequence[str], catalog: Catalog, folders: Sequence[Path], problems: Problems) -> Collection[str]:
     """The target names that the words mean: in the catalog, of installed models, or of staging files."""
-    models = installed(folders)
-    staged = {name for folder in folders for name in staged_names(folder)}
+    models = installed(folders, problems)
+    staged = {name for folder in folders for name in staged_names(folder, problems)}
     targets: set[str] = set()
     for word in names:
-        meant = look_up(word, catalog, models)
+        with problems.explain():
+            meant = look_up(word, catalog, models)
         found = {artifact.name for artifact in meant.entry.artifacts} if meant.entry else set()
         found.update(name for model in meant.installed for name in model.names)
         found.update(name for name in staged if word in (name, name.rpartition("/")[2]))
         found.update(staged.intersection(targets_of(word)))
-        if not found:
-            raise unknown(word, catalog, models, "`luci clean` without names cleans all.")
+        with problems.explain():
+            if not found:
+                raise unknown(word, catalog, models, "`luci clean` without names cleans all.")
         targets |= found
     return targets

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.config import edit, show
-from luci_dl.config.edit import Checks, remember_folder, unknown_setting
+from luci_dl.config.edit import Checks, unknown_setting
 from luci_dl.config.keys import Key
 from luci_dl.config.settings import KEYS, Settings, config_path, default_settings, home_of, load_settings
 from luci_dl.config.show import FILE, SettingState
@@ -16,8 +16,7 @@ from luci_dl.errors import UsageError
 from luci_dl.text import shown
 
 __all__ = ["FILE", "KEYS", "Folder", "Key", "SettingState", "Settings", "config_path", "default_settings"]
-__all__ += ["every_setting", "folders_of", "home_of", "remember_folder", "set_setting", "settings", "unknown_setting"]
-__all__ += ["unset_setting"]
+__all__ += ["every_setting", "home_of", "set_setting", "settings", "unknown_setting", "unset_setting"]
 
 Folder = str | os.PathLike[str] | None
 """A models folder. None: the one that the command line uses; to search, every one it knows."""
@@ -30,11 +29,6 @@ def settings(folder: Folder = None) -> Settings:
     if not (isinstance(folder, str | os.PathLike) and str(folder).strip()):
         raise UsageError(f"expected a folder, found {shown(folder)}", "Give the path of a models folder, or None.")
     return load_settings(os.environ, Path(folder))
-
-
-def folders_of(settings: Settings, folder: Folder) -> list[Path]:
-    """Where to look for models: the folder that was named, else every one that was ever used."""
-    return [settings.models_dir] if folder is not None else settings.every_folder
 
 
 def every_setting() -> list[SettingState]:

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 
-from luci_dl.api.config import Folder, folders_of, settings
+from luci_dl.api.config import Folder, settings
 from luci_dl.cancel import CancelToken
+from luci_dl.disk.same_folder import distinct
 from luci_dl.doctor.examine import Check, examine
 from luci_dl.doctor.findings import failure, ok
 from luci_dl.doctor.folders import check_folder
@@ -36,7 +37,8 @@ def doctor(folder: Folder, token: CancelToken, emit: Emit, *, offline: bool = Fa
         found = settings(folder)
         lists = {"mirrors": found.mirrors, "http_hosts": found.http_hosts}
         checks += [("config", partial(check_config, found)), ("catalog", partial(check_catalog, found))]
-        checks += [("folder", partial(check_folder, path, found, token)) for path in folders_of(found, folder)]
+        folders = distinct([found.models_dir] if folder is not None else found.every_folder)
+        checks += [("folder", partial(check_folder, path, found, token)) for path in folders]
     except LuciError as error:  # the servers can be checked all the same
         checks.append(("config", partial(_one, failure("config", error))))
     try:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from luci_dl.api.config import Folder, folders_of, settings
+from luci_dl.api.config import Folder, settings
 from luci_dl.api.emit_guard import EmitGuard
+from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import load
 from luci_dl.disk import target
@@ -50,10 +51,10 @@ def path(name: str, folder: Folder = None, *, token: CancelToken | None = None, 
     """The installed file to load. It is read only if its mtime has changed.
 
     Args:
-        emit: gets the progress then.
+        emit: gets the progress then, and what cannot be read in the models folders.
 
-    Raises: ResolveError, if it is not installed; IntegrityError, if it has changed since; UsageError; StorageError;
-        Interrupted.
+    Raises: ResolveError, if it is not installed; IntegrityError, if it has changed since; UsageError; StorageError,
+        also if it is not found, but something cannot be read; Interrupted.
     """
     with EmitGuard(token, emit) as guard:
         return sound_model(name, folder, guard.token, guard.emit).to_load.path
@@ -61,8 +62,10 @@ def path(name: str, folder: Folder = None, *, token: CancelToken | None = None, 
 
 def sound_model(name: str, folder: Folder, token: CancelToken, emit: Emit) -> InstalledModel:
     """The installed model of that name, if none of its files has changed. Raises: as `path`."""
-    found = settings(folder)
-    models = find_installed(name, load(found.catalog), installed(folders_of(found, folder)))
+    found, problems = settings(folder), Problems(emit)
+    everything = installed(folders_of(found, folder, problems), problems)
+    with problems.explain():
+        models = find_installed(name, load(found.catalog), everything)
     names = dict.fromkeys(model.to_load.receipt.name for model in models)
     if len(names) > 1:
         which = printable(", ".join(names))
@@ -82,7 +85,8 @@ def _check_sound(model: InstalledModel, default: Path, token: CancelToken, emit:
         raise IntegrityError(f"{printable(str(model.folder / name))} is missing", hint)
     unsure = tuple(file for file in model.files if file.state != "ok")
     for file in unsure:
-        target.stat_of(staging_for(model.folder, file.receipt.name))  # which says what stands there if it is no file
+        staging = staging_for(model.folder, file.receipt.name, to_read=True)
+        target.stat_of(staging)  # which says what stands there if it is no file
     read_again = replace(model, files=unsure, names=tuple(file.receipt.name for file in unsure))
     for verdict in verify([read_again], lambda _known: None, token, _progress_to(emit)):
         if verdict.state == "unreadable":
@@ -97,18 +101,20 @@ def _progress_to(emit: Emit) -> Emit:
     return lambda event: emit(event) if isinstance(event, Hashing) else None
 
 
-def info(name: str, folder: Folder = None) -> Info:
-    """Everything known of one model, installed or not.
+def info(name: str, folder: Folder = None, *, emit: Emit = ignore) -> Info:
+    """Everything known of one model, installed or not. What cannot be read is emitted.
 
-    Raises: ResolveError, if there is no such model; UsageError; StorageError.
+    Raises: ResolveError, if there is no such model; UsageError; StorageError, if it is not found, but something cannot
+        be read.
     """
-    found = settings(folder)
-    folders, catalog = folders_of(found, folder), load(found.catalog)
-    models = installed(folders)
-    meant = look_up(name, catalog, models)
-    begun = _begun(name, meant, partials(folders))
-    if not meant and not begun:
-        raise unknown(name, catalog, models)
+    found, problems = settings(folder), Problems(emit)
+    folders, catalog = folders_of(found, folder, problems), load(found.catalog)
+    models = installed(folders, problems)
+    with problems.explain():
+        meant = look_up(name, catalog, models)
+        begun = _begun(name, meant, partials(folders, problems))
+        if not meant and not begun:
+            raise unknown(name, catalog, models)
     files = [file.path for model in meant.installed for file in model.files if file.state != "missing"]
     return Info(_title(meant, begun), meant.entry, meant.installed, tuple(read_all(files)), begun)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from luci_dl.api.config import Folder
 from luci_dl.api.config import settings as settings_of
 from luci_dl.api.emit_guard import EmitGuard
+from luci_dl.api.folders import missing_folder, without_missing_backup
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
@@ -59,10 +60,14 @@ def install(
         emit: called with each event, from any thread. If it raises, the install stops as if cancelled.
 
     Returns: the paths of all files of all models, in the order of the words.
-    Raises: the first LuciError; models that did not fail are installed all the same (except after a full disk). What
-        `emit` raised.
+    Raises: the first LuciError; models that did not fail are installed all the same (except after a full disk).
+        StorageError, before anything is done, if luci has used the folder before and it is missing now. What `emit`
+        raised.
     """
     with EmitGuard(token, emit) as guard:
+        settings = settings_of(folder)
+        if error := missing_folder(settings, settings.models_dir):
+            raise error
         request = _request(words, folder, _selected(selection, output, sha256), options, guard)
         outcomes = request.install(request.plans())
         for outcome in outcomes:
@@ -107,7 +112,7 @@ def _request(
 ) -> InstallRequest:
     if not all(isinstance(word, str) for word in words):
         raise UsageError(f'expected words like "llama3.2", found {shown(words)}', "install(*words), not a list.")
-    settings = settings_of(folder)
+    settings = without_missing_backup(settings_of(folder), guard.emit)
     options = options or settings.options
     selection = replace(selection, unverified=selection.unverified or options.unverified)
     split = [part for word in words for part in word.split()]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from luci_dl.api.config import Folder, folders_of, settings
+from luci_dl.api.config import Folder, settings
 from luci_dl.api.emit_guard import EmitGuard
+from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.transaction import ignore
@@ -48,16 +49,17 @@ def remove(
         emit(event)
 
     with EmitGuard(token, note) as guard:
-        remove_all(plan_removals(names, folder), guard.token, guard.emit, dry_run=dry_run)
+        remove_all(plan_removals(names, folder, guard.emit), guard.token, guard.emit, dry_run=dry_run)
     return removed
 
 
-def plan_removals(names: Sequence[str], folder: Folder) -> list[Removal]:
+def plan_removals(names: Sequence[str], folder: Folder, emit: Emit) -> list[Removal]:
     """The models that the names mean, none of which is in use, and what removing them does. Raises: as `remove`."""
-    found = settings(folder)
-    folders, catalog = folders_of(found, folder), load(found.catalog)
-    models = installed(folders)
-    meant = dict.fromkeys(_find(name, catalog, folders, models) for name in names)
+    found, problems = settings(folder), Problems(emit)
+    folders, catalog = folders_of(found, folder, problems), load(found.catalog)
+    models = installed(folders, problems)
+    with problems.explain():
+        meant = dict.fromkeys(_find(name, catalog, folders, models) for name in names)
     removals = [plan_removal(path, reference) for path, reference in meant]
     for removal in removals:
         check_idle(removal)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from luci_dl.api.config import Folder, folders_of, settings
+from luci_dl.api.config import Folder, settings
 from luci_dl.api.emit_guard import EmitGuard
+from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.transaction import ignore
-from luci_dl.errors import LuciError
-from luci_dl.events import Emit, Verified, VerifySummary
+from luci_dl.errors import LuciError, StorageError
+from luci_dl.events import Emit, Failed, Verified, VerifySummary
 from luci_dl.library.installed import installed
 from luci_dl.library.lookup import find_installed
 from luci_dl.library.verify import unmanaged
@@ -35,8 +36,8 @@ def verify(
         repair: install wrong files again.
 
     Returns: a verdict for each file as it was found; without names also for files that luci did not install.
-    Raises: ResolveError, for a name that is not installed; StorageError; Interrupted; the first LuciError of a repair,
-        when all have been tried; what `emit` raised.
+    Raises: ResolveError, for a name that is not installed; Interrupted; when all has been verified: the first
+        LuciError of a repair, else StorageError, if something cannot be read; what `emit` raised.
     """
     with EmitGuard(token, emit) as guard:
         verdicts, error = check(names, folder, guard.token, guard.emit, repair=repair)
@@ -48,24 +49,28 @@ def verify(
 def check(
     names: Sequence[str], folder: Folder, token: CancelToken, emit: Emit, *, repair: bool
 ) -> tuple[list[Verified], LuciError | None]:
-    """Returns: the verdicts, and the first error of the repair, which was emitted. Raises: as `verify`."""
-    found = settings(folder)
-    folders, catalog = folders_of(found, folder), load(found.catalog)
-    models = everything = installed(folders)
-    if names:
-        models = list(dict.fromkeys(model for name in names for model in find_installed(name, catalog, everything)))
+    """Returns: the verdicts, and the error to end with, which was emitted. Raises: as `verify`."""
+    found, problems = settings(folder), Problems(emit)
+    folders, catalog = folders_of(found, folder, problems), load(found.catalog)
+    models = everything = installed(folders, problems)
+    with problems.explain():
+        if names:
+            models = list(dict.fromkeys(model for name in names for model in find_installed(name, catalog, everything)))
     verdicts = verify_models(models, partial(_artifact_of, catalog), token, emit)
-    strangers = [] if names else [each for path in folders for each in unmanaged(path, everything, token)]
+    strangers = [] if names else [each for path in folders for each in unmanaged(path, everything, token, problems)]
     for stranger in strangers:
         emit(stranger)
     wrong = [verdict for verdict in verdicts if verdict.wrong]
     if verdicts or strangers:
         emit(VerifySummary(len(verdicts), len(wrong), len(strangers)))
-    error = None
+    error: LuciError | None = None
+    if problems.first:
+        error = StorageError(f"not everything could be verified: {problems.first.message}", problems.first.hint)
+        emit(Failed("", error.message, error.hint, error.exit_code))
     if wrong and repair:
         from luci_dl.install.repair import repair as install_again  # slow to load
 
-        error = install_again(models, wrong, found, token, emit)
+        error = install_again(models, wrong, found, token, emit) or error
     return [*verdicts, *strangers], error
 
 

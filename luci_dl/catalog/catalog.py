@@ -10,11 +10,12 @@ from pathlib import Path
 from luci_dl.catalog.entries import read_entries, words_of
 from luci_dl.errors import UsageError
 from luci_dl.model import Model
-from luci_dl.text import human_size, nearest, printable
+from luci_dl.text import SAVE_AS_UTF8, decoded, human_size, nearest, printable
 
 BUILT_IN = Path(__file__).with_name("catalog.toml")
 MAX_BYTES = 16_000_000
 """Size limit of a catalog file."""
+_WHERE = "Check the file name in LUCI_CATALOG, or in `catalog` of config.json."
 
 
 @dataclass(frozen=True)
@@ -96,18 +97,17 @@ def text_of(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error)) from error
+        raise _unreadable(path, error.strerror or str(error), _WHERE) from error
     if len(data) > MAX_BYTES:
-        raise _unreadable(path, f"it is larger than {human_size(MAX_BYTES)}, the limit for a catalog")
+        raise _unreadable(path, f"it is larger than {human_size(MAX_BYTES)}, the limit for a catalog", _WHERE)
     try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise _unreadable(path, "it is not UTF-8") from error
+        return decoded(data)
+    except ValueError as error:
+        raise _unreadable(path, str(error), SAVE_AS_UTF8) from error
 
 
-def _unreadable(path: Path, reason: str) -> UsageError:
-    where = "Check the file name in LUCI_CATALOG, or in `catalog` of config.json."
-    return UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", where)
+def _unreadable(path: Path, reason: str, hint: str) -> UsageError:
+    return UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", hint)
 
 
 def _key(word: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import click
 from click.shell_completion import CompletionItem
 
+from luci_dl.errors import StorageError
 from luci_dl.text import human_size, printable
 
 Item = CompletionItem[str]
@@ -35,11 +37,13 @@ def _installed(ctx: click.Context) -> Iterator[Item]:
     """The installed models, by their names in the catalog, or else by their files."""
     from luci_dl.api.catalog import load_catalog
     from luci_dl.api.config import settings
-    from luci_dl.api.list import installed
+    from luci_dl.api.list import InstalledModel, installed
 
     folder = ctx.params.get("folder")
-    known = load_catalog(settings(folder))
-    for model in installed(folder):
+    known, models = load_catalog(settings(folder)), list[InstalledModel]()
+    with contextlib.suppress(StorageError):  # the names of the catalog do not depend on it
+        models = installed(folder)
+    for model in models:
         name = model.reference if known.find(model.reference) else model.to_load.receipt.name.rpartition("/")[2]
         yield CompletionItem(name, help=human_size(model.size))
 

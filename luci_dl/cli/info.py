@@ -41,7 +41,7 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
 
     NAME is a name or alias from the catalog, an address as it was installed, or a file name.
     """
-    found, output = info(name, folder), session.output()
+    found, output = info(name, folder, emit=session.warn), session.output()
     if as_json:
         output.results([answer("info", found)])
     else:

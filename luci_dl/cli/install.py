@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
-from luci_dl.api.config import Settings, remember_folder
+from luci_dl.api.config import Settings
 from luci_dl.api.config import settings as settings_of
+from luci_dl.api.folders import missing_folder, remembered, without_missing_backup
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import complete, session
 from luci_dl.cli.install_options import install_options, options_of, selection_of
 from luci_dl.cli.options import examples
-from luci_dl.errors import StorageError, UsageError
+from luci_dl.errors import UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Model
 from luci_dl.text import human_size
@@ -58,17 +59,24 @@ def command(
         from luci_dl.api.install import InstallRequest, exit_code
 
         log, named_folder = emit if verbose else None, folder is not None
+        _confirm_missing(settings, token, emit, ask=not (yes or dry_run))
         request = InstallRequest.resolve(
-            words, settings, selection, options, token, emit, named_folder=named_folder, log=log
+            words,
+            without_missing_backup(settings, emit),
+            selection,
+            options,
+            token,
+            emit,
+            named_folder=named_folder,
+            log=log,
         )
         if dry_run:
             return request.forecast()
         if "all" in (word.casefold() for word in words) and not yes:
             _confirm_all(request.models, token)
         plans = request.plans()
-        if named_folder:
-            _remember_folder(settings, token, emit)
-        return exit_code(request.install(plans))
+        with remembered(settings, plans, token, emit, named=named_folder):
+            return exit_code(request.install(plans))
 
     return session.run(work, json=as_json, quiet=quiet)
 
@@ -82,9 +90,14 @@ def _confirm_all(models: Sequence[Model], token: CancelToken) -> None:
         raise UsageError("nothing was installed", "Name the models or the group that you want.")
 
 
-def _remember_folder(settings: Settings, token: CancelToken, emit: Emit) -> None:
-    """Make the other commands look into the `--dir` folder from now on. Raises: Interrupted."""
-    try:
-        remember_folder(settings, settings.models_dir, token)
-    except (UsageError, StorageError) as error:
-        emit(Warned(f"{error.message}; `luci list` and `luci clean` will need --dir to find this folder"))
+def _confirm_missing(settings: Settings, token: CancelToken, emit: Emit, *, ask: bool) -> None:
+    """Raises: StorageError, if the models folder is missing and the user does not want it anew; Interrupted."""
+    error = missing_folder(settings, settings.models_dir)
+    if error is None:
+        return
+    if not ask:
+        emit(Warned(f"{error.message}. {error.hint}"))
+    elif not session.confirmed(
+        "Install into it all the same?", f"to install: {error.message}", token, [f"⚠️  {error.message}. {error.hint}"]
+    ):
+        raise error

@@ -39,7 +39,7 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
     found = settings(folder)
     if available or tier is not None:
         return _show_available(tier, found, folder, as_json)
-    models = installed(folder)
+    models = installed(folder, emit=session.warn)
     output = session.output()
     if as_json:
         output.results([answer("list", models)])
@@ -60,7 +60,7 @@ def _show_available(tier: int | None, settings: Settings, folder: str | None, as
     from luci_dl.cli import catalog_table
 
     models = _of_tier(tier, load_catalog(settings).models)
-    return catalog_table.show(offers(models, settings, folder), session.output(), as_json=as_json)
+    return catalog_table.show(offers(models, settings, folder, emit=session.warn), session.output(), as_json=as_json)
 
 
 def _of_tier(tier: int | None, models: Sequence[Model]) -> Sequence[Model]:

@@ -30,7 +30,7 @@ def command(name: str, folder: str | None, as_json: bool) -> int:
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        model = sound_model(name, folder, token, (lambda _event: None) if as_json else emit)
+        model = sound_model(name, folder, token, session.warn if as_json else emit)
         if as_json:
             session.output().results([answer("path", model)])
         else:

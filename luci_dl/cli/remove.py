@@ -43,7 +43,7 @@ def command(names: tuple[str, ...], folder: str | None, dry_run: bool, yes: bool
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.api.remove import plan_removals, remove_all
 
-        removals = plan_removals(names, folder)
+        removals = plan_removals(names, folder, emit)
         if not (yes or dry_run):
             _confirm(removals, token)
         remove_all(removals, token, emit, dry_run=dry_run)

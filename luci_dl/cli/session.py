@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from luci_dl.cancel import CancelToken, die_of, signals_cancel
 from luci_dl.errors import Interrupted, LuciError, UsageError
-from luci_dl.events import Emit, Failed, Stopped
+from luci_dl.events import Emit, Event, Failed, Stopped
 from luci_dl.ui.choose import choose, standard_output
+from luci_dl.ui.describe import describe
 from luci_dl.ui.render_thread import RenderThread
 from luci_dl.ui.stream import Output
 
@@ -22,6 +23,12 @@ def report(error: LuciError, *, json: bool = False) -> int:
     renderer(Failed("", error.message, error.hint, error.exit_code))
     renderer.close()
     return error.exit_code
+
+
+def warn(event: Event) -> None:
+    """An `Emit` for a command whose results are no events: it shows messages on stderr."""
+    if event.channel == "message":
+        output().say(describe(event))
 
 
 def output() -> Output:

@@ -39,7 +39,7 @@ def command(watch: bool, folder: str | None, as_json: bool) -> int:
     output = session.output()
     if watch:
         return _watch(folder, output, as_json)
-    found = status(folder)
+    found = status(folder, emit=session.warn)
     if as_json:
         output.results([answer("status", found)])
     elif found:

@@ -43,7 +43,7 @@ def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: b
         from luci_dl.api.verify import check
 
         verdicts, error = check(names, folder, token, emit, repair=repair)
-        if not verdicts:
+        if not (verdicts or error):
             emit(Warned("no models are installed, so there is nothing to verify"))
         wrong = [verdict for verdict in verdicts if verdict.wrong]
         if wrong and not repair:

@@ -11,6 +11,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.config.file import ConfigFile, change_config
 from luci_dl.config.keys import Key
 from luci_dl.config.settings import KEYS, Settings, near_key
+from luci_dl.disk.same_folder import identity
 from luci_dl.errors import UsageError
 from luci_dl.text import printable
 
@@ -53,22 +54,51 @@ def unset_setting(file: Path, name: str, texts: Sequence[str], token: CancelToke
     change_config(file, remove, token)
 
 
-def remember_folder(settings: Settings, folder: Path, token: CancelToken | None = None) -> None:
-    """Add the models folder to config.json, unless it is the default one or already there.
+def remember_folder(settings: Settings, folder: Path, token: CancelToken | None = None) -> bool:
+    """Add the models folder to config.json, unless it is there, or is luci's own on luci's own disk.
 
-    Raises: UsageError, when the file is broken; StorageError; Interrupted.
+    Returns: whether it was added. Raises: UsageError, when the file is broken; StorageError; Interrupted.
     """
-    folder, folders = folder.absolute(), KEYS["folders"]
-    if folder in (settings.home / "models", *settings.folders):
-        return
+    folder = folder.absolute()
+    if folder == settings.home_models and not _is_on_another_disk(folder, settings.home):
+        return False
+    if identity(folder) in map(identity, settings.folders):
+        return False
+    added = False
 
-    def add(config: ConfigFile) -> Mapping[str, object] | None:
-        known = config.get(folders, ())
-        if folder in known:
-            return None
-        return {**config.values, folders.name: folders.kind.json((*known, folder))}
+    def add(known: Sequence[Path]) -> Sequence[Path]:
+        nonlocal added
+        added = identity(folder) not in map(identity, known)
+        return [*known, folder] if added else known
 
-    change_config(settings.file, add, token)
+    _change_folders(settings, add, token)
+    return added
+
+
+def forget_folder(settings: Settings, folder: Path) -> None:
+    """Remove the models folder from config.json. Raises: UsageError, when the file is broken; StorageError."""
+    gone = identity(folder.absolute())
+    _change_folders(settings, lambda known: [each for each in known if identity(each) != gone])
+
+
+def _change_folders(
+    settings: Settings, change: Callable[[Sequence[Path]], Sequence[Path]], token: CancelToken | None = None
+) -> None:
+    key = KEYS["folders"]
+
+    def changed(config: ConfigFile) -> Mapping[str, object] | None:
+        known = config.get(key, ())
+        new = tuple(change(known))
+        return None if new == known else {**config.values, key.name: key.kind.json(new)}
+
+    change_config(settings.file, changed, token)
+
+
+def _is_on_another_disk(folder: Path, home: Path) -> bool:
+    try:
+        return os.stat(folder).st_dev != os.stat(home).st_dev
+    except OSError:
+        return False
 
 
 def parse_typed(key: Key, texts: Sequence[str]) -> Any:

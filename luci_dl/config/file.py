@@ -15,7 +15,7 @@ from typing import Any
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.config.keys import Key
 from luci_dl.errors import StorageError, UsageError
-from luci_dl.text import printable, shown
+from luci_dl.text import SAVE_AS_UTF8, decoded, printable, shown
 
 _REPAIR = "Correct the file or move it away."
 
@@ -39,11 +39,15 @@ def read_config(path: Path) -> ConfigFile:
     """The file at `path`. Raises: UsageError, when it is broken; StorageError."""
     name = printable(str(path))
     try:
-        values = json.loads(_read(path))
+        text = decoded(_read(path))
     except FileNotFoundError:
         return ConfigFile(path, {})
     except OSError as error:
         raise StorageError(f"cannot read {name}: {error.strerror}", "Check who owns it.") from error
+    except ValueError as error:
+        raise UsageError(f"cannot read {name}: {error}", SAVE_AS_UTF8) from error
+    try:
+        values = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{name} is not JSON: {error}", _REPAIR) from error
     if not isinstance(values, dict):

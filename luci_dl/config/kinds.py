@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from luci_dl.environment import unquoted
 from luci_dl.errors import UsageError
 from luci_dl.text import printable, public_address, shown
 
@@ -81,17 +82,27 @@ def size_text(size: int) -> str:
 
 
 def parse_path(value: object, what: str, base: Path) -> Path:
-    """An absolute path."""
-    if not isinstance(value, str) or not value or "\0" in value:
+    """An absolute path without "..", after a leading `~` or `$NAME` is replaced."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise UsageError(f"{what}: expected a path, found {shown(value)}")
+    path = unquoted(value, what)
+    path = os.path.expandvars(path) if path.startswith("$") else path
+    if path.startswith("$"):
+        raise UsageError(f"{what}: the variable at the beginning of {printable(path)} is not set", "Give a full path.")
     try:
-        os.fsencode(value)
-        return (base / Path(value).expanduser()).absolute()
+        os.fsencode(path)
+        return _without_parents((base / Path(path).expanduser()).absolute())
     except FileNotFoundError as error:
         hint = "Change into another folder, or give an absolute path."
         raise UsageError(f"{what}: {shown(value)} is below the current folder, which no longer exists", hint) from error
     except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(f"{what}: cannot use the path {shown(value)}: {error}", "Give an absolute path.") from error
+
+
+def _without_parents(path: Path) -> Path:
+    """The same place without "..": what a symlink leads to has another parent than the symlink."""
+    short, real = os.path.normpath(path), os.path.realpath(path)
+    return Path(short if os.path.realpath(short) == real else real) if ".." in path.parts else path
 
 
 def _folders(value: object, what: str, base: Path) -> tuple[Path, ...]:

@@ -13,12 +13,14 @@ from luci_dl.config import kinds
 from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key, key
 from luci_dl.config.kinds import OnInterrupt, parse_path
+from luci_dl.environment import variable
 from luci_dl.names import DEFAULT_HOME
 
 if TYPE_CHECKING:
     from luci_dl.plan import Options
 
 _CATALOG = "catalog.toml"
+_MODELS = "models"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Settings:
         default=None, metadata=key("takes the models that models_dir cannot hold", kinds.FOLDER)
     )
     folders: tuple[Path, ...] = field(
-        default=(), metadata=key("other models folders, remembered from --dir", kinds.FOLDERS)
+        default=(), metadata=key("models folders that luci has installed into, remembered", kinds.FOLDERS)
     )
     catalog: Path | None = field(default=None, metadata=key("your own catalog", kinds.FILE, variable="LUCI_CATALOG"))
     mirrors: tuple[str, ...] = field(
@@ -78,9 +80,15 @@ class Settings:
 
     @property
     def every_folder(self) -> list[Path]:
-        """Every models folder that was ever used: the one for new models, then the backup, then the others."""
+        """Every models folder that was ever used, the one for new models first. It may be there under several names."""
         backup = () if self.backup_models_dir is None else (self.backup_models_dir,)
-        return list(dict.fromkeys((self.models_dir, *backup, *self.folders)))
+        own = (self.home_models,) if os.path.lexists(self.home_models) else ()
+        return list(dict.fromkeys((self.models_dir, *backup, *self.folders, *own)))
+
+    @property
+    def home_models(self) -> Path:
+        """The models folder where none is configured."""
+        return self.home / _MODELS
 
     @property
     def own_catalog(self) -> Path:
@@ -109,7 +117,7 @@ def config_path(home: Path) -> Path:
 
 def home_of(environ: Mapping[str, str]) -> Path:
     """luci's own folder. Raises: UsageError"""
-    return parse_path(environ.get("LUCI_HOME") or DEFAULT_HOME, "LUCI_HOME", Path())
+    return parse_path(variable(environ, "LUCI_HOME") or DEFAULT_HOME, "LUCI_HOME", Path())
 
 
 def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) -> Settings:
@@ -128,12 +136,12 @@ def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) ->
 def default_settings(home: Path) -> Settings:
     """The settings where nothing is configured. A `catalog.toml` in luci's own folder is used if it exists."""
     own = home / _CATALOG
-    return Settings(home, home / "models", catalog=own if os.path.exists(own) else None)
+    return Settings(home, home / _MODELS, catalog=own if os.path.exists(own) else None)
 
 
 def read_setting(key: Key, default: Any, environ: Mapping[str, str], config: ConfigFile) -> Any:
     """The value of one setting. Raises: UsageError, which names the variable, or the file and the key."""
-    text = environ.get(key.variable) if key.variable else ""
+    text = variable(environ, key.variable)
     if not text:
         return config.get(key, default)
     typed = [part for part in re.split(r"[\s,]+", text) if part] if key.kind.many else text

@@ -58,7 +58,7 @@ def every_setting(environ: Mapping[str, str]) -> list[SettingState]:
 
 def _state(key: Key, environ: Mapping[str, str], config: ConfigFile) -> SettingState:
     in_file = config.values.get(key.name)
-    in_variable = environ.get(key.variable) if key.variable else None
+    in_variable = environ.get(key.variable, "").strip()
     origin = key.variable if in_variable else DEFAULT if in_file is None else FILE
     default = getattr(default_settings(config.path.parent), key.name)
     try:

@@ -25,7 +25,7 @@ _NAME_MAX = 255
 _MARK_MAX = 32  # bytes, of the mark of a process
 
 OnError = Callable[[Path, StorageError], None]
-"""Called with a folder that cannot be read, and the reason."""
+"""Called with a folder or file that cannot be read, and the reason."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,11 @@ class Staging:
         return _with_suffix(self.base, COMMIT)
 
 
-def staging_for(folder: Path, name: str) -> Staging:
+def staging_for(folder: Path, name: str, *, to_read: bool = False) -> Staging:
     """The paths of the target `name` below the models folder; touches nothing.
+
+    Args:
+        to_read: the target is only read, so the user may have put its folder elsewhere and a symlink in its place.
 
     Raises: UsageError, for a name that would leave the folder or that is too long for the file system; StorageError,
         when a folder on the way is a symlink out of the models folder, or the path is too long.
@@ -103,7 +106,7 @@ def staging_for(folder: Path, name: str) -> Staging:
     base = staging_folder(folder) / name
     _check_path(base)
     real = os.path.realpath(folder)
-    for parent in (target.parent, base.parent):
+    for parent in (base.parent,) if to_read else (target.parent, base.parent):
         if not Path(os.path.realpath(parent)).is_relative_to(real):
             raise StorageError(
                 f"{parent} leads out of the models folder {folder}",
@@ -143,7 +146,7 @@ def walk_staging(folder: Path, on_error: OnError) -> tuple[list[Path], list[Path
         try:
             with os.scandir(where) as found:
                 is_folder = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
-        except (FileNotFoundError, NotADirectoryError):  # never made, or removed by another `clean`
+        except FileNotFoundError:  # never made, or removed by another `clean`
             continue
         except OSError as error:
             on_error(where, storage_error("read", where, error))

@@ -13,11 +13,13 @@ from luci_dl.disk.filesystems import FileSystem, file_system, mounted_below
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.place import check_place
 from luci_dl.disk.probe import probe
+from luci_dl.disk.same_folder import identity
 from luci_dl.doctor.findings import failure, ok, warning
 from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Cleaned, Event, Finding
 from luci_dl.library.clean import clean
 from luci_dl.library.installed import installed
+from luci_dl.library.problems import missing
 from luci_dl.library.running import running
 from luci_dl.text import counted, human_size, printable, time_of_day
 
@@ -28,8 +30,9 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
     shown, on = printable(str(folder)), file_system(folder)
     with fs.storage_errors("look at", folder):
         exists = folder.is_dir()
-    if not exists:
-        yield _missing(folder, is_default)
+    gone = missing(folder) if identity(folder) in map(identity, settings.folders) else None
+    if gone or not exists:
+        yield _missing(folder, gone, is_default)
         return
     try:
         found = probe(folder)
@@ -51,13 +54,12 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
     yield _leftovers(folder, token)
 
 
-def _missing(folder: Path, is_default: bool) -> Finding:
+def _missing(folder: Path, gone: StorageError | None, is_default: bool) -> Finding:
     shown = printable(str(folder))
-    if os.path.lexists(folder):
+    if os.path.lexists(folder) and not os.path.isdir(folder):
         raise StorageError(f"{shown} is not a folder", "Move it away, or name another folder with --dir.")
-    if not is_default:
-        hint = "Is its disk mounted? If it is gone for good: luci config unset folders"
-        return warning("folder", f"{shown} does not exist, but models were installed into it", hint)
+    if gone:
+        return failure("folder", gone) if is_default else warning("folder", gone.message, gone.hint)
     fs.check_writable(folder)
     return ok("folder", f"{shown} does not exist yet; the first install creates it")
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from luci_dl.disk.layout import is_staging_folder
 from luci_dl.disk.receipt import Receipt
+from luci_dl.environment import variable
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.library.installed import installed
@@ -201,10 +202,12 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _hub_cache(environ: Mapping[str, str]) -> Path:
-    home = environ.get("HF_HOME") or os.path.join(environ.get("XDG_CACHE_HOME") or "~/.cache", "huggingface")
-    cache = environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
+    home = variable(environ, "HF_HOME") or os.path.join(
+        variable(environ, "XDG_CACHE_HOME") or "~/.cache", "huggingface"
+    )
+    cache = variable(environ, "HF_HUB_CACHE") or variable(environ, "HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
     return Path(os.path.expanduser(cache))
 
 
 def _ollama_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    return Path(os.path.expanduser(environ.get("OLLAMA_MODELS") or "~/.ollama/models")), _SYSTEM_OLLAMA
+    return Path(os.path.expanduser(variable(environ, "OLLAMA_MODELS") or "~/.ollama/models")), _SYSTEM_OLLAMA

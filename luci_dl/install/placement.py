@@ -11,6 +11,7 @@ from luci_dl.disk import space
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.place import check_place, existing
+from luci_dl.disk.same_folder import distinct
 from luci_dl.disk.storage_errors import no_room
 from luci_dl.errors import CannotHold, LuciError, NoRoom
 from luci_dl.events import FallbackFolderUsed
@@ -47,7 +48,7 @@ class Placement:
     """
 
     def __init__(self, first: Path, backup: Path | None, context: InstallContext) -> None:
-        self._folders = [first] if backup in (first, None) else [first, backup]
+        self._folders = distinct(filter(None, (first, backup)))
         self._options = context.options
         self._copies = context.copies
         self._emit = context.emit

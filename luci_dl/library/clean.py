@@ -15,11 +15,11 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import commit, fs, lock_reliability, receipt
 from luci_dl.disk.folder_lock import FolderLock
-from luci_dl.disk.layout import NEW, Staging, staging_folder
+from luci_dl.disk.layout import NEW, OnError, Staging, split_suffix, staging_folder
 from luci_dl.disk.lock import Lock, is_held, read_lock_info
 from luci_dl.errors import LockedError, LuciError, StorageError
 from luci_dl.events import Cleaned, Emit, Event, LeftAlone, RolledForward
-from luci_dl.library.folder import ModelsFolder, PrivateFiles
+from luci_dl.library.folder import ModelsFolder, PrivateFiles, skip
 
 Names = Collection[str]
 _KINDS = {"part": "part", "lock": "lock", "journal": "journal", "receipt": "receipt", "commit": "commit record"}
@@ -33,7 +33,7 @@ class Report:
     freed: int
     left_alone: int
     failed: int = 0
-    """How many of those left alone the system refused to read or to delete."""
+    """How many files or folders the system refused to read or to delete."""
 
     def __add__(self, other: Report) -> Report:
         return Report(*map(add, astuple(self), astuple(other)))
@@ -52,9 +52,9 @@ def clean(folder: Path, targets: Names | None, dry_run: bool, token: CancelToken
     return Report(sweep.removed, sweep.freed, sweep.left_alone, sweep.failed)
 
 
-def staged_names(folder: Path) -> list[str]:
-    """The names of the targets that have staging files in the models folder. Raises: StorageError."""
-    models = ModelsFolder(folder)
+def staged_names(folder: Path, on_error: OnError = skip) -> list[str]:
+    """The names of the targets that have staging files in the models folder. `on_error`: as of `ModelsFolder`."""
+    models = ModelsFolder(folder, on_error)
     return [models.name_of(staging) for staging in models.stagings()]
 
 
@@ -203,7 +203,8 @@ class _Sweep:
     def _leave_unreadable(self, path: Path, error: StorageError) -> None:
         if path == staging_folder(self._models.path):
             raise error
-        self._leave_after(path, error)
+        if not split_suffix(path):  # the files are reported when they are cleaned
+            self._leave_after(path, error)
 
     def _is_meant(self, name: str) -> bool:
         return self._targets is None or name in self._targets

@@ -52,21 +52,21 @@ class PrivateFiles:
     paths: tuple[Path, ...]
 
 
-def _raise(_folder: Path, error: StorageError) -> None:
-    raise error
+def skip(_path: Path, _error: StorageError) -> None:
+    """An `OnError` for which what cannot be read does not matter."""
 
 
 class ModelsFolder:
     """luci's own files in a models folder: those that were there when it was first asked. It changes nothing.
 
-    A file that is damaged, not readable or of another format is left out: `clean` reports it.
+    A file that is damaged is left out: `clean` removes it.
 
     Args:
-        on_error: called once for each folder that cannot be read; what is in the others is found all the same.
-            By default its error is raised, by whatever is asked first.
+        on_error: called for each folder or file that cannot be read or has another format; everything else is found
+            all the same.
     """
 
-    def __init__(self, path: Path, on_error: OnError = _raise) -> None:
+    def __init__(self, path: Path, on_error: OnError = skip) -> None:
         self.path = path.absolute()
         self._on_error = on_error
 
@@ -149,7 +149,8 @@ class ModelsFolder:
             if path.name.endswith(suffix):
                 try:
                     content = read(path)
-                except StorageError:
+                except StorageError as error:
+                    self._on_error(path, error)
                     continue
                 if content:
                     yield path, content

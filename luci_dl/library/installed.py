@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from luci_dl.disk.layout import OnError
 from luci_dl.disk.receipt import Receipt
-from luci_dl.library.folder import ModelsFolder
+from luci_dl.library.folder import ModelsFolder, skip
 from luci_dl.model import Artifact, Model
 from luci_dl.text import public_address
 
@@ -62,15 +63,15 @@ class InstalledModel:
         return next((file for file in self.files if file.receipt.role == "model"), self.files[0])
 
 
-def installed(folders: Sequence[Path]) -> list[InstalledModel]:
-    """Every model that luci installed into one of the folders, by reference. Raises: StorageError."""
-    return [model for folder in folders for model in _installed_in(ModelsFolder(folder))]
+def installed(folders: Sequence[Path], on_error: OnError = skip) -> list[InstalledModel]:
+    """Every model that luci installed into one of the folders, by reference. `on_error`: as of `ModelsFolder`."""
+    return [model for folder in folders for model in _installed_in(ModelsFolder(folder, on_error))]
 
 
 def installed_by(reference: str, folders: Sequence[Path]) -> Model | None:
     """The model that was installed by that reference, from the first of the folders that has all its receipts.
 
-    That is what is known of a reference without asking a server. Raises: StorageError.
+    That is what is known of a reference without asking a server.
     """
     complete = (model for model in find(installed(folders), reference) if not model.lost)
     return next(map(model_of, complete), None)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs
+from luci_dl.disk.layout import OnError
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import StorageError
-from luci_dl.library.folder import ModelsFolder
+from luci_dl.library.folder import ModelsFolder, skip
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Partial:
     running: bool
 
 
-def partials(folders: Sequence[Path]) -> list[Partial]:
-    """Every part with a journal, in the order of the folders and names. Raises: StorageError."""
-    return [partial for folder in folders for partial in _partials_in(ModelsFolder(folder))]
+def partials(folders: Sequence[Path], on_error: OnError = skip) -> list[Partial]:
+    """Every part with a journal, in the order of the folders and names. `on_error`: as of `ModelsFolder`."""
+    return [partial for folder in folders for partial in _partials_in(ModelsFolder(folder, on_error))]
 
 
 def _partials_in(models: ModelsFolder) -> Iterator[Partial]:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from luci_dl.disk.layout import OnError
 from luci_dl.disk.lock_info import LockInfo
-from luci_dl.library.folder import ModelsFolder
+from luci_dl.library.folder import ModelsFolder, skip
 from luci_dl.text import time_of_day
 
 
@@ -39,9 +40,9 @@ class Running:
         return f"pid {self.pid} on {self.host} ({self.command}) since {time_of_day(self.since)}"
 
 
-def running(folders: Sequence[Path]) -> list[Running]:
-    """What is running in these models folders, the oldest first. It takes no lock. Raises: StorageError."""
-    found = [run for folder in folders for run in _running_in(ModelsFolder(folder))]
+def running(folders: Sequence[Path], on_error: OnError = skip) -> list[Running]:
+    """What is running in these models folders, the oldest first. It takes no lock. `on_error`: as of `ModelsFolder`."""
+    found = [run for folder in folders for run in _running_in(ModelsFolder(folder, on_error))]
     return sorted(found, key=lambda run: (run.since, run.host, run.pid, run.names))
 
 

@@ -14,11 +14,13 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
 from luci_dl.disk.contents import check_contents
 from luci_dl.disk.hashing import hash_file
-from luci_dl.disk.layout import Staging, is_staging_folder, staging_for
+from luci_dl.disk.layout import OnError, Staging, is_staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
+from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import IntegrityError, OtherFile, StorageError, UsageError
 from luci_dl.events import Emit, Hashing, Verdict, Verified, Warned
+from luci_dl.library.folder import skip
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
 from luci_dl.pool import run_side_by_side
@@ -49,10 +51,17 @@ def verify(models: Sequence[InstalledModel], named: Named, token: CancelToken, e
     return verdicts
 
 
-def unmanaged(folder: Path, models: Iterable[InstalledModel], token: CancelToken) -> Iterator[Verified]:
+def unmanaged(
+    folder: Path, models: Iterable[InstalledModel], token: CancelToken, on_error: OnError = skip
+) -> Iterator[Verified]:
     """Model files in the folder that luci did not install. Raises: Interrupted."""
     ours = {model.folder / name for model in models for name in model.names}
-    for where, folders, names in os.walk(folder):
+
+    def unreadable(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            on_error(Path(error.filename), storage_error("read", error.filename, error))
+
+    for where, folders, names in os.walk(folder, onerror=unreadable):
         token.check()
         here = Path(where)
         if here != folder and any(map(is_staging_folder, folders)):  # another models folder
@@ -75,7 +84,7 @@ class _Verifier:
     def one(self, folder: Path, known: Receipt) -> Verified:
         """Check one file, report the verdict, and note it in the receipt."""
         try:
-            verdict = self._checked(staging_for(folder, known.name), known)
+            verdict = self._checked(staging_for(folder, known.name, to_read=True), known)
         except (StorageError, UsageError) as error:
             reason = error.reason if isinstance(error, StorageError) else ""
             verdict = _verdict(folder, known, "unreadable", found=reason or error.message)

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
+from luci_dl.environment import unquoted
 from luci_dl.errors import NetworkError
 
 T = TypeVar("T")
@@ -94,7 +95,7 @@ def proxy_for(url: str) -> Proxy | None:
     variable = _variable(f"{parts.scheme}_proxy") or _variable("all_proxy")
     if not variable or _is_exempt(host, parts.port or _PORTS[parts.scheme]):
         return None
-    return _parse(os.environ[variable].strip(), variable)
+    return _parse(unquoted(os.environ[variable].strip(), variable), variable)
 
 
 def forwarding_proxy_for(url: str) -> Proxy | None:

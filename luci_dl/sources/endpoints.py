@@ -8,12 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from luci_dl.environment import variable
 from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.net.origin import host_of, is_safe
 from luci_dl.sources.pages import HUB
 from luci_dl.sources.url import parse_address
-from luci_dl.text import printable
+from luci_dl.text import decoded, printable
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,14 @@ def endpoints_of(
 
     Raises: UsageError, which names the variable.
     """
-    named = [text for text in re.split(r"[\s,]+", environ.get("LUCI_MIRRORS", "")) if text]
+    named = [text for text in re.split(r"[\s,]+", variable(environ, "LUCI_MIRRORS")) if text]
     default = Endpoints()
     return Endpoints(
-        hub=_base(environ.get("HF_ENDPOINT") or default.hub, "HF_ENDPOINT"),
+        hub=_base(variable(environ, "HF_ENDPOINT") or default.hub, "HF_ENDPOINT"),
         hub_token=_hub_token(environ),
         mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in named)
         or tuple(_base(text, "mirrors") for text in mirrors),
-        ollama=_base(environ.get("OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY"),
+        ollama=_base(variable(environ, "OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY"),
         http_hosts=http_hosts,
     )
 
@@ -129,13 +130,13 @@ def _base(text: str, what: str) -> str:
 
 def _hub_token(environ: Mapping[str, str]) -> str | None:
     """HF_TOKEN, or else the token that the Hub's own tools saved."""
-    named = environ.get("HF_TOKEN", "").strip()
+    named = variable(environ, "HF_TOKEN")
     if named:
         return _check_token(named, "HF_TOKEN")
     cache = Path(environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
     file = environ.get("HF_TOKEN_PATH") or Path(environ.get("HF_HOME") or cache) / "token"
     try:
-        saved = Path(file).expanduser().read_text(encoding="utf-8").strip()
+        saved = decoded(Path(file).expanduser().read_bytes()).strip()
     except (OSError, ValueError, RuntimeError):
         return None
     return _check_token(saved, printable(str(file))) if saved else None

@@ -104,10 +104,15 @@ def file_address(address: str) -> str:
             continue
         left = parameters(query, known.ignored)
         if all(re.fullmatch(known.carried, name) for name, _ in left):
-            file, _, fixed = found.expand(known.file).partition("?")
+            file, _, fixed = _expanded(known.file, found).partition("?")
             new = "&".join([text for text in (fixed, *(text for _, text in left)) if text])
             return f"{file}?{new}" if new else file
     return address
+
+
+def _expanded(template: str, found: re.Match[str]) -> str:
+    """As `found.expand`, which parses the template again each time."""
+    return re.sub(r"\\([0-9])", lambda group: found[int(group[1])] or "", template)
 
 
 def parameters(query: str, ignored: str) -> list[tuple[str, str]]:

@@ -172,4 +172,16 @@ def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> No
         path.symlink_to("/dev/zero")
     with pytest.raises(UsageError, match=r"cannot read the catalog .*my\.toml") as caught:
         load(path)
-    assert "LUCI_CATALOG" in caught.value.hint
+    assert ("UTF-8" if kind == "not UTF-8" else "LUCI_CATALOG") in caught.value.hint
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_catalog_may_come_from_any_editor(tmp_path: Path, encoding: str) -> None:
+    """With a byte order mark, in UTF-16, with the line ends of Windows."""
+    path = tmp_path / "my.toml"
+    text = '[[model]]\r\nname = "köln"\r\n[[model.file]]\r\nfilename = "a.gguf"\r\nurl = "https://h/a.gguf"\r\n'
+    path.write_bytes(text.encode(encoding))
+    assert load(path).find("Köln")
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UsageError, match=r"my\.toml: line 2 is not UTF-8: it has the byte 0xf6"):
+        load(path)

@@ -134,7 +134,7 @@ def test_the_example_of_config_json_can_be_read(tmp_path: Path) -> None:
 def test_every_environment_variable_is_described() -> None:
     """Every one that the source reads."""
     source = "".join(path.read_text() for path in (ROOT / "luci_dl").rglob("*.py"))
-    read = set(re.findall(r"""environ(?:\.get\(|\[)"(\w+)""", source))
+    read = set(re.findall(r"""environ(?:\.get\(|\[|, )"(\w+)""", source))
     read |= {key.variable for key in KEYS.values() if key.variable} | {*certificates.FILES, certificates.FOLDERS}
     assert read >= {"LUCI_HOME", "HF_TOKEN", "NO_COLOR", "OLLAMA_REGISTRY"}
     assert {name for name in read if not re.search(rf"\b{name}\b", one_line("environment"))} == set()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.config.edit import remember_folder, set_setting, unset_setting
+from luci_dl.config.edit import forget_folder, remember_folder, set_setting, unset_setting
 from luci_dl.config.settings import Settings, load_settings
 from luci_dl.disk import fs, lock
 from luci_dl.disk.lock import file_lock
@@ -87,7 +88,7 @@ def test_a_broken_file_is_not_overwritten(luci_home: Path) -> None:
     assert file.read_text() == "{broken"
 
 
-CHANGES: dict[str, Callable[[Settings, CancelToken], None]] = {
+CHANGES: dict[str, Callable[[Settings, CancelToken], object]] = {
     "set": lambda settings, token: set_setting(settings.file, "jobs", ["3"], {}, token),
     "unset": lambda settings, token: unset_setting(settings.file, "jobs", [], token),
     "remember": lambda settings, token: remember_folder(settings, Path("/m"), token),
@@ -145,3 +146,23 @@ def test_a_rename_that_has_begun_is_over_when_the_interrupt_is_reported(
     with pytest.raises(Interrupted):
         remember_folder(load_settings({}), Path("/m"), slow.token)
     assert load_settings({}).folders == (Path("/m"),)
+
+
+def test_a_folder_is_remembered_under_one_name_only_and_forgotten_under_any(luci_home: Path, tmp_path: Path) -> None:
+    """By device and inode."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "models")
+    assert remember_folder(load_settings({}), tmp_path / "models")
+    assert not remember_folder(load_settings({}), tmp_path / "link")
+    assert load_settings({}).folders == (tmp_path / "models",)
+    forget_folder(load_settings({}), tmp_path / "link")
+    assert load_settings({}).folders == ()
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system")
+def test_the_default_folder_on_another_disk_is_remembered(luci_home: Path) -> None:
+    """It may be missing some day."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        (luci_home / "models").symlink_to(other)
+        assert remember_folder(load_settings({}), luci_home / "models")
+    assert load_settings({}).folders == (luci_home / "models",)

@@ -145,3 +145,87 @@ def test_a_file_that_cannot_be_read_is_reported(luci_home: Path) -> None:
     (luci_home / "config.json").mkdir()
     with pytest.raises(StorageError, match="cannot read"):
         load_settings({})
+
+
+@pytest.mark.parametrize("value", ['"/x"', "'/x'", ' "/x" ', "“/x”"])
+@pytest.mark.parametrize("name", ["LUCI_HOME", "LUCI_MODELS_DIR", "LUCI_CATALOG", "LUCI_MIRRORS"])
+def test_a_variable_in_quotes_is_refused(luci_home: Path, name: str, value: str) -> None:
+    """An env file keeps them, and a folder of that name would be made."""
+    with pytest.raises(UsageError, match=f"{name} is in quotes") as caught:
+        load_settings({name: value})
+    assert "Remove them" in caught.value.hint
+
+
+def test_a_path_in_quotes_is_refused_in_the_file_and_as_an_option(luci_home: Path) -> None:
+    """As in a variable."""
+    with pytest.raises(UsageError, match="--dir is in quotes"):
+        load_settings({}, Path("'/x'"))
+    write(luci_home, models_dir='"/x"')
+    with pytest.raises(UsageError, match=r"config\.json, models_dir is in quotes"):
+        load_settings({})
+
+
+def test_a_blank_variable_counts_as_not_set_and_a_blank_path_is_refused(luci_home: Path) -> None:
+    """Spaces and line ends around a value do not belong to it."""
+    assert load_settings({"LUCI_HOME": " ", "LUCI_MODELS_DIR": "\t"}).models_dir == luci_home / "models"
+    assert load_settings({"LUCI_MODELS_DIR": " /x\r"}).models_dir == Path("/x")
+    write(luci_home, models_dir=" ")
+    with pytest.raises(UsageError, match="models_dir: expected a path"):
+        load_settings({})
+
+
+def test_a_variable_at_the_beginning_of_a_path_is_replaced(luci_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No shell does it in config.json or an env file. Elsewhere a dollar is a dollar."""
+    monkeypatch.setenv("DISK", "/media/usb")
+    monkeypatch.delenv("NOWHERE", raising=False)
+    write(luci_home, models_dir="$HOME/m", folders=["${DISK}/m", "/a$DISK/b"])
+    settings = load_settings({"LUCI_CATALOG": "$DISK/c.toml"})
+    assert settings.models_dir == luci_home.parent / "m"
+    assert settings.folders == (Path("/media/usb/m"), Path("/a$DISK/b"))
+    assert settings.catalog == Path("/media/usb/c.toml")
+    with pytest.raises(UsageError, match=r"LUCI_MODELS_DIR: the variable at the beginning of \$NOWHERE/m is not set"):
+        load_settings({"LUCI_MODELS_DIR": "$NOWHERE/m"})
+
+
+def test_a_path_has_no_parents_in_it(luci_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same folder from everywhere, also if the way goes through a symlink."""
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "far" / "away")
+    monkeypatch.chdir(tmp_path / "far")
+    assert load_settings({}, Path("../m/")).models_dir == tmp_path / "m"
+    assert load_settings({}, tmp_path / "link/../m").models_dir == tmp_path / "far" / "m"
+    assert load_settings({}, tmp_path / "link/m").models_dir == tmp_path / "link" / "m"
+
+
+def test_the_default_folder_is_looked_into_whatever_is_configured(luci_home: Path) -> None:
+    """What was installed before models_dir was set is there."""
+    write(luci_home, models_dir="/x")
+    assert load_settings({}).every_folder == [Path("/x")]
+    (luci_home / "models").mkdir()
+    assert load_settings({}).every_folder == [Path("/x"), luci_home / "models"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_the_file_may_come_from_any_editor(luci_home: Path, encoding: str, newline: str) -> None:
+    """With a byte order mark, in UTF-16, with other line ends."""
+    text = newline.join(["{", '"models_dir": "/Modèles"', "}"])
+    (luci_home / "config.json").write_bytes(text.encode(encoding))
+    assert load_settings({}).models_dir == Path("/Modèles")
+
+
+@pytest.mark.parametrize(
+    ("folder", "encoding", "reason"),
+    [
+        ("/Modèles", "latin-1", "line 2 is not UTF-8: it has the byte 0xe8"),
+        ("/models", "utf-16-le", "line 1 is not UTF-8: it has the byte 0x00"),
+    ],
+)
+def test_another_encoding_of_the_file_is_named_with_its_line(
+    luci_home: Path, folder: str, encoding: str, reason: str
+) -> None:
+    """And what to do about it."""
+    (luci_home / "config.json").write_bytes(f'{{\n"models_dir": "{folder}"}}'.encode(encoding))
+    with pytest.raises(UsageError, match=rf"cannot read .*config\.json: {reason}") as caught:
+        load_settings({})
+    assert "UTF-8" in caught.value.hint

@@ -171,13 +171,21 @@ def test_a_long_name_is_known_by_its_journal(tmp_path: Path) -> None:
     assert files_left(tmp_path) == []
 
 
-@pytest.mark.parametrize("make", [lambda _: None, lambda path: path.mkdir(), lambda path: path.write_text("a file")])
+@pytest.mark.parametrize("make", [lambda _: None, lambda path: path.mkdir()])
 def test_a_folder_without_staging_is_clean(tmp_path: Path, make: Callable[[Path], object]) -> None:
-    """One that is not there, one that is empty, one that is a file."""
+    """One that is not there, one that is empty."""
     make(tmp_path / "models")
     before = files_left(tmp_path)
     assert sweep(tmp_path / "models")[0] == Report(0, 0, 0)
     assert files_left(tmp_path) == before
+
+
+def test_a_file_in_place_of_a_models_folder_is_an_error(tmp_path: Path) -> None:
+    """It stays, and nothing is said to be clean."""
+    (tmp_path / "models").write_text("a file")
+    with pytest.raises(StorageError, match="Not a directory"):
+        sweep(tmp_path / "models")
+    assert files_left(tmp_path) == ["models"]
 
 
 def test_a_staging_folder_that_leads_elsewhere_is_not_entered(tmp_path: Path) -> None:

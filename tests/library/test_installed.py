@@ -83,13 +83,14 @@ def test_a_damaged_receipt_is_passed_over(text: str, tmp_path: Path) -> None:
     assert [model.names for model in installed([tmp_path])] == [("good",)]
 
 
-def test_a_folder_that_cannot_be_read_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty list would be wrong."""
+def test_a_folder_that_cannot_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty list alone would be wrong."""
 
     def refuse(path: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     put(tmp_path, "good")
     monkeypatch.setattr("os.scandir", refuse)
-    with pytest.raises(StorageError, match="Permission denied"):
-        installed([tmp_path])
+    problems: dict[Path, StorageError] = {}
+    assert installed([tmp_path], problems.__setitem__) == []
+    assert [(path, error.reason) for path, error in problems.items()] == [(tmp_path / ".luci", "Permission denied")]

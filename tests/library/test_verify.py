@@ -21,7 +21,7 @@ from luci_dl.library.installed import installed
 from luci_dl.library.verify import unmanaged, verify
 from luci_dl.model import Artifact
 from tests.disk.hands import KIB, artifact_of, digest_of, gguf, held, install, is_free
-from tests.procs import files_left
+from tests.procs import files_left, lock_is_free
 
 DATA, OTHER = gguf(64 * KIB), gguf(48 * KIB, seed=1)
 LONG_AGO = "2020-01-01T00:00:00+00:00"
@@ -74,6 +74,38 @@ def test_each_kind_of_damage_has_a_verdict_of_its_own(tmp_path: Path) -> None:
     assert states(two) == {
         "rotten.gguf": "changed", "longer.gguf": "changed", "folder.gguf": "unreadable", "right.gguf": "ok",
     }  # fmt: skip
+
+
+def test_a_file_below_a_symlinked_folder_is_read_like_any_other(tmp_path: Path) -> None:
+    """The user may have moved it to a larger disk; the result is noted all the same."""
+    models = tmp_path / "models"
+    install(models, (DATA, "owner/a.gguf"), (OTHER, "b.gguf"))
+    age(models, "owner/a.gguf")
+    (models / "owner").rename(tmp_path / "elsewhere")
+    (models / "owner").symlink_to(tmp_path / "elsewhere")
+    assert states(models) == {"owner/a.gguf": "ok", "b.gguf": "ok"}
+    assert all(file.receipt.verified > LONG_AGO for model in installed([models]) for file in model.files)
+    rot(tmp_path / "elsewhere" / "a.gguf")
+    assert states(models) == {"owner/a.gguf": "changed", "b.gguf": "ok"}
+    assert all(map(lock_is_free, (models / ".luci").rglob("*.lock")))
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be model files in it."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine.gguf").touch()
+    list_folder = os.scandir
+
+    def refuse(path: str) -> object:
+        if path == str(tmp_path / "mine"):
+            raise PermissionError(13, "Permission denied", path)
+        return list_folder(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    problems: dict[Path, StorageError] = {}
+    found = unmanaged(tmp_path, [], CancelToken(), problems.__setitem__)
+    assert [verdict.name for verdict in found] == ["mine.gguf"]
+    assert [(path, error.reason) for path, error in problems.items()] == [(tmp_path / "mine", "Permission denied")]
 
 
 def test_it_says_what_was_expected_and_found(tmp_path: Path) -> None:

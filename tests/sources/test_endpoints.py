@@ -57,6 +57,11 @@ def test_the_token_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="HF_TOKEN holds") as caught:
         endpoints_of({"HF_TOKEN": "to\nken"})
     assert "ken" not in caught.value.message.replace("token", "")
+    with pytest.raises(UsageError, match="HF_TOKEN is in quotes") as caught:
+        endpoints_of({"HF_TOKEN": '"secret"'})
+    assert "secret" not in caught.value.message
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbfsaved\r\n")
+    assert endpoints_of(environ).hub_token == "saved"
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,10 @@ OTHERS = {
 
 def lines() -> Iterator[str]:
     """The text of the topic."""
-    yield from text("An empty variable counts as not set. `luci help settings` describes what overrides what.")
+    yield from text(
+        "An empty variable counts as not set, and one in quotes is refused: a shell removes them, but an env file "
+        "keeps them. `luci help settings` describes what overrides what."
+    )
     yield from heading("luci")
     yield from table(
         [

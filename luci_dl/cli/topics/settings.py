@@ -27,15 +27,17 @@ def lines() -> Iterator[str]:
     )
     yield from table((key.name, _meaning(key)) for key in KEYS.values())
     yield from text(
-        "If `catalog` is not set, catalog.toml in luci's own folder is used if it exists. --dir adds to `folders`, so "
-        "that all commands look there, too."
+        "If `catalog` is not set, catalog.toml in luci's own folder is used if it exists. An install adds its models "
+        "folder to `folders`, so that all commands look there whatever models_dir is later. If one of them is missing "
+        "or empty, its disk may not be mounted: commands say so, and an install asks before it makes the folder anew. "
+        "If a folder is gone for good, unset it."
     )
     yield from heading("config.json")
     yield from block(_EXAMPLE)
     yield from text(
         "Every key is optional, and null counts as not set. Sizes are numbers of bytes or texts. Relative paths start "
-        "from the folder of the file; `~` is your home. `luci config list` and `luci doctor` report unknown keys, "
-        "which are kept."
+        "from the folder of the file; `~` is your home, and `$NAME` at the beginning is that variable. `luci config "
+        "list` and `luci doctor` report unknown keys, which are kept."
     )
     yield from text("`luci config --help` shows the commands that show, check and change settings.")
 
