@@ -10,7 +10,7 @@ from tests.servers import FaultyServer
 
 @pytest.fixture
 def models(home: Path) -> Path:
-    """The models folder, which is not there yet."""
+    """The models folder, which does not exist yet."""
     return home / "models"
 
 

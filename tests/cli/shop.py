@@ -1,4 +1,4 @@
-"""A catalog of models on the test's server, and what to ask of a luci that ended."""
+"""A catalog of models on the test's server, and assertions about a luci that has ended."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class Shop:
         digest: bool = True,
         **more: object,
     ) -> str:
-        """Add the model, or put it in the place of its namesake. Returns: the address of its first file.
+        """Add the model, or replace the one of that name. Returns: the address of its first file.
 
         Args:
-            files: what they are called, NAME.gguf alone when it is empty; a name with "proj" is a projector's.
-            digest: tell it, and the size, in the catalog.
+            files: their names, by default NAME.gguf alone; a name with "proj" is a projector's.
+            digest: the catalog states it, and the size.
             more: other keys of the model.
         """
         entry = [_table("model", name=name, **more)]
@@ -78,7 +78,7 @@ def assert_refused(ended: CompletedProcess[str], code: int, *texts: str) -> None
 
 
 def assert_nothing_left(folder: Path, *files: str) -> None:
-    """Nothing unfinished, every lock free, and no file but those named (below the folder; none when it is gone)."""
+    """Assert that nothing unfinished is left, that every lock is free, and that the folder has no other files."""
     left = files_left(folder) if folder.exists() else []
     staged = [name for name in left if name.startswith(".luci/")]
     assert not [name for name in staged if name.endswith(UNFINISHED)]

@@ -1,4 +1,4 @@
-"""Places where no model can be put: exit 6, the system's own reason, and nothing else changed."""
+"""Folders that cannot take a model: exit code 6, the system's own reason, and nothing else changed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_models_folder_that_is_a_dangling_symlink(sold: Shop, tmp_path: Path) 
 
 
 def test_a_models_folder_that_is_read_only(sold: Shop, models: Path) -> None:
-    """By its mode, or for root, whom no mode stops, by its mount."""
+    """By its mode; for root, who may write anyway, by its mount."""
     models.mkdir(parents=True)
     command = [*LUCI, "install", "a"]
     if os.geteuid() == 0:
@@ -56,7 +56,7 @@ def test_a_models_folder_that_is_read_only(sold: Shop, models: Path) -> None:
 def test_what_is_planted_in_the_staging_is_never_followed(
     kind: str, suffix: str, sold: Shop, models: Path, tmp_path: Path
 ) -> None:
-    """Neither a symlink to a file of the user's nor a folder is written to, replaced or removed."""
+    """A symlink to a file of the user, or a folder, is neither written to nor replaced nor removed."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     planted = models / ".luci" / f"a.gguf{suffix}"
@@ -106,17 +106,20 @@ def test_a_bad_config_is_named(sold: Shop, home: Path) -> None:
     "words", [["list", "--available"], ["config", "list", "--json"], ["clean"], ["install", "a"], ["help", "install"]]
 )
 def test_an_output_that_is_full(sold: Shop, words: list[str]) -> None:
-    """Whoever reads the file would take half a list for all of it, so the exit code tells; what was done is done."""
+    """A reader would take half a list for the whole one, so the exit code reports it; what was done stays done."""
     with open("/dev/full", "wb") as full:
         ended = subprocess.run([*LUCI, *words], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
-    told = words[0] != "clean"  # there is nothing to clean, which is said on stderr
-    assert (ended.returncode, "cannot write to stdout: its disk is full" in ended.stderr) == (6 if told else 0, told)
+    prints = words[0] != "clean"  # there is nothing to clean, which is said on stderr
+    assert (ended.returncode, "cannot write to stdout: its disk is full" in ended.stderr) == (
+        6 if prints else 0,
+        prints,
+    )
     assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("words", [["list"], ["status"], ["clean"], ["verify"]])
-def test_a_models_folder_that_is_not_there_is_told(home: Path, words: list[str]) -> None:
-    """It may be misspelt, or not mounted; a script that is earlier than the first install still goes on."""
+def test_a_missing_models_folder_is_reported(home: Path, words: list[str]) -> None:
+    """It may be misspelt or not mounted; a script that runs before the first install still works."""
     ended = luci(*words, "--dir", "/nowhere/models")
     assert ended.returncode == 0
     assert "The folder /nowhere/models does not exist\n" in ended.stderr
@@ -124,7 +127,7 @@ def test_a_models_folder_that_is_not_there_is_told(home: Path, words: list[str])
 
 
 def test_pipes_and_devices_where_files_belong_keep_nobody_waiting(home: Path) -> None:
-    """Nor does what else somebody may have put there."""
+    """Nor does anything else that somebody may have put there."""
     staging = home / "models" / ".luci"
     staging.mkdir(parents=True)
     for suffix in ("lock", "part", "journal", "receipt", "commit"):
@@ -147,8 +150,8 @@ def test_pipes_and_devices_where_files_belong_keep_nobody_waiting(home: Path) ->
         *(("install mistral --offline", 6), ("install mistral --offline --dry-run", 6)),
     ],
 )
-def test_a_folder_of_which_the_system_says_nothing_is_told(tmp_path: Path, words: str, code: int) -> None:
-    """One sentence with its reason, as for a folder below one that nobody may enter."""
+def test_a_folder_that_cannot_be_examined_is_reported(tmp_path: Path, words: str, code: int) -> None:
+    """One sentence with the reason, as for a folder below one that nobody may enter."""
     ended = luci(*words.split(), env={"LUCI_MODELS_DIR": str(tmp_path / ("m" * 300))})
     assert (ended.returncode, "Traceback" in ended.stderr) == (code, False), ended.stderr
     assert "File name too long" in ended.stdout + ended.stderr

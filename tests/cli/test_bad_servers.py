@@ -1,4 +1,4 @@
-"""Servers that answer wrongly: the file that stood there stays, byte for byte, and nothing is left beside it."""
+"""Servers that answer wrongly: the earlier file stays as it is, byte for byte, and nothing else is left."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from tests.servers.faults import Fault
     ],
 )
 def test_a_wrong_answer_changes_nothing(fault: Fault, code: int, said: str, shop: Shop, models: Path) -> None:
-    """Neither a new file appears, nor is the earlier one touched when it was to be replaced."""
+    """No new file appears, and one that should have been replaced is not touched."""
     shop.sell("old")
     assert luci("install", "old").returncode == 0
     before = (models / "old.gguf").stat()
@@ -70,7 +70,7 @@ def test_a_page_in_place_of_an_unknown_file_is_no_model(shop: Shop, models: Path
     assert_nothing_left(models)
 
 
-def test_what_the_network_denied_is_kept_and_gone_on_with(shop: Shop, models: Path) -> None:
+def test_a_part_that_the_network_cut_is_kept_and_resumed(shop: Shop, models: Path) -> None:
     """Exit 4 says so; the next run asks for the rest alone."""
     big = DATA * 20
     shop.sell("big", big, [faults.cut(5_000_000), faults.status(503), faults.ok()])

@@ -1,4 +1,4 @@
-"""Words that lead nowhere: refused before the first byte, with nothing made on disk."""
+"""Words that mean nothing: refused before the first byte, and nothing is created on disk."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ DIGEST = "a" * 64
         (["http://example.com/a.gguf"], 2, "plain http and no digest"),
     ],
 )
-def test_words_that_cannot_be_meant_are_refused(words: list[str], code: int, said: str, home: Path) -> None:
-    """One message, which says what is wrong and what to do; not even a folder is made."""
+def test_invalid_words_are_refused(words: list[str], code: int, said: str, home: Path) -> None:
+    """One message, which says what is wrong and what to do; not even a folder is created."""
     assert_refused(luci("install", *words), code, said)
     assert_nothing_left(home / "models")
 
@@ -91,13 +91,13 @@ def test_a_bad_catalog_is_named_with_its_place(
 
 
 def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """A file that is not there, and a folder."""
+    """A missing file, and a folder."""
     assert_refused(luci("list", "-a", env={"LUCI_CATALOG": str(tmp_path / "none")}), 2, "No such file", "LUCI_CATALOG")
     assert_refused(luci("list", "-a", env={"LUCI_CATALOG": str(tmp_path)}), 2, "Is a directory")
 
 
-def test_plain_http_with_a_digest_is_proved_and_on_loopback_allowed(shop: Shop, models: Path) -> None:
-    """The digest in the address counts; without one the digest found is told."""
+def test_plain_http_is_allowed_with_a_digest_and_on_loopback(shop: Shop, models: Path) -> None:
+    """The digest in the address is enough; without one, the message has the digest that was found."""
     url = shop.server.serve("/a.gguf", DATA)
     assert luci("install", f"{url}#sha256={sha256(DATA)}").returncode == 0
     ended = luci("install", url, "-o", "b.gguf")

@@ -1,4 +1,4 @@
-"""TAB: what it offers, in real shells too, fast, and without a word when something is wrong."""
+"""TAB completion: what it offers, also in real shells, fast, and without any message if something is wrong."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SET_UP = {
 
 
 def offered(line: str) -> list[str]:
-    """What may come in the place of the last word."""
+    """The completions of the last word."""
     *words, last = line.split(" ")
     return [item.value for item in completions(words, last)]
 
 
 def asked(line: str, **env: str) -> tuple[int, str, str]:
-    """What the scripts ask for, and the answer: the exit code, stdout and stderr."""
+    """Ask as the scripts do. Returns: the exit code, stdout and stderr."""
     words = {"COMP_WORDS": f"luci {line}", "COMP_CWORD": str(len(line.split(" "))), "_LUCI_COMPLETE": "bash_complete"}
     ended = luci(env=words | env)
     return ended.returncode, ended.stdout, ended.stderr
@@ -91,8 +91,8 @@ def test_tab_completes_in_a_real_shell(shop: Shop, tmp_path: Path, monkeypatch: 
         ("nonsense z", []),
     ],
 )
-def test_only_what_can_come_is_offered(shop: Shop, line: str, words: list[str]) -> None:
-    """In upper or lower case; what is there already is not offered again."""
+def test_only_valid_words_are_offered(shop: Shop, line: str, words: list[str]) -> None:
+    """In upper or lower case; a word that is on the line already is not offered again."""
     shop.sell("zebra-7b", aliases=["zorro"], groups=["striped"])
     assert offered(line) == words
 
@@ -116,8 +116,8 @@ def test_what_is_installed_is_offered_by_its_name_or_its_file(shop: Shop, tmp_pa
 
 
 @pytest.mark.parametrize("line", ["install ", "path ", "info ", "config set ", "nonsense ", "install --dir '"])
-def test_nothing_is_said_of_what_is_broken(home: Path, line: str) -> None:
-    """Somebody is in the middle of a word."""
+def test_errors_print_nothing(home: Path, line: str) -> None:
+    """The user is typing."""
     home.mkdir()
     (home / "config.json").write_text("{broken")
     code, _, said = asked(line, LUCI_CATALOG="/no/such.toml")
@@ -127,20 +127,20 @@ def test_nothing_is_said_of_what_is_broken(home: Path, line: str) -> None:
 
 
 def test_an_answer_loads_nothing_that_takes_long(shop: Shop, tmp_path: Path) -> None:
-    """Neither the network nor colours nor locks, even where models and settings are asked for."""
-    told = tmp_path / "modules"
+    """No code for the network, colours or locks, even to complete models and settings."""
+    modules = tmp_path / "modules"
     code = "import atexit, sys; atexit.register(lambda: open(sys.argv[1], 'w').write(' '.join(sys.modules)))"
-    command = [sys.executable, "-P", "-c", f"{code}\nfrom luci_dl.__main__ import main\nmain()", str(told)]
+    command = [sys.executable, "-P", "-c", f"{code}\nfrom luci_dl.__main__ import main\nmain()", str(modules)]
     env = {"COMP_WORDS": "luci info z", "COMP_CWORD": "2", "_LUCI_COMPLETE": "bash_complete"}
     shop.sell("zebra-7b")
     with Spawned(command=command, env=env) as run:
         assert run.wait() == 0
     assert "zebra-7b" in run.out
-    assert not set(told.read_text().split()) & {"urllib3", "rich", "truststore", "ssl", "asyncio"}
+    assert not set(modules.read_text().split()) & {"urllib3", "rich", "truststore", "ssl", "asyncio"}
 
 
 def test_a_shell_that_luci_does_not_know_is_refused() -> None:
-    """With those that it knows."""
+    """The message names the known ones."""
     ended = luci("completion", "csh")
     assert ended.returncode == 2
     assert all(shell in ended.stderr for shell in SET_UP)

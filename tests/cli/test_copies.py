@@ -1,4 +1,4 @@
-"""What lies on this machine already is taken from there, and proved like everything else."""
+"""Files that are on this machine already are copied, and verified like all others."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def user(tmp_path: Path) -> Path:
 
 
 def assert_copied(shop: Shop, models: Path, source: Path, where: str, *options: str | Path) -> None:
-    """It is installed from there, not a byte is asked of a server, and all is told."""
+    """Assert that it was copied from there, that no server was asked, and that the output says so."""
     ended = luci("install", "m", *options)
     assert (ended.returncode, ended.stdout) == (0, f"{models / 'm.gguf'}\n"), ended.stderr
     assert f"📦 Found in {where}: m.gguf" in ended.stderr
@@ -68,7 +68,7 @@ def assert_copied(shop: Shop, models: Path, source: Path, where: str, *options: 
 def test_the_cache_of_the_hub(
     shop: Shop, models: Path, user: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, cache: str
 ) -> None:
-    """Wherever it was put."""
+    """In any of its possible folders."""
     shop.sell("m")
     monkeypatch.setenv(variable, value if variable == "LANG" else str(user / value))
     assert_copied(shop, models, in_hub_cache(user, cache=cache), "the Hugging Face cache")
@@ -104,7 +104,7 @@ def test_another_models_folder(shop: Shop, models: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("source", ["m.gguf", "deep/down/M.GGUF", "called/otherwise.bin"])
 def test_a_disk_that_is_given(shop: Shop, models: Path, tmp_path: Path, source: str) -> None:
-    """By name and size, or by size alone; what only has the name is not even read."""
+    """By name and size, or by size alone; a file that only has the name is not even read."""
     shop.sell("m")
     put(tmp_path / "usb" / "a" / "m.gguf", b"GGUF")
     copy = put(tmp_path / "usb" / source)
@@ -112,7 +112,7 @@ def test_a_disk_that_is_given(shop: Shop, models: Path, tmp_path: Path, source: 
 
 
 def test_a_file_that_is_given(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """Whatever it is called; a symlink is followed."""
+    """Under any name; a symlink is followed."""
     shop.sell("m")
     copy = put(tmp_path / "usb" / "x")
     (tmp_path / "link").symlink_to(copy)
@@ -135,8 +135,8 @@ def test_no_adopt_leaves_the_caches_but_not_what_is_given(shop: Shop, models: Pa
     assert len(shop.server.exchanges()) == 1
 
 
-def test_a_rotten_copy_is_left_and_the_next_one_taken(shop: Shop, models: Path, user: Path) -> None:
-    """It is named by the right digest, and has the right size."""
+def test_a_damaged_copy_is_skipped_and_the_next_one_used(shop: Shop, models: Path, user: Path) -> None:
+    """Its name is the right digest, and its size is right."""
     shop.sell("m")
     rotten = in_hub_cache(user, ROTTEN, sha256(DATA))
     source = in_ollama(user)
@@ -144,8 +144,8 @@ def test_a_rotten_copy_is_left_and_the_next_one_taken(shop: Shop, models: Path, 
     assert rotten.read_bytes() == ROTTEN
 
 
-def test_where_every_copy_is_rotten_the_file_is_fetched(shop: Shop, models: Path, user: Path) -> None:
-    """And the user learns which disk is to be looked at."""
+def test_if_every_copy_is_damaged_the_file_is_fetched(shop: Shop, models: Path, user: Path) -> None:
+    """The message names the disk to check."""
     shop.sell("m")
     rotten = in_hub_cache(user, ROTTEN, sha256(DATA))
     ended = luci("install", "m", "--json")
@@ -159,7 +159,7 @@ def test_where_every_copy_is_rotten_the_file_is_fetched(shop: Shop, models: Path
 
 
 def test_a_wrong_copy_says_nothing_of_the_size(shop: Shop, models: Path, user: Path) -> None:
-    """Where nobody knows it before."""
+    """If the size was not known before."""
     url = shop.sell("m", digest=False)
     in_hub_cache(user, DATA + b"more", sha256(DATA))
     ended = luci("install", url, "--sha256", sha256(DATA))
@@ -169,7 +169,7 @@ def test_a_wrong_copy_says_nothing_of_the_size(shop: Shop, models: Path, user: P
 
 
 def test_a_file_of_the_disk_that_cannot_be_proved_is_not_taken(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """No digest is known: its name is not enough."""
+    """Without a digest, its name is not enough."""
     shop.sell("m", digest=False)
     copy = put(tmp_path / "usb" / "m.gguf", OTHER)
     ended = luci("install", "m", "--from", tmp_path / "usb")
@@ -179,8 +179,8 @@ def test_a_file_of_the_disk_that_cannot_be_proved_is_not_taken(shop: Shop, model
     assert not (tmp_path / "d" / "m.gguf").exists()
 
 
-def test_offline_a_copy_will_do(shop: Shop, models: Path, user: Path) -> None:
-    """Without one, exit 4 and nothing left."""
+def test_offline_a_copy_is_enough(shop: Shop, models: Path, user: Path) -> None:
+    """Without one: exit code 4, and nothing is left."""
     shop.sell("m")
     refused = luci("install", "m", "--offline")
     assert refused.returncode == 4
@@ -188,7 +188,7 @@ def test_offline_a_copy_will_do(shop: Shop, models: Path, user: Path) -> None:
     assert_copied(shop, models, in_hub_cache(user), "the Hugging Face cache", "--offline")
 
 
-def test_nothing_is_given_where_nothing_is(shop: Shop, models: Path, tmp_path: Path) -> None:
+def test_a_missing_path_of_from_is_refused(shop: Shop, models: Path, tmp_path: Path) -> None:
     """A disk that is not mounted: exit 2, before anything happens."""
     shop.sell("m")
     ended = luci("install", "m", "--from", tmp_path / "usb")
@@ -198,7 +198,7 @@ def test_nothing_is_given_where_nothing_is(shop: Shop, models: Path, tmp_path: P
 
 
 def test_a_set_is_copied_and_fetched_in_one(shop: Shop, models: Path, user: Path) -> None:
-    """What is here from here, the rest from the server; then all of it counts as downloaded."""
+    """The files on this machine are copied, the others downloaded; the whole set counts as downloaded."""
     shop.sell("m", files=["m-1.gguf"])
     shop.sell("set", OTHER, files=["set-1.gguf", "set-2.gguf"])
     text = shop.file.read_text()
@@ -212,7 +212,7 @@ def test_a_set_is_copied_and_fetched_in_one(shop: Shop, models: Path, user: Path
 
 
 def test_a_kept_part_gets_the_rest_from_the_copy(shop: Shop, models: Path, user: Path) -> None:
-    """What is proved is not copied again: it would be wrong."""
+    """Verified bytes are not copied again."""
     shop.sell("m")
     in_hub_cache(user, bytes(200_000) + DATA[200_000:], sha256(DATA))
     kill_after(models, DATA, 200_000, "m.gguf", artifact_of(DATA, "m.gguf"))
@@ -223,8 +223,8 @@ def test_a_kept_part_gets_the_rest_from_the_copy(shop: Shop, models: Path, user:
     assert not shop.server.exchanges()
 
 
-def test_a_small_file_is_found_by_what_git_calls_it(user: Path, tmp_path: Path) -> None:
-    """Those that are not LFS are named so in the cache."""
+def test_a_small_file_is_found_by_its_git_digest(user: Path, tmp_path: Path) -> None:
+    """The cache names files that are not LFS by their git digest."""
     from luci_dl.install.local_copies import Copies
     from luci_dl.model import Artifact, Digest
 
@@ -240,7 +240,7 @@ def test_a_small_file_is_found_by_what_git_calls_it(user: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_disk_that_hangs_holds_up_no_signal(shop: Shop, models: Path, user: Path, signum: signal.Signals) -> None:
-    """Ctrl+C in the middle of a copy: nothing is left."""
+    """Ctrl+C in the middle of a copy leaves nothing."""
     shop.sell("m")
     in_hub_cache(user)
     with Spawned("install", "m", command=patched(HALT)) as copying:
@@ -251,7 +251,7 @@ def test_a_disk_that_hangs_holds_up_no_signal(shop: Shop, models: Path, user: Pa
     assert_nothing_left(models)
 
 
-def test_a_copy_that_is_killed_is_gone_on_with(shop: Shop, models: Path, user: Path) -> None:
+def test_a_killed_copy_is_resumed(shop: Shop, models: Path, user: Path) -> None:
     """Or removed by `clean`."""
     shop.sell("m")
     in_hub_cache(user)

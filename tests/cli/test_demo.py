@@ -1,4 +1,4 @@
-"""`luci demo` shows the main job, leaves nothing behind, and fails when something does not hold."""
+"""`luci demo` shows the main job, leaves nothing behind, and fails if a check fails."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.procs import LUCI, Spawned, files_left, luci
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the demo makes its folder."""
+    """The folder in which the demo creates its own."""
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
@@ -24,7 +24,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_demo_shows_every_step_and_leaves_nothing(temporary: Path, home: Path) -> None:
-    """No proxy and no setting of the user's gets in its way."""
+    """Proxies and settings of the user do not matter."""
     ended = luci("demo", env={"http_proxy": "http://127.0.0.1:1", "LUCI_MODELS_DIR": "/nowhere", "NO_PROXY": ""})
     assert ended.returncode == 0, ended.stderr
     assert "its SHA-256 is right" in ended.stdout
@@ -38,7 +38,7 @@ def test_the_demo_shows_every_step_and_leaves_nothing(temporary: Path, home: Pat
 
 
 def test_for_programs_each_step_is_one_finding(temporary: Path) -> None:
-    """And nothing else is on either stream."""
+    """Nothing else is printed on stdout or stderr."""
     ended = luci("demo", "--json")
     findings = [json.loads(line) for line in ended.stdout.splitlines()]
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -48,7 +48,7 @@ def test_for_programs_each_step_is_one_finding(temporary: Path) -> None:
 
 
 def test_an_interrupted_demo_cleans_up_and_dies_of_the_signal(temporary: Path) -> None:
-    """Its terminal's Ctrl+C reaches it and the luci that it runs."""
+    """Ctrl+C in its terminal reaches the demo and the luci that it runs."""
     with Spawned("demo", terminal=True) as played:
         played.wait_for("Starting fresh")
         played.press("\x03")
@@ -74,10 +74,10 @@ def test_where_ctrl_c_is_ignored_another_signal_is_shown(temporary: Path) -> Non
         assert "(SIGTERM, like Ctrl+C)" in played.out
 
 
-def test_what_does_not_hold_fails_the_demo(
+def test_a_failed_check_fails_the_demo(
     temporary: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Exit 1, what failed, and nothing left."""
+    """Exit code 1, a message that says what failed, and nothing left."""
     monkeypatch.setattr(demo, "SIZE", 100_000)
     monkeypatch.setattr(Stage, "digest", lambda _stage, _name: "another")
     assert demo.command.main([], standalone_mode=False) == 1
@@ -95,7 +95,7 @@ def test_a_demo_without_room_says_so(temporary: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_server_of_the_demo_keeps_to_ranges() -> None:
-    """Whole, from an offset, between two, and past the end."""
+    """The whole file, from an offset, between two offsets, and past the end."""
     from urllib.error import HTTPError
     from urllib.request import Request, urlopen
 

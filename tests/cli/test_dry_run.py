@@ -1,4 +1,4 @@
-"""`luci install --dry-run` tells what an install would do, ends as it would end, and changes nothing."""
+"""`luci install --dry-run` reports what an install would do, has its exit code, and changes nothing."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tests.servers import faults
 
 
 def state(folder: Path) -> list[tuple[str, int, int, int]]:
-    """All that a change would change."""
+    """Everything that a change would affect."""
     infos = [(path, path.lstat()) for path in sorted(folder.rglob("*"))]
     return [(str(path), info.st_ino, info.st_size, info.st_mtime_ns) for path, info in infos]
 
 
-def told(tmp_path: Path, *args: str | Path, code: int = 0) -> list[dict[str, Any]]:
-    """What `luci install --dry-run --json ARGS...` tells, which leaves every file and folder as it was."""
+def forecast(tmp_path: Path, *args: str | Path, code: int = 0) -> list[dict[str, Any]]:
+    """The events of `luci install --dry-run --json ARGS...`, which leaves every file and folder as it was."""
     before = state(tmp_path)
     ended = luci("install", "--dry-run", "--json", *args)
     assert ended.returncode == code, ended.stdout + ended.stderr
@@ -33,14 +33,14 @@ def told(tmp_path: Path, *args: str | Path, code: int = 0) -> list[dict[str, Any
 
 def action(tmp_path: Path, *args: str | Path) -> str:
     """What would be done about the only file."""
-    (one,) = (event for event in told(tmp_path, *args) if event["event"] == "would_install")
+    (one,) = (event for event in forecast(tmp_path, *args) if event["event"] == "would_install")
     return str(one["action"])
 
 
-def test_all_of_a_download_is_told(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """The documented shape, whole; no server is asked for what the catalog knows, and no folder made."""
+def test_a_download_is_reported_completely(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """In the documented shape; no server is asked about what the catalog knows, and no folder is created."""
     url = shop.sell("m")
-    file, room = told(tmp_path, "m")
+    file, room = forecast(tmp_path, "m")
     assert file == {
         "event": "would_install",
         "reference": "m",
@@ -72,7 +72,7 @@ def test_all_of_a_download_is_told(shop: Shop, models: Path, tmp_path: Path) -> 
 
 
 def test_a_person_reads_it_on_stdout(shop: Shop, models: Path) -> None:
-    """Each file with where from, where to and how sure; then the space."""
+    """For each file its source, target and proof; then the space."""
     url = shop.sell("m")
     ended = luci("install", "--dry-run", "m", "--dir", models / "new")
     assert ended.returncode == 0
@@ -88,8 +88,8 @@ def test_a_person_reads_it_on_stdout(shop: Shop, models: Path) -> None:
     assert not models.parent.exists(), "--dir is not remembered"
 
 
-def test_what_stands_there_is_told(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """Nothing is refreshed, adopted or replaced; what would be refused ends with its exit code."""
+def test_existing_files_are_reported(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """Nothing is refreshed, adopted or replaced; a refusal has its exit code."""
     shop.sell("m")
     install(models, (DATA, "m.gguf"))
     assert action(tmp_path, "m") == "already"
@@ -98,7 +98,7 @@ def test_what_stands_there_is_told(shop: Shop, models: Path, tmp_path: Path) -> 
     (models / "m.gguf").write_bytes(OTHER)
     assert action(tmp_path, "m") == "download"
     staging_for(models, "m.gguf").receipt.unlink()
-    (failed,) = told(tmp_path, "m", code=5)
+    (failed,) = forecast(tmp_path, "m", code=5)
     assert "luci did not install it" in failed["message"]
     assert action(tmp_path, "m", "--force") == "download"
     (models / "m.gguf").write_bytes(DATA)
@@ -107,30 +107,30 @@ def test_what_stands_there_is_told(shop: Shop, models: Path, tmp_path: Path) -> 
     assert action(tmp_path, "m") == "newer"
 
 
-def test_what_is_kept_is_told(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """How far, by the journal; a kept part has its room already."""
+def test_a_kept_part_is_reported(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """The journal says how far it is; a kept part has its space already."""
     shop.sell("m")
     kill_after(models, DATA, 200_000, "m.gguf", artifact_of(DATA, "m.gguf"))
-    file, room = told(tmp_path, "m")
+    file, room = forecast(tmp_path, "m")
     assert (file["action"], file["done"], room["needed"]) == ("resume", 200_000, 0)
     assert action(tmp_path, "m", "--no-resume") == "download"
     assert "would resume at 66 % (200 kB kept)" in luci("install", "m", "--dry-run").stdout
 
 
-def test_a_copy_is_told(shop: Shop, tmp_path: Path) -> None:
-    """Where it lies; offline it is enough, and without one it is not."""
+def test_a_copy_is_reported(shop: Shop, tmp_path: Path) -> None:
+    """With its location; offline a copy is enough, and without one the dry run fails."""
     shop.sell("m")
     copy = tmp_path / "usb" / "m.gguf"
     copy.parent.mkdir()
     copy.write_bytes(DATA)
     for options in ([], ["--offline"]):
-        file = told(tmp_path, "m", "--from", copy.parent, *options)[0]
+        file = forecast(tmp_path, "m", "--from", copy.parent, *options)[0]
         assert (file["action"], file["copy_path"], file["copy_location"]) == ("copy", str(copy), str(copy.parent))
-    (failed,) = told(tmp_path, "m", "--offline", code=4)
+    (failed,) = forecast(tmp_path, "m", "--offline", code=4)
     assert "luci is offline" in failed["message"]
 
 
-def test_who_is_waited_for_is_told(shop: Shop, models: Path, tmp_path: Path) -> None:
+def test_the_lock_holder_is_reported(shop: Shop, models: Path, tmp_path: Path) -> None:
     """And is not disturbed."""
     shop.sell("m", faults=[faults.stall(1000)])
     with Spawned("install", "m") as holder:
@@ -141,7 +141,7 @@ def test_who_is_waited_for_is_told(shop: Shop, models: Path, tmp_path: Path) -> 
         assert holder.process.poll() is None
 
 
-def test_an_install_that_was_cut_off_is_told(shop: Shop, models: Path, tmp_path: Path) -> None:
+def test_an_install_that_was_cut_off_is_reported(shop: Shop, models: Path, tmp_path: Path) -> None:
     """Between the rename and the receipt."""
     shop.sell("m")
     settle, commit.settle = commit.settle, lambda *_: ""
@@ -153,13 +153,13 @@ def test_an_install_that_was_cut_off_is_told(shop: Shop, models: Path, tmp_path:
     assert action(tmp_path, "m") == "complete"
 
 
-def test_a_disk_that_is_too_small_is_told(shop: Shop, home: Path, tmp_path: Path) -> None:
-    """With what all models together need: exit 6, as the install."""
+def test_a_disk_that_is_too_small_is_reported(shop: Shop, home: Path, tmp_path: Path) -> None:
+    """With the space that all models need together: exit code 6, as for the install."""
     shop.sell("m")
     shop.sell("n")
     home.mkdir()
     (home / "config.json").write_text(json.dumps({"min_free": 1 << 60}))
-    *_, room, failed = told(tmp_path, "m", "n", code=6)
+    *_, room, failed = forecast(tmp_path, "m", "n", code=6)
     assert (room["needed"], room["enough"], failed["exit_code"]) == (2 * len(DATA), False, 6)
     assert "must stay free" in failed["message"]
 
@@ -167,26 +167,26 @@ def test_a_disk_that_is_too_small_is_told(shop: Shop, home: Path, tmp_path: Path
 def test_what_only_the_server_knows_is_asked(shop: Shop, tmp_path: Path) -> None:
     """Size and digest of an address, or that there is no such file."""
     url = shop.sell("m", digest=False, faults=[faults.headers(**{"X-Linked-Etag": f'"{sha256(DATA)}"'})])
-    file = told(tmp_path, url)[0]
+    file = forecast(tmp_path, url)[0]
     assert (file["size"], file["proof"], file["digest_origin"]) == (len(DATA), "sha256", "server")
-    (failed,) = told(tmp_path, shop.server.url("/none.gguf"), code=3)
+    (failed,) = forecast(tmp_path, shop.server.url("/none.gguf"), code=3)
     assert failed["reference"] == shop.server.url("/none.gguf")
 
 
-def test_how_sure_each_digest_is(shop: Shop, tmp_path: Path) -> None:
-    """By the user's word, by an LFS pointer, or not at all."""
+def test_the_proof_of_each_file_is_reported(shop: Shop, tmp_path: Path) -> None:
+    """A digest given by the user, an LFS pointer, or none."""
     url = shop.sell("m", digest=False)
-    file = told(tmp_path, f"{url}#sha256={sha256(DATA)}")[0]
+    file = forecast(tmp_path, f"{url}#sha256={sha256(DATA)}")[0]
     assert (file["proof"], file["digest_origin"]) == ("sha256", "user")
-    assert told(tmp_path, url)[0]["proof"] == "none"
+    assert forecast(tmp_path, url)[0]["proof"] == "none"
     pointer = lfs_pointer_sha1(sha256(DATA), len(DATA))
     shop.file.write_text(shop.file.read_text() + f'\nsize = {len(DATA)}\nlfs_pointer_sha1 = "{pointer}"\n')
-    file = told(tmp_path, "m")[0]
+    file = forecast(tmp_path, "m")[0]
     assert (file["proof"], file["digest"], file["digest_origin"]) == ("lfs pointer", pointer, "catalog")
 
 
 def test_all_models_need_no_yes(shop: Shop) -> None:
-    """Nothing is agreed to."""
+    """A dry run installs nothing, so it asks nothing."""
     ended = luci("install", "all", "models", "--dry-run", "--offline", "--no-adopt", "--quiet")
     assert ended.returncode == 4
     assert ended.stderr.count("luci is offline") == 76

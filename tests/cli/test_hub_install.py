@@ -32,7 +32,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def tokens_seen(hub: Hub, host: str) -> list[str | None]:
-    """What each request to the host said of who asks."""
+    """The Authorization header of each request to the host."""
     return [seen.headers.get("authorization") for seen in hub.seen(host)]
 
 
@@ -41,7 +41,7 @@ def below(models: Path, *names: str) -> list[str]:
 
 
 def test_a_quantisation_is_installed_with_its_projector(hub: Hub, models: Path) -> None:
-    """Below OWNER/REPO; path and info find it by what was typed, and by the page's address."""
+    """Below OWNER/REPO; `path` and `info` find it by the reference and by the address of the page."""
     hub.add(FOLDER, {"see-Q4_K_M.gguf": DATA, "see-Q8_0.gguf": OTHER, "mmproj-F16.gguf": OTHER})
     ended = luci("install", "hf:me/model:q4_k_m")
     assert ended.returncode == 0, ended.stderr
@@ -54,7 +54,7 @@ def test_a_quantisation_is_installed_with_its_projector(hub: Hub, models: Path) 
 
 
 def test_shards_are_one_transaction(hub: Hub, models: Path) -> None:
-    """One wrong shard, and none is installed."""
+    """If one shard is wrong, none is installed."""
     repo = hub.add(FOLDER, dict.fromkeys(SHARDS, DATA))
     repo.swapped[SHARDS[2]] = OTHER
     assert_refused(luci("install", "hf:me/model"), 5, SHARDS[2])
@@ -115,7 +115,7 @@ def test_many_files_do_not_meet_the_limit_of_open_ones(hub: Hub, models: Path) -
 
 
 def test_a_small_file_with_wrong_bytes_is_not_installed(hub: Hub, models: Path) -> None:
-    """Its git digest finds them out."""
+    """Its git digest shows it."""
     hub.add(FOLDER, {"config.json": b"{}"}).swapped["config.json"] = b"[]"
     assert_refused(luci("install", "hf:me/model/config.json"), 5, "config.json")
     assert_nothing_left(models)
@@ -144,7 +144,7 @@ def test_refusals_say_what_to_do(hub: Hub, models: Path, word: str, code: int, t
 
 @pytest.mark.parametrize("connections", ["1", "4"])
 def test_the_token_goes_to_the_hub_alone(hub: Hub, models: Path, connections: str) -> None:
-    """With every request there, and with none to the host that has the files; each address is used but once."""
+    """With every request to it, and with none to the host of the files; each address is used only once."""
     hub.add("me/new", {"m-Q4_K_M.gguf": make_gguf(40_000_000), "config.json": b"{}"}, private=True)
     hub.renamed[FOLDER] = "me/new"
     hub.tokens.add(SECRET)
@@ -159,7 +159,7 @@ def test_the_token_goes_to_the_hub_alone(hub: Hub, models: Path, connections: st
 
 
 def test_no_token_goes_to_a_mirror(hub: Hub, models: Path) -> None:
-    """Not even when wrong bytes make luci ask each address alone; the right ones are installed in the end."""
+    """Not even when wrong bytes make luci ask each address alone; in the end the right ones are installed."""
     hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA}).swapped["m-Q4_K_M.gguf"] = OTHER
     hub.tokens.add(SECRET)
     with Hub() as mirror:
@@ -172,8 +172,8 @@ def test_no_token_goes_to_a_mirror(hub: Hub, models: Path) -> None:
     assert (models / FOLDER / "m-Q4_K_M.gguf").read_bytes() == DATA
 
 
-def test_a_mirror_brings_what_the_hub_does_not(hub: Hub, server: FaultyServer, models: Path) -> None:
-    """The Hub, which is down, is not believed in any more than the digests; the user reads whose word they are."""
+def test_a_mirror_replaces_a_hub_that_is_down(hub: Hub, server: FaultyServer, models: Path) -> None:
+    """While the Hub is down, a mirror lists the files; luci says who stated the digests."""
     hub.down = True
     with Hub() as mirror:
         mirror.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
@@ -186,7 +186,7 @@ def test_a_mirror_brings_what_the_hub_does_not(hub: Hub, server: FaultyServer, m
     assert (models / FOLDER / "m-Q4_K_M.gguf").read_bytes() == DATA
 
 
-def test_a_newer_commit_is_only_told_until_forced(hub: Hub, models: Path) -> None:
+def test_a_newer_commit_is_only_reported_without_force(hub: Hub, models: Path) -> None:
     """The other files of the repository may change as they like."""
     repo = hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA, "README.md": b"one"})
     assert luci("install", "hf:me/model").returncode == 0
@@ -201,7 +201,7 @@ def test_a_newer_commit_is_only_told_until_forced(hub: Hub, models: Path) -> Non
 
 
 def test_offline_it_answers_from_what_is_installed(hub: Hub, models: Path) -> None:
-    """Without a single request; what is not installed is exit 4."""
+    """Without any request; a model that is not installed is exit code 4."""
     hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
     assert luci("install", "hf:me/model").returncode == 0
     asked = len(hub.seen())
@@ -214,7 +214,7 @@ def test_offline_it_answers_from_what_is_installed(hub: Hub, models: Path) -> No
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_during_the_listing_is_answered_at_once(hub: Hub, models: Path, signum: int) -> None:
-    """Nothing was begun, so nothing is left, and luci dies of the signal."""
+    """Nothing was created, so nothing is left, and luci dies of the signal."""
     hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
     hub.stall = True
     with Spawned("install", "hf:me/model") as asking:

@@ -1,4 +1,4 @@
-"""`luci info`: what a GGUF header says, and what is half-fetched."""
+"""`luci info`: GGUF headers and partial downloads."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.procs import luci
 
 
 def rows_of(name: str) -> dict[str, str]:
-    """What stands behind each label; of one that comes again the last."""
+    """The text of each label; of a repeated one the last."""
     lines = luci("info", name).stdout.splitlines()[1:]
     return {line[2:13].strip(): line[13:] for line in lines}
 
 
-def test_the_header_of_an_installed_model_is_told(shop: Shop, models: Path) -> None:
+def test_the_header_of_an_installed_model_is_shown(shop: Shop, models: Path) -> None:
     """As llama.cpp's own writer wrote it."""
     shop.sell("real", REAL)
     luci("install", "real")
@@ -32,24 +32,24 @@ def test_the_header_of_an_installed_model_is_told(shop: Shop, models: Path) -> N
     assert rows["Context"] == "8192 tokens"
     assert rows["Tokenizer"] == "gpt2, 8 tokens"
     assert rows["Tensors"] == "4: 1 F32, 1 Q4_K, 1 Q6_K, 1 Q8_0"
-    (told,) = json.loads(luci("info", "real", "--json").stdout)["gguf"]
-    assert (told["path"], told["problem"]) == (str(models / "real.gguf"), "")
-    assert told["header"]["architecture"] == "llama"
+    (shown,) = json.loads(luci("info", "real", "--json").stdout)["gguf"]
+    assert (shown["path"], shown["problem"]) == (str(models / "real.gguf"), "")
+    assert shown["header"]["architecture"] == "llama"
 
 
-def test_a_file_that_was_cut_off_is_told(shop: Shop, models: Path) -> None:
-    """Without hashing it, and without failing: the rest is known all the same."""
+def test_a_truncated_file_is_shown(shop: Shop, models: Path) -> None:
+    """Without hashing it and without failing: everything else is shown."""
     shop.sell("cut", model())
     luci("install", "cut")
     (models / "cut.gguf").write_bytes(model(cut=1))
     assert rows_of("cut")["GGUF"].startswith("cut.gguf is truncated or damaged: its header promises")
-    (told,) = json.loads(luci("info", "cut", "--json").stdout)["gguf"]
-    assert told["header"] is None
-    assert "truncated" in told["problem"]
+    (shown,) = json.loads(luci("info", "cut", "--json").stdout)["gguf"]
+    assert shown["header"] is None
+    assert "truncated" in shown["problem"]
 
 
 def test_a_header_of_another_form_is_no_trouble(shop: Shop) -> None:
-    """Nor one that tries to write to the terminal."""
+    """Nor is one with escape sequences."""
     shop.sell("later", b"GGUF" + V3.number("I", 9) + bytes(100))
     shop.sell("evil", V3.file([V3.string("general.architecture", "\x1b[2J"), V3.string("general.name", "a\nb")]))
     luci("install", "later", "evil")
@@ -60,7 +60,7 @@ def test_a_header_of_another_form_is_no_trouble(shop: Shop) -> None:
 
 @pytest.fixture
 def begun(shop: Shop, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Of the model "half" 200 kB are there and proved; its part."""
+    """The part of the model "half", of which 200 kB are verified."""
     data = model() + bytes(300_000)
     shop.sell("half", data)
     sync_every(monkeypatch, 1 << 16)
@@ -68,8 +68,8 @@ def begun(shop: Shop, models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return models / ".luci/half.gguf.part"
 
 
-def test_what_is_half_fetched_is_told(begun: Path, models: Path) -> None:
-    """How much of it is proved, and what becomes of it."""
+def test_a_partial_download_is_shown(begun: Path, models: Path) -> None:
+    """How much of it is verified, and what the next install does."""
     rows = rows_of("half")
     assert rows["Installed"] == "not yet"
     assert rows["Partial"] == str(begun)
@@ -77,20 +77,20 @@ def test_what_is_half_fetched_is_told(begun: Path, models: Path) -> None:
     assert rows["State"] == "the next install resumes it"
     with held(models, "half.gguf"):
         assert rows_of("half")["State"] == "being downloaded now"
-    (told,) = json.loads(luci("info", "half", "--json").stdout)["partial"]
-    assert told["path"] == str(begun)
-    assert told["target"] == str(models / "half.gguf")
-    assert (told["done"], told["running"]) == (200_000, False)
+    (shown,) = json.loads(luci("info", "half", "--json").stdout)["partial"]
+    assert shown["path"] == str(begun)
+    assert shown["target"] == str(models / "half.gguf")
+    assert (shown["done"], shown["running"]) == (200_000, False)
 
 
-def test_a_part_of_which_nothing_else_is_known_answers_to_its_name(begun: Path, shop: Shop) -> None:
+def test_a_partial_download_is_found_by_its_file_name(begun: Path, shop: Shop) -> None:
     shop.file.write_text("")
     assert rows_of("half.gguf")["Partial"] == str(begun)
     assert_refused(luci("info", "halb.gguf"), 3, "no model")
 
 
-def test_a_journal_that_makes_no_sense_is_passed_over(begun: Path) -> None:
-    """`clean` has the word about it."""
+def test_an_invalid_journal_is_ignored(begun: Path) -> None:
+    """`luci clean` reports it."""
     begun.with_suffix(".journal").write_bytes(b"nonsense\n")
     assert "Partial" not in rows_of("half")
     assert json.loads(luci("info", "half", "--json").stdout)["partial"] == []

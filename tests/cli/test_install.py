@@ -1,4 +1,4 @@
-"""`luci install` as scripts and people run it: several models, what stands there already, what is printed where."""
+"""`luci install` as scripts and people run it: several models, existing files, and what is printed where."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def test_json_is_one_event_a_line(shop: Shop, models: Path) -> None:
     assert "there is no model" in failed.stderr
 
 
-def test_quiet_says_nothing_but_the_paths(shop: Shop, models: Path) -> None:
+def test_quiet_prints_only_the_paths(shop: Shop, models: Path) -> None:
     shop.sell("one")
     for _ in range(2):
         ended = luci("install", "one", "--quiet")
         assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{models / 'one.gguf'}\n", "")
 
 
-def test_all_models_are_not_installed_unasked(shop: Shop, models: Path) -> None:
+def test_all_models_are_not_installed_without_confirmation(shop: Shop, models: Path) -> None:
     """Without a terminal and without --yes: exit 2, with the total."""
     ended = luci("install", "all", "models")
     assert_refused(ended, 2, "76 models, at least", "--yes")
@@ -78,7 +78,7 @@ def test_all_models_are_not_installed_unasked(shop: Shop, models: Path) -> None:
 
 
 def test_all_models_are_asked_about_in_a_terminal(shop: Shop, models: Path) -> None:
-    """No is the answer that enter gives."""
+    """Enter means no."""
     with Spawned("install", "all", terminal=True) as asked:
         asked.wait_for("Install all: 76 models, at least")
         asked.press("\n")
@@ -87,8 +87,8 @@ def test_all_models_are_asked_about_in_a_terminal(shop: Shop, models: Path) -> N
     assert not models.exists()
 
 
-def test_what_is_installed_is_said_at_once(shop: Shop) -> None:
-    """Not a byte is asked for again."""
+def test_an_installed_model_is_reported_at_once(shop: Shop) -> None:
+    """No byte is requested again."""
     shop.sell("one")
     luci("install", "one")
     ended = luci("install", "one")
@@ -121,8 +121,8 @@ def test_a_damaged_file_is_fetched_again(damaged: bytes | None, shop: Shop, mode
     assert_nothing_left(models, "one.gguf")
 
 
-def test_a_newer_version_is_only_told_until_forced(shop: Shop, models: Path) -> None:
-    """Exit 0: what stands there is right."""
+def test_a_newer_version_is_only_reported_without_force(shop: Shop, models: Path) -> None:
+    """Exit code 0: the installed file is right."""
     shop.sell("one")
     luci("install", "one")
     shop.sell("one", OTHER)
@@ -194,7 +194,7 @@ def test_a_folder_once_named_is_remembered(shop: Shop, tmp_path: Path) -> None:
     assert "orphan.gguf.part" in luci("clean").stdout
 
 
-def test_escape_sequences_of_others_are_shown_not_obeyed(shop: Shop) -> None:
+def test_escape_sequences_are_shown_and_have_no_effect(shop: Shop) -> None:
     """Those of a catalog, of a receipt and of a server."""
     shop.sell("one", license="free\x1b[31m")
     luci("install", "one")

@@ -32,8 +32,8 @@ def stocked(shop: Shop) -> Shop:
     return shop
 
 
-def test_an_empty_shelf_says_where_to_find_models(home: Path) -> None:
-    """Nothing on stdout, for pipes, and nothing made on disk."""
+def test_an_empty_list_says_where_to_find_models(home: Path) -> None:
+    """Nothing on stdout, for pipes, and nothing is created on disk."""
     ended = luci("list")
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "luci list --available" in ended.stderr
@@ -75,7 +75,7 @@ def test_list_marks_what_is_changed_or_missing(stocked: Shop, models: Path) -> N
 
 
 def test_the_catalog_is_listed_whole_or_by_tier(stocked: Shop) -> None:
-    """With a mark at what is installed."""
+    """Installed models are marked."""
     rows = luci("list", "--available").stdout.splitlines()
     assert len(rows) == 1 + 76 + 2
     assert rows[0].split() == ["NAME", "SIZE", "TIER", "FITS", "LICENSE", "INSTALLED", "GROUPS", "ALIASES"]
@@ -89,12 +89,12 @@ def test_the_catalog_is_listed_whole_or_by_tier(stocked: Shop) -> None:
 
 
 def test_the_catalog_says_what_fits(shop: Shop) -> None:
-    """The disk, less what stays free, and the memory of this machine; of an unknown size nothing is said."""
+    """Compared with the disk, without its reserve, and with the memory; empty for an unknown size."""
     shop.sell("small", tier=9)
     shop.sell("unknown", tier=9, digest=False)
     shop.file.write_text(shop.file.read_text() + SOLD.format("huge", 10**15))
-    told = [row.split()[3:] for row in luci("list", "--tier", "9").stdout.splitlines()[1:]]
-    assert told == [["yes"], [], ["no:", "both"]]
+    shown = [row.split()[3:] for row in luci("list", "--tier", "9").stdout.splitlines()[1:]]
+    assert shown == [["yes"], [], ["no:", "both"]]
     fits = {model["name"]: model["fits"] for model in json.loads(luci("list", "--tier", "9", "--json").stdout)}
     assert fits == {
         "small": {"disk": True, "memory": True},
@@ -111,14 +111,14 @@ def test_a_reader_that_goes_away_is_no_error(args: list[str], stocked: Shop) -> 
         assert piped.err == ""
 
 
-def test_info_tells_everything_of_an_installed_model(stocked: Shop, models: Path) -> None:
-    """Words and files lead to the same model; an address too, however it was written."""
-    told = luci("info", "one").stdout
+def test_info_shows_everything_about_an_installed_model(stocked: Shop, models: Path) -> None:
+    """By its name, its file or its address, in any spelling."""
+    shown = luci("info", "one").stdout
     for text in ("Aliases    uno", "Groups     numbers", "Tier       3", "License    mit", "Bytes      300000"):
-        assert text in told
-    assert f"SHA-256    {sha256(DATA)}" in told
-    assert f"Installed  {models / 'one.gguf'}" in told
-    assert "Proof      the SHA-256 that was given" in told
+        assert text in shown
+    assert f"SHA-256    {sha256(DATA)}" in shown
+    assert f"Installed  {models / 'one.gguf'}" in shown
+    assert "Proof      the SHA-256 that was given" in shown
     assert luci("info", "UNO").stdout == luci("info", "one").stdout
     facts = json.loads(luci("info", "one", "--json").stdout)
     assert (facts["name"], facts["catalog"]["aliases"]) == ("one", ["uno"])
@@ -126,7 +126,7 @@ def test_info_tells_everything_of_an_installed_model(stocked: Shop, models: Path
     assert json.loads(luci("info", "one.gguf", "--json").stdout) == facts
 
 
-def test_info_tells_what_is_wrong(stocked: Shop, models: Path) -> None:
+def test_info_shows_what_is_wrong(stocked: Shop, models: Path) -> None:
     (models / "set-2.gguf").unlink()
     assert "it is missing; luci install fetches it again" in luci("info", "set").stdout
     luci("clean")  # takes the receipt without file
@@ -135,7 +135,7 @@ def test_info_tells_what_is_wrong(stocked: Shop, models: Path) -> None:
 
 
 def test_info_of_what_is_not_installed(shop: Shop) -> None:
-    """Names the command that changes that; what nobody knows gets suggestions."""
+    """It names the command that installs it; an unknown name gets suggestions."""
     assert "Installed  no; luci install mistral-7b" in luci("info", "mistral").stdout
     assert json.loads(luci("info", "mistral", "--json").stdout)["installed"] == []
     assert_refused(luci("info", "mistrall"), 3, "did you mean mistral")
@@ -143,7 +143,7 @@ def test_info_of_what_is_not_installed(shop: Shop) -> None:
 
 
 def test_path_prints_what_a_loader_is_given(stocked: Shop, models: Path, tmp_path: Path) -> None:
-    """Of a set the first shard, never the projector; by every word for it."""
+    """Of a set the first shard, never the projector; by each of its names."""
     for word in ("set", "SET", "set-2.gguf", "set-proj.gguf"):
         assert luci("path", word).stdout == f"{models / 'set-1.gguf'}\n"
     url = stocked.server.serve("/by-address.gguf", DATA)
@@ -154,7 +154,7 @@ def test_path_prints_what_a_loader_is_given(stocked: Shop, models: Path, tmp_pat
 
 
 def test_path_of_what_is_not_there(stocked: Shop, models: Path) -> None:
-    """Not installed: exit 3; damaged or missing: exit 5; each with the command that helps."""
+    """Exit code 3 if it is not installed, 5 if it is damaged or missing; each with the command that helps."""
     assert_refused(luci("path", "mistral"), 3, "mistral is not installed", "luci install mistral")
     assert_refused(luci("path", "onne"), 3, "did you mean one")
     assert_refused(luci("path", "https://h/a.gguf"), 3, "not installed")
@@ -164,7 +164,7 @@ def test_path_of_what_is_not_there(stocked: Shop, models: Path) -> None:
     assert_refused(luci("path", "one"), 5, "is missing", "luci install one")
 
 
-def test_path_takes_the_sound_one_of_two_folders(stocked: Shop, models: Path, tmp_path: Path) -> None:
+def test_path_chooses_the_sound_one_of_two_folders(stocked: Shop, models: Path, tmp_path: Path) -> None:
     luci("install", "one", "--dir", tmp_path / "other")
     assert luci("path", "one").stdout == f"{models / 'one.gguf'}\n"
     (models / "one.gguf").unlink()

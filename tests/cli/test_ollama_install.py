@@ -1,4 +1,4 @@
-"""Models of registries, as a user installs them: of a real docker-registry, and of one that can be made to lie."""
+"""Models of registries, as a user installs them: of a real docker-registry, and of one that tests can make lie."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BIG = make_gguf(8 << 20)
 
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
-    """In the place of Ollama's own, with the model `m`; its tokens are good for the manifest and one blob."""
+    """A registry in place of Ollama's, with the model `m`; its tokens are valid for the manifest and one blob."""
     with Registry(uses=2) as registry:
         registry.push("library/m", "latest", (MODEL, DATA), (TEMPLATE, b"{{ .Prompt }}"))
         monkeypatch.setenv("OLLAMA_REGISTRY", registry.address)
@@ -34,7 +34,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
 
 
 def test_a_model_of_a_real_registry_is_installed(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And found again by each way to write its name; a tag that moved on is a newer version."""
+    """And found by every spelling of its name; a tag that has moved is a newer version."""
     with docker_registry(tmp_path / "registry") as real:
         real.push("library/m", "latest", (TEMPLATE, b"x"), (MODEL, DATA), (PROJECTOR, OTHER))
         monkeypatch.setenv("OLLAMA_REGISTRY", real.address)
@@ -55,7 +55,7 @@ def test_a_model_of_a_real_registry_is_installed(tmp_path: Path, models: Path, m
 def test_a_real_registry_that_asks_for_tokens_gets_one(
     tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A signed one, from where its challenge says, for what the challenge asks."""
+    """A signed one, from the server and for the scope that the challenge names."""
 
     def issue(request: Request) -> Answer:
         repository, actions = scope_of(parse_qs(urlsplit(request.target).query))
@@ -74,7 +74,7 @@ def test_a_real_registry_that_asks_for_tokens_gets_one(
 
 
 def test_nobody_but_the_registry_sees_a_token(registry: Registry, models: Path) -> None:
-    """Of all that every host was told, Authorization is at the registry alone; no word or file of luci's shows it."""
+    """Only requests to the registry have an Authorization header; no output and no file shows the token."""
     ended = luci("install", "ollama:m", "--json")
     assert ended.returncode == 0
     assert registry.front.received("authorization") == ["", "Bearer token-1", "Bearer token-1"]
@@ -89,7 +89,7 @@ def test_nobody_but_the_registry_sees_a_token(registry: Registry, models: Path) 
 
 
 def test_a_token_that_expires_on_the_way_is_replaced(registry: Registry, models: Path) -> None:
-    """The download goes on where it was cut."""
+    """The download continues where it was cut off."""
     registry.push("library/m", "latest", (MODEL, BIG))
     registry.on_blob = [faults.cut(5 << 20), faults.ok()]
     assert luci("install", "ollama:m", "-c", "1").returncode == 0
@@ -99,7 +99,7 @@ def test_a_token_that_expires_on_the_way_is_replaced(registry: Registry, models:
 
 
 def test_many_connections_share_the_new_token(registry: Registry, models: Path) -> None:
-    """Those that are refused at one moment make one exchange."""
+    """Connections that are refused at the same time request one token together."""
     registry.push("library/m", "latest", (MODEL, BIG))
     registry.on_blob = [faults.stall(1 << 20), faults.stall(0), faults.stall(0), faults.ok()]
     with Spawned("install", "ollama:m", "-c", "4") as running:
@@ -110,8 +110,8 @@ def test_many_connections_share_the_new_token(registry: Registry, models: Path) 
     assert (models / "m-latest.gguf").read_bytes() == BIG
 
 
-def test_a_model_that_became_private_is_told(registry: Registry, models: Path) -> None:
-    """Between the manifest and the blob, too; what was there stays."""
+def test_a_model_that_became_private_is_reported(registry: Registry, models: Path) -> None:
+    """Also between the manifest and the blob; what was installed stays."""
     registry.on_blob = [faults.cut(0)]
     with Spawned("install", "ollama:m", "-c", "1") as running:
         wait_until(lambda: registry.store.exchanges())
@@ -136,7 +136,7 @@ def test_ctrl_c_while_the_registry_thinks(registry: Registry, models: Path) -> N
 
 
 def test_ctrl_c_while_the_token_does_not_come(registry: Registry, models: Path) -> None:
-    """The wait for it is one as any other."""
+    """That wait can be interrupted like any other."""
     registry.on_token = faults.stall_head()
     with Spawned("install", "ollama:m") as running:
         assert registry.issuer.stalled.wait(10)
@@ -147,7 +147,7 @@ def test_ctrl_c_while_the_token_does_not_come(registry: Registry, models: Path) 
 
 
 def test_ctrl_c_during_the_blob(registry: Registry, models: Path) -> None:
-    """The part is deleted, and said to be."""
+    """The part is deleted, and the output says so."""
     registry.on_blob = [faults.stall(100_000)]
     with Spawned("install", "ollama:m") as running:
         wait_for_part(models, "m-latest.gguf")
@@ -159,7 +159,7 @@ def test_ctrl_c_during_the_blob(registry: Registry, models: Path) -> None:
 
 
 def test_a_kept_part_is_cleaned_by_the_models_name(registry: Registry, models: Path) -> None:
-    """Though it is not installed; the other's part stays."""
+    """Although it is not installed; the part of another model stays."""
     registry.push("library/other", "latest", (MODEL, DATA))
     registry.on_blob = [faults.cut(100_000), faults.status(404)]
     assert luci("install", "ollama:m", "-c", "1", "--retries", "0").returncode == 4
@@ -194,7 +194,7 @@ def test_a_hostile_manifest_writes_nothing_anywhere(
 
 
 def test_bytes_other_than_the_manifests_are_refused(registry: Registry, models: Path) -> None:
-    """The digest is in the manifest, whatever the blob store says."""
+    """The digest of the manifest decides, whatever the blob store says."""
     registry.on_blob = [faults.flipped(1000)]
     assert_refused(luci("install", "ollama:m"), 5, "SHA-256")
     registry.on_blob = [faults.shorter(1000)]
@@ -203,7 +203,7 @@ def test_bytes_other_than_the_manifests_are_refused(registry: Registry, models: 
 
 
 def test_a_registry_over_plain_http_is_for_this_machine_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Anybody on the way could name other digests."""
+    """Anybody on the way could replace the digests."""
     monkeypatch.setenv("OLLAMA_REGISTRY", "http://registry.example")
     assert_refused(luci("install", "ollama:m"), 2, "OLLAMA_REGISTRY", "http")
     assert not home.exists()
@@ -213,7 +213,7 @@ def test_a_registry_over_plain_http_is_for_this_machine_alone(home: Path, monkey
 
 
 def test_offline_what_is_installed_is_the_answer(registry: Registry, models: Path) -> None:
-    """By whichever way the name is written; of the rest it is told who would have to be asked."""
+    """By every spelling of the name; for other models the message names the server that would be asked."""
     assert luci("install", "ollama:m").returncode == 0
     registry.close()
     again = luci("install", "--offline", "https://ollama.com/library/m")
@@ -229,8 +229,8 @@ def test_a_damaged_file_is_fetched_again(registry: Registry, models: Path) -> No
     assert (models / "m-latest.gguf").read_bytes() == DATA
 
 
-def test_a_dry_run_tells_all_and_fetches_nothing(registry: Registry, home: Path) -> None:
-    """It has the manifest's word for size and digest."""
+def test_a_dry_run_reports_everything_and_fetches_nothing(registry: Registry, home: Path) -> None:
+    """Size and digest are those of the manifest."""
     ended = luci("install", "--dry-run", "ollama:m")
     assert ended.returncode == 0
     assert "m-latest.gguf" in ended.stdout
@@ -239,7 +239,7 @@ def test_a_dry_run_tells_all_and_fetches_nothing(registry: Registry, home: Path)
 
 
 def test_the_projector_can_be_left_out(registry: Registry, models: Path) -> None:
-    """Then it is a single file, which may be called otherwise."""
+    """Then it is a single file, which may get another name."""
     registry.push("library/m", "vl", (MODEL, DATA), (PROJECTOR, OTHER))
     assert_refused(luci("install", "ollama:m:vl", "-o", "x.gguf"), 2, "single file")
     assert luci("install", "ollama:m:vl", "--no-projector", "-o", "x.gguf").returncode == 0
@@ -254,5 +254,5 @@ def test_a_host_with_a_port_is_a_folder(registry: Registry, models: Path) -> Non
 
 
 def test_path_says_what_to_do_for_what_is_not_installed(home: Path) -> None:
-    """The word may be typed again as it was."""
+    """The command in the message has the name as it was typed."""
     assert_refused(luci("path", "ollama:m"), 3, "is not installed", "luci install ollama:m")

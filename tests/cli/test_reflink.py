@@ -1,4 +1,4 @@
-"""Where the file system can share blocks, a copy that is taken costs no room and no copying."""
+"""On a file system that can share blocks, a copy takes no space and no time."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def put(disk: Path, data: bytes) -> Path:
 
 @pytest.mark.parametrize("word", ["m", f"https://nowhere.invalid/m.gguf#sha256={sha256(DATA)}"])
 def test_the_blocks_are_shared(shop: Shop, disk: Path, word: str) -> None:
-    """On a disk without room for a second one, whether the size is known or not; all of it is hashed all the same."""
+    """On a disk without space for a second file, whether the size is known or not; the whole file is hashed."""
     copy = put(disk, DATA)
     ended = luci("install", word, "--dir", disk / "models", "--from", disk / "usb", "--json")
     assert ended.returncode == 0, ended.stdout
@@ -79,7 +79,7 @@ def test_the_blocks_are_shared(shop: Shop, disk: Path, word: str) -> None:
 
 
 def test_wrong_bytes_are_shared_for_a_moment_only(shop: Shop, disk: Path) -> None:
-    """Then room is claimed for the right ones, of which there is none here."""
+    """Then space is claimed for the right ones, and here there is none."""
     put(disk, DATA[:-1] + bytes([DATA[-1] ^ 1]))
     ended = luci("install", "m", "--dir", disk / "models", "--from", disk / "usb")
     assert "has the wrong bytes, so it is not used" in ended.stderr
@@ -90,7 +90,7 @@ def test_wrong_bytes_are_shared_for_a_moment_only(shop: Shop, disk: Path) -> Non
 
 @pytest.mark.parametrize("keep", [[], ["--keep-partial"]])
 def test_an_interrupt_while_it_is_hashed_leaves_nothing(shop: Shop, disk: Path, keep: list[str]) -> None:
-    """Not even when parts are to be kept: the copy is still there."""
+    """Not even with --keep-partial: the copy is still there."""
     put(disk, DATA)
     args = ["install", "m", "--dir", str(disk / "models"), "--from", str(disk / "usb"), *keep]
     with Spawned(*args, command=patched(HANG)) as hashing:
@@ -101,7 +101,7 @@ def test_an_interrupt_while_it_is_hashed_leaves_nothing(shop: Shop, disk: Path, 
 
 
 def test_killed_while_it_is_hashed_the_next_install_starts_from_the_copy(shop: Shop, disk: Path) -> None:
-    """What the killed one left is in nobody's way."""
+    """The files of the killed process do not matter."""
     put(disk, DATA)
     args = ["install", "m", "--dir", str(disk / "models"), "--from", str(disk / "usb")]
     with Spawned(*args, command=patched(HANG)) as hashing:

@@ -1,4 +1,4 @@
-"""`luci remove`: asks first, refuses what is in use, and all words are right before the first file goes."""
+"""`luci remove`: it asks first, refuses models in use, and checks all names before it removes the first file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.servers import FaultyServer, faults
 
 @pytest.fixture
 def stocked(shop: Shop) -> Shop:
-    """A model of one file, under two words, and one of two, all installed."""
+    """A model of one file with two names, and one of two files, all installed."""
     shop.sell("one", aliases=["uno"])
     shop.sell("set", files=["set-1.gguf", "set-proj.gguf"])
     assert luci("install", "one", "set").returncode == 0
@@ -28,8 +28,8 @@ def there(models: Path) -> list[str]:
     return [name for name in files_left(models) if not name.startswith(".luci/")]
 
 
-def test_what_is_named_goes(stocked: Shop, models: Path) -> None:
-    """By every word for it; the others stay."""
+def test_the_named_models_are_removed(stocked: Shop, models: Path) -> None:
+    """By each of its names; the other models stay."""
     ended = luci("remove", "UNO", "set-proj.gguf", "one", "--yes")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert [line.split(" (")[0] for line in ended.stdout.splitlines()] == [
@@ -59,8 +59,8 @@ def test_a_dry_run_says_the_same_and_changes_nothing(stocked: Shop, models: Path
     assert real.stdout == dry.stdout.replace("Would remove", "Removed")
 
 
-def test_without_a_terminal_somebody_must_have_agreed(stocked: Shop, models: Path) -> None:
-    """Exit 2, as for `install all`."""
+def test_without_a_terminal_yes_must_be_given(stocked: Shop, models: Path) -> None:
+    """Exit code 2, as for `install all`."""
     before = files_left(models)
     assert_refused(luci("remove", "one", "set"), 2, "2 models", "--yes")
     assert_refused(luci("remove"), 2, "no model given")
@@ -69,7 +69,7 @@ def test_without_a_terminal_somebody_must_have_agreed(stocked: Shop, models: Pat
 
 @pytest.mark.parametrize(("answer", "code"), [("y\r", 0), ("n\r", 2), ("\r", 2)])
 def test_a_terminal_is_asked(stocked: Shop, models: Path, answer: str, code: int) -> None:
-    """It shows what would go; everything but yes means no."""
+    """It shows what would be removed; everything but yes means no."""
     with Spawned("remove", "one", terminal=True) as asking:
         asking.wait_for("Remove one, ")
         assert str(models / "one.gguf") in asking.out
@@ -78,7 +78,7 @@ def test_a_terminal_is_asked(stocked: Shop, models: Path, answer: str, code: int
     assert (models / "one.gguf").exists() == bool(code)
 
 
-def test_ctrl_c_is_no_yes(stocked: Shop, models: Path) -> None:
+def test_ctrl_c_is_not_a_yes(stocked: Shop, models: Path) -> None:
     """It ends by the signal."""
     with Spawned("remove", "one", terminal=True) as asking:
         asking.wait_for("[y/N]")
@@ -87,15 +87,15 @@ def test_ctrl_c_is_no_yes(stocked: Shop, models: Path) -> None:
     assert (models / "one.gguf").exists()
 
 
-def test_a_misspelt_word_keeps_all(stocked: Shop, models: Path) -> None:
+def test_a_misspelt_name_removes_nothing(stocked: Shop, models: Path) -> None:
     """Suggestions as everywhere."""
     assert_refused(luci("remove", "set", "onne", "--yes"), 3, "did you mean one")
     assert_refused(luci("remove", "set", "mistral", "--yes"), 3, "mistral is not installed")
     assert there(models) == ["one.gguf", "set-1.gguf", "set-proj.gguf"]
 
 
-def test_a_model_in_two_folders_must_be_told_apart(stocked: Shop, models: Path, tmp_path: Path) -> None:
-    """Which of them is meant is for the user to say."""
+def test_a_model_in_two_folders_is_ambiguous(stocked: Shop, models: Path, tmp_path: Path) -> None:
+    """The user has to say which one."""
     other = tmp_path / "other"
     assert luci("install", "one", "--dir", other).returncode == 0
     assert_refused(luci("remove", "one", "--yes"), 3, str(models), str(other), "--dir")
@@ -103,7 +103,7 @@ def test_a_model_in_two_folders_must_be_told_apart(stocked: Shop, models: Path, 
     assert (there(models), there(other)) == (["one.gguf", "set-1.gguf", "set-proj.gguf"], [])
 
 
-def test_a_file_that_changed_is_said(stocked: Shop, models: Path) -> None:
+def test_a_changed_file_is_reported(stocked: Shop, models: Path) -> None:
     """Before the question, and in a dry run."""
     (models / "one.gguf").write_text("mine")
     assert "one.gguf has changed since luci installed it" in luci("remove", "one", "--dry-run").stderr
@@ -115,7 +115,7 @@ def test_a_file_that_changed_is_said(stocked: Shop, models: Path) -> None:
 
 
 def test_what_is_downloaded_now_is_not_removed(server: FaultyServer, models: Path) -> None:
-    """Neither a new version of it nor a first one; who does it is said, and goes on undisturbed."""
+    """Neither a new version nor the first one; the message names the process, which continues undisturbed."""
     old = server.serve("/m.gguf", DATA)
     assert luci("install", old).returncode == 0
     server.serve("/m.gguf", DATA[:-1] + b"!", [faults.stall(HALF), faults.ok()])

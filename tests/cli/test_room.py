@@ -1,4 +1,4 @@
-"""Disks that are too small: told before the first byte, with what would help; and a second folder for the rest."""
+"""Disks that are too small: an error before the first byte, with what would help; and a backup folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SMALL, BIG = make_gguf(MIB), make_gguf(3 * MIB, seed=1)
 
 @pytest.fixture
 def disk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The models folder, with room for 4 MiB."""
+    """The models folder, with space for 4 MiB."""
     with small_disk(tmp_path / "disk", 4 * MIB) as there:
         configure(home, tmp_path)
         monkeypatch.setenv("LUCI_MODELS_DIR", str(there))
@@ -32,7 +32,7 @@ def disk(tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 @pytest.fixture
 def backup(tmp_path: Path, home: Path, disk: Path) -> Path:
-    """The folder for what has no room there; it is not there yet."""
+    """The backup folder, which does not exist yet."""
     configure(home, tmp_path, backup_models_dir=str(tmp_path / "backup"))
     return tmp_path / "backup"
 
@@ -57,7 +57,7 @@ def test_what_does_not_fit_is_refused_before_the_first_byte(shop: Shop, disk: Pa
 
 
 def test_many_models_are_added_up_first(shop: Shop, disk: Path) -> None:
-    """Nothing is fetched, and it is told which would fit; what is installed already counts for nothing."""
+    """Nothing is fetched, and the message says which would fit; installed models do not count."""
     for name in ("one", "two", "three"):
         shop.sell(name, make_gguf(MIB * 13 // 10, seed=len(name)))
     shop.sell("there", SMALL)
@@ -68,8 +68,8 @@ def test_many_models_are_added_up_first(shop: Shop, disk: Path) -> None:
     assert luci("install", "there", "one").returncode == 0
 
 
-def test_what_can_be_resumed_counts_by_what_it_lacks(shop: Shop, disk: Path) -> None:
-    """A kept part of 2 MiB needs one more, and that is free."""
+def test_a_kept_part_needs_only_the_missing_space(shop: Shop, disk: Path) -> None:
+    """A kept part of 2 MiB needs one more MiB, which is free."""
     shop.sell("big", BIG)
     artifact = Artifact("big.gguf", (shop.server.url("/big.gguf"),), len(BIG), sha256(BIG))
     kill_after(disk, BIG, 2 * MIB, artifact=artifact)
@@ -80,7 +80,7 @@ def test_what_can_be_resumed_counts_by_what_it_lacks(shop: Shop, disk: Path) -> 
 
 
 def test_the_backup_folder_takes_what_the_first_cannot(shop: Shop, disk: Path, backup: Path) -> None:
-    """Each model where it fits; the user is told, and every command finds it there."""
+    """Each model goes where it fits; luci says so, and every command finds it there."""
     shop.sell("small", SMALL)
     shop.sell("big", BIG)
     (disk / "other").write_bytes(bytes(2 * MIB))
@@ -101,7 +101,7 @@ def test_the_backup_folder_takes_what_the_first_cannot(shop: Shop, disk: Path, b
 
 
 def test_what_is_installed_in_the_backup_folder_is_installed(shop: Shop, disk: Path, backup: Path) -> None:
-    """It is not fetched again into the first one, though that has room by now."""
+    """It is not fetched again into the first one, although that has space now."""
     shop.sell("big", BIG)
     (disk / "other").write_bytes(bytes(2 * MIB))
     assert luci("install", "big").returncode == 0
@@ -115,7 +115,7 @@ def test_what_is_installed_in_the_backup_folder_is_installed(shop: Shop, disk: P
 
 
 def test_a_set_is_never_split_over_two_folders(shop: Shop, disk: Path, backup: Path) -> None:
-    """Though its first shard would have fitted."""
+    """Although its first shard would fit."""
     shards = [f"set-0000{number}-of-00002.gguf" for number in (1, 2)]
     shop.sell("set", BIG, files=shards)
     ended = luci("install", "set")
@@ -124,8 +124,8 @@ def test_a_set_is_never_split_over_two_folders(shop: Shop, disk: Path, backup: P
     assert_nothing_left(disk)
 
 
-def test_a_size_that_is_told_late_leads_to_the_backup_folder_too(shop: Shop, disk: Path, backup: Path) -> None:
-    """Where only the server's answer shows that the first folder is too small."""
+def test_a_size_that_is_learned_late_leads_to_the_backup_folder_too(shop: Shop, disk: Path, backup: Path) -> None:
+    """If only the server's response shows that the first folder is too small."""
     data = make_gguf(6 * MIB, seed=2)
     shop.sell("late", data, digest=False)
     ended = luci("install", "late")
@@ -136,7 +136,7 @@ def test_a_size_that_is_told_late_leads_to_the_backup_folder_too(shop: Shop, dis
 
 
 def test_a_named_folder_has_no_backup(shop: Shop, disk: Path, backup: Path) -> None:
-    """Who says --dir means that one."""
+    """--dir means that folder and no other."""
     shop.sell("huge", make_gguf(6 * MIB, seed=2))
     assert_refused(luci("install", "huge", "--dir", disk), 6, "no room for huge")
     assert not backup.exists()
@@ -146,7 +146,7 @@ def test_a_named_folder_has_no_backup(shop: Shop, disk: Path, backup: Path) -> N
 def test_a_disk_without_inodes_leads_to_the_backup_folder(
     shop: Shop, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, inodes: int
 ) -> None:
-    """Whichever file or folder is the first that cannot be made; what had been made is gone again."""
+    """Whichever file or folder is the first that cannot be created; what was created is removed again."""
     shop.sell("small", SMALL)
     backup = tmp_path / "backup"
     configure(home, tmp_path, backup_models_dir=str(backup))
@@ -162,7 +162,7 @@ def test_a_disk_without_inodes_leads_to_the_backup_folder(
         assert "needed" not in refused.stderr
 
 
-def test_a_quota_is_told_as_one(shop: Shop, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_quota_is_reported_as_one(shop: Shop, tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not as a full disk: without figures of the free space, which do not explain it."""
     configure(home, tmp_path)
     shop.sell("small", SMALL)
@@ -176,7 +176,7 @@ def test_a_quota_is_told_as_one(shop: Shop, tmp_path: Path, home: Path, monkeypa
         assert_nothing_left(folder, "small.gguf")
 
 
-def test_where_neither_has_room_the_first_one_is_told(shop: Shop, disk: Path, tmp_path: Path, home: Path) -> None:
+def test_if_neither_has_space_the_first_one_is_reported(shop: Shop, disk: Path, tmp_path: Path, home: Path) -> None:
     """And exit code 6."""
     shop.sell("huge", make_gguf(6 * MIB, seed=2))
     with small_disk(tmp_path / "second", MIB) as second:
@@ -186,7 +186,7 @@ def test_where_neither_has_room_the_first_one_is_told(shop: Shop, disk: Path, tm
         assert_nothing_left(disk)
 
 
-def test_a_dry_run_tells_where_a_model_would_go(shop: Shop, disk: Path, backup: Path) -> None:
+def test_a_dry_run_reports_where_a_model_would_go(shop: Shop, disk: Path, backup: Path) -> None:
     """And changes nothing."""
     shop.sell("huge", make_gguf(6 * MIB, seed=2))
     ended = luci("install", "huge", "--dry-run", "--json")
@@ -198,7 +198,7 @@ def test_a_dry_run_tells_where_a_model_would_go(shop: Shop, disk: Path, backup: 
     assert not backup.exists()
 
 
-def test_an_installed_model_needs_no_room(shop: Shop, disk: Path) -> None:
+def test_an_installed_model_needs_no_space(shop: Shop, disk: Path) -> None:
     """On a disk that is full to the last byte."""
     shop.sell("small", SMALL)
     assert luci("install", "small").returncode == 0
@@ -208,8 +208,8 @@ def test_an_installed_model_needs_no_room(shop: Shop, disk: Path) -> None:
     assert (ended.returncode, ended.stdout) == (0, f"{disk}/small.gguf\n"), ended.stderr
 
 
-def test_a_disk_that_runs_full_in_the_middle_is_told_with_what_would_help(shop: Shop, disk: Path) -> None:
-    """The part is removed, so the room is free again."""
+def test_a_disk_that_runs_full_in_the_middle_is_reported_with_what_would_help(shop: Shop, disk: Path) -> None:
+    """The part is removed, so its space is free again."""
     shop.sell("small", SMALL)
     assert luci("install", "small").returncode == 0
     shop.sell("endless", make_gguf(6 * MIB, seed=2), [chunked()], digest=False)

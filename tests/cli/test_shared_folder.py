@@ -1,4 +1,4 @@
-"""A models folder of several users of one group, and one that may only be read: with real users, as root alone can."""
+"""A models folder of several users of one group, and a read-only one: with real users, so only root can run it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class User:
     umask: str = "002"
 
     def luci(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
-        """To its end."""
+        """Run luci to its end."""
         command = self.command
         done = subprocess.run(
             [*command, *map(str, args)], env=os.environ | self.env, capture_output=True, text=True, timeout=30
@@ -58,7 +58,7 @@ class User:
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that everybody may enter, as tmp_path is not."""
+    """A folder that everybody may enter, unlike tmp_path."""
     if os.geteuid() != 0:
         pytest.skip("only root can become two users")
     need("setpriv")
@@ -70,7 +70,7 @@ def place() -> Iterator[Path]:
 
 @pytest.fixture
 def models(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The group's."""
+    """The models folder, which belongs to the group."""
     folder = place / "models"
     folder.mkdir()
     os.chown(folder, ANN, GROUP)
@@ -95,7 +95,7 @@ def shop(server: FaultyServer, place: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture(params=["002", "077"])
 def ann(request: pytest.FixtureRequest, place: Path) -> User:
-    """With the umask that such a group agrees on, and with one that nobody told."""
+    """With the umask that such a group agrees on, and with the usual one."""
     return user(place, ANN, request.param)
 
 
@@ -104,8 +104,8 @@ def bob(place: Path) -> User:
     return user(place, BOB)
 
 
-def test_what_one_installed_the_other_uses_checks_and_removes(shop: Shop, models: Path, ann: User, bob: User) -> None:
-    """And what is new below the folder belongs to the group."""
+def test_members_use_verify_and_remove_each_others_models(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """Everything that is created below the folder belongs to the group."""
     shop.sell("m", files=["owner/repo/m.gguf"])
     assert ann.luci("install", "m").returncode == 0
     for path in [path for path in models.rglob("*") if path.suffix != ".lock"]:
@@ -120,8 +120,8 @@ def test_what_one_installed_the_other_uses_checks_and_removes(shop: Shop, models
     assert_nothing_left(models)
 
 
-def test_what_one_was_killed_at_the_other_resumes(shop: Shop, models: Path, ann: User, bob: User) -> None:
-    """From the last byte that is proved."""
+def test_a_member_resumes_what_another_began(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """From the last verified byte."""
     big = DATA * 20
     kill_in_the_middle(shop, models, ann, big)
     ended = bob.luci("install", "m")
@@ -131,8 +131,8 @@ def test_what_one_was_killed_at_the_other_resumes(shop: Shop, models: Path, ann:
     assert_nothing_left(models, "m.gguf")
 
 
-def test_what_one_was_killed_at_the_other_cleans(shop: Shop, models: Path, ann: User, bob: User) -> None:
-    """The directory is the group's, so its files may go."""
+def test_a_member_cleans_what_another_left(shop: Shop, models: Path, ann: User, bob: User) -> None:
+    """The directory belongs to the group, so its members may delete its files."""
     kill_in_the_middle(shop, models, ann, DATA * 20)
     ended = bob.luci("clean")
     assert ended.returncode == 0, ended.stderr
@@ -157,7 +157,7 @@ def wait_for_bytes(running: Spawned, models: Path) -> None:
 
 
 def test_one_waits_for_the_other(shop: Shop, models: Path, ann: User, bob: User) -> None:
-    """And takes what came of it."""
+    """And uses the installed file."""
     shop.sell("m", faults=[stall(100_000)])
     with ann.spawn("install", "m") as first:
         first.wait_for("Downloading")
@@ -180,8 +180,8 @@ def read_only(models: Path, place: Path, shop: Shop) -> Path:
     return models
 
 
-def test_a_folder_that_one_may_only_read_can_be_used(read_only: Path, bob: User) -> None:
-    """What is there is listed, found, checked, and said to be installed."""
+def test_a_read_only_folder_can_be_used(read_only: Path, bob: User) -> None:
+    """Its models can be listed, found and verified, and an install finds them installed."""
     path = f"{read_only}/m.gguf\n"
     assert bob.luci("path", "m").stdout == path
     assert "m.gguf" in bob.luci("list").stdout
@@ -194,10 +194,8 @@ def test_a_folder_that_one_may_only_read_can_be_used(read_only: Path, bob: User)
 
 
 @pytest.mark.parametrize("words", [["install", "other"], ["install", "m", "--force"], ["remove", "--yes", "m"]])
-def test_a_folder_that_one_may_only_read_refuses_the_rest(
-    shop: Shop, read_only: Path, bob: User, words: Sequence[str]
-) -> None:
-    """Why, and what to do; nothing is fetched."""
+def test_a_read_only_folder_refuses_changes(shop: Shop, read_only: Path, bob: User, words: Sequence[str]) -> None:
+    """The message says why and what to do; nothing is fetched."""
     shop.sell("other", OTHER)
     if "--force" in words:
         shop.sell("m", OTHER)
@@ -207,7 +205,7 @@ def test_a_folder_that_one_may_only_read_refuses_the_rest(
     assert (read_only / "m.gguf").read_bytes() == DATA
 
 
-def test_clean_refuses_where_it_may_only_read_and_only_if_there_is_something(read_only: Path, bob: User) -> None:
+def test_clean_refuses_a_read_only_folder_if_there_is_something_to_clean(read_only: Path, bob: User) -> None:
     """Idle locks and receipts are no reason."""
     assert bob.luci("clean").returncode == 0
     (read_only / ".luci" / "x.gguf.part").write_bytes(b"left")
@@ -219,7 +217,7 @@ def test_clean_refuses_where_it_may_only_read_and_only_if_there_is_something(rea
 
 
 def test_what_a_read_only_first_folder_lacks_goes_to_the_backup(shop: Shop, read_only: Path, bob: User) -> None:
-    """So a group's folder and one's own go together."""
+    """So a group's folder and the user's own can be combined."""
     shop.sell("other", OTHER)
     own = bob.home / "models"
     assert bob.luci("config", "set", "backup_models_dir", own).returncode == 0

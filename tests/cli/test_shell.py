@@ -41,7 +41,7 @@ def type_in(shell: Spawned, keys: str, shown: str) -> None:
 
 
 def obey(shell: Spawned, keys: str, *, prompts: int = 1) -> str:
-    """Type, and wait for so many prompts more. Returns: what came meanwhile, in plain text."""
+    """Type, and wait for that many further prompts. Returns: the output meanwhile, as plain text."""
     before = len(shell.out)
     shell.press(keys)
     wait_until(lambda: shell.out.count(PROMPT, before) >= prompts or shell.process.poll() is not None, 30, PROMPT)
@@ -64,7 +64,7 @@ def script(text: str, command: Sequence[str] = LUCI, cwd: Path = ROOT) -> subpro
 
 
 def test_ctrl_c_ends_the_download_and_the_prompt_comes_back(shop: Shop, models: Path, shell: Spawned) -> None:
-    """With the words of the design, nothing left, and the next install starting fresh; Ctrl+D leaves with 0."""
+    """With the documented messages; nothing is left, and the next install starts fresh; Ctrl+D leaves with 0."""
     shop.sell("m", faults=[faults.stall(HALF), faults.ok()])
     shell.press("install m\n")
     wait_for_part(models)
@@ -79,8 +79,8 @@ def test_ctrl_c_ends_the_download_and_the_prompt_comes_back(shop: Shop, models: 
     assert shell.wait() == 0
 
 
-def test_ctrl_c_pressed_in_anger_leaves_the_shell_alive(shop: Shop, models: Path, shell: Spawned) -> None:
-    """However often, while a download is cleaned up and at the prompt."""
+def test_repeated_ctrl_c_leaves_the_shell_alive(shop: Shop, models: Path, shell: Spawned) -> None:
+    """Any number of times, while a download is cleaned up and at the prompt."""
     shop.sell("m", faults=[faults.stall(HALF)])
     shell.press("install m\n")
     wait_for_part(models)
@@ -142,7 +142,7 @@ def test_ctrl_z_at_the_prompt_stops_the_shell_and_fg_draws_a_new_prompt(home: Pa
 
 
 def test_ctrl_z_stops_the_shell_and_its_command_and_fg_continues_both(shop: Shop, models: Path) -> None:
-    """They are one job of the shell around them."""
+    """Both belong to one job of the outer shell."""
     shop.sell("m", faults=[faults.stall(HALF)])
     job = ["bash", "--norc", "-ic", 'set -m; "$@"; echo "stopped with $?"; read; fg; echo "ended with $?"', "sh", *LUCI]
     with Spawned("shell", terminal=True, command=job, env={"PS1": "", "HISTFILE": ""}) as run:
@@ -194,8 +194,8 @@ def test_a_shell_that_was_not_installed_finds_itself(tmp_path: Path) -> None:
     assert ended.stdout.startswith(f"zipped shell\nzipped version\n{VERSION}")
 
 
-def test_a_system_that_starts_no_process_is_one_clear_answer(home: Path) -> None:
-    """And the next line is taken all the same."""
+def test_a_process_that_cannot_be_started_is_one_clear_error(home: Path) -> None:
+    """And the next line is read all the same."""
     broken = "import subprocess\ndef fail(*_, **__): raise BlockingIOError(11, 'Try again')\nsubprocess.Popen = fail"
     ended = script("version\nnonsense '\n", command=patched(broken).command)
     assert ended.returncode == 6
@@ -204,7 +204,7 @@ def test_a_system_that_starts_no_process_is_one_clear_answer(home: Path) -> None
 
 
 def test_the_history_lasts_from_one_shell_to_the_next(home: Path) -> None:
-    """For the user's own eyes; the arrow key finds it again."""
+    """Only the user may read it; the arrow key finds earlier lines."""
     for keys in ("version\nversion\nhelp nothing\n", "\x1b[A\x1b[A\n"):
         with Spawned("shell", terminal=True) as shell:
             shell.wait_for(PROMPT)
@@ -218,8 +218,8 @@ def test_the_history_lasts_from_one_shell_to_the_next(home: Path) -> None:
     assert (home / "shell_history").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_history_that_cannot_be_kept_stops_nobody(home: Path) -> None:
-    """A read-only home, say."""
+def test_a_history_that_cannot_be_written_is_no_error(home: Path) -> None:
+    """In a read-only home, for example."""
     (home / "shell_history").mkdir(parents=True)
     with Spawned("shell", terminal=True) as shell:
         shell.wait_for(PROMPT)
@@ -228,7 +228,7 @@ def test_a_history_that_cannot_be_kept_stops_nobody(home: Path) -> None:
 
 
 def test_tab_completes_commands_models_and_paths(shop: Shop, shell: Spawned, tmp_path: Path) -> None:
-    """And what one may only say here."""
+    """And the words that only the prompt knows."""
     shop.sell("zebra-7b")
     (tmp_path / "some-folder").mkdir()
     type_in(shell, "inst\tzeb\t--di\t", "install zebra-7b --dir ")
@@ -238,7 +238,7 @@ def test_tab_completes_commands_models_and_paths(shop: Shop, shell: Spawned, tmp
 
 
 def test_a_question_that_is_interrupted_takes_nothing_of_what_comes_next(shop: Shop, shell: Spawned) -> None:
-    """No reader of it is left behind."""
+    """No thread that reads the terminal is left behind."""
     shell.press("install all models\n")
     shell.wait_for("[y/N]")
     obey(shell, "\x03")
@@ -250,7 +250,7 @@ def test_a_question_that_is_interrupted_takes_nothing_of_what_comes_next(shop: S
 
 
 def test_a_bug_shows_its_traceback_and_the_prompt_comes_back(home: Path) -> None:
-    """It is one command's affair."""
+    """Only that command fails."""
     broken = "import luci_dl.library.installed as there\ndef fail(*_): raise ZeroDivisionError\nthere.installed = fail"
     with Spawned("shell", terminal=True, command=patched(broken).command) as shell:
         shell.wait_for(PROMPT)
@@ -272,8 +272,8 @@ def test_a_bug_shows_its_traceback_and_the_prompt_comes_back(home: Path) -> None
         ("exit now", "there is no command `exit`"),
     ],
 )
-def test_a_line_that_cannot_be_meant_gets_one_clear_answer(home: Path, line: str, said: str) -> None:
-    """And the next one is taken all the same."""
+def test_an_invalid_line_gets_one_clear_error(home: Path, line: str, said: str) -> None:
+    """And the next one is read all the same."""
     ended = script(f"{line}\nversion\n")
     assert ended.stderr.count("❌") == 1
     assert said in ended.stderr
@@ -296,7 +296,7 @@ def test_without_a_terminal_all_lines_are_tried_and_the_first_failure_is_the_exi
 
 
 def test_a_script_is_ended_by_a_signal_as_luci_is(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """Ctrl+C, too: nobody is there to go on."""
+    """Also by Ctrl+C: nobody is at the prompt."""
     shop.sell("m", faults=[faults.stall(HALF)])
     commands = tmp_path / "commands"
     commands.write_text("install m\nversion\n")
@@ -309,7 +309,7 @@ def test_a_script_is_ended_by_a_signal_as_luci_is(shop: Shop, models: Path, tmp_
 
 
 def test_only_the_output_may_go_elsewhere(home: Path, tmp_path: Path) -> None:
-    """Then the prompt is a message, too, so that the file has the results alone."""
+    """Then the prompt goes to stderr, so that the file has only the results."""
     file = tmp_path / "out"
     with Spawned("shell", terminal=True, command=["sh", "-c", f'exec "$@" > {file}', "sh", *LUCI]) as shell:
         shell.wait_for(PROMPT)
@@ -320,7 +320,7 @@ def test_only_the_output_may_go_elsewhere(home: Path, tmp_path: Path) -> None:
 
 
 def test_a_shell_in_the_shell_is_refused(shell: Spawned) -> None:
-    """One would not know which one `exit` leaves."""
+    """It would not be clear which one `exit` leaves."""
     assert "already in the luci shell" in obey(shell, "shell\n")
 
 

@@ -1,4 +1,4 @@
-"""`luci status`: what other terminals install, once or again and again."""
+"""`luci status`: what other terminals install, once or repeatedly."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.servers import FaultyServer, faults
 
 @contextlib.contextmanager
 def installing(server: FaultyServer, folder: Path, name: str) -> Iterator[Spawned]:
-    """An install that stands still half-way, and has said so in its lock."""
+    """An install that has stopped half-way; its lock file says how far it is."""
     url = server.serve(f"/{name}.gguf", DATA, [faults.stall(HALF)])
     with Spawned("install", url, "--dir", folder) as run:
         wait_until(lambda: any(each.done == HALF for each in running([folder]) if each.pid == run.pid), 20)
@@ -33,7 +33,7 @@ def status(*args: str) -> list[dict[str, object]]:
 
 
 def test_nothing_runs(home: Path) -> None:
-    """Nothing on stdout, for pipes, and nothing made on disk."""
+    """Nothing on stdout, for pipes, and nothing is created on disk."""
     ended = luci("status")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "Nothing is being installed.\n")
     assert status() == []
@@ -41,7 +41,7 @@ def test_nothing_runs(home: Path) -> None:
 
 
 def test_all_that_runs_is_shown(server: FaultyServer, home: Path, tmp_path: Path) -> None:
-    """In the models folder and in one that --dir named, with who, where, since and how far."""
+    """In the models folder and in one given by --dir: who, where, since when and how far."""
     other = tmp_path / "other"
     with installing(server, home / "models", "a") as one, installing(server, other, "b"):
         first, second = status()
@@ -60,7 +60,7 @@ def test_all_that_runs_is_shown(server: FaultyServer, home: Path, tmp_path: Path
 
 
 def test_files_that_are_there_already_count(shop: Shop, home: Path) -> None:
-    """Of a model of several, one of which is fetched again."""
+    """Of a model of several files, one of which is fetched again."""
     shop.sell("set", DATA, files=["1.gguf", "2.gguf"])
     assert luci("install", "set").returncode == 0
     (home / "models" / "2.gguf").unlink()
@@ -72,7 +72,7 @@ def test_files_that_are_there_already_count(shop: Shop, home: Path) -> None:
 
 
 def test_looking_does_not_disturb(server: FaultyServer, home: Path) -> None:
-    """The install ends as if nobody had looked; after `kill -9` nothing runs."""
+    """The install is not disturbed; after `kill -9` nothing runs."""
     with installing(server, home / "models", "a") as one, installing(server, home / "models", "b") as two:
         assert len(status()) == 2
         two.signal(signal.SIGKILL)
@@ -85,7 +85,7 @@ def test_looking_does_not_disturb(server: FaultyServer, home: Path) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_watch_redraws_in_place_until_a_signal(server: FaultyServer, home: Path, signum: int) -> None:
-    """It ends by the signal and says nothing; no frame erases the screen."""
+    """It ends by the signal without a message; no frame erases the screen."""
     with Spawned("status", "--watch", terminal=True) as watch:
         watch.wait_for("Nothing is being installed.")
         with installing(server, home / "models", "a"):
@@ -98,7 +98,7 @@ def test_watch_redraws_in_place_until_a_signal(server: FaultyServer, home: Path,
 
 
 def test_watch_without_a_terminal_prints_again_until_nobody_reads() -> None:
-    """One block, or one line of JSON, for each look; the end of the reader is no error."""
+    """One table, or one line of JSON, each time; a reader that goes away is no error."""
     with Spawned("status", "--watch", "--json") as watch:
         wait_until(lambda: watch.out.startswith("[]\n[]\n"))
         watch.signal(signal.SIGTERM)

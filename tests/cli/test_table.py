@@ -1,4 +1,4 @@
-"""Tables are whole where a program reads them, and have the width of the terminal where a person does."""
+"""Tables are complete in a pipe, and as wide as the terminal for people."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROWS = [
     ],
 )
 def test_a_narrow_terminal_gets_fewer_columns(columns: int, titles: list[str]) -> None:
-    """The flexible one is cut first, as long as something of it can be read; the names are never."""
+    """The flexible column is cut first, as long as it stays readable; the names are never cut."""
     terminal = Terminal(columns)
     try:
         rows = table(ROWS, terminal.output.out, (1,), optional=(2, 3))
@@ -51,7 +51,7 @@ def test_a_narrow_terminal_gets_fewer_columns(columns: int, titles: list[str]) -
 
 @pytest.mark.parametrize("columns", [120, 80, 60, 40])
 def test_names_and_files_are_worth_more_than_days(columns: int) -> None:
-    """They share the room, the day of the install goes before much of them is cut, and no row wraps."""
+    """They share the width; the day of the install is left out before much of them is cut, and no row wraps."""
     name, file = "hf:bartowski/Llama-3.2-3B-Instruct-GGUF", "bartowski/Llama-3.2-3B-Instruct-GGUF/Llama-Q4_K_M.gguf"
     rows = [("NAME", "DAY", "FILE"), (name, "2026-11-22", file), ("short", "2026-11-21", "short-Q8_0.gguf")]
     terminal = Terminal(columns)
@@ -111,8 +111,8 @@ def test_the_status_fits_on_a_narrow_terminal(columns: int, titles: str, tmp_pat
     assert cell_len(row) < columns
 
 
-def test_where_a_program_reads_nothing_is_cut() -> None:
-    """Nor left out."""
+def test_a_table_in_a_pipe_is_not_cut() -> None:
+    """And nothing is left out."""
     taps = Taps()
     try:
         rows = table(ROWS, taps.output.out, (1,), optional=(2, 3))
@@ -122,7 +122,7 @@ def test_where_a_program_reads_nothing_is_cut() -> None:
 
 
 def test_a_search_shows_the_nearest_first(shop: Shop) -> None:
-    """Of the user's models, too; whether they are installed, and for programs all that is known."""
+    """Including the user's own models; with whether they are installed, and for programs with everything known."""
     shop.sell("my-vision", aliases=["eye"], groups=["vision"], license="zlib", files=["eye-q4_k_m.gguf"])
     luci("install", "eye")
     title, *rows = luci("search", "vision").stdout.splitlines()
@@ -133,8 +133,8 @@ def test_a_search_shows_the_nearest_first(shop: Shop) -> None:
     assert (found["installed"], found["fits"]["disk"], found["files"][0]["name"]) == (True, True, "eye-q4_k_m.gguf")
 
 
-def test_a_search_in_vain_is_exit_3() -> None:
-    """With words that come near; for programs as an event."""
+def test_a_search_without_result_is_exit_3() -> None:
+    """With similar words; for programs as an event."""
     ended = luci("search", "mistrl")
     assert (ended.returncode, ended.stdout) == (3, "")
     assert 'matches "mistrl"; did you mean mistral' in ended.stderr

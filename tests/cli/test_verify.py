@@ -1,4 +1,4 @@
-"""`luci verify`: what it says, how it ends, and that --repair makes it right."""
+"""`luci verify`: its output, its exit codes, and --repair."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_all_is_right(stocked: Shop, models: Path) -> None:
 
 
 def test_a_wrong_file_is_exit_5(stocked: Shop, models: Path) -> None:
-    """It says which, and what to do; those that are named are looked at, and no others."""
+    """It says which one and what to do; only the named models are verified."""
     rot(models / "set-1.gguf")
     (models / "mine.gguf").write_text("mine")
     ended = luci("verify")
@@ -66,7 +66,7 @@ def test_programs_get_events(stocked: Shop, models: Path) -> None:
 
 
 def test_repair_makes_it_right(stocked: Shop, models: Path) -> None:
-    """By the usual transaction, and what is right is not fetched again."""
+    """By the usual transaction; right files are not fetched again."""
     rot(models / "set-1.gguf")
     os.truncate(models / "one.gguf", 10)
     sent = len(stocked.server.exchanges("/set-proj.gguf"))
@@ -79,7 +79,7 @@ def test_repair_makes_it_right(stocked: Shop, models: Path) -> None:
 
 
 def test_repair_of_an_address_brings_the_very_bytes_back(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """Under the name and into the folder that they had; other bytes there are refused, and the old file stays."""
+    """With the same name and folder; if the address has other bytes, they are refused, and the old file stays."""
     url, folder = shop.server.serve("/a.gguf", DATA), tmp_path / "other"
     assert luci("install", url, "-o", "mine.gguf", "--dir", folder).returncode == 0
     rot(folder / "mine.gguf")
@@ -97,7 +97,7 @@ def test_repair_of_an_address_brings_the_very_bytes_back(shop: Shop, models: Pat
 
 
 def test_a_lost_file_and_receipt_come_back(stocked: Shop, models: Path) -> None:
-    """The catalog knows them."""
+    """From the catalog."""
     (models / "set-1.gguf").unlink()
     (models / ".luci" / "set-1.gguf.receipt").unlink()
     assert luci("verify", "set").returncode == 5
@@ -106,7 +106,7 @@ def test_a_lost_file_and_receipt_come_back(stocked: Shop, models: Path) -> None:
 
 
 def test_what_is_newer_in_the_catalog_is_no_error(stocked: Shop, models: Path) -> None:
-    """And is not replaced by --repair."""
+    """And --repair does not replace it."""
     stocked.sell("one", OTHER)
     ended = luci("verify", "one", "--repair")
     assert ended.returncode == 0
@@ -115,7 +115,7 @@ def test_what_is_newer_in_the_catalog_is_no_error(stocked: Shop, models: Path) -
 
 
 def test_nothing_to_verify(shop: Shop, home: Path) -> None:
-    """A word that means nothing is exit 3, an empty folder is fine."""
+    """An unknown name is exit code 3, an empty folder is fine."""
     ended = luci("verify")
     assert (ended.returncode, ended.stdout) == (0, "")
     assert "no models are installed" in ended.stderr
@@ -127,7 +127,7 @@ def test_nothing_to_verify(shop: Shop, home: Path) -> None:
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_at_once(stocked: Shop, models: Path, signum: int) -> None:
-    """Though the disk hangs in a read; nothing is changed."""
+    """Although a read hangs; nothing is changed."""
     command = patched("from luci_dl.disk import fs; fs.read_at = halt")
     receipts = {path: path.read_bytes() for path in models.rglob("*.receipt")}
     with Spawned("verify", command=command) as run:
