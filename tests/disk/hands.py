@@ -1,4 +1,4 @@
-"""What the network code does to the disk code, by hand."""
+"""What the network code does with the disk code, step by step."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def url_of(name: str = NAME) -> str:
 
 
 def artifact_of(data: bytes, name: str = NAME) -> Artifact:
-    """Of which everything is known."""
+    """An artifact of which everything is known."""
     return Artifact(name, (url_of(name),), len(data), digest_of(data))
 
 
 def unproved(name: str = NAME, size: int | None = None) -> Artifact:
-    """Of which no digest is known."""
+    """An artifact without a digest."""
     return Artifact(name, (url_of(name),), size)
 
 
 def remote_of(data: bytes, validator: str | None = '"one"', name: str = NAME) -> Remote:
-    """The answer of a server that has `data`."""
+    """The response of a server that has `data`."""
     return Remote(url_of(name), len(data), validator)
 
 
@@ -72,14 +72,14 @@ def pour(part: Part, data: bytes, upto: int | None = None, remote: Remote | None
 
 
 def claimed(part: Part) -> Lease:
-    """A lease on what is free."""
+    """A lease on a free range."""
     lease = part.claim()
     assert lease
     return lease
 
 
 def verified(part: Part) -> str:
-    """The digest of the whole."""
+    """The digest of the whole file."""
     return part.verify(CancelToken())
 
 
@@ -89,7 +89,7 @@ def suspended(part: Part, seconds: float = 20) -> int:
 
 
 def guarded(file: fs.File) -> GuardedFile:
-    """The file behind a gate of its own."""
+    """The file, with a gate of its own."""
     return GuardedFile(file, Gate())
 
 
@@ -114,7 +114,7 @@ def install(folder: Path, *files: tuple[bytes, str], options: Options = OPTIONS)
 
 
 def kill_after(folder: Path, data: bytes, upto: int, name: str = NAME, artifact: Artifact | None = None) -> None:
-    """Leave what a killed process leaves that got as far as `upto`, all of it synced and in the journal."""
+    """Leave the files of a process that was killed at `upto`, with all bytes synced and in the journal."""
     part = part_at(folder, artifact or artifact_of(data, name))
     opened(part)
     pour(part, data, upto)
@@ -122,7 +122,7 @@ def kill_after(folder: Path, data: bytes, upto: int, name: str = NAME, artifact:
 
 
 def staged(folder: Path) -> list[str]:
-    """What lies in the staging folder besides lock files and folders."""
+    """The files in the staging folder, without lock files."""
     return sorted(
         path.relative_to(folder / ".luci").as_posix()
         for path in (folder / ".luci").rglob("*")

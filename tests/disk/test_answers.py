@@ -66,7 +66,7 @@ def test_the_first_answer_is_written_into_the_journal(tmp_path: Path) -> None:
 def test_what_a_later_answer_makes_of_the_bytes_that_are_there(
     tmp_path: Path, provable: bool, fetched: bool, same: bool, offset: int | None, becomes: str
 ) -> None:
-    """`fetched` in this run or proved of an earlier one; `same` version or not; `offset` as asked (None) or not."""
+    """`fetched` in this run or verified from an earlier one; `same` version or not; `offset` as requested: None."""
     artifact = replace(artifact_of(DATA), size=None) if provable else unproved()
     if not fetched:
         kill_after(tmp_path, DATA, 32 * KIB, artifact=artifact)
@@ -118,7 +118,7 @@ def test_another_version_of_another_size_replaces_what_is_there(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("remote", [remote_of(OTHER), Remote(url_of(), len(DATA), None, "0" * 64)])
-def test_an_answer_that_breaks_the_promise_is_refused_before_any_byte(tmp_path: Path, remote: Remote) -> None:
+def test_a_response_that_contradicts_the_catalog_is_refused_before_any_byte(tmp_path: Path, remote: Remote) -> None:
     """Size or digest are not those of the catalog."""
     part = part_at(tmp_path, artifact_of(DATA))
     opened(part)
@@ -129,8 +129,8 @@ def test_an_answer_that_breaks_the_promise_is_refused_before_any_byte(tmp_path: 
     assert staged(tmp_path) == []
 
 
-def test_the_hubs_word_is_held_against_the_bytes(tmp_path: Path) -> None:
-    """A digest that only the server knew proves the file like any other."""
+def test_the_bytes_are_checked_against_the_digest_of_the_hub(tmp_path: Path) -> None:
+    """A digest that only the server knows verifies the file like any other."""
     part = part_at(tmp_path, unproved())
     opened(part)
     pour(part, DATA, remote=Remote(url_of(), len(DATA), None, digest_of(OTHER)))

@@ -37,7 +37,7 @@ ANYTHING: Any = st.recursive(
 
 @st.composite
 def nearly(draw: st.DrawFn, fields: dict[str, Any]) -> dict[str, Any]:
-    """The right fields, but for some that are anything or missing."""
+    """The right fields, except that some are missing or have any value."""
     changed = draw(st.lists(st.sampled_from(sorted(fields)), min_size=1, max_size=3))
     kept = {key: value for key, value in fields.items() if key not in changed or draw(st.booleans())}
     return {key: draw(LEAVES | ANYTHING) if key in changed else value for key, value in kept.items()}
@@ -57,7 +57,7 @@ def assert_typed(entry: CommitEntry) -> None:
 
 
 @given(st.just({"v": 1, **asdict(HEADER)}) | HEADERS | ANYTHING, st.lists(LINES, max_size=4))
-def test_whatever_a_journal_says_it_is_typed_or_refused(first: Any, lines: list[Any]) -> None:
+def test_any_journal_is_typed_or_refused(first: Any, lines: list[Any]) -> None:
     """Every line has its right checksum."""
     try:
         log = read(b"".join(map(journal.encode, [first, *lines])))
@@ -80,8 +80,8 @@ def test_whatever_a_journal_says_it_is_typed_or_refused(first: Any, lines: list[
     st.just({"v": 1, "files": []}) | ANYTHING | nearly({"v": 1, "files": [{"name": "m.gguf", "done": asdict(ENTRY)}]}),
     st.lists(ENTRIES, max_size=2),
 )
-def test_whatever_a_commit_record_says_it_is_typed_or_refused(record: Any, entries: list[Any]) -> None:
-    """The same, for a file that may make others be renamed."""
+def test_any_commit_record_is_typed_or_refused(record: Any, entries: list[Any]) -> None:
+    """The same, for a file that can cause renames."""
     if isinstance(record, dict) and isinstance(record.get("files"), list):
         record["files"] = [*record["files"], *({"name": "n.gguf", "done": entry} for entry in entries)]
     with tempfile.TemporaryDirectory() as folder:
@@ -111,10 +111,10 @@ def planted(folder: Path, line: dict[str, Any], part: bool) -> None:
     "line", [{"done": {**asdict(ENTRY), "receipt": {"v": 1}, "record": None}}, {"at": -1, "sha256": "0"}]
 )
 @pytest.mark.parametrize("part", [True, False])
-def test_clean_and_install_live_with_a_last_line_of_the_wrong_shape(
+def test_clean_and_install_ignore_a_last_line_of_the_wrong_shape(
     tmp_path: Path, line: dict[str, Any], part: bool
 ) -> None:
-    """It counts as little as a torn one."""
+    """It counts as a torn one."""
     planted(tmp_path / "cleaned", line, part)
     clean(tmp_path / "cleaned", None, False, CancelToken(), lambda _event: None)
     assert files_left(tmp_path / "cleaned") == [NAME]
@@ -127,9 +127,9 @@ def test_clean_and_install_live_with_a_last_line_of_the_wrong_shape(
 def test_clean_and_install_leave_a_last_line_of_another_format_alone(tmp_path: Path, part: bool) -> None:
     """And say so."""
     planted(tmp_path, {"done": {**asdict(ENTRY), "receipt": {"v": 2}, "record": None}}, part)
-    before, told = staged(tmp_path), list[Event]()
-    clean(tmp_path, None, False, CancelToken(), told.append)
-    assert any(isinstance(event, LeftAlone) and "has format 2" in event.reason for event in told)
+    before, heard = staged(tmp_path), list[Event]()
+    clean(tmp_path, None, False, CancelToken(), heard.append)
+    assert any(isinstance(event, LeftAlone) and "has format 2" in event.reason for event in heard)
     with pytest.raises(StorageError, match="has format 2"):
         install(tmp_path, (DATA, NAME))
     assert staged(tmp_path) == before

@@ -1,4 +1,4 @@
-"""Names that differ by case alone, on a file system that holds them to be one."""
+"""Names that differ only by case, on a file system that ignores case."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def shop(server: FaultyServer, tmp_path: Path, home: Path, monkeypatch: pytest.M
 
 
 def test_models_whose_names_differ_by_case_never_become_one_another(disk: Path, shop: Shop) -> None:
-    """The second one is refused, by name and with a way out; the first stays as it is, and usable."""
+    """The second one is refused with both names and a hint; the first stays as it is."""
     shop.sell("upper", files=["Model.gguf"])
     shop.sell("lower", OTHER, files=["model.gguf"])
     assert luci("install", "upper", "--dir", disk).returncode == 0
@@ -47,8 +47,8 @@ def test_models_whose_names_differ_by_case_never_become_one_another(disk: Path, 
     assert (disk / "model.gguf").read_bytes() == OTHER
 
 
-def test_the_same_bytes_under_the_other_name_are_the_first_ones(disk: Path) -> None:
-    """Else removing one would remove both."""
+def test_the_same_bytes_with_the_other_name_belong_to_the_first_model(disk: Path) -> None:
+    """Otherwise removing one would remove both."""
     data = gguf(1000)
     install(disk, (data, "Model.gguf"))
     other = artifact_of(data, "model.gguf")
@@ -57,7 +57,7 @@ def test_the_same_bytes_under_the_other_name_are_the_first_ones(disk: Path) -> N
 
 
 def test_the_lock_of_both_names_is_one(disk: Path) -> None:
-    """So two processes never fill one part."""
+    """So two processes never write to one part."""
     upper, lower = Lock(staging_for(disk, "Model.gguf").lock), Lock(staging_for(disk, "model.gguf").lock)
     assert upper.try_acquire()
     assert not lower.try_acquire()
@@ -66,8 +66,8 @@ def test_the_lock_of_both_names_is_one(disk: Path) -> None:
     lower.release()
 
 
-def test_a_kept_part_is_not_gone_on_with_under_the_other_name(disk: Path) -> None:
-    """Though its path leads to it."""
+def test_a_kept_part_is_not_resumed_under_the_other_name(disk: Path) -> None:
+    """Although the path leads to it."""
     data = gguf(50_000)
     kill_after(disk, data, 20_000, "Model.gguf")
     part = part_at(disk, artifact_of(data, "model.gguf"))

@@ -1,4 +1,4 @@
-"""From verified parts to installed files: what a crash cuts off is rolled forward."""
+"""From verified parts to installed files: an install that a crash cut off is rolled forward."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def ready(folder: Path, files: Sequence[tuple[bytes, str]] = FILES) -> Staged:
 
 
 def record_stands(folder: Path, renamed: int = 0, settled: int = 0) -> Staged:
-    """What a crash leaves after the commit record, so many renames, and so many receipts."""
+    """Leave the files of a crash after the commit record and that many renames and receipts."""
     found = ready(folder)
     commit.write_record(found[0][0].commit, found)
     commit.rename_all(found[:renamed])
@@ -72,11 +72,11 @@ def record_stands(folder: Path, renamed: int = 0, settled: int = 0) -> Staged:
 
 def roll_by_install(folder: Path, names: Sequence[str] = NAMES) -> list[str]:
     """Take the locks as an install does. Returns: the names that were rolled forward."""
-    told = list[Event]()
+    heard = list[Event]()
     artifacts = [artifact_of(data, name) for data, name in FILES if name in names]
-    with Transaction(folder, artifacts, options=OPTIONS, emit=told.append) as transaction:
+    with Transaction(folder, artifacts, options=OPTIONS, emit=heard.append) as transaction:
         assert {transaction.look(artifact).state for artifact in artifacts} == {"installed"}
-    return [event.name for event in told if isinstance(event, RolledForward)]
+    return [event.name for event in heard if isinstance(event, RolledForward)]
 
 
 def assert_installed(folder: Path) -> None:
@@ -109,9 +109,9 @@ def test_the_next_install_completes_a_set(tmp_path: Path, renamed: int, settled:
 def test_the_next_clean_completes_a_set(tmp_path: Path, renamed: int, settled: int, targets: list[str] | None) -> None:
     """Before it removes anything, also when it was limited to one of the files."""
     record_stands(tmp_path, renamed, settled)
-    told = list[Event]()
-    clean(tmp_path, targets, False, CancelToken(), told.append)
-    assert [event.name for event in told if isinstance(event, RolledForward)] == NAMES
+    heard = list[Event]()
+    clean(tmp_path, targets, False, CancelToken(), heard.append)
+    assert [event.name for event in heard if isinstance(event, RolledForward)] == NAMES
     assert_installed(tmp_path)
 
 
@@ -129,7 +129,7 @@ def test_older_files_stand_until_the_record_does(tmp_path: Path) -> None:
 
 
 def test_without_a_record_nothing_is_rolled_forward(tmp_path: Path) -> None:
-    """Though the journals speak of one: the parts are resumed, or cleaned."""
+    """Although the journals mention one: the parts are resumed or cleaned."""
     ready(tmp_path)
     clean(tmp_path, None, False, CancelToken(), lambda _event: None)
     assert not any((tmp_path / name).exists() for name in NAMES)
@@ -137,7 +137,7 @@ def test_without_a_record_nothing_is_rolled_forward(tmp_path: Path) -> None:
 
 
 def test_parts_without_a_record_are_resumed(tmp_path: Path) -> None:
-    """All their bytes are proved."""
+    """All their bytes are verified."""
     ready(tmp_path)
     with Transaction(tmp_path, [artifact_of(*file) for file in FILES], options=OPTIONS) as transaction:
         parts = [transaction.open(artifact_of(*file)) for file in FILES]
@@ -146,8 +146,8 @@ def test_parts_without_a_record_are_resumed(tmp_path: Path) -> None:
     assert_installed(tmp_path)
 
 
-def test_the_same_bytes_under_another_inode_will_do(tmp_path: Path) -> None:
-    """Restored from a backup, say; they are read."""
+def test_the_same_bytes_with_another_inode_are_accepted(tmp_path: Path) -> None:
+    """Restored from a backup, for example; they are read again."""
     for staging, _ in record_stands(tmp_path, renamed=1):
         for path in (staging.part, staging.target):
             if path.exists():
@@ -159,7 +159,7 @@ def test_the_same_bytes_under_another_inode_will_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["gone", "shorter", "other bytes"])
 def test_a_record_that_can_never_succeed_is_given_up(tmp_path: Path, harm: str) -> None:
-    """The next install starts over, and what stood at the targets stays until then."""
+    """The next install starts over; the old files stay until then."""
     (tmp_path / "a.gguf").write_text("older")
     staging, _ = record_stands(tmp_path)[1]
     staging.part.unlink()
@@ -193,16 +193,16 @@ def read(staging: Staging) -> commit.Files:
     return files
 
 
-def test_what_stands_in_the_way_of_a_rename_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
-    """Record and parts stay until the way is free."""
+def test_an_obstacle_to_a_rename_is_reported_and_nothing_is_lost(tmp_path: Path) -> None:
+    """Record and parts stay until it is gone."""
     record_stands(tmp_path)
     before = staged(tmp_path)
     (tmp_path / "sub" / "b.gguf").mkdir(parents=True)
     with pytest.raises(StorageError, match="Is a directory"):
         roll_by_install(tmp_path)
-    told = list[Event]()
-    clean(tmp_path, None, False, CancelToken(), told.append)
-    assert any(isinstance(event, LeftAlone) and "Is a directory" in event.reason for event in told)
+    heard = list[Event]()
+    clean(tmp_path, None, False, CancelToken(), heard.append)
+    assert any(isinstance(event, LeftAlone) and "Is a directory" in event.reason for event in heard)
     assert set(staged(tmp_path)) == set(before) - {"a.gguf.part"}
     assert all(is_free(tmp_path, name) for name in NAMES)
     (tmp_path / "sub" / "b.gguf").rmdir()
@@ -217,9 +217,9 @@ def test_a_record_of_another_format_is_left_alone_and_said(tmp_path: Path) -> No
     before = staged(tmp_path)
     with pytest.raises(StorageError, match="has format 2"):
         roll_by_install(tmp_path)
-    told = list[Event]()
-    clean(tmp_path, None, False, CancelToken(), told.append)
-    assert any(isinstance(event, LeftAlone) and "has format 2" in event.reason for event in told)
+    heard = list[Event]()
+    clean(tmp_path, None, False, CancelToken(), heard.append)
+    assert any(isinstance(event, LeftAlone) and "has format 2" in event.reason for event in heard)
     assert staged(tmp_path) == before
 
 
@@ -246,7 +246,7 @@ def test_a_record_that_makes_no_sense_is_none(tmp_path: Path, text: bytes) -> No
 
 
 def test_a_record_that_changed_while_its_locks_were_waited_for_is_not_touched(tmp_path: Path) -> None:
-    """Its files may be others, whose locks are not held."""
+    """It may now name files whose locks are not held."""
     found = record_stands(tmp_path)
     path, waiting, ends = found[0][0].commit, threading.Event(), list[list[str] | None]()
 
@@ -265,7 +265,7 @@ def test_a_record_that_changed_while_its_locks_were_waited_for_is_not_touched(tm
 
 
 def test_a_record_that_cannot_be_synced_does_not_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody may roll forward what was said to have failed."""
+    """An install that was reported as failed must not be rolled forward."""
     found = ready(tmp_path)
 
     def fail(path: Path) -> None:
@@ -308,7 +308,7 @@ def test_a_file_that_was_touched_before_its_receipt_is_read_again(tmp_path: Path
 
 
 def test_another_file_at_the_target_is_not_taken_for_the_renamed_part(tmp_path: Path) -> None:
-    """Its inode is another: it is looked at like any file without receipt."""
+    """It has another inode, so it is examined like any file without a receipt."""
     ((staging, _),) = ready(tmp_path, FILES[:1])
     staging.part.unlink()
     staging.target.write_bytes(FILES[0][0][:-1] + b"!")
@@ -330,7 +330,7 @@ def test_a_hostile_journal_leads_to_no_file_outside_the_folder(tmp_path: Path) -
 
 
 def test_threads_of_the_commit_end(tmp_path: Path) -> None:
-    """Nothing is left behind in the process either."""
+    """No thread is left in the process."""
     before = set(threading.enumerate())
     install(tmp_path, *FILES)
     wait_until(lambda: set(threading.enumerate()) <= before)

@@ -1,4 +1,4 @@
-"""The endings of a part: kept, removed, and never named again."""
+"""The endings of a part: kept, or removed and never created again."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def fresh(folder: Path) -> Part:
     return part_at(folder, artifact_of(DATA))
 
 
-def test_a_kept_part_is_proved_to_its_last_byte(tmp_path: Path) -> None:
-    """Whatever SYNC_EVERY is, nothing that is there is fetched again."""
+def test_a_kept_part_is_verified_to_its_last_byte(tmp_path: Path) -> None:
+    """Whatever SYNC_EVERY is, no byte that is there is fetched again."""
     kill_after(tmp_path, DATA, 50 * KIB)
     assert staged(tmp_path) == ["model.gguf.journal", "model.gguf.part"]
     part = part_at(tmp_path, artifact_of(DATA))
@@ -48,8 +48,8 @@ def test_a_kept_part_is_proved_to_its_last_byte(tmp_path: Path) -> None:
     part.remove()
 
 
-def test_of_nothing_nothing_is_kept(tmp_path: Path) -> None:
-    """Also when only bytes beyond the frontier came."""
+def test_a_part_without_verified_bytes_is_not_kept(tmp_path: Path) -> None:
+    """Also if only bytes beyond the frontier have arrived."""
     part = fresh(tmp_path)
     opened(part)
     first, second = part.claim(16 * KIB), part.claim(16 * KIB)
@@ -62,7 +62,7 @@ def test_of_nothing_nothing_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_part_whose_sync_failed_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says so, whoever asks first."""
+    """Every caller gets the error."""
     part = fresh(tmp_path)
     opened(part)
     monkeypatch.setattr(fs, "sync_data", lambda _file: (_ for _ in ()).throw(StorageError("cannot sync")))
@@ -76,7 +76,7 @@ def test_a_part_whose_sync_failed_is_not_kept(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_removed_part_leaves_nothing_and_is_removed_once(tmp_path: Path) -> None:
-    """Whoever still writes gets an error."""
+    """A worker that still writes gets an error."""
     part = fresh(tmp_path)
     opened(part)
     lease = claimed(part)
@@ -107,7 +107,7 @@ def removed_in_the_middle(folder: Path, monkeypatch: pytest.MonkeyPatch, part: P
 
 
 def test_a_worker_makes_no_names_after_the_part_was_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a journal for the first answer."""
+    """Not a journal for the first response."""
     part = fresh(tmp_path)
     opened(part)
     removed_in_the_middle(tmp_path, monkeypatch, part)
@@ -121,7 +121,7 @@ def test_nor_a_part_whose_size_was_just_learned(tmp_path: Path, monkeypatch: pyt
 
 
 def test_nor_a_journal_when_it_starts_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The range was ignored, say."""
+    """For example because the server ignored the range."""
     part = fresh(tmp_path)
     opened(part)
     pour(part, DATA, 32 * KIB)
@@ -129,7 +129,7 @@ def test_nor_a_journal_when_it_starts_over(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_a_suspend_waits_for_an_answer_that_starts_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And keeps nothing then, instead of waiting for ever for bytes that are forgotten."""
+    """And then keeps nothing, instead of waiting forever for bytes that were dropped."""
     part = fresh(tmp_path)
     opened(part)
     pour(part, DATA, 32 * KIB)
@@ -150,7 +150,7 @@ def test_a_suspend_waits_for_an_answer_that_starts_over(tmp_path: Path, monkeypa
 
 
 def test_its_files_and_threads_end_with_it(tmp_path: Path) -> None:
-    """However it ends."""
+    """Whatever the ending."""
     before = set(threading.enumerate())
     for end in (Part.close, Part.remove, lambda part: suspended(part)):
         part = fresh(tmp_path)

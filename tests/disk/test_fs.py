@@ -201,7 +201,7 @@ def refuse_to_unlink_what_has_blocks(monkeypatch: pytest.MonkeyPatch, code: int)
 def test_a_file_that_takes_room_to_delete_is_emptied_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """But never one that has another name, by which it is still wanted; then the lack of room is told."""
+    """But never one that has another name, by which it is still wanted; then the lack of space is an error."""
     (tmp_path / "file").write_bytes(b"x" * 8192)
     (tmp_path / "linked").write_bytes(b"x" * 8192)
     os.link(tmp_path / "linked", tmp_path / "backup")

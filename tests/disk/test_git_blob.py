@@ -77,8 +77,8 @@ def test_a_file_without_receipt_is_adopted_only_if_it_is_right(tmp_path: Path) -
     assert look(tmp_path, blob()).state == "adoptable"
 
 
-def test_what_is_installed_is_told_from_what_is_named_by_now(tmp_path: Path) -> None:
-    """No receipt has the SHA-1, so the file is asked."""
+def test_an_installed_file_is_compared_with_the_digest_that_is_named_now(tmp_path: Path) -> None:
+    """No receipt has the SHA-1, so the file is hashed."""
     fill(tmp_path, blob(), DATA)
     assert look(tmp_path, blob()).state == "installed"
     assert look(tmp_path, blob(size=None)).state == "installed"
@@ -86,8 +86,8 @@ def test_what_is_installed_is_told_from_what_is_named_by_now(tmp_path: Path) -> 
     assert look(tmp_path, blob(WRONG, size=5)).state == "newer"
 
 
-def test_a_kept_part_is_gone_on_with_only_for_the_same_blob(tmp_path: Path) -> None:
-    """Which then proves it, without any validator."""
+def test_a_kept_part_is_resumed_only_for_the_same_blob(tmp_path: Path) -> None:
+    """The digest of the blob verifies it, without any validator."""
     kill_after(tmp_path, DATA, 4096, NAME, blob())
     assert opened(part_at(tmp_path, blob(WRONG))) == 0
     kill_after(tmp_path, DATA, 4096, NAME, blob())

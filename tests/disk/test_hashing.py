@@ -32,8 +32,8 @@ def test_the_longest_prefix_that_a_mark_proves_is_kept(tmp_path: Path) -> None:
     assert prefix(tmp_path / "m", DATA, CHECKPOINTS[::-1]) == 48 * KIB
 
 
-def test_without_a_mark_nothing_is_proved(tmp_path: Path) -> None:
-    """Whatever lies there."""
+def test_without_a_checkpoint_nothing_is_verified(tmp_path: Path) -> None:
+    """Whatever the file contains."""
     assert prefix(tmp_path / "m", DATA, ()) == 0
 
 

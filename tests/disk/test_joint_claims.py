@@ -57,7 +57,7 @@ except NoRoom as error:
 
 
 def claim_at_once(folder: Path, count: int, size: int, min_free: int) -> list[str]:
-    """What that many processes say that claim at the same moment, and hold what they got until all have spoken."""
+    """The outputs of that many processes that claim at the same moment and hold their claim until all have finished."""
     argv = [sys.executable, "-c", CLAIM, str(folder)]
     crowd = [
         subprocess.Popen(
@@ -108,7 +108,7 @@ def test_one_that_fits_gets_its_room_though_another_tried_at_the_same_moment(tmp
 
 
 def test_claims_collide_and_are_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another one holds for an instant is no reason to give up."""
+    """A claim that another process holds only for an instant is no reason to give up."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         other, measure, looks = disk / "other", space.free_bytes, list[int]()
 
@@ -224,7 +224,7 @@ def test_a_part_that_was_kept_loses_nothing_when_its_claim_is_tried_again(tmp_pa
 
 
 def test_an_error_of_the_disk_while_writing_is_one_of_room(tmp_path: Path) -> None:
-    """So the message can say what would help."""
+    """So that the message can say what would help."""
     with small_disk(tmp_path / "disk", MIB) as disk:
         (disk / "other").write_bytes(bytes(free_on(disk)))
         assert_ends(disk, NoRoom, lambda: install(disk, (gguf(64), "m.gguf")), [])

@@ -1,4 +1,4 @@
-"""The journal: whatever becomes of its bytes, what is read is a prefix of what was written."""
+"""The journal: whatever happens to its bytes, reading returns a prefix of what was written."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ def test_any_wrong_bytes_leave_a_prefix_of_the_lines(data: st.DataObject) -> Non
 
 @given(st.binary(max_size=200))
 def test_garbage_is_no_journal(data: bytes) -> None:
-    """And no traceback."""
+    """It causes no traceback."""
     assert read(data) is None
     assert_is_a_prefix(read(written() + data))
 
 
 def test_no_journal_is_none(tmp_path: Path) -> None:
-    """There is nothing to resume then."""
+    """There is nothing to resume."""
     assert journal.read(tmp_path / "m.journal") is None
 
 
 def test_resuming_cuts_off_what_is_torn(tmp_path: Path) -> None:
-    """The next line stands right behind the last good one."""
+    """The next line follows the last good one."""
     path = tmp_path / "m.journal"
     path.write_bytes(written()[: -len(written().splitlines(keepends=True)[-1]) - 5])
     log = journal.read(path)
@@ -170,13 +170,13 @@ def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mappi
     ],
 )
 def test_a_line_that_makes_no_sense_ends_the_reading(fields: Mapping[str, Any]) -> None:
-    """As a torn one does; a record outside the folder is not even looked at."""
+    """As a torn one does; a record outside the folder is not even opened."""
     log = read(written() + journal.encode(fields) + journal.encode({"at": 5000, "sha256": "0"}))
     assert log == Log(HEADER, CHECKPOINTS, ENTRY, len(written()))
 
 
-def test_a_receipt_of_another_format_in_the_last_line_is_left_alone_and_said(tmp_path: Path) -> None:
-    """A later luci verified this part: what it wrote is not for this one to take apart."""
+def test_a_receipt_of_another_format_in_the_last_line_is_left_alone_and_reported(tmp_path: Path) -> None:
+    """A later luci has verified this part, and only that one knows the format."""
     path = tmp_path / "m.journal"
     line = journal.encode({"done": {**asdict(ENTRY), "receipt": {"v": 2, "anything": "else"}}})
     path.write_bytes(written() + line)
@@ -186,7 +186,7 @@ def test_a_receipt_of_another_format_in_the_last_line_is_left_alone_and_said(tmp
 
 
 def test_a_right_checksum_of_no_json_is_no_line() -> None:
-    """No traceback comes of it."""
+    """It causes no traceback."""
     text = b"[" * 100_000
     assert journal.decode(b"%08x %b\n" % (zlib.crc32(text), text)) is None
     assert journal.decode(journal.encode({"a": "ü\n"})) == {"a": "ü\n"}

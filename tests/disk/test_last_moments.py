@@ -1,4 +1,4 @@
-"""The last moments before the rename, and what others put in the way."""
+"""The last checks before the rename."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_who_lost_lock_or_part_renames_nothing(tmp_path: Path, meddle: Callable[
 
 @pytest.mark.parametrize("before", [None, "older"])
 def test_a_file_that_appears_at_the_target_meanwhile_is_not_overwritten(tmp_path: Path, before: str | None) -> None:
-    """It was not there, or was another, when the user was asked for --force."""
+    """It did not exist, or was another file, when --force was checked."""
     target = tmp_path / NAME
     if before:
         target.write_text(before)
@@ -116,7 +116,7 @@ def test_a_file_that_appears_at_the_target_meanwhile_is_not_overwritten(tmp_path
 @pytest.mark.parametrize("where", ["part", "journal", "lock", "receipt", "commit"])
 @pytest.mark.parametrize("kind", ["symlink", "folder"])
 def test_what_was_planted_in_the_staging_is_refused_and_stays(tmp_path: Path, where: str, kind: str) -> None:
-    """Neither followed nor removed; what the link leads to is untouched."""
+    """It is neither followed nor removed; the target of a link is not touched."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     planted = getattr(staging_for(tmp_path, NAME), where)
@@ -137,7 +137,7 @@ def test_what_was_planted_in_the_staging_is_refused_and_stays(tmp_path: Path, wh
 
 
 def test_a_journal_of_another_format_and_its_part_stay(tmp_path: Path) -> None:
-    """They are left alone and said."""
+    """They are left alone, and reported."""
     staging = staging_for(tmp_path, NAME)
     staging.part.parent.mkdir()
     staging.part.write_bytes(DATA)

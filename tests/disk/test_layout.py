@@ -1,4 +1,4 @@
-"""Where the files of a target lie."""
+"""The paths of the files of a target."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_making_paths_touches_nothing(tmp_path: Path) -> None:
     "name", ["", "../x.gguf", "a/../../x.gguf", "/etc/passwd", "a//b", ".hidden", "x.part", "a.lock/b", "x\0y", "a\\b"]
 )
 def test_a_name_that_leaves_the_folder_or_has_a_staging_suffix_is_refused(tmp_path: Path, name: str) -> None:
-    """Where paths are made, for every caller."""
+    """For every caller, where the paths are made."""
     with pytest.raises(UsageError):
         staging_for(tmp_path, name)
 

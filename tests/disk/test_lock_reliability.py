@@ -1,4 +1,4 @@
-"""File systems that grant a lock to everyone, or of which nobody can tell: both processes end well all the same."""
+"""File systems that grant a lock to everyone, or may do so: both processes succeed all the same."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def test_two_processes_with_a_set_both_end_well(shop: Shop, models: Path) -> Non
     assert_nothing_left(models, *names)
 
 
-def test_it_is_said_once_in_a_run(shop: Shop, models: Path) -> None:
-    """Not for each model; and not at all where nothing is fetched."""
+def test_luci_says_so_once_in_a_run(shop: Shop, models: Path) -> None:
+    """Not for each model, and not at all if nothing is fetched."""
     shop.sell("m")
     shop.sell("n", gguf(5000))
     remote = patched(REMOTE)
@@ -88,17 +88,17 @@ def test_it_is_said_once_in_a_run(shop: Shop, models: Path) -> None:
 
 
 def test_where_locks_can_be_trusted_nothing_is_said(tmp_path: Path) -> None:
-    """And the part has the name that all know."""
-    told: list[Event] = []
+    """And the part has its usual name."""
+    heard: list[Event] = []
     artifact = artifact_of(gguf(1000))
-    with Transaction(tmp_path, [artifact], options=OPTIONS, emit=told.append) as transaction:
+    with Transaction(tmp_path, [artifact], options=OPTIONS, emit=heard.append) as transaction:
         assert transaction.open(artifact).staging.part == staging_for(tmp_path, NAME).part
-    assert not any(isinstance(event, Warned) for event in told)
+    assert not any(isinstance(event, Warned) for event in heard)
 
 
 @pytest.mark.usefixtures("remote")
 def test_a_part_of_its_own_is_not_resumed(tmp_path: Path) -> None:
-    """So it is not kept either, whatever ended the download."""
+    """So it is not kept either, whatever the ending."""
     data = gguf(50_000)
     artifact = artifact_of(data)
     transaction = Transaction(tmp_path, [artifact], options=Options(min_free=0, keep_partial=True))
@@ -135,7 +135,7 @@ def test_a_part_of_its_own_is_read_back_before_the_rename(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("remote")
 def test_a_file_that_another_put_there_meanwhile_must_be_the_same(tmp_path: Path) -> None:
-    """Else it stays, and the user is told."""
+    """Otherwise it stays, and an error says so."""
     data = gguf(50_000)
     artifact = artifact_of(data)
 
@@ -155,7 +155,7 @@ def test_a_file_that_another_put_there_meanwhile_must_be_the_same(tmp_path: Path
 
 
 def own_files(folder: Path, pid: int, machine: str | None = None) -> Path:
-    """What a process left that had a part of its own. Returns: that part."""
+    """Leave the files of a process with a part of its own. Returns: that part."""
     mark = lock_reliability.private_mark().replace(f"-{os.getpid()}-", f"-{pid}-")
     if machine:
         mark = mark.replace(lock_reliability.machine(), machine)
@@ -173,9 +173,9 @@ def ended_pid() -> int:
 
 
 def cleaned(folder: Path, dry_run: bool = False) -> list[Event]:
-    told: list[Event] = []
-    clean(folder, None, dry_run, CancelToken(), told.append)
-    return told
+    heard: list[Event] = []
+    clean(folder, None, dry_run, CancelToken(), heard.append)
+    return heard
 
 
 def test_clean_finds_the_own_files_of_a_process_that_ended(tmp_path: Path) -> None:
@@ -188,16 +188,16 @@ def test_clean_finds_the_own_files_of_a_process_that_ended(tmp_path: Path) -> No
 
 
 def test_clean_leaves_the_own_files_of_a_process_that_lives(tmp_path: Path) -> None:
-    """Whatever a lock says."""
+    """Whatever the lock says."""
     own_files(tmp_path, os.getpid())
-    told = cleaned(tmp_path)
-    assert [event.reason for event in told if isinstance(event, LeftAlone)] == [f"pid {os.getpid()} may be using it"]
+    heard = cleaned(tmp_path)
+    assert [event.reason for event in heard if isinstance(event, LeftAlone)] == [f"pid {os.getpid()} may be using it"]
     assert len(staged(tmp_path)) == 3
 
 
 @pytest.mark.parametrize(("age", "left"), [(3600, 3), (lock_reliability.FORGOTTEN_S + 60, 0)])
 def test_clean_leaves_those_of_another_machine_for_a_day(tmp_path: Path, age: int, left: int) -> None:
-    """Its processes cannot be asked after; a day without a write is long enough."""
+    """Its processes cannot be examined; a day without a write is long enough."""
     part = own_files(tmp_path, ended_pid(), machine="0123abcd")
     then = time.time() - age
     for path in part.parent.iterdir():
@@ -244,7 +244,7 @@ class Holding:
     ],
 )
 def test_the_kind_of_the_file_system_decides(kind: str, doubtful: bool) -> None:
-    """A FUSE that nobody knows may be anything."""
+    """An unknown FUSE file system may be anything."""
     assert filesystems.FileSystem(kind, "/").has_unreliable_locks is doubtful
 
 
@@ -257,8 +257,8 @@ def test_long_names_have_room_for_the_mark(tmp_path: Path, name: str) -> None:
     assert staged(tmp_path) == [f for f in staged(tmp_path) if f.endswith(".receipt")]
 
 
-def test_the_mark_is_told_from_names_of_models() -> None:
-    """Whose it is, and what it is a part of."""
+def test_the_mark_is_distinguished_from_names_of_models() -> None:
+    """It says which process it belongs to, and which target."""
     mark = lock_reliability.private_mark()
     assert lock_reliability.owner_of(f"m.gguf{mark}") == lock_reliability.Owner(lock_reliability.machine(), os.getpid())
     assert lock_reliability.without_mark(f"m.gguf{mark}") == "m.gguf"

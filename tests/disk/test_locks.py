@@ -141,7 +141,7 @@ def test_after_any_other_outcome_the_waiting_process_takes_over(tmp_path: Path, 
 
 
 def test_an_acquire_that_did_not_wait_ignores_the_last_outcome(tmp_path: Path) -> None:
-    """The user tries again."""
+    """The user may try again."""
     mine = locks_of(tmp_path, "a.gguf")
     mine.acquire(None, CancelToken(), ignore)
     mine.release("wrong bytes", "they are wrong")
@@ -253,8 +253,8 @@ def text_of_the_dead(folder: Path) -> LockInfo:
     return dead
 
 
-def test_a_look_does_not_make_anybody_wait(tmp_path: Path) -> None:
-    """Two threads look at the lock all the time, and another process takes it as if they did not."""
+def test_reading_a_lock_makes_nobody_wait(tmp_path: Path) -> None:
+    """While two threads read the lock all the time, another process takes it at once."""
     text_of_the_dead(tmp_path)
     path, stop = staging_for(tmp_path, "a.gguf").lock, threading.Event()
 
@@ -292,7 +292,7 @@ def test_an_earlier_holder_is_not_named(tmp_path: Path, how_it_ended: str) -> No
 
 
 def test_a_holder_of_another_machine_is_named(tmp_path: Path) -> None:
-    """Its pid says nothing here."""
+    """Its pid means nothing on this machine."""
     text = replace(text_of_the_dead(tmp_path), host="elsewhere")
     staging_for(tmp_path, "a.gguf").lock.write_bytes(text.to_bytes())
     with held(tmp_path, "a.gguf"), pytest.raises(LockedError, match=f"pid {text.pid} on elsewhere"):

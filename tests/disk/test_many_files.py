@@ -132,7 +132,7 @@ print([Lock(staging_for(Path(sys.argv[1]), name).lock).try_acquire() for name in
 
 
 def test_each_of_many_locks_keeps_other_processes_out(tmp_path: Path) -> None:
-    """Though this process has a descriptor of hardly any; all are free after the release."""
+    """Although this process has very few descriptors for them; all are free after the release."""
     locks = Locks([(staging_for(tmp_path, artifact.name), artifact) for artifact in many(100)], "many")
     sampler = Sampler()
     locks.acquire(None, CancelToken(), lambda _event: None)
@@ -164,7 +164,7 @@ def test_many_locks_are_all_or_none(tmp_path: Path) -> None:
 
 
 def test_where_no_socket_takes_them_the_descriptors_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Held is held."""
+    """The locks are held all the same."""
 
     def refuse(*_: object) -> int:
         raise OSError("too many references")

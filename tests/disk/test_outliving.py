@@ -1,4 +1,4 @@
-"""Nothing outlives the lock: what an interrupted install left in a system call spoils no file of a later one."""
+"""Nothing outlives the lock: a system call that an interrupted install left behind damages no file of a later one."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Standstill:
         return self._real(file, *rest, **more)
 
     def release(self) -> None:
-        """Let it go on, and wait until its thread has done whatever it does then."""
+        """Let it continue, and wait until its thread has finished."""
         self._go.set()
         if self.thread:
             self.thread.join(20)
@@ -84,7 +84,7 @@ class Standstill:
 
 @pytest.fixture
 def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Standstill]]:
-    """Have a function of `fs` hang; in the end all hanging threads are let go."""
+    """Make a function of `fs` hang; at the end all hanging threads continue."""
     made: list[Standstill] = []
 
     def hang(name: str, error: Exception | None = None, suffix: str = ".part") -> Standstill:
@@ -130,19 +130,19 @@ def test_a_late_claim_of_space_does_not_touch_the_file_that_another_install_comp
     url = server.serve("/m.gguf", DATA)
     options = Options(min_free=0, keep_partial=True, connections=1)
 
-    def install(token: CancelToken | None = None, told: list[Event] | None = None) -> list[Path]:
-        emit = (told if told is not None else list[Event]()).append
+    def install(token: CancelToken | None = None, heard: list[Event] | None = None) -> list[Path]:
+        emit = (heard if heard is not None else list[Event]()).append
         return luci_dl.install(url, sha256=digest_of(DATA), options=options, token=token, emit=emit)
 
     kill_after(home / "models", DATA, HALF, "m.gguf")
     part = home / "models" / ".luci" / "m.gguf.part"
     assert part.exists()
-    told = list[Event]()
+    heard = list[Event]()
     allocate = hang("allocate", late)
-    took = interrupted(lambda token: install(token, told), allocate)
+    took = interrupted(lambda token: install(token, heard), allocate)
     assert took < BOUND_S
-    assert any(isinstance(event, Deleted) for event in told)
-    assert any(isinstance(event, Warned) and "m.gguf cannot be kept" in event.message for event in told)
+    assert any(isinstance(event, Deleted) for event in heard)
+    assert any(isinstance(event, Warned) and "m.gguf cannot be kept" in event.message for event in heard)
     assert not part.exists()
     assert is_free(home / "models", "m.gguf")
     (path,) = install()
@@ -163,7 +163,7 @@ fs.allocate = slow
 
 
 def test_ctrl_c_in_a_slow_preallocation_takes_two_seconds(server: FaultyServer, home: Path) -> None:
-    """With a kept part, in the terminal, before four seconds are over; the words are true, and nothing is left."""
+    """With --keep-partial, in a terminal, in less than four seconds; the messages are true, and nothing is left."""
     kill_after(home / "models", DATA, HALF, "m.gguf")
     url = server.serve("/m.gguf", DATA)
     with Spawned("install", url, "--sha256", digest_of(DATA), "--keep-partial", command=patched(SLOW)) as luci:
@@ -214,7 +214,7 @@ def start_over(transaction: Transaction) -> None:
         ("set_length", False, start_over),
     ],
 )
-def test_a_change_that_does_not_come_back_ends_the_part_in_two_seconds(
+def test_a_change_that_hangs_ends_the_part_in_two_seconds(
     tmp_path: Path, hang: Callable[..., Standstill], call: str, kept: bool, step: Callable[[Transaction], object]
 ) -> None:
     """It loses its name, so nobody else gets the file that may yet be changed; the user learns why."""
@@ -231,7 +231,7 @@ def test_a_change_that_does_not_come_back_ends_the_part_in_two_seconds(
 
 
 def test_a_change_that_comes_back_in_time_costs_nothing(tmp_path: Path, hang: Callable[..., Standstill]) -> None:
-    """The part is kept; the thread that made the change finds the gate closed for all that it wants to do next."""
+    """The part is kept; the thread that made the change finds the gate closed for its next one."""
     kill_after(tmp_path, DATA, HALF)
     events = list[Event]()
     standstill = hang("allocate", no_space())
@@ -244,10 +244,10 @@ def test_a_change_that_comes_back_in_time_costs_nothing(tmp_path: Path, hang: Ca
     assert (tmp_path / ".luci" / f"{NAME}.part").read_bytes() == kept
 
 
-def test_a_sync_that_does_not_come_back_costs_what_it_had_to_sync(
+def test_a_sync_that_hangs_costs_the_bytes_that_it_should_sync(
     tmp_path: Path, hang: Callable[..., Standstill], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It changes no byte, so the part is kept as far as the journal proves it."""
+    """It changes no byte, so the part is kept up to the last line of the journal."""
     sync_every(monkeypatch, 256 * KIB)
     events = list[Event]()
     standstill: list[Standstill] = []
@@ -279,8 +279,8 @@ def test_a_sync_that_does_not_come_back_costs_what_it_had_to_sync(
     assert (tmp_path / NAME).read_bytes() == DATA
 
 
-def test_a_disk_that_does_not_even_delete_keeps_its_lock(tmp_path: Path, hang: Callable[..., Standstill]) -> None:
-    """Until it does: the part may still be changed, so nobody else may have it. The user waits two seconds."""
+def test_a_disk_that_cannot_even_delete_keeps_the_lock(tmp_path: Path, hang: Callable[..., Standstill]) -> None:
+    """Until it can: the part may still change, so no other process may have it. The user waits two seconds."""
     kill_after(tmp_path, DATA, HALF)
     events = list[Event]()
     allocate, unlink = hang("allocate"), hang("unlink")
@@ -295,7 +295,7 @@ def test_a_disk_that_does_not_even_delete_keeps_its_lock(tmp_path: Path, hang: C
 
 
 def test_a_failed_network_gives_the_disk_more_time(tmp_path: Path, hang: Callable[..., Standstill]) -> None:
-    """Nobody is in a hurry then: all that came is kept."""
+    """Nobody waits for it then, so all bytes are kept."""
     events = list[Event]()
 
     def step(transaction: Transaction) -> None:

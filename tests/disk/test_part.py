@@ -59,7 +59,7 @@ def test_an_empty_file_needs_no_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("data", "what"), [(b"", "is empty"), (b"G", "only 1 bytes"), (b"GGUF", "only 4 bytes")])
 def test_without_a_digest_the_contents_are_checked(tmp_path: Path, data: bytes, what: str) -> None:
-    """Nothing that only begins like a GGUF file counts as one."""
+    """A file that only begins like a GGUF file is not one."""
     part = part_at(tmp_path, unproved())
     opened(part)
     pour(part, data)
@@ -117,7 +117,7 @@ def test_wrong_bytes_are_never_verified(tmp_path: Path) -> None:
 
 
 def test_the_installed_file_is_as_long_as_what_was_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though a server that did not say the size sent more before the crash than the file has."""
+    """Although a server that did not state the size sent more bytes before the crash."""
     sync_every(monkeypatch, 32 * KIB)
     artifact = replace(artifact_of(DATA[: 40 * KIB]), size=None)
     crashed = part_at(tmp_path, artifact)

@@ -68,7 +68,7 @@ def test_any_order_of_claims_and_ends_keeps_one_writer_for_a_range(data: st.Data
 
 
 def test_a_revoked_lease_cannot_write() -> None:
-    """Not even when its thread learns of it late; and a revoke is harmless twice."""
+    """Not even if its thread notices late; revoking twice is harmless."""
     ledger = RangeMap(0, SIZE)
     lease = ledger.claim()
     assert lease
@@ -159,7 +159,7 @@ def test_nothing_is_written_twice_by_many_threads_while_it_starts_over() -> None
 
 
 def test_a_size_that_is_learned_ends_every_open_segment() -> None:
-    """The one that is leased, and the one that is free at that moment."""
+    """The leased one, and the free one."""
     leased, free = RangeMap(0, None), RangeMap(0, None)
     lease = leased.claim()
     assert lease
@@ -179,7 +179,7 @@ def test_a_size_that_is_learned_ends_every_open_segment() -> None:
     assert empty.claim() is None
 
 
-def test_a_closed_ledger_gives_nothing_any_more() -> None:
+def test_a_closed_range_map_gives_no_leases() -> None:
     """Not after a restart either."""
     ledger = RangeMap(0, SIZE)
     lease = ledger.claim(5)
@@ -193,7 +193,7 @@ def test_a_closed_ledger_gives_nothing_any_more() -> None:
 
 
 def test_claims_keep_near_what_is_written() -> None:
-    """No further than `within` bytes beyond it, however much is free there."""
+    """At most `within` bytes beyond it, however much is free there."""
     ledger = RangeMap(0, SIZE)
     first, second = ledger.claim(10, 20), ledger.claim(10, 20)
     assert first

@@ -125,13 +125,13 @@ def test_a_version_of_any_depth_is_no_traceback(tmp_path: Path, depth: int) -> N
 
 
 def test_a_receipt_that_is_removed_meanwhile_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between the look and the reading."""
+    """Between the check and the read."""
     monkeypatch.setattr(fs, "is_own", lambda _path: True)
     assert receipt.read(tmp_path / "gone") is None
 
 
 def test_a_file_from_before_1970_has_a_receipt(tmp_path: Path) -> None:
-    """A negative time is a time."""
+    """A negative time is valid."""
     old = replace(RECEIPT, mtime_ns=-(10**18))
     receipt.write(tmp_path / "r", old)
     assert receipt.read(tmp_path / "r") == old

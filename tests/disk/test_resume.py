@@ -56,7 +56,7 @@ def complete(folder: Path) -> int:
 
 
 def proved(folder: Path, upto: int) -> int:
-    """The last checkpoint at or below that offset."""
+    """The last checkpoint at or before that offset."""
     log = journal.read(staging_for(folder, NAME).journal)
     assert log
     return max((at for at, _ in log.checkpoints if at <= upto), default=0)
@@ -68,8 +68,8 @@ def change_part(folder: Path, at: int, data: bytes) -> None:
         file.write(data)
 
 
-def test_what_is_proved_is_not_fetched_again(models: Path) -> None:
-    """Only the rest is."""
+def test_verified_bytes_are_not_fetched_again(models: Path) -> None:
+    """Only the rest is fetched."""
     assert complete(models) == len(DATA) - KEPT
 
 
@@ -85,7 +85,7 @@ def test_flipped_bytes_cost_what_comes_after_the_last_good_checkpoint(models: Pa
 
 @pytest.mark.parametrize("size", [0, 1, STEP, 3 * STEP - 1, KEPT])
 def test_a_part_that_was_cut_costs_what_is_missing(models: Path, size: int) -> None:
-    """And is made as long as it has to be."""
+    """And it gets its full length again."""
     with staging_for(models, NAME).part.open("r+b") as file:
         file.truncate(size)
     good = proved(models, size)
@@ -114,7 +114,7 @@ def test_a_part_without_journal_or_a_journal_without_part_is_nothing(models: Pat
 
 
 def test_a_line_from_before_an_earlier_resume_does_no_harm(models: Path) -> None:
-    """It does not fit the bytes any more, and those after it do."""
+    """It no longer matches the bytes, and the lines after it do."""
     change_part(models, 2 * STEP, bytes(STEP))
     part = part_at(models, artifact_of(DATA))
     assert opened(part) == proved(models, 2 * STEP)
@@ -145,7 +145,7 @@ def test_bytes_of_something_else_are_not_resumed(models: Path, wanted: object) -
 
 
 def test_without_digest_and_validator_nothing_is_resumed(tmp_path: Path) -> None:
-    """Nobody could tell whether the server still has these bytes."""
+    """Nothing could show whether the server still has these bytes."""
     part = part_at(tmp_path, unproved())
     opened(part)
     pour(part, DATA, KEPT, remote_of(DATA, None))
@@ -156,7 +156,7 @@ def test_without_digest_and_validator_nothing_is_resumed(tmp_path: Path) -> None
 
 
 def test_no_resume_starts_over(models: Path) -> None:
-    """Whatever is proved."""
+    """However much is verified."""
     part = part_at(models, artifact_of(DATA))
     assert opened(part, resume=False) == 0
     assert part.received == 0
@@ -174,7 +174,7 @@ def test_a_part_that_is_whole_needs_no_server(models: Path) -> None:
 
 
 def test_a_part_or_journal_of_another_kind_is_not_touched(models: Path) -> None:
-    """Of another format, or put there by somebody: the error says so before anything is changed."""
+    """Of another format, or not a plain file: the error says so before anything is changed."""
     staging = staging_for(models, NAME)
     staging.journal.write_bytes(journal.encode({"v": 2}))
     with pytest.raises(StorageError, match="has format 2"):
@@ -187,7 +187,7 @@ def test_a_part_or_journal_of_another_kind_is_not_touched(models: Path) -> None:
 
 
 def test_a_hard_link_to_an_old_part_keeps_its_bytes(models: Path) -> None:
-    """A backup made of links, say."""
+    """Such as a backup made of links."""
     staging = staging_for(models, NAME)
     before = staging.part.read_bytes()
     (models / "backup").hardlink_to(staging.part)

@@ -26,7 +26,7 @@ SET = [(DATA, "sub/a.gguf"), (gguf(40 * KIB, seed=1), "sub/b.gguf")]
 
 
 def test_a_set_is_all_or_none(tmp_path: Path) -> None:
-    """The second file's bytes are wrong: the first, verified, is not installed either; a new folder goes again."""
+    """If the second file is wrong, the first one is not installed either, and a new folder is removed again."""
     artifacts = [artifact_of(data, name) for data, name in SET]
 
     def act() -> None:
@@ -44,8 +44,8 @@ def test_a_set_is_all_or_none(tmp_path: Path) -> None:
     assert [(tmp_path / name).read_bytes() for _, name in SET] == [data for data, _ in SET]
 
 
-def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last step failed."""
+def test_a_folder_that_was_made_in_vain_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the last step fails."""
     monkeypatch.setattr(publish, "check_parts", lambda *_: (_ for _ in ()).throw(StorageError("not ours")))
     with pytest.raises(StorageError, match="not ours"):
         install(tmp_path, SET[0])
@@ -56,7 +56,7 @@ def test_a_folder_that_was_made_for_nothing_goes_again(tmp_path: Path, monkeypat
 def test_a_set_that_cannot_be_renamed_is_an_error_and_is_completed_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing of it is lost, and it does not count as installed."""
+    """Nothing of it is lost, and it is not reported as installed."""
     artifacts = [artifact_of(data, name) for data, name in SET]
 
     def act() -> None:

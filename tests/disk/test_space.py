@@ -1,4 +1,4 @@
-"""Room on the disk, on real small disks where root runs the tests."""
+"""Space on the disk, on real small disks if root runs the tests."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def refuse(_file: fs.File, _size: int, *, grow: bool = True) -> None:
     raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
 
-def test_a_claim_holds_the_room_before_the_first_byte(tmp_path: Path) -> None:
-    """The file has its full size then, and the disk that much less."""
+def test_a_claim_takes_the_space_before_the_first_byte(tmp_path: Path) -> None:
+    """The file has its full size then, and the disk that much less free space."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         before = free_on(disk)
         file = guarded(fs.create(disk / "a.part"))
@@ -56,8 +56,8 @@ def test_a_claim_holds_the_room_before_the_first_byte(tmp_path: Path) -> None:
         del file
 
 
-def test_two_claims_cannot_promise_themselves_the_same_room(tmp_path: Path) -> None:
-    """The second one fails, says what it needs and what is free, and gives back all it had."""
+def test_two_claims_cannot_get_the_same_space(tmp_path: Path) -> None:
+    """The second one fails with what it needs and what is free, and gives back what it had."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         one, two = guarded(fs.create(disk / "a.gguf.part")), guarded(fs.create(disk / "b.gguf.part"))
         space.claim(one, 5 * MIB, 0)
@@ -99,7 +99,7 @@ def test_where_nothing_can_be_claimed_the_length_is_set_and_the_room_measured(
 
 @pytest.mark.parametrize("code", [errno.EFBIG, errno.EIO])
 def test_another_refusal_of_the_system_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """A file system for small files only, say."""
+    """Such as that of a file system for small files."""
 
     def fail(_file: fs.File, _size: int, *, grow: bool = True) -> None:
         raise OSError(code, os.strerror(code))
@@ -219,7 +219,7 @@ def test_an_old_part_does_not_stand_in_the_way_of_its_successor(tmp_path: Path) 
 
 
 def test_a_resumed_part_claims_only_what_it_lacks(tmp_path: Path) -> None:
-    """Its own room counts."""
+    """Its own space counts."""
     with small_disk(tmp_path / "disk", 8 * MIB) as disk:
         data = gguf(6 * MIB)
         part = part_at(disk, artifact_of(data))

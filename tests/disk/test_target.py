@@ -1,4 +1,4 @@
-"""What is there already: the whole table."""
+"""What is at the target already: the whole table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def look(folder: Path, artifact: Artifact) -> Found:
 
 @pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody may read the file: 40 GB take a minute."""
+    """Make every read of the file fail: 40 GB would take a minute."""
 
     def fail(*_: object) -> None:
         raise AssertionError("the file was read")
@@ -109,7 +109,7 @@ def test_a_file_without_receipt_that_is_right_is_adoptable(tmp_path: Path, artif
 def test_a_file_without_receipt_that_is_wrong_or_cannot_be_judged_is_foreign(
     tmp_path: Path, artifact: Artifact
 ) -> None:
-    """Whoever put it there, luci did not."""
+    """luci did not install it."""
     (tmp_path / NAME).write_bytes(DATA)
     assert look(tmp_path, artifact).state == "foreign"
 
@@ -122,7 +122,7 @@ def test_a_receipt_that_makes_no_sense_is_none(there: Staging, text: bytes) -> N
 
 
 def test_a_symlink_at_the_target(tmp_path: Path) -> None:
-    """Where it leads to a file, that is judged."""
+    """The file that it points to is examined."""
     (tmp_path / NAME).symlink_to(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").write_bytes(DATA)
     assert look(tmp_path, artifact_of(DATA)).state == "adoptable"
@@ -183,8 +183,8 @@ def test_a_change_while_the_file_is_hashed_is_noticed_later(there: Staging, monk
     assert look(there.folder, artifact_of(DATA)).state == "damaged"
 
 
-def test_a_digest_that_comes_later_is_recorded(there: Staging, tmp_path: Path) -> None:
-    """What was installed without one counts as proved once one is known that fits."""
+def test_a_digest_that_becomes_known_later_is_recorded(there: Staging, tmp_path: Path) -> None:
+    """A file that was installed without one is verified by it."""
     known = receipt.read(there.receipt)
     assert known
     receipt.write(there.receipt, replace(known, proof="none"))

@@ -72,11 +72,11 @@ def test_the_installed_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
 
 def test_late_trouble_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the rename nothing fails the install, and the next one writes the receipt."""
-    told = list[Event]()
+    heard = list[Event]()
     monkeypatch.setattr(receipt, "write", lambda *_: (_ for _ in ()).throw(StorageError("cannot write the receipt")))
-    run(tmp_path, whole, finish, emit=told.append)
+    run(tmp_path, whole, finish, emit=heard.append)
     assert (tmp_path / NAME).read_bytes() == DATA
-    assert any(isinstance(event, Warned) and "cannot write the receipt" in event.message for event in told)
+    assert any(isinstance(event, Warned) and "cannot write the receipt" in event.message for event in heard)
     assert is_free(tmp_path)
     monkeypatch.undo()
     run(tmp_path)
@@ -88,7 +88,7 @@ def test_a_lock_that_the_system_does_not_release_is_a_warning_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """The model is installed: some network file systems cannot unlock what they locked."""
-    told, real = list[Event](), fcntl.flock
+    heard, real = list[Event](), fcntl.flock
 
     def refuse(file: Any, operation: int) -> None:
         if operation == fcntl.LOCK_UN:
@@ -96,16 +96,16 @@ def test_a_lock_that_the_system_does_not_release_is_a_warning_at_most(
         real(file, operation)
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    run(tmp_path, whole, finish, emit=told.append)
+    run(tmp_path, whole, finish, emit=heard.append)
     monkeypatch.undo()
     assert (tmp_path / NAME).read_bytes() == DATA
     assert staged(tmp_path) == [RECEIPT]
-    warned = any(isinstance(event, Warned) and "cannot release the lock" in event.message for event in told)
+    warned = any(isinstance(event, Warned) and "cannot release the lock" in event.message for event in heard)
     assert warned != is_free(tmp_path)
 
 
 def test_a_target_that_vanishes_after_the_rename_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody moved it away at once: it was installed."""
+    """Another program moved it away at once; it was installed."""
     real = fs.rename
 
     def vanish(old: Path, new: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_target_that_vanishes_after_the_rename_is_no_error(tmp_path: Path, mon
 
 def test_one_receipt_that_cannot_be_written_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a set; the record stays until the next install or clean has written that one, too."""
-    files, told, real = [(DATA, "a.gguf"), (DATA, "b.gguf")], list[Event](), receipt.write
+    files, heard, real = [(DATA, "a.gguf"), (DATA, "b.gguf")], list[Event](), receipt.write
     artifacts = [artifact_of(data, name) for data, name in files]
 
     def refuse(path: Path, *rest: Any) -> None:
@@ -130,22 +130,22 @@ def test_one_receipt_that_cannot_be_written_costs_no_other(tmp_path: Path, monke
         real(path, *rest)
 
     monkeypatch.setattr(receipt, "write", refuse)
-    with Transaction(tmp_path, artifacts, options=OPTIONS, emit=told.append) as transaction:
+    with Transaction(tmp_path, artifacts, options=OPTIONS, emit=heard.append) as transaction:
         for artifact in artifacts:
             pour(transaction.open(artifact), DATA)
         transaction.commit()
-    assert [event.message for event in told if isinstance(event, Warned)] == [
+    assert [event.message for event in heard if isinstance(event, Warned)] == [
         "cannot write the receipt; once that is corrected, the next luci install or luci clean completes it"
     ]
     assert staged(tmp_path) == ["a.gguf.commit", "a.gguf.journal", "b.gguf.receipt"]
     monkeypatch.undo()
     run(tmp_path)
-    clean(tmp_path, None, False, CancelToken(), told.append)
+    clean(tmp_path, None, False, CancelToken(), heard.append)
     assert staged(tmp_path) == ["a.gguf.receipt", "b.gguf.receipt"]
 
 
 def test_an_error_after_the_commit_undoes_nothing(tmp_path: Path) -> None:
-    """Whatever the block does then."""
+    """Whatever the block does afterwards."""
     assert_ends(tmp_path, NetworkError, lambda: run(tmp_path, whole, finish, fail(NetworkError("late"))), [RECEIPT])
     assert (tmp_path / NAME).read_bytes() == DATA
 
@@ -195,7 +195,7 @@ def test_any_other_exception_rolls_back(tmp_path: Path, error: BaseException) ->
 
 
 def test_not_committing_is_rolling_back(tmp_path: Path) -> None:
-    """Though all bytes were there."""
+    """Although all bytes were there."""
     transaction = run(tmp_path, whole)
     assert transaction.endings == [Deleted(NAME)]
     assert staged(tmp_path) == []
@@ -203,7 +203,7 @@ def test_not_committing_is_rolling_back(tmp_path: Path) -> None:
 
 
 def test_nothing_is_kept_of_a_part_whose_sync_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The network failed first, and then the disk: what cannot be vouched for goes."""
+    """The network failed first, and then the disk: bytes that may not be on disk are not kept."""
     transaction = Transaction(tmp_path, [artifact_of(DATA)], options=OPTIONS)
 
     def act() -> None:
@@ -217,7 +217,7 @@ def test_nothing_is_kept_of_a_part_whose_sync_failed(tmp_path: Path, monkeypatch
 
 
 def test_wrong_bytes_leave_nothing(tmp_path: Path) -> None:
-    """Whatever they were replacing stays."""
+    """The file that they should replace stays."""
     (tmp_path / NAME).write_text("older")
     opening: Step = lambda transaction: pour(transaction.open(artifact_of(DATA)), WRONG)  # noqa: E731
     error = assert_ends(tmp_path, IntegrityError, lambda: run(tmp_path, opening, finish), [])
@@ -225,7 +225,7 @@ def test_wrong_bytes_leave_nothing(tmp_path: Path) -> None:
     assert (tmp_path / NAME).read_text() == "older"
 
 
-def test_a_part_that_cannot_be_deleted_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_part_that_cannot_be_deleted_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the system's reason and the real path; the lock is free all the same."""
     transaction = Transaction(tmp_path, [artifact_of(DATA)], options=OPTIONS)
 
@@ -274,7 +274,7 @@ def test_a_commit_of_nothing_does_nothing(tmp_path: Path) -> None:
     assert staged(tmp_path) == []
 
 
-def test_an_error_while_a_record_is_sought_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_looking_for_a_record_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The block is not even entered."""
     answers = iter([None, StorageError("cannot read")])
 

@@ -1,4 +1,4 @@
-"""What the workers handed over is written by a thread of its own: its memory, its errors, its end."""
+"""The blocks of the workers are written by another thread: its memory, its errors, its end."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading
 def test_blocks_that_wait_for_a_slow_disk_take_the_memory_that_they_need(
     part: Part, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of a slow line come thousands of small ones: they do not hold a buffer each."""
+    """A slow connection brings thousands of small ones, which do not hold a buffer each."""
     writing, go = held_up(monkeypatch)
     lease = begun(part)
     for _ in range(200):
@@ -95,7 +95,7 @@ def test_blocks_that_wait_for_a_slow_disk_take_the_memory_that_they_need(
 
 
 def test_a_large_block_is_not_copied() -> None:
-    """It stays in its buffer, which serves again once it is given back."""
+    """It stays in its buffer, which is used again afterwards."""
     memory = buffers.Buffers()
     large = memory.take()[: buffers.SMALL]
     assert memory.pack(large) is large
@@ -135,7 +135,7 @@ def fails(part: Part) -> bool:
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
 def test_a_write_that_fails_condemns_the_part(part: Part, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
-    """Though the hash is ahead of it: the journal has nothing beyond, nothing is kept, and all can be deleted."""
+    """Although the hash is ahead of it: the journal has no line beyond it, nothing is kept, and all can be deleted."""
     real, lease = os.pwrite, begun(part)
     read_into(part, lease, BUFFER)
     wait_until(lambda: part.frontier == BUFFER)
@@ -205,7 +205,7 @@ def test_blocks_of_any_length_in_any_place_make_the_file(part: Part, length: int
 
 
 def test_no_descriptor_outlives_the_part(tmp_path: Path) -> None:
-    """That for writing past the cache neither."""
+    """Not even that for writing past the cache."""
     before = set(os.listdir("/dev/fd"))
     part = part_at(tmp_path, artifact_of(DATA))
     opened(part)

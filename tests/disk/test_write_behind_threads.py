@@ -79,7 +79,7 @@ def test_it_continues_the_hash_of_what_was_proved(tmp_path: Path) -> None:
 
 
 def test_two_workers_may_report_in_the_other_order(bench: Bench) -> None:
-    """What one of them says late takes nothing back."""
+    """A late report does not reduce what was reported."""
     bench.write_behind.put(0, DATA[:BLOCK])
     bench.write_behind.put(BLOCK, DATA[BLOCK : 2 * BLOCK])
     bench.write_behind.accept(2 * BLOCK)
@@ -156,7 +156,7 @@ def test_a_line_is_written_after_the_sync_of_what_it_is_about(bench: Bench, monk
 def test_a_failed_sync_condemns_the_part_and_is_never_tried_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever asks gets the error, also later, and the journal says nothing of those bytes."""
+    """Every caller gets the error, also later, and the journal does not mention those bytes."""
     calls = []
 
     def fail(file: fs.File) -> None:
@@ -177,7 +177,7 @@ def test_a_failed_sync_condemns_the_part_and_is_never_tried_again(
 
 
 def test_a_bug_in_a_thread_behind_is_raised_where_a_thread_waits(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread waits for ever for one that has ended."""
+    """No thread waits forever for one that has ended."""
 
     def broken(_file: fs.File) -> None:
         raise ZeroDivisionError
@@ -257,7 +257,7 @@ def test_an_empty_file_has_a_digest(bench: Bench) -> None:
 
 
 def test_its_threads_end_with_it(tmp_path: Path) -> None:
-    """And let go of the file."""
+    """And they close the file."""
     before = set(threading.enumerate())
     bench = Bench(tmp_path)
     bench.write(0)
