@@ -31,12 +31,11 @@ def command() -> None:
 
 @command.command(
     "list",
-    short_help="List the models in your catalog.",
     epilog=options.examples("luci catalog list", "luci catalog list --json"),
 )
 @options.json_answer
 def show_all(as_json: bool) -> int:
-    """List the models in your own catalog; `luci list --available` lists all."""
+    """List the models in your own catalog. `luci list --available` lists all."""
     from luci_dl.api.catalog import offers, own_models
     from luci_dl.cli import catalog_table
 
@@ -49,7 +48,6 @@ def show_all(as_json: bool) -> int:
 
 
 @command.command(
-    short_help="Check a catalog for problems.",
     epilog=options.examples(
         "luci catalog check", "luci catalog check my-models.toml --json", more="Exit code 2: there are problems."
     ),
@@ -57,9 +55,10 @@ def show_all(as_json: bool) -> int:
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @options.json_answer
 def check(file: Path | None, as_json: bool) -> int:
-    """Report all problems of a catalog, its files without a digest, and its overrides of the built-in catalog.
+    """Check a catalog for problems.
 
-    Without FILE, check your own catalog.
+    Its files without a digest and its overrides of the built-in catalog are reported, too. Without FILE,
+    your own catalog is checked.
     """
     from luci_dl.cli.catalog_check import report
 
@@ -68,14 +67,13 @@ def check(file: Path | None, as_json: bool) -> int:
 
 
 @command.command(
-    short_help="Add the entries of a file to your catalog.",
     epilog=options.examples("luci catalog add my-models.toml", "luci catalog add my-models.toml --force"),
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @options.flag("--force", help="Replace entries of the same name.")
 @options.json_answer
 def add(file: Path, force: bool, as_json: bool) -> int:
-    """Add the entries of FILE, with the comments above them, to your own catalog: all of them or none."""
+    """Add the entries of FILE to your own catalog. All of them are added, with the comments above them, or none."""
     from luci_dl.api import catalog_edit
 
     catalog_file = catalog_edit.own_file(settings())
@@ -91,7 +89,6 @@ def add(file: Path, force: bool, as_json: bool) -> int:
 
 
 @command.command(
-    short_help="Update your catalog from the Hub.",
     epilog=options.examples("luci catalog update --dry-run", "luci catalog update my-model --pin"),
 )
 @click.argument("names", nargs=-1, metavar="[NAME...]")
@@ -99,9 +96,10 @@ def add(file: Path, force: bool, as_json: bool) -> int:
 @options.flag("-n", "--dry-run", help="Only report what would change.")
 @options.json_answer
 def update(names: tuple[str, ...], pin: bool, dry_run: bool, as_json: bool) -> int:
-    """Ask the Hub for the sizes, digests and commits of the files in your catalog, and write what has changed.
+    """Update your catalog from the Hub.
 
-    A known value is never removed; comments and order are kept. NAMEs limit the update to those models.
+    The Hub is asked for the sizes, digests and commits of the files, and what has changed is written. A known
+    value is never removed; comments and order are kept. NAMEs limit the update to those models.
     """
     from luci_dl.api.catalog_edit import own_file
     from luci_dl.cli.catalog_update import run

@@ -38,12 +38,11 @@ NAME = click.argument("name", shell_complete=complete.settings)
 
 @command.command(
     "list",
-    short_help="Show every setting, its value and where it comes from.",
     epilog=options.examples("luci config list", "luci config list --json"),
 )
 @options.json_answer
 def show_all(as_json: bool) -> int:
-    """Show every setting, its value and where it comes from; also the unknown names in config.json."""
+    """Show every setting, its value and where it comes from. Unknown names in config.json are shown, too."""
     states, output = every_setting(), session.output()
     if as_json:
         output.results([answer("config list", states)])
@@ -57,13 +56,12 @@ def show_all(as_json: bool) -> int:
 
 @command.command(
     "get",
-    short_help="Print one value.",
     epilog=options.examples("luci config get models_dir", 'cd "$(luci config get models_dir)"'),
 )
 @NAME
 @options.json_answer
 def show(name: str, as_json: bool) -> int:
-    """Print the value of a setting, a list one item per line; nothing if there is none."""
+    """Print one value. A list is one item per line; nothing is printed if there is no value."""
     state = _state_of(name)
     if state is None:
         raise unknown_setting(name)
@@ -78,27 +76,25 @@ def show(name: str, as_json: bool) -> int:
 
 @command.command(
     "set",
-    short_help="Check a value and write it.",
     epilog=options.examples("luci config set min_free 5G", "luci config set on_interrupt keep"),
 )
 @NAME
 @click.argument("values", nargs=-1, required=True, metavar="VALUE...", shell_complete=complete.setting_values)
 @options.json_answer
 def change(name: str, values: tuple[str, ...], as_json: bool) -> int:
-    """Check the value, then write it; a list takes several VALUEs. A relative path starts from the current folder."""
+    """Check a value and write it. A list takes several VALUEs; a relative path starts from the current folder."""
     return _change(name, lambda token: set_setting(name, values, token), as_json)
 
 
 @command.command(
     "unset",
-    short_help="Remove a setting from config.json.",
     epilog=options.examples("luci config unset models_dir", "luci config unset folders /media/usb"),
 )
 @NAME
 @click.argument("values", nargs=-1, metavar="[VALUE...]", shell_complete=complete.setting_values)
 @options.json_answer
 def unset(name: str, values: tuple[str, ...], as_json: bool) -> int:
-    """Remove the setting from config.json, so that its default applies again; of a list only the VALUEs, if given."""
+    """Remove a setting from config.json. Its default applies again then; of a list, VALUEs may be named."""
     return _change(name, lambda token: unset_setting(name, values, token), as_json)
 
 
