@@ -8,7 +8,7 @@ import select
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from luci_dl.cancel import never_stopped_by_output
+from luci_dl.cancel import CTRL_C, heard_signals, never_stopped_by_output
 from luci_dl.text import printable
 from luci_dl.ui.cells import CUT, cut_middle
 from luci_dl.ui.describe import plain
@@ -58,9 +58,14 @@ class Stream:
         return self.isatty() and not self._dumb
 
     def may_draw(self) -> bool:
-        """Whether the cursor may be moved now: other programs use the terminal while this one is in its background."""
+        """Whether the cursor may be moved now: other programs use the terminal while this one is in its background.
+
+        In the background of a script, which has no job control, Ctrl+C is ignored.
+        """
+        if not self.can_draw() or CTRL_C not in heard_signals():
+            return False
         try:
-            return self.can_draw() and os.tcgetpgrp(self._fd) == os.getpgrp()
+            return os.tcgetpgrp(self._fd) == os.getpgrp()
         except OSError:  # not the terminal that controls this process
             return True
 

@@ -106,6 +106,16 @@ def test_a_terminal_that_stops_background_output_does_not_stop_a_download(shell:
     shell.interrupt(home / "models")
 
 
+def test_a_script_has_its_background_jobs_print_lines(shell: Shell, home: Path) -> None:
+    """They are in the foreground group of the terminal, but Ctrl+C is ignored there."""
+    luci = f'{" ".join(LUCI)} install -c 1 "$URL"'
+    shell.press(f"sh -c '{luci} & sleep 1; echo of another program; kill $!; wait'\n")
+    output = shell.wait_for("Deleted partial download")
+    assert STARTED in output
+    assert "\x1b" not in output
+    assert_nothing_left(home / "models")
+
+
 def test_watching_in_the_background_is_silent(shell: Shell) -> None:
     """A table that is drawn in place has no place there."""
     shell.press("luci status --watch &\n")

@@ -38,7 +38,8 @@ OTHERS = {
     },
     "The terminal": {
         "NO_COLOR": "Any value: no colours.",
-        "TERM": "dumb or linux: words in place of emoji; dumb also: plain lines in place of bars.",
+        "TERM": "dumb, unknown or linux: words in place of emoji; dumb and unknown also: plain lines in place of bars, "
+        "as in the background of a shell.",
         "LC_ALL, LC_CTYPE, LANG": "C or POSIX: a terminal gets ASCII only.",
         "TMPDIR": "The folder of temporary files, which `luci demo` uses.",
     },
