@@ -203,7 +203,7 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
     if response.status not in WITH_BODY:
         memory = memoryview(bytearray(_MESSAGE_BYTES))
         body = bytes(memory[: raw_response(response).read_within(memory, _MESSAGE_S)])
-        message = server_message(response.headers, body)
+        message = server_message(response.headers, body).removeprefix(f"{response.status} ")
     redirected = origin_of(url) != origin_of(requested)
     return Answer(
         response.status,
