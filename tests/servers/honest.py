@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -46,6 +46,10 @@ class Answer:
         stall_head: wait for the server's `release` before the first byte of the answer.
         endless: after the body come zeros until the client goes away.
         raw: sent in place of everything else.
+        head: changes the head before it is sent.
+        chunk_line: how the size of a chunk is written.
+        tail: sent after the body.
+        done: called when the answer has ended, however it did.
     """
 
     status: int
@@ -58,6 +62,10 @@ class Answer:
     stall_head: bool = False
     endless: bool = False
     raw: bytes | None = None
+    head: Callable[[bytes], bytes] = lambda head: head
+    chunk_line: bytes = b"%x\r\n"
+    tail: bytes = b""
+    done: tuple[Callable[[], None], ...] = ()
 
 
 def answer(request: Request, file: File) -> Answer:

@@ -9,7 +9,8 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -20,16 +21,24 @@ from tests.servers.faults import Fault, ok
 from tests.servers.honest import Answer, File, Request
 
 BLOCK = 1 << 16
+POLL_S = 0.05
 
 
 @dataclass
 class Exchange:
-    """One request as the server saw it; the names of `headers` are in lower case, `sent` counts bytes of the body."""
+    """One request as the server saw it.
+
+    Attributes:
+        headers: by name in lower case.
+        at: when, by the server's clock.
+        sent: bytes of the body.
+    """
 
     method: str
     target: str
     headers: Mapping[str, str]
     status: int
+    at: float
     sent: int = 0
 
 
@@ -38,15 +47,17 @@ class FaultyServer:
 
     Args:
         tls: the authority that signs the server's certificate for localhost and 127.0.0.1; None for plain HTTP.
+        clock: the time in seconds.
 
     Attributes:
         stalled: set once an answer has come to a stall.
         connections: accepted so far.
     """
 
-    def __init__(self, tls: trustme.CA | None = None) -> None:
+    def __init__(self, tls: trustme.CA | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.stalled = threading.Event()
         self.connections = 0
+        self._clock = clock
         self._tls = _context(tls) if tls else None
         self._released = threading.Event()
         self._closed = threading.Event()
@@ -146,17 +157,21 @@ class FaultyServer:
     def _answer(self, connection: socket.socket, request: Request) -> bool:
         """Answer one request. Returns: True when the connection lives on."""
         answer = self._decide(request)
-        exchange = Exchange(request.method, request.target, request.headers, answer.status)
+        exchange = Exchange(request.method, request.target, request.headers, answer.status, self._clock())
         with self._lock:
             self._log.append(exchange)
-        if answer.stall_head:
-            self._stall()
-        if answer.raw is not None:
-            connection.sendall(answer.raw)
-        else:
-            connection.sendall(_head(answer))
-            if request.method != "HEAD":
-                self._send_body(connection, answer, exchange)
+        try:
+            if answer.stall_head:
+                self._stall(connection)
+            if answer.raw is not None:
+                connection.sendall(answer.raw)
+            else:
+                connection.sendall(answer.head(_head(answer)))
+                if request.method != "HEAD":
+                    self._send_body(connection, answer, exchange)
+        finally:
+            for done in answer.done:
+                done()
         return self._end(connection, answer, request)
 
     def _decide(self, request: Request) -> Answer:
@@ -172,7 +187,7 @@ class FaultyServer:
         body = memoryview(answer.body)
         self._send(connection, answer, exchange, body[: answer.stop])
         if answer.ending == "stall":
-            self._stall()
+            self._stall(connection)
         elif answer.ending in ("fin", "reset"):
             return
         if answer.stop is not None:
@@ -181,6 +196,7 @@ class FaultyServer:
             self._send(connection, answer, exchange, memoryview(bytes(BLOCK)))
         if answer.framing == "chunked":
             connection.sendall(b"0\r\n\r\n")
+        connection.sendall(answer.tail)
 
     def _send(self, connection: socket.socket, answer: Answer, exchange: Exchange, body: memoryview) -> None:
         step = BLOCK if answer.rate is None else max(1, int(answer.rate / 20))
@@ -188,13 +204,16 @@ class FaultyServer:
             block = bytes(body[start : start + step])
             with self._lock:
                 exchange.sent += len(block)
-            connection.sendall(b"%x\r\n%b\r\n" % (len(block), block) if answer.framing == "chunked" else block)
+            connection.sendall(_chunk(answer, block) if answer.framing == "chunked" else block)
             if answer.rate is not None and self._closed.wait(step / answer.rate):
                 return
 
-    def _stall(self) -> None:
+    def _stall(self, connection: socket.socket) -> None:
         self.stalled.set()
-        self._released.wait()
+        while not self._released.wait(POLL_S):
+            with contextlib.suppress(BlockingIOError):  # past the TLS layer
+                if not socket.socket.recv(connection, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT):
+                    raise ConnectionAbortedError
         if self._closed.is_set():
             raise ConnectionAbortedError
 
@@ -215,6 +234,11 @@ def _read_request(reader: io.BufferedIOBase) -> Request | None:
         return None
     headers = {name.lower(): value for name, value in http.client.parse_headers(reader).items()}
     return Request(words[0], words[1], headers)
+
+
+def _chunk(answer: Answer, block: bytes) -> bytes:
+    size = answer.chunk_line % len(block) if b"%" in answer.chunk_line else answer.chunk_line
+    return size + block + b"\r\n"
 
 
 def _head(answer: Answer) -> bytes:
