@@ -23,7 +23,7 @@ class PartSink:
 
     Attributes:
         cloned: the part shares the blocks of a local copy, and has all of them.
-        mixed: bytes of several versions may be in it, which only the digest can tell.
+        mixed: the responses disagreed on the file, so it may be one that was never meant, or bytes of several.
         end_is_certain: False when the connection may have been lost where the file was taken to end.
     """
 
@@ -87,7 +87,8 @@ class PartSink:
                 raise Revoked
             identity.check_promise(self.artifact, remote)
             other = identity.differs(self._known, remote)
-            self.mixed |= identity.is_other_version(self._known, remote)
+            self.mixed |= other or identity.is_other_version(self._known, remote)
+            self.mixed |= offset != lease.pos and remote.size is None  # it cannot be compared
             if other and self.fetched and not self.provable:
                 self._count_version()
             if other or offset != lease.pos:
@@ -136,14 +137,15 @@ class PartSink:
         """Revoke all leases and begin again at byte 0; the part keeps its room."""
         self._writer.halt()
         self._digest = None
-        self._known = identity.learn(identity.promised(self.artifact), remote)
+        known = identity.learn(identity.promised(self.artifact), remote)
         if part := self._files.part:
-            part.set_length(0 if self.cloned else min(part.size, self.size or 0))
+            part.set_length(0 if self.cloned else min(part.size, known.size or 0))
             self.cloned = False
-            self._files.replace_journal(self._known)
+            self._files.replace_journal(known)
         else:
-            self._files.create(self._known)
-        self._writer.restart(self.size)
+            self._files.create(known)
+        self._writer.restart(known.size)
+        self._known = known  # only now: the bytes received before, and this size, could look like a complete file
         self._claim_space()
 
     def _claim_space(self) -> None:

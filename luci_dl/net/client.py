@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
 
@@ -134,6 +135,9 @@ class Client:
         send = self._sender(repository)
         response, url, (sha256, size) = _follow(send, request.url, request.headers(), headers)
         with _closed_on_error(response):
+            situation = replace(
+                situation, size=situation.size or size, provable=situation.provable or sha256 is not None
+            )
             info = judge(request, _answer(response, request.url, url, bool(repository)), situation)
             if size is not None and info.size is not None and size != info.size:
                 raise AttemptFailed(f"the Hub reports {size} bytes, but the server it redirects to {info.size}")

@@ -105,13 +105,15 @@ class Fetch:
             return failure
         if url not in self._pool.mirrors.urls:
             return None
+        if isinstance(error, LuciError) and self._pool.may_pass(url):
+            failure = AttemptFailed(error.message, hint=error.hint, final=error)
         permanent = failure is None or failure.remedy in (Remedy.NO_RANGES, Remedy.PROBE)
         if self._pool.mirrors.record_failure(url, permanent):
             self._emit(Warned(f"{url} is no longer used: {error}"))
             return None
         if failure is None:
             raise error
-        self._pool.apply(failure.remedy)
+        self._pool.apply(failure.remedy, url)
         return failure
 
     def _pause_after(self, failures: Sequence[AttemptFailed], now: float) -> float:

@@ -11,14 +11,17 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
       206 to a request for a range                                                    no ranges
       206 to a request for the whole file         it has the length of the file       take as whole
                                                   else                                give up: integrity
+    no Content-Range, or one of the whole file
       200, 203                                    no length, no digest                give up: integrity
                                                   requested the whole, or from 0      take as whole
                                                   requested a later range:
                                                     alone, at the only address        start over
                                                     else                              no ranges
+    an empty body                                 instead of a later range            wait
+                                                  of a file that should not be empty  wait, the first two times
     a web page by its type                        instead of a later range            wait
-                                                  of another length than the file     wait if served before, or give up
-                                                  else                                its bytes decide
+      of another length than the file, or none    served before                       wait
+                                                  the file's length is known          give up: integrity
     a body of another length than the file        served before, or a later range     wait, the first two times
       with its own ETag, and without a digest                                         start over
     a content coding                              a digest, or it is not a coding     take
@@ -26,18 +29,18 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
     any other status                              other connections are receiving     fewer connections, or no ranges
                                                                                       if none was served, and it
                                                                                       is not temporary
-      temporary: 408, 421, 425, 429, most 5xx,    a range, the third time in a row,   ask without a range
-        403 that asks to wait                     and no range was ever served
-                                                  else                                wait; at 429 and 503 with fewer
+      temporary: 202, 408, 421, 425, 429, most                                        wait; at 429 and 503 with fewer
+        5xx, 403 that asks to wait
+      204, 205                                    the first two times                 wait
       400, 401, 403, 410 after a redirect         served before: two times in a row   fresh address
                                                   else: once
-      any other                                   a range, and none was ever served   ask without a range
-                                                  served before: two times in a row   wait
-                                                  a range                             ask without a range
+      any other                                   a range, and none was ever served,  ask without a range
+                                                  or two failures before it
                                                   else                                give up, with the server's words
 
 "Take" and "take as whole" are a `ResponseInfo`, "start over" is one that begins before the requested range. "Give up"
-is a `LuciError`. The others are an `AttemptFailed` with the `Remedy`; `Fetch` carries it out.
+is a `LuciError`. The others are an `AttemptFailed` with the `Remedy`; `Fetch` carries it out. It gives up an address
+that has served bytes only after `PATIENCE` failures in a row.
 """
 
 from __future__ import annotations
@@ -60,6 +63,7 @@ PATIENCE = 2
 MIN_PIECE = 1 << 16
 """Ranges that are cut shorter than this, in bytes, are not worth their requests."""
 _OVERLOAD = {429, 503}
+_EMPTY = {204, 205}
 _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
 _CODINGS = {"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
@@ -116,8 +120,15 @@ def judge(request: RangeRequest, answer: Answer, situation: Situation) -> Respon
     """What the response brings. Raises: AttemptFailed; LuciError, when no other attempt can help. See above."""
     if answer.status not in WITH_BODY:
         raise _refused(request, answer, situation)
-    _check_coding(request, answer.headers, situation)
+    if codings := _codings(answer.headers, situation.provable):
+        raise _coded(request, codings)
     return _range(request, answer, situation) or _whole(request, answer, situation)
+
+
+def check_empty(request: RangeRequest, situation: Situation) -> None:
+    """Raises: AttemptFailed, for an empty body that may not be the file."""
+    if situation.size != 0 and (request.start or situation.failures < PATIENCE):
+        raise AttemptFailed(f"{host_of(request.url)} sent nothing instead of {situation.name}", hint=TRY_LATER)
 
 
 def _refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exception:
@@ -129,12 +140,11 @@ def _refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exc
         remedy = Remedy.FEWER if temporary or situation.ranges_served else Remedy.NO_RANGES
     elif temporary:
         remedy = Remedy.FEWER if status in _OVERLOAD else Remedy.WAIT
-        remedy = Remedy.PROBE if is_range and not (patient or situation.ranges_served) else remedy
     elif may_have_expired and situation.failures < (PATIENCE if situation.served else 1):
         remedy = Remedy.FRESH_ADDRESS
     elif is_range and not (patient and situation.ranges_served):
         remedy = Remedy.PROBE
-    elif situation.served and patient:
+    elif status in _EMPTY and patient:
         remedy = Remedy.WAIT
     else:
         return _final_refusal(request, answer)
@@ -160,21 +170,21 @@ def _sender(request: RangeRequest, answer: Answer) -> str:
     return f"{who} through {answer.through}" if answer.through else who
 
 
-def _check_coding(request: RangeRequest, headers: Mapping[str, str], situation: Situation) -> None:
-    """Raises: NetworkError, when the body is certainly not the bytes of the file."""
+def _codings(headers: Mapping[str, str], provable: bool) -> set[str]:
+    """The codings that change the bytes; those of a file that a digest will prove may be none."""
     transfer = headers.get("transfer-encoding", "").strip().lower()
-    codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")} & _CODINGS
-    fits = None in (situation.size, length := _length(headers)) or length == situation.size
     if transfer not in ("", "identity", "chunked"):
-        codings = {transfer}
-    elif situation.provable and fits:
-        return
-    if codings:
-        found = ", ".join(sorted(codings))
-        raise NetworkError(
-            f"{host_of(request.url)} sent the file {found}-encoded, which luci did not request",
-            "If the bytes are right nevertheless, give their digest with --sha256.",
-        )
+        return {transfer}
+    coding = "" if provable else headers.get("content-encoding", "")
+    return {name.strip().lower() for name in coding.split(",")} & _CODINGS
+
+
+def _coded(request: RangeRequest, codings: set[str]) -> NetworkError:
+    found = ", ".join(sorted(codings))
+    return NetworkError(
+        f"{host_of(request.url)} sent the file {found}-encoded, which luci did not request",
+        "If the bytes are right nevertheless, give their digest with --sha256.",
+    )
 
 
 def _range(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo | None:
@@ -212,9 +222,14 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     """The response as the whole file. Raises: AttemptFailed; LuciError."""
     headers, length = answer.headers, _length(answer.headers)
     chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
+    span = content_range(headers.get("content-range"))
+    is_stated = span is not None and span[:2] == (0, span[2])
+    length = span[1] if span and is_stated else length
     _check_kind(request, answer, situation)
     known = situation.size is not None or situation.provable
-    if answer.status == 206 and (length is None or not known or situation.size not in (None, length)):
+    if (answer.status == 206 and not is_stated) and (
+        not known or length is None or situation.size not in (None, length)
+    ):
         raise _unclear(request, "sent a part of the file (206) without saying which")
     if length is None and not (chunked or known):
         raise _unclear(request, "does not say how long the file is, so luci cannot tell if it is complete")
@@ -222,7 +237,9 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
         raise _no_ranges("the server sent the whole file instead of the requested range")
     supports_ranges = headers.get("accept-ranges", "").strip().lower() == "bytes"
     validator = strong_etag(headers.get("etag"))
-    return ResponseInfo(0, length, length, validator, chunked or length is not None, supports_ranges)
+    delimited = chunked or length is not None
+    size = length if delimited or situation.provable else situation.size  # nothing else would show that it was cut
+    return ResponseInfo(0, length, size, validator, delimited, supports_ranges)
 
 
 def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> None:
@@ -231,9 +248,13 @@ def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> 
     is_page = kind in _WEB_PAGES and not situation.name.lower().endswith((".html", ".htm"))
     length, size = _length(answer.headers), situation.size
     is_other = None not in (length, size) and length != size
+    if is_other and (codings := _codings(answer.headers, provable=False)):
+        raise _coded(request, codings)
     begun = bool(request.start) or situation.served
     host = host_of(request.url)
-    if is_page and (request.start or is_other):
+    if length == 0:
+        check_empty(request, situation)
+    if is_page and (is_other or (request.start and length is None)):
         message = f"{host} sent a web page instead of {situation.name}"
         if begun:
             raise AttemptFailed(message, hint=SIGN_IN)

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from luci_dl.errors import NetworkError
 from luci_dl.net.origin import host_of
 
-_CONTENT_RANGE = re.compile(r"bytes[ =]+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes[ =]+(\d{1,18}) *- *(\d{1,18}) */ *(\d{1,18}|\*)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_ETAG_LENGTH = 1024

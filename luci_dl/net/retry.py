@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
 
-from luci_dl.errors import NetworkError
+from luci_dl.errors import LuciError, NetworkError
 from luci_dl.text import public_text
 
 PROGRESS_BYTES = 1 << 20
@@ -41,16 +41,24 @@ class AttemptFailed(Exception):
         retry_after: seconds that the server asked to wait; None when it did not ask.
         remedy: what the next attempt should do otherwise.
         hint: what the user can do when the retries run out.
+        final: the error then; None for a `NetworkError` with the reason and the hint.
     """
 
     def __init__(
-        self, reason: str, retry_after: float | None = None, *, remedy: Remedy = Remedy.WAIT, hint: str = ""
+        self,
+        reason: str,
+        retry_after: float | None = None,
+        *,
+        remedy: Remedy = Remedy.WAIT,
+        hint: str = "",
+        final: LuciError | None = None,
     ) -> None:
         self.reason = public_text(reason)
         super().__init__(self.reason)
         self.retry_after = retry_after
         self.remedy = remedy
         self.hint = hint or "Check the connection and run the command again."
+        self.final = final
 
 
 class OutOfResources(AttemptFailed):
@@ -85,7 +93,7 @@ class RetryBudget:
     def record_failure(self, failure: AttemptFailed, name: str) -> float:
         """Count a failure and return the seconds to wait before the next attempt.
 
-        Raises: NetworkError, when no retry is left or the server asks for too long a delay.
+        Raises: NetworkError, or the failure's own error, when no retry is left or the server asks for too long a delay.
         """
         self.failures += 1
         asked = failure.retry_after
@@ -96,7 +104,7 @@ class RetryBudget:
             )
         if self.failures > self.retries:
             attempts = f" ({self.failures} attempts)" if self.failures > 1 else ""
-            raise NetworkError(f"{name}: {failure.reason}{attempts}", failure.hint)
+            raise failure.final or NetworkError(f"{name}: {failure.reason}{attempts}", failure.hint)
         delay = min(MAX_DELAY_S, 2.0 ** (self.failures - 1)) * (0.5 + self._jitter() / 2)
         return max(delay, asked or 0.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 
 _NOT_TEMPORARY = {501, 505, 511}
-_TEMPORARY = {408, 421, 425, 429}
+_TEMPORARY = {202, 408, 421, 425, 429}
 _SIGNED = ("signature", "sig=", "expires", "token", "x-amz-", "x-goog-", "policy=")
 TRY_LATER = "The server responds, but cannot serve the file now. Run the command again later."
 SIGN_IN = "Does this network require you to sign in first? Open any page in a browser."

@@ -10,7 +10,7 @@ from typing import TypeVar
 from luci_dl.errors import StorageError
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
-from luci_dl.net.judge import Situation
+from luci_dl.net.judge import Situation, check_empty
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
@@ -128,17 +128,15 @@ class Worker:
         return self._outside_sink(lambda: self._client.get(request, job.situation, headers, job.artifact.repository))
 
     def _probed(self, request: RangeRequest) -> Response:
-        """The response to the request; the whole file if the address refuses nothing but the range.
+        """The response to the request; the whole file if the address serves nothing else.
 
         Raises: AttemptFailed and LuciError, for a refusal of the whole file.
         """
         whole = self._response = self._get(RangeRequest(request.url, 0, None, None))
         try:
             response = self._get(request)
-        except AttemptFailed as failure:
-            if failure.remedy in (Remedy.PROBE, Remedy.NO_RANGES):
-                return whole
-            raise
+        except AttemptFailed:
+            return whole
         whole.close()
         return response
 
@@ -221,6 +219,8 @@ class Worker:
         return result
 
     def _end_of_body(self, lease: Lease, response: Response) -> None:
+        if not lease.pos:
+            check_empty(self._request(lease), self.job.situation)
         if lease.end is None:
             self.job.sink.end_of_file(lease, certain=response.info.delimited)
         elif lease.pos != lease.end and not response.info.is_range:

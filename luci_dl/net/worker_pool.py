@@ -7,7 +7,7 @@ from collections import Counter
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
-from luci_dl.net.judge import Situation
+from luci_dl.net.judge import PATIENCE, Situation
 from luci_dl.net.mirrors import Mirrors
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.rate_meter import RateMeter, StallWatch
@@ -102,12 +102,21 @@ class WorkerPool:
             self._supports_ranges = worker.supports_ranges
         if worker.received:
             self._served.add(worker.job.url)
-        if worker.served_range:
+        if worker.received and worker.served_range:
             self._range_served.add(worker.job.url)
             self._probe = False
 
-    def apply(self, remedy: Remedy) -> None:
-        """Change the requests of the next workers. What the others are receiving is not given up for that."""
+    def may_pass(self, url: str) -> bool:
+        """Whether the address has served bytes, and failed no more than `PATIENCE` times in a row since."""
+        return url in self._served and self._barren[url] <= PATIENCE
+
+    def apply(self, remedy: Remedy, url: str) -> None:
+        """Change the requests of the next workers. What the others are receiving is not given up for that.
+
+        If an address answers no range, again and again, then perhaps it answers other requests.
+        """
+        if self._sink.received and self._barren[url] > PATIENCE and url not in self._range_served:
+            remedy = Remedy.NO_RANGES if self._probe else Remedy.PROBE
         if remedy is Remedy.NO_RANGES:
             self._supports_ranges, self._whole_file = False, self._whole_file or not self._stats
         elif remedy is Remedy.PROBE:

@@ -163,26 +163,26 @@ RANGES = replace(SERVED, ranges_served=True)
     [
         *[(WHOLE, status, UNKNOWN, Remedy.WAIT) for status in (408, 421, 425, 500, 502, 504, 509, 520, 530, 598)],
         *[(WHOLE, status, UNKNOWN, Remedy.FEWER) for status in (429, 503)],
-        *[(WHOLE, status, UNKNOWN, NETWORK) for status in (204, 205, 304, 501, 505, 511, 999)],
+        *[(WHOLE, status, UNKNOWN, NETWORK) for status in (304, 501, 505, 511, 999)],
+        *[(WHOLE, status, UNKNOWN, Remedy.WAIT) for status in (202, 204, 205)],
+        (WHOLE, 204, replace(UNKNOWN, failures=2), NETWORK),
         *[(WHOLE, status, UNKNOWN, RESOLVE) for status in (400, 401, 403, 404, 410, 418, 451)],
-        *[(REST, status, RANGES, Remedy.WAIT) for status in (400, 401, 403, 404, 405, 416, 501, 500)],
+        *[(REST, status, RANGES, RESOLVE) for status in (400, 401, 403, 404, 405, 416)],
         *[(REST, status, replace(RANGES, beside=1), Remedy.FEWER) for status in (400, 403, 404, 416, 429, 500, 501)],
         *[(REST, status, replace(SERVED, beside=1), Remedy.FEWER) for status in (429, 500)],
         *[(REST, status, replace(SERVED, beside=1), Remedy.NO_RANGES) for status in (400, 403, 404, 416, 501)],
         *[(REST, status, KNOWN, Remedy.PROBE) for status in (400, 401, 403, 404, 405, 416, 501)],
         *[(REST, status, SERVED, Remedy.PROBE) for status in (400, 403, 404, 416, 501)],
         (REST, 500, SERVED, Remedy.WAIT),
-        (REST, 500, replace(SERVED, failures=2), Remedy.PROBE),
         (REST, 500, replace(RANGES, failures=2), Remedy.WAIT),
         (REST, 403, replace(RANGES, failures=2), Remedy.PROBE),
-        (WHOLE, 403, SERVED, Remedy.WAIT),
-        (WHOLE, 403, replace(SERVED, failures=2), RESOLVE),
+        (WHOLE, 403, SERVED, RESOLVE),
     ],
 )
 def test_a_refusal_is_of_one_request(
     request_: RangeRequest, status: int, situation: Situation, expected: object
 ) -> None:
-    """What was served a moment ago is not forbidden."""
+    """A final one is final for an address that has served nothing; `Fetch` is patient with the others."""
     assert verdict(request_, Answer(status, {}), situation) == expected
 
 

@@ -188,7 +188,7 @@ class FaultyServer:
         self._send(connection, answer, exchange, body[: answer.stop])
         if answer.ending == "stall":
             self._stall(connection)
-        elif answer.ending in ("fin", "reset"):
+        elif answer.stop is not None and answer.ending in ("fin", "reset"):
             return
         if answer.stop is not None:
             self._send(connection, answer, exchange, body[answer.stop :])

@@ -20,9 +20,11 @@ class Passes(IntEnum):
 
     NEVER = 0
     WHEN_BEGUN = 1
-    """With a digest, once the address has served bytes and the size is known."""
+    """With a digest, once the address has served bytes and the size is known; then luci is patient."""
     WITH_DIGEST = 2
-    ALWAYS = 3
+    WITH_PATIENCE = 3
+    """As long as it does not go wrong more than `PATIENCE` times in a row."""
+    ALWAYS = 4
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def _early(page: int) -> Callable[[int, int], tuple[int, int]]:
     return lambda first, last: (first // page * page, last)
 
 
-OFF, BEGUN, DIGEST, ALWAYS = Passes
+OFF, BEGUN, DIGEST, PATIENT, ALWAYS = Passes
 
 HEADS = _fixed(
     ALWAYS,
@@ -200,10 +202,9 @@ MISHAPS: Mapping[str, Behaviour] = (
         no_last_chunk=faults.no_last_chunk(),
         bad_chunk=faults.chunk_sizes(b"zz\r\n"),
         endless_error=faults.endless_error(503),
-        empty=faults.status(200),
-        no_content=faults.status(204),
         accepted=faults.status(202, body=b"preparing"),
     )
+    | _fixed(PATIENT, empty=faults.status(200), no_content=faults.status(204))
     | _made(
         DIGEST,
         cut_line=lambda random, data: faults.close_delimited() + faults.cut(random.randrange(len(data))),

@@ -85,7 +85,7 @@ class Servers:
         for server in self._servers:
             barren: dict[str, list[float]] = {}
             for seen in server.exchanges():
-                if not (seen.status // 100 == 3 or (seen.status in (200, 206) and seen.sent)):
+                if not (seen.status // 100 == 3 or (seen.status in (200, 203, 206) and seen.sent)):
                     barren.setdefault(seen.target.partition("?")[0], []).append(seen.at)
             for target, times in barren.items():
                 worst = max(Counter({at: sum(at <= other < at + 60 for other in times) for at in times}).values())
