@@ -192,7 +192,8 @@ class Sink(Protocol):
         ...
 
     def end_of_file(self, lease: Lease, certain: bool) -> None:
-        """Learn that a file of unknown size ends at the lease's position.
+        """Learn that a response with the whole file ended at the lease's position: there the file ends, too, unless its
+        size is known.
 
         Args:
             certain: the stream was complete; else the connection may have been lost there.

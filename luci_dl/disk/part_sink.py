@@ -108,6 +108,7 @@ class PartSink:
     def end_of_file(self, lease: Lease, certain: bool) -> None:
         with self._turn:
             self.end_is_certain = certain
+            self.mixed |= self.size not in (None, lease.pos)
             self._learn(Remote("", lease.pos, None))
 
     def _count_version(self) -> None:

@@ -1,7 +1,7 @@
 """Fills a part from servers.
 
-If the bytes are wrong, each mirror is tried alone before the install fails. An address is tried again if its response
-may have been cut short without a sign of it, or if its responses were of several versions.
+If the bytes are wrong, each mirror is tried alone before the install fails. An address is tried again if the part was
+resumed, if a response may have been cut short without a sign of it, or if the responses disagreed on the file.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     Returns: the bytes that came from servers. Raises: IntegrityError; NetworkError; ResolveError; StorageError;
         Interrupted.
     """
-    artifact, before = part.artifact, part.fetched
+    artifact, before, resumed = part.artifact, part.fetched, part.received > 0
     context.emit(Started(artifact.name, part.size, part.received))
     _fetch(artifact, part, context, report)
-    _try_again(artifact, part, context, report)
+    if len(artifact.urls) > 1 or resumed or _may_pass(part):
+        _try_again(artifact, part, context, report)
     if not part.provable:
         digest = part.verify(context.token)
         begins = "header" if format_of(artifact.name).check else "first bytes"
@@ -69,8 +70,6 @@ def _fetch(artifact: Artifact, part: Part, context: InstallContext, report: Repo
 
 def _try_again(artifact: Artifact, part: Part, context: InstallContext, report: Report) -> None:
     """If the bytes are wrong, fetch all of them again where that may help. Raises: the last attempt's error."""
-    if len(artifact.urls) == 1 and not _may_pass(part):
-        return
     error, sizes = _mismatch(part, context.token), set[int | None]()
     urls = deque(artifact.urls)
     while error and urls:

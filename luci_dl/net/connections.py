@@ -5,8 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.message import Message
+from functools import partial
+from http.client import HTTPException, RemoteDisconnected
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +33,8 @@ FIRST_BYTE_S = 120.0
 """How long to wait for a response to begin: some proxies fetch and scan a whole file before they send a byte."""
 READ_S = 30.0
 """How long to wait for more of a response."""
+MAX_STALE = 3
+"""Reused connections that may fail before a request does."""
 
 
 class _Plain(KeepsRawResponse, HTTPConnection):  # type: ignore[misc]
@@ -67,11 +71,27 @@ class _Secure(_Plain, HTTPSConnection):  # type: ignore[misc]
     pass
 
 
-class _PlainPool(urllib3.HTTPConnectionPool):
+class Stale(RemoteDisconnected):
+    """A reused connection was lost meanwhile, or had remains of an earlier response."""
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    def _make_request(self, conn: Any, *args: Any, **more: Any) -> Any:
+        """Raises: Stale; what urllib3 raises."""
+        is_reused = not conn.is_closed
+        try:
+            return super()._make_request(conn, *args, **more)
+        except (HTTPException, ConnectionError) as error:
+            if is_reused:
+                raise Stale("") from error
+            raise
+
+
+class _PlainPool(_Pool):
     ConnectionCls = _Plain
 
 
-class _SecurePool(urllib3.HTTPSConnectionPool):
+class _SecurePool(_Pool, urllib3.HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
@@ -111,7 +131,8 @@ class Transport:
 
     def _send(self, url: str, headers: Mapping[str, str], proxy: Proxy | None) -> urllib3.BaseHTTPResponse:
         with translate_errors(url, proxy):
-            response = self._manager(urlsplit(url).scheme, proxy).request(
+            request = partial(
+                self._manager(urlsplit(url).scheme, proxy).request,
                 "GET",
                 url,
                 headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},
@@ -120,6 +141,7 @@ class Transport:
                 retries=False,
                 timeout=self._timeout,
             )
+            response = _repeated_if_stale(request)
         raw_response(response).wait_at_most(self._read_s)
         return response
 
@@ -129,6 +151,17 @@ class Transport:
             if key not in self._managers:
                 self._managers[key] = _new_manager(scheme, proxy)
             return self._managers[key]
+
+
+def _repeated_if_stale(request: Callable[[], urllib3.BaseHTTPResponse]) -> urllib3.BaseHTTPResponse:
+    """The response to the request, which is sent again at once if only the reused connection failed."""
+    for _ in range(MAX_STALE):
+        try:
+            return request()
+        except exceptions.ProtocolError as error:
+            if not isinstance(error.args[-1], Stale):
+                raise
+    return request()
 
 
 def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:

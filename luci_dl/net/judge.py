@@ -19,7 +19,7 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
                                                     else                              no ranges
     an empty body                                 instead of a later range            wait
                                                   of a file that should not be empty  wait, the first two times
-    a web page by its type                        instead of a later range            wait
+    a web page, JSON or XML by its type           instead of a later range            wait
       of another length than the file, or none    served before                       wait
                                                   the file's length is known          give up: integrity
     a body of another length than the file        served before, or a later range     wait, the first two times
@@ -68,7 +68,14 @@ _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
 _CODINGS = {"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
 """Any other Content-Encoding, such as aws-chunked, none or utf-8, leaves the bytes as they are."""
-_WEB_PAGES = {"text/html", "application/xhtml+xml"}
+_DOCUMENTS = {
+    "text/html": (".html", ".htm"),
+    "application/xhtml+xml": (".xhtml", ".html", ".htm"),
+    "application/json": (".json", ".jsonl"),
+    "application/xml": (".xml",),
+    "text/xml": (".xml",),
+}
+"""Types of web pages and error messages, and the names of files that may have them."""
 
 
 @dataclass(frozen=True)
@@ -245,7 +252,7 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
 def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> None:
     """Raises: AttemptFailed or IntegrityError, for a login page or an error message that cannot be the file."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_page = kind in _WEB_PAGES and not situation.name.lower().endswith((".html", ".htm"))
+    is_page = kind in _DOCUMENTS and not situation.name.lower().endswith(_DOCUMENTS[kind])
     length, size = _length(answer.headers), situation.size
     is_other = None not in (length, size) and length != size
     if is_other and (codings := _codings(answer.headers, provable=False)):
@@ -255,7 +262,7 @@ def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> 
     if length == 0:
         check_empty(request, situation)
     if is_page and (is_other or (request.start and length is None)):
-        message = f"{host} sent a web page instead of {situation.name}"
+        message = f"{host} sent {'a web page' if 'html' in kind else kind} instead of {situation.name}"
         if begun:
             raise AttemptFailed(message, hint=SIGN_IN)
         raise IntegrityError(message, f"{SIGN_IN} Or the server wants you to log in: open the address in a browser.")

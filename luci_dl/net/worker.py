@@ -221,7 +221,9 @@ class Worker:
     def _end_of_body(self, lease: Lease, response: Response) -> None:
         if not lease.pos:
             check_empty(self._request(lease), self.job.situation)
-        if lease.end is None:
+        if response.info.is_range:
+            return
+        if lease.pos != lease.end:
             self.job.sink.end_of_file(lease, certain=response.info.delimited)
-        elif lease.pos != lease.end and not response.info.is_range:
+        if lease.pos != lease.end:
             raise AttemptFailed(f"the file ended at byte {lease.pos} of {lease.end}")

@@ -89,7 +89,10 @@ class WorkerPool:
             self._learn(worker)
             if stalled or worker.done:
                 self._stats.remove(stats)
-                self._barren[worker.job.url] = 0 if worker.received else self._barren[worker.job.url] + 1
+                if worker.received:
+                    self._barren[worker.job.url] = 0
+                elif stalled or worker.error:
+                    self._barren[worker.job.url] += 1
                 self.mirrors.record_transfer(worker.job.url, worker.received, now - stats.since)
                 self._typical_rate = (self._typical_rate + stats.rate) / 2 if self._typical_rate else stats.rate
                 ended.append((worker.job.url, AttemptFailed("the server stalled") if stalled else worker.error))
@@ -107,7 +110,12 @@ class WorkerPool:
             self._probe = False
 
     def may_pass(self, url: str) -> bool:
-        """Whether the address has served bytes, and failed no more than `PATIENCE` times in a row since."""
+        """Whether an error says little of the address: other connections are at work there, or it has served bytes.
+
+        After more than `PATIENCE` failures in a row, the bytes do not matter.
+        """
+        if any(stats.worker.job.url == url for stats in self._stats):
+            return True
         return url in self._served and self._barren[url] <= PATIENCE
 
     def apply(self, remedy: Remedy, url: str) -> None:

@@ -108,7 +108,7 @@ class MemorySink:
 
     def end_of_file(self, lease: Lease, certain: bool) -> None:
         self.end_is_certain = certain
-        self._known = replace(self._known, size=lease.pos)
+        self._known = replace(self._known, size=self._known.size or lease.pos)
 
     def revoke(self, lease: Lease) -> None:
         with lease.lock, self._lock:

@@ -17,6 +17,13 @@ _WITHOUT_LENGTH = {"chunked", "chunk names", "chunk zeros", "close delimited"}
 _SUSPECT = {"html", "coding gzip", "coding br"}
 """What is believed only of a body as long as the file."""
 _OTHER_LENGTH = {*_BY_LENGTH, "long announced", "short announced", "range lies"}
+_QUARRELS = (
+    (_BY_LENGTH, _WITHOUT_LENGTH),
+    (_SUSPECT, _OTHER_LENGTH),
+    ({"tail", "junk tail", "second answer"}, {"close delimited", "long announced"}),
+    ({"further refused"}, {"stalled"}),
+)
+"""What does not pass together: luci could not know better, or the server learns late that a client has gone away."""
 DAMAGES = ("none",) * 5 + ("cut", "grown", "flipped", "no journal", "cut journal", "junk journal", "no part")
 
 
@@ -77,7 +84,7 @@ class Case:
         if any(trait.behaviour.passes < least for trait in manners + mishaps):
             return False
         names = {trait.name for trait in self.traits}
-        if (names & _BY_LENGTH and names & _WITHOUT_LENGTH) or (names & _SUSPECT and names & _OTHER_LENGTH):
+        if any(names & some and names & others for some, others in _QUARRELS):
             return False
         try_patience = any(trait.behaviour.passes in (Passes.WHEN_BEGUN, Passes.WITH_PATIENCE) for trait in mishaps)
         fails_otherwise = any(trait.name in {*MANNERS["ranges"], *MANNERS["limit"]} for trait in manners)

@@ -65,7 +65,7 @@ class Trial:
             error = self._install(servers, retries=40 if run >= case.runs - 1 else run)
             if storm := servers.storm():
                 raise Wrong(storm)
-            # self._check_secrets(error)
+            self._check_secrets(error)
             if error is None:
                 self._check_installed(data)
                 return "installed" if run < case.runs else f"healed after {last}"

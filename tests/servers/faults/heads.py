@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -47,7 +48,7 @@ def http_1_0() -> Fault:
 
 def upper_case() -> Fault:
     """The names of headers in capitals."""
-    return Fault(on_answer=lambda answer: replace(answer, headers={k.upper(): v for k, v in answer.headers.items()}))
+    return head(lambda sent: re.sub(rb"(?m)^[\w-]+:", lambda name: name[0].upper(), sent))
 
 
 def huge_headers(size: int = 1 << 20) -> Fault:
@@ -56,8 +57,13 @@ def huge_headers(size: int = 1 << 20) -> Fault:
 
 
 def coded(name: str) -> Fault:
-    """Content-Encoding says so; the bytes are as they are."""
-    return headers(Content_Encoding=name)
+    """Content-Encoding says so, after what it says already; the bytes are as they are."""
+
+    def change(answer: Answer) -> Answer:
+        names = [answer.headers["Content-Encoding"]] if "Content-Encoding" in answer.headers else []
+        return replace(answer, headers={**answer.headers, "Content-Encoding": ", ".join([*names, name])})
+
+    return Fault(on_answer=change)
 
 
 def gzipped() -> Fault:
