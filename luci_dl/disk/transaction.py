@@ -196,7 +196,7 @@ class Transaction:
             self._token,
             self._emit,
         )
-        self._publication.run(self._held().are_ours)
+        self._publication.run(self._held().lost)
 
     def _held(self) -> Locks:
         if self._locks is None:
