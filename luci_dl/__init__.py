@@ -39,7 +39,7 @@ Where things are; each package imports only from those below it:
                   range_map (who may write where), write_behind (write, hash, sync) and guarded_file (nothing outlives
                   the lock), journal, target (what stands there), commit (rename, record, roll-forward), endings, space,
                   filesystems (what each kind can do), lock_reliability, place (whether a file could be put there),
-                  watch (what vanishes meanwhile), contents and precommit (the last checks), transaction
+                  watch (what vanishes meanwhile), contents (the last check), transaction
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
     model.py plan.py errors.py events/ cancel.py pool.py resources.py environment.py names.py text.py
                   shared types and helpers

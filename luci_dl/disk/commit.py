@@ -46,13 +46,7 @@ def read_record(path: Path) -> Files | None:
 
     Raises: StorageError, when it or one of its receipts, has another format.
     """
-    if not fs.is_own(path):
-        return None
-    with fs.storage_errors("read", path):
-        try:
-            fields = journal.decode(path.read_bytes())
-        except FileNotFoundError:  # removed since
-            return None
+    fields = journal.decode(fs.read_own(path) or b"")
     if fields is None:
         return None
     check_version(fields, path)

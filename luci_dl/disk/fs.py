@@ -23,9 +23,9 @@ from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
     "File", "allocate", "allow_files", "append", "blocks_of", "check_writable", "clone", "create", "forget_cached",
-    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "release_blocks",
-    "remove_empty", "rename", "set_length", "storage_errors", "sync_data", "sync_folder", "unlink", "write_at",
-    "write_file",
+    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "read_own",
+    "release_blocks", "remove_empty", "rename", "set_length", "storage_errors", "sync_data", "sync_folder", "unlink",
+    "write_at", "write_file",
 ]  # fmt: skip
 
 
@@ -78,6 +78,17 @@ def open_own(path: Path) -> File | None:
         return None
     with storage_errors("open", path):
         return File(os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), path)
+
+
+def read_own(path: Path) -> bytes | None:
+    """The content of luci's own file at `path`; None when there is none. Raises: as `is_own`."""
+    if not is_own(path):
+        return None
+    with storage_errors("read", path):
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:  # removed since
+            return None
 
 
 def open_to_read(path: Path) -> File:

@@ -12,7 +12,7 @@ from queue import Empty, Queue
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.events import Emit, Hashing
-from luci_dl.model import Digest
+from luci_dl.model import Digest, Hash
 from luci_dl.resources import start_thread
 
 BLOCK = 1 << 20
@@ -23,21 +23,26 @@ Hashed = Callable[[int], None]
 
 
 class Reader:
-    """Hashes one file from its beginning, in steps."""
+    """Passes one file from its beginning to some hashes, in steps."""
 
-    def __init__(self, file: fs.File, token: CancelToken) -> None:
+    def __init__(self, file: fs.File, token: CancelToken, *hashes: Hash) -> None:
         self.offset = 0
-        self.sha = hashlib.sha256()
         self._file = file
         self._token = token
+        self._hashes = hashes
 
     def read_to(self, end: int | None) -> bool:
         """Hash up to `end` (None: the end of the file); False when the file is shorter than that."""
         for data in _read_ahead(self._file, self.offset, end):
             self._token.check()
-            self.sha.update(data)
+            for each in self._hashes:
+                each.update(data)
             self.offset += len(data)
         return end is None or self.offset >= end
+
+    def read_all(self, hashed: Hashed) -> None:
+        """Hash the whole file beside the calling thread. Raises: Interrupted; StorageError."""
+        run_cancellable(lambda: self.read_to(None), self._token, lambda: hashed(self.offset))
 
 
 def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
@@ -91,15 +96,16 @@ def longest_prefix(
 
     Raises: Interrupted; StorageError.
     """
-    reader = Reader(file, token)
+    sha = hashlib.sha256()
+    reader = Reader(file, token, sha)
 
     def work() -> tuple[int, hashlib._Hash]:
         best = (0, hashlib.sha256())
         for offset, digest in sorted(checkpoints):
             if not reader.read_to(offset):
                 break
-            if reader.sha.hexdigest() == digest:
-                best = (offset, reader.sha.copy())
+            if sha.hexdigest() == digest:
+                best = (offset, sha.copy())
         return best
 
     return run_cancellable(work, token, lambda: hashed(reader.offset))
@@ -110,9 +116,10 @@ def hash_file(path: Path, token: CancelToken, hashed: Hashed) -> tuple[str, int]
 
     Raises: Interrupted; StorageError.
     """
-    reader = Reader(fs.open_to_read(path), token)
-    run_cancellable(lambda: reader.read_to(None), token, lambda: hashed(reader.offset))
-    return reader.sha.hexdigest(), reader.offset
+    sha = hashlib.sha256()
+    reader = Reader(fs.open_to_read(path), token, sha)
+    reader.read_all(hashed)
+    return sha.hexdigest(), reader.offset
 
 
 def hash_again(
@@ -123,16 +130,6 @@ def hash_again(
     Raises: Interrupted; StorageError.
     """
     hashes = {digest: digest.start(size) for digest in digests if digest.start}
-    done = 0
-
-    def work() -> None:
-        nonlocal done
-        for data in _read_ahead(file, 0, None):
-            token.check()
-            for hash_ in hashes.values():
-                hash_.update(data)
-            done += len(data)
-
     if hashes:
-        run_cancellable(work, token, lambda: hashed(done))
+        Reader(file, token, *hashes.values()).read_all(hashed)
     return {digest: hash_.hexdigest() for digest, hash_ in hashes.items()}

@@ -109,14 +109,7 @@ def read(path: Path) -> Log | None:
 
     Raises: StorageError, when it cannot be read or has another format.
     """
-    if not fs.is_own(path):
-        return None
-    with fs.storage_errors("read", path):
-        try:
-            raw = path.read_bytes()
-        except FileNotFoundError:  # removed since
-            return None
-    lines = raw.splitlines(keepends=True)
+    lines = (fs.read_own(path) or b"").splitlines(keepends=True)
     first = decode(lines[0]) if lines else None
     if first is None:
         return None

@@ -127,10 +127,6 @@ class Locks:
         """Whether the locks that are held here are refused to others, as they should be."""
         return all(lock.keeps_others_out() for lock in self._locks.values())
 
-    def are_ours(self) -> bool:
-        """Whether no lock is `lost`. Raises: StorageError."""
-        return self.lost() is None
-
     def lost(self) -> Path | None:
         """The first lock file that is not the one that was locked, with our text in it. Raises: StorageError."""
         return next((lock.path for lock in self._locks.values() if not lock.is_ours(self._nonce)), None)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.disk import commit, fs, receipt
+from luci_dl.disk import commit, fs, receipt, target
 from luci_dl.disk.hashing import hash_file, report_hashing
 from luci_dl.disk.journal import CommitEntry
-from luci_dl.disk.layout import Staging, in_lock_order
+from luci_dl.disk.layout import Staging, in_lock_order, staging_folder
 from luci_dl.disk.part import Part
-from luci_dl.disk.precommit import check_parts, check_target, read_back, touched
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.target import Identity
 from luci_dl.errors import StorageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact
@@ -40,7 +37,7 @@ class Publication:
         parts: Sequence[Part],
         reference: str,
         names: Sequence[str],
-        seen: Mapping[str, Identity | None],
+        seen: Mapping[str, target.Identity | None],
         private: bool,
         token: CancelToken,
         emit: Emit,
@@ -55,8 +52,11 @@ class Publication:
         self._token = token
         self._emit = emit
 
-    def run(self, locks_are_ours: Callable[[], bool]) -> None:
+    def run(self, lost_lock: Callable[[], Path | None]) -> None:
         """Verify everything once more, then rename. After the last rename nothing is raised: errors become warnings.
+
+        Args:
+            lost_lock: returns a lock file that is not the one that was locked, if there is one.
 
         Raises: IntegrityError; Interrupted; StorageError.
         """
@@ -70,8 +70,8 @@ class Publication:
         for staging in stagings:
             self.made += fs.make_folder(staging.target.parent)
         if self._private:
-            self._read_back()
-        self._check_ownership(files, locks_are_ours)
+            self._read_back(files)
+        self._check_ownership(files, lost_lock)
         self._token.check()
         self._rename(files, record)
         try:
@@ -92,29 +92,50 @@ class Publication:
         for staging, entry in files:
             self._parts[staging].finish_journal(entry)
 
-    def _read_back(self) -> None:
-        for staging, part in self._parts.items():
-            hashed = report_hashing(self._emit, part.artifact.name, staging.part)
-            read_back(part, part.verify(self._token), self._token, hashed)
+    def _read_back(self, files: Files) -> None:
+        """Check that the disk returns what was written. Raises: StorageError; Interrupted."""
+        for staging, entry in files:
+            fs.forget_cached(staging.part)
+            found = self._hash(staging, staging.part)
+            if found != entry.sha256:
+                raise StorageError(
+                    f"{staging.part} does not read back as it was written: its SHA-256 is {found}, "
+                    f"expected {entry.sha256}",
+                    "Check the disk and its connection; install again, or into another folder with --dir.",
+                )
 
-    def _check_ownership(self, files: Files, locks_are_ours: Callable[[], bool]) -> None:
-        """Locks save work; inode and digest prove that the files are the right ones."""
+    def _check_ownership(self, files: Files, lost_lock: Callable[[], Path | None]) -> None:
+        """Locks save work; inode and digest prove the files. Raises: StorageError; Interrupted."""
         for part in self._parts.values():
             part.close()  # all bytes are there, so whatever still wants to change them is a thread left behind
-        if not (self._private or locks_are_ours()):
-            raise touched(files[0][0], self._reference)
-        check_parts(files, self._reference, self._token)
-        for staging, part in self._parts.items():
-            if part.artifact.name in self._seen:
-                check_target(staging, self._seen[part.artifact.name], partial(self._is_as_good, part))
+        is_lost = not self._private and lost_lock()
+        if is_lost or not all(commit.holds(staging.part, entry, self._token) for staging, entry in files):
+            raise StorageError(
+                f"another program touched the staging files of {self._reference} in "
+                f"{staging_folder(files[0][0].folder)}",
+                "Check whether a program cleans up there, or the file system does not support locks; then install "
+                "again.",
+            )
+        for staging, entry in files:
+            if staging.name in self._seen:
+                self._check_target(staging, entry)
 
-    def _is_as_good(self, part: Part) -> bool:
-        """Whether another process put the same bytes at the target, which is only possible with unreliable locks."""
-        if not self._private:
-            return False
-        path = part.staging.target
-        digest, _ = hash_file(path, self._token, report_hashing(self._emit, part.artifact.name, path))
-        return digest == part.verify(self._token)
+    def _check_target(self, staging: Staging, entry: CommitEntry) -> None:
+        """Check that no file was put at the target since it was looked at. Raises: StorageError; Interrupted.
+
+        With unreliable locks another process may have put the same bytes there.
+        """
+        found = target.identity_of(staging)
+        if not found or found == self._seen[str(staging.name)]:
+            return
+        if not self._private or self._hash(staging, staging.target) != entry.sha256:
+            raise StorageError(
+                f"another program put a file at {staging.target} while it was downloaded",
+                "Run the install command again: it checks that file.",
+            )
+
+    def _hash(self, staging: Staging, path: Path) -> str:
+        return hash_file(path, self._token, report_hashing(self._emit, str(staging.name), path))[0]
 
     def _rename(self, files: Files, record: Path | None) -> None:
         if not record:

@@ -106,15 +106,8 @@ def _times(receipt: Receipt) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Receipt | None:
-    if not fs.is_own(path):
-        return None
-    with fs.storage_errors("read", path):
-        try:
-            raw = path.read_bytes()
-        except FileNotFoundError:  # removed since
-            return None
     try:
-        facts = json.loads(raw)
+        facts = json.loads(fs.read_own(path) or b"")
         if isinstance(facts, dict):
             check_version(facts, path)
         return Receipt.from_json(facts)

@@ -38,12 +38,7 @@ def free_bytes(folder: Path) -> int | None:
     return min(info.f_bavail, info.f_bfree) * block if info.f_blocks and block else None
 
 
-def nothing() -> int:
-    """The default for `promised`: no other part still needs bytes."""
-    return 0
-
-
-def claim(file: GuardedFile, size: int, min_free: int, promised: Callable[[], int] = nothing) -> bool:
+def claim(file: GuardedFile, size: int, min_free: int, promised: Callable[[], int] = lambda: 0) -> bool:
     """Claim room for `size` bytes in the open part, and keep `min_free` bytes of the disk free beside it.
 
     Claims first, then measures: if two downloads both measured first, both would count the same free bytes. Where both

@@ -104,17 +104,17 @@ class _Sweep:
 
     def _roll_forward(self) -> None:
         """Complete the installs that a crash interrupted after their commit record was written."""
-        for record in self._models.commit_records():
-            if not any(map(self._is_meant, record.names)):
+        for path, names in self._models.commit_records():
+            if not any(map(self._is_meant, names)):
                 continue
-            names: Names | None = record.names
+            done: Names | None = names
             try:
                 if not self._dry_run:
-                    names = commit.complete(self._models.path, record.path, 0, self._token, self._emit)
+                    done = commit.complete(self._models.path, path, 0, self._token, self._emit)
             except (LockedError, StorageError) as error:
-                self._leave_after(record.path, error)
+                self._leave_after(path, error)
             else:
-                for name in names or ():
+                for name in done or ():
                     self._emit(RolledForward(name))
 
     def _clean_target(self, staging: Staging) -> None:

@@ -22,27 +22,6 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class LockFile:
-    """A lock file; `info` is about its holder, or the last one, as far as that was written into it."""
-
-    path: Path
-    info: LockInfo | None
-
-    @property
-    def holder(self) -> LockInfo | None:
-        """Who holds the lock now; None if the lock is free, or the holder has not written who it is."""
-        return self.info if self.info and not self.info.outcome and is_held(self.path) else None
-
-
-@dataclass(frozen=True)
-class CommitRecord:
-    """A commit record, and the names of the targets that it installs."""
-
-    path: Path
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class PrivateFiles:
     """Staging files that only the process `owner` uses; `name` is the target's, empty where their journal has none."""
 
@@ -85,14 +64,17 @@ class ModelsFolder:
             if staging.name:
                 yield staging, log
 
-    def locks(self) -> Iterator[LockFile]:
-        """All lock files, held or not."""
-        return (LockFile(path, read_lock_info(path)) for path, _ in self._read(layout.LOCK, fs.is_own))
+    def holders(self) -> Iterator[LockInfo]:
+        """Who holds each lock that is held, if the holder has written who it is."""
+        for path, _ in self._read(layout.LOCK, fs.is_own):
+            info = read_lock_info(path)
+            if info and not info.outcome and is_held(path):
+                yield info
 
-    def commit_records(self) -> Iterator[CommitRecord]:
-        """All commit records: what they install is complete, but not all of it is renamed."""
+    def commit_records(self) -> Iterator[tuple[Path, tuple[str, ...]]]:
+        """All commit records, with the names of the targets: these are complete, but not all of them are renamed."""
         for path, files in self._read(layout.COMMIT, commit.read_record):
-            yield CommitRecord(path, tuple(name for name, _ in files))
+            yield path, tuple(name for name, _ in files)
 
     def stagings(self) -> Iterator[Staging]:
         """Of each target that has staging files which its lock protects: `named`."""

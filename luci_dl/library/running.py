@@ -48,7 +48,7 @@ def running(folders: Sequence[Path], on_error: OnError = skip) -> list[Running]:
 
 def _running_in(models: ModelsFolder) -> list[Running]:
     files: dict[str, list[LockInfo]] = {}  # by transaction
-    for holder in filter(None, (lock.holder for lock in models.locks())):
+    for holder in models.holders():
         files.setdefault(holder.nonce, []).append(holder)
     return [_sum(models.path, holders) for holders in files.values()]
 

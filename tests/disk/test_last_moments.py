@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import journal, precommit, publish
+from luci_dl.disk import commit, journal
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, StorageError
@@ -45,14 +45,14 @@ def test_commit_after_an_interrupt_is_impossible(tmp_path: Path) -> None:
 
 def test_an_interrupt_at_the_very_last_check_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is ready, down to the last line of the journal."""
-    token, real = CancelToken(), precommit.check_parts
+    token, real = CancelToken(), commit.holds
     transaction = Transaction(tmp_path, [artifact_of(DATA)], options=OPTIONS, token=token)
 
-    def late(*args: Any) -> None:
-        real(*args)
+    def late(*args: Any) -> bool:
         token.cancel()
+        return real(*args)
 
-    monkeypatch.setattr(publish, "check_parts", late)
+    monkeypatch.setattr(commit, "holds", late)
 
     def act() -> None:
         with transaction:

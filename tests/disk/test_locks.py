@@ -147,7 +147,7 @@ def test_an_acquire_that_did_not_wait_ignores_the_last_outcome(tmp_path: Path) -
     mine.release("wrong bytes", "they are wrong")
     again = locks_of(tmp_path, "a.gguf")
     again.acquire(None, CancelToken(), ignore)
-    assert again.are_ours()
+    assert not again.lost()
     again.release("installed")
 
 

@@ -139,7 +139,7 @@ def test_each_of_many_locks_keeps_other_processes_out(tmp_path: Path) -> None:
     sampler.look()
     assert sampler.descriptors <= 2 * MANY
     assert locks.keep_others_out()
-    assert locks.are_ours()
+    assert not locks.lost()
     tries = subprocess.run(
         [sys.executable, "-c", CONTENDER, str(tmp_path), *NAMES[:100]], capture_output=True, text=True
     )
@@ -147,7 +147,7 @@ def test_each_of_many_locks_keeps_other_processes_out(tmp_path: Path) -> None:
     locks.report(NAMES[70], 5, 10, 1.0)
     locks.release("installed")
     assert all(lock_is_free(path) for path in tmp_path.rglob("*.lock"))
-    assert not locks.are_ours()
+    assert locks.lost()
 
 
 def test_many_locks_are_all_or_none(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from luci_dl.disk import commit, publish
+from luci_dl.disk import commit
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, StorageError
@@ -46,8 +47,8 @@ def test_a_set_is_all_or_none(tmp_path: Path) -> None:
 
 def test_a_folder_that_was_made_in_vain_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the last step fails."""
-    monkeypatch.setattr(publish, "check_parts", lambda *_: (_ for _ in ()).throw(StorageError("not ours")))
-    with pytest.raises(StorageError, match="not ours"):
+    monkeypatch.setattr(commit, "holds", lambda *_: False)
+    with pytest.raises(StorageError, match="another program touched"):
         install(tmp_path, SET[0])
     assert not (tmp_path / "sub").exists()
     assert staged(tmp_path) == []
@@ -57,13 +58,17 @@ def test_a_set_that_cannot_be_renamed_is_an_error_and_is_completed_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing of it is lost, and it is not reported as installed."""
-    artifacts = [artifact_of(data, name) for data, name in SET]
+    artifacts, real = [artifact_of(data, name) for data, name in SET], commit.write_record
+
+    def late(*args: Any) -> None:
+        real(*args)
+        (tmp_path / "sub" / "b.gguf").mkdir()
 
     def act() -> None:
         with Transaction(tmp_path, artifacts, options=OPTIONS) as transaction:
             for artifact, (data, _) in zip(artifacts, SET, strict=True):
                 pour(transaction.open(artifact), data)
-            monkeypatch.setattr(publish, "check_parts", lambda *_: (tmp_path / "sub" / "b.gguf").mkdir())
+            monkeypatch.setattr(commit, "write_record", late)
             transaction.commit()
 
     with pytest.raises(StorageError, match="Is a directory") as caught:

@@ -49,9 +49,7 @@ def test_each_kind_of_file_is_found(tmp_path: Path) -> None:
     assert {(staging.name, log.header.size) for staging, log in models.journals()} == {
         (name, len(DATA) if name != "b.gguf" else 48 * KIB) for name in ("part.gguf", "a.gguf", "b.gguf")
     }
-    assert [(record.path.name, record.names) for record in models.commit_records()] == [
-        ("a.gguf.commit", ("a.gguf", "b.gguf"))
-    ]
+    assert [(path.name, names) for path, names in models.commit_records()] == [("a.gguf.commit", ("a.gguf", "b.gguf"))]
     assert {staging.name for staging in models.stagings()} == {"a.gguf", "b.gguf", "part.gguf", "sub/installed.gguf"}
     assert [path.relative_to(tmp_path).as_posix() for path in models.folders()] == [".luci/sub", ".luci"]
 
@@ -61,15 +59,10 @@ def test_a_lock_is_found_with_its_holder(tmp_path: Path) -> None:
     locks = Locks([(staging_for(tmp_path, "a.gguf"), artifact_of(DATA, "a.gguf"))], "a model")
     locks.acquire(None, CancelToken(), lambda _: None)
     with held(tmp_path, "silent.gguf"):
-        found = {lock.path.name: lock for lock in ModelsFolder(tmp_path).locks()}
-        assert set(found) == {"a.gguf.lock", "silent.gguf.lock"}
-        holder = found["a.gguf.lock"].holder
-        assert holder
-        assert (holder.pid, holder.command) == (os.getpid(), "luci install a model")
-        assert found["silent.gguf.lock"].holder is None
+        (holder,) = ModelsFolder(tmp_path).holders()
+        assert (holder.name, holder.pid, holder.command) == ("a.gguf", os.getpid(), "luci install a model")
     locks.release("installed")
-    (lock, _) = ModelsFolder(tmp_path).locks()
-    assert (lock.holder, lock.info and lock.info.outcome) == (None, "installed")
+    assert not list(ModelsFolder(tmp_path).holders())
 
 
 def test_private_files_are_found_by_their_owner(tmp_path: Path) -> None:
@@ -113,7 +106,7 @@ def test_what_was_planted_is_passed_over(tmp_path: Path, kind: str) -> None:
     models = ModelsFolder(tmp_path)
     assert [known.name for known in models.receipts()] == ["good.gguf"]
     assert (list(models.journals()), list(models.commit_records()), list(models.private_files())) == ([], [], [])
-    assert not any(lock.holder for lock in models.locks())
+    assert not list(models.holders())
     assert {models.name_of(staging) for staging in models.stagings()} == {"good.gguf", "bad.gguf"}
 
 
