@@ -16,7 +16,7 @@ from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
 from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, projectors, whole
 from luci_dl.sources.huggingface.reference import ADDRESS, HubReference, parse
 from luci_dl.sources.selection import FileSelection
-from luci_dl.text import counted, printable
+from luci_dl.text import counted, did_you_mean, printable
 
 MAX_FILES = 400
 """Files of one model."""
@@ -68,9 +68,9 @@ def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileS
         return whole(named, files)
     below = [file for file in files if not reference.path or file.path.startswith(f"{reference.path}/")]
     if reference.path and not below:
-        near = ", ".join(map(printable, near_paths(reference.path, files)))
+        guess = did_you_mean(*near_paths(reference.path, files))
         raise ResolveError(
-            f'{reference.repo} has no file "{printable(reference.path)}"' + (f"; did you mean {near}?" if near else ""),
+            f'{reference.repo} has no file "{printable(reference.path)}"{guess}',
             f"All its files: {ADDRESS}/{reference.repo}/tree/{quote(reference.revision)}",
         )
     if selection.by_pattern:
