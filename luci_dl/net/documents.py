@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
+from luci_dl.model import Artifact
 from luci_dl.net.document import Document
 from luci_dl.net.judge import Situation
 from luci_dl.net.origin import host_of
@@ -35,9 +36,11 @@ def read_document(client: Client, url: str, headers: Mapping[str, str], at_most:
     return document
 
 
-def ask_about(client: Client, url: str, headers: Mapping[str, str]) -> Remote:
-    """One attempt to ask what the server says about the file at `url`, without its content. Raises: as `Client.get`."""
-    response = client.get(RangeRequest(url, 0, None, None), Situation("the file"), headers)
+def ask_about(client: Client, artifact: Artifact) -> Remote:
+    """What its server says about the file, without its content, in one attempt. Raises: as `Client.get`."""
+    situation = Situation(artifact.name or "the file", artifact.size, artifact.provable)
+    request = RangeRequest(artifact.urls[0], 0, None, None)
+    response = client.get(request, situation, artifact.headers, artifact.repository)
     response.close()
     return response.remote
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Emit, ignore
-from luci_dl.model import Model
+from luci_dl.model import Artifact, Model
 from luci_dl.net.network import Network
 from luci_dl.sources.endpoints import Endpoints
 
@@ -58,11 +58,11 @@ class ResolveContext:
 
         return self._ask(url, lambda client: read_document(client, url, headers, at_most, repository))
 
-    def suggested_names(self, url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
-        """The file names that the server of `url` suggests, best first, unchecked. Raises: LuciError, as a fetch."""
+    def suggested_names(self, artifact: Artifact) -> tuple[str, ...]:
+        """The file names that its server suggests, best first, unchecked. Raises: LuciError, as a fetch."""
         from luci_dl.net.documents import ask_about
 
-        return self._ask(url, lambda client: ask_about(client, url, headers)).names
+        return self._ask(artifact.urls[0], lambda client: ask_about(client, artifact)).names
 
     def _ask(self, url: str, attempt: Callable[[Client], T]) -> T:
         from luci_dl.net.documents import with_retries
