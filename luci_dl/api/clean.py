@@ -12,9 +12,8 @@ from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.same_folder import identity
-from luci_dl.disk.transaction import ignore
 from luci_dl.errors import StorageError
-from luci_dl.events import CleanSummary, Emit
+from luci_dl.events import CleanSummary, Emit, ignore
 from luci_dl.library import clean as library
 from luci_dl.library.clean import Report, staged_names
 from luci_dl.library.installed import installed

@@ -14,9 +14,8 @@ from luci_dl.catalog.catalog import load
 from luci_dl.disk import target
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import REMEMBERED
-from luci_dl.disk.transaction import ignore
 from luci_dl.errors import IntegrityError, ResolveError, StorageError
-from luci_dl.events import Emit, Hashing
+from luci_dl.events import Emit, Hashing, ignore
 from luci_dl.formats.gguf import Header
 from luci_dl.library.gguf_files import GgufFile, read_all
 from luci_dl.library.installed import InstalledModel, installed

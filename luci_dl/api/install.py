@@ -11,9 +11,8 @@ from luci_dl.api.config import settings as settings_of
 from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import missing_folder, without_missing_backup
 from luci_dl.cancel import CancelToken
-from luci_dl.disk.transaction import ignore
 from luci_dl.errors import UsageError
-from luci_dl.events import DiskSpace, Emit, Event, Failed, WouldInstall
+from luci_dl.events import DiskSpace, Emit, Event, Failed, WouldInstall, ignore
 from luci_dl.install.batch import exit_code
 from luci_dl.install.request import InstallRequest
 from luci_dl.plan import Options

@@ -10,9 +10,8 @@ from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
-from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LockedError, ResolveError
-from luci_dl.events import Emit, Event, Removed
+from luci_dl.events import Emit, Event, Removed, ignore
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import Found, is_reference, look_up, unknown
 from luci_dl.library.remove import Removal, check_idle, plan_removal

@@ -11,9 +11,8 @@ from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError, StorageError
-from luci_dl.events import Emit, Failed, Verified, VerifySummary
+from luci_dl.events import Emit, Failed, Verified, VerifySummary, ignore
 from luci_dl.library.installed import installed
 from luci_dl.library.lookup import find_installed
 from luci_dl.library.verify import unmanaged

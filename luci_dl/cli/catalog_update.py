@@ -9,7 +9,7 @@ from luci_dl.api.config import Settings
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import session
 from luci_dl.cli.json_answers import answer
-from luci_dl.events import Emit, Failed
+from luci_dl.events import Emit, Failed, ignore
 from luci_dl.text import counted, printable
 
 
@@ -19,7 +19,7 @@ def run(
     """Compare the catalog with the Hub, write the changes and report them. Returns: the first problem's exit code."""
 
     def work(token: CancelToken, emit: Emit) -> int:
-        log = (lambda _event: None) if as_json else emit  # with --json the result is one object
+        log = ignore if as_json else emit  # with --json the result is one object
         if not as_json:
             session.output().say([f"Asking the Hub about the files of {catalog_file.shown} ..."])
         result = update(catalog_file, settings, names, token, log, pin=pin, dry_run=dry_run)

@@ -18,13 +18,9 @@ from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
-from luci_dl.events import Emit, Event, RolledForward, Warned
+from luci_dl.events import Emit, Event, RolledForward, Warned, ignore
 from luci_dl.model import Artifact
 from luci_dl.plan import Options, Remote
-
-
-def ignore(_event: Event) -> None:
-    """Drop the event."""
 
 
 class Transaction:

@@ -9,8 +9,8 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk import space
 from luci_dl.disk.place import existing
 from luci_dl.disk.storage_errors import room_figures
-from luci_dl.disk.transaction import ignore
 from luci_dl.errors import LuciError, NoRoom, StorageError
+from luci_dl.events import ignore
 from luci_dl.library.clean import clean
 from luci_dl.library.installed import installed
 from luci_dl.text import human_size, printable

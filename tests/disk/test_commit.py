@@ -17,9 +17,9 @@ from luci_dl.disk import commit, fs, journal, receipt
 from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.transaction import Transaction, ignore
+from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, StorageError
-from luci_dl.events import Event, LeftAlone, RolledForward
+from luci_dl.events import Event, LeftAlone, RolledForward, ignore
 from luci_dl.library.clean import clean
 from tests.disk.hands import (
     KIB,

@@ -16,9 +16,9 @@ from luci_dl.disk import filesystems, fs, place
 from luci_dl.disk.filesystems import FileSystem
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.place import check_place, rehearse
-from luci_dl.disk.transaction import Transaction, ignore
+from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold
-from luci_dl.events import Cleaned
+from luci_dl.events import Cleaned, ignore
 from luci_dl.library.clean import clean
 from tests.disk.hands import NAME, OPTIONS, artifact_of, assert_ends, install, small_disk
 from tests.disk.steps import DATA
