@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from luci_dl.api.config import Folder, settings
+from luci_dl.api.version import versions
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.same_folder import distinct
-from luci_dl.doctor.examine import Check, examine
-from luci_dl.doctor.findings import failure, ok
+from luci_dl.doctor.findings import Check, examine, failure, ok
 from luci_dl.doctor.folders import check_folder
 from luci_dl.doctor.setup import check_catalog, check_config
-from luci_dl.doctor.versions import versions
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Finding
 from luci_dl.install.servers import is_offline
