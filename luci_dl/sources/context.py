@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl.cancel import CancelToken
+from luci_dl.errors import NetworkError
 from luci_dl.events import Emit, ignore
 from luci_dl.model import Artifact, Model
 from luci_dl.net.network import Network
@@ -39,6 +40,14 @@ class ResolveContext:
     retries: int = 10
     installed: Callable[[str], Model | None] = field(default=lambda _reference: None)
     may_be_tampered: bool = False
+
+    def installed_offline(self, server: str, reference: str, *others: str) -> Model:
+        """The model that was installed by the reference, or by one of the others. Raises: NetworkError."""
+        model = next(filter(None, map(self.installed, (reference, *others))), None)
+        if model is None:
+            message = f"{reference} is not installed, and {server} cannot be asked for it offline"
+            raise NetworkError(message, "Leave out --offline, and unset HF_HUB_OFFLINE.")
+        return model
 
     def document(
         self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MAX_BYTES
