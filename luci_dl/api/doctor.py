@@ -42,7 +42,7 @@ def doctor(folder: Folder, token: CancelToken, emit: Emit, *, offline: bool = Fa
         checks.append(("config", partial(_one, failure("config", error))))
     try:
         not_asked = partial(_one, ok("reach", "no server is asked (--offline)"))
-        checks += [("reach", not_asked)] if offline or is_offline(os.environ) else _server_checks(lists, log)
+        checks += [("reach", not_asked)] if offline or is_offline() else _server_checks(lists, log)
     except LuciError as error:
         checks.append(("reach", partial(_one, failure("reach", error))))
     return examine(checks, token, emit)
