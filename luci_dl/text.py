@@ -128,3 +128,9 @@ def nearest(word: str, candidates: Iterable[str], n: int) -> tuple[str, ...]:
     from difflib import get_close_matches  # slow to load, and rarely needed
 
     return tuple(get_close_matches(word.casefold()[:100], list(candidates), n))
+
+
+def did_you_mean(*near: str) -> str:
+    """The end of a message about a misspelt word: "; did you mean this, that?"; empty where nothing is near."""
+    words = ", ".join(map(printable, filter(None, near)))
+    return f"; did you mean {words}?" if words else ""

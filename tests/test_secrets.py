@@ -21,8 +21,8 @@ from luci_dl.disk.layout import staging_for
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import Interrupted, LuciError, NoRoom
 from luci_dl.events import Event, Started
+from luci_dl.net.connections import requested
 from luci_dl.net.document import Document
-from luci_dl.net.log import requested
 from luci_dl.plan import Options
 from luci_dl.sources.selection import FileSelection
 from luci_dl.ui.describe import describe

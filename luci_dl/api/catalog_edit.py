@@ -48,5 +48,5 @@ def update(
 
     options = settings.options
     endpoints = endpoints_of(os.environ, http_hosts=settings.http_hosts)
-    context = ResolveContext(network_for(os.environ, options), endpoints, token, emit, options.retries)
+    context = ResolveContext(network_for(options), endpoints, token, emit, options.retries)
     return refresh.update(file, context, names, pin=pin, dry_run=dry_run)

@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from luci_dl.api.config import Folder, settings
+from luci_dl.api.version import versions
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.same_folder import distinct
-from luci_dl.doctor.examine import Check, examine
-from luci_dl.doctor.findings import failure, ok
+from luci_dl.doctor.findings import Check, examine, failure, ok
 from luci_dl.doctor.folders import check_folder
 from luci_dl.doctor.setup import check_catalog, check_config
-from luci_dl.doctor.versions import versions
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Finding
 from luci_dl.install.servers import is_offline
@@ -43,7 +42,7 @@ def doctor(folder: Folder, token: CancelToken, emit: Emit, *, offline: bool = Fa
         checks.append(("config", partial(_one, failure("config", error))))
     try:
         not_asked = partial(_one, ok("reach", "no server is asked (--offline)"))
-        checks += [("reach", not_asked)] if offline or is_offline(os.environ) else _server_checks(lists, log)
+        checks += [("reach", not_asked)] if offline or is_offline() else _server_checks(lists, log)
     except LuciError as error:
         checks.append(("reach", partial(_one, failure("reach", error))))
     return examine(checks, token, emit)

@@ -37,12 +37,12 @@ class Catalog:
         An entry that replaces a built-in one of the same name inherits the aliases, groups and tier that it lacks.
         """
         own = tuple(own)
-        by_name = {_key(model.reference): model for model in built_in}
+        by_name = {model.reference.casefold(): model for model in built_in}
         for model in own:
-            name = _key(model.reference)
+            name = model.reference.casefold()
             by_name[name] = _in_place_of(by_name.get(name), model)
-        owners = {_key(word): name for name, model in by_name.items() for word in words_of(model)}
-        owners |= {_key(word): _key(model.reference) for model in own for word in words_of(model)}
+        owners = {word.casefold(): name for name, model in by_name.items() for word in words_of(model)}
+        owners |= {word.casefold(): model.reference.casefold() for model in own for word in words_of(model)}
         by_name = {name: _with_aliases(model, name, owners) for name, model in by_name.items()}
         return cls(tuple(by_name.values()), {word: by_name[name] for word, name in owners.items()})
 
@@ -110,10 +110,6 @@ def _unreadable(path: Path, reason: str, hint: str) -> UsageError:
     return UsageError(f"cannot read the catalog {printable(str(path))}: {reason}", hint)
 
 
-def _key(word: str) -> str:
-    return word.casefold()
-
-
 def _in_place_of(old: Model | None, new: Model) -> Model:
     if old is None:
         return new
@@ -123,7 +119,7 @@ def _in_place_of(old: Model | None, new: Model) -> Model:
 
 def _with_aliases(model: Model, name: str, owners: Mapping[str, str]) -> Model:
     """The model without the aliases that another one took."""
-    aliases = tuple(alias for alias in model.aliases if owners[_key(alias)] == name)
+    aliases = tuple(alias for alias in model.aliases if owners[alias.casefold()] == name)
     return model if aliases == model.aliases else replace(model, aliases=aliases)
 
 

@@ -130,7 +130,7 @@ def _split(document: tomlkit.TOMLDocument) -> list[str]:
     models = document.get("model", [])
     if isinstance(models, Array):  # of inline tables
         return ["", *(tomlkit.dumps({"model": [model.unwrap()]}) for model in models)]
-    entries = [tomlkit.dumps({"model": _array_of(model)}) for model in models]
+    entries = [tomlkit.dumps({"model": AoT([model], parsed=True)}) for model in models]
     text = document.as_string()
     pieces = [text[: len(text) - sum(map(len, entries))], *entries]
     bodies = [document.body[: -1 if entries else None], *(model.value.body for model in models)]
@@ -140,10 +140,6 @@ def _split(document: tomlkit.TOMLDocument) -> list[str]:
         pieces[place] = "".join(lines[:first])
         pieces[place + 1] = "".join(lines[first:]) + pieces[place + 1]
     return pieces
-
-
-def _array_of(model: Table) -> AoT:
-    return AoT([model], parsed=True)
 
 
 def _comments_at_end(body: Sequence[tuple[Key | None, Item]]) -> int:

@@ -158,18 +158,13 @@ def _digest(table: _Table, digest: Digest) -> str | None:
     return table.maybe(digest.key, str, lambda text: check_digest(text, digest.digits, f"a {digest.label}"))
 
 
-def _word(text: str) -> str:
-    if not text.isprintable() or not _WORD.fullmatch(text):
-        raise UsageError(
-            f'expected a word without spaces, control characters, ":", "/" or a leading dash, found {shown(text)}'
-        )
-    return text
-
-
 def _name(text: str) -> str:
     if text.casefold() in RESERVED:
         raise UsageError(f"expected a word other than {', '.join(RESERVED)}, which are reserved, found {shown(text)}")
-    return _word(text)
+    if not text.isprintable() or not _WORD.fullmatch(text):
+        what = 'a word without spaces, control characters, ":", "/" or a leading dash'
+        raise UsageError(f"expected {what}, found {shown(text)}")
+    return text
 
 
 def _group(text: str) -> str:

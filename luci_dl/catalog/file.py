@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,11 +35,9 @@ class CatalogFile:
         """The content; empty if there is no file. Raises: UsageError."""
         return text_of(self.file).replace("\r\n", "\n") if os.path.lexists(self.file) else ""
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Keeps other processes from writing while the block runs."""
-        with lock.file_lock(self.lock):
-            yield
+        return lock.file_lock(self.lock)
 
     def write(self, text: str) -> None:
         """Replace the content atomically; of a symlink, that of the file it points to.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import space
+from luci_dl.disk.place import existing
 from luci_dl.errors import StorageError
 from luci_dl.model import Model
 
@@ -42,9 +43,8 @@ class Machine:
 
 def this_machine(models_dir: Path, min_free: int) -> Machine:
     """The capacity of this machine, with the disk of the models folder."""
-    existing = next((path for path in (models_dir, *models_dir.parents) if os.path.isdir(path)), models_dir)
     try:
-        free = space.free_bytes(existing)
+        free = space.free_bytes(existing(models_dir))
     except StorageError:
         free = None
     return Machine(None if free is None else max(0, free - min_free), _memory())

@@ -15,7 +15,7 @@ from luci_dl.model import Digest, Model
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
 from luci_dl.sources.huggingface.reference import HubReference, is_reference, parse
-from luci_dl.text import nearest, printable
+from luci_dl.text import did_you_mean, nearest, printable
 
 Revision = tuple[str, str]
 """OWNER/REPO, and a branch, tag or commit of it."""
@@ -164,8 +164,7 @@ def _named(models: Sequence[Model], names: Sequence[str], catalog_file: CatalogF
     known = {word.casefold(): model for model in models for word in words_of(model)}
     for name in names:
         if name.casefold() not in known:
-            near = nearest(name, known, 3)
-            guess = f"; did you mean {', '.join(map(printable, near))}?" if near else ""
+            guess = did_you_mean(*nearest(name, known, 3))
             message = f'there is no model "{printable(name)}" in {catalog_file.shown}{guess}'
             raise ResolveError(message, "`luci catalog list` shows its models.")
     return [known[name.casefold()] for name in names]

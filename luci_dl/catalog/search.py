@@ -8,7 +8,7 @@ from luci_dl.catalog.catalog import Catalog
 from luci_dl.catalog.entries import words_of
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Model
-from luci_dl.text import nearest, printable
+from luci_dl.text import did_you_mean, nearest, printable
 
 _EXACT, _PREFIX, _WITHIN, _ELSEWHERE = range(4)
 
@@ -43,16 +43,13 @@ def _rank(word: str, model: Model) -> int | None:
 
 def _nothing(text: str, words: Sequence[str], catalog: Catalog) -> ResolveError:
     near = dict.fromkeys(near for word in words for near in _near(word, catalog))
-    guess = f"; did you mean {', '.join(list(near)[:3])}?" if near else ""
     what = "" if len(words) == 1 else "all of "
-    return ResolveError(
-        f'no model in the catalog matches {what}"{printable(" ".join(text.split()))}"{guess}',
-        "`luci list --available` shows all.",
-    )
+    message = f'no model in the catalog matches {what}"{printable(" ".join(text.split()))}"'
+    return ResolveError(message + did_you_mean(*list(near)[:3]), "`luci list --available` shows all.")
 
 
 def _near(word: str, catalog: Catalog) -> Iterator[str]:
     """Words of the catalog similar to one that it does not have."""
     if not any(_rank(word, model) is not None for model in catalog.models):
         licenses = dict.fromkeys(model.license.casefold() for model in catalog.models if model.license)
-        yield from map(printable, (*catalog.suggest(word), *nearest(word, (*catalog.groups[1:], *licenses), 1)))
+        yield from (*catalog.suggest(word), *nearest(word, (*catalog.groups[1:], *licenses), 1))

@@ -13,7 +13,7 @@ from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.errors import UsageError
 from luci_dl.events import Emit
-from luci_dl.text import printable
+from luci_dl.text import did_you_mean, printable
 
 
 @click.group(
@@ -127,5 +127,5 @@ def _state_of(name: str) -> SettingState | None:
 def _row(state: SettingState) -> tuple[str, str, str]:
     origin = state.origin
     if state.purpose is None:
-        origin += f" (unknown; did you mean {state.near}?)" if state.near else " (unknown)"
+        origin += f" (unknown{did_you_mean(state.near)})"
     return state.name, ", ".join(state.texts) or "none", origin + (" (invalid)" if state.problem else "")

@@ -16,6 +16,7 @@ from luci_dl.cli import options
 from luci_dl.cli.session import report
 from luci_dl.errors import LuciError, StorageError, UsageError
 from luci_dl.resources import refusal
+from luci_dl.text import did_you_mean
 from luci_dl.ui.stream import is_full
 
 COMMANDS = {
@@ -65,8 +66,7 @@ class Commands(click.Group):
         if args and args[0] in _UNINSTALL:
             raise UsageError(f"there is no command `{args[0]}`; did you mean `luci remove`?")
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = get_close_matches(args[0], COMMANDS, 1, 0.7)
-            guess = f"; did you mean `luci {near[0]}`?" if near else ""
+            guess = did_you_mean(*(f"`luci {near}`" for near in get_close_matches(args[0], COMMANDS, 1, 0.7)))
             raise UsageError(f"there is no command `{args[0]}`{guess}", "`luci --help` shows the commands.")
         return super().resolve_command(ctx, args)
 

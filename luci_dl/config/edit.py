@@ -13,7 +13,7 @@ from luci_dl.config.keys import Key
 from luci_dl.config.settings import KEYS, Settings, near_key
 from luci_dl.disk.same_folder import identity
 from luci_dl.errors import UsageError
-from luci_dl.text import printable
+from luci_dl.text import did_you_mean, printable
 
 Checks = Mapping[str, Callable[[Any], object]]
 """For each setting that needs it, a check beyond its kind, which raises UsageError or StorageError."""
@@ -135,6 +135,5 @@ def known_key(name: str) -> Key:
 
 def unknown_setting(name: str, others: Collection[str] = ()) -> UsageError:
     """The error for a name that is neither a setting nor one of the other names; it suggests a similar one."""
-    near = near_key(name, others)
-    guess = f"; did you mean {near}?" if near else ""
+    guess = did_you_mean(near_key(name, others))
     return UsageError(f'there is no setting "{printable(name)}"{guess}', "`luci config list` shows them all.")

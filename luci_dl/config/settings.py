@@ -15,6 +15,7 @@ from luci_dl.config.keys import Key, key
 from luci_dl.config.kinds import OnInterrupt, parse_path
 from luci_dl.environment import variable
 from luci_dl.names import DEFAULT_HOME
+from luci_dl.text import nearest
 
 if TYPE_CHECKING:
     from luci_dl.plan import Options
@@ -148,13 +149,11 @@ def read_setting(key: Key, default: Any, environ: Mapping[str, str], config: Con
     return key.kind.parse(typed, key.variable, Path())
 
 
-def unknown_keys(config: ConfigFile) -> dict[str, str | None]:
-    """The names in the file that luci does not know, each with the known one that is similar."""
+def unknown_keys(config: ConfigFile) -> dict[str, str]:
+    """The names in the file that luci does not know, each with the known one that is similar, if any."""
     return {name: near_key(name) for name in config.values if name not in KEYS}
 
 
-def near_key(name: str, others: Collection[str] = ()) -> str | None:
-    """The setting, or one of the other names, that a misspelt name probably means."""
-    from difflib import get_close_matches  # costs start-up time, and most names are spelt right
-
-    return next(iter(get_close_matches(name.casefold().replace("-", "_")[:100], [*KEYS, *others], 1)), None)
+def near_key(name: str, others: Collection[str] = ()) -> str:
+    """The setting, or one of the other names, that a misspelt name probably means; empty if there is none."""
+    return next(iter(nearest(name.replace("-", "_"), [*KEYS, *others], 1)), "")

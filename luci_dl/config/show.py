@@ -28,7 +28,7 @@ class SettingState:
         texts: the value as the user would type it.
         problem: why it is invalid.
         purpose: None for a name that luci does not know.
-        near: the setting that an unknown name probably means.
+        near: the setting that an unknown name probably means; may be empty.
         overrides: config.json has another value, which the variable overrides.
     """
 
@@ -38,7 +38,7 @@ class SettingState:
     texts: list[str]
     problem: UsageError | None = None
     purpose: str | None = None
-    near: str | None = None
+    near: str = ""
     overrides: bool = False
 
 

@@ -9,7 +9,7 @@ from luci_dl.config.file import read_config
 from luci_dl.config.settings import Settings, unknown_keys
 from luci_dl.doctor.findings import ok, warning
 from luci_dl.events import Finding
-from luci_dl.text import counted, printable
+from luci_dl.text import counted, did_you_mean, printable
 
 
 def check_config(settings: Settings) -> Iterator[Finding]:
@@ -17,9 +17,8 @@ def check_config(settings: Settings) -> Iterator[Finding]:
     config = read_config(settings.file)
     where = printable(str(settings.file))
     for name, near in unknown_keys(config).items():
-        guess = f"; did you mean {near}?" if near else ""
         hint = "It has no effect. `luci config list` shows the settings."
-        yield warning("config", f'{where} has an unknown key "{printable(name)}"{guess}', hint)
+        yield warning("config", f'{where} has an unknown key "{printable(name)}"{did_you_mean(near)}', hint)
     if config.values:
         yield ok("config", f"{where}: {counted(len(config.values), 'setting')}")
     else:

@@ -226,18 +226,12 @@ def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifac
 
     `why`: comes before the reason in the message of an error. Raises: NetworkError; ResolveError; Interrupted.
     """
-    from luci_dl.net.judge import Situation
-    from luci_dl.net.response import RangeRequest
+    from luci_dl.net.documents import ask_about
     from luci_dl.net.retry import AttemptFailed
 
-    request, client = RangeRequest(artifact.urls[0], 0, None, None), context.network.client_for(artifact.urls[0])
-    situation = Situation(artifact.name, artifact.size, artifact.provable)
+    client = context.network.client_for(artifact.urls[0])
     try:
-        answer = run_cancellable(
-            lambda: client.get(request, situation, artifact.headers, artifact.repository), context.token
-        )
+        reported = run_cancellable(lambda: ask_about(client, artifact), context.token)
     except AttemptFailed as failure:
         raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure
-    answer.close()
-    reported = answer.remote
     return replace(artifact, sha256=artifact.sha256 or reported.sha256, size=artifact.size or reported.size)

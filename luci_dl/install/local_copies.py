@@ -14,7 +14,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from luci_dl.disk.layout import is_staging_folder
+from luci_dl.disk.place import existing
 from luci_dl.disk.receipt import Receipt
+from luci_dl.disk.same_folder import identity
 from luci_dl.environment import variable
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
@@ -69,7 +71,8 @@ class Copies:
         self._given = given
         self._emit = emit
         places = [_installed_in(folder) for folder in folders]
-        places += [_hub_blobs(_hub_cache(environ)), *map(_ollama_blobs, _ollama_folders(environ))]
+        places.append(_hub_blobs(_hub_cache(environ)))
+        places += [_blobs_in(models, "Ollama's models") for models in _ollama_folders(environ)]
         self._cached = chain.from_iterable(places if caches else [])
         self._lists: tuple[list[_File], list[_File]] | None = None
         self._lock = threading.Lock()
@@ -84,9 +87,10 @@ class Copies:
                 self._lists = list(self._walk()), list(self._cached)
         given, cached = self._lists
         by_digest = [file for file in chain(given, cached) if _has_digest(artifact, file.digest)]
-        names = {unquote(name.rpartition("/")[2]).casefold() for name in (artifact.name, *map(_path_of, artifact.urls))}
+        named = (artifact.name, *(urlsplit(url).path for url in artifact.urls))
+        names = {unquote(name.rpartition("/")[2]).casefold() for name in named}
         by_name = [file for file in given if file.path in self._given or file.path.name.casefold() in names]
-        seen = {identity for identity in [_identity(target)] if identity}
+        seen: set[object] = {identity(target)}
         likely = [copy for files in (by_digest, by_name) for copy in _copies(files, artifact.size, target, seen)]
         by_size = _copies(given, artifact.size, target, seen) if artifact.size is not None else []
         return likely + (by_size if len(by_size) <= MAX_BY_SIZE else [])
@@ -113,26 +117,18 @@ def _below(top: Path, on_too_many: Callable[[Path], None] = lambda _top: None) -
             return
 
 
-def _copies(files: Iterable[_File], size: int | None, target: Path, seen: set[tuple[int, int]]) -> list[LocalCopy]:
+def _copies(files: Iterable[_File], size: int | None, target: Path, seen: set[object]) -> list[LocalCopy]:
     """The regular files of the right size that were not `seen`, those on the target's disk first."""
-    device = next(os.stat(path).st_dev for path in (target, *target.parents) if os.path.exists(path))
+    device = os.stat(existing(target.parent)).st_dev
     copies: list[tuple[bool, LocalCopy]] = []
     for file in files:
         with contextlib.suppress(OSError):
             info = os.stat(file.path)
-            identity = (info.st_dev, info.st_ino)
             right = info.st_size == size if size is not None else info.st_size > 0
-            if stat.S_ISREG(info.st_mode) and right and identity not in seen:
-                seen.add(identity)
+            if stat.S_ISREG(info.st_mode) and right and identity(file.path) not in seen:
+                seen.add(identity(file.path))
                 copies.append((info.st_dev != device, LocalCopy(file.path, file.where, info.st_size)))
     return [copy for _, copy in sorted(copies, key=lambda pair: pair[0])]
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    with contextlib.suppress(OSError):
-        info = os.stat(path)
-        return info.st_dev, info.st_ino
-    return None
 
 
 def _has_digest(artifact: Artifact, digest: str) -> bool:
@@ -148,10 +144,6 @@ def _has_digest(artifact: Artifact, digest: str) -> bool:
 def _digest_in(name: str) -> str:
     match = _DIGEST.fullmatch(name)
     return (match[1] or match[2]) if match else ""
-
-
-def _path_of(url: str) -> str:
-    return urlsplit(url).path
 
 
 def _installed_in(folder: Path) -> Iterator[_File]:
@@ -181,15 +173,11 @@ def _hub_blobs(cache: Path) -> Iterator[_File]:
     """Named by their SHA-256, or by their git blob SHA-1 if they are not in LFS."""
     for repo in _entries(cache):
         if "--" in repo.name:
-            yield from _blobs_in(repo / "blobs", "the Hugging Face cache")
-
-
-def _ollama_blobs(models: Path) -> Iterator[_File]:
-    return _blobs_in(models / "blobs", "Ollama's models")
+            yield from _blobs_in(repo, "the Hugging Face cache")
 
 
 def _blobs_in(folder: Path, where: str) -> Iterator[_File]:
-    for path in _entries(folder):
+    for path in _entries(folder / "blobs"):
         if digest := _digest_in(path.name):
             yield _File(path, where, digest)
 

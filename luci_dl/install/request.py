@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from luci_dl.events import Emit
 from luci_dl.install.batch import Outcome, install_models
 from luci_dl.install.context import InstallContext
 from luci_dl.install.placement import Placement
-from luci_dl.install.servers import copies_for, network_for, resolve_words
+from luci_dl.install.servers import context_for, resolve_words
 from luci_dl.model import Model
 from luci_dl.plan import Options, Plan
 from luci_dl.sources.selection import FileSelection
@@ -47,8 +46,7 @@ class InstallRequest:
 
         Raises: ResolveError; UsageError; NetworkError; StorageError; Interrupted.
         """
-        copies = copies_for(os.environ, settings, options, emit)
-        context = InstallContext(options, network_for(os.environ, options, log), copies, token, emit)
+        context = context_for(settings, options, token, emit, log)
         models = resolve_words(words, settings, selection, context)
         backup = None if named_folder else settings.backup_models_dir
         return cls(models, context, Placement(settings.models_dir, backup, context))

@@ -16,7 +16,7 @@ from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 from luci_dl.sources.selection import FileSelection
 from luci_dl.sources.url import refuse_unproved_http
-from luci_dl.text import nearest, printable
+from luci_dl.text import did_you_mean, nearest, printable
 
 _BARE_GROUPS = ("all", "core")
 
@@ -131,22 +131,17 @@ def _no_group(word: str, catalog: Catalog) -> ResolveError:
     if catalog.find(word):
         return ResolveError(f"{word} is a model, not a group", "Leave out the word `models`.")
     near = [f"`{group} models`" for group in nearest(word, catalog.groups, 3)]
-    message = f'there is no group "{printable(word)}"' + _did_you_mean(near)
+    message = f'there is no group "{printable(word)}"' + did_you_mean(*near)
     return ResolveError(message, f"The groups are {', '.join(catalog.groups)}.")
 
 
 def _no_model(word: str, catalog: Catalog) -> ResolveError:
     if catalog.group(word):
-        return ResolveError(
-            f"{word} is a group" + _did_you_mean([f"`{word} models`"]), "The word `models` must follow a group."
-        )
+        message = f"{word} is a group" + did_you_mean(f"`{word} models`")
+        return ResolveError(message, "The word `models` must follow a group.")
     near = [*catalog.suggest(word), *(f"`{group} models`" for group in nearest(word, catalog.groups, 1))]
-    message = f'there is no model "{printable(word)}"' + _did_you_mean(near)
+    message = f'there is no model "{printable(word)}"' + did_you_mean(*near)
     return ResolveError(message, "`luci list --available` shows all.")
-
-
-def _did_you_mean(near: Sequence[str]) -> str:
-    return f"; did you mean {', '.join(near)}?" if near else ""
 
 
 def _without_projector(model: Model) -> Model:

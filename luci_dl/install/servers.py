@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from luci_dl.cancel import CancelToken
 from luci_dl.catalog import catalog
 from luci_dl.config.settings import Settings
 from luci_dl.events import Emit
@@ -21,20 +22,23 @@ from luci_dl.sources.endpoints import endpoints_of
 from luci_dl.sources.selection import FileSelection
 
 
-def network_for(environ: Mapping[str, str], options: Options, log: Emit | None = None) -> Network:
+def network_for(options: Options, log: Emit | None = None) -> Network:
     """The servers, unless an option or HF_HUB_OFFLINE forbids it. `log` gets an event for each request."""
-    offline = options.offline or is_offline(environ)
+    offline = options.offline or is_offline()
     return Network(options.limit_rate, timeout=options.timeout, offline=offline, log=log)
 
 
-def is_offline(environ: Mapping[str, str]) -> bool:
+def is_offline() -> bool:
     """Whether the environment forbids to ask servers."""
-    return environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
 
 
-def copies_for(environ: Mapping[str, str], settings: Settings, options: Options, emit: Emit) -> Copies:
-    """Where to look for copies on this machine. Raises: UsageError, for a `--from` that does not exist."""
-    return Copies(environ, tuple(settings.every_folder), options.copies, caches=options.adopt, emit=emit)
+def context_for(
+    settings: Settings, options: Options, token: CancelToken, emit: Emit, log: Emit | None = None
+) -> InstallContext:
+    """What an install with these options works with. Raises: UsageError, for a `--from` that does not exist."""
+    copies = Copies(os.environ, tuple(settings.every_folder), options.copies, caches=options.adopt, emit=emit)
+    return InstallContext(options, network_for(options, log), copies, token, emit)
 
 
 def resolve_words(

@@ -12,7 +12,7 @@ from luci_dl.library.installed import InstalledModel, find
 from luci_dl.model import Model
 from luci_dl.sources.base import source_of
 from luci_dl.sources.endpoints import unchecked_endpoints
-from luci_dl.text import nearest, printable
+from luci_dl.text import did_you_mean, nearest, printable
 
 WHERE_TO_LOOK = "`luci list` shows what is installed, `luci list --available` what can be."
 
@@ -81,6 +81,5 @@ def _canonical(word: str) -> str:
 def unknown(word: str, catalog: Catalog, models: Sequence[InstalledModel], hint: str = WHERE_TO_LOOK) -> ResolveError:
     """The error for a word that means nothing, with the names that are most like it."""
     names = [name.rpartition("/")[2] for model in models for name in (model.reference, *model.names)]
-    near = dict.fromkeys(map(printable, (*catalog.suggest(word), *nearest(word, names, 1))))
-    guess = f"; did you mean {', '.join(near)}?" if near else ""
+    guess = did_you_mean(*dict.fromkeys((*catalog.suggest(word), *nearest(word, names, 1))))
     return ResolveError(f'there is no model "{printable(word)}"{guess}', hint)

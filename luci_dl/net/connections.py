@@ -19,15 +19,15 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
-from luci_dl.events import Emit
+from luci_dl.events import Emit, Requested, ignore
 from luci_dl.net.certificates import trusted_certificates
 from luci_dl.net.dial import dial
-from luci_dl.net.log import requested
 from luci_dl.net.proxy import INSTALL_SOCKS, Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
 from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.sent_secrets import note_sent
+from luci_dl.net.sent_secrets import PUBLIC_HEADERS, note_sent
 from luci_dl.net.translate import proxy_auth_error, translate_errors
+from luci_dl.text import distinct_address
 
 FIRST_BYTE_S = 120.0
 """How long to wait for a response to begin: some proxies fetch and scan a whole file before they send a byte."""
@@ -116,7 +116,7 @@ class Transport:
 
         Raises: AttemptFailed; NetworkError.
         """
-        proxy, began, log = proxy_for(url), time.monotonic(), self._log or (lambda _event: None)
+        proxy, began, log = proxy_for(url), time.monotonic(), self._log or ignore
         note_sent(url, {**headers, **(proxy.headers if proxy else {})})
         try:
             response = self._send(url, headers, proxy)
@@ -181,6 +181,13 @@ def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
     manager = urllib3.ProxyManager(**settings) if proxy else urllib3.PoolManager(**settings)
     manager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
     return manager
+
+
+def requested(url: str, headers: Mapping[str, str], status: int | None, seconds: float, reason: str = "") -> Requested:
+    """The event of one request, without secrets; of a failed one with the `reason` instead of a status."""
+    masked = tuple(name for name in headers if name.lower() not in PUBLIC_HEADERS)
+    span = next((value for name, value in headers.items() if name.lower() == "range"), "")
+    return Requested("GET", distinct_address(url), span, masked, status, seconds, reason)
 
 
 def raw_response(response: urllib3.BaseHTTPResponse) -> RawResponse:

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from luci_dl.net.log import PUBLIC_HEADERS
-
+PUBLIC_HEADERS = {"range", "if-range", "accept"}
+"""All others may be secret."""
 _MIN_LENGTH = 6
 """Shorter texts are everywhere."""
 _sent: deque[str] = deque(maxlen=256)

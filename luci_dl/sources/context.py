@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl.cancel import CancelToken
-from luci_dl.events import Emit
-from luci_dl.model import Model
+from luci_dl.errors import NetworkError
+from luci_dl.events import Emit, ignore
+from luci_dl.model import Artifact, Model
 from luci_dl.net.network import Network
 from luci_dl.sources.endpoints import Endpoints
 
 if TYPE_CHECKING:
+    from luci_dl.net.client import Client
     from luci_dl.net.document import Document
+
+T = TypeVar("T")
 
 MAX_BYTES = 16 << 20
 """Default size limit of a small response."""
@@ -32,10 +36,18 @@ class ResolveContext:
     network: Network = field(default_factory=Network)
     endpoints: Endpoints = field(default_factory=Endpoints)
     token: CancelToken = field(default_factory=CancelToken)
-    emit: Emit = field(default=lambda _event: None)
+    emit: Emit = ignore
     retries: int = 10
     installed: Callable[[str], Model | None] = field(default=lambda _reference: None)
     may_be_tampered: bool = False
+
+    def installed_offline(self, server: str, reference: str, *others: str) -> Model:
+        """The model that was installed by the reference, or by one of the others. Raises: NetworkError."""
+        model = next(filter(None, map(self.installed, (reference, *others))), None)
+        if model is None:
+            message = f"{reference} is not installed, and {server} cannot be asked for it offline"
+            raise NetworkError(message, "Leave out --offline, and unset HF_HUB_OFFLINE.")
+        return model
 
     def document(
         self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MAX_BYTES
@@ -51,22 +63,18 @@ class ResolveContext:
         """
         if not self.may_be_tampered:
             self.endpoints.refuse_plain_http(url)
-        from luci_dl.net.documents import fetch_document  # slow to load, and most runs ask no server
+        from luci_dl.net.documents import read_document  # slow to load, and most runs ask no server
 
-        return fetch_document(
-            self.network,
-            url,
-            headers,
-            token=self.token,
-            emit=self.emit,
-            retries=self.retries,
-            repository=repository,
-            at_most=at_most,
-        )
+        return self._ask(url, lambda client: read_document(client, url, headers, at_most, repository))
 
-    def suggested_names(self, url: str, headers: Mapping[str, str]) -> tuple[str, ...]:
-        """The file names that the server of `url` suggests, best first, unchecked. Raises: LuciError, as a fetch."""
+    def suggested_names(self, artifact: Artifact) -> tuple[str, ...]:
+        """The file names that its server suggests, best first, unchecked. Raises: LuciError, as a fetch."""
         from luci_dl.net.documents import ask_about
 
-        remote = ask_about(self.network, url, headers, token=self.token, emit=self.emit, retries=self.retries)
-        return remote.names
+        return self._ask(artifact.urls[0], lambda client: ask_about(client, artifact)).names
+
+    def _ask(self, url: str, attempt: Callable[[Client], T]) -> T:
+        from luci_dl.net.documents import with_retries
+
+        client = self.network.client_for(url)
+        return with_retries(lambda: attempt(client), url, self.token, self.emit, self.retries)

@@ -157,7 +157,7 @@ def _asked_name(reference: str, artifact: Artifact, context: ResolveContext) -> 
     installed, url = context.installed(reference), artifact.urls[0]
     if installed and len(installed.artifacts) == 1:
         return installed.artifacts[0].name
-    name = next(filter(is_usable, context.suggested_names(url, artifact.headers)), None) or name_within(url)
+    name = next(filter(is_usable, context.suggested_names(artifact)), None) or name_within(url)
     if name is None:
         raise UsageError(f"neither {url} nor its server says what the file is called", "Give a name with -o.")
     return name

@@ -67,7 +67,7 @@ def test_a_misspelt_word_spares_the_others_bytes(shop: Shop, models: Path) -> No
     ("text", "said"),
     [
         ("[[model]", "is not TOML"),
-        ("\xff\x00", "is not TOML"),
+        ("\xff\x00", "is not UTF-8"),
         ('[[model]]\nname = "a"\ncolour = "red"', "unknown key"),
         ('[[model]]\nname = "a"', "expected at least one [[model.file]]"),
         ('[[model]]\nname = "core"\n[[model.file]]\nfilename = "a"\nurl = "https://h/a"', "reserved"),

@@ -15,8 +15,8 @@ from luci_dl.errors import Interrupted, NetworkError
 from luci_dl.events import Event, Retrying
 from luci_dl.net import retry
 from luci_dl.net.document import Document
-from luci_dl.net.documents import fetch_document
 from luci_dl.net.network import Network
+from luci_dl.sources.context import ResolveContext
 from tests.servers import FaultyServer, faults
 
 SECRET = {"Authorization": "Bearer secret"}
@@ -28,9 +28,8 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
 
 
-def document(url: str, **more: Any) -> Document:
-    given = {"token": CancelToken(), "emit": lambda _event: None, "retries": 3, "at_most": 1000, **more}
-    return fetch_document(Network(), url, SECRET, **given)
+def document(url: str, at_most: int = 1000, **more: Any) -> Document:
+    return ResolveContext(**{"retries": 3, **more}).document(url, SECRET, at_most=at_most)
 
 
 def test_a_response_of_any_status_is_returned(server: FaultyServer) -> None:
@@ -171,7 +170,5 @@ def test_offline_nothing_is_requested(server: FaultyServer) -> None:
     """The message has the address."""
     url = server.serve("/api", LISTING)
     with pytest.raises(NetworkError, match="/api"):
-        fetch_document(
-            Network(offline=True), url, {}, token=CancelToken(), emit=lambda _event: None, retries=3, at_most=1000
-        )
+        document(url, network=Network(offline=True))
     assert not server.exchanges()

@@ -14,13 +14,11 @@ from typing import Any
 import pytest
 
 import luci_dl
-from luci_dl.cancel import CancelToken
 from luci_dl.errors import NetworkError
 from luci_dl.events import Event, Retrying, Warned
 from luci_dl.net import connections, dial, fetch, retry, tune, worker_pool
-from luci_dl.net.documents import fetch_document
-from luci_dl.net.network import Network
 from luci_dl.plan import Options
+from luci_dl.sources.context import ResolveContext
 from tests.net.fetching import DATA, OK, Run, proved
 from tests.servers import FaultyServer, faults
 
@@ -98,8 +96,7 @@ def test_a_document_meets_the_same_limits(
     events: list[Event] = []
 
     def document(retries: int) -> bytes:
-        given: Any = {"token": CancelToken(), "emit": events.append, "retries": retries, "at_most": 9}
-        return fetch_document(Network(), url, {}, **given).body
+        return ResolveContext(emit=events.append, retries=retries).document(url, {}).body
 
     refuse_descriptors(ALWAYS)
     with pytest.raises(NetworkError, match="Too many open files"):

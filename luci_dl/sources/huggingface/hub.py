@@ -15,7 +15,7 @@ from luci_dl.net.document import Document
 from luci_dl.net.hub import hub_refusal
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
-from luci_dl.text import nearest, printable, public_address, shown
+from luci_dl.text import did_you_mean, nearest, printable, public_address, shown
 
 MAX_PAGES = 1000
 MAX_FILES = 100_000
@@ -170,9 +170,8 @@ def _no_revision(context: ResolveContext, base: str, repo: str, revision: str, d
         names = [str(_object(refs, ref).get("name")) for kind in kinds if isinstance(kind, list) for ref in kind]
     except (ResolveError, NetworkError):
         names = []
-    near = ", ".join(map(printable, nearest(revision, names[:1000], 3)))
     message, hint = (refusal.message, refusal.hint) if refusal else (f"{repo} has no such revision", "")
-    return ResolveError(message + (f"; did you mean {near}?" if near else ""), hint)
+    return ResolveError(message + did_you_mean(*nearest(revision, names[:1000], 3)), hint)
 
 
 def _file(page: Document, facts: Mapping[str, object]) -> RepoFile:

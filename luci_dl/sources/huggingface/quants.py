@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from luci_dl.errors import ResolveError
 from luci_dl.sources.huggingface.hub import RepoFile
-from luci_dl.text import human_size, nearest, printable
+from luci_dl.text import did_you_mean, human_size, nearest, printable
 
 PREFERRED = ("Q4_K_M", "Q8_0")
 """The quantisations to take when none is named, in this order, as llama.cpp does."""
@@ -48,9 +48,9 @@ def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
             raise _which(f"{what} has {len(matching)} models that match {wanted}", matching)
     if quant:
         labels = {label.casefold(): label for model in models for label in _LABEL.findall(model[0].path)}
-        near = [labels[label] for label in nearest(quant, labels, 3)]
-        guess = f"; did you mean {', '.join(map(printable, near))}? It has" if near else "; it has"
-        raise _which(f"{what} has no model that matches {printable(quant)}{guess}", models)
+        guess = did_you_mean(*(labels[label] for label in nearest(quant, labels, 3)))
+        it_has = f"{guess} It has" if guess else "; it has"
+        raise _which(f"{what} has no model that matches {printable(quant)}{it_has}", models)
     if len(models) == 1:
         return whole(models[0], files)
     raise _which(f"{what} has {len(models)} models, but neither {' nor '.join(PREFERRED)}", models)

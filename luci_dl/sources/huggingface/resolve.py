@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
-from luci_dl.errors import NetworkError, ResolveError, UsageError
+from luci_dl.errors import ResolveError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
@@ -16,7 +16,7 @@ from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
 from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, projectors, whole
 from luci_dl.sources.huggingface.reference import ADDRESS, HubReference, parse
 from luci_dl.sources.selection import FileSelection
-from luci_dl.text import counted, printable
+from luci_dl.text import counted, did_you_mean, printable
 
 MAX_FILES = 400
 """Files of one model."""
@@ -36,7 +36,8 @@ def resolve_reference(word: str, selection: FileSelection, context: ResolveConte
             f"Leave out either the options or :{reference.quant}.",
         )
     if context.network.offline:
-        return _installed(reference, context)
+        file = (f"{reference.repo}/{reference.path}",) if reference.path else ()
+        return context.installed_offline(context.endpoints.hub, reference.text, *file)
     if reference.sha256:
         context = replace(context, may_be_tampered=True)
     listing = list_files(context, reference.repo, reference.revision)
@@ -45,18 +46,6 @@ def resolve_reference(word: str, selection: FileSelection, context: ResolveConte
     artifacts = tuple(_artifact(listing, file, selection, context) for file in files)
     _refuse_twins(reference, artifacts)
     return Model(reference.text, _with_digest(reference, artifacts))
-
-
-def _installed(reference: HubReference, context: ResolveContext) -> Model:
-    model = context.installed(reference.text)
-    if model is None and reference.path:
-        model = context.installed(f"{reference.repo}/{reference.path}")
-    if model is None:
-        raise NetworkError(
-            f"{reference.text} is not installed, and {context.endpoints.hub} cannot be asked for it offline",
-            "Leave out --offline, and unset HF_HUB_OFFLINE.",
-        )
-    return model
 
 
 def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileSelection, emit: Emit) -> list[RepoFile]:
@@ -68,9 +57,9 @@ def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileS
         return whole(named, files)
     below = [file for file in files if not reference.path or file.path.startswith(f"{reference.path}/")]
     if reference.path and not below:
-        near = ", ".join(map(printable, near_paths(reference.path, files)))
+        guess = did_you_mean(*near_paths(reference.path, files))
         raise ResolveError(
-            f'{reference.repo} has no file "{printable(reference.path)}"' + (f"; did you mean {near}?" if near else ""),
+            f'{reference.repo} has no file "{printable(reference.path)}"{guess}',
             f"All its files: {ADDRESS}/{reference.repo}/tree/{quote(reference.revision)}",
         )
     if selection.by_pattern:

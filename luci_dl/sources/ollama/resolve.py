@@ -26,7 +26,7 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     name = parse_name(word)
     repository = name.repository(context.endpoints.ollama, context.endpoints.http_hosts)
     if context.network.offline:
-        return _installed(name, repository, context)
+        return context.installed_offline(urlsplit(repository).netloc, str(name))
     headers = {"Accept": ", ".join(ACCEPTED)}
     url = f"{repository}/manifests/{name.tag}"
     document = context.document(url, headers, repository=repository, at_most=MAX_BYTES)
@@ -44,16 +44,6 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     if manifest.projector:
         files.append(artifact(manifest.projector, name.targets[1], "projector"))
     return Model(str(name), tuple(files))
-
-
-def _installed(name: Name, repository: str, context: ResolveContext) -> Model:
-    model = context.installed(str(name))
-    if model is None:
-        raise NetworkError(
-            f"{name} is not installed, and {urlsplit(repository).netloc} cannot be asked for it offline",
-            "Leave out --offline, and unset HF_HUB_OFFLINE.",
-        )
-    return model
 
 
 def _refusal(name: Name, repository: str, document: Document, context: ResolveContext) -> LuciError:
