@@ -23,7 +23,7 @@ class Watch:
         self._ended = False
 
     def look(self) -> None:
-        """Look once; to be called regularly, by a thread that may hang."""
+        """Look once. Call this regularly, from a thread that may hang."""
         if not (self._error or self._ended):
             try:
                 self._files_are_there()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 _PLAIN = {"", "identity"}
 _WINDOWS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
-"""By coding: zlib's window bits. 47 recognizes the headers of both gzip and zlib."""
+"""By coding: zlib's window bits. 47 recognises the headers of both gzip and zlib."""
 _RAW_DEFLATE = -15
 """What some servers call deflate has no header."""
 

@@ -51,7 +51,7 @@ from luci_dl.net.hub import hub_refusal
 from luci_dl.net.origin import host_of
 from luci_dl.net.response import RangeRequest, ResponseInfo, content_length, content_range, strong_etag
 from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
-from luci_dl.net.status import SIGN_IN, TRY_LATER, is_temporary, refusal
+from luci_dl.net.status import LOG_IN, TRY_LATER, is_temporary, refusal
 
 WITH_BODY = {200, 203, 206}
 """The statuses whose body may be the file."""
@@ -236,8 +236,8 @@ def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> 
     if is_page and (request.start or is_other):
         message = f"{host} sent a web page instead of {situation.name}"
         if begun:
-            raise AttemptFailed(message, hint=SIGN_IN)
-        raise IntegrityError(message, f"{SIGN_IN} Or the server wants you to log in: open the address in a browser.")
+            raise AttemptFailed(message, hint=LOG_IN)
+        raise IntegrityError(message, f"{LOG_IN} The server itself may require one, too: open the address.")
     has_version = not situation.provable and strong_etag(answer.headers.get("etag"))
     if is_other and begun and situation.failures < PATIENCE and not has_version:
         raise AttemptFailed(f"{host} sent {length} bytes instead of the {size} of {situation.name}", hint=TRY_LATER)

@@ -10,6 +10,7 @@ from luci_dl.errors import NetworkError, ResolveError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
+from luci_dl.net.network import ASK_SERVERS
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.globs import matches
 from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
@@ -54,7 +55,7 @@ def _installed(reference: HubReference, context: ResolveContext) -> Model:
     if model is None:
         raise NetworkError(
             f"{reference.text} is not installed, and {context.endpoints.hub} cannot be asked for it offline",
-            "Leave out --offline, and unset HF_HUB_OFFLINE.",
+            ASK_SERVERS,
         )
     return model
 

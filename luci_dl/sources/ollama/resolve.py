@@ -10,6 +10,7 @@ from luci_dl.events import Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name
 from luci_dl.net.document import Document
+from luci_dl.net.network import ASK_SERVERS
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
@@ -51,7 +52,7 @@ def _installed(name: Name, repository: str, context: ResolveContext) -> Model:
     if model is None:
         raise NetworkError(
             f"{name} is not installed, and {urlsplit(repository).netloc} cannot be asked for it offline",
-            "Leave out --offline, and unset HF_HUB_OFFLINE.",
+            ASK_SERVERS,
         )
     return model
 
@@ -74,7 +75,7 @@ def _refusal(name: Name, repository: str, document: Document, context: ResolveCo
 
 
 def _not_found(name: Name, repository: str, context: ResolveContext) -> ResolveError:
-    """The error for a missing model or a missing tag, as far as the registry lets them be told apart."""
+    """The error for a missing model or a missing tag, as far as the registry distinguishes the two."""
     host = urlsplit(repository).netloc
     listed = context.document(f"{repository}/tags/list", {}, repository=repository, at_most=MAX_BYTES)
     tags = _tags(listed) if listed.status == 200 else []
