@@ -1,4 +1,7 @@
-"""Watches the staging files of a transaction while it is filled: what vanishes is reported within two seconds."""
+"""Watches the staging files of a transaction while it is filled: what vanishes is reported within two seconds.
+
+What is looked for is in `Transaction.check_staging`; the free space is watched by `space.watch`.
+"""
 
 from __future__ import annotations
 

@@ -47,6 +47,7 @@ from dataclasses import dataclass, field
 
 from luci_dl.errors import IntegrityError, LuciError, NetworkError
 from luci_dl.net.bearer import account_required
+from luci_dl.net.coding import CODINGS
 from luci_dl.net.hub import hub_refusal
 from luci_dl.net.origin import host_of
 from luci_dl.net.response import RangeRequest, ResponseInfo, content_length, content_range, strong_etag
@@ -62,8 +63,6 @@ MIN_PIECE = 1 << 16
 _OVERLOAD = {429, 503}
 _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
-_CODINGS = {"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
-"""Any other Content-Encoding, such as aws-chunked, none or utf-8, leaves the bytes as they are."""
 _WEB_PAGES = {"text/html", "application/xhtml+xml"}
 
 
@@ -163,7 +162,7 @@ def _sender(request: RangeRequest, answer: Answer) -> str:
 def _check_coding(request: RangeRequest, headers: Mapping[str, str], situation: Situation) -> None:
     """Raises: NetworkError, when the body is certainly not the bytes of the file."""
     transfer = headers.get("transfer-encoding", "").strip().lower()
-    codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")} & _CODINGS
+    codings = {coding.strip().lower() for coding in headers.get("content-encoding", "").split(",")} & CODINGS
     fits = None in (situation.size, length := _length(headers)) or length == situation.size
     if transfer not in ("", "identity", "chunked"):
         codings = {transfer}
