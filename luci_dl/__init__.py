@@ -8,7 +8,7 @@ A file appears at its final path only when it is complete, its SHA-256 is right,
     luci_dl.path("llama3.2")
     luci_dl.remove("llama3.2")
 
-Where things are; each package imports only from those below it:
+Where things are; each package imports only from those below it, and the head of most lists its modules:
 
     cli/          words in, exit code out; one file per command; topics/: what `luci help TOPIC` prints
     ui/           shows events: bars, lines, JSON; describe: the sentence for each event
@@ -25,24 +25,18 @@ Where things are; each package imports only from those below it:
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
                   remove, gguf_files
-    catalog/      the built-in catalog and the user's own: catalog, entries, check, search, edit, refresh, fit
+    catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, edit,
+                  refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
                   url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser means
-    config/       settings (one dataclass, each field with its key), kinds of values, show, edit, file: config.json
-    net/          bytes from servers: client (one request), head, response and status (what an answer means), document
-                  and documents (small answers), coding, server_message (why a server refuses), connections and dial
-                  (directly or through a proxy), certificates, translate (foreign errors into ours), worker
-                  (one segment), worker_pool, fetch, tune (how many connections), rate_limiter, rate_meter, mirrors,
-                  retry, hub (what the Hub's refusals mean), bearer (tokens of registries)
-    disk/         bytes onto disk: fs, file and folders (the calls whose order matters), storage_errors (their words),
-                  layout (all paths), lock, locks and folder_lock (to delete on a full disk), part with part_writer,
-                  range_map (who may write where), write_behind (write, hash, sync) and guarded_file (nothing outlives
-                  the lock), journal, target (what stands there), commit (rename, record, roll-forward), endings, space,
-                  filesystems (what each kind can do), lock_reliability, place (whether a file could be put there),
-                  watch (what vanishes meanwhile), contents (the last check), transaction
+    config/       settings (one dataclass, each field with its key), keys, kinds, show, edit, file: config.json
+    net/          bytes from servers: client (one request), judge (what the response means for a file), documents (small
+                  responses), fetch (one file over several connections)
+    disk/         bytes onto disk: transaction (one model), part (the bytes of one file), locks, space, fs (the calls
+                  whose order matters), layout (all paths)
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
-    model.py plan.py errors.py events/ cancel.py pool.py resources.py environment.py names.py text.py
-                  shared types and helpers
+    model.py plan.py errors.py events/ cancel.py pool.py resources.py environment.py text.py names.py (which names files
+                  may have): shared types and helpers
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def _open_standard_streams() -> None:
 
 
 def _open_nowhere() -> None:
-    """Open what swallows all output, or, in a bare container, refuses it. It gets the lowest number that is free."""
+    """Open /dev/null, or the root folder in a container without one. It gets the lowest descriptor that is free."""
     try:
         os.open(os.devnull, os.O_RDWR)
     except OSError:

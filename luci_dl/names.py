@@ -1,4 +1,7 @@
-"""Which names a target may have: the one place where a name that would leave the models folder is refused."""
+"""Which names a target may have: the one place where a name that would leave the models folder is refused.
+
+The words that no model may be called are in catalog/entries.py.
+"""
 
 from __future__ import annotations
 

@@ -152,6 +152,20 @@ def faults_of(package: Path) -> list[str]:
     return [fault for path in sorted(package.rglob("*.py")) for fault in Source(path, package).faults()]
 
 
+LISTED = {"config", "disk", "doctor", "formats", "install", "library", "net", "sources", "ui"}
+"""The folders whose modules are listed one by one; of the others each is a command, or a name says it all."""
+
+
+@pytest.mark.parametrize("folder", sorted(LISTED))
+def test_every_module_is_on_the_map(folder: str) -> None:
+    """In the head of the package, or in that of its folder."""
+    heads = [ast.get_docstring(ast.parse((place / "__init__.py").read_text())) for place in (PACKAGE, PACKAGE / folder)]
+    of_all, own = (head or "" for head in heads)
+    section = re.split(r"\n    \S", of_all.partition(f"\n    {folder}/")[2])[0]
+    modules = {entry.stem for entry in (PACKAGE / folder).iterdir() if entry.stem.strip("_") == entry.stem}
+    assert modules - set(re.findall(r"\w+", f"{section} {own}")) == set()
+
+
 def test_imports_point_down_and_every_door_is_the_only_one() -> None:
     assert not faults_of(PACKAGE), "\n" + "\n".join(faults_of(PACKAGE))
 

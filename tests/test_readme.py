@@ -188,6 +188,15 @@ def test_every_option_and_variable_exists() -> None:
     assert {name for name in variables - ELSEWHERE if f'"{name}"' not in source} == set()
 
 
+def test_the_messages_under_troubleshooting_exist() -> None:
+    """Each part of them is in a text of the source, or in two texts that follow each other."""
+    source = re.sub(r'"\s*\n\s*f?"', "", "".join(path.read_text() for path in (ROOT / "luci_dl").rglob("*.py")))
+    titles = re.findall(r"^- \*\*(.*?)\*\*:", README.partition("\n## Troubleshooting\n")[2], re.MULTILINE)
+    parts = [part.strip() for title in titles for text in re.findall("`(.*?)`", title) for part in text.split("...")]
+    assert len(titles) >= 10
+    assert [part for part in parts if part not in source] == []
+
+
 def test_socks_is_installed_the_same_way_everywhere() -> None:
     """In the README, the reference and the message; the package has that extra."""
     assert f"`{INSTALL_SOCKS}`" in README

@@ -56,7 +56,7 @@ def own_models(settings: Settings) -> list[Model]:
 
 
 def offers(models: Sequence[Model], settings: Settings, folder: Folder = None, *, emit: Emit = ignore) -> list[Offer]:
-    """The models, with what is said about each in lists; what cannot be read is emitted."""
+    """The models, each with what lists show about it. Warns about what cannot be read."""
     problems = Problems(emit)
     machine = this_machine(settings.models_dir, settings.min_free)
     by_word: dict[str, list[InstalledModel]] = {}

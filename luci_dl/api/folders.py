@@ -1,4 +1,4 @@
-"""Which models folders there are: those to look into, those to remember, those of which the disk is not mounted."""
+"""Which models folders there are: those to look into, those to remember, those whose disk is not mounted."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def folders_of(settings: Settings, folder: Folder, problems: Problems) -> list[P
 
 
 def missing_folder(settings: Settings, folder: Path) -> StorageError | None:
-    """The problem if luci has installed into the folder, and nothing of that is there."""
+    """The problem if luci has installed into the folder and none of it is there now."""
     return missing(folder) if identity(folder) in map(identity, settings.folders) else None
 
 
 def without_missing_backup(settings: Settings, emit: Emit) -> Settings:
-    """The settings without a backup folder that is missing, which is emitted: it must not be made anew."""
+    """The settings, without the backup folder if that is missing: it must not be created again. Warns about it."""
     backup = settings.backup_models_dir
     if backup and (error := missing_folder(settings, backup)):
-        emit(Warned(f"{error.message}, so it takes no model. {error.hint}"))
+        emit(Warned(f"{error.message}, so nothing is installed there. {error.hint}"))
         return replace(settings, backup_models_dir=None)
     return settings
 
@@ -58,7 +58,7 @@ def remembered(
     """Remember the folders while the block installs into them, and afterwards those that luci has files in.
 
     Args:
-        named: the user named the folder; if it cannot be remembered, that is emitted.
+        named: the user named the folder; warn if it cannot be remembered.
 
     Raises: Interrupted.
     """
@@ -81,7 +81,7 @@ def _remember(settings: Settings, folder: Path, token: CancelToken, emit: Emit) 
 
 
 def forget_if_empty(settings: Settings, folder: Path) -> None:
-    """Remember the folder no longer if luci has no files in it."""
+    """Forget the folder if luci has no files in it."""
     if not os.path.lexists(staging_folder(folder)):
         with contextlib.suppress(UsageError, StorageError):
             forget_folder(settings, folder)

@@ -91,13 +91,13 @@ def _confirm_all(models: Sequence[Model], token: CancelToken) -> None:
 
 
 def _confirm_missing(settings: Settings, token: CancelToken, emit: Emit, *, ask: bool) -> None:
-    """Raises: StorageError, if the models folder is missing and the user does not want it anew; Interrupted."""
+    """Raises: StorageError, if the models folder is missing and the user refuses to create it again; Interrupted."""
     error = missing_folder(settings, settings.models_dir)
     if error is None:
         return
     if not ask:
         emit(Warned(f"{error.message}. {error.hint}"))
     elif not session.confirmed(
-        "Install into it all the same?", f"to install: {error.message}", token, [f"⚠️  {error.message}. {error.hint}"]
+        "Install into it anyway?", f"to install: {error.message}", token, [f"⚠️  {error.message}. {error.hint}"]
     ):
         raise error

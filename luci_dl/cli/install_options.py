@@ -46,7 +46,9 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     _setting("-j", "--jobs", default="1", metavar="N", help="Models to install side by side."),
     _setting("--limit-rate", metavar="RATE", help="Limit of the total speed in bytes per second, such as 20M."),
     _setting("--retries", default="10", metavar="N", help="Consecutive failures allowed."),
-    _setting("--timeout", default="auto", metavar="auto|SECONDS", help="Give up a connection that is silent so long."),
+    _setting(
+        "--timeout", default="auto", metavar="auto|SECONDS", help="Give up a connection after SECONDS of silence."
+    ),
     click.option(
         "--wait",
         type=click.FloatRange(0),

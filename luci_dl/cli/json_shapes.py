@@ -38,7 +38,7 @@ class CatalogModel(TypedDict):
     aliases: Annotated[Sequence[str], "other names"]
     groups: Annotated[Sequence[str], "groups that it belongs to"]
     tier: Annotated[int | None, "0 (runs anywhere) to 4 (needs a big machine)"]
-    license: Annotated[str | None, "its license"]
+    license: Annotated[str | None, "its licence"]
     size: Annotated[int | None, "bytes of all files"]
     files: Annotated[list[CatalogFile], "the file to load is the first", at("artifacts")]
 
@@ -89,7 +89,7 @@ class GgufHeader(TypedDict):
     big_endian: Annotated[bool, "its byte order"]
     architecture: Annotated[str | None, 'like "llama"']
     name: Annotated[str | None, "the model's name"]
-    license: Annotated[str | None, "the model's license"]
+    license: Annotated[str | None, "the model's licence"]
     file_type: Annotated[str | None, 'the quantisation, like "Q4_K_M"']
     context_length: Annotated[int | None, "tokens"]
     tokenizer: Annotated[str | None, "kind of tokenizer"]

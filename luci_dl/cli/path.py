@@ -24,9 +24,8 @@ from luci_dl.events import Emit
 def command(name: str, folder: str | None, as_json: bool) -> int:
     """Print the path of an installed model, and nothing else.
 
-    If the model has several files, it is the path of the one to load. A file of which only the times have changed is
-    read again before. NAME is a name or alias from the catalog, an
-    address as it was installed, or a file name.
+    If the model has several files, it is the path of the one to load. A file whose time has changed, but not its size,
+    is checked first. NAME is a name or alias from the catalog, an address as it was installed, or a file name.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

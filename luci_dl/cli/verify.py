@@ -54,7 +54,8 @@ def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: b
 
 
 def _error(wrong: Sequence[Verified], files: int) -> LuciError:
-    what = f"{len(wrong)} of {files} files {'is' if len(wrong) == 1 else 'are'} not as luci installed them"
+    be, it = ("is", "it") if len(wrong) == 1 else ("are", "them")
+    what, repair = f"{len(wrong)} of {files} files {be} not as luci installed {it}", "`luci verify --repair` installs"
     if all(verdict.state == "unreadable" for verdict in wrong):
-        return StorageError(what, "Check the disk; `luci verify --repair` installs them again.")
-    return IntegrityError(what, "`luci verify --repair` installs them again.")
+        return StorageError(what, f"Check the disk; {repair} {it} again.")
+    return IntegrityError(what, f"{repair} {it} again.")

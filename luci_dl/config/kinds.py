@@ -100,7 +100,7 @@ def parse_path(value: object, what: str, base: Path) -> Path:
 
 
 def _without_parents(path: Path) -> Path:
-    """The same place without "..": what a symlink leads to has another parent than the symlink."""
+    """The same place without "..", which behind a symlink means the parent of what the symlink leads to."""
     short, real = os.path.normpath(path), os.path.realpath(path)
     return Path(short if os.path.realpath(short) == real else real) if ".." in path.parts else path
 

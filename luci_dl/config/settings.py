@@ -81,7 +81,7 @@ class Settings:
 
     @property
     def every_folder(self) -> list[Path]:
-        """Every models folder that was ever used, the one for new models first. It may be there under several names."""
+        """Every models folder that was ever used, the one for new models first. One folder may have several names."""
         backup = () if self.backup_models_dir is None else (self.backup_models_dir,)
         own = (self.home_models,) if os.path.lexists(self.home_models) else ()
         return list(dict.fromkeys((self.models_dir, *backup, *self.folders, *own)))

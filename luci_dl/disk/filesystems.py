@@ -65,7 +65,7 @@ class FileSystem:
         return self.kind in _FAT
 
     def problem_with(self, name: str) -> str:
-        """Why no file there can have that name, by itself or in the end; empty where nothing speaks against it."""
+        """Why no file there can have that name; empty if it can."""
         problem = windows_problem(name)
         if self.kind in _WINDOWS_NAMES or (self.kind in _WINDOWS_SERVED and name.endswith(".")):
             return problem

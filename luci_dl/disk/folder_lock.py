@@ -3,7 +3,7 @@
 Whoever deletes must not need a new file, or a full disk could not be freed. A folder is always there, and stands in for
 all lock files in it. What makes that safe is the order, which at least one of two processes notices:
 
-    with a lock file (any purpose):  lock the file, then look whether the folder is held; if so, let go and try later;
+    with a lock file (any purpose):  lock the file, then look whether the folder is held; if so, release it and wait;
                                      then look whether the file is still there: who held it before may have unlinked it
     in place of it (deleting only):  lock the folder, then look whether the file exists; if so, that has to be locked
 
@@ -47,7 +47,7 @@ class FolderLock:
         fd = _open(self.path)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.path.samestat(os.fstat(fd), os.stat(self.path)):  # else it was removed, and made anew
+            if os.path.samestat(os.fstat(fd), os.stat(self.path)):  # else it was removed and created again
                 self._fd, fd = fd, -1
         except BlockingIOError:
             pass

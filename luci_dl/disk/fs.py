@@ -1,8 +1,7 @@
 """The calls that change the disk, one thin function each. Their order, made by the callers, is luci's promise.
 
-Here are those on names; those on an open file are in `file`, those on folders in `folders`, and can be called by either
-name.
-Every `OSError` leaves here as a `StorageError`.
+Those that take a path are here; those on an open file are in `file`, those on folders in `folders`, and `fs` offers
+them, too. Every `OSError` leaves here as a `StorageError`.
 """
 
 from __future__ import annotations
@@ -149,7 +148,7 @@ def unlink(path: Path) -> bool:
 
 
 def _empty(path: Path) -> None:
-    """Free the blocks of a file: where each change needs new ones (btrfs, ZFS), a full disk refuses to delete it else.
+    """Free the blocks of a file: where every change needs new ones (btrfs, ZFS), a full disk would refuse to delete it.
 
     A file that has another name stays as it is. Raises: OSError.
     """

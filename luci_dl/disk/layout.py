@@ -18,7 +18,7 @@ PART, LOCK, JOURNAL, RECEIPT, COMMIT = STAGING_SUFFIXES
 NEW = ".new"
 """The suffix of a file that is about to replace the one without it."""
 REHEARSAL = ".luci-rehearsal-"
-"""How the names of empty files begin that are moved to a target's folder for a try."""
+"""How the name of a rehearsal begins: an empty file that is moved to a target's folder to see whether that works."""
 _FOLDER = ".luci"
 _SUFFIX_MAX = max(map(len, STAGING_SUFFIXES)) + len(NEW)  # bytes
 _NAME_MAX = 255
@@ -73,7 +73,7 @@ class Staging:
         return _with_suffix(self.private_base or self.base, RECEIPT + NEW)
 
     def rehearsal_in(self, folder: Path) -> Path:
-        """Where an empty file is moved for a try; the name ends as the target's does."""
+        """Where a rehearsal goes. Its name ends like the target's: a file system may refuse a last character."""
         name = os.fsencode((self.private_base or self.base).name)
         return folder / f"{REHEARSAL}{hashlib.sha256(name).hexdigest()[:16]}{self.target.name[-1]}"
 

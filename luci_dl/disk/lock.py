@@ -138,7 +138,7 @@ class Lock:
         return info is not None and info.nonce == nonce
 
     def keeps_others_out(self) -> bool:
-        """Whether the lock, which is held here, is refused to others, as it should be."""
+        """Whether the file system refuses to others the lock that is held here."""
         return is_held(self._folder.path if self._folder.held else self.path)
 
     def release(self) -> None:

@@ -88,7 +88,7 @@ class Part(PartSink):
             self._claim_space()
 
     def check(self) -> None:
-        """To be called again and again while the part is filled, or while the hash of a clone is waited for.
+        """Call this regularly while the part is filled, and while waiting for the hash of a clone.
 
         Raises: StorageError, when the part is unusable after a write error or has vanished, or the disk runs full.
         """

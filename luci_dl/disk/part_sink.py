@@ -19,7 +19,7 @@ MAX_VERSIONS = 2
 
 
 class PartSink:
-    """What `plan.Sink` says, for one part. `Part` adds its life: how it is opened, verified, kept and removed.
+    """A `plan.Sink` for one part. `Part` adds its life: how it is opened, verified, kept and removed.
 
     Attributes:
         cloned: the part shares the blocks of a local copy, and has all of them.
@@ -39,7 +39,7 @@ class PartSink:
         self._writer = PartWriter(self._files)
         self._turn = threading.Lock()  # held by whoever changes `_known` or starts the part over
         self._digest: str | None = None  # of the whole, once it is hashed and synced
-        self._versions = 1  # of a file without a digest, that responses in this run were about
+        self._versions = 1  # of a file without a digest: how many the responses of this run had
         self._watched = False  # no blocks could be claimed, so the free space has to be watched
 
     @property

@@ -21,7 +21,7 @@ VERSION = 1
 DISTRUSTED = -1
 """The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
 REMEMBERED = "receipts"
-"""The folder in luci's own one for what receipts in folders that may only be read should say."""
+"""The folder, in luci's own one, for newer versions of receipts that are in read-only folders."""
 _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified")
 
 
@@ -86,7 +86,7 @@ def now() -> str:
 
 
 def read(path: Path) -> Receipt | None:
-    """The receipt at `path`, or its later copy that had to be remembered; None when there is none or it is damaged.
+    """The receipt at `path`, or the newer version that luci's own folder has; None when there is none or it is damaged.
 
     Raises: StorageError, when it cannot be read or has another format.
     """
@@ -128,7 +128,7 @@ def remember(path: Path, receipt: Receipt) -> None:
 
 
 def _remembered(path: Path) -> Path:
-    """Where luci's own folder keeps what the receipt at `path` should say."""
+    """Where luci's own folder keeps a newer version of the receipt at `path`."""
     key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
     return Path(os.environ.get("LUCI_HOME") or DEFAULT_HOME).expanduser() / REMEMBERED / f"{key}.receipt"
 

@@ -20,9 +20,9 @@ from luci_dl.text import human_size
 
 _UNSUPPORTED = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 _SAYS_NOTHING = {*_UNSUPPORTED, errno.EIO, errno.EOVERFLOW, errno.EPERM}
-"""How `statvfs` fails where only the figures cannot be had; other errors are about the path itself."""
+"""Errors of `statvfs` that only mean that there are no figures. Others are about the path itself."""
 _PAUSES_S = (0.05, 0.1, 0.2, 0.4, None)
-"""How long to wait at most before each other try to claim room."""
+"""How long to wait at most before each further attempt to claim room."""
 
 
 def free_bytes(folder: Path) -> int | None:

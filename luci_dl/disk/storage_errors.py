@@ -47,7 +47,7 @@ _LACKS: dict[Lack, tuple[str, str]] = {
         "It can hold no more files, of any size: delete some, or install into a folder on another disk with --dir.",
     ),
 }
-"""What there is no room of: what to say of that file system instead of the system's reason, and the hint."""
+"""By what is used up: words that replace the system's reason if that is not clear, and the hint."""
 
 
 @contextlib.contextmanager
@@ -76,8 +76,8 @@ def _no_room_for(what: str, path: Path, error: OSError) -> NoRoom:
     lack: Lack = "quota" if error.errno == errno.EDQUOT else "inodes" if has_no_inodes(path) else "space"
     (meaning, hint), on = _LACKS[lack], file_system(path)
     reason = error.strerror or str(error)
-    said = meaning.format(on.mounted_at if on else "this file system") or reason
-    translated = NoRoom(f"{what}: {said}", hint, reason, lack=lack)
+    described = meaning.format(on.mounted_at if on else "this file system") or reason
+    translated = NoRoom(f"{what}: {described}", hint, reason, lack=lack)
     translated.__cause__ = error
     return translated
 

@@ -64,7 +64,7 @@ class Transaction:
         self._locks: Locks | None = None
         self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
-        self._watch = Watch(self._check_staging)
+        self._watch = Watch(self.check_staging)
         self._publication: Publication | None = None
         self._unreliable = ""  # why the locks are; then the staging files are private to this process
 
@@ -145,7 +145,7 @@ class Transaction:
         part.open(self._options.resume, self._token, hashed, source)
         return part
 
-    def _check_staging(self) -> None:
+    def check_staging(self) -> None:
         """Raises: StorageError, when a part or a lock file has vanished, or nothing can be written there any more."""
         parts = list(self._parts.values())
         for part in parts:

@@ -1,4 +1,7 @@
-"""Watches the staging files of a transaction while it is filled: what vanishes is reported within two seconds."""
+"""Watches the staging files of a transaction while it is filled: what vanishes is reported within two seconds.
+
+What is looked for is in `Transaction.check_staging`; the free space is watched by `space.watch`.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class Watch:
         self._ended = False
 
     def look(self) -> None:
-        """Look once; to be called regularly, by a thread that may hang."""
+        """Look once. Call this regularly, from a thread that may hang."""
         if not (self._error or self._ended):
             try:
                 self._files_are_there()

@@ -14,8 +14,8 @@ Verdict = Literal["ok", "newer", "changed", "truncated", "invalid", "missing", "
 class Cleaned(Result):
     """`clean` removed the file at `path`, or would in a dry run; `freed` bytes on disk.
 
-    `kind`: "part", "journal", "receipt", "lock", "commit record" or "rehearsal", an empty file that was
-    moved for a try.
+    `kind`: "part", "journal", "receipt", "lock", "commit record" or "rehearsal" (an empty file with
+    which an install tried whether it can move files there).
     """
 
     path: str

@@ -75,7 +75,7 @@ def _try_again(artifact: Artifact, part: Part, context: InstallContext, report: 
     while error and urls:
         url = urls.popleft()
         if _may_pass(part) and part.size not in sizes and len(sizes) < context.options.retries:
-            sizes.add(part.size)  # with the same size twice, it is another file
+            sizes.add(part.size)  # if the size is the same again, the bytes there really are others
             urls.append(url)
         context.emit(Warned(f"{error.message}; fetching it again from {url}"))
         part.forget()

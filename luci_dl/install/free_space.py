@@ -20,7 +20,7 @@ _LARGEST = 3
 
 
 def message_and_hint(error: LuciError, folder: Path, needed: int | None) -> tuple[str, str]:
-    """Those of the error; if it is a lack of room, with what could be removed, and with figures where they explain it.
+    """Those of the error. If there is no room, what could be removed is added, and figures where they explain it.
 
     Args:
         needed: bytes of the model that was to be installed into the folder.
@@ -32,7 +32,7 @@ def message_and_hint(error: LuciError, folder: Path, needed: int | None) -> tupl
 
 
 def _figures(folder: Path, needed: int | None) -> str:
-    """Empty where what is free is unknown, or would be enough."""
+    """Empty if the free space is unknown, or would be enough."""
     with contextlib.suppress(StorageError):
         free = space.free_bytes(existing(folder))
         if free is not None and (needed is None or free < needed):

@@ -41,8 +41,8 @@ class ModelsFolder:
     A file that is damaged is left out: `clean` removes it.
 
     Args:
-        on_error: called for each folder or file that cannot be read or has another format; everything else is found
-            all the same.
+        on_error: called for each folder or file that cannot be read or has another format; everything else is
+            found nevertheless.
     """
 
     def __init__(self, path: Path, on_error: OnError = skip) -> None:
@@ -110,7 +110,7 @@ class ModelsFolder:
         return [path for path in reversed(self._tree[1]) if not split_suffix(path)]
 
     def rehearsals(self) -> Iterator[Path]:
-        """Empty files that a kill left beside the models, when it was tried whether a file can be moved there."""
+        """The empty files that a kill left beside the models, from when `disk/place.py` tried to move one there."""
         staged = layout.staging_folder(self.path)
         for folder in self._tree[1]:
             with contextlib.suppress(OSError):

@@ -1,1 +1,16 @@
-"""Bytes from servers. Nothing here knows about disks: what arrives goes through the `Sink` of `luci_dl.plan`."""
+"""Bytes from servers. Nothing here knows about disks: what arrives goes through the `Sink` of `luci_dl.plan`.
+
+client          one request, from connection to body
+network         what all requests of a run share
+connections     direct, or through a proxy, and their time limits; dial, proxy, socks, certificates
+origin          the host of an address, and whether its responses are safe from changes
+head            a response as it arrives: raw_response, coding
+response        what its headers say by the rules of HTTP; file_names, bearer
+status          what error statuses mean; hub, server_message: the server's own reasons
+judge           what a response means for the file that is fetched, in one table; retry: the remedies
+translate       errors of libraries as luci's own
+documents       small responses, such as listings: asked for, retried; document: read
+fetch           one file: worker_pool, worker (one segment), mirrors
+tune            how many connections; rate_limiter, rate_meter (and when a connection has stalled)
+log             what `-v` shows; sent_secrets: what no message may repeat
+"""

@@ -14,7 +14,7 @@ import urllib3
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.bearer import Tokens, authorization
-from luci_dl.net.connections import Transport, raw_response, release
+from luci_dl.net.connections import CONNECT_S, Transport, raw_response, release
 from luci_dl.net.document import Document, document_of
 from luci_dl.net.file_names import suggested_names
 from luci_dl.net.judge import WITH_BODY, Answer, Situation, judge
@@ -32,7 +32,6 @@ from luci_dl.net.translate import translate_errors
 from luci_dl.plan import Remote
 
 MAX_REDIRECTS = 10
-CONNECT_S = 20.0
 COLLECT_S = 0.05
 """What arrives within this time is handed over as one block: large blocks cost less."""
 _MAX_TOKEN_BYTES = 1 << 20

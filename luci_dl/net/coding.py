@@ -1,13 +1,15 @@
-"""Content codings of small responses: some servers and proxies compress although luci asks for plain bytes."""
+"""Content codings: which there are, and decoding small responses. Servers and proxies compress unasked."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
 
+CODINGS = {"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
+"""Any other Content-Encoding, such as aws-chunked, none or utf-8, leaves the bytes as they are."""
 _PLAIN = {"", "identity"}
 _WINDOWS = {"gzip": 47, "x-gzip": 47, "deflate": 47}
-"""By coding: zlib's window bits. 47 recognizes the headers of both gzip and zlib."""
+"""By coding that luci can decode: zlib's window bits. 47 recognises the headers of both gzip and zlib."""
 _RAW_DEFLATE = -15
 """What some servers call deflate has no header."""
 

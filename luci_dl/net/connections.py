@@ -29,6 +29,8 @@ from luci_dl.net.sent_secrets import PUBLIC_HEADERS, note_sent
 from luci_dl.net.translate import proxy_auth_error, translate_errors
 from luci_dl.text import distinct_address
 
+CONNECT_S = 20.0
+"""How long to wait for a connection."""
 FIRST_BYTE_S = 120.0
 """How long to wait for a response to begin: some proxies fetch and scan a whole file before they send a byte."""
 READ_S = 30.0

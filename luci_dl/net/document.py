@@ -13,6 +13,7 @@ from luci_dl.net.coding import decoded
 from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.server_message import server_message
+from luci_dl.net.status import LOG_IN
 from luci_dl.text import public_address
 
 _WEB_PAGE = re.compile(
@@ -63,8 +64,7 @@ class Document:
             return
         raise NetworkError(
             f"{public_address(self.url)} returned a web page ({self.status}{self.reason}) instead of data",
-            "If this network requires a login, open any page in a browser and log in there. "
-            "Otherwise a filter or a proxy may block the server, or its address may be wrong.",
+            f"{LOG_IN} Otherwise a filter or a proxy may block the server, or its address may be wrong.",
         )
 
     @property
@@ -84,7 +84,7 @@ def document_of(
 
     Raises: NetworkError, when it is longer; AttemptFailed, when it was cut.
     """
-    with suppress(ValueError):  # what does not have the coding that it claims is most often plain
+    with suppress(ValueError):  # a body without the coding that its header names is usually plain
         body = decoded(headers, body, at_most + 1)
     if len(body) > at_most:
         raise NetworkError(f"{public_address(url)} returned more than {at_most >> 20} MiB", "Check the address.")

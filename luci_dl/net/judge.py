@@ -50,11 +50,12 @@ from dataclasses import dataclass, field
 
 from luci_dl.errors import IntegrityError, LuciError, NetworkError
 from luci_dl.net.bearer import account_required
+from luci_dl.net.coding import CODINGS
 from luci_dl.net.hub import hub_refusal
 from luci_dl.net.origin import host_of
 from luci_dl.net.response import RangeRequest, ResponseInfo, content_length, content_range, strong_etag
 from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
-from luci_dl.net.status import SIGN_IN, TRY_LATER, is_temporary, refusal
+from luci_dl.net.status import LOG_IN, TRY_LATER, is_temporary, refusal
 
 WITH_BODY = {200, 203, 206}
 """The statuses whose body may be the file."""
@@ -66,8 +67,6 @@ _OVERLOAD = {429, 503}
 _EMPTY = {204, 205}
 _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
-_CODINGS = {"gzip", "x-gzip", "deflate", "compress", "x-compress", "br", "zstd", "dcb", "dcz"}
-"""Any other Content-Encoding, such as aws-chunked, none or utf-8, leaves the bytes as they are."""
 _DOCUMENTS = {
     "text/html": (".html", ".htm"),
     "application/xhtml+xml": (".xhtml", ".html", ".htm"),
@@ -183,7 +182,7 @@ def _codings(headers: Mapping[str, str], provable: bool) -> set[str]:
     if transfer not in ("", "identity", "chunked"):
         return {transfer}
     coding = "" if provable else headers.get("content-encoding", "")
-    return {name.strip().lower() for name in coding.split(",")} & _CODINGS
+    return {name.strip().lower() for name in coding.split(",")} & CODINGS
 
 
 def _coded(request: RangeRequest, codings: set[str]) -> NetworkError:
@@ -264,8 +263,8 @@ def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> 
     if is_page and (is_other or (request.start and length is None)):
         message = f"{host} sent {'a web page' if 'html' in kind else kind} instead of {situation.name}"
         if begun:
-            raise AttemptFailed(message, hint=SIGN_IN)
-        raise IntegrityError(message, f"{SIGN_IN} Or the server wants you to log in: open the address in a browser.")
+            raise AttemptFailed(message, hint=LOG_IN)
+        raise IntegrityError(message, f"{LOG_IN} The server itself may require one, too: open the address.")
     has_version = not situation.provable and strong_etag(answer.headers.get("etag"))
     if is_other and begun and situation.failures < PATIENCE and not has_version:
         raise AttemptFailed(f"{host} sent {length} bytes instead of the {size} of {situation.name}", hint=TRY_LATER)

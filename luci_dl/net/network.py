@@ -12,6 +12,8 @@ from luci_dl.net.rate_limiter import RateLimiter
 if TYPE_CHECKING:
     from luci_dl.net.client import Client
 
+ASK_SERVERS = "Leave out --offline, and unset HF_HUB_OFFLINE if it is set."
+
 
 class Network:
     """The access to servers for one run.
@@ -46,7 +48,7 @@ class Network:
     def client_for(self, url: str) -> Client:
         """The client that may request `url`. Raises: NetworkError, when offline."""
         if self.offline:
-            raise NetworkError(f"{url} is needed, but luci is offline", "Run the command without --offline.")
+            raise NetworkError(f"{url} is needed, but luci is offline", ASK_SERVERS)
         with self._lock:
             if self._client is None:
                 from luci_dl.net.client import Client

@@ -1,4 +1,4 @@
-"""The host of an address, its origin, and whether nobody on the way can change what it serves."""
+"""The host of an address, its origin, and whether its responses can be trusted not to be changed on the way."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_safe(url: str, http_hosts: Collection[str]) -> bool:
-    """Whether nobody can change responses on the way: https, this machine, or a trusted host, with or without port."""
+    """Whether responses cannot be changed on the way: https, this machine, or a trusted host, with or without port."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return parts.scheme == "https" or is_loopback(host) or not {host, parts.netloc.lower()}.isdisjoint(http_hosts)

@@ -15,7 +15,7 @@ CATCH_UP_S = 0.05
 
 
 class RateLimiter:
-    """Tells each reader how long to wait after a read, so that all readers together keep the limit.
+    """Says how long each reader must wait after a read, so that all readers together keep the limit.
 
     Args:
         limit: bytes per second; None for no limit.

@@ -6,7 +6,7 @@ from collections import deque
 
 AVERAGE_S = 4.0
 """The rate is an average over this time."""
-STALL_S = 30.0
+STALL_S = 30.0  # unless --timeout says otherwise
 STALL_BYTES_PER_S = 1024
 """A response that waits `STALL_S` seconds for the network and gets fewer bytes per second than this has stalled."""
 MAX_TICK_S = 1.0

@@ -37,7 +37,7 @@ class RawResponse(HTTPResponse):
         finally:
             self.fp = reader
         if self.status in _WITHOUT_BODY:
-            self.length, self.chunked, self.will_close = 0, False, True  # something may follow all the same
+            self.length, self.chunked, self.will_close = 0, False, True  # some servers send a body nevertheless
 
     def wait_at_most(self, seconds: float) -> None:
         """Limit the time that a read waits for its first byte."""
@@ -82,11 +82,11 @@ class RawResponse(HTTPResponse):
         self.read_within(memoryview(bytearray(MAX_SKIPPED_BYTES)), MAX_SKIP_S)
 
     def read_within(self, memory: memoryview, seconds: float) -> int:
-        """Read what arrives of the body within that time. Returns: how many bytes; errors end it like the end does."""
+        """Read what arrives of the body within that time; an error counts as its end. Returns: how many bytes."""
         count, deadline = 0, time.monotonic() + seconds
         with suppress(OSError, HTTPException, ValueError):
             while count < len(memory) and (left_s := deadline - time.monotonic()) > 0:
-                self.wait_at_most(left_s)  # urllib3 sets it anew for each request
+                self.wait_at_most(left_s)  # urllib3 sets it again for each request
                 received = self.read_some(memory[count:])
                 if not received:
                     break
@@ -94,7 +94,7 @@ class RawResponse(HTTPResponse):
         return count
 
     def has_more_within(self, seconds: float) -> bool:
-        """Whether more of the body arrives within that time. False when only a read could tell."""
+        """Whether more of the body arrives within that time. False when only a read could show that."""
         if not self._has_length or not self.length or seconds <= 0:
             return False
         pending = getattr(self._sock, "pending", None)  # bytes that TLS has already decrypted

@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from luci_dl.errors import NetworkError
 from luci_dl.net.origin import host_of
+from luci_dl.net.status import LOG_IN
 
 _CONTENT_RANGE = re.compile(r"bytes[ =]+(\d{1,18}) *- *(\d{1,18}) */ *(\d{1,18}|\*)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -90,7 +91,7 @@ def redirect_target(url: str, status: int, headers: Mapping[str, str]) -> str | 
     if urlsplit(url).scheme == "https" and parts.scheme == "http":
         raise NetworkError(
             f"{host} redirects from https to http ({parts.hostname}), where anyone could change the data",
-            "Use an address that stays on https. If this network requires a login, log in with a browser first.",
+            f"Use an address that stays on https. {LOG_IN}",
         )
     return target
 

@@ -123,7 +123,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 
 
 def _rate_limits(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """What is left of each rate limit, and when it begins anew."""
+    """What is left of each rate limit, and when it starts again."""
     for limit in headers.get("ratelimit", "").split(","):
         parameters = dict(_PARAMETER.findall(limit))
         yield parameters.get("r", ""), parameters.get("t", "")

@@ -42,7 +42,7 @@ _SECRETS = (
     (re.compile(r"\S*\b(?:hf_|gh[a-z]_|sk-|AKIA|ASIA)[A-Za-z0-9]{8,}\S*"), _HIDDEN),
     (re.compile(r"\S*?(?:[A-Za-z0-9]{24}|(?=[a-z]*[0-9])(?=[0-9]*[a-z])[a-z0-9]{16})\S*", re.IGNORECASE), _HIDDEN),
 )
-"""What may be a secret, and what stands in its place: in addresses, after its name, and what nobody would spell."""
+"""Patterns of secrets, each with its replacement: in addresses, after a telling name, and long random-looking words."""
 
 
 def server_message(headers: Mapping[str, str], body: bytes) -> str:
@@ -103,7 +103,7 @@ def _sentence(text: str) -> str:
     lines = ("".join(char for char in _collapsed(line) if char.isprintable()) for line in plain.splitlines())
     line = next((line.strip() for line in lines if any(map(str.isalnum, line))), "")
     if len(line) > _MAX_LINE:
-        line = line[:_MAX_LINE].rpartition(" ")[0]  # half a secret could not be recognized
+        line = line[:_MAX_LINE].rpartition(" ")[0]  # half a secret could not be recognised
     line = without_sent(line)
     for secret, replacement in _SECRETS:
         line = secret.sub(replacement, line)

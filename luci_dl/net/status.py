@@ -8,7 +8,7 @@ _NOT_TEMPORARY = {501, 505, 511}
 _TEMPORARY = {202, 408, 421, 425, 429}
 _SIGNED = ("signature", "sig=", "expires", "token", "x-amz-", "x-goog-", "policy=")
 TRY_LATER = "The server responds, but cannot serve the file now. Run the command again later."
-SIGN_IN = "Does this network require you to sign in first? Open any page in a browser."
+LOG_IN = "If this network requires a login, open any page in a browser and log in there."
 _CREDENTIALS = "If it takes a login or an accepted licence, pass credentials with --header 'Authorization: ...'."
 _MEANINGS = {
     401: ("the server requires authentication", "Check the credentials in the address, or pass them with --header."),
@@ -16,7 +16,7 @@ _MEANINGS = {
     404: ("the server has no such file", f"Check the address. {_CREDENTIALS}"),
     410: ("the file was removed from the server", "Look for another address."),
     451: ("the server does not serve the file here, for legal reasons", "Look for another address."),
-    511: ("the network requires you to sign in", SIGN_IN),
+    511: ("the network requires a login", LOG_IN),
 }
 
 

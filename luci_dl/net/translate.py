@@ -19,14 +19,14 @@ from luci_dl.net.origin import host_of
 from luci_dl.net.proxy import Proxy, TunnelRefused
 from luci_dl.net.retry import AttemptFailed, OutOfResources, retry_after_s
 from luci_dl.net.sent_secrets import without_sent
-from luci_dl.net.status import is_temporary
+from luci_dl.net.status import LOG_IN, is_temporary
 from luci_dl.text import printable
 
 _CERTIFICATE_ERRORS = {
     9: ("it is not valid yet", "Is this computer's clock right?"),
     10: ("it has expired", "Is this computer's clock right? If it is, only the server's operator can renew it."),
     18: ("it is self-signed", ""),
-    62: ("it is for another host", "Does this network require you to sign in first? Open any page in a browser."),
+    62: ("it is for another host", LOG_IN),
     64: ("it is for another host", "Use the host name that the certificate was made for instead of the IP address."),
 }
 """OpenSSL's codes that have a better explanation than an unknown issuer."""

@@ -54,7 +54,7 @@ class Endpoints:
 
     @property
     def hub_headers(self) -> dict[str, str]:
-        """The request headers for the host of the Hub. The token is sent only where nobody can read it on the way."""
+        """The request headers for the host of the Hub. The token is sent only where it cannot be read on the way."""
         may_send = self.hub_token and is_safe(self.hub, self.http_hosts)
         return {"Authorization": f"Bearer {self.hub_token}"} if may_send else {}
 
@@ -95,7 +95,7 @@ class Endpoints:
 def endpoints_of(
     environ: Mapping[str, str], mirrors: Sequence[str] = (), http_hosts: tuple[str, ...] = ()
 ) -> Endpoints:
-    """The servers that the environment names, with the settings of config.json: `mirrors` for want of LUCI_MIRRORS.
+    """The servers that the environment names, with the settings of config.json: `mirrors` if LUCI_MIRRORS is not set.
 
     Raises: UsageError, which names the variable.
     """
@@ -112,7 +112,7 @@ def endpoints_of(
 
 
 def unchecked_endpoints(environ: Mapping[str, str]) -> Endpoints:
-    """The servers as far as recognizing a reference takes them: nothing is checked, no token is read."""
+    """The servers, as needed to recognise a reference: nothing is checked, no token is read."""
     return Endpoints(hub=environ.get("HF_ENDPOINT") or Endpoints.hub)
 
 

@@ -190,7 +190,7 @@ def test_a_missing_backup_folder_is_not_made_anew(stocked: Shop, home: Path, tmp
     assert luci("config", "set", "backup_models_dir", str(backup)).returncode == 0
     ended = luci("install", "two")
     assert ended.returncode == 0
-    assert f"the models folder {backup} is missing, so it takes no model" in ended.stderr
+    assert f"the models folder {backup} is missing, so nothing is installed there" in ended.stderr
     assert not backup.exists()
 
 

@@ -43,7 +43,7 @@ def test_a_wrong_file_is_exit_5(stocked: Shop, models: Path) -> None:
     assert ended.returncode == 5
     assert f"changed    {models / 'set-1.gguf'}: expected SHA-256 {sha256(DATA)}, found SHA-256 " in ended.stdout
     assert f"unmanaged  {models / 'mine.gguf'}\n" in ended.stdout
-    assert ended.stderr.startswith("❌ 1 of 3 files is not as luci installed them\n")
+    assert ended.stderr.startswith("❌ 1 of 3 files is not as luci installed it\n")
     assert "luci verify --repair" in ended.stderr
     assert luci("verify", "one").returncode == 0
     assert luci("verify", "set").returncode == 5

@@ -147,4 +147,4 @@ def test_a_certificate_of_another_name_is_refused(ca_file: Path, monkeypatch: py
         assert body(url) == DATA
         with pytest.raises(NetworkError, match=r"certificate of localhost:\d+ .* another host") as caught:
             body(url.replace("127.0.0.1", "localhost"))
-        assert "sign in" in caught.value.hint
+        assert "log in" in caught.value.hint

@@ -24,7 +24,7 @@ STAGING = {
     "lock": "Who is downloading the file: process, machine, progress. An idle one may stay.",
     "receipt": "Of an installed file: reference, address, SHA-256, size and times. It stays.",
     "new_receipt": "A receipt that is being written.",
-    "commit": "The list of files of a model of which all are verified, while they get their final names.",
+    "commit": "The files of a model, all of them verified, while they get their final names.",
 }
 DISKS = {
     "Space": "The space for a whole file is claimed before its first byte, so that two downloads never count on the "
@@ -73,9 +73,9 @@ def lines() -> Iterator[str]:
     yield from table((getattr(_PATHS, kind).name, meaning) for kind, meaning in STAGING.items())
     yield from text(
         "A name that is too long is shortened and gets a hash. Where locks cannot be trusted (network disks), part and "
-        "journal also have a mark of their process. Before the first byte an empty file (.luci-rehearsal-...) is moved "
-        "to where the model goes, as a try, and deleted. `luci clean` completes what a crash interrupted and removes "
-        "what no process uses; never delete these files while luci runs."
+        "journal also have a mark of their process. To see whether that works, an empty file (.luci-rehearsal-...) is "
+        "moved to where the model goes, before its first byte, and deleted. `luci clean` completes what a crash "
+        "interrupted and removes what no process uses; never delete these files while luci runs."
     )
     yield from block("luci clean --dry-run      # shows what would be removed, with sizes")
     for subject, paragraph in DISKS.items():

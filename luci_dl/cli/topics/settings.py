@@ -29,7 +29,7 @@ def lines() -> Iterator[str]:
     yield from text(
         "If `catalog` is not set, catalog.toml in luci's own folder is used if it exists. An install adds its models "
         "folder to `folders`, so that all commands look there whatever models_dir is later. If one of them is missing "
-        "or empty, its disk may not be mounted: commands say so, and an install asks before it makes the folder anew. "
+        "or empty, its disk may not be mounted: commands say so, and an install asks before it creates the folder. "
         "If a folder is gone for good, unset it."
     )
     yield from heading("config.json")

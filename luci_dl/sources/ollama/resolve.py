@@ -64,7 +64,7 @@ def _refusal(name: Name, repository: str, document: Document, context: ResolveCo
 
 
 def _not_found(name: Name, repository: str, context: ResolveContext) -> ResolveError:
-    """The error for a missing model or a missing tag, as far as the registry lets them be told apart."""
+    """The error for a missing model or a missing tag, as far as the registry distinguishes the two."""
     host = urlsplit(repository).netloc
     listed = context.document(f"{repository}/tags/list", {}, repository=repository, at_most=MAX_BYTES)
     tags = _tags(listed) if listed.status == 200 else []
