@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "catalog": {"sources", "disk"},
     "sources": {"net"},
     "config": {"disk"},
-    "net": set(),
+    "net": {"formats"},
     "disk": {"formats"},
     "formats": set(),
     "words": set(),

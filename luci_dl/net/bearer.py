@@ -70,12 +70,13 @@ class Tokens:
         document = self._fetch(_token_address(repository, challenges))
         host = urlsplit(document.url).netloc
         document.refuse_web_page()
+        asked_to_wait = retry_after_s(document.headers)
+        if is_temporary(document.status, asked_to_wait):
+            reason = f"the token server {host} returned {document.status}{document.reason}"
+            raise AttemptFailed(reason, asked_to_wait, remedy=Remedy.FEWER)
         if document.status in (401, 403):
             return None
-        if is_temporary(document.status):
-            reason = f"the token server {host} returned {document.status}"
-            raise AttemptFailed(reason, retry_after_s(document.headers), remedy=Remedy.FEWER)
-        if document.status != 200:
+        if not document.is_success:
             raise NetworkError(
                 f"the token server {host} returned {document.status}{document.reason} instead of a token",
                 "Try again later.",

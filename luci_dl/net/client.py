@@ -220,7 +220,7 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
 
 def _read_document(send: Send, url: str, headers: Mapping[str, str], at_most: int) -> Document:
     response, url, _ = _follow(send, url, {}, headers)
-    raw, fields = raw_response(response), {name.lower(): value for name, value in response.headers.items()}
+    raw, fields = raw_response(response), {name.lower(): response.headers[name] for name in response.headers}
     try:
         with translate_errors(url, proxy_for(url)):
             body = raw.read_all(at_most + 1)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from luci_dl.errors import NetworkError
+from luci_dl.formats.texts import MAX_TEXT, Text, recognised
 from luci_dl.net.coding import decoded
 from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.server_message import server_message
-from luci_dl.net.status import LOG_IN
 from luci_dl.text import public_address
 
-_WEB_PAGE = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.{0,500}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
-)
 _JSON_STARTS = (b"{", b"[")
 _NOT_FOUND = {404, 410}
 """A server says this with a page of its own, too."""
+_ANOTHER_ANSWERED = f"{LOG_IN} Otherwise a filter or a proxy may block the server, or its address may be wrong."
+_LAST_TOKEN = 5
+"""JSON that was cut ends in an error less than this many characters before its end."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,11 @@ class Document:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
+    @property
+    def is_success(self) -> bool:
+        """True for a status with the requested content; a proxy that changed something makes 203 of 200."""
+        return 200 <= self.status < 300
+
     def json(self) -> object:
         """Raises: NetworkError, when the body is not JSON."""
         self.refuse_web_page()
@@ -46,10 +50,11 @@ class Document:
             return _parsed(self.body)
         except ValueError as error:
             coding = self.headers.get("content-encoding", "")
+            found = "a body that is not JSON" if self.body.strip() else "an empty body"
             raise NetworkError(
-                f"{public_address(self.url)} returned {self.status} with a body that is not JSON"
-                + (f" (Content-Encoding: {coding[:40]!r})" if coding else ""),
-                "Check the address, or try later.",
+                f"{public_address(self.url)} returned {self.status} with {found}"
+                + (f" (Content-Encoding: {coding[:40]!r})" if coding else self.reason),
+                _ANOTHER_ANSWERED,
             ) from error
 
     @property
@@ -64,13 +69,14 @@ class Document:
             return
         raise NetworkError(
             f"{public_address(self.url)} returned a web page ({self.status}{self.reason}) instead of data",
-            f"{LOG_IN} Otherwise a filter or a proxy may block the server, or its address may be wrong.",
+            _ANOTHER_ANSWERED,
         )
 
     @property
     def _is_web_page(self) -> bool:
         is_named_so = "html" in self.headers.get("content-type", "").lower()
-        return bool(_WEB_PAGE.match(self.body) or (is_named_so and self.body.strip()[:1] not in (b"", *_JSON_STARTS)))
+        is_text = is_named_so and self.body.strip()[:1] not in (b"", *_JSON_STARTS)
+        return is_text or recognised(self.body[:MAX_TEXT]) is Text.PAGE
 
 
 def document_of(
@@ -84,24 +90,31 @@ def document_of(
 
     Raises: NetworkError, when it is longer; AttemptFailed, when it was cut.
     """
+    is_empty = is_delimited and not body.strip()
     with suppress(ValueError):  # a body without the coding that its header names is usually plain
         body = decoded(headers, body, at_most + 1)
     if len(body) > at_most:
         raise NetworkError(f"{public_address(url)} returned more than {at_most >> 20} MiB", "Check the address.")
     document = Document(url, status, headers, body)
-    if status == 200 and not is_delimited and _is_cut(body):
-        raise AttemptFailed(f"the connection to {host_of(url)} was lost")
+    if document.is_success and (_is_cut(body) if body.strip() else not is_empty):
+        host = host_of(url)
+        lost = f"the connection to {host} was lost"
+        raise AttemptFailed(f"{host} sent only a part of its response" if is_delimited else lost)
     return document
 
 
 def _is_cut(body: bytes) -> bool:
-    """Whether it begins like JSON, but does not end so."""
-    if body.strip()[:1] not in (b"", *_JSON_STARTS):
+    """Whether it is JSON up to its end, but more must follow."""
+    if body.strip()[:1] not in _JSON_STARTS:
         return False
     try:
         _parsed(body)
+    except json.JSONDecodeError as error:
+        return error.msg.startswith("Unterminated") or len(error.doc.rstrip()) - error.pos < _LAST_TOKEN
+    except UnicodeDecodeError as error:
+        return error.end == len(error.object)
     except ValueError:
-        return True
+        return False
     return False
 
 

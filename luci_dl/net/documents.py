@@ -29,9 +29,10 @@ def read_document(client: Client, url: str, headers: Mapping[str, str], at_most:
     Raises: AttemptFailed, for a status that may pass, too.
     """
     document = client.document(url, headers, at_most, repository)
-    if is_temporary(document.status):
-        reason = f"{host_of(document.url)} returned {document.status}"
-        raise AttemptFailed(reason, retry_after_s(document.headers), remedy=Remedy.FEWER, hint=TRY_LATER)
+    asked_to_wait = retry_after_s(document.headers)
+    if is_temporary(document.status, asked_to_wait):
+        reason = f"{host_of(document.url)} returned {document.status}{document.reason}"
+        raise AttemptFailed(reason, asked_to_wait, remedy=Remedy.FEWER, hint=TRY_LATER)
     document.refuse_web_page()
     return document
 

@@ -139,7 +139,7 @@ def check_empty(request: RangeRequest, situation: Situation) -> None:
 
 def _refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exception:
     status, asked_to_wait = answer.status, retry_after_s(answer.headers)
-    temporary = is_temporary(status) or (status == 403 and bool(asked_to_wait))  # so do GitHub's rate limits
+    temporary = is_temporary(status, asked_to_wait)
     patient, is_range = situation.failures < PATIENCE, not request.is_whole
     may_have_expired = answer.host and status in _EXPIRED
     if situation.beside:

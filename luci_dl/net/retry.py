@@ -20,7 +20,8 @@ MAX_RETRY_AFTER_S = 600.0
 """The longest delay accepted from a server. A longer one ends the download, which can be resumed later."""
 _EPOCH_S = 1e9
 """From here on, a number is no delay but a time, in seconds since 1970."""
-_PARAMETER = re.compile(r"\b([a-z]{1,20}) *= *\"?([0-9]{1,15})")
+_PARAMETER = re.compile(r"\b([a-z]{1,20}) *= *\"?([0-9]{1,15})", re.IGNORECASE)
+_NUMBER = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)[0-9]*s?", re.IGNORECASE)
 
 
 class Remedy(Enum):
@@ -125,19 +126,24 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 def _rate_limits(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """What is left of each rate limit, and when it starts again."""
     for limit in headers.get("ratelimit", "").split(","):
-        parameters = dict(_PARAMETER.findall(limit))
+        parameters = _parameters(limit)
         yield parameters.get("r", ""), parameters.get("t", "")
-    parameters = dict(_PARAMETER.findall(headers.get("ratelimit", "")))  # an older draft: limit=9, remaining=0, reset=5
+    parameters = _parameters(headers.get("ratelimit", ""))  # an older draft: limit=9, remaining=0, reset=5
     yield parameters.get("remaining", ""), parameters.get("reset", "")
     for prefix in ("ratelimit", "x-ratelimit", "x-rate-limit"):
-        yield headers.get(f"{prefix}-remaining", "").strip(), headers.get(f"{prefix}-reset", "")
+        for reset in ("reset", "reset-after"):
+            yield headers.get(f"{prefix}-remaining", "").strip(), headers.get(f"{prefix}-{reset}", "")
+
+
+def _parameters(limit: str) -> dict[str, str]:
+    return {name.lower(): value for name, value in _PARAMETER.findall(limit)}
 
 
 def _seconds(text: str, server_time: datetime) -> float | None:
     """A delay: a number of seconds, a date, or a time as seconds or milliseconds since 1970. None if it is neither."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        number = float(text[:15])
+    text = text.strip(' \t"')
+    if found := _NUMBER.fullmatch(text):
+        number = float(found[1])
         if number < _EPOCH_S:
             return number
         return max(0.0, number / (1000 if number >= _EPOCH_S * 1000 else 1) - server_time.timestamp())
@@ -146,8 +152,11 @@ def _seconds(text: str, server_time: datetime) -> float | None:
 
 
 def _date(text: str) -> datetime | None:
-    try:
-        when = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return when if when.tzinfo else when.replace(tzinfo=UTC)
+    """A date as in HTTP, or in ISO 8601."""
+    for parse in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            when = parse(text)
+        except ValueError:
+            continue
+        return when if when.tzinfo else when.replace(tzinfo=UTC)
+    return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from html import unescape
 
 from luci_dl.net.coding import decoded
@@ -15,6 +16,8 @@ _MAX_BYTES = 1 << 16
 _MAX_HTML = 8192
 """How much of a body is looked at."""
 _MAX_LINE = 1000
+_TEXT_SHARE = 0.8
+"""How much of a body must be UTF-8: less of a text in Latin-1 is not, and much less of anything compressed is."""
 _MAX_DEPTH = 5
 _JSON_KEYS = ("error_description", "message", "detail", "msg", "faultstring", "error", "errors", "fault", "title")
 """Where APIs say what is wrong; the most telling first."""
@@ -52,11 +55,13 @@ def server_message(headers: Mapping[str, str], body: bytes) -> str:
         headers: of the response, by lower-case name.
         body: its beginning is enough.
     """
-    try:
-        body = decoded(headers, body[:_MAX_BYTES], _MAX_BYTES)
-    except ValueError:
+    body = body[:_MAX_BYTES]
+    with suppress(ValueError):  # it does not have the coding that it is said to have
+        body = decoded(headers, body, _MAX_BYTES)
+    text = body.decode("utf-8", "ignore")
+    if len(text.encode()) < _TEXT_SHARE * len(body):
         return ""
-    text = body.decode("utf-8", "ignore").lstrip("\ufeff").strip()
+    text = text.lstrip("\ufeff").strip()
     for candidate in _candidates(text, headers.get("content-type", "").lower()):
         if sentence := _sentence(candidate):
             return sentence

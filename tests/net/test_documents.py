@@ -73,15 +73,26 @@ def test_headers_do_not_go_to_another_host(server: FaultyServer) -> None:
 
 
 def test_a_body_that_is_not_json_is_an_error(server: FaultyServer) -> None:
-    """Neither is JSON that is nested too deeply."""
-    for body in (b"GGUF", b"[" * 900):
+    """Neither is JSON that is nested too deeply. What else came is said."""
+    for body in (b"GGUF", b"[" * 100_000 + b"]" * 100_000, b"{oops}", b"<?xml version='1.0'?><Portal/>"):
         with pytest.raises(NetworkError, match="not JSON"):
-            document(server.serve("/api", body)).json()
+            document(server.serve("/api", body), at_most=1 << 20).json()
+    with pytest.raises(NetworkError, match='not JSON, "Please pay first"') as caught:
+        document(server.serve("/api", b"Please pay first", [faults.headers(Content_Type="text/plain")])).json()
+    assert "requires a login" in caught.value.hint
+    with pytest.raises(NetworkError, match=r"an empty body$"):
+        document(server.serve("/api", b"")).json()
 
 
 CODED = {
     "gzip": (gzip.compress(LISTING), "gzip"),
+    "gzip in two parts": (gzip.compress(LISTING[:5]) + gzip.compress(LISTING[5:]), "gzip"),
+    "gzip with something behind it": (gzip.compress(LISTING) + bytes(8), "gzip"),
+    "gzip twice": (gzip.compress(gzip.compress(LISTING)), "gzip, gzip"),
+    "gzip that is not named": (gzip.compress(LISTING), "identity"),
+    "gzip by another name": (gzip.compress(LISTING), "br"),
     "deflate": (zlib.compress(LISTING), "deflate"),
+    "deflate without a header": (zlib.compress(LISTING, wbits=-15), "deflate"),
     "plain although it says gzip": (LISTING, "gzip"),
     "no coding": (LISTING, "utf-8"),
 }
@@ -108,6 +119,13 @@ CUTS = {
     "until the end of the connection": faults.close_delimited() + faults.cut(5),
     "no byte until the end of the connection": faults.close_delimited() + faults.cut(0),
 }
+PARTIAL = {
+    "gzip": faults.status(200, body=gzip.compress(LISTING)[:-14]) + faults.headers(Content_Encoding="gzip"),
+    "JSON": faults.status(200, body=LISTING[:-1]),
+    "text": faults.status(200, body=LISTING[:-3]),
+    "key": faults.status(200, body=LISTING[:3]),
+    "character": faults.status(200, body=b'{"sha": "\xc3'),
+}
 
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
@@ -116,6 +134,39 @@ def test_a_document_that_breaks_off_is_requested_again(server: FaultyServer, cut
     assert document(server.serve("/api", LISTING, faults=[cut, cut, faults.ok()])).body == LISTING
     with pytest.raises(NetworkError, match=r"was lost \(4 attempts\)"):
         document(server.serve("/api", LISTING, faults=[cut]))
+
+
+@pytest.mark.parametrize("partial", PARTIAL.values(), ids=PARTIAL)
+def test_json_that_a_proxy_cut_is_requested_again(server: FaultyServer, partial: faults.Fault) -> None:
+    """The proxy lost the server, and sent what it had as if that were all."""
+    assert document(server.serve("/api", LISTING, faults=[partial, faults.ok()])).json() == {"sha": "abc"}
+    with pytest.raises(NetworkError, match=r"only a part of its response \(4 attempts\)"):
+        document(server.serve("/api", LISTING, faults=[partial]))
+
+
+def test_a_limit_that_is_told_with_403_is_waited_for(server: FaultyServer) -> None:
+    """GitHub's are; any other 403 is final. The server's words are reported."""
+    events: list[Event] = []
+    limit = faults.status(403, 0, b'{"message": "API rate limit exceeded"}')
+    limit += faults.headers(X_RateLimit_Remaining="0", X_RateLimit_Reset_After="0.01", Retry_After="")
+    url = server.serve("/api", LISTING, faults=[limit, faults.ok()])
+    assert document(url, emit=events.append).json() == {"sha": "abc"}
+    assert [event.reason for event in events if isinstance(event, Retrying)] == [
+        f'{url.split("/")[2]} returned 403, "API rate limit exceeded"'
+    ]
+
+
+@pytest.mark.parametrize("status", [203, 206])
+def test_a_success_of_another_kind_is_one(server: FaultyServer, status: int) -> None:
+    """Proxies that change headers turn 200 into 203."""
+    assert document(server.serve("/api", faults=[faults.status(status, body=LISTING)])).is_success
+
+
+def test_headers_that_are_sent_twice_are_joined(server: FaultyServer) -> None:
+    """A page may have several Link headers; none of them is lost."""
+    head = b"HTTP/1.1 200 OK\r\nLink: <?2>; rel=next\r\nLink: <a.css>; rel=preload\r\nContent-Length: 2\r\n\r\n[]"
+    found = document(server.serve("/api", faults=[faults.garbage(head)]))
+    assert found.headers["link"] == "<?2>; rel=next, <a.css>; rel=preload"
 
 
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome to Hotel WiFi</title></head>"
@@ -131,6 +182,9 @@ HTML = faults.headers(Content_Type="text/html")
         (faults.status(403, body=PAGE) + HTML, 403),
         (faults.status(511, body=PAGE), 511),
         (faults.status(401, body=b"  <html>"), 401),
+        (faults.status(200, body=b"\xef\xbb\xbf\n<!-- a --><HTML>"), 200),
+        (faults.status(200, body=b"<script>location = 'http://portal/'</script>"), 200),
+        (faults.status(200, body=b"<?xml version='1.0'?>\n<!DOCTYPE html PUBLIC 'x'>"), 200),
         (faults.redirect("/login"), 200),
     ],
 )

@@ -58,7 +58,7 @@ def test_the_first_sentence_is_found(headers: dict[str, str], body: bytes, expec
         ({}, b'{"status": 403}'),
         ({"content-type": "application/octet-stream"}, b"GGUF"),
         ({"content-encoding": "br"}, b"\x0b\x02\x80"),
-        ({"content-encoding": "gzip"}, b"no gzip"),
+        ({"content-encoding": "gzip"}, b"\x1f\x8b\x08\x9c\xe2\x80\x03"),
         (HTML, b"<html><head></head><body></body></html>"),
     ],
 )

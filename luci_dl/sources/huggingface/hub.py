@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
@@ -13,6 +12,8 @@ from luci_dl.model import Content, Digest
 from luci_dl.names import check_digest
 from luci_dl.net.document import Document
 from luci_dl.net.hub import hub_refusal
+from luci_dl.net.links import next_link
+from luci_dl.net.origin import host_of
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
 from luci_dl.text import did_you_mean, nearest, printable, public_address, shown
@@ -22,8 +23,6 @@ MAX_FILES = 100_000
 """Files of one listing. The largest repositories have a tenth of that."""
 MAX_SIZE = 1 << 50
 """Bytes of one file; a larger size in a listing is refused."""
-
-_NEXT = re.compile(r'<([^<>]*)>\s*;[^,<]*\brel="?next"?', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -126,10 +125,10 @@ def _pages(context: ResolveContext, url: str) -> Iterator[tuple[Document, list[o
         if not isinstance(entries, list):
             raise _invalid(page, f"expected a list of files, found {shown(entries)}")
         yield page, entries
-        link = _NEXT.search(page.headers.get("link", ""))
+        link = next_link(page.headers.get("link", ""))
         if link is None:
             return
-        url = _next_page(page, link[1])
+        url = _next_page(page, link)
     raise _invalid(page, f"it has more than {MAX_PAGES} pages")
 
 
@@ -148,7 +147,7 @@ def _get(context: ResolveContext, url: str) -> Document:
 def _accepted(document: Document) -> object:
     """The content of a response with status 200. Raises: ResolveError, for a refusal; NetworkError."""
     where, status = printable(public_address(document.url)), document.status
-    if status == 200:
+    if document.is_success:
         return document.json()
     if refusal := hub_refusal(document.url, status, document.headers):
         raise refusal
@@ -194,8 +193,10 @@ def _size(page: Document, path: str, value: object) -> int:
 
 
 def _hex(page: Document, what: str, value: object, digits: int) -> str:
+    if not isinstance(value, str):
+        raise _invalid(page, f"expected {digits} hex digits for {_cut(what)}, found {shown(value)}")
     try:
-        return check_digest(value if isinstance(value, str) else shown(value), digits, _cut(what))
+        return check_digest(value, digits, _cut(what))
     except UsageError as error:
         raise _invalid(page, error.message) from error
 
@@ -208,7 +209,7 @@ def _object(page: Document, value: object) -> Mapping[str, object]:
 
 def _invalid(page: Document, what: str) -> ResolveError:
     return ResolveError(
-        f"{urlsplit(page.url).netloc} sent an invalid response: {what}",
+        f"{host_of(page.url)} sent an invalid response: {what}{page.reason}",
         "Nothing was installed. Check HF_ENDPOINT, or try again later.",
     )
 

@@ -30,7 +30,7 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     headers = {"Accept": ", ".join(ACCEPTED)}
     url = f"{repository}/manifests/{name.tag}"
     document = context.document(url, headers, repository=repository, at_most=MAX_BYTES)
-    if document.status != 200:
+    if not document.is_success:
         raise _refusal(name, repository, document, context)
     manifest = read_manifest(document, str(name), selection.projector)
     if manifest.has_adapter:
@@ -67,7 +67,7 @@ def _not_found(name: Name, repository: str, context: ResolveContext) -> ResolveE
     """The error for a missing model or a missing tag, as far as the registry distinguishes the two."""
     host = urlsplit(repository).netloc
     listed = context.document(f"{repository}/tags/list", {}, repository=repository, at_most=MAX_BYTES)
-    tags = _tags(listed) if listed.status == 200 else []
+    tags = _tags(listed) if listed.is_success else []
     if tags:
         shown = list(dict.fromkeys((*nearest(name.tag, tags, 3), *tags)))[:_MAX_TAGS]
         more = f" and {len(tags) - len(shown)} more" if len(tags) > len(shown) else ""
