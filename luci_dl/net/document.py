@@ -13,6 +13,7 @@ from luci_dl.net.coding import decoded
 from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.server_message import server_message
+from luci_dl.net.status import LOG_IN
 from luci_dl.text import public_address
 
 _JSON_STARTS = (b"{", b"[")
