@@ -9,7 +9,7 @@ response        what its headers say by the rules of HTTP; file_names, bearer
 status          what error statuses mean; hub, server_message: the server's own reasons
 judge           what a response means for the file that is fetched, in one table; retry: the remedies
 translate       errors of libraries as luci's own
-documents       small responses, such as listings: asked for, retried; document: read
+documents       small responses, such as listings: asked for, retried; document: read; links: the next page
 fetch           one file: worker_pool, worker (one segment), mirrors
 tune            how many connections; rate_limiter, rate_meter (and when a connection has stalled)
 log             what `-v` shows; sent_secrets: what no message may repeat
