@@ -98,6 +98,6 @@ def _confirm_missing(settings: Settings, token: CancelToken, emit: Emit, *, ask:
     if not ask:
         emit(Warned(f"{error.message}. {error.hint}"))
     elif not session.confirmed(
-        "Install into it anyway?", f"to install: {error.message}", token, [f"⚠️  {error.message}. {error.hint}"]
+        "Install into it anyway?", f"to install, as {error.message}", token, [f"⚠️  {error.message}. {error.hint}"]
     ):
         raise error
