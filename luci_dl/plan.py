@@ -192,8 +192,7 @@ class Sink(Protocol):
         ...
 
     def end_of_file(self, lease: Lease, certain: bool) -> None:
-        """Learn that a response with the whole file ended at the lease's position: there the file ends, too, unless its
-        size is known.
+        """Learn that a response with the whole file ended at the lease's position: its size, if that is not known.
 
         Args:
             certain: the stream was complete; else the connection may have been lost there.

@@ -164,6 +164,7 @@ def test_every_module_is_on_the_map(folder: str) -> None:
     section = re.split(r"\n    \S", of_all.partition(f"\n    {folder}/")[2])[0]
     modules = {entry.stem for entry in (PACKAGE / folder).iterdir() if entry.stem.strip("_") == entry.stem}
     assert modules - set(re.findall(r"\w+", f"{section} {own}")) == set()
+    assert set(re.findall(r"^([a-z_]+)  ", own, re.MULTILINE)) <= modules
 
 
 def test_imports_point_down_and_every_door_is_the_only_one() -> None:

@@ -5,12 +5,12 @@ network         what all requests of a run share
 connections     direct, or through a proxy, and their time limits; dial, proxy, socks, certificates
 origin          the host of an address, and whether its responses are safe from changes
 head            a response as it arrives: raw_response, coding
-response        what its headers say by the rules of HTTP; file_names, bearer
+response        what its headers say by the rules of HTTP; file_names, links, bearer
 status          what error statuses mean; hub, server_message: the server's own reasons
 judge           what a response means for the file that is fetched, in one table; retry: the remedies
 translate       errors of libraries as luci's own
 documents       small responses, such as listings: asked for, retried; document: read; links: the next page
 fetch           one file: worker_pool, worker (one segment), mirrors
 tune            how many connections; rate_limiter, rate_meter (and when a connection has stalled)
-log             what `-v` shows; sent_secrets: what no message may repeat
+sent_secrets    what luci sent, and no message may repeat
 """

@@ -41,7 +41,7 @@ def _inflated(body: bytes, at_most: int) -> bytes:
 
 
 def _joined(body: bytes, window: int, at_most: int) -> bytes:
-    """The content of all members. What follows them and is none is left out. Raises: zlib.error"""
+    """The content of all members. What follows them is left out. Raises: zlib.error"""
     whole = bytearray()
     for _ in range(_MAX_MEMBERS):
         stream = zlib.decompressobj(window)

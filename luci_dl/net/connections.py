@@ -74,7 +74,7 @@ class _Secure(_Plain, HTTPSConnection):  # type: ignore[misc]
 
 
 class Stale(RemoteDisconnected):
-    """A reused connection was lost meanwhile, or had remains of an earlier response."""
+    """A reused connection was lost meanwhile, or had bytes of an earlier response left."""
 
 
 class _Pool(urllib3.HTTPConnectionPool):

@@ -17,7 +17,7 @@ _MAX_HTML = 8192
 """How much of a body is looked at."""
 _MAX_LINE = 1000
 _TEXT_SHARE = 0.8
-"""How much of a body must be UTF-8: less of a text in Latin-1 is not, and much less of anything compressed is."""
+"""The share of a body that must be UTF-8. Text in Latin-1 has that much; what is compressed has far less."""
 _MAX_DEPTH = 5
 _JSON_KEYS = ("error_description", "message", "detail", "msg", "faultstring", "error", "errors", "fault", "title")
 """Where APIs say what is wrong; the most telling first."""
@@ -56,7 +56,7 @@ def server_message(headers: Mapping[str, str], body: bytes) -> str:
         body: its beginning is enough.
     """
     body = body[:_MAX_BYTES]
-    with suppress(ValueError):  # it does not have the coding that it is said to have
+    with suppress(ValueError):  # a body without the coding that its header names
         body = decoded(headers, body, _MAX_BYTES)
     text = body.decode("utf-8", "ignore")
     if len(text.encode()) < _TEXT_SHARE * len(body):

@@ -21,7 +21,7 @@ _MEANINGS = {
 
 
 def is_temporary(status: int, asked_to_wait: float | None = None) -> bool:
-    """Whether the same request may succeed later. GitHub refuses with 403, and a time to wait, what exceeds a limit."""
+    """Whether the same request may succeed later. At its rate limit GitHub answers 403, with a time to wait."""
     is_limit = status == 403 and bool(asked_to_wait)
     return is_limit or status in _TEMPORARY or (500 <= status < 600 and status not in _NOT_TEMPORARY)
 

@@ -10,7 +10,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit, ignore
 from luci_dl.model import Artifact, Model
-from luci_dl.net.network import Network
+from luci_dl.net.network import ASK_SERVERS, Network
 from luci_dl.sources.endpoints import Endpoints
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ResolveContext:
         model = next(filter(None, map(self.installed, (reference, *others))), None)
         if model is None:
             message = f"{reference} is not installed, and {server} cannot be asked for it offline"
-            raise NetworkError(message, "Leave out --offline, and unset HF_HUB_OFFLINE.")
+            raise NetworkError(message, ASK_SERVERS)
         return model
 
     def document(
