@@ -15,7 +15,7 @@ from luci_dl.text import SAVE_AS_UTF8, decoded, human_size, nearest, printable
 BUILT_IN = Path(__file__).with_name("catalog.toml")
 MAX_BYTES = 16_000_000
 """Size limit of a catalog file."""
-_WHERE = "Check the file name in LUCI_CATALOG, or in `catalog` of config.json."
+_WHERE = "Check its path. LUCI_CATALOG, or `catalog` in config.json, names your own catalog."
 
 
 @dataclass(frozen=True)

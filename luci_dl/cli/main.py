@@ -67,7 +67,7 @@ class Commands(click.Group):
             raise UsageError(f"there is no command `{args[0]}`; did you mean `luci remove`?")
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             guess = did_you_mean(*(f"`luci {near}`" for near in get_close_matches(args[0], COMMANDS, 1, 0.7)))
-            raise UsageError(f"there is no command `{args[0]}`{guess}", "`luci --help` shows the commands.")
+            raise UsageError(f"there is no command `{args[0]}`{guess}", "`luci help` shows the commands and topics.")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -48,7 +48,8 @@ class Problems:
         except ResolveError as error:
             if self.first is None:
                 raise
-            raise StorageError(f"{error.message}, but {self.first.message}", self.first.hint) from error
+            message = f"{error.message}; not everything could be searched: {self.first.message}"
+            raise StorageError(message, self.first.hint) from error
 
 
 def unreadable(folder: Path) -> StorageError | None:
