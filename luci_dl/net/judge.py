@@ -26,6 +26,7 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
       with its own ETag, and without a digest                                         start over
     a content coding                              a digest, or it is not a coding     take
                                                   else                                give up: network
+    416 with the size where the range begins                                          take: the file ends there
     any other status                              other connections are receiving     fewer connections, or no ranges
                                                                                       if none was served, and it
                                                                                       is not temporary
@@ -51,7 +52,14 @@ from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.net.coding import CODINGS
 from luci_dl.net.origin import host_of
 from luci_dl.net.refusals import refused
-from luci_dl.net.response import RangeRequest, ResponseInfo, content_length, content_range, strong_etag
+from luci_dl.net.response import (
+    RangeRequest,
+    ResponseInfo,
+    content_length,
+    content_range,
+    size_without_range,
+    strong_etag,
+)
 from luci_dl.net.retry import AttemptFailed, Remedy
 from luci_dl.net.situation import PATIENCE, Answer, Situation
 from luci_dl.net.status import LOG_IN, TRY_LATER
@@ -72,6 +80,8 @@ _DOCUMENTS = {
 
 def judge(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo:
     """What the response brings. Raises: AttemptFailed; LuciError, when no other attempt can help. See above."""
+    if answer.status == 416 and request.start == size_without_range(answer.headers.get("content-range")):
+        return ResponseInfo(request.start, 0, request.start, None, True, True, True)
     if answer.status not in WITH_BODY:
         raise refused(request, answer, situation)
     return _range(request, answer, situation) or _whole(request, answer, situation)

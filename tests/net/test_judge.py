@@ -154,6 +154,14 @@ def test_a_page_in_place_of_the_file_costs_nothing_that_is_there(
     assert verdict(request_, answer, situation) == expected
 
 
+def test_a_range_that_begins_at_the_end_says_that_all_is_there() -> None:
+    """And how long the file is, if that was unknown; another 416 says no such thing."""
+    info = judge(REST, Answer(416, {"content-range": "bytes */100000"}), PROVED)
+    assert (info.offset, info.length, info.size) == (100_000, 0, 100_000)
+    for span in ("bytes */99999", "bytes */100001", "bytes */*", ""):
+        assert verdict(REST, Answer(416, {"content-range": span}), PROVED) == Remedy.PROBE
+
+
 @pytest.mark.parametrize(
     ("request_", "situation", "expected"),
     [

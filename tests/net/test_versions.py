@@ -99,6 +99,13 @@ def test_another_file_in_between_is_not_believed(run: Run, other: faults.Fault) 
     proved(run)
 
 
+def test_a_file_whose_end_was_lost_is_not_fetched_again(run: Run) -> None:
+    """Of a body in chunks all bytes came, but not the last chunk, which says so."""
+    run.fetch(faults.no_last_chunk(), OK)
+    proved(run)
+    assert (run.sink.restarts, run.server.sent()) == (0, len(DATA))
+
+
 def test_a_file_that_is_gone_is_an_error_and_keeps_the_bytes(run: Run) -> None:
     """The whole file is refused as well."""
     with pytest.raises(ResolveError, match="no such file"):

@@ -33,7 +33,7 @@ class Trait:
     """One thing that is not as it should be; a case can be repeated without it.
 
     Attributes:
-        place: "manner", "mirror", or the number of the run.
+        place: "manner", "mirror", "origin" (what redirects to the file), or the number of the run.
     """
 
     place: str
@@ -88,7 +88,9 @@ class Case:
         if any(names & some and names & others for some, others in _QUARRELS):
             return False
         try_patience = any(trait.behaviour.passes in (Passes.WHEN_BEGUN, Passes.WITH_PATIENCE) for trait in mishaps)
-        fails_otherwise = any(trait.name in {*MANNERS["ranges"], *MANNERS["limit"]} for trait in manners)
+        fails_otherwise = any(
+            trait.name in {*MANNERS["ranges"], *MANNERS["limit"]} for trait in manners + self.at("origin")
+        )
         return not try_patience or (len(mishaps) <= PATIENCE and not fails_otherwise)
 
     def without(self, dropped: set[int]) -> Case:
@@ -111,6 +113,8 @@ def draw(seed: int) -> Case:
     mirror = digest and route != "hub" and random.random() < 0.15
     runs = random.choice([1, 1, 2, 3])
     traits = _manners(random, "manner") + (_manners(random, "mirror") if mirror else [])
+    if route != "direct" and random.random() < 0.2:
+        traits.append(_trait(random, "origin", "each nth"))
     for run in range(runs):
         traits += [
             _trait(random, str(run), random.choice(list(MISHAPS))) for _ in range(random.choice([0, 1, 1, 2, 4]))
