@@ -17,7 +17,7 @@ from luci_dl import __version__
 from tests.procs import ROOT, Spawned, files_left, wait_until
 from tests.tools import need
 
-SCRIPTS = ["scripts/luci", "scripts/test", "scripts/pictures", ".ci/run"]
+SCRIPTS = ["scripts/luci", "scripts/test", "scripts/pictures", "scripts/torture", ".ci/run"]
 TOP_LEVEL = {"luci_dl", "tests", "scripts", "pyproject.toml", "README.md", "LICENSE"}
 ECHO = '#!/bin/sh\nprintf "%s\\n" "$PWD" "$@"\n'
 MAIN = "import needed, sys\nprint(*sys.argv[1:])\n"

@@ -12,9 +12,10 @@ import pytest
 
 from luci_dl.disk import identity
 from luci_dl.net import client, worker
-from luci_dl.net.judge import Answer, Situation, judge
+from luci_dl.net.judge import judge
 from luci_dl.net.response import RangeRequest, ResponseInfo
 from luci_dl.net.retry import RetryBudget
+from luci_dl.net.situation import Answer, Situation
 from tests.torture.batch import arena, run, run_all, shrink
 from tests.torture.behaviours import MANNERS, MISHAPS
 from tests.torture.case import Case, Trait, draw
@@ -82,7 +83,7 @@ BROKEN: dict[str, tuple[object, str, Callable[..., object], Case, str]] = {
         "installed wrong bytes",
     ),
     "no delay between attempts": (
-        RetryBudget, "record_failure", lambda *_: 0.0, with_traits(*["busy"] * 40), "in vain",
+        RetryBudget, "record_failure", lambda *_: 0.0, with_traits(*["busy"] * 35), "in vain",
     ),
     "a foreign exception": (worker, "check_empty", lambda *_: 1 / 0, with_traits("chunked", "empty"), "ZeroDivision"),
 }  # fmt: skip

@@ -7,7 +7,8 @@ origin          the host of an address, and whether its responses are safe from 
 head            a response as it arrives: raw_response, coding
 response        what its headers say by the rules of HTTP; file_names, bearer
 status          what error statuses mean; hub, server_message: the server's own reasons
-judge           what a response means for the file that is fetched, in one table; retry: the remedies
+judge           what a response means for the file that is fetched, in one table; situation, refusals
+retry           the remedies
 translate       errors of libraries as luci's own
 documents       small responses, such as listings: asked for, retried; document: read; links: the next page
 fetch           one file: worker_pool, worker (one segment), mirrors

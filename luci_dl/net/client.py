@@ -17,7 +17,7 @@ from luci_dl.net.bearer import Tokens, authorization
 from luci_dl.net.connections import CONNECT_S, Transport, raw_response, release
 from luci_dl.net.document import Document, document_of
 from luci_dl.net.file_names import suggested_names
-from luci_dl.net.judge import WITH_BODY, Answer, Situation, judge
+from luci_dl.net.judge import WITH_BODY, judge
 from luci_dl.net.origin import host_of, origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
 from luci_dl.net.response import (
@@ -28,6 +28,7 @@ from luci_dl.net.response import (
 )
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.server_message import server_message
+from luci_dl.net.situation import Answer, Situation
 from luci_dl.net.translate import translate_errors
 from luci_dl.plan import Remote
 

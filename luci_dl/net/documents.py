@@ -10,10 +10,10 @@ from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
 from luci_dl.model import Artifact
 from luci_dl.net.document import Document
-from luci_dl.net.judge import Situation
 from luci_dl.net.origin import host_of
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, Remedy, RetryBudget, retry_after_s
+from luci_dl.net.situation import Situation
 from luci_dl.net.status import TRY_LATER, is_temporary
 from luci_dl.plan import Remote
 

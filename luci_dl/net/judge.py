@@ -26,6 +26,7 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
       with its own ETag, and without a digest                                         start over
     a content coding                              a digest, or it is not a coding     take
                                                   else                                give up: network
+    416 with the size where the range begins                                          take: the file ends there
     any other status                              other connections are receiving     fewer connections, or no ranges
                                                                                       if none was served, and it
                                                                                       is not temporary
@@ -46,27 +47,27 @@ that has served bytes only after `PATIENCE` failures in a row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from luci_dl.errors import IntegrityError, LuciError, NetworkError
-from luci_dl.net.bearer import account_required
+from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.net.coding import CODINGS
-from luci_dl.net.hub import hub_refusal
 from luci_dl.net.origin import host_of
-from luci_dl.net.response import RangeRequest, ResponseInfo, content_length, content_range, strong_etag
-from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
-from luci_dl.net.status import LOG_IN, TRY_LATER, is_temporary, refusal
+from luci_dl.net.refusals import refused
+from luci_dl.net.response import (
+    RangeRequest,
+    ResponseInfo,
+    content_length,
+    content_range,
+    size_without_range,
+    strong_etag,
+)
+from luci_dl.net.retry import AttemptFailed, Remedy
+from luci_dl.net.situation import PATIENCE, Answer, Situation
+from luci_dl.net.status import LOG_IN, TRY_LATER
 
 WITH_BODY = {200, 203, 206}
 """The statuses whose body may be the file."""
-PATIENCE = 2
-"""Consecutive failures after which a refusal is no longer taken for a passing one."""
 MIN_PIECE = 1 << 16
 """Ranges that are cut shorter than this, in bytes, are not worth their requests."""
-_OVERLOAD = {429, 503}
-_EMPTY = {204, 205}
-_EXPIRED = {400, 401, 403, 410}
-"""What a host says of a signed address that has expired."""
 _DOCUMENTS = {
     "text/html": (".html", ".htm"),
     "application/xhtml+xml": (".xhtml", ".html", ".htm"),
@@ -77,57 +78,12 @@ _DOCUMENTS = {
 """Types of web pages and error messages, and the names of files that may have them."""
 
 
-@dataclass(frozen=True)
-class Situation:
-    """What is known of the file and its address when a response arrives.
-
-    Attributes:
-        name: of the target.
-        size: bytes of the file, if known.
-        provable: a digest will prove the file.
-        only_url: the file has no other address that is in use.
-        beside: connections that are receiving the file from the same address.
-        served: the address has served bytes of the file in this run.
-        ranges_served: among them a range that was requested as such.
-        failures: consecutive attempts at the address before this one that brought no byte.
-    """
-
-    name: str
-    size: int | None = None
-    provable: bool = False
-    only_url: bool = True
-    beside: int = 0
-    served: bool = False
-    ranges_served: bool = False
-    failures: int = 0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The head of a response, after redirects.
-
-    Attributes:
-        headers: by lower-case name.
-        host: that sent it, when the request was redirected to another one; else empty.
-        through: the proxy that may have sent it itself, in words; else empty.
-        repository: the request was for a registry's repository.
-        message: the server's own words, of an error; may be empty.
-    """
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    host: str = ""
-    through: str = ""
-    repository: bool = False
-    message: str = ""
-
-
 def judge(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo:
     """What the response brings. Raises: AttemptFailed; LuciError, when no other attempt can help. See above."""
+    if answer.status == 416 and request.start == size_without_range(answer.headers.get("content-range")):
+        return ResponseInfo(request.start, 0, request.start, None, True, True, True)
     if answer.status not in WITH_BODY:
-        raise _refused(request, answer, situation)
-    if codings := _codings(answer.headers, situation.provable):
-        raise _coded(request, codings)
+        raise refused(request, answer, situation)
     return _range(request, answer, situation) or _whole(request, answer, situation)
 
 
@@ -135,45 +91,6 @@ def check_empty(request: RangeRequest, situation: Situation) -> None:
     """Raises: AttemptFailed, for an empty body that may not be the file."""
     if situation.size != 0 and (request.start or situation.failures < PATIENCE):
         raise AttemptFailed(f"{host_of(request.url)} sent nothing instead of {situation.name}", hint=TRY_LATER)
-
-
-def _refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exception:
-    status, asked_to_wait = answer.status, retry_after_s(answer.headers)
-    temporary = is_temporary(status, asked_to_wait)
-    patient, is_range = situation.failures < PATIENCE, not request.is_whole
-    may_have_expired = answer.host and status in _EXPIRED
-    if situation.beside:
-        remedy = Remedy.FEWER if temporary or situation.ranges_served else Remedy.NO_RANGES
-    elif temporary:
-        remedy = Remedy.FEWER if status in _OVERLOAD else Remedy.WAIT
-    elif may_have_expired and situation.failures < (PATIENCE if situation.served else 1):
-        remedy = Remedy.FRESH_ADDRESS
-    elif is_range and not (patient and situation.ranges_served):
-        remedy = Remedy.PROBE
-    elif status in _EMPTY and patient:
-        remedy = Remedy.WAIT
-    else:
-        return _final_refusal(request, answer)
-    reason = f"{_sender(request, answer)} returned {status}" + (f": {answer.message}" if answer.message else "")
-    return AttemptFailed(reason, asked_to_wait, remedy=remedy, hint=TRY_LATER)
-
-
-def _final_refusal(request: RangeRequest, answer: Answer) -> LuciError:
-    if answer.repository and not answer.host and answer.status in (401, 403):
-        return account_required(request.url, answer.status)
-    if found := hub_refusal(request.url, answer.status, answer.headers):
-        return found
-    who = _sender(request, answer) if answer.host or answer.through else ""
-    error = refusal(request.url, answer.status, who, answer.message)
-    if answer.host and answer.status in _EXPIRED:  # the origin has promised the file
-        return NetworkError(error.message, "Run the command again later, or look for another address.")
-    return error
-
-
-def _sender(request: RangeRequest, answer: Answer) -> str:
-    origin = host_of(request.url)
-    who = f"{answer.host} (redirected from {origin})" if answer.host else origin
-    return f"{who} through {answer.through}" if answer.through else who
 
 
 def _codings(headers: Mapping[str, str], provable: bool) -> set[str]:
@@ -217,6 +134,8 @@ def _range(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     ):
         requested = f"{request.start}-{'' if request.end is None else request.end - 1}"
         raise _no_ranges(f"the server sent bytes {start}-{end - 1} of {size or '*'}, but {requested} were requested")
+    if codings := _codings(answer.headers, situation.provable):
+        raise _coded(request, codings)
     validator = strong_etag(answer.headers.get("etag"))
     is_other = None not in (validator, request.validator) and validator != request.validator
     if situation.beside and is_other:
@@ -229,7 +148,7 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     headers, length = answer.headers, _length(answer.headers)
     chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
     span = content_range(headers.get("content-range"))
-    is_stated = span is not None and span[:2] == (0, span[2])
+    is_stated = span is not None and span[:2] == (0, span[2]) and length in (None, span[1])
     length = span[1] if span and is_stated else length
     _check_kind(request, answer, situation)
     known = situation.size is not None or situation.provable
@@ -249,23 +168,24 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
 
 
 def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> None:
-    """Raises: AttemptFailed or IntegrityError, for a login page or an error message that cannot be the file."""
+    """Raises: AttemptFailed, IntegrityError or NetworkError, for what cannot be the file."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_page = kind in _DOCUMENTS and not situation.name.lower().endswith(_DOCUMENTS[kind])
     length, size = _length(answer.headers), situation.size
     is_other = None not in (length, size) and length != size
-    if is_other and (codings := _codings(answer.headers, provable=False)):
-        raise _coded(request, codings)
     begun = bool(request.start) or situation.served
-    host = host_of(request.url)
+    host, codings = host_of(request.url), _codings(answer.headers, situation.provable and not is_other)
     if length == 0:
         check_empty(request, situation)
-    if is_page and (is_other or (request.start and length is None)):
+    if is_page and (is_other or codings or (request.start and length is None)):
         message = f"{host} sent {'a web page' if 'html' in kind else kind} instead of {situation.name}"
         if begun:
             raise AttemptFailed(message, hint=LOG_IN)
         raise IntegrityError(message, f"{LOG_IN} The server itself may require one, too: open the address.")
-    has_version = not situation.provable and strong_etag(answer.headers.get("etag"))
+    if codings:
+        raise _coded(request, codings)
+    validator = strong_etag(answer.headers.get("etag"))
+    has_version = not situation.provable and validator not in (None, request.validator)
     if is_other and begun and situation.failures < PATIENCE and not has_version:
         raise AttemptFailed(f"{host} sent {length} bytes instead of the {size} of {situation.name}", hint=TRY_LATER)
 

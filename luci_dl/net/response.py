@@ -12,6 +12,7 @@ from luci_dl.net.origin import host_of
 from luci_dl.net.status import LOG_IN
 
 _CONTENT_RANGE = re.compile(r"bytes[ =]+(\d{1,18}) *- *(\d{1,18}) */ *(\d{1,18}|\*)", re.IGNORECASE)
+_UNSATISFIED_RANGE = re.compile(r"bytes[ =]+\* */ *(\d{1,18})", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_ETAG_LENGTH = 1024
@@ -131,6 +132,12 @@ def content_length(value: str | None) -> int | None:
     texts = {text.strip() for text in (value or "").split(",")}
     text = texts.pop()
     return int(text) if not texts and text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def size_without_range(value: str | None) -> int | None:
+    """The file's size in the Content-Range of a 416; None when it is missing or invalid."""
+    found = _UNSATISFIED_RANGE.fullmatch((value or "").strip())
+    return int(found[1]) if found else None
 
 
 def content_range(value: str | None) -> tuple[int, int, int | None] | None:

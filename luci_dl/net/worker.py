@@ -10,10 +10,11 @@ from typing import TypeVar
 from luci_dl.errors import StorageError
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
-from luci_dl.net.judge import Situation, check_empty
+from luci_dl.net.judge import check_empty
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
+from luci_dl.net.situation import Situation
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
 from luci_dl.resources import refusal, start_thread
 

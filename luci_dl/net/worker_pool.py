@@ -7,11 +7,11 @@ from collections import Counter
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
-from luci_dl.net.judge import PATIENCE, Situation
 from luci_dl.net.mirrors import Mirrors
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.rate_meter import RateMeter, StallWatch
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
+from luci_dl.net.situation import PATIENCE, Situation
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import BUFFER, Lease, Sink

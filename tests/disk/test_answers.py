@@ -9,6 +9,7 @@ import pytest
 
 from luci_dl.disk import journal
 from luci_dl.disk.journal import Header
+from luci_dl.disk.part_writer import PartWriter
 from luci_dl.errors import IntegrityError
 from luci_dl.plan import Remote
 from tests.disk.hands import (
@@ -150,6 +151,39 @@ def test_the_end_of_a_stream_of_unknown_size_is_the_size(tmp_path: Path) -> None
     part.end_of_file(lease, certain=True)
     assert part.size == len(DATA)
     assert verified(part) == digest_of(DATA)
+    part.remove()
+
+
+def test_a_part_that_starts_over_never_looks_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes it had could be as many as the new version's."""
+    part = part_at(tmp_path, unproved())
+    opened(part)
+    lease = claimed(part)
+    part.begin(lease, remote_of(DATA), 0)
+    part.write(lease, DATA[: 32 * KIB])
+    seen: list[bool] = []
+    restart = PartWriter.restart
+
+    def look_and_restart(writer: PartWriter, size: int | None) -> None:
+        seen.append(part.received >= (part.size or 0))
+        restart(writer, size)
+
+    monkeypatch.setattr(PartWriter, "restart", look_and_restart)
+    part.begin(lease, remote_of(DATA[:1000]), 0)
+    assert seen == [False]
+    assert (part.size, part.received) == (1000, 0)
+    part.remove()
+
+
+def test_a_whole_that_ends_elsewhere_makes_the_bytes_doubtful(tmp_path: Path) -> None:
+    """It was another file, so wrong bytes are worth another attempt."""
+    part = part_at(tmp_path, unproved())
+    opened(part)
+    lease = claimed(part)
+    part.begin(lease, remote_of(DATA), 0)
+    part.write(lease, DATA[:100])
+    part.end_of_file(lease, certain=True)
+    assert (part.size, part.mixed) == (len(DATA), True)
     part.remove()
 
 

@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Iterator
 
 from luci_dl.net.client import Client, Response
-from luci_dl.net.judge import Situation
 from luci_dl.net.response import RangeRequest
+from luci_dl.net.situation import Situation
 
 DATA = bytes(range(256)) * 1200
 SITUATION = Situation("m.gguf")

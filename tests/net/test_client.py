@@ -13,9 +13,9 @@ import pytest
 
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.net.client import Client
-from luci_dl.net.judge import Situation
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.situation import Situation
 from tests.net.asking import DATA, asked, block, body
 from tests.servers import FaultyServer, faults
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from luci_dl.cancel import CancelToken
+from luci_dl.errors import NetworkError
 from luci_dl.model import Artifact
 from luci_dl.net import connections, raw_response
 from luci_dl.net.client import Client
@@ -136,3 +137,13 @@ def test_a_connection_is_reused_only_at_the_end_of_a_chunked_body(server: Faulty
     with asked(url, client) as response:
         assert block(response, 4) == b"GGUF"
     assert body(url, client) == DATA
+
+
+@pytest.mark.parametrize("remains", [faults.garbage(), faults.hangs_up()])
+def test_a_reused_connection_that_fails_is_replaced_at_once(server: FaultyServer, remains: faults.Fault) -> None:
+    """It was closed meanwhile, or has remains of the last response; a fresh connection has neither."""
+    client, url = Client(), server.serve("/m.gguf", SMALL, faults=[faults.ok(), remains, faults.ok(), remains])
+    assert [body(url, client) for _ in range(2)] == [SMALL] * 2
+    assert server.connections == 2
+    with pytest.raises((AttemptFailed, NetworkError)):
+        body(url, client)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
-from luci_dl.net.judge import Answer, Situation, judge
+from luci_dl.net.judge import judge
 from luci_dl.net.response import RangeRequest, ResponseInfo
 from luci_dl.net.retry import AttemptFailed, Remedy
+from luci_dl.net.situation import Answer, Situation
 
 URL = "https://example.com/m.gguf"
 WHOLE = RangeRequest(URL, 0, None, None)
@@ -69,6 +70,13 @@ def body(status: int = 206, span: str = "", length: int | None = None, **headers
         (WHOLE, body(span="0-99999/300000"), UNKNOWN, TAKE),
         (WHOLE, body(span="0-99999/300000", transfer_encoding="chunked"), UNKNOWN, TAKE),
         (MIDDLE, body(span="0-299999/300000", length=300_000), KNOWN, START_OVER),
+        (MIDDLE, body(span="0-299999/300000", transfer_encoding="chunked"), KNOWN, START_OVER),
+        (MIDDLE, body(span="0-299999/300000", transfer_encoding="chunked"), UNKNOWN, START_OVER),
+        (REST, body(span="100000 - 299999 / 300000"), KNOWN, TAKE),
+        (REST, body(span="  100000-299999/300000"), KNOWN, TAKE),
+        (REST, body(span="98304-299999/300000"), KNOWN, Remedy.NO_RANGES),
+        (REST, body(span="100000-299999/300000", content_encoding="gzip"), KNOWN, TAKE),
+        (REST, body(span="100000-299999/300000", content_encoding="gzip"), SIZED, NETWORK),
     ],
 )
 def test_a_content_range_is_believed_as_far_as_it_fits(
@@ -112,6 +120,7 @@ def test_what_nothing_proves_is_taken_as_whole_only_by_its_length(
     assert verdict(request_, answer, situation) == expected
 
 
+REST_OF_X = replace(REST, validator='"x"')
 PAGE = body(200, length=999, content_type="text/html; charset=utf-8")
 
 
@@ -126,7 +135,14 @@ PAGE = body(200, length=999, content_type="text/html; charset=utf-8")
         (WHOLE, replace(PAGE, headers={**PAGE.headers, "content-length": "300000"}), KNOWN, TAKE_WHOLE),
         (REST, body(206, span="100000-299999/300000", content_type="text/html"), KNOWN, TAKE),
         (WHOLE, PAGE, Situation("page.html"), TAKE_WHOLE),
+        (REST, replace(PAGE, headers={**PAGE.headers, "content-length": "300000"}), KNOWN, START_OVER),
+        (REST, body(200, transfer_encoding="chunked", content_type="application/json"), KNOWN, Remedy.WAIT),
+        (REST, body(200, transfer_encoding="chunked", content_type="text/xml"), KNOWN, Remedy.WAIT),
+        (WHOLE, body(200, length=999, content_type="application/json"), Situation("config.json", 300_000), TAKE_WHOLE),
+        (WHOLE, replace(PAGE, headers={**PAGE.headers, "content-encoding": "gzip"}), UNKNOWN, INTEGRITY),
         (REST, body(200, length=999), KNOWN, Remedy.WAIT),
+        (REST_OF_X, body(200, length=999, etag='"x"'), SIZED, Remedy.WAIT),
+        (REST_OF_X, body(200, length=999, etag='"y"'), SIZED, START_OVER),
         (REST, body(200, length=999), replace(KNOWN, failures=2), START_OVER),
         (WHOLE, body(200, length=999), KNOWN, TAKE_WHOLE),
     ],
@@ -136,6 +152,37 @@ def test_a_page_in_place_of_the_file_costs_nothing_that_is_there(
 ) -> None:
     """The type alone is no reason to refuse bytes that may be right; the sink compares the size."""
     assert verdict(request_, answer, situation) == expected
+
+
+def test_a_range_that_begins_at_the_end_says_that_all_is_there() -> None:
+    """And how long the file is, if that was unknown; another 416 says no such thing."""
+    info = judge(REST, Answer(416, {"content-range": "bytes */100000"}), PROVED)
+    assert (info.offset, info.length, info.size) == (100_000, 0, 100_000)
+    for span in ("bytes */99999", "bytes */100001", "bytes */*", ""):
+        assert verdict(REST, Answer(416, {"content-range": span}), PROVED) == Remedy.PROBE
+
+
+@pytest.mark.parametrize(
+    ("request_", "situation", "expected"),
+    [
+        (WHOLE, UNKNOWN, Remedy.WAIT),
+        (WHOLE, replace(UNKNOWN, failures=2), TAKE_WHOLE),
+        (WHOLE, Situation("empty.txt", size=0), TAKE_WHOLE),
+        (REST, KNOWN, Remedy.WAIT),
+        (REST, replace(KNOWN, failures=9), Remedy.WAIT),
+    ],
+)
+def test_nothing_in_place_of_the_file_is_believed_late(
+    request_: RangeRequest, situation: Situation, expected: object
+) -> None:
+    """And never in place of a range, since that would discard what is there."""
+    assert verdict(request_, body(200, length=0), situation) == expected
+
+
+def test_a_body_without_an_end_keeps_the_size_that_is_known() -> None:
+    """Without a digest, nothing else shows that it was cut."""
+    answer = body(200)
+    assert [judge(WHOLE, answer, situation).size for situation in (SIZED, KNOWN, PROVED)] == [300_000, None, None]
 
 
 @pytest.mark.parametrize("coding", ["aws-chunked", "none", "binary", "utf-8", "identity", "identity, identity", ""])

@@ -54,6 +54,58 @@ def test_a_server_that_fails_at_every_range_is_asked_for_the_whole_file(run: Run
     assert run.sink.restarts == 1
 
 
+@pytest.mark.parametrize("lost", [faults.hangs_up(), faults.cut(0), faults.login_page(), faults.status(200)])
+def test_ranges_that_are_never_answered_are_given_up(run: Run, lost: faults.Fault) -> None:
+    """The whole file is requested then, and served."""
+    run.fetch(CUT, faults.to_ranges(lost), retries=9)
+    proved(run)
+    assert run.sink.restarts == 1
+
+
+@pytest.mark.parametrize(
+    "passing",
+    [
+        faults.garbage(),
+        faults.redirect("/m.gguf?round"),
+        faults.status(404),
+        faults.status(204),
+        faults.page(b'{"error": "later"}', "application/json"),
+    ],
+)
+def test_an_address_that_has_served_bytes_is_not_given_up_at_once(run: Run, passing: faults.Fault) -> None:
+    """Whatever it sends then may pass, and what is there is kept."""
+    run.fetch(CUT, passing, OK)
+    proved(run)
+    assert run.sink.restarts == 0
+
+
+def test_an_address_that_has_served_bytes_is_not_kept_for_ever(run: Run) -> None:
+    """The third failure in a row ends the fetch, with its own error."""
+    with pytest.raises(NetworkError, match="does not speak HTTP"):
+        run.fetch(CUT, faults.garbage(), retries=9)
+    assert len(run.asked) == 4
+
+
+def test_an_error_after_the_last_retry_is_the_server_s_own(run: Run) -> None:
+    """Not one of the network."""
+    with pytest.raises(NetworkError, match=r"does not speak HTTP$"):
+        run.fetch(CUT, faults.garbage(), retries=1)
+
+
+@pytest.mark.parametrize("other", [faults.gzipped(), faults.shorter(9), faults.longer(9)])
+def test_another_file_in_between_is_not_believed(run: Run, other: faults.Fault) -> None:
+    """Neither when a range of it is sent nor when all of it is."""
+    run.fetch(CUT, other, other, OK)
+    proved(run)
+
+
+def test_a_file_whose_end_was_lost_is_not_fetched_again(run: Run) -> None:
+    """Of a body in chunks all bytes came, but not the last chunk, which says so."""
+    run.fetch(faults.no_last_chunk(), OK)
+    proved(run)
+    assert (run.sink.restarts, run.server.sent()) == (0, len(DATA))
+
+
 def test_a_file_that_is_gone_is_an_error_and_keeps_the_bytes(run: Run) -> None:
     """The whole file is refused as well."""
     with pytest.raises(ResolveError, match="no such file"):
@@ -115,6 +167,13 @@ def test_without_validator_and_digest_it_starts_over(run: Run) -> None:
     run.fetch(faults.no_etag() + CUT, faults.no_etag())
     proved(run)
     assert (run.asked, run.sink.restarts) == ([(None, None)] * 2, 1)
+
+
+def test_a_cut_without_a_length_is_seen_by_the_size_that_was_known(run: Run) -> None:
+    """Nothing but the earlier responses shows it when there is no digest."""
+    run.sink = MemorySink(provable=False)
+    run.fetch(faults.no_etag() + CUT, faults.no_etag() + faults.close_delimited() + CUT, faults.no_etag())
+    proved(run)
 
 
 def test_without_a_length_and_a_digest_the_end_is_unknown(run: Run) -> None:

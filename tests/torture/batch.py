@@ -65,7 +65,6 @@ def run_all(seeds: Sequence[int], until: float = float("inf")) -> Iterator[Resul
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         yield from filter(None, pool.map(try_one, seeds))
     wait_until(lambda: not _threads(), what=f"the end of {_threads()}")
-    gc.collect()  # connections that are kept for later end with their client
     wait_until(lambda: not _descriptors() - before, what=f"the end of {_descriptors() - before}")
 
 
@@ -112,7 +111,8 @@ def _threads() -> list[str]:
 
 
 def _descriptors() -> set[str]:
-    """The sockets and files that are open."""
+    """The sockets, pipes and files that are open; those of objects that nobody has end with them."""
+    gc.collect()
     found = set()
     for link in Path("/proc/self/fd").glob("*"):
         with suppress(OSError):  # the folder's own, which is closed by now

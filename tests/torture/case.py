@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-from luci_dl.net.judge import PATIENCE
+from luci_dl.net.situation import PATIENCE
 from tests.torture.behaviours import MANNERS, MISHAPS, Behaviour, Passes
 
 SIZES = (4097, 70_000, 300_001, 1_000_003, 3_000_001)
@@ -17,10 +17,11 @@ _WITHOUT_LENGTH = {"chunked", "chunk names", "chunk zeros", "close delimited"}
 _SUSPECT = {"html", "coding gzip", "coding br"}
 """What is believed only of a body as long as the file."""
 _OTHER_LENGTH = {*_BY_LENGTH, "long announced", "short announced", "range lies"}
+_TAILS = {"tail", "junk tail", "second answer"}
 _QUARRELS = (
     (_BY_LENGTH, _WITHOUT_LENGTH),
     (_SUSPECT, _OTHER_LENGTH),
-    ({"tail", "junk tail", "second answer"}, {"close delimited", "long announced"}),
+    (_TAILS, {"close delimited", "long announced"}),
     ({"further refused"}, {"stalled"}),
 )
 """What does not pass together: luci could not know better, or the server learns late that a client has gone away."""
@@ -32,7 +33,7 @@ class Trait:
     """One thing that is not as it should be; a case can be repeated without it.
 
     Attributes:
-        place: "manner", "mirror", or the number of the run.
+        place: "manner", "mirror", "origin" (what redirects to the file), or the number of the run.
     """
 
     place: str
@@ -87,7 +88,9 @@ class Case:
         if any(names & some and names & others for some, others in _QUARRELS):
             return False
         try_patience = any(trait.behaviour.passes in (Passes.WHEN_BEGUN, Passes.WITH_PATIENCE) for trait in mishaps)
-        fails_otherwise = any(trait.name in {*MANNERS["ranges"], *MANNERS["limit"]} for trait in manners)
+        fails_otherwise = any(
+            trait.name in {*MANNERS["ranges"], *MANNERS["limit"]} for trait in manners + self.at("origin")
+        )
         return not try_patience or (len(mishaps) <= PATIENCE and not fails_otherwise)
 
     def without(self, dropped: set[int]) -> Case:
@@ -110,12 +113,16 @@ def draw(seed: int) -> Case:
     mirror = digest and route != "hub" and random.random() < 0.15
     runs = random.choice([1, 1, 2, 3])
     traits = _manners(random, "manner") + (_manners(random, "mirror") if mirror else [])
+    if route != "direct" and random.random() < 0.2:
+        traits.append(_trait(random, "origin", "each nth"))
     for run in range(runs):
         traits += [
             _trait(random, str(run), random.choice(list(MISHAPS))) for _ in range(random.choice([0, 1, 1, 2, 4]))
         ]
     if not digest and route != "hub":
         traits = [trait for trait in traits if not trait.behaviour.lies]
+        if any(trait.name in _TAILS for trait in traits):  # they would make true what is announced
+            traits = [trait for trait in traits if trait.name != "long announced"]
     return Case(
         seed=seed,
         name=random.choice(NAMES),

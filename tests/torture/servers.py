@@ -55,10 +55,10 @@ class Servers:
             refused = faults.status(403, body=b"<Error><Message>Request has expired</Message></Error>")
             steps = [faults.expires(uses, refused) + step for step in steps]
         server.serve("/there%C3%A9", self._data, steps)
-        server.serve(f"/start/{name}", faults=[self._redirect(route)])
+        server.serve(f"/start/{name}", faults=[self._redirect(route, run)])
         server.serve("/hop", faults=[faults.redirect("../there%C3%A9?x=1", 307)])
 
-    def _redirect(self, route: str) -> Fault:
+    def _redirect(self, route: str, run: int) -> Fault:
         there = self._servers[0].url(f"/there%C3%A9?X-Amz-Signature={SECRET}", host="localhost")
         numbers = itertools.count()
         locations = {
@@ -68,11 +68,14 @@ class Servers:
             "fragment": f"{there}#part",
             "chain": self._servers[0].url("/hop", host="localhost"),
         }
+        limit = faults.ok() if run >= self._case.runs else self._sum("origin")
         if route == "hub":
-            return faults.hub_redirect(there, self._data)
+            return limit + faults.hub_redirect(there, self._data)
         if route == "expiring":
-            return Fault(instead=lambda _: faults.redirect(f"{there}&n={next(numbers)}"))
-        return faults.redirect(locations.get(route, there), Random(self._case.seed).choice([301, 302, 303, 307, 308]))
+            return limit + Fault(instead=lambda _: faults.redirect(f"{there}&n={next(numbers)}"))
+        return limit + faults.redirect(
+            locations.get(route, there), Random(self._case.seed).choice([301, 302, 303, 307, 308])
+        )
 
     def _sum(self, place: str) -> Fault:
         return reduce(add, map(self._fault, self._case.at(place)), faults.ok())

@@ -1,0 +1,57 @@
+"""What a status without a body of the file means, by the table in `judge`."""
+
+from __future__ import annotations
+
+from luci_dl.errors import LuciError, NetworkError
+from luci_dl.net.bearer import account_required
+from luci_dl.net.hub import hub_refusal
+from luci_dl.net.origin import host_of
+from luci_dl.net.response import RangeRequest
+from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
+from luci_dl.net.situation import PATIENCE, Answer, Situation
+from luci_dl.net.status import TRY_LATER, is_temporary, refusal
+
+_OVERLOAD = {429, 503}
+_EMPTY = {204, 205}
+_EXPIRED = {400, 401, 403, 410}
+"""What a host says of a signed address that has expired."""
+
+
+def refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exception:
+    """The error for the answer, an AttemptFailed if another attempt may succeed."""
+    status, asked_to_wait = answer.status, retry_after_s(answer.headers)
+    temporary = is_temporary(status, asked_to_wait)
+    patient, is_range = situation.failures < PATIENCE, not request.is_whole
+    may_have_expired = answer.host and status in _EXPIRED
+    if situation.beside:
+        remedy = Remedy.FEWER if temporary or situation.ranges_served else Remedy.NO_RANGES
+    elif temporary:
+        remedy = Remedy.FEWER if status in _OVERLOAD else Remedy.WAIT
+    elif may_have_expired and situation.failures < (PATIENCE if situation.served else 1):
+        remedy = Remedy.FRESH_ADDRESS
+    elif is_range and not (patient and situation.ranges_served):
+        remedy = Remedy.PROBE
+    elif status in _EMPTY and patient:
+        remedy = Remedy.WAIT
+    else:
+        return _final_refusal(request, answer)
+    reason = f"{_sender(request, answer)} returned {status}" + (f": {answer.message}" if answer.message else "")
+    return AttemptFailed(reason, asked_to_wait, remedy=remedy, hint=TRY_LATER)
+
+
+def _final_refusal(request: RangeRequest, answer: Answer) -> LuciError:
+    if answer.repository and not answer.host and answer.status in (401, 403):
+        return account_required(request.url, answer.status)
+    if found := hub_refusal(request.url, answer.status, answer.headers):
+        return found
+    who = _sender(request, answer) if answer.host or answer.through else ""
+    error = refusal(request.url, answer.status, who, answer.message)
+    if answer.host and answer.status in _EXPIRED:  # the origin has promised the file
+        return NetworkError(error.message, "Run the command again later, or look for another address.")
+    return error
+
+
+def _sender(request: RangeRequest, answer: Answer) -> str:
+    origin = host_of(request.url)
+    who = f"{answer.host} (redirected from {origin})" if answer.host else origin
+    return f"{who} through {answer.through}" if answer.through else who
