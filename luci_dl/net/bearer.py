@@ -14,13 +14,12 @@ from luci_dl.net.origin import is_loopback
 from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
 from luci_dl.net.status import is_temporary
 
-_PARAMETER = r"""([a-z_-]{1,32}) *= *(?:"([^"\\\x00-\x1f\x7f]{0,2048})"|([!#$%&'*+.^_`|~0-9a-z-]{1,2048}))"""
-_CHALLENGE = re.compile(
-    rf"(?:^|[ ,]) *bearer +({_PARAMETER}(?: *, *{_PARAMETER}){{0,15}}) *(?:$|,(?! *[a-z_-]+ *=))", re.IGNORECASE
+_PIECE = re.compile(
+    r"""[\s,;]*(?P<name>[^\s,;="]+)(?:\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s,;"]*)))?(?=[\s,;]|$)"""
 )
-"""The scheme with its parameters, up to the end of the line or to the next scheme."""
-_ONE_PARAMETER = re.compile(_PARAMETER, re.IGNORECASE)
-_BEARER = re.compile(r"(?:^|[ ,])bearer\b", re.IGNORECASE)
+"""Of a WWW-Authenticate header: a scheme, or a parameter with its value. Not all servers quote as they should."""
+_Challenge = tuple[str, list[tuple[str, str]]]
+"""A scheme and its parameters, by names in lower case."""
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,16384}=*")
 
 
@@ -65,9 +64,10 @@ class Tokens:
         return exchange.result()
 
     def _exchange(self, repository: str, challenges: Sequence[str]) -> str | None:
-        if not any(_BEARER.search(re.sub('"[^"]*"', "", line)) for line in challenges):
+        bearers = [found for line in challenges for scheme, found in _challenges(line) if scheme == "bearer"]
+        if not bearers:
             return None  # it wants a password, or does not say what it wants
-        document = self._fetch(_token_address(repository, challenges))
+        document = self._fetch(_token_address(repository, next(filter(None, bearers), [])))
         host = urlsplit(document.url).netloc
         document.refuse_web_page()
         asked_to_wait = retry_after_s(document.headers)
@@ -101,10 +101,11 @@ def _has_succeeded(exchange: Future[str | None]) -> bool:
     return exchange.done() and exchange.exception() is None
 
 
-def _token_address(repository: str, challenges: Sequence[str]) -> str:
-    """The address of the token that the challenges ask for. Raises: NetworkError, when it must not be used."""
-    registry = urlsplit(repository)
-    parameters = _parameters(challenges)
+def _token_address(repository: str, pairs: list[tuple[str, str]]) -> str:
+    """The address of the token, by the parameters of a challenge. Raises: NetworkError, when it must not be used."""
+    registry, parameters = urlsplit(repository), dict(pairs)
+    if len(parameters) < len(pairs):
+        parameters = {}  # it is not clear which of the repeated ones counts
     realm = parameters.get("realm", "")
     try:
         parts = urlsplit(realm)
@@ -126,12 +127,20 @@ def _token_address(repository: str, challenges: Sequence[str]) -> str:
     return f"{realm}{'&' if parts.query else '?'}{query}" if query else realm
 
 
-def _parameters(challenges: Sequence[str]) -> dict[str, str]:
-    """Of the first Bearer challenge, by lower-case name; empty when it is malformed or repeats a parameter."""
-    found = next(filter(None, map(_CHALLENGE.search, challenges)), None)
-    pairs = _ONE_PARAMETER.findall(found[1]) if found else []
-    parameters = {name.lower(): quoted or bare for name, quoted, bare in pairs}
-    return parameters if len(parameters) == len(pairs) else {}
+def _challenges(line: str) -> list[_Challenge]:
+    """The challenges of a WWW-Authenticate header; a malformed one has no parameters, and ends them."""
+    found: list[_Challenge] = []
+    pos = 0
+    while piece := _PIECE.match(line, pos):
+        pos = piece.end()
+        name, quoted, bare = piece["name"].lower(), piece["quoted"], piece["bare"]
+        if quoted is None and bare is None:
+            found.append((name, []))
+        elif found:
+            found[-1][1].append((name, bare.strip("'") if quoted is None else re.sub(r"\\(.)", r"\1", quoted)))
+    if line[pos:].strip(" ,;") and found:
+        found[-1] = found[-1][0], []
+    return found
 
 
 def _is_clean(realm: str) -> bool:

@@ -9,7 +9,10 @@ _TEMPORARY = {202, 408, 421, 425, 429}
 _SIGNED = ("signature", "sig=", "expires", "token", "x-amz-", "x-goog-", "policy=")
 TRY_LATER = "The server responds, but cannot serve the file now. Run the command again later."
 LOG_IN = "If this network requires a login, open any page in a browser and log in there."
-_CREDENTIALS = "If it takes a login or an accepted licence, pass credentials with --header 'Authorization: ...'."
+_CREDENTIALS = (
+    "If it takes a login or an accepted licence, pass credentials: with --header 'Authorization: ...' for an address, "
+    "in HF_TOKEN for the Hub."
+)
 _MEANINGS = {
     401: ("the server requires authentication", "Check the credentials in the address, or pass them with --header."),
     403: ("the server denies access", _CREDENTIALS),

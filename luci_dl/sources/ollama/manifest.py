@@ -54,7 +54,7 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
 
     Raises: ResolveError, for a manifest that is invalid or that luci cannot install; NetworkError, if it is not JSON.
     """
-    by_kind = _layers(document.json(), what)
+    by_kind = _layers(document.json(), what, document.reason)
     models, projectors = by_kind.get(_MODEL, []), by_kind.get(_PROJECTOR, []) if with_projector else []
     if not models:
         raise _no_model(by_kind, what)
@@ -77,8 +77,8 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
     return Manifest(model, projector, has_adapter=_ADAPTER in by_kind)
 
 
-def _layers(answer: object, what: str) -> dict[str, list[dict[str, object]]]:
-    """The layers by media type, unchecked."""
+def _layers(answer: object, what: str, reason: str) -> dict[str, list[dict[str, object]]]:
+    """The layers by media type, unchecked. `reason`: the registry's own explanation, if it gives one."""
     layers = answer.get("layers", "") if isinstance(answer, dict) else ""
     if isinstance(answer, dict) and isinstance(answer.get("manifests"), list):
         raise ResolveError(
@@ -86,7 +86,7 @@ def _layers(answer: object, what: str) -> dict[str, list[dict[str, object]]]:
         )
     if not isinstance(layers, list | None):
         raise ResolveError(
-            f"{what}: expected a manifest with layers, found {_brief(answer)}", "Is this an Ollama registry?"
+            f"{what}: expected a manifest with layers, found {_brief(answer)}{reason}", "Is this an Ollama registry?"
         )
     by_kind: dict[str, list[dict[str, object]]] = {}
     for layer in layers or ():
