@@ -140,17 +140,10 @@ class Locks:
         self._release_all()
 
     def _release_all(self) -> None:
-        """Release every lock, also behind one that cannot be. Raises: OSError, the first."""
-        errors: list[OSError] = []
         for lock in self._locks.values():
-            try:
-                lock.release()
-            except OSError as error:
-                errors.append(error)
+            lock.release()
         if self._store:
             self._store.close()
-        if errors:
-            raise errors[0]
 
     def _write_regularly(self) -> None:
         written = dict(self._infos)
