@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import commit, fs, identity, journal, target
-from luci_dl.disk.contents import check_contents
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.place import check_place
@@ -183,7 +182,7 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
 def _problem(path: Path) -> str:
     """Why the file there cannot be what its name says; empty if it can."""
     try:
-        check_contents(path, path.name)
+        identity.check_contents(path, path.name)
     except LuciError as error:
         return error.message
     return ""
