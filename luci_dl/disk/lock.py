@@ -125,10 +125,6 @@ class Lock:
                 with contextlib.suppress(OSError):
                     fs.overwrite(self._fd, info.to_bytes())
 
-    def read(self) -> LockInfo | None:
-        """Who holds the lock, or held it last; None when the file does not say."""
-        return read_lock_info(self.path)
-
     def is_ours(self, nonce: str) -> bool:
         """Whether the path still leads to the file that was locked, and its text has our nonce. Raises: StorageError"""
         with self._mutex, fs.storage_errors("read", self.path):

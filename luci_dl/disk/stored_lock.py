@@ -10,7 +10,7 @@ from pathlib import Path
 
 from luci_dl.disk import fs
 from luci_dl.disk.folder_lock import FolderLock
-from luci_dl.disk.lock import Lock
+from luci_dl.disk.lock import Lock, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.errors import StorageError
 
@@ -108,7 +108,7 @@ class StoredLock(Lock):
 
     def is_ours(self, nonce: str) -> bool:
         with self._mutex:
-            info = self.read()
+            info = read_lock_info(self.path)
             return self.held and self._is_at_path() and info is not None and info.nonce == nonce
 
     def release(self) -> None:
