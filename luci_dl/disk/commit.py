@@ -87,13 +87,18 @@ def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
 
     Returns: whether that was so. Raises: StorageError; Interrupted.
     """
-    log = journal.read(staging.journal)
-    if not log or not log.entry or log.entry.record or fs.is_own(staging.part):
+    entry = cut_off(staging)
+    if entry is None or not holds(staging.target, entry, token):
         return False
-    if not holds(staging.target, log.entry, token):
-        return False
-    settle(staging, log.entry)
+    settle(staging, entry)
     return True
+
+
+def cut_off(staging: Staging) -> CommitEntry | None:
+    """What the journal says of a single file whose part is no more: it was renamed, unless it was deleted."""
+    log = journal.read(staging.journal)
+    entry = log.entry if log else None
+    return None if entry is None or entry.record or fs.is_own(staging.part) else entry
 
 
 def record_of(staging: Staging) -> Path | None:

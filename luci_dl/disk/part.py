@@ -160,7 +160,7 @@ class Part(PartSink):
         self._writer.ranges.close()
         part, log = self._left
         if part and log:
-            return max((offset for offset, _ in log.checkpoints), default=0)
+            return log.proved
         if not self.received:
             return 0
         if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):  # held while the part starts over

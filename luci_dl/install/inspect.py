@@ -201,7 +201,7 @@ def _resumed(staging: Staging, artifact: Artifact) -> int:
     log = journal.read(staging.journal)
     if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
         return 0
-    return max((offset for offset, _ in log.checkpoints), default=0)
+    return log.proved
 
 
 def _holder(staging: Staging) -> str:
@@ -214,10 +214,7 @@ def _holder(staging: Staging) -> str:
 
 def _is_cut_off(staging: Staging) -> bool:
     """Whether a crash ended an install of it after the last check."""
-    if commit.record_of(staging):
-        return True
-    log = journal.read(staging.journal)
-    return bool(log and log.entry and not log.entry.record and not fs.is_own(staging.part))
+    return bool(commit.record_of(staging) or commit.cut_off(staging))
 
 
 def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifact:
