@@ -10,8 +10,7 @@ part            the bytes of one file: part_sink (for the workers), identity (of
 part_writer     range_map (who may write where), write_behind (write, hash, sync), buffers
 part_files      the files below them; guarded_file: nothing is written after the lock is released
 watch           notices what vanishes meanwhile
-contents        checks without a digest; hashing
-publish         the last checks and the renames; commit: the record of several, and rolling it forward
+publish         the last checks (hashing) and the renames; commit: the record of several, and rolling it forward
 endings         what becomes of parts without a commit
 locks           of one transaction; lock (one), lock_info (its text), stored_lock (many), folder_lock (on a full disk)
 lock_reliability  where a lock may be granted to everyone

@@ -87,13 +87,18 @@ def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
 
     Returns: whether that was so. Raises: StorageError; Interrupted.
     """
-    log = journal.read(staging.journal)
-    if not log or not log.entry or log.entry.record or fs.is_own(staging.part):
+    entry = cut_off(staging)
+    if entry is None or not holds(staging.target, entry, token):
         return False
-    if not holds(staging.target, log.entry, token):
-        return False
-    settle(staging, log.entry)
+    settle(staging, entry)
     return True
+
+
+def cut_off(staging: Staging) -> CommitEntry | None:
+    """What the journal says of a single file whose part is no more: it was renamed, unless it was deleted."""
+    log = journal.read(staging.journal)
+    entry = log.entry if log else None
+    return None if entry is None or entry.record or fs.is_own(staging.part) else entry
 
 
 def record_of(staging: Staging) -> Path | None:
@@ -132,9 +137,11 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token
         parts are like any others.
     Raises: StorageError; then record and parts stay. Interrupted, while a part whose inode changed is read.
     """
-    if not all(_can_finish(staging, entry, token) for staging, entry in files):
-        fs.unlink(path)
-        return False
+    for staging, entry in files:
+        where = staging.part if fs.is_own(staging.part) else staging.target
+        if not holds(where, entry, token):
+            fs.unlink(path)
+            return False
     rename_all(files)
     settle_all(path, files, emit)
     return True
@@ -173,11 +180,6 @@ def warn_of_unsynced(folders: Mapping[Path, str], emit: Emit) -> None:
         if reason:
             loss = "a power failure in the next minute may undo the install"
             emit(Warned(f"the folder {folder} cannot be synced: {reason}; {loss}"))
-
-
-def _can_finish(staging: Staging, entry: CommitEntry, token: CancelToken) -> bool:
-    """Whether the verified bytes are there, as the part or already at the target."""
-    return holds(staging.part if fs.is_own(staging.part) else staging.target, entry, token)
 
 
 def holds(path: Path, entry: CommitEntry, token: CancelToken) -> bool:

@@ -21,7 +21,7 @@ _POLL_S = 0.05
 
 
 def end_parts(
-    parts: Sequence[Part], keep: bool, hurry: bool, token: CancelToken, release: Callable[[bool], Sequence[Event]]
+    parts: Sequence[Part], keep: bool, hurry: bool, token: CancelToken, release: Callable[[bool], None]
 ) -> list[Event]:
     """Keep or remove every part, then `release` the locks. A disk that hangs delays this for a limited time only.
 
@@ -30,12 +30,11 @@ def end_parts(
 
     Args:
         hurry: the user interrupted. Cancelling `token` later has the same effect.
-        release: called in the end with whether anything was kept; returns further events.
+        release: called in the end with whether anything was kept.
 
     Returns: what became of each part.
     """
     ended: dict[Part, list[Event]] = {}
-    late: list[Event] = []
     bugs: list[BaseException] = []
     through = threading.Event()
     until = time.monotonic() + (HURRY_S if hurry else PATIENCE_S)
@@ -47,7 +46,7 @@ def end_parts(
         except BaseException as bug:  # noqa: BLE001 - handed over, raised again below
             bugs.append(bug)
         finally:
-            late.extend(release(any(isinstance(event, Kept) for events in ended.values() for event in events)))
+            release(any(isinstance(event, Kept) for events in ended.values() for event in events))
             through.set()
 
     try:
@@ -59,7 +58,7 @@ def end_parts(
             hurry, until = True, min(until, time.monotonic() + HURRY_S)
     if through.is_set() and bugs:
         raise bugs[0]
-    return [event for part in parts for event in (ended[part] if part in ended else _hangs(part))] + list(late)
+    return [event for part in parts for event in (ended[part] if part in ended else _hangs(part))]
 
 
 def _end(part: Part, keep: bool, until: float) -> list[Event]:

@@ -64,15 +64,7 @@ class FolderLock:
             fd = _open(self.path)
         except (FileNotFoundError, PermissionError):  # then nobody can have it
             return True
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:  # folders cannot be locked there
-            return True
-        finally:
-            os.close(fd)
-        return True
+        return not is_taken(fd)
 
     def release(self) -> None:
         """Release it; harmless when it is not held."""
@@ -84,3 +76,14 @@ class FolderLock:
 
 def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def is_taken(fd: int) -> bool:
+    """Whether a process has the lock on the file or folder, which is open for this look only. False if none can."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return isinstance(error, BlockingIOError)
+    finally:
+        os.close(fd)
+    return False

@@ -26,7 +26,3 @@ def check_version(fields: Mapping[str, Any], path: Path) -> None:
 def is_count(value: object) -> TypeGuard[int]:
     """Whether it can be a number of bytes, an offset or an inode."""
     return type(value) is int and 0 <= value < _MOST
-
-
-def is_text_or_none(value: object) -> TypeGuard[str | None]:
-    return value is None or isinstance(value, str)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
+from luci_dl.disk import fs
 from luci_dl.disk.journal import Header
 from luci_dl.errors import IntegrityError
+from luci_dl.formats.check import check_whole
 from luci_dl.model import Artifact, Content
 from luci_dl.plan import Remote
 from luci_dl.text import public_address
@@ -76,3 +80,12 @@ def check_digest(artifact: Artifact, known: Header, content: Content) -> None:
             "The server, or a proxy on the way, sent other bytes; nothing was installed. Try again later, or use "
             "another address.",
         )
+
+
+def check_contents(path: Path, name: str) -> None:
+    """Check that the file at `path` is what `name` says, and whole, as far as that shows without a digest.
+
+    Raises: OtherFile; IntegrityError; StorageError.
+    """
+    file = fs.open_to_read(path)
+    check_whole(name, partial(fs.read_at, file), file.size)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
-from luci_dl.disk.formats import VERSION, check_version, is_count, is_text_or_none
+from luci_dl.disk.formats import VERSION, check_version, is_count
 from luci_dl.disk.guarded_file import Gate
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.watch import vanished
@@ -85,6 +85,11 @@ class Log:
     entry: CommitEntry | None
     end: int
 
+    @property
+    def proved(self) -> int:
+        """Bytes of the part that a checkpoint can prove."""
+        return max((offset for offset, _ in self.checkpoints), default=0)
+
 
 def encode(fields: Mapping[str, Any]) -> bytes:
     """One line, with its checksum."""
@@ -146,7 +151,7 @@ def _header_from(fields: Mapping[str, Any]) -> Header | None:
     valid = (
         is_valid_name(header.name)
         and (header.size is None or is_count(header.size))
-        and all(map(is_text_or_none, (sha256, *digests.values())))
+        and all(isinstance(hex_, str | None) for hex_ in (sha256, *digests.values()))
         and all(isinstance(validator, str) for validator in header.validators.values())
     )
     return header if valid else None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import CannotHold, StorageError, UsageError
-from luci_dl.names import STAGING_SUFFIXES, check_name
+from luci_dl.names import MAX_BYTES, STAGING_SUFFIXES, check_name
 
 PART, LOCK, JOURNAL, RECEIPT, COMMIT = STAGING_SUFFIXES
 NEW = ".new"
@@ -21,7 +21,6 @@ REHEARSAL = ".luci-rehearsal-"
 """How the name of a rehearsal begins: an empty file that is moved to a target's folder to see whether that works."""
 _FOLDER = ".luci"
 _SUFFIX_MAX = max(map(len, STAGING_SUFFIXES)) + len(NEW)  # bytes
-_NAME_MAX = 255
 _MARK_MAX = 32  # bytes, of the mark of a process
 
 OnError = Callable[[Path, StorageError], None]
@@ -88,8 +87,8 @@ def staging_for(folder: Path, name: str, *, to_read: bool = False) -> Staging:
     Args:
         to_read: the target is only read, so the user may have put its folder elsewhere and a symlink in its place.
 
-    Raises: UsageError, for a name that would leave the folder or that is too long for the file system; StorageError,
-        when a folder on the way is a symlink out of the models folder, or the path is too long.
+    Raises: UsageError, as `check_name`; StorageError, when a folder on the way is a symlink out of the models folder,
+        or the name or the path is too long for the file system.
     """
     check_name(name)
     folder = folder.absolute()
@@ -97,8 +96,7 @@ def staging_for(folder: Path, name: str, *, to_read: bool = False) -> Staging:
     longest = _name_max(folder)
     for part in name.split("/"):
         if len(os.fsencode(part)) > longest:
-            kind = UsageError if len(os.fsencode(part)) > _NAME_MAX else CannotHold
-            raise kind(
+            raise CannotHold(
                 f"the file name {part[:40]}... is too long: {len(os.fsencode(part))} bytes, "
                 f"the file system takes {longest}",
                 "Give a shorter one with -o.",
@@ -177,7 +175,7 @@ def _name_max(folder: Path) -> int:
     for existing in (folder, *folder.parents):
         with contextlib.suppress(OSError):
             return os.pathconf(existing, "PC_NAME_MAX")
-    return _NAME_MAX
+    return MAX_BYTES
 
 
 def _check_path(base: Path) -> None:

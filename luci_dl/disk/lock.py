@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import random
 import threading
@@ -14,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from luci_dl.disk import fs
-from luci_dl.disk.folder_lock import FolderLock
+from luci_dl.disk.folder_lock import FolderLock, is_taken
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.errors import NoRoom, StorageError
 
@@ -125,10 +124,6 @@ class Lock:
                 with contextlib.suppress(OSError):
                     fs.overwrite(self._fd, info.to_bytes())
 
-    def read(self) -> LockInfo | None:
-        """Who holds the lock, or held it last; None when the file does not say."""
-        return read_lock_info(self.path)
-
     def is_ours(self, nonce: str) -> bool:
         """Whether the path still leads to the file that was locked, and its text has our nonce. Raises: StorageError"""
         with self._mutex, fs.storage_errors("read", self.path):
@@ -191,16 +186,9 @@ def is_held(path: Path) -> bool:
     and through a descriptor for reading, so that users without write permission can look, too.
     """
     try:
-        fd = _open(path)
+        return is_taken(_open(path))
     except OSError:
         return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return isinstance(error, BlockingIOError)
-    finally:
-        os.close(fd)
-    return False
 
 
 @contextlib.contextmanager

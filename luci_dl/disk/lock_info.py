@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-VERSION = 1
+from luci_dl.disk.formats import VERSION, is_count
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,10 @@ def _printable_in_utf8(value: Any) -> Any:
 def _is_well_typed(info: LockInfo) -> bool:
     """Other users of the folder may have written anything."""
     texts = (info.nonce, info.name, info.host, info.user, info.since, info.command, info.model, info.key)
-    counts = (info.pid, info.done, 0 if info.total is None else info.total)
+    counts = (info.v, info.pid, info.done, 0 if info.total is None else info.total)
     return (
-        type(info.v) is int
-        and info.v == VERSION
-        and all(isinstance(text, str) for text in (*texts, info.outcome, info.message, info.hint))
-        and all(type(count) is int and 0 <= count < 1 << 62 for count in counts)
+        all(isinstance(text, str) for text in (*texts, info.outcome, info.message, info.hint))
+        and (all(map(is_count, counts)) and info.v == VERSION)
         and type(info.rate) in (int, float)
         and 0 <= info.rate < 1 << 62
     )

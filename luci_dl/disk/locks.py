@@ -17,7 +17,7 @@ from typing import Literal
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.layout import Staging, in_lock_order
-from luci_dl.disk.lock import Lock, is_held
+from luci_dl.disk.lock import Lock, is_held, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.lock_reliability import Owner
 from luci_dl.disk.receipt import now
@@ -113,7 +113,7 @@ class Locks:
             waited = True
             token.wait(min(POLL_S, left))
             token.check()
-        before = lock.read()
+        before = read_lock_info(lock.path)
         if waited and before and before.outcome == "wrong bytes" and before.key == key_of(artifact):
             raise IntegrityError(before.message, before.hint)
 
@@ -140,17 +140,10 @@ class Locks:
         self._release_all()
 
     def _release_all(self) -> None:
-        """Release every lock, also behind one that cannot be. Raises: OSError, the first."""
-        errors: list[OSError] = []
         for lock in self._locks.values():
-            try:
-                lock.release()
-            except OSError as error:
-                errors.append(error)
+            lock.release()
         if self._store:
             self._store.close()
-        if errors:
-            raise errors[0]
 
     def _write_regularly(self) -> None:
         written = dict(self._infos)
@@ -185,7 +178,7 @@ def _take(lock: Lock, token: CancelToken) -> bool:
 
 def _holder_of(lock: Lock) -> LockInfo | None:
     """Who holds the lock; None where its file only has the text of an earlier holder, or none."""
-    info = lock.read()
+    info = read_lock_info(lock.path)
     return None if info is None or info.outcome or Owner(info.host, info.pid).has_ended() else info
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
-from luci_dl.disk.contents import check_contents
 from luci_dl.disk.hashing import Hashed, hash_again, longest_prefix
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
@@ -114,7 +113,7 @@ class Part(PartSink):
             self._digest = self._finish(size, token)
         identity.check_digest(self.artifact, self._known, Content(self._digest, size, self._further))
         if not self.provable:
-            run_cancellable(lambda: check_contents(self.staging.part, self.staging.target.name), token)
+            run_cancellable(lambda: identity.check_contents(self.staging.part, self.staging.target.name), token)
         return self._digest
 
     def _finish(self, size: int, token: CancelToken) -> str:
@@ -161,7 +160,7 @@ class Part(PartSink):
         self._writer.ranges.close()
         part, log = self._left
         if part and log:
-            return max((offset for offset, _ in log.checkpoints), default=0)
+            return log.proved
         if not self.received:
             return 0
         if not self._turn.acquire(timeout=max(0.0, until - time.monotonic())):  # held while the part starts over

@@ -40,7 +40,10 @@ def check_place(staging: Staging, size: int | None = None) -> None:
     for each in (folder, staged):
         _check_writable(each)
     if os.stat(folder).st_dev != os.stat(staged).st_dev or on != file_system(staged):
-        raise _on_another_disk(folder, staged)
+        raise CannotHold(
+            f"{folder} is on another disk than {staged}, from where a finished file could not be moved there",
+            f"Install into that disk directly: --dir {folder}, {_ELSEWHERE}",
+        )
     for old in (target, receipt):
         _check_replaceable(old)
 
@@ -70,22 +73,14 @@ def rehearse(staging: Staging) -> None:
 def check_names(folder: Path, names: Iterable[str]) -> None:
     """Check the targets' names against what is known of the folder's file system. Raises: CannotHold."""
     on = file_system(folder)
-    for path in map(Path, names) if on else ():
-        for part in path.parts:
-            if on and (problem := on.problem_with(part)):
-                raise name_refused(folder / part, problem)
+    for part in (part for name in names for part in name.split("/")):
+        if on and (problem := on.problem_with(part)):
+            raise name_refused(folder / part, problem)
 
 
 def existing(folder: Path) -> Path:
     """The folder, or its nearest parent that exists."""
     return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)
-
-
-def _on_another_disk(folder: Path, staged: Path) -> CannotHold:
-    return CannotHold(
-        f"{folder} is on another disk than {staged}, from where a finished file could not be moved there",
-        f"Install into that disk directly: --dir {folder}, {_ELSEWHERE}",
-    )
 
 
 def _check_writable(folder: Path) -> None:

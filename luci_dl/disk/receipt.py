@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
-from luci_dl.disk.formats import check_version
+from luci_dl.disk.formats import VERSION, check_version, is_count
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.names import DEFAULT_HOME, check_digest, check_name
 from luci_dl.text import distinct_address
 
-VERSION = 1
 DISTRUSTED = -1
 """The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
 REMEMBERED = "receipts"
@@ -59,20 +58,17 @@ class Receipt:
             if isinstance(text := getattr(self, name), str):
                 object.__setattr__(self, name, distinct_address(text))
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
     @classmethod
     def from_json(cls, facts: Any) -> Receipt:
-        """What `to_json` returned, perhaps by way of a file. Raises: TypeError, UsageError, when it is no receipt."""
+        """What `asdict` returned, perhaps by way of a file. Raises: TypeError, UsageError, when it is no receipt."""
         if not (isinstance(facts, dict) and facts.keys() >= {field.name for field in fields(cls)}):
             raise TypeError("not a receipt")
         known = cls(**{field.name: facts[field.name] for field in fields(cls)})
         if not (
             isinstance(known.files, list | tuple)
             and all(_is_text(text) for text in (*known.files, *(facts[name] for name in _TEXTS)))
-            and all(type(number) is int for number in (known.v, known.size, known.mtime_ns))
-            and (known.v == VERSION and 0 <= known.size < 1 << 62 and -1 << 63 <= known.mtime_ns < 1 << 63)
+            and (is_count(known.v) and known.v == VERSION and is_count(known.size))
+            and (type(known.mtime_ns) is int and -1 << 63 <= known.mtime_ns < 1 << 63)
             and known.name in known.files
         ):
             raise TypeError("not a receipt")
@@ -134,7 +130,7 @@ def _remembered(path: Path) -> Path:
 
 
 def _to_bytes(receipt: Receipt) -> bytes:
-    return json.dumps(receipt.to_json(), indent=1).encode() + b"\n"
+    return json.dumps(asdict(receipt), indent=1).encode() + b"\n"
 
 
 def _is_text(value: object) -> bool:

@@ -61,25 +61,21 @@ def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
 
 def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
     """The error to raise for `error`; NoRoom or CannotHold where another folder may help."""
-    code, reason = error.errno or 0, error.strerror or str(error)
+    translated = _translated(f"cannot {doing} {path}", Path(path), error.errno or 0, error.strerror or str(error))
+    translated.__cause__ = error
+    return translated
+
+
+def _translated(what: str, path: Path, code: int, reason: str) -> StorageError:
     if code in NO_ROOM:
-        return _no_room_for(f"cannot {doing} {path}", Path(path), error)
-    if code == errno.EINVAL and (problem := windows_problem(Path(path).name)):
-        return name_refused(Path(path), problem, reason)
+        lack: Lack = "quota" if code == errno.EDQUOT else "inodes" if has_no_inodes(path) else "space"
+        (meaning, hint), on = _LACKS[lack], file_system(path)
+        described = meaning.format(on.mounted_at if on else "this file system") or reason
+        return NoRoom(f"{what}: {described}", hint, reason, lack=lack)
+    if code == errno.EINVAL and (problem := windows_problem(path.name)):
+        return name_refused(path, problem, reason)
     kind = CannotHold if code in _CANNOT_HOLD else StorageError
-    translated = kind(f"cannot {doing} {path}: {reason}", _HINTS.get(code, ""), reason)
-    translated.__cause__ = error
-    return translated
-
-
-def _no_room_for(what: str, path: Path, error: OSError) -> NoRoom:
-    lack: Lack = "quota" if error.errno == errno.EDQUOT else "inodes" if has_no_inodes(path) else "space"
-    (meaning, hint), on = _LACKS[lack], file_system(path)
-    reason = error.strerror or str(error)
-    described = meaning.format(on.mounted_at if on else "this file system") or reason
-    translated = NoRoom(f"{what}: {described}", hint, reason, lack=lack)
-    translated.__cause__ = error
-    return translated
+    return kind(f"{what}: {reason}", _HINTS.get(code, ""), reason)
 
 
 def has_no_inodes(path: Path) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from luci_dl.disk import fs
 from luci_dl.disk.folder_lock import FolderLock
-from luci_dl.disk.lock import Lock
+from luci_dl.disk.lock import Lock, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
+from luci_dl.errors import StorageError
 
 _BATCH = 32  # descriptors in one message; the system allows 253
 
@@ -47,10 +48,11 @@ class DescriptorStore:
                 os.close(fd)
 
     def close(self) -> None:
-        """Close all files. Harmless twice."""
+        """Close all files. Harmless twice; never fails."""
         fds, self._waiting, self._kept = self._waiting + self._kept, [], []
         for fd in fds:
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
         for end in self._sockets:
             end.close()
 
@@ -100,13 +102,13 @@ class StoredLock(Lock):
         return (info.st_dev, info.st_ino) == self._identity
 
     def write(self, info: LockInfo) -> None:
-        with self._mutex, contextlib.suppress(OSError):
+        with self._mutex, contextlib.suppress(OSError, StorageError):
             if self.held and self._is_at_path() and (file := fs.open_own(self.path)):
                 fs.overwrite(file.fd, info.to_bytes())
 
     def is_ours(self, nonce: str) -> bool:
         with self._mutex:
-            info = self.read()
+            info = read_lock_info(self.path)
             return self.held and self._is_at_path() and info is not None and info.nonce == nonce
 
     def release(self) -> None:

@@ -79,7 +79,9 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
     """
     found = quick_look(staging, artifact)
     if found.state == "unproved" and artifact.provable:
-        return _compared(staging, artifact, found, token, hashed)
+        digest, size = hash_file(staging.target, token, hashed)
+        is_right = artifact.may_be(digest, size) and _has_digests(staging, artifact, digest, size, token, hashed)
+        return replace(found, state="adoptable" if is_right else "foreign", sha256=digest, size=size)
     if found.state == "unproved":
         return replace(found, state="foreign")
     if found.state not in ("installed", "newer", "elsewhere") or found.receipt is None:
@@ -111,11 +113,10 @@ def stat_of(staging: Staging) -> os.stat_result | None:
     with fs.storage_errors("look at", staging.target):
         try:
             info = os.stat(staging.target)
-        except FileNotFoundError:
+        except OSError as error:
             _check_no_link(staging.target)
-            return None
-        except OSError:
-            _check_no_link(staging.target)
+            if isinstance(error, FileNotFoundError):
+                return None
             raise
     if not stat.S_ISREG(info.st_mode):
         link = "a symlink to " if os.path.islink(staging.target) else ""
@@ -133,12 +134,6 @@ def _check_no_link(path: Path) -> None:
             f"{path} is a symlink to {where}, which cannot be reached",
             "Mount the disk that it leads to, or remove the symlink; then run the command again.",
         )
-
-
-def _compared(staging: Staging, artifact: Artifact, found: Found, token: CancelToken, hashed: Hashed) -> Found:
-    digest, size = hash_file(staging.target, token, hashed)
-    right = artifact.may_be(digest, size) and _has_digests(staging, artifact, digest, size, token, hashed)
-    return replace(found, state="adoptable" if right else "foreign", sha256=digest, size=size)
 
 
 def _has_digests(

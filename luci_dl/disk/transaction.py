@@ -17,7 +17,7 @@ from luci_dl.disk.place import check_names, check_place, rehearse
 from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
-from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
+from luci_dl.errors import IntegrityError, Interrupted, LuciError
 from luci_dl.events import Emit, Event, RolledForward, Warned, ignore
 from luci_dl.model import Artifact
 from luci_dl.plan import Options, Remote
@@ -211,8 +211,7 @@ class Transaction:
         if self._publication and self._publication.done:
             for part in parts:
                 part.close()
-            for warning in self._release("installed"):
-                self._emit(warning)
+            self._held().release("installed")
             return
         keep, hurry = self._is_kept_after(error), isinstance(error, Interrupted | KeyboardInterrupt)
         self.endings = end_parts(parts, keep, hurry, self._token, lambda kept: self._leave(error, kept))
@@ -224,18 +223,11 @@ class Transaction:
             return self._options.keep_partial
         return isinstance(error, LuciError) and error.ending == "suspend"
 
-    def _leave(self, error: BaseException | None, kept: bool) -> list[Event]:
+    def _leave(self, error: BaseException | None, kept: bool) -> None:
         """Remove the folders that were made for nothing, and release the locks."""
         for folder in reversed(self._publication.made if self._publication else []):
             fs.remove_empty(folder)
         if isinstance(error, IntegrityError):
-            return self._release("wrong bytes", error.message, error.hint)
-        return self._release("suspended" if kept else "rolled back")
-
-    def _release(self, outcome: str, message: str = "", hint: str = "") -> list[Event]:
-        """Release the locks. Returns: a warning where the system refuses that."""
-        try:
-            self._held().release(outcome, message, hint)
-        except (StorageError, OSError) as error:
-            return [Warned(f"cannot release the lock of {self._reference}: {error}; it is free when luci ends")]
-        return []
+            self._held().release("wrong bytes", error.message, error.hint)
+        else:
+            self._held().release("suspended" if kept else "rolled back")

@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import commit, fs, identity, journal, target
-from luci_dl.disk.contents import check_contents
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.place import check_place
@@ -183,7 +182,7 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
 def _problem(path: Path) -> str:
     """Why the file there cannot be what its name says; empty if it can."""
     try:
-        check_contents(path, path.name)
+        identity.check_contents(path, path.name)
     except LuciError as error:
         return error.message
     return ""
@@ -202,7 +201,7 @@ def _resumed(staging: Staging, artifact: Artifact) -> int:
     log = journal.read(staging.journal)
     if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
         return 0
-    return max((offset for offset, _ in log.checkpoints), default=0)
+    return log.proved
 
 
 def _holder(staging: Staging) -> str:
@@ -215,10 +214,7 @@ def _holder(staging: Staging) -> str:
 
 def _is_cut_off(staging: Staging) -> bool:
     """Whether a crash ended an install of it after the last check."""
-    if commit.record_of(staging):
-        return True
-    log = journal.read(staging.journal)
-    return bool(log and log.entry and not log.entry.record and not fs.is_own(staging.part))
+    return bool(commit.record_of(staging) or commit.cut_off(staging))
 
 
 def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifact:

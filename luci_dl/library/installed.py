@@ -95,12 +95,10 @@ def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:
     """
     exact = [model for model in models if word == model.reference or word in model.names]
     alike = exact or [model for model in models if word.casefold() == model.reference.casefold()]
-    alike = alike or [model for model in models if "://" in word and _same_place(word, model.reference)]
+    alike = alike or [
+        model for model in models if "://" in word and public_address(word) == public_address(model.reference)
+    ]
     return alike or [model for model in models if word in {name.rpartition("/")[2] for name in model.names}]
-
-
-def _same_place(one: str, other: str) -> bool:
-    return public_address(one) == public_address(other)
 
 
 def _installed_in(folder: ModelsFolder) -> list[InstalledModel]:

@@ -42,6 +42,5 @@ def _partials_in(models: ModelsFolder) -> Iterator[Partial]:
     for staging, log in sorted(models.journals(), key=lambda found: found[0].base):
         with contextlib.suppress(StorageError):  # it is not a plain file: `clean` reports it
             if fs.is_own(staging.part):
-                done = max((offset for offset, _ in log.checkpoints), default=0)
                 size, is_running = log.header.size, is_held(staging.lock)
-                yield Partial(models.path, str(staging.name), staging.part, done, size, is_running)
+                yield Partial(models.path, str(staging.name), staging.part, log.proved, size, is_running)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
-from luci_dl.disk.contents import check_contents
-from luci_dl.disk.hashing import hash_file
+from luci_dl.disk.hashing import hash_file, report_hashing
+from luci_dl.disk.identity import check_contents
 from luci_dl.disk.layout import OnError, Staging, is_staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
 from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import IntegrityError, OtherFile, StorageError, UsageError
-from luci_dl.events import Emit, Hashing, Verdict, Verified, Warned
+from luci_dl.events import Emit, Verdict, Verified, Warned
 from luci_dl.library.folder import skip
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
@@ -109,7 +109,8 @@ class _Verifier:
         if info.st_size != known.size:
             state: Verdict = "truncated" if info.st_size < known.size else "changed"
             return _verdict(folder, known, state, f"{known.size} bytes", f"{info.st_size} bytes")
-        digest, size = hash_file(staging.target, self._token, self._hashing(known))
+        hashed = report_hashing(self._emit, known.name, staging.target)
+        digest, size = hash_file(staging.target, self._token, hashed)
         if (digest, size) != (known.sha256, known.size):
             return _verdict(folder, known, "changed", f"SHA-256 {known.sha256}", f"SHA-256 {digest}")
         if known.proof == "none":
@@ -153,9 +154,6 @@ class _Verifier:
         is_proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
         proof = artifact.proof if artifact and is_proved else known.proof  # the catalog has a digest now
         return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof)
-
-    def _hashing(self, known: Receipt) -> Callable[[int], None]:
-        return lambda done: self._emit(Hashing(known.name, done, known.size))
 
 
 def _verdict(folder: Path, known: Receipt, state: Verdict, expected: str = "", found: str = "") -> Verified:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
+from luci_dl.disk import fs
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.lock import is_held
 from luci_dl.disk.locks import MANY, Locks
@@ -161,6 +162,16 @@ def test_many_locks_are_all_or_none(tmp_path: Path) -> None:
         )
     assert not any(is_held(path) for path in tmp_path.rglob("*.lock") if path.name != "060.bin.lock")
     holder.release("installed")
+
+
+def test_locks_whose_texts_cannot_be_written_are_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No descriptor is left to open them, for example."""
+    locks = Locks([(staging_for(tmp_path, artifact.name), artifact) for artifact in many(50)], "many")
+    locks.acquire(None, CancelToken(), lambda _event: None)
+    monkeypatch.setattr(fs, "open_own", lambda _path: (_ for _ in ()).throw(StorageError("no descriptor")))
+    locks.release("installed")
+    monkeypatch.undo()
+    assert all(lock_is_free(path) for path in tmp_path.rglob("*.lock"))
 
 
 def test_where_no_socket_takes_them_the_descriptors_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +62,7 @@ def test_no_receipt_is_none(tmp_path: Path) -> None:
 )
 def test_a_receipt_with_a_wrong_value_is_none(tmp_path: Path, changes: dict[str, object]) -> None:
     """Other users of the folder may have written anything."""
-    (tmp_path / "r").write_text(json.dumps({**RECEIPT.to_json(), **changes}))
+    (tmp_path / "r").write_text(json.dumps({**asdict(RECEIPT), **changes}))
     assert receipt.read(tmp_path / "r") is None
 
 
@@ -82,7 +82,7 @@ def test_a_torn_receipt_is_none(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(("version", "shown"), [(2, "2"), (True, "True"), (1.0, "1.0")])
 def test_a_receipt_of_another_format_is_an_error(tmp_path: Path, version: object, shown: str) -> None:
     """It is neither used nor changed."""
-    (tmp_path / "r").write_text(json.dumps({**RECEIPT.to_json(), "v": version}))
+    (tmp_path / "r").write_text(json.dumps({**asdict(RECEIPT), "v": version}))
     with pytest.raises(StorageError, match=f"has format {shown}, this luci knows format 1"):
         receipt.read(tmp_path / "r")
     assert files_left(tmp_path) == ["r"]
@@ -100,7 +100,7 @@ def is_well_typed(known: Receipt) -> bool:
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.one_of(JSON, changed(RECEIPT.to_json())))
+@given(st.one_of(JSON, changed(asdict(RECEIPT))))
 def test_any_json_is_a_receipt_or_none_or_another_format(tmp_path: Path, facts: object) -> None:
     """Another user of the folder, or a later version of luci, may have written it."""
     path = tmp_path / "r"

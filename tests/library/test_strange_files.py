@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,13 @@ def odd_receipts(folder: Path) -> Iterator[dict[str, Any]]:
     install(folder, (DATA, "good.gguf"))
     known = receipt.read(staging_for(folder, "good.gguf").receipt)
     assert known
-    for key in known.to_json():
+    for key in asdict(known):
         if key != "v":
-            yield from ({**known.to_json(), "name": "odd", "files": ["odd"], key: value} for value in ODD)
+            yield from ({**asdict(known), "name": "odd", "files": ["odd"], key: value} for value in ODD)
     for name in ("x" * 300, "/".join("d" * 200 for _ in range(30)), "sub/" * 2000 + "x"):
-        yield {**known.to_json(), "name": name, "files": [name], "reference": "odd"}
-    yield {**known.to_json(), "name": "odd", "files": ["odd", "o" * 300], "reference": "odd", "installed": "\x1b[31m"}
-    yield {**known.to_json(), "v": 2}
+        yield {**asdict(known), "name": name, "files": [name], "reference": "odd"}
+    yield {**asdict(known), "name": "odd", "files": ["odd", "o" * 300], "reference": "odd", "installed": "\x1b[31m"}
+    yield {**asdict(known), "v": 2}
 
 
 def test_no_receipt_keeps_the_others_from_being_listed_and_verified(tmp_path: Path) -> None:
