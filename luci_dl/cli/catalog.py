@@ -6,10 +6,15 @@ from pathlib import Path
 
 import click
 
+from luci_dl.api.catalog import Checked, Override, check_built_in, check_file, offers, own_models
 from luci_dl.api.config import settings
-from luci_dl.cli import options, session
+from luci_dl.cli import catalog_table, options, session
 from luci_dl.cli.json_answers import answer
-from luci_dl.text import printable
+from luci_dl.errors import UsageError
+from luci_dl.text import counted, printable
+
+_MAX_NAMES = 5
+"""How many files without a digest are named."""
 
 
 @click.group(
@@ -36,9 +41,6 @@ def command() -> None:
 @options.json_answer
 def show_all(as_json: bool) -> int:
     """List the models in your own catalog. `luci list --available` lists all."""
-    from luci_dl.api.catalog import offers, own_models
-    from luci_dl.cli import catalog_table
-
     found, output = settings(), session.output()
     own = offers(own_models(found), found)
     if not own and not as_json:
@@ -60,10 +62,34 @@ def check(file: Path | None, as_json: bool) -> int:
     Its files without a digest and its overrides of the built-in catalog are reported, too. Without FILE,
     your own catalog is checked.
     """
-    from luci_dl.cli.catalog_check import report
+    found, output = settings(), session.output()
+    path = file or found.catalog
+    checked = Checked(()) if path is None else check_file(path)
+    if as_json:
+        output.results([answer("catalog check", checked, file=path)])
+        return UsageError.exit_code if checked.problems else 0
+    if path is None:
+        output.results([f"You have no catalog of your own yet: it would be {printable(str(found.own_catalog))}"])
+    elif not checked.problems:
+        output.results([_count(printable(str(path)), checked)])
+    output.results([_count("Built in", check_built_in())])
+    output.say([f"⚠️  {printable(line)}" for line in (*map(_override, checked.overrides), *checked.warnings)])
+    if not checked.problems:
+        return 0
+    return session.report(UsageError("\n".join(checked.problems), "No command accepts the file until this is fixed."))
 
-    found = settings()
-    return report(file or found.catalog, found.own_catalog, as_json=as_json)
+
+def _count(what: str, checked: Checked) -> str:
+    bare = checked.without_digest
+    more = f" and {len(bare) - _MAX_NAMES} more" if len(bare) > _MAX_NAMES else ""
+    which = f", {len(bare)} without a digest: {printable(', '.join(bare[:_MAX_NAMES]))}{more}" if bare else ""
+    return f"{what}: {counted(len(checked.models), 'model')}, {counted(checked.files, 'file')}{which}"
+
+
+def _override(override: Override) -> str:
+    if override.word == override.model and override.word.casefold() == override.built_in.casefold():
+        return f"{override.model} overrides the built-in model of that name"
+    return f'"{override.word}" now means {override.model}, not the built-in {override.built_in}'
 
 
 @command.command(

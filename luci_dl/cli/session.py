@@ -13,9 +13,6 @@ from luci_dl.ui.describe import describe
 from luci_dl.ui.render_thread import RenderThread
 from luci_dl.ui.stream import Output
 
-LAST_OUTPUT_S = 0.2
-"""How long the last output may take when a signal ends the run, in seconds: nobody may be reading it."""
-
 
 def report(error: LuciError, *, json: bool = False) -> int:
     """Show the error that ends a command. Returns: its exit code."""
@@ -50,7 +47,7 @@ def run(
     render_thread = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
     with signals_cancel(token) as received:
         code = _run(work, token, render_thread, what)
-        render_thread.close(LAST_OUTPUT_S if token.cancelled else None, token)
+        render_thread.close(token)
     if received:  # checked when no handler can add to it
         die_of(received[0])
     return code
@@ -66,7 +63,8 @@ def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, render_th
         render_thread(Failed("", error.message, error.hint, error.exit_code))
         return error.exit_code
     except BaseException:
-        render_thread.close(LAST_OUTPUT_S)  # a bug: its traceback follows the output
+        token.cancel()
+        render_thread.close(token)  # a bug: its traceback follows the output
         raise
 
 

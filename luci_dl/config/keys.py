@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import MISSING, dataclass, field
+from typing import Any, TypeVar
 
 from luci_dl.config.kinds import Kind
+
+T = TypeVar("T")
+_NONE: Any = MISSING
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,6 @@ class Key:
     name: str = ""
 
 
-def key(purpose: str, kind: Kind, *, variable: str = "", option: str = "") -> dict[str, Any]:
-    """Metadata that makes a dataclass field a setting."""
-    return {"key": Key(purpose, kind, variable, option)}
+def setting(purpose: str, kind: Kind, default: T = _NONE, *, variable: str = "", option: str = "") -> T:
+    """A dataclass field that is a setting."""
+    return field(default=default, metadata={"key": Key(purpose, kind, variable, option)})

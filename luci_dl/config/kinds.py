@@ -105,32 +105,29 @@ def _without_parents(path: Path) -> Path:
     return Path(short if os.path.realpath(short) == real else real) if ".." in path.parts else path
 
 
-def _folders(value: object, what: str, base: Path) -> tuple[Path, ...]:
-    if not isinstance(value, list):
-        raise UsageError(f"{what}: expected a list of folders, found {shown(value)}")
-    return tuple(parse_path(item, what, base) for item in value)
+def _list_of(items: str, parse_item: Parser) -> Parser:
+    def parse(value: object, what: str, base: Path) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise UsageError(f"{what}: expected a list of {items}, found {shown(value)}")
+        return tuple(parse_item(item, what, base) for item in value)
+
+    return parse
 
 
-def _addresses(value: object, what: str, _base: Path) -> tuple[str, ...]:
-    """What follows the scheme is checked where the addresses are used."""
-    if not isinstance(value, list):
-        raise UsageError(f"{what}: expected a list of addresses, found {shown(value)}")
-    for item in value:
-        if not (isinstance(item, str) and re.match("https?://.", item)):
-            raise UsageError(f"{what}: expected an address such as https://mirror.example, found {shown(item)}")
-        if public_address(item) != item:
-            raise UsageError(f"{what}: expected the address of a server, without credentials and query")
-    return tuple(value)
+def _address(value: object, what: str, _base: Path) -> str:
+    """What follows the scheme is checked where the address is used."""
+    if not (isinstance(value, str) and re.match("https?://.", value)):
+        raise UsageError(f"{what}: expected an address such as https://mirror.example, found {shown(value)}")
+    if public_address(value) != value:
+        raise UsageError(f"{what}: expected the address of a server, without credentials and query")
+    return value
 
 
-def _hosts(value: object, what: str, _base: Path) -> tuple[str, ...]:
+def _host(value: object, what: str, _base: Path) -> str:
     """In lower case."""
-    if not isinstance(value, list):
-        raise UsageError(f"{what}: expected a list of hosts, found {shown(value)}")
-    for item in value:
-        if not (isinstance(item, str) and _HOST.fullmatch(item)):
-            raise UsageError(f"{what}: expected a host such as models.lan or 10.0.0.5:8080, found {shown(item)}")
-    return tuple(item.lower() for item in value)
+    if not (isinstance(value, str) and _HOST.fullmatch(value)):
+        raise UsageError(f"{what}: expected a host such as models.lan or 10.0.0.5:8080, found {shown(value)}")
+    return value.lower()
 
 
 def _bytes(value: object, what: str, _base: Path) -> int:
@@ -176,10 +173,10 @@ def number(least: int, most: int, *, auto: bool = False) -> Kind:
 
 
 FOLDER = Kind("a folder", parse_path, path="dir")
-FOLDERS = Kind("a list of folders", _folders, many=True, path="dir")
+FOLDERS = Kind("a list of folders", _list_of("folders", parse_path), many=True, path="dir")
 FILE = Kind("a file", parse_path, path="file")
-ADDRESSES = Kind("a list of https:// or http:// addresses", _addresses, many=True)
-HOSTS = Kind("a list of hosts, each with or without a port", _hosts, many=True)
+ADDRESSES = Kind("a list of https:// or http:// addresses", _list_of("addresses", _address), many=True)
+HOSTS = Kind("a list of hosts, each with or without a port", _list_of("hosts", _host), many=True)
 SIZE = Kind("a size, like 512, 20M, 1.5G or 1GiB", _bytes, size=True)
 RATE = Kind("a size per second, like 20M, or none", _rate, size=True, none="none", words=("none",))
 ON_INTERRUPT = Kind("delete or keep", _on_interrupt, words=get_args(OnInterrupt))

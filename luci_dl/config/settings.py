@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luci_dl.config import kinds
 from luci_dl.config.file import ConfigFile, read_config
-from luci_dl.config.keys import Key, key
+from luci_dl.config.keys import Key, setting
 from luci_dl.config.kinds import OnInterrupt, parse_path
 from luci_dl.environment import variable
 from luci_dl.names import DEFAULT_HOME
@@ -33,45 +33,29 @@ class Settings:
     """
 
     home: Path
-    models_dir: Path = field(
-        metadata=key("where models are installed", kinds.FOLDER, variable="LUCI_MODELS_DIR", option="--dir")
+    models_dir: Path = setting("where models are installed", kinds.FOLDER, variable="LUCI_MODELS_DIR", option="--dir")
+    backup_models_dir: Path | None = setting("takes the models that models_dir cannot hold", kinds.FOLDER, None)
+    folders: tuple[Path, ...] = setting("models folders that luci has installed into, remembered", kinds.FOLDERS, ())
+    catalog: Path | None = setting("your own catalog", kinds.FILE, None, variable="LUCI_CATALOG")
+    mirrors: tuple[str, ...] = setting(
+        "servers with the same files as the Hub", kinds.ADDRESSES, (), variable="LUCI_MIRRORS"
     )
-    backup_models_dir: Path | None = field(
-        default=None, metadata=key("takes the models that models_dir cannot hold", kinds.FOLDER)
+    http_hosts: tuple[str, ...] = setting("servers on your own network whose plain http you trust", kinds.HOSTS, ())
+    min_free: int = setting("disk space that stays free", kinds.SIZE, 1 << 30)
+    on_interrupt: OnInterrupt = setting(
+        "what happens to an interrupted download", kinds.ON_INTERRUPT, "delete", option="--keep-partial"
     )
-    folders: tuple[Path, ...] = field(
-        default=(), metadata=key("models folders that luci has installed into, remembered", kinds.FOLDERS)
+    connections: int | None = setting(
+        "connections per file (auto measures)", kinds.number(1, 16, auto=True), None, option="--connections"
     )
-    catalog: Path | None = field(default=None, metadata=key("your own catalog", kinds.FILE, variable="LUCI_CATALOG"))
-    mirrors: tuple[str, ...] = field(
-        default=(), metadata=key("servers with the same files as the Hub", kinds.ADDRESSES, variable="LUCI_MIRRORS")
-    )
-    http_hosts: tuple[str, ...] = field(
-        default=(), metadata=key("servers on your own network whose plain http you trust", kinds.HOSTS)
-    )
-    min_free: int = field(default=1 << 30, metadata=key("disk space that stays free", kinds.SIZE))
-    on_interrupt: OnInterrupt = field(
-        default="delete",
-        metadata=key("what happens to an interrupted download", kinds.ON_INTERRUPT, option="--keep-partial"),
-    )
-    connections: int | None = field(
-        default=None,
-        metadata=key("connections per file (auto measures)", kinds.number(1, 16, auto=True), option="--connections"),
-    )
-    jobs: int = field(default=1, metadata=key("models installed side by side", kinds.number(1, 16), option="--jobs"))
-    limit_rate: int | None = field(
-        default=None, metadata=key("speed limit of all downloads together", kinds.RATE, option="--limit-rate")
-    )
-    retries: int = field(
-        default=10, metadata=key("consecutive failures allowed", kinds.number(0, 10**6), option="--retries")
-    )
-    timeout: int | None = field(
-        default=None,
-        metadata=key(
-            "seconds without a byte until a connection is given up (auto: 120 for the first byte, then 30)",
-            kinds.number(1, 86_400, auto=True),
-            option="--timeout",
-        ),
+    jobs: int = setting("models installed side by side", kinds.number(1, 16), 1, option="--jobs")
+    limit_rate: int | None = setting("speed limit of all downloads together", kinds.RATE, None, option="--limit-rate")
+    retries: int = setting("consecutive failures allowed", kinds.number(0, 10**6), 10, option="--retries")
+    timeout: int | None = setting(
+        "seconds without a byte until a connection is given up (auto: 120 for the first byte, then 30)",
+        kinds.number(1, 86_400, auto=True),
+        None,
+        option="--timeout",
     )
 
     @property

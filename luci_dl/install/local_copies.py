@@ -72,7 +72,8 @@ class Copies:
         self._emit = emit
         places = [_installed_in(folder) for folder in folders]
         places.append(_hub_blobs(_hub_cache(environ)))
-        places += [_blobs_in(models, "Ollama's models") for models in _ollama_folders(environ)]
+        ollama = Path(os.path.expanduser(variable(environ, "OLLAMA_MODELS") or "~/.ollama/models"))
+        places += [_blobs_in(models, "Ollama's models") for models in (ollama, _SYSTEM_OLLAMA)]
         self._cached = chain.from_iterable(places if caches else [])
         self._lists: tuple[list[_File], list[_File]] | None = None
         self._lock = threading.Lock()
@@ -195,7 +196,3 @@ def _hub_cache(environ: Mapping[str, str]) -> Path:
     )
     cache = variable(environ, "HF_HUB_CACHE") or variable(environ, "HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
     return Path(os.path.expanduser(cache))
-
-
-def _ollama_folders(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    return Path(os.path.expanduser(variable(environ, "OLLAMA_MODELS") or "~/.ollama/models")), _SYSTEM_OLLAMA

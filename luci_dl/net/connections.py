@@ -6,7 +6,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from email.message import Message
 from functools import partial
 from http.client import HTTPException, RemoteDisconnected
 from importlib.util import find_spec
@@ -64,7 +63,8 @@ class _Plain(KeepsRawResponse, HTTPConnection):  # type: ignore[misc]
         try:
             response.begin()
             if not 200 <= response.status < 300:
-                raise TunnelRefused(response.status, response.reason, _joined(response.headers))
+                joined = {name.lower(): ", ".join(response.headers.get_all(name) or []) for name in response.headers}
+                raise TunnelRefused(response.status, response.reason, joined)
         finally:
             response.close()
 
@@ -209,7 +209,3 @@ def release(response: urllib3.BaseHTTPResponse) -> None:
         response.release_conn()
     else:
         response.close()
-
-
-def _joined(headers: Message) -> dict[str, str]:
-    return {name.lower(): ", ".join(headers.get_all(name) or []) for name in headers}

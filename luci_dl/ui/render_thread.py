@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
-import time
 from collections.abc import Iterator
 from typing import Protocol
 
@@ -14,7 +12,7 @@ from luci_dl.events import Event, FileProgress
 from luci_dl.resources import start_thread
 
 GRACE_S = 0.2
-"""How long `close` waits for a stuck renderer after the user interrupts, in seconds."""
+"""How long `close` waits for the renderer after the run was cancelled, in seconds: nobody may be reading its output."""
 
 
 class Renderer(Protocol):
@@ -57,26 +55,18 @@ class RenderThread:
                 self._pending[self._count] = event
             self._changed.notify()
 
-    def close(self, timeout: float | None, token: CancelToken | None = None) -> bool:
-        """Show the pending events, and end the thread.
+    def close(self, token: CancelToken) -> bool:
+        """Show the pending events, and end the thread. Once the token is cancelled, the wait is limited to `GRACE_S`.
 
-        Args:
-            timeout: seconds to wait for that; None waits as long as it takes.
-            token: once it is cancelled, the wait is limited to `GRACE_S`.
-
-        Returns:
-            False if the renderer did not finish in time.
+        Returns: False if the renderer did not finish in time.
         """
         with self._changed:
             self._open = False
             self._changed.notify()
-        if token is None:
-            return self._ended.wait(timeout)
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        while not token.cancelled and time.monotonic() < deadline:
+        while not token.cancelled:
             if self._ended.wait(POLL_S):
                 return True
-        return self._ended.wait(max(0.0, min(GRACE_S, deadline - time.monotonic())))
+        return self._ended.wait(GRACE_S)
 
     def _run(self) -> None:
         with contextlib.suppress(Exception):  # a renderer that fails is dropped

@@ -23,6 +23,9 @@ class Stream:
     Args:
         dumb: it is a terminal that cannot move its cursor.
 
+    Attributes:
+        gone: a write has found that the output can no longer be received.
+
     A write to a pipe that nobody reads may block forever, so it holds no lock that the end of the process needs, as
     `sys.stderr` would. Output that can no longer be received (a closed pipe, a closed terminal, a full disk) is
     dropped.
@@ -30,7 +33,7 @@ class Stream:
 
     def __init__(self, fd: int, encoding: str = "utf-8", dumb: bool = False) -> None:
         self._fd = fd
-        self._gone = False
+        self.gone = False
         self._dumb = dumb
         self.encoding = encoding
 
@@ -44,11 +47,6 @@ class Stream:
     def fit(self, text: str, columns: int) -> str:
         """`text` as this stream shows it, its middle cut out if it takes more than `columns` cells."""
         return cut_middle(self.showable(text), columns, CUT if self.shows(CUT) else "..")
-
-    @property
-    def gone(self) -> bool:
-        """Whether a write has found that the output can no longer be received."""
-        return self._gone
 
     def isatty(self) -> bool:
         return os.isatty(self._fd)
@@ -82,14 +80,14 @@ class Stream:
 
     def send(self, data: bytes) -> None:
         rest = memoryview(data)
-        while rest and not self._gone:
+        while rest and not self.gone:
             try:
                 with never_stopped_by_output():
                     rest = rest[os.write(self._fd, rest) :]
             except BlockingIOError:  # the descriptor was inherited non-blocking
                 select.select([], [self._fd], [])
             except OSError as error:
-                self._gone = True
+                self.gone = True
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                     _FULL.add(self._fd)
 

@@ -47,7 +47,7 @@ def test_events_arrive_in_order_and_the_renderer_is_closed() -> None:
     sent = [Warned(str(i)) for i in range(100)]
     for event in sent:
         render_thread(event)
-    assert render_thread.close(None)
+    assert render_thread.close(CancelToken())
     assert (renderer.seen, renderer.closed) == (sent, True)
 
 
@@ -65,7 +65,7 @@ def test_a_slow_renderer_gets_the_latest_of_each_file_and_every_message() -> Non
         if i % 500 == 0:
             render_thread(Warned(str(i)))
     gate.set()
-    assert render_thread.close(None)
+    assert render_thread.close(CancelToken())
     assert renderer.seen == [
         Warned("first"),
         Warned("500"),
@@ -81,51 +81,53 @@ def test_a_renderer_that_raises_is_dropped(capfd: pytest.CaptureFixture[str]) ->
     render_thread = RenderThread(renderer)
     render_thread(Warned("one"))
     render_thread(Warned("two"))
-    assert render_thread.close(None)
+    assert render_thread.close(CancelToken())
     render_thread(Warned("late"))
     assert (renderer.seen, renderer.closed) == ([Warned("one")], True)
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_full_pipe_that_nobody_reads_blocks_nobody() -> None:
-    """Sending never blocks, and close gives up after its timeout, or soon after an interrupt."""
+    """Sending never blocks, and close gives up soon after an interrupt."""
     reader, writer = full_pipe()
     stream = Stream(writer)
     render_thread = RenderThread(Lines(Output(stream, stream)))
     for i in range(10_000):
         render_thread(Warned(str(i)))
-    assert not render_thread.close(0.05)
     token = CancelToken()
     token.cancel(2)
-    assert not render_thread.close(None, token)
+    assert not render_thread.close(token)
     os.close(reader)
-    assert render_thread.close(None)
+    assert render_thread.close(CancelToken())
     os.close(writer)
 
 
 def test_a_token_cancelled_while_close_waits_cuts_the_wait() -> None:
-    """A close without time limit ends when the user interrupts."""
+    """A close ends soon when the user interrupts."""
     gate = threading.Event()
     render_thread = RenderThread(Recorder(gate))
     render_thread(Warned("stuck"))
     token = CancelToken()
     timer = threading.Timer(0.1, token.cancel)
     timer.start()
-    assert not render_thread.close(None, token)
+    assert not render_thread.close(token)
     gate.set()
-    assert render_thread.close(None, CancelToken())
+    assert render_thread.close(CancelToken())
     timer.join()
 
 
 def test_a_process_with_a_full_stderr_can_still_end() -> None:
     """A thread that is stuck in a write holds no lock that the interpreter needs to exit."""
     program = (
+        "from luci_dl.cancel import CancelToken\n"
         "from luci_dl.events import Warned\n"
         "from luci_dl.ui.choose import choose\n"
         "from luci_dl.ui.render_thread import RenderThread\n"
         "render_thread = RenderThread(choose(json=False, quiet=False, environ={}))\n"
         "render_thread(Warned('stuck'))\n"
-        "raise SystemExit(7 if not render_thread.close(0.1) else 1)\n"
+        "token = CancelToken()\n"
+        "token.cancel()\n"
+        "raise SystemExit(7 if not render_thread.close(token) else 1)\n"
     )
     reader, writer = full_pipe()
     run = subprocess.run([sys.executable, "-c", program], stderr=writer, timeout=30, check=False)

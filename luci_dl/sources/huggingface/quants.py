@@ -37,7 +37,9 @@ def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
     """
     models = _models(files)
     if not models:
-        raise ResolveError(f"{what} has no GGUF file", _without_gguf(files))
+        total = human_size(sum(file.size for file in files))
+        hint = f"--all-files installs all its files ({len(files)} files, {total}), --include GLOB some of them."
+        raise ResolveError(f"{what} has no GGUF file", hint)
     if not _COMPANION.search(quant):
         models = [model for model in models if not _COMPANION.search(model[0].path)] or models
     for wanted in [quant] if quant else PREFERRED:
@@ -138,11 +140,6 @@ def _which(problem: str, models: Sequence[Sequence[RepoFile]]) -> ResolveError:
 
 def _named(model: Sequence[RepoFile]) -> str:
     return printable(model[0].path) + (f" ({len(model)} shards)" if _SHARD.fullmatch(model[0].path) else "")
-
-
-def _without_gguf(files: Sequence[RepoFile]) -> str:
-    total = human_size(sum(file.size for file in files))
-    return f"--all-files installs all its files ({len(files)} files, {total}), --include GLOB some of them."
 
 
 def _name(path: str) -> str:

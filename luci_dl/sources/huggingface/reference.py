@@ -85,18 +85,13 @@ def parse(word: str, hub: str = ADDRESS) -> HubReference:
         raise UsageError("a Hub address takes no user name and password", "Leave them out, and set HF_TOKEN.")
     base = urlsplit(hub).path.rstrip("/") if word.casefold().startswith(hub.casefold()) else ""
     split = urlsplit(address.url)
-    parts = unquote_path(split.path.removeprefix(base))
+    parts = [unquote(part) for part in split.path.removeprefix(base).strip("/").split("/")]  # "%2f" splits none
     if len(parts) > 2 and parts[0] not in _OTHER_KINDS and ("://" in word or parts[2] in _PAGES):
         repo, revision, quant, path = _of_page(word, parts)
     else:
         repo, revision, quant, path = _of_text(word, "/".join(parts))
     path = _file_shown(word, split.query, quant, path)
     return _checked(word, repo, revision, quant, path, sha256=address.sha256)
-
-
-def unquote_path(path: str) -> list[str]:
-    """The parts of an address's path, each decoded on its own, so that an encoded slash does not split one."""
-    return [unquote(part) for part in path.strip("/").split("/")]
 
 
 def _of_text(word: str, text: str) -> tuple[str, str, str, str]:

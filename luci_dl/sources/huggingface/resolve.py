@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from urllib.parse import quote
 
 from luci_dl.errors import ResolveError, UsageError
@@ -11,7 +12,6 @@ from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.huggingface.globs import matches
 from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
 from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, projectors, whole
 from luci_dl.sources.huggingface.reference import ADDRESS, HubReference, parse
@@ -105,6 +105,27 @@ def _select_by_pattern(
             "Install fewer at a time with --include.",
         )
     return sorted(selected, key=_load_order)
+
+
+def matches(path: str, pattern: str) -> bool:
+    """True when the pattern matches the file at `path`. Case matters, as on the Hub.
+
+    A pattern without "/" matches files of that name in any folder. Otherwise "*" stays within one folder, "**" matches
+    any number of folders, and a pattern that ends in "/" matches everything below.
+    """
+    if "/" not in pattern:
+        return fnmatchcase(path.rpartition("/")[2], pattern)
+    if pattern.endswith("/"):
+        pattern += "**"
+    return _parts_match(path.split("/"), pattern.removeprefix("/").split("/"))
+
+
+def _parts_match(parts: Sequence[str], patterns: Sequence[str]) -> bool:
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return any(_parts_match(parts[start:], patterns[1:]) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], patterns[0]) and _parts_match(parts[1:], patterns[1:])
 
 
 def _installable(files: Sequence[RepoFile], repo: str, emit: Emit) -> list[RepoFile]:

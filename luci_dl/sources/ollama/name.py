@@ -88,7 +88,7 @@ def parse_name(word: str) -> Name:
         raise ResolveError(problem, f"Leave it out, or give {_FORM}.")
     *front, last = text.split("/")
     model, colon, tag = last.partition(":")
-    if len(front) == 1 and _is_host(front[0]):
+    if len(front) == 1 and (front[0] == "localhost" or "." in front[0] or ":" in front[0]):
         front.append(DEFAULT_NAMESPACE)
     host = _host("/".join(front[:-1]), word) if len(front) > 1 else DEFAULT_HOST
     namespace, tag = front[-1] if front else DEFAULT_NAMESPACE, tag if colon else "latest"
@@ -97,10 +97,6 @@ def parse_name(word: str) -> Name:
             example = "For example: ollama:llama3.2, ollama:llama3.2:1b or ollama:registry.example/team/model:tag."
             raise _malformed(word, part, what, example)
     return Name(host, namespace, model, tag)
-
-
-def _is_host(part: str) -> bool:
-    return "." in part or ":" in part or part == "localhost"
 
 
 def _host(text: str, word: str) -> str:

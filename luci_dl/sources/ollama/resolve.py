@@ -13,11 +13,11 @@ from luci_dl.net.document import Document
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
+from luci_dl.sources.pages import HUB_SITES
 from luci_dl.sources.selection import FileSelection
 from luci_dl.text import nearest
 
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_HUB_HOSTS = ("hf.co", "huggingface.co")
 _MAX_TAGS = 8
 
 
@@ -88,7 +88,7 @@ def _where_to_look(name: Name, host: str) -> str:
 
 def _on_hub(name: Name) -> str:
     """A hint to use an `hf:` reference, if the registry is the Hub's; empty for any other."""
-    if name.host not in _HUB_HOSTS:
+    if name.host not in HUB_SITES:
         return ""
     quant = "" if name.tag == "latest" else f":{name.tag}"
     return f"A Hub reference gives more detail: luci install hf:{name.namespace}/{name.model}{quant}"
