@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import socket
@@ -81,7 +80,8 @@ class StoredLock(Lock):
         except OSError:  # another process was faster
             os.close(fd)
             return False
-        info = os.fstat(fd)
+        with fs.storage_errors("look at", self.path):
+            info = os.fstat(fd)
         self._identity = info.st_dev, info.st_ino
         if not self._is_at_path():  # `clean` was faster, and unlinked it
             self._identity = None
@@ -99,15 +99,12 @@ class StoredLock(Lock):
             return False
         return (info.st_dev, info.st_ino) == self._identity
 
-    def write(self, info: LockInfo) -> None:
-        with self._mutex, contextlib.suppress(OSError):
-            if self.held and self._is_at_path() and (file := fs.open_own(self.path)):
-                fs.overwrite(file.fd, info.to_bytes())
+    def _overwrite(self, text: bytes) -> None:
+        if self._is_at_path() and (file := fs.open_own(self.path)):
+            fs.overwrite(file.fd, text)
 
-    def is_ours(self, nonce: str) -> bool:
-        with self._mutex:
-            info = self.read()
-            return self.held and self._is_at_path() and info is not None and info.nonce == nonce
+    def _read_own(self) -> LockInfo | None:
+        return self.read()
 
     def release(self) -> None:
         """Forget the lock; it is released when the store is closed."""
