@@ -5,6 +5,7 @@ Every `OSError` but those of `allocate` leaves here as a `StorageError`. Linux a
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -36,7 +37,7 @@ class File:
         self._direct: int | None = None  # a descriptor with O_DIRECT; None before the first try, -1 without success
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        _close(self.fd)
         self.stop_direct()
 
     def direct(self) -> int | None:
@@ -48,20 +49,32 @@ class File:
     def stop_direct(self) -> None:
         """Write through the page cache from now on."""
         if self._direct is not None and self._direct >= 0:
-            os.close(self._direct)
+            _close(self._direct)
         self._direct = -1
 
     @property
+    def info(self) -> os.stat_result:
+        """Its inode, size, mtime and blocks now. This and the others raise: StorageError."""
+        with storage_errors("look at", self.path):
+            return os.fstat(self.fd)
+
+    @property
     def inode(self) -> int:
-        return os.fstat(self.fd).st_ino
+        return self.info.st_ino
 
     @property
     def size(self) -> int:
-        return os.fstat(self.fd).st_size
+        return self.info.st_size
 
     @property
     def mtime_ns(self) -> int:
-        return os.fstat(self.fd).st_mtime_ns
+        return self.info.st_mtime_ns
+
+
+def _close(fd: int) -> None:
+    """Some file systems report here that a write failed; what counts was synced before."""
+    with contextlib.suppress(OSError):
+        os.close(fd)
 
 
 def read_at(file: File, size: int, offset: int) -> bytes:

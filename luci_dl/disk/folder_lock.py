@@ -85,5 +85,6 @@ def is_taken(fd: int) -> bool:
     except OSError as error:
         return isinstance(error, BlockingIOError)
     finally:
-        os.close(fd)
+        with contextlib.suppress(OSError):
+            os.close(fd)
     return False

@@ -136,15 +136,21 @@ def unlink(path: Path) -> bool:
     """Remove the name; False when there was none."""
     with storage_errors("delete", path):
         try:
-            os.unlink(path)
+            _unlink(path)
         except FileNotFoundError:
             return False
-        except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            _empty(path)
-            os.unlink(path)
     return True
+
+
+def _unlink(path: Path) -> None:
+    """Raises: OSError."""
+    try:
+        os.unlink(path)
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        _empty(path)
+        os.unlink(path)
 
 
 def _empty(path: Path) -> None:
@@ -207,6 +213,7 @@ def write_file(
 
 
 def overwrite(fd: int, data: bytes) -> None:
-    """Replace the contents of the open file in place: for lock files, whose text may be torn."""
-    os.pwrite(fd, data, 0)
+    """Replace the contents of the open file in place: for lock files, whose text may be torn. Raises: OSError."""
+    if os.pwrite(fd, data, 0) < len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.ftruncate(fd, len(data))

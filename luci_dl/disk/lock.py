@@ -20,7 +20,7 @@ from luci_dl.errors import NoRoom, StorageError
 _LOCK_MODE = 0o664  # several users of one group may share a models folder
 _TEXT_MAX = 1 << 16  # bytes of a lock file that are read
 _GLANCE_S = 0.005  # longer than a look at a lock takes
-_GLANCES = 100  # number of brief retries
+_TRIES = 100  # to take a lock that nobody holds for longer than a moment
 _FILE_POLL_S = 0.05
 
 
@@ -37,6 +37,7 @@ class Lock:
         self._folder = stand_in or FolderLock(path.parent)
         self._fd = -1
         self._mutex = threading.Lock()  # one thread writes the text, another one may release the lock
+        self._has_text = True  # the file says what was written last; False when the disk refused that
         self._file = FileLock(
             path,
             mode=_LOCK_MODE,
@@ -85,20 +86,22 @@ class Lock:
 
     def _try_file(self, made: list[Path]) -> bool:
         """Adds the folders that it makes to `made`."""
-        glances = 0
+        tries = 0
         while True:
             made += fs.make_folder(self.path.parent)
             fs.is_own(self.path)
+            tries += 1
             with fs.storage_errors("lock", self.path):
                 try:
                     self._file.acquire(blocking=False)
                 except Timeout:
-                    glances += 1
-                    if is_held(self.path) or glances > _GLANCES:
+                    if is_held(self.path) or tries > _TRIES:
                         return False
                     time.sleep(random.uniform(0, _GLANCE_S))
                     continue
                 except (FileNotFoundError, FileExistsError):
+                    if tries > _TRIES:
+                        raise
                     continue  # `clean` removed the empty folder in between, which filelock tries to make, too
             with fs.storage_errors("look at", self.path.parent):
                 is_free = self._folder.is_free()  # asked first, or the file could be unlinked in between
@@ -121,16 +124,30 @@ class Lock:
         """Write who holds the lock into its file, if it is still held. A failure is ignored: the text only informs."""
         with self._mutex:
             if self.held:
-                with contextlib.suppress(OSError):
-                    fs.overwrite(self._fd, info.to_bytes())
+                try:
+                    self._overwrite(info.to_bytes())
+                    self._has_text = True
+                except (OSError, StorageError):
+                    self._has_text = False
+
+    def _overwrite(self, text: bytes) -> None:
+        """Raises: OSError; StorageError."""
+        fs.overwrite(self._fd, text)
 
     def is_ours(self, nonce: str) -> bool:
-        """Whether the path still leads to the file that was locked, and its text has our nonce. Raises: StorageError"""
+        """Whether the path still leads to the file that was locked, and its text has our nonce, if it could be written.
+
+        Raises: StorageError
+        """
         with self._mutex, fs.storage_errors("read", self.path):
             if not (self.held and self._is_at_path()):
                 return False
-            info = LockInfo.from_bytes(os.pread(self._fd, _TEXT_MAX, 0))
-        return info is not None and info.nonce == nonce
+            info = self._read_own() if self._has_text else None
+        return not self._has_text or (info is not None and info.nonce == nonce)
+
+    def _read_own(self) -> LockInfo | None:
+        """Raises: OSError."""
+        return LockInfo.from_bytes(os.pread(self._fd, _TEXT_MAX, 0))
 
     def keeps_others_out(self) -> bool:
         """Whether the file system refuses to others the lock that is held here."""

@@ -39,7 +39,7 @@ def check_place(staging: Staging, size: int | None = None) -> None:
     space.check_limit(target.name, size or 0, on)
     for each in (folder, staged):
         _check_writable(each)
-    if os.stat(folder).st_dev != os.stat(staged).st_dev or on != file_system(staged):
+    if device_of(folder) != device_of(staged) or on != file_system(staged):
         raise CannotHold(
             f"{folder} is on another disk than {staged}, from where a finished file could not be moved there",
             f"Install into that disk directly: --dir {folder}, {_ELSEWHERE}",
@@ -81,6 +81,13 @@ def check_names(folder: Path, names: Iterable[str]) -> None:
 def existing(folder: Path) -> Path:
     """The folder, or its nearest parent that exists."""
     return next((path for path in (folder, *folder.parents) if os.path.isdir(path)), folder)
+
+
+def device_of(path: Path) -> int:
+    """The number of the disk that the path, or its nearest folder that exists, is on. Raises: StorageError."""
+    there = next((each for each in (path, *path.parents) if os.path.exists(each)), path)
+    with fs.storage_errors("look at", there):
+        return os.stat(there).st_dev
 
 
 def _check_writable(folder: Path) -> None:

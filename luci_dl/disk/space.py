@@ -142,7 +142,7 @@ def _claim(
 
 
 def _blocks(file: GuardedFile) -> int:
-    return os.fstat(file.raw.fd).st_blocks * 512
+    return file.raw.info.st_blocks * 512
 
 
 def _name(path: Path) -> str:

@@ -18,13 +18,21 @@ from luci_dl.text import human_size
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 NO_ROOM_HINT = "Free some space (luci clean, luci list), or install into another folder with --dir."
 _OWNER_HINT = "Check who owns the folder, or choose another one with --dir."
-_LOCK_HINT = "The file system or its server does not support locks: choose a folder on another one with --dir."
+_UNABLE_HINT = "Its file system or server does not support {}: choose a folder on another one with --dir."
+_FAILING_HINT = (
+    "The disk or its connection is failing: look at the system's log (dmesg), or use another disk with --dir."
+)
+_GONE_HINT = "Its disk or server is gone: mount it again, or choose another folder with --dir."
+_WRONG_KIND_HINT = "A {} stands where a {} should be: move it away, or choose another folder with --dir."
 _CANNOT_HOLD = {errno.EFBIG, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG}
 _HINTS = {
     errno.EACCES: _OWNER_HINT,
     errno.EPERM: _OWNER_HINT,
-    errno.EROFS: "The file system is mounted read-only: choose another folder with --dir.",
-    errno.ENOTDIR: "A file stands where a folder should be: move it away, or choose another folder with --dir.",
+    errno.EROFS: "The file system is mounted read-only: mount it writable, or choose another folder with --dir.",
+    errno.ENOTDIR: _WRONG_KIND_HINT.format("file", "folder"),
+    errno.EISDIR: _WRONG_KIND_HINT.format("folder", "file"),
+    errno.ELOOP: "Symlinks lead in a circle: remove them, or choose another folder with --dir.",
+    errno.ENOENT: "It was deleted, or the system makes no files there: try again, or choose another folder with --dir.",
     errno.EEXIST: "Something else has that name (a dangling symlink?): move it away, or choose another folder "
     "with --dir.",
     **resources.HINTS,
@@ -33,8 +41,14 @@ _HINTS = {
     errno.EXDEV: "The two are on different disks: choose a folder on a single one with --dir.",
     errno.ENAMETOOLONG: "Choose a folder with a shorter path with --dir, or give a shorter name with -o.",
     errno.EBUSY: "The system uses it (a mount point?): unmount it, or choose another folder with --dir.",
-    errno.ENOLCK: _LOCK_HINT,
-    errno.ENOSYS: _LOCK_HINT,
+    errno.ETXTBSY: "A program runs it: end that first.",
+    errno.ENOLCK: _UNABLE_HINT.format("locks"),
+    **dict.fromkeys((errno.ENOSYS, errno.ENOTSUP, errno.EINVAL), _UNABLE_HINT.format("that")),
+    **dict.fromkeys((errno.EIO, errno.EILSEQ, errno.EBADMSG), _FAILING_HINT),
+    **dict.fromkeys(
+        (errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EHOSTDOWN, errno.ETIMEDOUT, errno.ESHUTDOWN),
+        _GONE_HINT,
+    ),
 }
 _LACKS: dict[Lack, tuple[str, str]] = {
     "space": ("", NO_ROOM_HINT),

@@ -12,7 +12,6 @@ from luci_dl.disk import fs
 from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.lock import Lock, read_lock_info
 from luci_dl.disk.lock_info import LockInfo
-from luci_dl.errors import StorageError
 
 _BATCH = 32  # descriptors in one message; the system allows 253
 
@@ -83,7 +82,8 @@ class StoredLock(Lock):
         except OSError:  # another process was faster
             os.close(fd)
             return False
-        info = os.fstat(fd)
+        with fs.storage_errors("look at", self.path):
+            info = os.fstat(fd)
         self._identity = info.st_dev, info.st_ino
         if not self._is_at_path():  # `clean` was faster, and unlinked it
             self._identity = None
@@ -101,15 +101,12 @@ class StoredLock(Lock):
             return False
         return (info.st_dev, info.st_ino) == self._identity
 
-    def write(self, info: LockInfo) -> None:
-        with self._mutex, contextlib.suppress(OSError, StorageError):
-            if self.held and self._is_at_path() and (file := fs.open_own(self.path)):
-                fs.overwrite(file.fd, info.to_bytes())
+    def _overwrite(self, text: bytes) -> None:
+        if self._is_at_path() and (file := fs.open_own(self.path)):
+            fs.overwrite(file.fd, text)
 
-    def is_ours(self, nonce: str) -> bool:
-        with self._mutex:
-            info = read_lock_info(self.path)
-            return self.held and self._is_at_path() and info is not None and info.nonce == nonce
+    def _read_own(self) -> LockInfo | None:
+        return read_lock_info(self.path)
 
     def release(self) -> None:
         """Forget the lock; it is released when the store is closed."""

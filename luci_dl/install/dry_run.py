@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from luci_dl.disk import space
-from luci_dl.disk.place import existing
+from luci_dl.disk.place import device_of, existing
 from luci_dl.disk.storage_errors import no_room
 from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import DiskSpace, Emit, Failed, WouldInstall
@@ -32,7 +31,7 @@ def dry_run(plans: Sequence[Plan], context: InstallContext) -> int:
             for action in pending(plan.folder, plan.artifacts) or inspector.actions(plan.artifacts):
                 emit(_would_install(action, plan))
                 if isinstance(action, Fetch):
-                    device = os.stat(existing(action.target.parent)).st_dev
+                    device = device_of(action.target.parent)
                     fetches.setdefault(device, []).append((action, plan.folder))
         except Interrupted:
             raise

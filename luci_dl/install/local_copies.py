@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from luci_dl.disk.layout import is_staging_folder
-from luci_dl.disk.place import existing
+from luci_dl.disk.place import device_of
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.same_folder import identity
 from luci_dl.environment import variable
@@ -120,7 +120,7 @@ def _below(top: Path, on_too_many: Callable[[Path], None] = lambda _top: None) -
 
 def _copies(files: Iterable[_File], size: int | None, target: Path, seen: set[object]) -> list[LocalCopy]:
     """The regular files of the right size that were not `seen`, those on the target's disk first."""
-    device = os.stat(existing(target.parent)).st_dev
+    device = device_of(target.parent)
     copies: list[tuple[bool, LocalCopy]] = []
     for file in files:
         with contextlib.suppress(OSError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from luci_dl.disk import space
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.layout import staging_for
-from luci_dl.disk.place import check_place, existing
+from luci_dl.disk.place import check_place, device_of, existing
 from luci_dl.disk.same_folder import distinct
 from luci_dl.disk.storage_errors import no_room
 from luci_dl.errors import CannotHold, LuciError, NoRoom
@@ -89,7 +88,7 @@ class Placement:
     def _take(self, model: Model, folder: Path, need: Need) -> None:
         """Count the model's room as taken in the folder. Raises: CannotHold."""
         parent = existing(folder)
-        device, on = os.stat(parent).st_dev, file_system(parent)
+        device, on = device_of(parent), file_system(parent)
         if need.refused:
             raise need.refused
         for artifact in need.missing if len(self._folders) > 1 else ():
@@ -107,13 +106,13 @@ class Placement:
     def _has_copies(self, model: Model, folder: Path, device: int) -> bool:
         """Whether each file can share the blocks of a copy on the same file system: then it needs no room."""
         found = [self._copies.find(artifact, folder / artifact.name) for artifact in model.artifacts]
-        return all(copies and os.stat(copies[0].path).st_dev == device for copies in found)
+        return all(copies and device_of(copies[0].path) == device for copies in found)
 
     def _no_room_for_all(self, models: Sequence[Model], fitting: Sequence[str], error: CannotHold) -> CannotHold:
         if not isinstance(error, NoRoom):
             return error
         needed = sum(need_of(model, self._folders[0], self._options).bytes for model in models)
-        free = {os.stat(parent).st_dev: space.free_bytes(parent) for parent in map(existing, self._folders)}
+        free = {device_of(parent): space.free_bytes(parent) for parent in map(existing, self._folders)}
         fit = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""
         what = f"all {len(models)} models in {' and '.join(map(str, self._folders))}"
         hint = fit + how_to_free_space(self._folders[0])

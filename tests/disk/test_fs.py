@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import threading
 from pathlib import Path
 
@@ -218,3 +219,39 @@ def test_make_folder_leaves_nothing_when_it_fails(tmp_path: Path) -> None:
         with pytest.raises(NoRoom, match="no inodes are left"):
             fs.make_folder(disk / "a" / "b" / "c")
         assert files_left(disk) == []
+
+
+def test_a_disk_that_fails_to_describe_an_open_file_is_a_storage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what is only asked, too: inode, size and time; and nothing is said when the file is closed."""
+    file = fs.create(tmp_path / "file")
+
+    def fail(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def fail_to_close(fd: int) -> None:
+        close(fd)
+        fail(fd)
+
+    close, unraisable = os.close, list[object]()
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "fstat", fail)
+        for ask in ("inode", "size", "mtime_ns"):
+            with pytest.raises(StorageError, match=r"cannot look at .*/file: Input/output error"):
+                getattr(file, ask)
+    with monkeypatch.context() as failing:
+        failing.setattr(sys, "unraisablehook", unraisable.append)
+        failing.setattr(os, "close", fail_to_close)
+        del file
+    assert unraisable == []
+
+
+def test_no_file_to_delete_is_no_failure_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems refuse the call for want of room before they look for the name."""
+
+    def refuse(_path: Path) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert not fs.unlink(tmp_path / "nothing")

@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -87,6 +88,57 @@ def test_the_file_says_who_holds_the_lock_also_afterwards(path: Path) -> None:
     lock.release()
     lock.write(replace(HOLDER, nonce="late"))
     assert read_lock_info(path) == replace(HOLDER, done=5, total=10)
+
+
+def test_a_lock_whose_text_cannot_be_written_is_ours_by_its_inode(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text of an earlier holder is no sign of another program; once it can be written, it counts again."""
+    path.parent.mkdir()
+    path.write_bytes(replace(HOLDER, nonce="earlier").to_bytes())
+    lock = Lock(path)
+    assert lock.try_acquire()
+    with monkeypatch.context() as full:
+        full.setattr(os, "pwrite", lambda _fd, _data, _offset: 0)
+        lock.write(HOLDER)
+    assert lock.is_ours("nonce")
+    path.rename(path.with_name("moved"))
+    assert not lock.is_ours("nonce")
+    path.with_name("moved").rename(path)
+    lock.write(HOLDER)
+    assert lock.is_ours("nonce")
+    assert not lock.is_ours("another")
+    lock.release()
+    assert lock_is_free(path)
+
+
+def test_a_folder_that_takes_no_lock_file_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system says for ever that the folder is missing, though it is there: nothing waits for it."""
+    path.parent.mkdir()
+
+    def refuse(_lock: FileLock, **_how: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with pytest.raises(StorageError, match="cannot lock") as caught:
+        Lock(path).try_acquire()
+    assert caught.value.reason == os.strerror(errno.ENOENT)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_look_at_a_lock_survives_a_failing_close(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system may report only then that something failed."""
+    lock = Lock(path)
+    assert lock.try_acquire()
+    close = os.close
+
+    def fail(fd: int) -> None:
+        close(fd)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "close", fail)
+        assert is_held(path)
+    lock.release()
+    assert lock_is_free(path)
 
 
 def test_a_lock_is_ours_by_its_nonce_and_its_inode(path: Path) -> None:
@@ -235,7 +287,7 @@ def test_a_file_system_without_locks_is_an_error_that_says_so(
     monkeypatch.setattr(fcntl, "flock", refuse)
     with pytest.raises(StorageError, match=f"cannot lock {path}: {os.strerror(code)}") as caught:
         Lock(path).try_acquire()
-    assert "does not support locks" in caught.value.hint
+    assert "does not support" in caught.value.hint
     assert open_files(path) == []
 
 

@@ -23,7 +23,14 @@ RESERVE = "and 1.0GB must stay free (min_free in config.json)"
         (errno.EFBIG, CannotHold, "FAT32"),
         (errno.EACCES, StorageError, "owns the folder"),
         (errno.ENOLCK, StorageError, "does not support locks"),
-        (errno.EIO, StorageError, ""),
+        (errno.EIO, StorageError, "dmesg"),
+        (errno.ESTALE, StorageError, "mount it again"),
+        (errno.ENOTCONN, StorageError, "mount it again"),
+        (errno.ELOOP, StorageError, "circle"),
+        (errno.EROFS, CannotHold, "mount it writable"),
+        (errno.EISDIR, StorageError, "A folder stands where a file"),
+        (errno.ENOENT, StorageError, "deleted"),
+        (errno.ENOSYS, StorageError, "does not support that"),
     ],
 )
 def test_the_kind_and_the_hint_follow_from_the_error_number(code: int, kind: type[StorageError], hint: str) -> None:
