@@ -16,8 +16,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn, TypeVar
 
-from luci_dl.errors import Interrupted, StorageError
-from luci_dl.resources import refusals, start_thread
+from luci_dl.errors import Interrupted, StorageError, refusals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CTRL_C = signal.SIGINT
@@ -89,6 +88,14 @@ class CancelToken:
         for fd in (self._reader, self._writer):
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+
+def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
+    """Run `work` in a thread that ends with the process at the latest. Raises: StorageError, when that is refused."""
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    with refusals():
+        thread.start()
+    return thread
 
 
 def run_cancellable(work: Callable[[], T], token: CancelToken, tick: Callable[[], None] | None = None) -> T:

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from luci_dl.cancel import POLL_S, CancelToken
+from luci_dl.cancel import POLL_S, CancelToken, start_thread
 from luci_dl.errors import StorageError
-from luci_dl.resources import start_thread
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import Self
 
 from luci_dl.cancel import CancelToken
+from luci_dl.errors import refusal
 from luci_dl.events import Emit, Event
-from luci_dl.resources import refusal
 
 
 class EmitGuard:

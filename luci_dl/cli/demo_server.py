@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from luci_dl.resources import start_thread
+from luci_dl.cancel import start_thread
 
 _BLOCK = 1 << 17
 

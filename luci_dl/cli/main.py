@@ -14,8 +14,7 @@ import click
 
 from luci_dl.cli import options
 from luci_dl.cli.session import report
-from luci_dl.errors import LuciError, StorageError, UsageError
-from luci_dl.resources import refusal
+from luci_dl.errors import LuciError, StorageError, UsageError, refusal
 from luci_dl.text import did_you_mean
 from luci_dl.ui.stream import is_full
 

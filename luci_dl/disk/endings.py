@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, start_thread
 from luci_dl.disk.part import Part
 from luci_dl.errors import StorageError
 from luci_dl.events import Deleted, Event, Kept, NotDeleted, Warned
-from luci_dl.resources import start_thread
 
 HURRY_S = 2.0
 """How long a user who interrupts waits for the disk at most, in seconds."""

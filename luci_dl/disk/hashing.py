@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from queue import Empty, Queue
 
-from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.cancel import CancelToken, run_cancellable, start_thread
 from luci_dl.disk import fs
 from luci_dl.events import Emit, Hashing
 from luci_dl.model import Digest, Hash
-from luci_dl.resources import start_thread
 
 BLOCK = 1 << 20
 AHEAD = 3

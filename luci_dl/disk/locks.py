@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, start_thread
 from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.layout import Staging, in_lock_order
 from luci_dl.disk.lock import Lock, is_held, read_lock_info
@@ -25,7 +25,6 @@ from luci_dl.disk.stored_lock import DescriptorStore, StoredLock
 from luci_dl.errors import IntegrityError, LockedError, StorageError
 from luci_dl.events import Emit, Waiting
 from luci_dl.model import Artifact
-from luci_dl.resources import start_thread
 from luci_dl.text import distinct_address, public_address, time_of_day
 
 POLL_S = 1.5

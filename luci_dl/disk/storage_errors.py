@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from luci_dl import resources
 from luci_dl.disk.filesystems import file_system
-from luci_dl.errors import CannotHold, Lack, NoRoom, StorageError
+from luci_dl.errors import REFUSAL_HINTS, CannotHold, Lack, NoRoom, StorageError
 from luci_dl.names import STAGING_SUFFIXES, windows_problem
 from luci_dl.text import human_size
 
@@ -35,7 +34,7 @@ _HINTS = {
     errno.ENOENT: "It was deleted, or the system makes no files there: try again, or choose another folder with --dir.",
     errno.EEXIST: "Something else has that name (a dangling symlink?): move it away, or choose another folder "
     "with --dir.",
-    **resources.HINTS,
+    **REFUSAL_HINTS,
     errno.EFBIG: "The file system (FAT32?) or a limit does not allow files of that size: choose another folder "
     "with --dir.",
     errno.EXDEV: "The two are on different disks: choose a folder on a single one with --dir.",

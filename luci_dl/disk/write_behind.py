@@ -12,14 +12,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, start_thread
 from luci_dl.disk import fs
 from luci_dl.disk.buffers import Block, Buffers
 from luci_dl.disk.guarded_file import GuardedFile
 from luci_dl.disk.journal import Journal
 from luci_dl.errors import StorageError
 from luci_dl.plan import Revoked
-from luci_dl.resources import start_thread
 
 SYNC_EVERY = 32 << 20
 """Bytes between two syncs; each adds a checkpoint to the journal."""

@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from luci_dl.cancel import start_thread
 from luci_dl.doctor.findings import failure, ok, warning
 from luci_dl.errors import LuciError, NetworkError, StorageError
 from luci_dl.events import Emit, Finding
 from luci_dl.net.proxy import Proxy, proxy_for
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.resources import start_thread
 from luci_dl.sources.base import SOURCES
 from luci_dl.sources.endpoints import Endpoints, Server
 

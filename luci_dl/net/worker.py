@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from luci_dl.errors import StorageError
+from luci_dl.cancel import start_thread
+from luci_dl.errors import StorageError, refusal
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
 from luci_dl.net.judge import check_empty
@@ -16,7 +17,6 @@ from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
 from luci_dl.net.situation import Situation
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
-from luci_dl.resources import refusal, start_thread
 
 T = TypeVar("T")
 

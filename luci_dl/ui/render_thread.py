@@ -7,9 +7,8 @@ import threading
 from collections.abc import Iterator
 from typing import Protocol
 
-from luci_dl.cancel import POLL_S, CancelToken
+from luci_dl.cancel import POLL_S, CancelToken, start_thread
 from luci_dl.events import Event, FileProgress
-from luci_dl.resources import start_thread
 
 GRACE_S = 0.2
 """How long `close` waits for the renderer after the run was cancelled, in seconds: nobody may be reading its output."""

@@ -9,11 +9,10 @@ import threading
 import pytest
 
 from luci_dl.api.emit_guard import EmitGuard
-from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.errors import StorageError
+from luci_dl.cancel import CancelToken, run_cancellable, start_thread
+from luci_dl.errors import StorageError, refusal, refusals
 from luci_dl.events import ignore
 from luci_dl.pool import run_side_by_side
-from luci_dl.resources import refusal, refusals, start_thread
 
 
 @pytest.fixture
