@@ -145,12 +145,9 @@ class Locks:
             self._store.close()
 
     def _write_regularly(self) -> None:
-        written = dict(self._infos)
         while not self._released.wait(REPORT_S):
             self._look()
-            if written != self._infos:
-                written = dict(self._infos)
-                self._write()
+            self._write()
 
     def _write(self) -> None:
         with self._writing:

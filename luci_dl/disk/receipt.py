@@ -91,14 +91,10 @@ def read(path: Path) -> Receipt | None:
         return None
     with contextlib.suppress(StorageError):  # luci's own folder need not be readable
         later = _read(_remembered(path))
-        if later and later.verified >= known.verified and replace(later, **_times(known)) == known:
-            return later
+        if later and later.verified >= known.verified:
+            before = replace(later, mtime_ns=known.mtime_ns, verified=known.verified, proof=known.proof)
+            return later if before == known else known
     return known
-
-
-def _times(receipt: Receipt) -> dict[str, Any]:
-    """What changes when a file is checked again."""
-    return {"mtime_ns": receipt.mtime_ns, "verified": receipt.verified, "proof": receipt.proof}
 
 
 def _read(path: Path) -> Receipt | None:
@@ -113,24 +109,20 @@ def _read(path: Path) -> Receipt | None:
 
 def write(path: Path, receipt: Receipt, new: Path | None = None) -> None:
     """Put the receipt at `path`, atomically and durably; `new`: as in `fs.write_file`."""
-    fs.write_file(path, _to_bytes(receipt), new=new)
+    fs.write_file(path, json.dumps(asdict(receipt), indent=1).encode() + b"\n", new=new)
 
 
 def remember(path: Path, receipt: Receipt) -> None:
     """Keep the receipt in luci's own folder, since it cannot be written to `path`. Raises: StorageError."""
     remembered = _remembered(path)
     fs.make_folder(remembered.parent)
-    fs.write_file(remembered, _to_bytes(receipt))
+    write(remembered, receipt)
 
 
 def _remembered(path: Path) -> Path:
     """Where luci's own folder keeps a newer version of the receipt at `path`."""
     key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
     return Path(os.environ.get("LUCI_HOME") or DEFAULT_HOME).expanduser() / REMEMBERED / f"{key}.receipt"
-
-
-def _to_bytes(receipt: Receipt) -> bytes:
-    return json.dumps(asdict(receipt), indent=1).encode() + b"\n"
 
 
 def _is_text(value: object) -> bool:
