@@ -36,6 +36,7 @@ class Lock:
         self._may_stand_in = stand_in is not None
         self._folder = stand_in or FolderLock(path.parent)
         self._fd = -1
+        self._identity: tuple[int, int] | None = None  # device and inode of the file, while it is locked
         self._mutex = threading.Lock()  # one thread writes the text, another one may release the lock
         self._has_text = True  # the file says what was written last; False when the disk refused that
         self._file = FileLock(
@@ -48,11 +49,12 @@ class Lock:
         )
 
     def _borrow(self, fd: int) -> None:
-        self._fd = fd
+        info = os.fstat(fd)
+        self._fd, self._identity = fd, (info.st_dev, info.st_ino)
 
     @property
     def held(self) -> bool:
-        return self._fd >= 0
+        return self._identity is not None
 
     def try_acquire(self) -> bool:
         """Take the lock unless another process holds it, making its folder where that is missing.
@@ -117,8 +119,7 @@ class Lock:
                 there = os.lstat(self.path)
             except FileNotFoundError:
                 return False
-            ours = os.fstat(self._fd)
-        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+        return (there.st_dev, there.st_ino) == self._identity
 
     def write(self, info: LockInfo) -> None:
         """Write who holds the lock into its file, if it is still held. A failure is ignored: the text only informs."""
@@ -161,7 +162,7 @@ class Lock:
     def _release_file(self) -> None:
         with self._mutex:
             if self.held:
-                fd, self._fd = self._fd, -1
+                fd, self._fd, self._identity = self._fd, -1, None
                 try:
                     self._file.release(force=True)
                 except OSError:

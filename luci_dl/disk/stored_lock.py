@@ -62,11 +62,6 @@ class StoredLock(Lock):
     def __init__(self, path: Path, store: DescriptorStore, stand_in: FolderLock | None = None) -> None:
         super().__init__(path, stand_in)
         self._store = store
-        self._identity: tuple[int, int] | None = None  # device and inode of the file, while it is in the store
-
-    @property
-    def held(self) -> bool:
-        return super().held or self._identity is not None
 
     def try_acquire(self) -> bool:
         """As `Lock.try_acquire`."""
@@ -76,30 +71,19 @@ class StoredLock(Lock):
             return True
         with fs.storage_errors("lock", self.path):
             fd = os.dup(self._fd)
+        identity = self._identity
         self._release_file()  # filelock does not give its descriptor away
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:  # another process was faster
             os.close(fd)
             return False
-        with fs.storage_errors("look at", self.path):
-            info = os.fstat(fd)
-        self._identity = info.st_dev, info.st_ino
-        if not self._is_at_path():  # `clean` was faster, and unlinked it
-            self._identity = None
-            os.close(fd)
-            return self.try_acquire()
         self._store.add(fd)
-        return True
-
-    def _is_at_path(self) -> bool:
-        if self._identity is None:
-            return super()._is_at_path()
-        try:
-            info = os.lstat(self.path)
-        except OSError:
-            return False
-        return (info.st_dev, info.st_ino) == self._identity
+        self._identity = identity
+        if self._is_at_path():
+            return True
+        self._identity = None  # `clean` was faster, and unlinked it
+        return self.try_acquire()
 
     def _overwrite(self, text: bytes) -> None:
         if self._is_at_path() and (file := fs.open_own(self.path)):
