@@ -54,21 +54,13 @@ class File:
 
     @property
     def info(self) -> os.stat_result:
-        """Its inode, size, mtime and blocks now. This and the others raise: StorageError."""
+        """Its inode, size, mtime and blocks now. This and `size` raise: StorageError."""
         with storage_errors("look at", self.path):
             return os.fstat(self.fd)
 
     @property
-    def inode(self) -> int:
-        return self.info.st_ino
-
-    @property
     def size(self) -> int:
         return self.info.st_size
-
-    @property
-    def mtime_ns(self) -> int:
-        return self.info.st_mtime_ns
 
 
 def _close(fd: int) -> None:

@@ -72,7 +72,7 @@ class GuardedFile:
         self.path: Path = file.path
         self._gate = gate
         self._file: fs.File | None = file
-        self._inode: int | None = file.inode
+        self._inode: int | None = file.info.st_ino
         self._pinned = False
         self._opening = threading.Lock()
 
@@ -83,9 +83,9 @@ class GuardedFile:
             if self._file is None:
                 with self._gate.naming():
                     file = fs.open_own(self.path)
-                if file is None or self._inode not in (None, file.inode):
+                if file is None or self._inode not in (None, file.info.st_ino):
                     raise vanished(self.path)
-                self._file, self._inode = file, file.inode
+                self._file, self._inode = file, file.info.st_ino
             return self._file
 
     def close_until_used(self, *, same: bool) -> None:
@@ -112,7 +112,7 @@ class GuardedFile:
     def check_there(self) -> None:
         """Raises: StorageError, when the name leads to no file, or to another one than the one that is open."""
         file, found = self._file, inode_at(self.path)
-        if found is None or (file and found != file.inode):
+        if found is None or (file and found != file.info.st_ino):
             raise vanished(self.path)
 
     @property

@@ -122,7 +122,8 @@ class Part(PartSink):
             raise RuntimeError(f"{self.staging.part} is not open")
         file = self._files.part.raw
         self._further = hash_again(file, size, self.artifact.unread, token, lambda _done: None)
-        self.inode, self.mtime_ns = file.inode, file.mtime_ns
+        info = file.info
+        self.inode, self.mtime_ns = info.st_ino, info.st_mtime_ns
         file.stop_direct()
         self._files.close_until_used(same=True)
         return digest
