@@ -10,7 +10,7 @@ import string
 import unicodedata
 
 from luci_dl.errors import UsageError
-from luci_dl.text import printable
+from luci_dl.text import cut, printable
 
 DEFAULT_HOME = "~/.luciferai"
 """luci's own folder, where LUCI_HOME names no other."""
@@ -21,7 +21,6 @@ _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com[1-9]|lpt[1-9])(\.|$)", re.IG
 
 MAX_BYTES = 255
 """Of one part of a path, on the usual file systems."""
-_MAX_SHOWN = 200
 
 
 def check_name(name: str) -> str:
@@ -30,7 +29,7 @@ def check_name(name: str) -> str:
     Raises: UsageError
     """
     if problem := _problem(name):
-        raise UsageError(f'the file name "{_cut(name)}" {problem}', "Give another one with -o.")
+        raise UsageError(f'the file name "{cut(name)}" {problem}', "Give another one with -o.")
     return name
 
 
@@ -62,11 +61,6 @@ def check_digest(text: str, digits: int, what: str) -> str:
     if len(text) != digits:
         raise UsageError(f"{what} must be {digits} hex digits, found {len(text)} of them")
     return text.lower()
-
-
-def _cut(name: str) -> str:
-    shown = printable(name)
-    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."
 
 
 def _problem(name: str) -> str | None:

@@ -134,3 +134,9 @@ def did_you_mean(*near: str) -> str:
     """The end of a message about a misspelt word: "; did you mean this, that?"; empty where nothing is near."""
     words = ", ".join(map(printable, filter(None, near)))
     return f"; did you mean {words}?" if words else ""
+
+
+def cut(text: str) -> str:
+    """Printable text of any length for a message: its first 200 characters."""
+    shown = printable(text)
+    return shown if len(shown) <= 200 else f"{shown[:200]}..."

@@ -8,9 +8,12 @@ from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, get_args, get_origin, is_typeddict
 
 from luci_dl.cli.json_shapes import ANSWERS
+from luci_dl.cli.topics.json_types import keys_of
+
+_keys_of = functools.cache(keys_of)
 
 
 def answer(command: str, source: object, **given: object) -> str:
@@ -25,7 +28,7 @@ def to_json(shape: type, source: object, given: Mapping[str, object]) -> dict[st
     attribute of `source` that has the name of the key.
     """
     found = {}
-    for key, hint in _hints(shape).items():
+    for key, hint in _keys_of(shape).items():
         kind, _, *getter = get_args(hint)
         value = given[key] if key in given else (getter[0] if getter else attrgetter(key))(source)
         found[key] = _plain(kind, value)
@@ -45,8 +48,3 @@ def _plain(kind: Any, value: Any, given: Mapping[str, object] | None = None) -> 
     if get_origin(kind) is Mapping:
         return dict(value)
     return str(value) if isinstance(value, Path) else value
-
-
-@functools.cache
-def _hints(shape: type) -> dict[str, Any]:
-    return get_type_hints(shape, include_extras=True)

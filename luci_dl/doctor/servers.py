@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 from luci_dl.cancel import start_thread
@@ -15,7 +14,7 @@ from luci_dl.doctor.findings import failure, ok, warning
 from luci_dl.errors import LuciError, NetworkError, StorageError
 from luci_dl.events import Emit, Finding
 from luci_dl.net.proxy import Proxy, proxy_for
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.net.retry import AttemptFailed, http_date
 from luci_dl.sources.base import SOURCES
 from luci_dl.sources.endpoints import Endpoints, Server
 
@@ -121,7 +120,8 @@ class _Request:
         document = Client(CONNECT_S, READ_S, self._log).document(self._server.url, self._server.headers, _MAX_BYTES)
         seconds = time.monotonic() - start
         document.refuse_web_page()
-        self.skew = _skew(document.headers.get("date", ""))
+        if sent := http_date(document.headers.get("date", "")):
+            self.skew = (datetime.now(UTC) - sent).total_seconds()
         if document.status >= 500:
             return self._failed(NetworkError(f"{self._name} answered {document.status}: server error", _LATER))
         if self._server.headers and document.status in (401, 403):
@@ -131,14 +131,6 @@ class _Request:
         if seconds > _SLOW_S:
             return warning("reach", message, "That is slow: is the connection busy?")
         return ok("reach", message)
-
-
-def _skew(date: str) -> float | None:
-    try:
-        server_time = parsedate_to_datetime(date)
-    except ValueError:
-        return None
-    return None if server_time.tzinfo is None else (datetime.now(UTC) - server_time).total_seconds()
 
 
 def _clock(skew: float) -> Finding:

@@ -115,7 +115,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 
     Dates are compared with the response's own Date: the clock here may be wrong.
     """
-    server_time = _date(headers.get("date", "")) or now or datetime.now(UTC)
+    server_time = http_date(headers.get("date", "")) or now or datetime.now(UTC)
     asked = _seconds(headers.get("retry-after", ""), server_time)
     if asked is not None:
         return asked
@@ -147,12 +147,12 @@ def _seconds(text: str, server_time: datetime) -> float | None:
         if number < _EPOCH_S:
             return number
         return max(0.0, number / (1000 if number >= _EPOCH_S * 1000 else 1) - server_time.timestamp())
-    when = _date(text)
+    when = http_date(text)
     return max(0.0, (when - server_time).total_seconds()) if when else None
 
 
-def _date(text: str) -> datetime | None:
-    """A date as in HTTP, or in ISO 8601."""
+def http_date(text: str) -> datetime | None:
+    """A date as in HTTP, or in ISO 8601; None for any other text."""
     for parse in (parsedate_to_datetime, datetime.fromisoformat):
         try:
             when = parse(text)

@@ -16,7 +16,7 @@ from luci_dl.net.links import next_link
 from luci_dl.net.origin import host_of
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
-from luci_dl.text import did_you_mean, nearest, printable, public_address, shown
+from luci_dl.text import cut, did_you_mean, nearest, printable, public_address, shown
 
 MAX_PAGES = 1000
 MAX_FILES = 100_000
@@ -110,7 +110,7 @@ def _list_at(context: ResolveContext, base: str, repo: str, revision: str) -> Li
                 continue
             file = _file(page, facts)
             if file.path in files:
-                raise _invalid(page, f'it lists "{_cut(file.path)}" twice')
+                raise _invalid(page, f'it lists "{cut(file.path)}" twice')
             files[file.path] = file
             if len(files) > MAX_FILES:
                 raise _invalid(page, f"it lists more than {MAX_FILES} files")
@@ -136,7 +136,7 @@ def _next_page(page: Document, link: str) -> str:
     """The address of the page after `page`: its query at the same place, for mirrors pass on links to the Hub."""
     query = link.partition("#")[0].partition("?")[2].strip()
     if not query:
-        raise _invalid(page, f"its next page is at {_cut(link)}, which has no query")
+        raise _invalid(page, f"its next page is at {cut(link)}, which has no query")
     return urlsplit(page.url)._replace(query=query).geturl()
 
 
@@ -182,21 +182,21 @@ def _file(page: Document, facts: Mapping[str, object]) -> RepoFile:
         return RepoFile(path, size, None, {Digest.GIT_BLOB: _hex(page, path, facts.get("oid"), 40)})
     pointer = _object(page, lfs)
     if _size(page, path, pointer.get("size", size)) != size:
-        raise _invalid(page, f"{_cut(path)} has two sizes: {size} and {shown(pointer.get('size'))}")
+        raise _invalid(page, f"{cut(path)} has two sizes: {size} and {shown(pointer.get('size'))}")
     return RepoFile(path, size, _hex(page, path, pointer.get("oid"), 64), {})
 
 
 def _size(page: Document, path: str, value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE:
         return value
-    raise _invalid(page, f"expected the size of {_cut(path)}, found {shown(value)}")
+    raise _invalid(page, f"expected the size of {cut(path)}, found {shown(value)}")
 
 
 def _hex(page: Document, what: str, value: object, digits: int) -> str:
     if not isinstance(value, str):
-        raise _invalid(page, f"expected {digits} hex digits for {_cut(what)}, found {shown(value)}")
+        raise _invalid(page, f"expected {digits} hex digits for {cut(what)}, found {shown(value)}")
     try:
-        return check_digest(value, digits, _cut(what))
+        return check_digest(value, digits, cut(what))
     except UsageError as error:
         raise _invalid(page, error.message) from error
 
@@ -212,7 +212,3 @@ def _invalid(page: Document, what: str) -> ResolveError:
         f"{host_of(page.url)} sent an invalid response: {what}{page.reason}",
         "Nothing was installed. Check HF_ENDPOINT, or try again later.",
     )
-
-
-def _cut(text: str) -> str:
-    return printable(text)[:200]

@@ -11,7 +11,7 @@ from luci_dl.errors import ResolveError, UsageError
 from luci_dl.net.origin import is_safe
 from luci_dl.sources.pages import parameters
 from luci_dl.sources.url import parse_address
-from luci_dl.text import printable
+from luci_dl.text import cut, printable
 
 DEFAULT_HOST = "registry.ollama.ai"
 DEFAULT_NAMESPACE = "library"
@@ -118,5 +118,5 @@ def _on_page(word: str) -> re.Match[str] | None:
 
 def _malformed(word: str, part: str, what: str, hint: str) -> ResolveError:
     """The error, without anything before an @, which may be a password."""
-    word, part = (printable(text.rpartition("@")[2])[:200] for text in (word, part))
+    word, part = (cut(text.rpartition("@")[2]) for text in (word, part))
     return ResolveError(f'{word}: "{part}" is not a valid {what}; expected {_FORM}', hint)
