@@ -14,6 +14,9 @@ _HOST = re.compile(r"(?:\[[^]]*\]|[^][:@/?#\\]*)(?::[0-9]+)?(?:[/?#\\]|$)")
 _QUERY = re.compile(r"\?([^#]*)")
 _HASH = re.compile(r"\.\.\.[0-9a-f]{6}")
 _ADDRESS = re.compile(r"(?<!file)://\S+")
+_WORD_QUERY = re.compile(r"(?<=[\w/.-])([?#])(?!sha256=)[\w%.~+-]+=[^\s\"'`<>)\]]*")
+_WORD_PASSWORD = re.compile(r"(?:(?<![\w/:.@-])|(?<=[^:/]//))(?!hf:)[\w.+-]+:[^\s/@\"']+@(?=[\w-]+(?:\.[\w-]+)+[/:])")
+"""In what should be an address, but lacks its scheme."""
 _AFTER_ADDRESS = ".,:;!\"'`)]}>"
 
 
@@ -73,8 +76,9 @@ def has_hidden_query(url: str) -> bool:
 
 
 def public_text(text: str) -> str:
-    """Text in which every address is public, or distinct where it was."""
-    return _ADDRESS.sub(_made_public, text) if "://" in text else text
+    """Text in which every address is public, or distinct where it was; one without a scheme, too."""
+    text = _ADDRESS.sub(_made_public, text) if "://" in text else text
+    return _WORD_QUERY.sub(r"\1...", _WORD_PASSWORD.sub("", text))
 
 
 def _made_public(found: re.Match[str]) -> str:

@@ -112,6 +112,29 @@ def test_a_public_address_has_no_credentials_and_no_query(url: str, public: str)
     assert public_text(f'"{url}": {url}, ({url}).') == f'"{public}": {public}, ({public}).'
 
 
+@pytest.mark.parametrize(
+    ("word", "public"),
+    [
+        ("hf:o/r?token=s3cr3t", "hf:o/r?..."),
+        ("hf:o/r:Q4_K_M?a=1&X-Signature=s3cr3t", "hf:o/r:Q4_K_M?..."),
+        ("example.com/m.gguf?sig=s3cr3t%2F", "example.com/m.gguf?..."),
+        ("me:s3cr3t@example.com/m.gguf", "example.com/m.gguf"),
+        ("//me:s3cr3t@example.com/m.gguf?sig=s3cr3t", "//example.com/m.gguf?..."),
+        ("hf:o/r#token=s3cr3t", "hf:o/r#..."),
+        ("hf:o/r#sha256=abc", "hf:o/r#sha256=abc"),
+        ("ollama:me:s3cr3t@host.example:80/m", "host.example:80/m"),
+        ("hf:o/r@v1/m.gguf", "hf:o/r@v1/m.gguf"),
+        ("hf:o@v1.0/m.gguf", "hf:o@v1.0/m.gguf"),
+        ("m?.gguf", "m?.gguf"),
+        ("did you mean mistral?", "did you mean mistral?"),
+    ],
+)
+def test_an_address_without_its_scheme_becomes_public(word: str, public: str) -> None:
+    """What is malformed is shown in errors, and may have a secret where an address has one."""
+    assert public_text(f'expected A, found "{word}"; {word}') == f'expected A, found "{public}"; {public}'
+    assert public_text(public) == public
+
+
 def test_addresses_that_differ_in_the_query_alone_stay_distinct() -> None:
     """A short hash replaces the query, and is kept wherever the text is shown later."""
     one, other = (distinct_address(f"https://me:secret@host/a.gguf?token={token}") for token in ("secret", "other"))

@@ -42,8 +42,9 @@ def clean(
     found, total = settings(folder), Report(0, 0, 0)
     with EmitGuard(token, emit) as guard:
         problems = Problems(guard.emit)
-        folders = [path for path in folders_of(found, folder, problems) if not _is_missing(path)]
-        targets = _targets(names, load(found.catalog), folders, problems.silent()) if names else None
+        with problems.explain():
+            folders = [path for path in folders_of(found, folder, problems) if not _is_missing(path)]
+            targets = _targets(names, load(found.catalog), folders, problems) if names else None
         for path in folders:
             was_used = identity(path) in map(identity, found.folders) and not missing_folder(found, path)
             total += _clean(path, targets, dry_run, problems, guard)
@@ -82,14 +83,12 @@ def _targets(names: Sequence[str], catalog: Catalog, folders: Sequence[Path], pr
     staged = {name for folder in folders for name in staged_names(folder, problems)}
     targets: set[str] = set()
     for word in names:
-        with problems.explain():
-            meant = look_up(word, catalog, models)
+        meant = look_up(word, catalog, models)
         found = {artifact.name for artifact in meant.entry.artifacts} if meant.entry else set()
         found.update(name for model in meant.installed for name in model.names)
         found.update(name for name in staged if word in (name, name.rpartition("/")[2]))
         found.update(staged.intersection(targets_of(word)))
-        with problems.explain():
-            if not found:
-                raise unknown(word, catalog, models, "`luci clean` without names cleans all.")
+        if not found:
+            raise unknown(word, catalog, models, "`luci clean` without names cleans all.")
         targets |= found
     return targets

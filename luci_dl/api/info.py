@@ -62,8 +62,8 @@ def path(name: str, folder: Folder = None, *, token: CancelToken | None = None, 
 def sound_model(name: str, folder: Folder, token: CancelToken, emit: Emit) -> InstalledModel:
     """The installed model of that name, if none of its files has changed. Raises: as `path`."""
     found, problems = settings(folder), Problems(emit)
-    everything = installed(folders_of(found, folder, problems), problems)
     with problems.explain():
+        everything = installed(folders_of(found, folder, problems), problems)
         models = find_installed(name, load(found.catalog), everything)
     names = dict.fromkeys(model.to_load.receipt.name for model in models)
     if len(names) > 1:
@@ -107,9 +107,9 @@ def info(name: str, folder: Folder = None, *, emit: Emit = ignore) -> Info:
         be read.
     """
     found, problems = settings(folder), Problems(emit)
-    folders, catalog = folders_of(found, folder, problems), load(found.catalog)
-    models = installed(folders, problems)
     with problems.explain():
+        folders, catalog = folders_of(found, folder, problems), load(found.catalog)
+        models = installed(folders, problems)
         meant = look_up(name, catalog, models)
         begun = _begun(name, meant, partials(folders, problems))
         if not meant and not begun:

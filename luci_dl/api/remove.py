@@ -55,9 +55,9 @@ def remove(
 def plan_removals(names: Sequence[str], folder: Folder, emit: Emit) -> list[Removal]:
     """The models that the names mean, none of which is in use, and what removing them does. Raises: as `remove`."""
     found, problems = settings(folder), Problems(emit)
-    folders, catalog = folders_of(found, folder, problems), load(found.catalog)
-    models = installed(folders, problems)
     with problems.explain():
+        folders, catalog = folders_of(found, folder, problems), load(found.catalog)
+        models = installed(folders, problems)
         meant = dict.fromkeys(_find(name, catalog, folders, models) for name in names)
     removals = [plan_removal(path, reference) for path, reference in meant]
     for removal in removals:

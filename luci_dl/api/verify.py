@@ -50,9 +50,9 @@ def check(
 ) -> tuple[list[Verified], LuciError | None]:
     """Returns: the verdicts, and the error to end with, which was emitted. Raises: as `verify`."""
     found, problems = settings(folder), Problems(emit)
-    folders, catalog = folders_of(found, folder, problems), load(found.catalog)
-    models = everything = installed(folders, problems)
     with problems.explain():
+        folders, catalog = folders_of(found, folder, problems), load(found.catalog)
+        models = everything = installed(folders, problems)
         if names:
             models = list(dict.fromkeys(model for name in names for model in find_installed(name, catalog, everything)))
     verdicts = verify_models(models, partial(_artifact_of, catalog), token, emit)

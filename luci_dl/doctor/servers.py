@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from luci_dl.cancel import start_thread
 from luci_dl.doctor.findings import failure, ok, warning
+from luci_dl.environment import variable
 from luci_dl.errors import LuciError, NetworkError, StorageError
 from luci_dl.events import Emit, Finding
 from luci_dl.net.proxy import Proxy, proxy_for
@@ -56,10 +57,10 @@ def _reach_proxy(proxy: Proxy, hosts: Iterable[str]) -> Finding:
 
 def check_certificates() -> Iterator[Finding]:
     """The trusted certificates can be loaded."""
-    from luci_dl.net.certificates import FILES, FOLDERS, trusted_certificates
+    from luci_dl.net.certificates import FOLDERS, named_files, trusted_certificates
 
     trusted = trusted_certificates()
-    named = [f"{name}={os.environ[name]}" for name in (*FILES, FOLDERS) if os.environ.get(name)]
+    named = [f"{name}={path}" for name, path in (*named_files(), (FOLDERS, variable(os.environ, FOLDERS))) if path]
     count = trusted.cert_store_stats()["x509_ca"] if hasattr(trusted, "cert_store_stats") else 0
     message = f"{count} trusted authorities" if count else "the system's trust store"
     yield ok("trust", ", ".join([message, *named[:1]]))

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog import catalog
 from luci_dl.config.settings import Settings
+from luci_dl.environment import variable
 from luci_dl.events import Emit
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import Copies
@@ -29,8 +30,8 @@ def network_for(options: Options, log: Emit | None = None) -> Network:
 
 
 def is_offline() -> bool:
-    """Whether the environment forbids to ask servers."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+    """Whether the environment forbids to ask servers. Raises: UsageError, if it says so in quotes."""
+    return variable(os.environ, "HF_HUB_OFFLINE").upper() in ("1", "ON", "YES", "TRUE")
 
 
 def context_for(

@@ -11,7 +11,7 @@ from pathlib import Path
 from luci_dl.disk.layout import staging_folder
 from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import ResolveError, StorageError
-from luci_dl.events import Emit, Warned, ignore
+from luci_dl.events import Emit, Event, Warned
 
 
 class Problems:
@@ -26,12 +26,6 @@ class Problems:
             self._found[path] = error
             self._emit(Warned(f"{error.message}. {error.hint}".rstrip(". ")))
 
-    def silent(self) -> Problems:
-        """A copy that emits nothing more."""
-        copy = Problems(ignore)
-        copy._found = dict(self._found)
-        return copy
-
     def __len__(self) -> int:
         return len(self._found)
 
@@ -42,14 +36,23 @@ class Problems:
 
     @contextlib.contextmanager
     def explain(self) -> Iterator[None]:
-        """Raises: StorageError, in place of a ResolveError: what was not found may be where nothing could be read."""
+        """Hold back the warnings, and emit them at the end, without the one that is in the error.
+
+        Raises: StorageError, in place of a ResolveError: what was not found may be where nothing could be read.
+        """
+        emit, held, were_any = self._emit, list[Event](), bool(self._found)
+        self._emit = held.append
         try:
             yield
         except ResolveError as error:
             if self.first is None:
                 raise
-            message = f"{error.message}; not everything could be searched: {self.first.message}"
-            raise StorageError(message, self.first.hint) from error
+            del held[: 0 if were_any else 1]
+            raise StorageError(f"{error.message}, but {self.first.message}", self.first.hint) from error
+        finally:
+            self._emit = emit
+            for event in held:
+                emit(event)
 
 
 def unreadable(folder: Path) -> StorageError | None:

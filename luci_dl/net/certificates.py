@@ -6,6 +6,7 @@ import os
 import ssl
 import sys
 
+from luci_dl.environment import variable
 from luci_dl.errors import NetworkError
 
 FILES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -14,13 +15,20 @@ FOLDERS = "SSL_CERT_DIR"
 """May name folders of certificates whose file names were made by `openssl rehash`."""
 
 
+def named_files() -> list[tuple[str, str]]:
+    """The variables that name files of certificates, with their values. Raises: UsageError, for one in quotes."""
+    return [(name, path) for name in FILES if (path := variable(os.environ, name))]
+
+
 def trusted_certificates() -> ssl.SSLContext:
-    """The context that verifies servers. Raises: NetworkError, when a variable names something that is unusable."""
+    """The context that verifies servers.
+
+    Raises: NetworkError, when a variable names something that is unusable; UsageError, for one in quotes.
+    """
     context = _system_certificates()
-    variable = next((name for name in FILES if os.environ.get(name)), None)
-    if variable:
-        _load(context, variable, os.environ[variable])
-    folders = os.environ.get(FOLDERS)
+    for name, path in named_files()[:1]:
+        _load(context, name, path)
+    folders = variable(os.environ, FOLDERS)
     if folders and not any(map(os.path.isdir, folders.split(os.pathsep))):
         raise _unusable(FOLDERS, folders, "no such folder", "folder")
     return context
@@ -41,7 +49,7 @@ def _system_certificates() -> ssl.SSLContext:
     return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _load(context: ssl.SSLContext, variable: str, path: str) -> None:
+def _load(context: ssl.SSLContext, name: str, path: str) -> None:
     """REQUESTS_CA_BUNDLE may name a folder, too; OpenSSL looks up the files of a folder when it needs them."""
     try:
         if os.path.isdir(path):
@@ -49,11 +57,11 @@ def _load(context: ssl.SSLContext, variable: str, path: str) -> None:
         else:
             context.load_verify_locations(cafile=path)
     except ssl.SSLError as error:
-        raise _unusable(variable, path, "it contains no certificate in PEM format") from error
+        raise _unusable(name, path, "it contains no certificate in PEM format") from error
     except OSError as error:
-        raise _unusable(variable, path, error.strerror or str(error)) from error
+        raise _unusable(name, path, error.strerror or str(error)) from error
 
 
-def _unusable(variable: str, path: str, reason: str, kind: str = "file") -> NetworkError:
-    hint = f"Set {variable} to a {kind} of certificates, or unset it."
-    return NetworkError(f"{variable}={path} cannot be used: {reason}", hint)
+def _unusable(name: str, path: str, reason: str, kind: str = "file") -> NetworkError:
+    hint = f"Set {name} to a {kind} of certificates, or unset it."
+    return NetworkError(f"{name}={path} cannot be used: {reason}", hint)

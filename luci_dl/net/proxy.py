@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
-from luci_dl.environment import unquoted
+from luci_dl.environment import variable
 from luci_dl.errors import NetworkError
 
 T = TypeVar("T")
@@ -95,7 +95,7 @@ def proxy_for(url: str) -> Proxy | None:
     variable = _variable(f"{parts.scheme}_proxy") or _variable("all_proxy")
     if not variable or _is_exempt(host, parts.port or _PORTS[parts.scheme]):
         return None
-    return _parse(unquoted(os.environ[variable].strip(), variable), variable)
+    return _parse(_value(variable), variable)
 
 
 def forwarding_proxy_for(url: str) -> Proxy | None:
@@ -112,6 +112,11 @@ def _variable(name: str) -> str | None:
     if capitals == "HTTP_PROXY" and "REQUEST_METHOD" in os.environ:  # in a CGI script, clients can set it
         return None
     return capitals if os.environ.get(capitals, "").strip() else None
+
+
+def _value(name: str) -> str:
+    """Of a variable that is set. Raises: UsageError, if it is in quotes."""
+    return variable(os.environ, name)
 
 
 def _parse(address: str, variable: str) -> Proxy:
@@ -137,7 +142,7 @@ def _parse(address: str, variable: str) -> Proxy:
 def _is_exempt(host: str, port: int) -> bool:
     """Whether NO_PROXY lists the host, its domain or its network. An entry with a port is for that port only."""
     variable = _variable("no_proxy")
-    entries = re.split(r"[\s,]+", os.environ[variable].lower()) if variable else []
+    entries = re.split(r"[\s,]+", _value(variable).lower()) if variable else []
     name = host.lower().rstrip(".")
     address = _parsed(ipaddress.ip_address, name)
     for pattern, wanted in map(_split_port, filter(None, entries)):

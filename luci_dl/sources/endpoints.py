@@ -53,6 +53,11 @@ class Endpoints:
     http_hosts: tuple[str, ...] = ()
 
     @property
+    def hubs(self) -> tuple[str, ...]:
+        """The servers with the pages of the Hub."""
+        return self.hub, *self.mirrors
+
+    @property
     def hub_headers(self) -> dict[str, str]:
         """The request headers for the host of the Hub. The token is sent only where it cannot be read on the way."""
         may_send = self.hub_token and is_safe(self.hub, self.http_hosts)
@@ -99,7 +104,7 @@ def endpoints_of(
 
     Raises: UsageError, which names the variable.
     """
-    named = [text for text in re.split(r"[\s,]+", variable(environ, "LUCI_MIRRORS")) if text]
+    named = _split(variable(environ, "LUCI_MIRRORS"))
     default = Endpoints()
     return Endpoints(
         hub=_base(variable(environ, "HF_ENDPOINT") or default.hub, "HF_ENDPOINT"),
@@ -113,7 +118,13 @@ def endpoints_of(
 
 def unchecked_endpoints(environ: Mapping[str, str]) -> Endpoints:
     """The servers, as needed to recognise a reference: nothing is checked, no token is read."""
-    return Endpoints(hub=environ.get("HF_ENDPOINT") or Endpoints.hub)
+    mirrors = tuple(_split(environ.get("LUCI_MIRRORS", "")))
+    return Endpoints(hub=environ.get("HF_ENDPOINT") or Endpoints.hub, mirrors=mirrors)
+
+
+def _split(text: str) -> list[str]:
+    """The addresses in a list of them."""
+    return re.findall(r"[^\s,]+", text)
 
 
 def _base(text: str, what: str) -> str:
@@ -133,8 +144,8 @@ def _hub_token(environ: Mapping[str, str]) -> str | None:
     named = variable(environ, "HF_TOKEN")
     if named:
         return _check_token(named, "HF_TOKEN")
-    cache = Path(environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
-    file = environ.get("HF_TOKEN_PATH") or Path(environ.get("HF_HOME") or cache) / "token"
+    cache = Path(variable(environ, "XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    file = variable(environ, "HF_TOKEN_PATH") or Path(variable(environ, "HF_HOME") or cache) / "token"
     try:
         saved = decoded(Path(file).expanduser().read_bytes()).strip()
     except (OSError, ValueError, RuntimeError):

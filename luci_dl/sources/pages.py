@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from luci_dl.errors import UsageError
 
 HUB = "huggingface.co"
+_MIRROR = "https://hf-mirror.com"
 HUB_SITES = (HUB, f"www.{HUB}", "hf.co")
 
 _TRACKING = r"utm_\w+|fbclid|gclid|ref|source|share|usp"
@@ -45,11 +47,12 @@ class _NoFile:
 
 
 _REPO = r"/[^/]+/[^/]+"
+_REPO_NAME = r"/[^/]+/(?:[^/.]|\.(?![A-Za-z]\w*/?$))+"
+"""A repository, not a file in a folder."""
 _HUB_FILE = r"((?:/datasets|/spaces)?/[^/]+(?:/[^/]+)?)/(?:blob|raw|resolve)/([^/]+/.+)"
 
 _PAGES = (
     _Page(rf"(?:(?:www\.)?huggingface\.co|hf\.co){_HUB_FILE}", rf"{HUB}\1/resolve/\2", HUB_IGNORED),
-    _Page(rf"(hf-mirror\.com){_HUB_FILE}", r"\1\2/resolve/\3", HUB_IGNORED),
     # GitHub's /raw/ redirects to the file, also where raw.githubusercontent.com has a Git LFS pointer
     _Page(rf"(?:www\.)?github\.com({_REPO})/(?:blob|raw|blame|edit)/(.+)", r"github.com\1/raw/\2", "raw|plain"),
     _Page(rf"raw\.githubusercontent\.com({_REPO})/(.+)", r"github.com\1/raw/\2"),
@@ -89,16 +92,24 @@ _NO_FILES = (
 )
 
 
-def file_address(address: str) -> str:
+def file_address(address: str, hubs: Sequence[str] = ()) -> str:
     """Host, path and query of the file that is shown at `address`, or `address` itself.
+
+    Args:
+        hubs: base addresses of servers with the same pages as the Hub.
 
     Raises: UsageError, for a page that is known to show none.
     """
     page, _, query = address.partition("?")
-    for no_file in _NO_FILES:
+    bases = "|".join(re.escape(hub.partition("://")[2].rstrip("/")) for hub in (*hubs, _MIRROR))
+    hub_file = _Page(rf"({bases}){_HUB_FILE}", r"\1\2/resolve/\3", HUB_IGNORED)
+    hub_page = _NoFile(
+        rf"(?:{bases})(?:{_REPO}/tree/.*|{_REPO_NAME}/?)", "of a repository", "Give hf:OWNER/REPO instead."
+    )
+    for no_file in (*_NO_FILES, hub_page):
         if re.fullmatch(no_file.page, page):
             raise UsageError(f"{page} is a page {no_file.what}, not the address of a file", no_file.hint)
-    for known in _PAGES:
+    for known in (*_PAGES, hub_file):
         found = re.fullmatch(known.page, page)
         if found is None:
             continue

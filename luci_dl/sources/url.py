@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
@@ -37,8 +37,8 @@ def claims(word: str, _endpoints: Endpoints) -> bool:
     return "://" in word
 
 
-def canonical(word: str, _endpoints: Endpoints) -> str:
-    return distinct_address(parse_address(word).url)
+def canonical(word: str, endpoints: Endpoints) -> str:
+    return distinct_address(parse_address(word, endpoints.hubs).url)
 
 
 def targets(reference: str) -> Iterator[str]:
@@ -51,7 +51,7 @@ def targets(reference: str) -> Iterator[str]:
 
 
 def resolve(word: str, selection: FileSelection, context: ResolveContext) -> Model:
-    address, reference = parse_address(word), canonical(word, context.endpoints)
+    address, reference = parse_address(word, context.endpoints.hubs), canonical(word, context.endpoints)
     if has_hidden_query(address.url):
         raise ResolveError(f"{address.url} lacks its query, which luci does not keep", "Paste the whole address.")
     headers = {**address.headers, **selection.headers}
@@ -83,8 +83,11 @@ class Address:
     sha256: str | None
 
 
-def parse_address(text: str) -> Address:
-    """Parse an http(s) address.
+def parse_address(text: str, hubs: Sequence[str] = ()) -> Address:
+    """Parse an http(s) address; that of a page that shows a file becomes the address of the file.
+
+    Args:
+        hubs: base addresses of servers with the same pages as the Hub.
 
     Raises: UsageError, which never shows the credentials.
     """
@@ -102,7 +105,7 @@ def parse_address(text: str) -> Address:
         raise UsageError(f'{public} has ".." in its path', "Give the address without it.")
     sha256 = _digest(parts.fragment, public) if parts.fragment else None
     query = f"?{_encoded(parts.query)}" if parts.query else ""
-    address = file_address(f"{host}{_encoded(parts.path)}{query}")
+    address = file_address(f"{host}{_encoded(parts.path)}{query}", hubs)
     return Address(f"{parts.scheme}://{address}", _credentials(parts), sha256)
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from luci_dl.errors import NetworkError
-from luci_dl.net.certificates import trusted_certificates
+from luci_dl.errors import NetworkError, UsageError
+from luci_dl.net.certificates import FILES, FOLDERS, trusted_certificates
 from tests.net.asking import DATA, body
 from tests.servers import FaultyServer
 from tests.tools import need
@@ -148,3 +148,11 @@ def test_a_certificate_of_another_name_is_refused(ca_file: Path, monkeypatch: py
         with pytest.raises(NetworkError, match=r"certificate of localhost:\d+ .* another host") as caught:
             body(url.replace("127.0.0.1", "localhost"))
         assert "log in" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", [*FILES, FOLDERS])
+def test_a_variable_in_quotes_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would be part of the path."""
+    monkeypatch.setenv(name, "'/etc/ssl/corp.pem'")
+    with pytest.raises(UsageError, match=f"{name} is in quotes"):
+        trusted_certificates()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from luci_dl.errors import UsageError
 from luci_dl.net.proxy import proxy_for
 from tests.net.asking import DATA, body
 from tests.servers import FaultyServer
@@ -76,3 +77,11 @@ def test_no_proxy_in_lower_case_wins(server: FaultyServer, monkeypatch: pytest.M
     monkeypatch.setenv("NO_PROXY", "nobody")
     monkeypatch.setenv("no_proxy", "127.0.0.0/8")
     assert body(server.serve("/m.gguf", DATA)) == DATA
+
+
+def test_no_proxy_in_quotes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of variables keeps the quotes; the first and the last host of the list would not be exempt."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", '"localhost,models.corp"')
+    with pytest.raises(UsageError, match="NO_PROXY is in quotes"):
+        proxy_for("http://models.corp/")

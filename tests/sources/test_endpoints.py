@@ -60,6 +60,9 @@ def test_the_token_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="HF_TOKEN is in quotes") as caught:
         endpoints_of({"HF_TOKEN": '"secret"'})
     assert "secret" not in caught.value.message
+    for name in ("HF_HOME", "HF_TOKEN_PATH", "XDG_CACHE_HOME"):
+        with pytest.raises(UsageError, match=f"{name} is in quotes"):
+            endpoints_of({name: f"'{tmp_path}'"})
     (tmp_path / "token").write_bytes(b"\xef\xbb\xbfsaved\r\n")
     assert endpoints_of(environ).hub_token == "saved"
 

@@ -131,7 +131,7 @@ def test_the_parameters_of_a_hub_page_are_honoured_or_known_to_be_harmless(hub: 
         (f"{HUB}/collections/me/c-1", "not a page of files"),
         (f"{HUB}/api/models/me/m", "not a page of files"),
         (f"{HUB}/models?search=m", "expected hf:OWNER/REPO"),
-        (f"{HERE.hub}/datasets/me/d/blob/main/d.gguf", "resolve/main/FILE"),
+        (f"{HERE.hub}/datasets/me/d/tree/main", "resolve/main/FILE"),
         ("https://ollama.com/library/m?file=x", '"?file="'),
     ],
 )
@@ -144,3 +144,27 @@ def test_what_a_page_selects_otherwise_is_refused(word: str, problem: str) -> No
 
 def test_ollama_pages_lose_only_what_is_harmless() -> None:
     assert canonical("https://ollama.com/library/m:1b?utm_source=x#readme") == "ollama:m:1b"
+
+
+MIRRORED = Endpoints(hub="https://corp.example/hf", mirrors=("https://m.example", "https://m.example/a/b"))
+
+
+@pytest.mark.parametrize("base", MIRRORED.hubs)
+def test_pages_of_mirrors_are_those_of_the_hub(base: str) -> None:
+    """Those of datasets, spaces and old repositories at the server in HF_ENDPOINT, and all at a mirror."""
+    for path in ("datasets/o/d/{}/main/d.gguf", "spaces/o/s/{}/v1/a/d.bin", "gpt2/{}/main/m.safetensors"):
+        page, file = (f"{base}/{path.format(word)}" for word in ("blob", "resolve"))
+        assert source_of(page, MIRRORED) is source_of(file, MIRRORED) is url
+        assert url.canonical(f"{page}?download=true", MIRRORED) == url.canonical(file, MIRRORED) == file
+
+
+@pytest.mark.parametrize("base", [*MIRRORED.mirrors, "https://hf-mirror.com"])
+def test_a_repository_at_a_mirror_is_refused_with_its_reference(base: str) -> None:
+    """It is no file, and the Hub may know more of it; a file of the mirror stays as it is."""
+    file = f"{base}/o/r/resolve/main/m.gguf"
+    assert url.canonical(f"{base}/o/r/blob/main/m.gguf", MIRRORED) == file
+    for page in ("o/r", "o/Model-3.2-3B/", "o/r/tree/main", "o/r/tree/main/folder?x=1"):
+        with pytest.raises(UsageError, match="page of a repository") as caught:
+            url.canonical(f"{base}/{page}", MIRRORED)
+        assert "hf:OWNER/REPO" in caught.value.hint
+    assert url.canonical(f"{base}/files/m.v1.gguf", MIRRORED) == f"{base}/files/m.v1.gguf"

@@ -21,8 +21,7 @@ _REPO = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCI
 _TEXT = re.compile(
     r"(?P<repo>[^/@:]+/[^/@:]+)(?:@(?P<revision>refs/[^/:]+/[^/:]+|[^/:]+))?(?::(?P<quant>[^/:]+)|/(?P<path>.*))?"
 )
-_PLAIN = re.compile(r"/(datasets|spaces)/[^/]+(/[^/]+)?/resolve/|^[^/]+/[^/]+/resolve/")
-_PLAIN_AT_HUB = re.compile(r"[^/]+(/(datasets|spaces)/[^/]+(/[^/]+)?|/[^/]+)/(resolve|raw|blob)/")
+_PLAIN = re.compile(r"/(?:(?:datasets|spaces)/[^/]+(?:/[^/]+)?|[^/]+)/(?:resolve|raw|blob)/")
 _ANCHOR = re.compile("#(?!sha256=).*", re.IGNORECASE | re.DOTALL)
 _REFS = re.compile(r"refs/[^/]+/[^/]+")
 
@@ -66,11 +65,14 @@ def is_reference(word: str, hub: str = ADDRESS) -> bool:
     word = word.casefold()
     if word.startswith(("hf:", *(f"{site}/" for site in HUB_SITES))):
         return True
+    base = hub.casefold().rstrip("/")
     scheme, _, rest = word.partition("://")
-    host = rest.partition("/")[0].rpartition("@")[2]
-    if scheme not in ("http", "https") or not (host in HUB_SITES or word.startswith(f"{hub.casefold().rstrip('/')}/")):
+    place, _, path = rest.partition("/")
+    if word.startswith(f"{base}/"):
+        path = word.removeprefix(f"{base}/")
+    elif scheme not in ("http", "https") or place.rpartition("@")[2] not in HUB_SITES:
         return False
-    return not (_PLAIN_AT_HUB.match(rest) if host in HUB_SITES else _PLAIN.search(rest))
+    return not _PLAIN.match(f"/{path}")
 
 
 def parse(word: str, hub: str = ADDRESS) -> HubReference:
