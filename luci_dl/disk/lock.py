@@ -22,6 +22,7 @@ _TEXT_MAX = 1 << 16  # bytes of a lock file that are read
 _GLANCE_S = 0.005  # longer than a look at a lock takes
 _TRIES = 100  # to take a lock that nobody holds for longer than a moment
 _FILE_POLL_S = 0.05
+_DISTRUSTED_HINT = "Ask who put it there to run `luci clean`, or choose another folder with --dir."
 
 
 class Lock:
@@ -99,6 +100,8 @@ class Lock:
                         return False
                     time.sleep(random.uniform(0, _GLANCE_S))
                     continue
+                except PermissionError as error:
+                    raise self._refused(error) from error
                 except (FileNotFoundError, FileExistsError):
                     if tries > _TRIES:
                         raise
@@ -110,6 +113,12 @@ class Lock:
             self._release_file()
             if not is_free:
                 return False  # else `clean` unlinked the file in between
+
+    def _refused(self, error: PermissionError) -> Exception:
+        """The error to raise: filelock has reasons of its own to distrust a file that others may replace."""
+        if not error.strerror or error.strerror == os.strerror(error.errno or 0):
+            return error
+        return StorageError(f"cannot lock {self.path}: {error.strerror}", _DISTRUSTED_HINT, error.strerror)
 
     def _is_at_path(self) -> bool:
         with fs.storage_errors("look at", self.path):
