@@ -17,11 +17,20 @@ _ATTRIBUTES = {0x10: ("immutable", "i"), 0x20: ("append-only", "a")}
 
 def check_attributes(path: Path, doing: str) -> None:
     """Raises: CannotHold, when the file or folder is immutable or append-only: "cannot DOING PATH: it is ..."."""
-    flags = _flags(path)
-    for flag, (attribute, letter) in _ATTRIBUTES.items():
-        if flags & flag:
-            hint = f"Change that (chattr -{letter}), or choose another folder with --dir."
-            raise CannotHold(f"cannot {doing} {path}: it is {attribute}", hint, os.strerror(errno.EPERM))
+    if error := attribute_error(f"cannot {doing} {path}", path, path):
+        raise error
+
+
+def attribute_error(what: str, path: Path, *places: Path) -> CannotHold | None:
+    """The error for `what` cannot be done to `path`, if one of the places, it or its folder, has such an attribute."""
+    for place in places:
+        flags = _flags(place)
+        for flag, (attribute, letter) in _ATTRIBUTES.items():
+            if flags & flag:
+                which = "it" if place == path else f"the folder {place}"
+                hint = f"Change that (chattr -{letter}), or choose another folder with --dir."
+                return CannotHold(f"{what}: {which} is {attribute}", hint, os.strerror(errno.EPERM))
+    return None
 
 
 def _flags(path: Path) -> int:

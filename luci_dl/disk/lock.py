@@ -22,6 +22,8 @@ _TEXT_MAX = 1 << 16  # bytes of a lock file that are read
 _GLANCE_S = 0.005  # longer than a look at a lock takes
 _TRIES = 100  # to take a lock that nobody holds for longer than a moment
 _FILE_POLL_S = 0.05
+_VANISHES_HINT = "Check whether a program cleans up there, and the disk; or choose another folder with --dir."
+_DISTRUSTED_HINT = "Ask who put it there to run `luci clean`, or choose another folder with --dir."
 
 
 class Lock:
@@ -88,21 +90,21 @@ class Lock:
 
     def _try_file(self, made: list[Path]) -> bool:
         """Adds the folders that it makes to `made`."""
-        tries = 0
-        while True:
+        for tries in range(_TRIES):
             made += fs.make_folder(self.path.parent)
             fs.is_own(self.path)
-            tries += 1
             with fs.storage_errors("lock", self.path):
                 try:
                     self._file.acquire(blocking=False)
                 except Timeout:
-                    if is_held(self.path) or tries > _TRIES:
+                    if is_held(self.path) or tries == _TRIES - 1:
                         return False
                     time.sleep(random.uniform(0, _GLANCE_S))
                     continue
+                except PermissionError as error:
+                    raise self._refused(error) from error
                 except (FileNotFoundError, FileExistsError):
-                    if tries > _TRIES:
+                    if tries == _TRIES - 1:
                         raise
                     continue  # `clean` removed the empty folder in between, which filelock tries to make, too
             with fs.storage_errors("look at", self.path.parent):
@@ -112,6 +114,13 @@ class Lock:
             self._release_file()
             if not is_free:
                 return False  # else `clean` unlinked the file in between
+        raise StorageError(f"cannot lock {self.path}: it vanishes whenever it is made", _VANISHES_HINT)
+
+    def _refused(self, error: PermissionError) -> Exception:
+        """The error to raise: filelock has reasons of its own to distrust a file that others may replace."""
+        if not error.strerror or error.strerror == os.strerror(error.errno or 0):
+            return error
+        return StorageError(f"cannot lock {self.path}: {error.strerror}", _DISTRUSTED_HINT, error.strerror)
 
     def _is_at_path(self) -> bool:
         with fs.storage_errors("look at", self.path):

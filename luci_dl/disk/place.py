@@ -45,7 +45,7 @@ def check_place(staging: Staging, size: int | None = None) -> None:
             f"Install into that disk directly: --dir {folder}, {_ELSEWHERE}",
         )
     for old in (target, receipt):
-        _check_replaceable(old)
+        check_deletable(old, "replace")
 
 
 def rehearse(staging: Staging) -> None:
@@ -97,8 +97,8 @@ def _check_writable(folder: Path) -> None:
         raise CannotHold(error.message, error.hint, error.reason) from error
 
 
-def _check_replaceable(path: Path) -> None:
-    """Raises: CannotHold, when there is a file that may not be replaced."""
+def check_deletable(path: Path, doing: str = "delete") -> None:
+    """Raises: CannotHold, when there is a file that may not be deleted, or not be replaced: "cannot DOING PATH"."""
     folder = path.parent
     try:
         info, above = os.lstat(path), os.stat(folder)
@@ -106,14 +106,14 @@ def _check_replaceable(path: Path) -> None:
         return
     if above.st_mode & stat.S_ISVTX and not ({os.geteuid()} & {info.st_uid, above.st_uid} or _may_act_for_owners()):
         raise CannotHold(
-            f"{path} belongs to {fs.owner_of(path)}, and {folder} lets only the owner of a file replace it (sticky)",
+            f"{path} belongs to {fs.owner_of(path)}, and {folder} lets only the owner of a file {doing} it (sticky)",
             f"Ask {fs.owner_of(path)} to remove it, {_ELSEWHERE}",
         )
     if stat.S_ISREG(info.st_mode):
-        check_attributes(path, "replace")
+        check_attributes(path, doing)
         on = file_system(path)
         if on and on.mounted_at == os.path.join(os.path.realpath(folder), path.name):
-            raise CannotHold(f"cannot replace {path}: it is a mount point", f"Unmount it, {_ELSEWHERE}")
+            raise CannotHold(f"cannot {doing} {path}: it is a mount point", f"Unmount it, {_ELSEWHERE}")
 
 
 def _may_act_for_owners() -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from luci_dl.disk.attributes import attribute_error
 from luci_dl.disk.filesystems import file_system
 from luci_dl.errors import REFUSAL_HINTS, CannotHold, Lack, NoRoom, StorageError
 from luci_dl.names import STAGING_SUFFIXES, windows_problem
@@ -87,6 +88,8 @@ def _translated(what: str, path: Path, code: int, reason: str) -> StorageError:
         return NoRoom(f"{what}: {described}", hint, reason, lack=lack)
     if code == errno.EINVAL and (problem := windows_problem(path.name)):
         return name_refused(path, problem, reason)
+    if code == errno.EPERM and (refused := attribute_error(what, path, path, path.parent)):
+        return refused
     kind = CannotHold if code in _CANNOT_HOLD else StorageError
     return kind(f"{what}: {reason}", _HINTS.get(code, ""), reason)
 

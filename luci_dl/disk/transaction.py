@@ -152,7 +152,7 @@ class Transaction:
             part.check_there()
         if parts and not self._unreliable and (lost := self._held().lost()):
             raise vanished(lost)
-        for folder in {part.staging.base.parent for part in parts}:
+        for folder in {path.parent for part in parts for path in (part.staging.base, part.staging.target)}:
             fs.check_writable(folder)
 
     def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
 from luci_dl.disk.layout import staging_for
+from luci_dl.disk.place import check_deletable
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, LeftAlone, Removed, Warned
@@ -118,8 +119,9 @@ def _remove(removal: Removal) -> None:
     """Delete the files first and the receipts last: after a crash in between, the model can be removed again."""
     stagings = {name: staging_for(removal.folder, name) for name in removal.names}
     removed = [stagings[file.receipt.name] for file in removal.to_remove]
-    for staging in removed:
-        fs.check_writable(staging.target.parent)
+    for path in [path for staging in removed for path in (staging.target, staging.receipt)]:
+        fs.check_writable(path.parent)
+        check_deletable(path)
     for staging in removed:
         fs.unlink(staging.target)
     for parent in {staging.target.parent for staging in removed}:

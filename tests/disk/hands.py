@@ -186,3 +186,14 @@ def small_disk(folder: Path, size: int, inodes: int = 0, kind: str = "tmpfs") ->
         yield folder
     finally:
         subprocess.run([need("umount"), "-l", str(folder)], check=True)
+
+
+@contextlib.contextmanager
+def attribute(letter: str, path: Path) -> Iterator[None]:
+    """With an attribute of chattr; where the file system has none, the test is skipped."""
+    if subprocess.run([need("chattr"), f"+{letter}", str(path)], capture_output=True).returncode:
+        pytest.skip("only root can do that, and not on every file system")
+    try:
+        yield
+    finally:
+        subprocess.run([need("chattr"), f"-{letter}", str(path)], check=True)

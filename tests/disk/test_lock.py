@@ -124,6 +124,28 @@ def test_a_folder_that_takes_no_lock_file_is_an_error(path: Path, monkeypatch: p
     assert list(path.parent.iterdir()) == []
 
 
+def test_a_lock_file_that_vanishes_whenever_it_is_made_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for it forever, and no descriptor stays open."""
+    monkeypatch.setattr(Lock, "_is_at_path", lambda _lock: False)
+    with pytest.raises(StorageError, match="it vanishes whenever it is made"):
+        Lock(path).try_acquire()
+    assert lock_is_free(path)
+
+
+def test_a_lock_file_of_somebody_else_in_a_sticky_folder_says_whom_to_ask(path: Path) -> None:
+    """filelock does not trust it: its owner could put another one in its place while it is held."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    path.parent.mkdir()
+    path.parent.chmod(0o1777)
+    path.touch()
+    os.chown(path, 40_001, -1)
+    with pytest.raises(StorageError, match="belongs to uid 40001") as caught:
+        Lock(path).try_acquire()
+    assert "luci clean" in caught.value.hint
+    assert lock_is_free(path)
+
+
 def test_a_look_at_a_lock_survives_a_failing_close(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network file system may report only then that something failed."""
     lock = Lock(path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,11 +18,10 @@ from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold
 from luci_dl.events import Cleaned, ignore
 from luci_dl.library.clean import clean
-from tests.disk.hands import NAME, OPTIONS, artifact_of, assert_ends, install, small_disk
+from tests.disk.hands import NAME, OPTIONS, artifact_of, assert_ends, attribute, install, small_disk
 from tests.disk.steps import DATA
 from tests.mounts import bound, windows_names
 from tests.procs import files_left
-from tests.tools import need
 
 INNER = "own/m.gguf"
 
@@ -37,17 +34,6 @@ def opening(folder: Path, name: str = NAME) -> Callable[[], None]:
             transaction.open(artifact_of(DATA, name))
 
     return act
-
-
-@contextlib.contextmanager
-def attribute(letter: str, path: Path) -> Iterator[None]:
-    """With an attribute of chattr; where the file system has none, the test is skipped."""
-    if subprocess.run([need("chattr"), f"+{letter}", str(path)], capture_output=True).returncode:
-        pytest.skip("only root can do that, and not on every file system")
-    try:
-        yield
-    finally:
-        subprocess.run([need("chattr"), f"-{letter}", str(path)], check=True)
 
 
 def test_where_all_is_well_nothing_changes(tmp_path: Path) -> None:

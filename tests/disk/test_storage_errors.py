@@ -11,7 +11,7 @@ import pytest
 from luci_dl.disk import fs
 from luci_dl.disk.storage_errors import no_room, room_figures, storage_errors
 from luci_dl.errors import CannotHold, NoRoom, StorageError
-from tests.disk.hands import small_disk
+from tests.disk.hands import attribute, small_disk
 
 RESERVE = "and 1.0GB must stay free (min_free in config.json)"
 
@@ -42,6 +42,20 @@ def test_the_kind_and_the_hint_follow_from_the_error_number(code: int, kind: typ
     assert caught.value.reason == os.strerror(code)
     assert hint in caught.value.hint
     assert isinstance(caught.value.__cause__, OSError)
+
+
+@pytest.mark.parametrize("where", ["file", "folder"])
+def test_what_an_attribute_forbids_is_not_blamed_on_the_owner(tmp_path: Path, where: str) -> None:
+    """Not even root may change it; of a file that could be deleted its folder may be the reason."""
+    path = tmp_path / "x"
+    path.touch()
+    with attribute("i", path if where == "file" else tmp_path), pytest.raises(CannotHold) as caught:
+        fs.unlink(path)
+    which = "it" if where == "file" else f"the folder {tmp_path}"
+    assert caught.value.message == f"cannot delete {path}: {which} is immutable"
+    assert "chattr -i" in caught.value.hint
+    assert caught.value.reason == os.strerror(errno.EPERM)
+    assert path.exists()
 
 
 def test_a_quota_is_a_lack_of_its_own() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import time
@@ -14,7 +15,7 @@ from luci_dl.disk import locks
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import StorageError
-from tests.disk.hands import KIB, NAME, OPTIONS, artifact_of, gguf, is_free, pour, small_disk
+from tests.disk.hands import KIB, NAME, OPTIONS, artifact_of, attribute, gguf, is_free, pour, small_disk
 from tests.disk.steps import DATA, Step, half, run
 from tests.procs import wait_until
 from tests.tools import need
@@ -100,6 +101,13 @@ def test_a_folder_that_becomes_read_only_is_reported(tmp_path: Path, monkeypatch
 
     error = error_after(tmp_path, lambda: monkeypatch.setattr("luci_dl.disk.fs.check_writable", refuse))
     assert "Read-only file system" in error.message
+
+
+def test_a_folder_that_may_no_longer_be_written_is_reported(tmp_path: Path) -> None:
+    """The one that the file is for, too, and not after the last byte."""
+    with contextlib.ExitStack() as stack:
+        error = error_after(tmp_path, lambda: stack.enter_context(attribute("i", tmp_path)))
+        assert error.message == f"cannot write into {tmp_path}: it is immutable"
 
 
 def test_a_file_of_the_model_that_is_not_being_fetched_is_watched_too(tmp_path: Path) -> None:

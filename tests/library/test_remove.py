@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, receipt
+from luci_dl.disk import fs, place, receipt
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.locks import Locks
-from luci_dl.errors import Interrupted, LockedError, ResolveError, StorageError
+from luci_dl.errors import CannotHold, Interrupted, LockedError, ResolveError, StorageError
 from luci_dl.events import Event, LeftAlone, Removed, Warned
 from luci_dl.library.installed import installed
 from luci_dl.library.remove import check_idle, plan_removal, remove
-from tests.disk.hands import KIB, artifact_of, gguf, held, install, is_free, kill_after
+from tests.disk.hands import KIB, artifact_of, attribute, gguf, held, install, is_free, kill_after
 from tests.procs import files_left
 
 DATA, OTHER = gguf(64 * KIB), gguf(48 * KIB, seed=1)
@@ -204,6 +205,42 @@ def test_a_folder_that_is_not_writable_is_an_error_before_anything_is_removed(
 
     monkeypatch.setattr(fs, "check_writable", refuse)
     with pytest.raises(StorageError, match="Permission denied"):
+        removed(tmp_path, "a.gguf")
+    assert installed([tmp_path])[0].state == "ok"
+    assert is_free(tmp_path, "a.gguf")
+
+
+@pytest.mark.parametrize("letter", ["i", "a"])
+@pytest.mark.parametrize("where", ["target", "receipt", "folder of the receipt"])
+def test_what_not_even_root_may_delete_is_an_error_before_anything_is_removed(
+    tmp_path: Path, letter: str, where: str
+) -> None:
+    """The files before it stay, too, and the message names the attribute."""
+    install(tmp_path, (DATA, "a.gguf"), (OTHER, "sub/b.gguf"))
+    staging = staging_for(tmp_path, "sub/b.gguf")
+    path = staging.receipt.parent if where == "folder of the receipt" else getattr(staging, where)
+    with attribute(letter, path):
+        with pytest.raises(CannotHold, match=f"cannot (delete|write into) {path}: it is ") as caught:
+            removed(tmp_path, "a.gguf")
+        assert installed([tmp_path])[0].state == "ok"
+        assert is_free(tmp_path, "a.gguf")
+    assert f"chattr -{letter}" in caught.value.hint
+    removed(tmp_path, "a.gguf")
+    assert installed([tmp_path]) == []
+
+
+def test_a_file_of_somebody_else_in_a_sticky_folder_is_an_error_before_anything_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message names the owner, whom to ask."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give files away")
+    install(tmp_path, (DATA, "a.gguf"), (OTHER, "sub/b.gguf"))
+    (tmp_path / "sub").chmod(0o1777)
+    os.chown(tmp_path / "sub", 40_001, -1)
+    os.chown(tmp_path / "sub/b.gguf", 40_002, -1)
+    monkeypatch.setattr(place, "_may_act_for_owners", lambda: False)
+    with pytest.raises(CannotHold, match=r"belongs to user 40002, and .* lets only the owner of a file delete it"):
         removed(tmp_path, "a.gguf")
     assert installed([tmp_path])[0].state == "ok"
     assert is_free(tmp_path, "a.gguf")
