@@ -17,12 +17,13 @@ from luci_dl.net.response import RangeRequest, ResponseInfo
 from luci_dl.net.retry import RetryBudget
 from luci_dl.net.situation import Answer, Situation
 from tests.torture.batch import arena, run, run_all, shrink
-from tests.torture.behaviours import MANNERS, MISHAPS
 from tests.torture.case import Case, Trait, draw
+from tests.torture.manners import MANNERS
+from tests.torture.mishaps import MISHAPS
 
 SEED = 20_261_127
 SECONDS = 20.0
-PLAIN = Case(0, "m.gguf", 300_001, False, "direct", 1, True, False, False, 1, "none", ())
+PLAIN = Case(0, "m.gguf", 300_001, False, "direct", 1, True, False, False, False, 1, "none", ())
 
 
 @pytest.fixture(autouse=True)

@@ -17,8 +17,8 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
                                                   requested a later range:
                                                     alone, at the only address        start over
                                                     else                              no ranges
-    an empty body                                 instead of a later range            wait
-                                                  of a file that should not be empty  wait, the first two times
+    an empty body                                 the file is known not to be empty   wait
+                                                  it is not known                     wait, the first two times
     a web page, JSON or XML by its type           instead of a later range            wait
       of another length than the file, or none    served before                       wait
                                                   the file's length is known          give up: integrity
@@ -89,7 +89,8 @@ def judge(request: RangeRequest, answer: Answer, situation: Situation) -> Respon
 
 def check_empty(request: RangeRequest, situation: Situation) -> None:
     """Raises: AttemptFailed, for an empty body that may not be the file."""
-    if situation.size != 0 and (request.start or situation.failures < PATIENCE):
+    is_known = situation.size is not None or request.start
+    if situation.size != 0 and (is_known or situation.failures < PATIENCE):
         raise AttemptFailed(f"{host_of(request.url)} sent nothing instead of {situation.name}", hint=TRY_LATER)
 
 

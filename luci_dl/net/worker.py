@@ -219,10 +219,16 @@ class Worker:
             raise Revoked
         return result
 
+    def _check_rest(self, lease: Lease) -> None:
+        """Raises: AttemptFailed, when the next request would bring what this one brought."""
+        if lease.pos != lease.end and self._request(lease).is_whole:
+            raise AttemptFailed(f"the server sent {lease.pos} bytes instead of the whole file")
+
     def _end_of_body(self, lease: Lease, response: Response) -> None:
         if not lease.pos:
             check_empty(self._request(lease), self.job.situation)
         if response.info.is_range:
+            self._check_rest(lease)
             return
         if lease.pos != lease.end:
             self.job.sink.end_of_file(lease, certain=response.info.delimited)

@@ -170,6 +170,7 @@ def test_a_range_that_begins_at_the_end_says_that_all_is_there() -> None:
         (WHOLE, Situation("empty.txt", size=0), TAKE_WHOLE),
         (REST, KNOWN, Remedy.WAIT),
         (REST, replace(KNOWN, failures=9), Remedy.WAIT),
+        (WHOLE, replace(KNOWN, failures=9), Remedy.WAIT),
     ],
 )
 def test_nothing_in_place_of_the_file_is_believed_late(

@@ -106,6 +106,14 @@ def test_a_file_whose_end_was_lost_is_not_fetched_again(run: Run) -> None:
     assert (run.sink.restarts, run.server.sent()) == (0, len(DATA))
 
 
+def test_a_server_that_sends_only_the_beginning_is_given_up(run: Run) -> None:
+    """Without a validator the rest cannot be requested; the same beginning again is no progress."""
+    run.sink = MemorySink(provable=False)
+    with pytest.raises(NetworkError, match="instead of the whole file"):
+        run.fetch(faults.no_etag() + faults.whole_as_range(count=HALF))
+    assert len(run.asked) == 4
+
+
 def test_a_file_that_is_gone_is_an_error_and_keeps_the_bytes(run: Run) -> None:
     """The whole file is refused as well."""
     with pytest.raises(ResolveError, match="no such file"):

@@ -17,7 +17,7 @@ from unittest.mock import patch
 from tests.procs import wait_until
 from tests.torture.case import Case, draw
 from tests.torture.trial import Trial, Wrong
-from tests.torture.world import small_world
+from tests.torture.world import authority, small_world
 
 SIDE_BY_SIDE = 4
 SHRINK_S = 60.0
@@ -100,9 +100,10 @@ def arena(parent: Path | None = None) -> Iterator[None]:
     """A home folder of its own, and the small world."""
     with (
         tempfile.TemporaryDirectory(dir=parent, prefix="torture-") as home,
-        patch.dict(os.environ, {"LUCI_HOME": home, "HOME": home, "NO_PROXY": "*"}),
+        patch.dict(os.environ, {"LUCI_HOME": home, "HOME": home, "NO_PROXY": "*", "SSL_CERT_FILE": f"{home}/ca.pem"}),
         small_world(),
     ):
+        authority().cert_pem.write_to_path(f"{home}/ca.pem")
         yield
 
 

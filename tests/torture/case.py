@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from luci_dl.net.situation import PATIENCE
-from tests.torture.behaviours import MANNERS, MISHAPS, Behaviour, Passes
+from tests.torture.behaviours import Behaviour, Passes
+from tests.torture.manners import ETAGS, MANNERS
+from tests.torture.mishaps import MISHAPS
 
 SIZES = (4097, 70_000, 300_001, 1_000_003, 3_000_001)
 NAMES = ("m.gguf", "m.safetensors", "m.dat")
@@ -17,12 +19,13 @@ _WITHOUT_LENGTH = {"chunked", "chunk names", "chunk zeros", "close delimited"}
 _SUSPECT = {"html", "coding gzip", "coding br"}
 """What is believed only of a body as long as the file."""
 _OTHER_LENGTH = {*_BY_LENGTH, "long announced", "short announced", "range lies"}
+_PARTS = {"first part", "pieces of all"}
 _TAILS = {"tail", "junk tail", "second answer"}
 _QUARRELS = (
     (_BY_LENGTH, _WITHOUT_LENGTH),
     (_SUSPECT, _OTHER_LENGTH),
     (_TAILS, {"close delimited", "long announced"}),
-    ({"further refused"}, {"stalled"}),
+    ({"further refused"}, {"stalled", "trickled", "late"}),
 )
 """What does not pass together: luci could not know better, or the server learns late that a client has gone away."""
 DAMAGES = ("none",) * 5 + ("cut", "grown", "flipped", "no journal", "cut journal", "junk journal", "no part")
@@ -50,6 +53,7 @@ class Case:
     """Attributes:
     digest: the user gives it.
     begun: an honest part of the file comes first, so that the size is known.
+    tls: the servers speak https.
     stood: another file stands at the target before, and is to be replaced.
     runs: installs in turn, with few retries except in the last one.
     mirror: the file has a second address, which is honest but for its traits.
@@ -62,6 +66,7 @@ class Case:
     route: str
     connections: int | None
     begun: bool
+    tls: bool
     stood: bool
     mirror: bool
     runs: int
@@ -85,6 +90,8 @@ class Case:
         if any(trait.behaviour.passes < least for trait in manners + mishaps):
             return False
         names = {trait.name for trait in self.traits}
+        if not self.proved and names & _PARTS and names & (ETAGS.keys() | {"other edge"}):
+            return False  # the rest cannot be requested
         if any(names & some and names & others for some, others in _QUARRELS):
             return False
         try_patience = any(trait.behaviour.passes in (Passes.WHEN_BEGUN, Passes.WITH_PATIENCE) for trait in mishaps)
@@ -99,7 +106,7 @@ class Case:
 
     def __str__(self) -> str:
         facts = f"{self.name} {self.size} {self.route} c={self.connections} runs={self.runs}"
-        flags = [name for name in ("digest", "begun", "stood", "mirror") if getattr(self, name)]
+        flags = [name for name in ("digest", "begun", "tls", "stood", "mirror") if getattr(self, name)]
         damage = [] if self.damage == "none" else [f"damage={self.damage}"]
         traits = [f"{n}:{trait.place}:{trait.name}" for n, trait in enumerate(self.traits)]
         return ", ".join([facts, *flags, *damage, *traits])
@@ -131,6 +138,7 @@ def draw(seed: int) -> Case:
         route=route,
         connections=random.choice([1, 1, 2, 3, 4, 8, None]),
         begun=random.random() < 0.5,
+        tls=random.random() < 0.15,
         stood=random.random() < 0.1,
         mirror=mirror,
         runs=runs,

@@ -14,7 +14,7 @@ from typing import Self
 from tests.servers import FaultyServer, faults
 from tests.servers.faults import Fault
 from tests.torture.case import Case, Trait
-from tests.torture.world import CLOCKS, Clock
+from tests.torture.world import CLOCKS, Clock, authority
 
 SECRET = "hush-hush"
 MAX_BARREN = 30
@@ -29,7 +29,10 @@ class Servers:
         self._clock = Clock()
         self._stack = ExitStack()
         count = 2 if case.mirror else 1
-        self._servers = [self._stack.enter_context(FaultyServer(clock=self._clock)) for _ in range(count)]
+        self._servers = [
+            self._stack.enter_context(FaultyServer(authority() if case.tls else None, self._clock))
+            for _ in range(count)
+        ]
         CLOCKS.set([server.port for server in self._servers], self._clock)
         self._manner = self._sum("manner")
         self.urls = [self._servers[0].url(f"/start/{case.name}?token={SECRET}")]

@@ -6,8 +6,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from unittest.mock import patch
 from urllib.parse import urlsplit
+
+import trustme
 
 from luci_dl.disk import write_behind
 from luci_dl.net import client, connections, fetch, rate_meter, tune, worker_pool
@@ -32,6 +35,12 @@ SMALL = {
     (rate_meter, "STALL_S"): SILENCE_S,
     (client, "_MESSAGE_S"): 0.1,
 }
+
+
+@cache
+def authority() -> trustme.CA:
+    """Signs the certificates of all servers."""
+    return trustme.CA()
 
 
 class Clock:

@@ -42,6 +42,7 @@ from tests.servers.faults.ranges import (
     no_ranges,
     range_status,
     unannounced_ranges,
+    whole_as_range,
     wrong_range,
 )
 from tests.servers.faults.versions import (
@@ -117,5 +118,6 @@ __all__ = [
     "unannounced_ranges",
     "upper_case",
     "weak_etag",
+    "whole_as_range",
     "wrong_range",
 ]

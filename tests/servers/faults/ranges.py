@@ -58,6 +58,23 @@ def range_status(status: int = 200) -> Fault:
     return _of_ranges(lambda answer, *_: replace(answer, status=status))
 
 
+def whole_as_range(says: bool = True, count: int | None = None) -> Fault:
+    """206 to a request for the whole file: for all of it, or only for its first `count` bytes.
+
+    Args:
+        says: which bytes they are, by Content-Range.
+    """
+
+    def change(answer: Answer) -> Answer:
+        if answer.status != 200:
+            return answer
+        size, body = len(answer.body), answer.body[:count]
+        said = {"Content-Range": f"bytes 0-{len(body) - 1}/{size}"} if says else {}
+        return replace(answer, status=206, headers={**answer.headers, **said}, body=body)
+
+    return Fault(on_answer=change)
+
+
 def at_most(count: int) -> Fault:
     """206 with no more than `count` bytes of the range that was asked for."""
 
