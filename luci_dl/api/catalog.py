@@ -18,7 +18,7 @@ from luci_dl.library.lookup import installed_of
 from luci_dl.model import Model
 
 __all__ = ["FILE_KEYS", "MODEL_KEYS", "RESERVED", "Catalog", "Checked", "Fit", "Offer", "Override"]
-__all__ += ["catalog", "check_built_in", "check_file", "load_catalog", "offers", "own_models", "search"]
+__all__ += ["catalog", "check_built_in", "check_file", "load", "offers", "own_models", "search"]
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,6 @@ def search(text: str) -> list[Model]:
     Raises: ResolveError, if there is none; UsageError; StorageError.
     """
     return search_in(text, load(settings().catalog))
-
-
-def load_catalog(settings: Settings) -> Catalog:
-    """The built-in catalog and the user's own. Raises: UsageError."""
-    return load(settings.catalog)
 
 
 def own_models(settings: Settings) -> list[Model]:

@@ -39,17 +39,13 @@ def doctor(folder: Folder, token: CancelToken, emit: Emit, *, offline: bool = Fa
         folders = distinct([found.models_dir] if folder is not None else found.every_folder)
         checks += [("folder", partial(check_folder, path, found, token)) for path in folders]
     except LuciError as error:  # the servers can be checked all the same
-        checks.append(("config", partial(_one, failure("config", error))))
+        checks.append(("config", partial(iter, [failure("config", error)])))
     try:
-        not_asked = partial(_one, ok("reach", "no server is asked (--offline)"))
+        not_asked = partial(iter, [ok("reach", "no server is asked (--offline)")])
         checks += [("reach", not_asked)] if offline or is_offline() else _server_checks(lists, log)
     except LuciError as error:
-        checks.append(("reach", partial(_one, failure("reach", error))))
+        checks.append(("reach", partial(iter, [failure("reach", error)])))
     return examine(checks, token, emit)
-
-
-def _one(finding: Finding) -> Iterable[Finding]:
-    yield finding
 
 
 def _versions() -> Iterable[Finding]:

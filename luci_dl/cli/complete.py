@@ -35,12 +35,12 @@ def _completer(source: Source) -> Completer:
 
 def _installed(ctx: click.Context) -> Iterator[Item]:
     """The installed models, by their names in the catalog, or else by their files."""
-    from luci_dl.api.catalog import load_catalog
+    from luci_dl.api.catalog import load
     from luci_dl.api.config import settings
     from luci_dl.api.list import InstalledModel, installed
 
     folder = ctx.params.get("folder")
-    known, models = load_catalog(settings(folder)), list[InstalledModel]()
+    known, models = load(settings(folder).catalog), list[InstalledModel]()
     with contextlib.suppress(StorageError):  # the names of the catalog do not depend on it
         models = installed(folder)
     for model in models:
@@ -50,10 +50,10 @@ def _installed(ctx: click.Context) -> Iterator[Item]:
 
 def _known(ctx: click.Context) -> Iterator[Item]:
     """The models of the catalog, each by its name and then by its aliases."""
-    from luci_dl.api.catalog import load_catalog
+    from luci_dl.api.catalog import load
     from luci_dl.api.config import settings
 
-    for model in load_catalog(settings(ctx.params.get("folder"))).models:
+    for model in load(settings(ctx.params.get("folder")).catalog).models:
         size = "" if model.size is None else human_size(model.size)
         yield CompletionItem(model.reference, help=size)
         for alias in model.aliases:
@@ -62,10 +62,10 @@ def _known(ctx: click.Context) -> Iterator[Item]:
 
 def _to_install(ctx: click.Context) -> Iterator[Item]:
     """Models and groups; after the name of a group, the word `models`."""
-    from luci_dl.api.catalog import load_catalog
+    from luci_dl.api.catalog import load
     from luci_dl.api.config import settings
 
-    groups = load_catalog(settings()).groups
+    groups = load(settings().catalog).groups
     words: Sequence[str] = ctx.params.get("words") or ()
     if words and words[-1].casefold() in groups:
         yield CompletionItem("models", help=f"the {words[-1]} models")

@@ -56,10 +56,10 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
 
 def _show_available(tier: int | None, settings: Settings, folder: str | None, as_json: bool) -> int:
     """Show the models of the catalog. Returns: the exit code. Raises: UsageError; StorageError."""
-    from luci_dl.api.catalog import load_catalog, offers
+    from luci_dl.api.catalog import load, offers
     from luci_dl.cli import catalog_table
 
-    models = _of_tier(tier, load_catalog(settings).models)
+    models = _of_tier(tier, load(settings.catalog).models)
     return catalog_table.show(offers(models, settings, folder, emit=session.warn), session.output(), as_json=as_json)
 
 

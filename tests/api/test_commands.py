@@ -52,7 +52,7 @@ def test_offers_say_what_is_installed_and_what_fits(shop: Shop, home: Path) -> N
         (own[0], True, True),
         (own[1], False, True),
     ]
-    assert catalog.load_catalog(settings).find("other") == own[1]
+    assert catalog.load(settings.catalog).find("other") == own[1]
 
 
 def test_a_catalog_is_looked_after(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
