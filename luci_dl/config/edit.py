@@ -62,17 +62,10 @@ def remember_folder(settings: Settings, folder: Path, token: CancelToken | None 
     folder = folder.absolute()
     if folder == settings.home_models and not _is_on_another_disk(folder, settings.home):
         return False
-    if identity(folder) in map(identity, settings.folders):
+    here = identity(folder)
+    if here in map(identity, settings.folders):
         return False
-    added = False
-
-    def add(known: Sequence[Path]) -> Sequence[Path]:
-        nonlocal added
-        added = identity(folder) not in map(identity, known)
-        return [*known, folder] if added else known
-
-    _change_folders(settings, add, token)
-    return added
+    return _change_folders(settings, lambda known: known if here in map(identity, known) else (*known, folder), token)
 
 
 def forget_folder(settings: Settings, folder: Path) -> None:
@@ -83,7 +76,8 @@ def forget_folder(settings: Settings, folder: Path) -> None:
 
 def _change_folders(
     settings: Settings, change: Callable[[Sequence[Path]], Sequence[Path]], token: CancelToken | None = None
-) -> None:
+) -> bool:
+    """Returns: whether that made a difference."""
     key = KEYS["folders"]
 
     def changed(config: ConfigFile) -> Mapping[str, object] | None:
@@ -91,7 +85,7 @@ def _change_folders(
         new = tuple(change(known))
         return None if new == known else {**config.values, key.name: key.kind.json(new)}
 
-    change_config(settings.file, changed, token)
+    return change_config(settings.file, changed, token)
 
 
 def _is_on_another_disk(folder: Path, home: Path) -> bool:

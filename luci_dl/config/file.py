@@ -65,11 +65,12 @@ def _read(path: Path) -> bytes:
 
 def change_config(
     path: Path, change: Callable[[ConfigFile], Mapping[str, object] | None], token: CancelToken | None = None
-) -> None:
+) -> bool:
     """Replace the file's settings by what `change` returns for them; None leaves the file as it is.
 
     No other process changes it meanwhile. Nothing is written after this has returned or raised.
 
+    Returns: whether the file was replaced.
     Raises: UsageError, when the file is broken; StorageError; Interrupted; whatever `change` raises.
     """
     from luci_dl.disk import fs, lock  # not needed to read the settings, and filelock costs start-up time
@@ -84,14 +85,15 @@ def change_config(
             token.check()
             yield
 
-    def work() -> None:
+    def work() -> bool:
         with lock.file_lock(path.with_name(path.name + ".lock")):
             values = change(read_config(path))
             if values is not None:
                 fs.write_file(path, _text(values), keep_mode=True, renaming=last_check())
+        return values is not None
 
     try:
-        run_cancellable(work, token)  # waiting for the lock or the disk may take long
+        return run_cancellable(work, token)  # waiting for the lock or the disk may take long
     finally:
         with renaming:  # abandoned work has already renamed the file, or finds the token cancelled
             pass
