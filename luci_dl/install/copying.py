@@ -83,7 +83,10 @@ def _copy(part: Part, copy: LocalCopy, token: CancelToken) -> None:
 def _copy_segment(part: Part, source: fs.File, lease: Lease, token: CancelToken) -> None:
     while lease.pos != lease.end:
         token.check()
-        data = _read(source, lease.pos)
+        try:
+            data = fs.read_at(source, BLOCK, lease.pos)
+        except StorageError as error:
+            raise _Unusable(f"cannot be read ({error.reason})") from error
         if not data:
             raise _Unusable("was truncated")
         part.write(lease, data)
@@ -115,10 +118,3 @@ def _opened(copy: LocalCopy) -> fs.File:
     if source.size != copy.size:
         raise _Unusable("has changed its size")
     return source
-
-
-def _read(source: fs.File, offset: int) -> bytes:
-    try:
-        return fs.read_at(source, BLOCK, offset)
-    except StorageError as error:
-        raise _Unusable(f"cannot be read ({error.reason})") from error

@@ -6,9 +6,8 @@ from luci_dl import events
 from luci_dl.events import Event
 from luci_dl.text import counted, human_size, printable, time_of_day
 from luci_dl.ui.figures import about, clock, percent, seconds_left
-from luci_dl.ui.forecast import disk_space, would_install
+from luci_dl.ui.forecast import INDENT, disk_space, would_install
 
-INDENT = "   "
 PLAIN_WORDS = {
     "⚠️  ": "Warning: ",
     "🗑️  ": "",

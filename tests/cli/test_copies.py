@@ -18,7 +18,7 @@ from tests.procs import Spawned, luci
 
 ROTTEN = DATA[:-1] + bytes([DATA[-1] ^ 1])
 HUB = ".cache/huggingface/hub"
-HALT = "from luci_dl.install import copying\ncopying._read = halt"
+HALT = "from luci_dl.install import copying\ncopying._copy_segment = halt"
 
 
 def put(path: Path, data: bytes = DATA) -> Path:
