@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from email.errors import HeaderParseError
+from email.header import decode_header, make_header
 from urllib.parse import unquote, urlsplit
 
-_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;"]*)')
+_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;"]*)')
 _CHARSETS = ("utf-8", "iso-8859-1")
 
 
@@ -21,7 +23,7 @@ def suggested_names(headers: Mapping[str, str], redirected_to: str | None) -> tu
 
 def disposition_name(value: str) -> str:
     """The file name in a Content-Disposition, without folders; empty if there is none."""
-    found = {name.lower(): text.strip() for name, text in _PARAMETER.findall(value)}
+    found = {name.lower(): text.strip() for name, text in _PARAMETER.findall(f";{value}")}
     name = _extended(found.get("filename*", "")) or _plain(found.get("filename", ""))
     return re.split(r"[/\\]", name)[-1].strip()
 
@@ -36,9 +38,12 @@ def _extended(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Unquote a value. Percent signs and UTF-8, which RFC 6266 forbids, are decoded as browsers do it."""
+    """Unquote a value. Percent signs, UTF-8 and MIME's encoded words, which RFC 6266 forbids, are decoded as browsers do."""
     if text.startswith('"'):
-        text = re.sub(r"\\(.)", r"\1", text[1:-1])
+        text = re.sub(r"\\(.)", r"\1", text[1:].removesuffix('"'))
     with suppress(UnicodeError):  # it is Latin-1
         text = text.encode("latin-1").decode()
-    return unquote(text)
+    if "=?" in text:
+        with suppress(UnicodeError, LookupError, HeaderParseError):
+            text = str(make_header(decode_header(text)))
+    return unquote(text.strip("'"))
