@@ -10,6 +10,8 @@ from datetime import datetime
 _ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """By the byte order mark at the beginning of a file."""
 SAVE_AS_UTF8 = "Save the file as UTF-8."
+MOST_BYTES = 10**18
+"""More than a disk has, and less than overflows a system call."""
 _HOST = re.compile(r"(?:\[[^]]*\]|[^][:@/?#\\]*)(?::[0-9]+)?(?:[/?#\\]|$)")
 _QUERY = re.compile(r"\?([^#]*)")
 _HASH = re.compile(r"\.\.\.[0-9a-f]{6}")

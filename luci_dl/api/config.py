@@ -10,8 +10,9 @@ from luci_dl.cancel import CancelToken
 from luci_dl.config import edit, show
 from luci_dl.config.edit import Checks, unknown_setting
 from luci_dl.config.keys import Key
-from luci_dl.config.settings import KEYS, Settings, config_path, default_settings, home_of, load_settings
+from luci_dl.config.settings import KEYS, Settings, config_path, default_settings, load_settings
 from luci_dl.config.show import FILE, SettingState
+from luci_dl.environment import home_of
 from luci_dl.errors import UsageError
 from luci_dl.text import shown
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -94,7 +95,7 @@ def read_user_file(path: Path) -> tuple[Model, ...]:
 def text_of(path: Path) -> str:
     """The content of a catalog file. Raises: UsageError."""
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_opened) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), _WHERE) from error
@@ -104,6 +105,13 @@ def text_of(path: Path) -> str:
         return decoded(data)
     except ValueError as error:
         raise _unreadable(path, str(error), SAVE_AS_UTF8) from error
+
+
+def _opened(path: str, flags: int) -> int:
+    """A pipe that nobody writes to is empty, where opening it would wait for a writer."""
+    fd = os.open(path, flags | os.O_NONBLOCK)
+    os.set_blocking(fd, True)
+    return fd
 
 
 def _unreadable(path: Path, reason: str, hint: str) -> UsageError:

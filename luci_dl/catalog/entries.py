@@ -12,7 +12,7 @@ from luci_dl.errors import UsageError
 from luci_dl.model import Artifact, Digest, Model
 from luci_dl.names import check_digest, check_name, target_key
 from luci_dl.sources.url import Address, parse_address
-from luci_dl.text import printable, shown
+from luci_dl.text import MOST_BYTES, printable, shown
 
 RESERVED = ("all", "core", "models")
 """Words of the command line, not allowed as names of models."""
@@ -185,6 +185,6 @@ def _role(text: str) -> str:
 
 
 def _not_negative(number: int) -> int:
-    if number < 0:
-        raise UsageError(f"expected zero or more, found {number}")
+    if not 0 <= number <= MOST_BYTES:
+        raise UsageError(f"expected zero or more, at most {MOST_BYTES}, found {shown(number)}")
     return number

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.catalog.catalog import text_of
 from luci_dl.catalog.entries import examine
 from luci_dl.disk import fs, lock
+from luci_dl.disk.storage_errors import advice
 from luci_dl.errors import UsageError
 from luci_dl.text import printable, public_text
+
+_CHECK_PLACE = "Check that file, its folder and its disk. LUCI_HOME names luci's own folder, LUCI_CATALOG your catalog."
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,11 @@ class CatalogFile:
         """The content; empty if there is no file. Raises: UsageError."""
         return text_of(self.file).replace("\r\n", "\n") if os.path.lexists(self.file) else ""
 
-    def locked(self) -> AbstractContextManager[None]:
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
         """Keeps other processes from writing while the block runs."""
-        return lock.file_lock(self.lock)
+        with advice(_CHECK_PLACE), lock.file_lock(self.lock):
+            yield
 
     def write(self, text: str) -> None:
         """Replace the content atomically; of a symlink, that of the file it points to.

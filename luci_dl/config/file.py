@@ -18,6 +18,7 @@ from luci_dl.errors import StorageError, UsageError
 from luci_dl.text import SAVE_AS_UTF8, decoded, printable, shown
 
 _REPAIR = "Correct the file or move it away."
+_CHECK_PLACE = "Check that file, its folder and its disk, or set LUCI_HOME to another folder."
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def read_config(path: Path) -> ConfigFile:
     except FileNotFoundError:
         return ConfigFile(path, {})
     except OSError as error:
-        raise StorageError(f"cannot read {name}: {error.strerror}", "Check who owns it.") from error
+        raise StorageError(f"cannot read {name}: {error.strerror}", _CHECK_PLACE, error.strerror or "") from error
     except ValueError as error:
         raise UsageError(f"cannot read {name}: {error}", SAVE_AS_UTF8) from error
     try:
@@ -74,6 +75,7 @@ def change_config(
     Raises: UsageError, when the file is broken; StorageError; Interrupted; whatever `change` raises.
     """
     from luci_dl.disk import fs, lock  # not needed to read the settings, and filelock costs start-up time
+    from luci_dl.disk.storage_errors import advice
 
     path = Path(os.path.realpath(path))  # it may be a symlink to the user's dot-files
     token = token or CancelToken()
@@ -86,7 +88,7 @@ def change_config(
             yield
 
     def work() -> bool:
-        with lock.file_lock(path.with_name(path.name + ".lock")):
+        with advice(_CHECK_PLACE), lock.file_lock(path.with_name(path.name + ".lock")):
             values = change(read_config(path))
             if values is not None:
                 fs.write_file(path, _text(values), keep_mode=True, renaming=last_check())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from luci_dl.environment import unquoted
+from luci_dl.environment import parse_path
 from luci_dl.errors import UsageError
-from luci_dl.text import printable, public_address, shown
+from luci_dl.text import MOST_BYTES, printable, public_address, shown
 
 OnInterrupt = Literal["delete", "keep"]
 Parser = Callable[[object, str, Path], Any]
@@ -71,7 +70,10 @@ def parse_size(text: str) -> int:
     if match is None:
         raise UsageError(f'expected a size such as 512, 20M, 1.5G or 1GiB, found "{printable(text)}"')
     number, unit = match.groups()
-    return round(float(number) * _UNITS[(unit or "").lower()])
+    size = round(float(number) * _UNITS[(unit or "").lower()])
+    if size > MOST_BYTES:
+        raise UsageError(f'expected a size up to {size_text(MOST_BYTES)}, found "{printable(text)}"')
+    return size
 
 
 def size_text(size: int) -> str:
@@ -79,30 +81,6 @@ def size_text(size: int) -> str:
     units = sorted(_UNITS.items(), key=lambda pair: -pair[1])
     unit, factor = next((unit, factor) for unit, factor in units if factor == 1 or (size and size % factor == 0))
     return f"{size // factor}{unit[:1].upper()}{'iB' if unit.endswith('i') else ''}"
-
-
-def parse_path(value: object, what: str, base: Path) -> Path:
-    """An absolute path without "..", after a leading `~` or `$NAME` is replaced."""
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise UsageError(f"{what}: expected a path, found {shown(value)}")
-    path = unquoted(value, what)
-    path = os.path.expandvars(path) if path.startswith("$") else path
-    if path.startswith("$"):
-        raise UsageError(f"{what}: the variable at the beginning of {printable(path)} is not set", "Give a full path.")
-    try:
-        os.fsencode(path)
-        return _without_parents((base / Path(path).expanduser()).absolute())
-    except FileNotFoundError as error:
-        hint = "Change into another folder, or give an absolute path."
-        raise UsageError(f"{what}: {shown(value)} is below the current folder, which no longer exists", hint) from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{what}: cannot use the path {shown(value)}: {error}", "Give an absolute path.") from error
-
-
-def _without_parents(path: Path) -> Path:
-    """The same place without "..", which behind a symlink means the parent of what the symlink leads to."""
-    short, real = os.path.normpath(path), os.path.realpath(path)
-    return Path(short if os.path.realpath(short) == real else real) if ".." in path.parts else path
 
 
 def _list_of(items: str, parse_item: Parser) -> Parser:
@@ -131,7 +109,7 @@ def _host(value: object, what: str, _base: Path) -> str:
 
 
 def _bytes(value: object, what: str, _base: Path) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if type(value) is int and 0 <= value <= MOST_BYTES:
         return value
     if not isinstance(value, str):
         raise UsageError(f'{what}: expected bytes, or a size such as "1G", found {shown(value)}')

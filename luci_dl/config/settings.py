@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 from luci_dl.config import kinds
 from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key, setting
-from luci_dl.config.kinds import OnInterrupt, parse_path
-from luci_dl.environment import variable
-from luci_dl.names import DEFAULT_HOME
+from luci_dl.config.kinds import OnInterrupt
+from luci_dl.environment import home_of, parse_path, variable
 from luci_dl.text import nearest
 
 if TYPE_CHECKING:
@@ -98,11 +97,6 @@ KEYS: dict[str, Key] = {
 def config_path(home: Path) -> Path:
     """Where config.json is."""
     return home / "config.json"
-
-
-def home_of(environ: Mapping[str, str]) -> Path:
-    """luci's own folder. Raises: UsageError"""
-    return parse_path(variable(environ, "LUCI_HOME") or DEFAULT_HOME, "LUCI_HOME", Path())
 
 
 def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) -> Settings:

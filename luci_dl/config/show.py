@@ -10,7 +10,8 @@ from typing import Any
 
 from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key
-from luci_dl.config.settings import KEYS, config_path, default_settings, home_of, read_setting, unknown_keys
+from luci_dl.config.settings import KEYS, config_path, default_settings, read_setting, unknown_keys
+from luci_dl.environment import home_of
 from luci_dl.errors import UsageError
 from luci_dl.text import public_text
 

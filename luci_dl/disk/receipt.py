@@ -13,8 +13,9 @@ from typing import Any
 
 from luci_dl.disk import fs
 from luci_dl.disk.formats import VERSION, check_version, is_count
+from luci_dl.environment import home_of
 from luci_dl.errors import StorageError, UsageError
-from luci_dl.names import DEFAULT_HOME, check_digest, check_name
+from luci_dl.names import check_digest, check_name
 from luci_dl.text import distinct_address
 
 DISTRUSTED = -1
@@ -122,7 +123,7 @@ def remember(path: Path, receipt: Receipt) -> None:
 def _remembered(path: Path) -> Path:
     """Where luci's own folder keeps a newer version of the receipt at `path`."""
     key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
-    return Path(os.environ.get("LUCI_HOME") or DEFAULT_HOME).expanduser() / REMEMBERED / f"{key}.receipt"
+    return home_of(os.environ) / REMEMBERED / f"{key}.receipt"
 
 
 def _is_text(value: object) -> bool:

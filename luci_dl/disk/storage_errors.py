@@ -73,6 +73,16 @@ def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
         raise storage_error(doing, path, error) from error
 
 
+@contextlib.contextmanager
+def advice(hint: str) -> Iterator[None]:
+    """Gives every StorageError of the block this hint, where the block is about no models folder."""
+    try:
+        yield
+    except StorageError as error:
+        error.hint = hint
+        raise
+
+
 def storage_error(doing: str, path: Path | str, error: OSError) -> StorageError:
     """The error to raise for `error`; NoRoom or CannotHold where another folder may help."""
     translated = _translated(f"cannot {doing} {path}", Path(path), error.errno or 0, error.strerror or str(error))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,17 @@ def test_a_catalog_that_cannot_be_read_is_named(tmp_path: Path, kind: str) -> No
     with pytest.raises(UsageError, match=r"cannot read the catalog .*my\.toml") as caught:
         load(path)
     assert ("UTF-8" if kind == "not UTF-8" else "LUCI_CATALOG") in caught.value.hint
+
+
+def test_a_pipe_that_nobody_writes_to_is_an_empty_catalog(tmp_path: Path, built_in: Catalog) -> None:
+    """It is not waited for; one that a shell fills (`<(...)`) is read to its end."""
+    os.mkfifo(tmp_path / "my.toml")
+    assert load(tmp_path / "my.toml").models == built_in.models
+    end, fd = os.pipe()
+    os.write(fd, b'[[model]]\nname = "mine"\n[[model.file]]\nfilename = "a.gguf"\nurl = "https://h/a.gguf"\n')
+    os.close(fd)
+    assert load(Path(f"/dev/fd/{end}")).find("mine")
+    os.close(end)
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

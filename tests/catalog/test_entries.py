@@ -136,6 +136,7 @@ def test_an_empty_file_has_no_models() -> None:
         (MODEL + f'commit = "{SHA}"', ["file a.gguf", "commit", "40 hex digits", "found 64"]),
         (MODEL + f'commit = "{SHA[:40]}"', ["file a.gguf", "commit", "/resolve/", "https://h/a.gguf"]),
         (MODEL + "size = -1", ["size", "zero or more", "-1"]),
+        (MODEL + f"size = {10**19}", ["size", "at most 1000000000000000000", f"{10**19}"]),
         (MODEL + "size = true", ["size", "a whole number", "True"]),
         (MODEL + "size = 1.5", ["size", "a whole number", "1.5"]),
         (MODEL + 'role = "mmproj"', ["role", "projector", "'mmproj'"]),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
 import threading
@@ -14,9 +15,10 @@ from luci_dl.cancel import CancelToken
 from luci_dl.config.edit import forget_folder, remember_folder, set_setting, unset_setting
 from luci_dl.config.settings import Settings, load_settings
 from luci_dl.disk import fs, lock
-from luci_dl.disk.lock import file_lock
-from luci_dl.errors import Interrupted, UsageError
+from luci_dl.disk.lock import file_lock, is_held
+from luci_dl.errors import Interrupted, NoRoom, UsageError
 from tests.config.files import write
+from tests.disk.hands import small_disk
 from tests.procs import lock_is_free, wait_until
 
 
@@ -86,6 +88,25 @@ def test_a_broken_file_is_not_overwritten(luci_home: Path) -> None:
     with pytest.raises(UsageError, match="is not JSON"):
         remember_folder(settings, Path("/m"))
     assert file.read_text() == "{broken"
+
+
+def test_a_full_disk_of_lucis_own_folder_is_no_matter_of_models_folders(luci_home: Path) -> None:
+    """The hint names what can be done there; the file stays, nothing else does, and the lock is free."""
+    luci_home.rmdir()
+    with small_disk(luci_home, 64 << 10) as disk:
+        file = write(disk, jobs=2)
+        before = file.read_text()
+        with contextlib.suppress(OSError), open(disk / "filler", "wb") as filler:
+            while True:
+                filler.write(bytes(4096))
+                filler.flush()
+        with pytest.raises(NoRoom) as caught:
+            set_setting(file, "jobs", ["3"], {}, CancelToken())
+        assert "LUCI_HOME" in caught.value.hint
+        assert "--dir" not in caught.value.hint
+        assert file.read_text() == before
+        assert {path.name for path in disk.iterdir()} - {"config.json.lock"} == {"config.json", "filler"}
+        assert not is_held(disk / "config.json.lock")
 
 
 CHANGES: dict[str, Callable[[Settings, CancelToken], object]] = {

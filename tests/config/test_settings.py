@@ -111,6 +111,9 @@ def test_luci_home_moves_everything(tmp_path: Path) -> None:
         ('{"min_free": -1}', ["min_free", "bytes", "-1"]),
         ('{"min_free": 1.5}', ["min_free", "bytes", "1.5"]),
         ('{"min_free": "much"}', ["min_free", "a size", "much"]),
+        ('{"min_free": 1' + "0" * 400 + "}", ["min_free", "bytes", "1000"]),
+        ('{"min_free": "9999999999999T"}', ["min_free", "a size up to 1000000T", "9999999999999T"]),
+        ('{"models_dir": "https://user:pw@h/m"}', ["models_dir", "a path, found the address https://h/m"]),
         ('{"on_interrupt": "stop"}', ["on_interrupt", '"delete" or "keep"', "'stop'"]),
         ('{"on_interrupt": ["keep"]}', ["on_interrupt", '"delete" or "keep"']),
         ('{"folders": "/a"}', ["folders", "a list", "'/a'"]),
@@ -140,11 +143,21 @@ def test_a_broken_file_is_reported_and_left_unchanged(luci_home: Path, text: str
     assert file.read_text() == text
 
 
-def test_a_file_that_cannot_be_read_is_reported(luci_home: Path) -> None:
-    """It is a storage error."""
-    (luci_home / "config.json").mkdir()
-    with pytest.raises(StorageError, match="cannot read"):
+@pytest.mark.parametrize("kind", ["folder", "loop", "home"])
+def test_a_file_that_cannot_be_read_is_reported(luci_home: Path, kind: str) -> None:
+    """It is a storage error, and the hint is not about models folders, nor about an owner alone."""
+    file = luci_home / "config.json"
+    if kind == "folder":
+        file.mkdir()
+    elif kind == "loop":
+        file.symlink_to(file)
+    else:
+        luci_home.rmdir()
+        luci_home.touch()
+    with pytest.raises(StorageError, match="cannot read") as caught:
         load_settings({})
+    assert "LUCI_HOME" in caught.value.hint
+    assert "--dir" not in caught.value.hint
 
 
 @pytest.mark.parametrize("value", ['"/x"', "'/x'", ' "/x" ', "“/x”"])

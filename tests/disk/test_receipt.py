@@ -153,6 +153,18 @@ def test_what_cannot_be_written_is_remembered_in_lucis_own_folder(tmp_path: Path
     assert receipt.read(path) is None
 
 
+def test_lucis_own_folder_is_the_same_for_receipts_and_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """LUCI_HOME may begin with a variable, which is not the name of a folder below the current one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PLACE", str(tmp_path / "place"))
+    monkeypatch.setenv("LUCI_HOME", "$PLACE/luci")
+    receipt.remember(tmp_path / "m.gguf.receipt", RECEIPT)
+    assert [path.name for path in (tmp_path / "place/luci").iterdir()] == [receipt.REMEMBERED]
+    assert not (tmp_path / "$PLACE").exists()
+
+
 @pytest.mark.parametrize("text", [b"", b"{", b'{"v": 99}'])
 def test_a_remembered_receipt_that_makes_no_sense_is_ignored(tmp_path: Path, home: Path, text: bytes) -> None:
     """The one beside the model counts."""
