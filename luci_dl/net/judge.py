@@ -9,7 +9,8 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
     Content-Range of another range                                                    no ranges
     no Content-Range, or one that makes no sense
       206 to a request for a range                                                    no ranges
-      206 to a request for the whole file         it has the length of the file       take as whole
+      206 to a request for the whole file         it has the length of the file, or   take as whole
+                                                  none, and there is a digest
                                                   else                                give up: integrity
     no Content-Range, or one of the whole file
       200, 203                                    no length, no digest                give up: integrity
@@ -153,9 +154,8 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     length = span[1] if span and is_stated else length
     _check_kind(request, answer, situation)
     known = situation.size is not None or situation.provable
-    if (answer.status == 206 and not is_stated) and (
-        not known or length is None or situation.size not in (None, length)
-    ):
+    fits = situation.provable if length is None else known and situation.size in (None, length)
+    if answer.status == 206 and not (is_stated or fits):
         raise _unclear(request, "sent a part of the file (206) without saying which")
     if length is None and not (chunked or known):
         raise _unclear(request, "does not say how long the file is, so luci cannot tell if it is complete")

@@ -31,7 +31,7 @@ class Remedy(Enum):
     FRESH_ADDRESS = "a new redirect from the origin, at once"
     FEWER = "fewer connections: this machine or the server allows no more"
     PROBE = "a request without a range, which shows whether only ranges are refused"
-    NO_RANGES = "requests for the whole file: the answers to others cannot be relied on"
+    NO_RANGES = "one connection, and a probe: the answer to a range cannot be relied on"
 
 
 class AttemptFailed(Exception):

@@ -51,6 +51,7 @@ class Worker:
         received: bytes so far.
         reading: it waits for the network, not for the disk or the rate limit.
         supports_ranges: whether the server supports ranges; None before it has responded.
+        whole_served: the address served the whole file when a range was probed.
         served_range: the response is a range that was requested as such.
         error: why it ended; None when its segment is complete, or was taken from it.
     """
@@ -65,6 +66,7 @@ class Worker:
         self.reading = False
         self.done = False
         self.supports_ranges: bool | None = None
+        self.whole_served = False
         self.served_range = False
         self.error: Exception | None = None
         self._client = client
@@ -129,15 +131,18 @@ class Worker:
         return self._outside_sink(lambda: self._client.get(request, job.situation, headers, job.artifact.repository))
 
     def _probed(self, request: RangeRequest) -> Response:
-        """The response to the request; the whole file if the address serves nothing else.
+        """The response to the request; the whole file if the address refuses nothing but the range.
 
         Raises: AttemptFailed and LuciError, for a refusal of the whole file.
         """
         whole = self._response = self._get(RangeRequest(request.url, 0, None, None))
+        self.whole_served = True
         try:
             response = self._get(request)
-        except AttemptFailed:
-            return whole
+        except AttemptFailed as failure:
+            if failure.remedy in (Remedy.PROBE, Remedy.NO_RANGES):
+                return whole
+            raise
         whole.close()
         return response
 

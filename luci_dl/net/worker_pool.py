@@ -71,10 +71,11 @@ class WorkerPool:
         self._stats: list[WorkerStats] = []
         self._typical_rate = 0.0  # bytes per second of one connection
         self._supports_ranges: bool | None = None  # False for good once the server has shown it
-        self._whole_file = False  # request no ranges at all, since the responses were wrong
-        self._probe = False  # an address refused a range: find out if it refuses everything
+        self._whole_file = False  # request no ranges at all, since they bring nothing
+        self._probe = False  # an address did not serve a range: find out if it serves the whole file
         self._served: set[str] = set()  # the addresses that have served bytes
         self._barren = Counter[str]()  # by address: attempts in a row that brought no byte
+        self._in_vain = Counter[str]()  # by address: ranges that brought no byte while the whole file was served
         self._range_served: set[str] = set()  # those that have served a range that was requested as such
 
     def __len__(self) -> int:
@@ -93,6 +94,7 @@ class WorkerPool:
                     self._barren[worker.job.url] = 0
                 elif stalled or worker.error:
                     self._barren[worker.job.url] += 1
+                    self._in_vain[worker.job.url] += worker.whole_served
                 self.mirrors.record_transfer(worker.job.url, worker.received, now - stats.since)
                 self._typical_rate = (self._typical_rate + stats.rate) / 2 if self._typical_rate else stats.rate
                 ended.append((worker.job.url, AttemptFailed("the server stalled") if stalled else worker.error))
@@ -121,14 +123,17 @@ class WorkerPool:
     def apply(self, remedy: Remedy, url: str) -> None:
         """Change the requests of the next workers. What the others are receiving is not given up for that.
 
-        If an address answers no range, again and again, then perhaps it answers other requests.
+        If ranges bring nothing, again and again, then perhaps other requests do. The bytes that are there are given up
+        only once that was seen `PATIENCE` times.
         """
-        if self._sink.received and self._barren[url] > PATIENCE and url not in self._range_served:
-            remedy = Remedy.NO_RANGES if self._probe else Remedy.PROBE
         if remedy is Remedy.NO_RANGES:
-            self._supports_ranges, self._whole_file = False, self._whole_file or not self._stats
-        elif remedy is Remedy.PROBE:
+            self._supports_ranges = False
+            self._probe |= not self._stats
+        if remedy is Remedy.PROBE:
             self._probe = True
+        if self._sink.received and url not in self._range_served:
+            self._probe |= self._barren[url] > PATIENCE
+            self._whole_file |= self._in_vain[url] >= PATIENCE
 
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no segment is left. Raises: OutOfResources."""

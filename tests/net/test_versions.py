@@ -9,21 +9,23 @@ from tests.net.fetching import CUT, DATA, HALF, OK, Run, proved
 from tests.net.sink import MemorySink
 from tests.servers import faults
 
+WRONG = faults.wrong_range(shift=1), faults.wrong_range(total=7), faults.headers(Content_Range="bytes */5")
 
-@pytest.mark.parametrize("fault", [faults.no_ranges(), faults.wrong_range(shift=1), faults.wrong_range(total=7)])
+
+@pytest.mark.parametrize("fault", [faults.no_ranges(), *WRONG])
 def test_without_the_requested_range_it_starts_over(run: Run, fault: faults.Fault) -> None:
     """Bytes that belong elsewhere are never appended."""
-    run.fetch(CUT, fault, OK)
+    run.fetch(CUT, fault, OK, fault)
     proved(run)
     assert run.sink.restarts == 1
-    assert run.asked[-1] == ((f"bytes={HALF}-", None) if len(run.asked) == 2 else (None, None))
 
 
-def test_a_range_that_makes_no_sense_is_not_requested_again(run: Run) -> None:
-    """After a 206 without a valid range the whole file is requested."""
-    run.fetch(CUT, faults.headers(Content_Range="bytes */5"), OK)
+@pytest.mark.parametrize("fault", WRONG)
+def test_a_wrong_range_says_nothing_of_the_next_one(run: Run, fault: faults.Fault) -> None:
+    """The bytes that are there are kept."""
+    run.fetch(CUT, fault, OK, OK)
     proved(run)
-    assert (run.asked[2], run.sink.restarts) == ((None, None), 1)
+    assert run.sink.restarts == 0
 
 
 REFUSED = 416, 403, 404, 405, 501
@@ -48,8 +50,7 @@ def test_a_range_that_was_refused_once_may_be_served(run: Run, status: int) -> N
 
 def test_a_server_that_fails_at_every_range_is_asked_for_the_whole_file(run: Run) -> None:
     """An error that may pass is believed to do so, but not for ever."""
-    error = faults.status(500)
-    run.fetch(CUT, error, error, error, OK, error, retries=4)
+    run.fetch(CUT, faults.to_ranges(faults.status(500)), retries=6)
     proved(run)
     assert run.sink.restarts == 1
 
@@ -60,6 +61,14 @@ def test_ranges_that_are_never_answered_are_given_up(run: Run, lost: faults.Faul
     run.fetch(CUT, faults.to_ranges(lost), retries=9)
     proved(run)
     assert run.sink.restarts == 1
+
+
+@pytest.mark.parametrize("failing", [faults.hangs_up(), faults.status(503)])
+def test_a_server_that_is_down_for_long_costs_no_byte_that_is_there(run: Run, failing: faults.Fault) -> None:
+    """Also if it serves the whole file again before it serves ranges."""
+    run.fetch(CUT, *[failing] * 6, OK, failing, OK, OK, retries=9)
+    proved(run)
+    assert run.sink.restarts == 0
 
 
 @pytest.mark.parametrize(
@@ -166,7 +175,7 @@ def test_a_server_that_changes_its_file_each_time_is_given_up(run: Run) -> None:
     versions = [faults.changed(DATA + bytes(n)) + CUT for n in range(20)]
     with pytest.raises(NetworkError):
         run.fetch(*versions, retries=5)
-    assert len(run.asked) == 6
+    assert len(run.retries) == 5
 
 
 def test_without_validator_and_digest_it_starts_over(run: Run) -> None:
