@@ -38,7 +38,7 @@ def _extended(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Unquote a value. Percent signs, UTF-8 and MIME's encoded words, which RFC 6266 forbids, are decoded as browsers do."""
+    """Unquote a value. Percent signs, UTF-8 and MIME words, which RFC 6266 forbids, are decoded as browsers do."""
     if text.startswith('"'):
         text = re.sub(r"\\(.)", r"\1", text[1:].removesuffix('"'))
     with suppress(UnicodeError):  # it is Latin-1
