@@ -53,7 +53,11 @@ FORMATS = (
         check=safetensors.check,
     ),
     Format("an ONNX file", (".onnx",), may_begin=onnx.may_begin, expected=onnx.EXPECTED, check=onnx.check),
-    Format("a model", (".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth"), may_run_code=True),
+    Format(
+        "a model",
+        (".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth", ".pth.tar"),
+        may_run_code=True,
+    ),
     Format("a model", (".ggml", ".h5", ".keras", ".mlmodel", ".msgpack", ".npy", ".npz", ".pb", ".tflite")),
     Format(suffixes=(".ipynb", ".json", ".jsonl", ".md", ".txt"), texts=(Text.JSON, Text.ERROR)),
     Format(suffixes=(".htm", ".html", ".svg", ".xhtml", ".xml"), texts=(Text.PAGE, Text.XML)),

@@ -70,5 +70,5 @@ def recognised_json(whole: bytes) -> Text | None:
 
 def pointed_to(pointer: bytes) -> str:
     """The digest and the size in a Git LFS pointer, for people; empty if there are none."""
-    found = re.findall(rb"^(oid sha256:[0-9a-f]{64}|size \d{1,20})$", pointer, re.MULTILINE)
+    found = re.findall(rb"^(oid sha256:[0-9a-f]{64}|size \d{1,20})\r?$", pointer, re.MULTILINE)
     return ", ".join(text.decode() for text in found[:2])

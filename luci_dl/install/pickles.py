@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import unquote, urlsplit
 
 from luci_dl.errors import ResolveError
 from luci_dl.events import Emit, Warned
@@ -40,7 +41,10 @@ def without_pickles(models: Sequence[Model], emit: Emit) -> list[Model]:
 
 
 def _may_run_code(artifact: Artifact) -> bool:
-    return format_of(artifact.name).may_run_code
+    """By its name, and by those at its addresses, unless its bytes are checked to be of a safe format."""
+    named = format_of(artifact.name)
+    paths = () if named.check else (unquote(urlsplit(url).path) for url in artifact.urls)
+    return named.may_run_code or any(format_of(path).may_run_code for path in paths)
 
 
 def _named(artifacts: Sequence[Artifact]) -> str:

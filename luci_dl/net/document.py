@@ -68,16 +68,18 @@ class Document:
         """Raises: NetworkError, when a page for people came: a network's login, a filter's notice."""
         if not self._is_web_page or self.status in _NOT_FOUND:
             return
-        raise NetworkError(
-            f"{public_address(self.url)} returned a web page ({self.status}{self.reason}) instead of data",
-            _ANOTHER_ANSWERED,
-        )
+        raise web_page(self.url, f" ({self.status}{self.reason}) instead of data")
 
     @property
     def _is_web_page(self) -> bool:
         is_named_so = "html" in self.headers.get("content-type", "").lower()
         is_text = is_named_so and self.body.strip()[:1] not in (b"", *_JSON_STARTS)
         return is_text or recognised(self.body[:MAX_TEXT]) is Text.PAGE
+
+
+def web_page(url: str, details: str) -> NetworkError:
+    """The error for a page that came in place of what was requested."""
+    return NetworkError(f"{public_address(url)} returned a web page{details}", _ANOTHER_ANSWERED)
 
 
 def document_of(

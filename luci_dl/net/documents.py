@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit, Retrying
+from luci_dl.formats.texts import MAX_TEXT, Text, recognised
 from luci_dl.model import Artifact
-from luci_dl.net.document import Document
+from luci_dl.net.document import Document, web_page
 from luci_dl.net.origin import host_of
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, Remedy, RetryBudget, retry_after_s
@@ -38,11 +40,17 @@ def read_document(client: Client, url: str, headers: Mapping[str, str], at_most:
 
 
 def ask_about(client: Client, artifact: Artifact) -> Remote:
-    """What its server says about the file, without its content, in one attempt. Raises: as `Client.get`."""
+    """What its server says about the file, without its content, in one attempt.
+
+    Raises: as `Client.get`; NetworkError, when a web page comes in place of a file whose name is unknown.
+    """
     situation = Situation(artifact.name or "the file", artifact.size, artifact.provable)
     request = RangeRequest(artifact.urls[0], 0, None, None)
     response = client.get(request, situation, artifact.headers, artifact.repository)
-    response.close()
+    with closing(response):
+        beginning = memoryview(bytearray(MAX_TEXT))
+        if not artifact.name and recognised(bytes(beginning[: response.read_into(beginning)])) is Text.PAGE:
+            raise web_page(request.url, " instead of a file")
     return response.remote
 
 

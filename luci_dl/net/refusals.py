@@ -45,7 +45,8 @@ def _final_refusal(request: RangeRequest, answer: Answer) -> LuciError:
     if found := hub_refusal(request.url, answer.status, answer.headers):
         return found
     who = _sender(request, answer) if answer.host or answer.through else ""
-    error = refusal(request.url, answer.status, who, answer.message)
+    is_page = "html" in answer.headers.get("content-type", "").lower()
+    error = refusal(request.url, answer.status, who, answer.message, is_page=is_page)
     if answer.host and answer.status in _EXPIRED:  # the origin has promised the file
         return NetworkError(error.message, "Run the command again later, or look for another address.")
     return error

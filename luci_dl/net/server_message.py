@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from html import unescape
 
+from luci_dl.formats.texts import Text, recognised
 from luci_dl.net.coding import decoded
 from luci_dl.net.sent_secrets import without_sent
 
@@ -62,7 +63,8 @@ def server_message(headers: Mapping[str, str], body: bytes) -> str:
     if len(text.encode()) < _TEXT_SHARE * len(body):
         return ""
     text = text.lstrip("\ufeff").strip()
-    for candidate in _candidates(text, headers.get("content-type", "").lower()):
+    kind = headers.get("content-type", "").lower()
+    for candidate in _candidates(text, "html" if recognised(body) is Text.PAGE else kind):
         if sentence := _sentence(candidate):
             return sentence
     return ""
@@ -72,7 +74,7 @@ def _candidates(text: str, kind: str) -> Iterator[str]:
     """The texts in which the explanation may be, the most likely first."""
     if text[:1] in ("{", "["):
         yield from map(_collapsed, _in_json(text))
-    elif "html" in kind or re.match(r"<(?:!doctype\s+)?html", text, re.IGNORECASE):
+    elif "html" in kind:
         yield from (_collapsed(unescape(title)) for title in _TITLE.findall(text[:_MAX_HTML])[:1])
         yield unescape(_TAG.sub("\n", _HIDDEN_HTML.sub("", text[:_MAX_HTML])))
     elif text.startswith("<"):

@@ -29,17 +29,19 @@ def is_temporary(status: int, asked_to_wait: float | None = None) -> bool:
     return is_limit or status in _TEMPORARY or (500 <= status < 600 and status not in _NOT_TEMPORARY)
 
 
-def refusal(url: str, status: int, who: str, reason: str) -> LuciError:
+def refusal(url: str, status: int, who: str, reason: str, *, is_page: bool = False) -> LuciError:
     """The error for a status that will not pass.
 
     Args:
         url: the requested address.
         who: the host that returned the status, when it need not be the host of `url`; else empty.
         reason: the server's own words; may be empty.
+        is_page: they are on a web page, perhaps of something else on the way.
     """
     meaning, hint = _MEANINGS.get(status, ("the server does not serve the file", "Check the address."))
     if status in (400, 401, 403, 410) and any(mark in url.partition("?")[2].lower() for mark in _SIGNED):
         hint = "Such an address is valid for a limited time: get a new one from where you found it."
+    hint = f"{hint} {LOG_IN}" if is_page and status in (401, 403) else hint
     message = f"{url}: {meaning}" + (f": {who} returned {status}" if who else f" ({status})")
     message += f": {reason}" if reason else ""
     if 400 <= status < 500:

@@ -62,9 +62,10 @@ def test_what_is_no_model_is_refused_for_every_name(name: str) -> None:
             whole(name, data)
 
 
-def test_a_pointer_is_named_with_what_it_points_to() -> None:
+@pytest.mark.parametrize("pointer", [POINTER, POINTER.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + POINTER])
+def test_a_pointer_is_named_with_what_it_points_to(pointer: bytes) -> None:
     with pytest.raises(OtherFile, match=f": oid sha256:{OID}, size 5000000000$") as refused:
-        whole("m.bin", POINTER)
+        whole("m.bin", pointer)
     assert "/resolve/" in refused.value.hint
 
 

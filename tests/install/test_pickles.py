@@ -21,7 +21,7 @@ def names(model: Model) -> list[str]:
 def test_pickles_are_known_by_their_names() -> None:
     """In upper and lower case; every other file stays."""
     safe = ["a.gguf", "a.safetensors", "a.onnx", "a.bin.json", "bin", "a.ptx"]
-    pickles = ["a.bin", "a.PT", "a.pth", "a.ckpt", "sub/a.pkl", "a.pickle", "a.joblib", "a.dill"]
+    pickles = ["a.bin", "a.PT", "a.pth", "a.ckpt", "sub/a.pkl", "a.pickle", "a.joblib", "a.dill", "a.pth.tar"]
     told: list[Event] = []
     (kept,) = without_pickles([model(*pickles, *safe)], told.append)
     assert names(kept) == safe
@@ -49,3 +49,12 @@ def test_many_pickles_are_one_warning() -> None:
 def test_a_model_that_is_all_pickles_cannot_be_installed_safely() -> None:
     with pytest.raises(ResolveError, match="leaves nothing of hf:me/m"):
         without_pickles([model("a.gguf"), model("a.bin")], lambda _event: None)
+
+
+def test_another_name_does_not_make_a_pickle_safe() -> None:
+    """The address tells what it is; only bytes that are checked to be of a safe format override it."""
+    for name, url in (("a.dat", "https://x/a.p%74?v=1"), ("a", "https://x/a.ckpt"), ("a.zip", "https://x/b.bin")):
+        with pytest.raises(ResolveError, match="safe-only"):
+            without_pickles([Model(url, (Artifact(name, ("https://y/a", url)),))], lambda _event: None)
+    renamed = Model("x", (Artifact("a.gguf", ("https://x/a.bin",)),))
+    assert without_pickles([renamed], lambda _event: None) == [renamed]

@@ -26,14 +26,18 @@ from luci_dl.net.file_names import disposition_name, suggested_names
         ('attachment; filename="C:\\\\models\\\\m.gguf"', "m.gguf"),
         ('attachment; name="filename=x.gguf"; filename="m.gguf"', "m.gguf"),
         ('attachment; filename=""', ""),
-        ('attachment; filename="m.gguf', ""),
+        ('attachment; filename="m.gguf', "m.gguf"),
+        ("attachment; filename='m.gguf'", "m.gguf"),
+        ('filename="m.gguf"', "m.gguf"),
+        ('attachment; filename="=?UTF-8?B?Z3LDtsOfZS5nZ3Vm?="', "größe.gguf"),
+        ('attachment; filename="=?no-charset?B?x?=.gguf"', "=?no-charset?B?x?=.gguf"),
         ("attachment", ""),
         ("", ""),
         (";" * 5000 + "filename", ""),
     ],
 )
 def test_the_name_of_a_disposition(value: str, name: str) -> None:
-    """The extended form counts first, folders are dropped, and what is malformed gives no name."""
+    """The extended form counts first, folders are dropped, and a malformed one is read as browsers do."""
     assert disposition_name(value) == name
 
 

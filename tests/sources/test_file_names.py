@@ -50,6 +50,17 @@ def test_the_target_of_a_redirect_names_the_file(server: FaultyServer) -> None:
         names(server.serve("/latest", faults=[faults.redirect(login)]))
 
 
+@pytest.mark.parametrize("kind", ["text/html", "application/octet-stream"])
+def test_a_web_page_names_no_file(server: FaultyServer, kind: str) -> None:
+    """Neither a login page nor the one that a network redirects to is what was asked for, whatever its name."""
+    page = b"<!-- a --><!DOCTYPE html><title>Hotel</title>"
+    login = server.serve("/login.html", page, [faults.headers(Content_Type=kind)])
+    for url in (server.serve("/content", page), server.serve("/latest", faults=[faults.redirect(login)])):
+        with pytest.raises(NetworkError, match="returned a web page instead of a file") as caught:
+            names(url)
+        assert "requires a login" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     "unusable",
     ["", "..", ".bashrc", "-rf.gguf", "m.gguf.part", "a%00b.gguf", "content", "x" * 256 + ".gguf", "a%0ab.gguf"],
