@@ -139,8 +139,11 @@ def selection_of(given: Given) -> FileSelection:
 def _header(text: str) -> tuple[str, str]:
     """Name and value. Raises: UsageError, which does not show the value: it may be a password."""
     name, colon, value = text.partition(":")
-    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not value.isprintable():
-        raise UsageError("--header: expected NAME: VALUE", "For example: --header 'Authorization: Bearer TOKEN'")
+    is_sendable = value.isprintable() and value.isascii()
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_sendable:
+        raise UsageError(
+            "--header: expected NAME: VALUE in ASCII", "For example: --header 'Authorization: Bearer TOKEN'"
+        )
     if name.casefold() in _OWN_HEADERS:
         raise UsageError(f"--header: luci sets {name} itself")
     return name, value.strip()

@@ -104,3 +104,12 @@ def test_plain_http_is_allowed_with_a_digest_and_on_loopback(shop: Shop, models:
     assert ended.returncode == 0
     assert sha256(DATA) in ended.stderr
     assert_nothing_left(models, "a.gguf", "b.gguf")
+
+
+@pytest.mark.parametrize("header", ["Authorization s3cr3t", "Auth orization: s3cr3t", "X: a\ns3cr3t", "X: s3cr3t€"])
+def test_a_header_that_cannot_be_sent_is_refused(header: str) -> None:
+    """Before a server is asked; its value is not shown."""
+    ended = luci("install", "http://127.0.0.1:1/m.gguf", "--header", header)
+    assert ended.returncode == 2
+    assert "--header" in ended.stderr
+    assert "s3cr3t" not in ended.stderr

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from luci_dl.config.kinds import parse_size, size_text
+from luci_dl.config.kinds import HOSTS, parse_size, size_text
 from luci_dl.errors import UsageError
 
 
@@ -42,3 +44,10 @@ def test_the_text_of_a_size_is_read_back_exactly(size: int) -> None:
     assert parse_size(size_text(size)) == size
     assert size_text(1 << 30) == "1GiB"
     assert size_text(20_000_000) == "20M"
+
+
+def test_a_password_before_a_host_is_not_shown() -> None:
+    """Where somebody pasted an address."""
+    with pytest.raises(UsageError, match=r"models\.lan:x") as caught:
+        HOSTS.parse(["me:s3cr3t@models.lan:x"], "http_hosts", Path())
+    assert "s3cr3t" not in caught.value.message

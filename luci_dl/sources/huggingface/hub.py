@@ -210,5 +210,5 @@ def _object(page: Document, value: object) -> Mapping[str, object]:
 def _invalid(page: Document, what: str) -> ResolveError:
     return ResolveError(
         f"{host_of(page.url)} sent an invalid response: {what}{page.reason}",
-        "Nothing was installed. Check HF_ENDPOINT, or try again later.",
+        "Check HF_ENDPOINT, or try again later.",
     )
