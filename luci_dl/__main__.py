@@ -19,8 +19,11 @@ def main() -> None:
         sys.excepthook = _show_bug
         from luci_dl.cli.child import words_handed_over
         from luci_dl.cli.main import run
-    except (OSError, MemoryError) as error:
-        print(f"luci cannot start: {getattr(error, 'strerror', None) or 'out of memory'}", file=sys.stderr)
+    except (OSError, MemoryError, ImportError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            raise
+        reason = getattr(error, "strerror", None) or str(error) or "out of memory"
+        print(f"luci cannot start: {reason}", file=sys.stderr)
         sys.exit(6)
 
     words = words_handed_over()

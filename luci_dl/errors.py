@@ -141,8 +141,17 @@ _REFUSED = {
 }
 REFUSAL_HINTS = {code: hint for code, (_, hint) in _REFUSED.items() if code > 0}
 """What to do about a refusal, by the number of the system's error."""
-_PYTHONS_WORDS = {"can't start new thread": _NO_THREADS, "can't allocate": errno.ENOMEM}
-"""How messages of RuntimeErrors begin by which Python passes on a refusal."""
+_PYTHONS_WORDS = {
+    "can't start new thread": _NO_THREADS,
+    "can't allocate": errno.ENOMEM,
+    "failed to map segment": errno.ENOMEM,
+    "cannot allocate memory": errno.ENOMEM,
+    "error return without exception set": errno.ENOMEM,
+    "Too many open files": errno.EMFILE,
+}
+"""What is in the messages by which Python, or its import of a module when that is first used, passes on a refusal."""
+MAY_BE_REFUSALS = (OSError, MemoryError, RuntimeError, ImportError, SystemError)
+"""The exceptions of which some are a refusal."""
 
 
 def refusal(error: BaseException) -> StorageError | None:
@@ -157,8 +166,8 @@ def refusal(error: BaseException) -> StorageError | None:
 
 
 def _code(error: BaseException) -> int | None:
-    if isinstance(error, RuntimeError):
-        return next((code for words, code in _PYTHONS_WORDS.items() if str(error).startswith(words)), None)
+    if isinstance(error, RuntimeError | ImportError | SystemError):
+        return next((code for words, code in _PYTHONS_WORDS.items() if words in str(error)), None)
     return errno.ENOMEM if isinstance(error, MemoryError) else error.errno if isinstance(error, OSError) else None
 
 
@@ -167,7 +176,7 @@ def refusals() -> Iterator[None]:
     """Raises: StorageError, when the system refuses threads, files or memory to the block."""
     try:
         yield
-    except (OSError, MemoryError, RuntimeError) as error:
+    except MAY_BE_REFUSALS as error:
         if refused := refusal(error):
             raise refused from error
         raise

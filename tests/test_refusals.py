@@ -32,6 +32,17 @@ def no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         (MemoryError(), "the system has no memory left for luci", "ulimit -v"),
         (RuntimeError("can't allocate lock"), "the system has no memory left for luci", "ulimit -v"),
         (RuntimeError("can't start new thread"), "the system allows no more threads", "ulimit -u"),
+        (
+            ImportError("x.so: failed to map segment from shared object"),
+            "the system has no memory left for luci",
+            "ulimit -v",
+        ),
+        (
+            ImportError("x.so: cannot open shared object file: Too many open files"),
+            "this process may open no more files",
+            "ulimit -n",
+        ),
+        (SystemError("error return without exception set"), "the system has no memory left for luci", "ulimit -v"),
     ],
 )
 def test_a_refusal_says_of_what_and_what_to_do(error: Exception, message: str, hint: str) -> None:

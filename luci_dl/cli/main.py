@@ -14,7 +14,7 @@ import click
 
 from luci_dl.cli import options
 from luci_dl.cli.session import report
-from luci_dl.errors import LuciError, StorageError, UsageError, refusal
+from luci_dl.errors import MAY_BE_REFUSALS, LuciError, StorageError, UsageError, refusal
 from luci_dl.text import did_you_mean
 from luci_dl.ui.stream import is_full
 
@@ -127,7 +127,7 @@ def run(arguments: Sequence[str], started: Sequence[str] = ()) -> int:
         return report(usage, json="--json" in arguments)
     except LuciError as error:
         return report(error, json="--json" in arguments)
-    except (OSError, MemoryError, RuntimeError) as error:
+    except MAY_BE_REFUSALS as error:
         if refused := refusal(error):
             return report(refused, json="--json" in arguments)
         if not isinstance(error, OSError) or error.errno != errno.ENOSPC or _HELP.isdisjoint(arguments):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import threading
@@ -97,7 +98,10 @@ class Lock:
                 try:
                     self._file.acquire(blocking=False)
                 except Timeout:
-                    if is_held(self.path) or tries == _TRIES - 1:
+                    if is_held(self.path):
+                        return False
+                    if tries == _TRIES - 1:
+                        self._check_allowed()
                         return False
                     time.sleep(random.uniform(0, _GLANCE_S))
                     continue
@@ -115,6 +119,14 @@ class Lock:
             if not is_free:
                 return False  # else `clean` unlinked the file in between
         raise StorageError(f"cannot lock {self.path}: it vanishes whenever it is made", _VANISHES_HINT)
+
+    def _check_allowed(self) -> None:
+        """Raises: OSError, where the system lets nobody lock the file, which filelock takes for the lock of another."""
+        info = read_lock_info(self.path)
+        if info and not info.outcome:  # some file systems say the same of a lock that is held
+            return
+        with contextlib.suppress(BlockingIOError), open(self.path, "rb", opener=_open) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
     def _refused(self, error: PermissionError) -> Exception:
         """The error to raise: filelock has reasons of its own to distrust a file that others may replace."""

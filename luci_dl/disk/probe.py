@@ -29,6 +29,7 @@ def probe(folder: Path) -> Probe:
     """
     staging = staging_for(folder, f"luci-doctor-{secrets.token_hex(4)}")
     made = fs.make_folder(staging_folder(folder.absolute()))
+    fs.check_writable(staging.lock.parent)
     lock, other = Lock(staging.lock), Lock(staging.lock)
     try:
         lock.try_acquire()

@@ -48,7 +48,9 @@ class Problems:
             if self.first is None:
                 raise
             del held[: 0 if were_any else 1]
-            raise StorageError(f"{error.message}, but {self.first.message}", self.first.hint) from error
+            stop = "" if error.message.endswith("?") else "."
+            what = f"{error.message}{stop} Not everything could be looked into: {self.first.message}"
+            raise StorageError(what, self.first.hint) from error
         finally:
             self._emit = emit
             for event in held:

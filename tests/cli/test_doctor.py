@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.disk.hands import held, kill_after, small_disk
 from tests.procs import Spawned, files_left, luci
 from tests.servers import FaultyServer
 from tests.servers.faults import headers, ok, stall_head, status
+from tests.tools import need
 
 NOW = "Mon, 05 Jan 2026 12:00:00 GMT"
 
@@ -98,6 +100,19 @@ def test_a_broken_catalog_is_reported(home: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error(models: Path) -> None:
     models.mkdir(parents=True, mode=0o555)
     assert "Permission denied" in of("folder", findings(code=6), "error")
+
+
+def test_a_read_only_disk_is_called_that(models: Path) -> None:
+    """And not by a file that could not be cleaned up."""
+    models.parent.mkdir()
+    with small_disk(models, 1 << 20):
+        subprocess.run([need("mount"), "-o", "remount,ro", str(models)], check=True)
+        assert "Read-only file system" in of("folder", findings(code=6), "error")
+        subprocess.run([need("mount"), "-o", "remount,rw", str(models)], check=True)
+        (models / ".luci").mkdir()
+        subprocess.run([need("mount"), "-o", "remount,ro", str(models)], check=True)
+        expected = f"cannot write into {models / '.luci'}: Read-only file system"
+        assert expected in of("folder", findings(code=6), "error")
 
 
 def test_a_file_in_the_place_of_the_folder_is_an_error(home: Path, models: Path) -> None:

@@ -146,6 +146,27 @@ def test_a_lock_file_of_somebody_else_in_a_sticky_folder_says_whom_to_ask(path: 
     assert lock_is_free(path)
 
 
+@pytest.mark.parametrize("outcome", ["", "rolled back"])
+def test_a_system_that_lets_nobody_lock_is_not_taken_for_a_holder(
+    path: Path, monkeypatch: pytest.MonkeyPatch, outcome: str
+) -> None:
+    """It is not waited for, unless the text names a holder, of whom some file systems say the same."""
+
+    def refuse(_file: object, _how: int) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    path.parent.mkdir()
+    path.write_bytes(replace(HOLDER, outcome=outcome).to_bytes())
+    with monkeypatch.context() as denied:
+        denied.setattr(fcntl, "flock", refuse)
+        if outcome:
+            with pytest.raises(StorageError, match=f"cannot lock {path}: Permission denied"):
+                Lock(path).try_acquire()
+        else:
+            assert not Lock(path).try_acquire()
+    assert lock_is_free(path)
+
+
 def test_a_look_at_a_lock_survives_a_failing_close(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A network file system may report only then that something failed."""
     lock = Lock(path)
