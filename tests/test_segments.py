@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -157,6 +158,21 @@ def test_refused_ranges_leave_the_first_connection_at_work(server: FaultyServer,
     assert server.sent() == len(DATA)
     [said] = [event.message for event in models.events if isinstance(event, Warned)]
     assert "returned 403; continuing without more connections" in said
+
+
+def test_a_gap_at_the_beginning_is_not_waited_for(server: FaultyServer, models: Home) -> None:
+    """The only connection that is left sends all that follows, which is more than luci writes ahead."""
+    at, numbers = 100_000, itertools.count()
+    unusable = faults.content_range(None)
+    first = faults.Fault(
+        instead=lambda request: (
+            unusable if f"bytes={at}-" in request.headers.get("range", "") and not next(numbers) else None
+        )
+    )
+    rest = faults.moved_range(lambda first, _last: (first, len(DATA))) + faults.trickle(20e6)
+    url = server.serve("/m.gguf", DATA, faults=[faults.cut(at), first + rest])
+    assert models.install(url, connections=2).read_bytes() == DATA
+    assert files_left(models.folder) == LEFT
 
 
 def test_too_many_connections_are_taken_back(server: FaultyServer, models: Home) -> None:

@@ -138,6 +138,8 @@ class WorkerPool:
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no segment is left. Raises: OutOfResources."""
         wanted = self._wanted(now)
+        if len(self._stats) >= wanted and self._sink.has_gap:
+            self._drop(max(self._stats, key=lambda stats: stats.worker.lease.pos))
         while len(self._stats) < wanted:
             lease = self._claim(wanted) or (self._split(now, wanted) and self._claim(wanted))
             if not lease:
@@ -194,6 +196,10 @@ class WorkerPool:
         length = segment_length(wanted)
         return self._sink.claim(length, within=WINDOW_BYTES - length)
 
+    def _drop(self, stats: WorkerStats) -> None:
+        self._stats.remove(stats)
+        stats.worker.stop()
+
     def _split(self, now: float, wanted: int) -> bool:
         """Free a part of a segment for another worker, or all of a slow worker's. Returns: whether it did."""
         stats = max(self._stats, key=lambda stats: stats.left_s(now), default=None)
@@ -205,8 +211,7 @@ class WorkerPool:
         if self._typical_rate and (stats.left_s(now) < TAKEOVER_S or not worker.reading):
             return False
         if now - stats.since > TAKEOVER_S and stats.rate * SLOW_FACTOR < self._typical_rate:
-            self._stats.remove(stats)
-            worker.stop()
+            self._drop(stats)
             return True
         half = (end - lease.pos) // 2
         return self._sink.shorten(lease, lease.pos + max(MIN_SEGMENT_BYTES, min(half, segment_length(wanted))))
