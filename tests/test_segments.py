@@ -59,6 +59,10 @@ class Home:
         return [event for event in self.events if isinstance(event, Progress)]
 
     @property
+    def retries(self) -> int:
+        return len([event for event in self.events if isinstance(event, Retrying)])
+
+    @property
     def warnings(self) -> str:
         return "\n".join(event.message for event in self.events if isinstance(event, Warned))
 
@@ -188,6 +192,15 @@ def test_a_busy_server_gets_one_connection_for_a_while(server: FaultyServer, mod
     url = server.serve("/m.gguf", DATA, faults=[faults.status(503, retry_after=0), faults.trickle(6e6)])
     models.install(url, connections=4)
     assert ranges(server) == ["", ""]
+
+
+def test_a_server_that_fails_is_asked_by_one_connection(server: FaultyServer, models: Home) -> None:
+    """The others follow once bytes come again."""
+    failing = [faults.status(500)] * 20
+    url = server.serve("/m.gguf", DATA, faults=[faults.cut(200_000), *failing, faults.trickle(4e6)])
+    assert models.install(url, connections=8, retries=20).read_bytes() == DATA
+    assert models.retries >= len(failing) - 8, "the first eight fail together"
+    assert len(ranges(server)) > len(failing) + 8
 
 
 @pytest.mark.parametrize("reset", [True, False])

@@ -186,6 +186,10 @@ class WorkerPool:
         left = None if sink.size is None else sink.size - sink.received
         if not self._supports_ranges or sink.size is None:
             return 1
+        if all(self._barren[url] for url in self.mirrors.urls) and not any(
+            stats.worker.received for stats in self._stats
+        ):
+            return 1  # one is enough to find out whether bytes come again
         if not (sink.provable or sink.validator(self._artifact.urls[0])):
             return 1
         return self._tuner.update(now, sink.received, left)
