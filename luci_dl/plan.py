@@ -166,6 +166,11 @@ class Sink(Protocol):
         """
         ...
 
+    @property
+    def has_gap(self) -> bool:
+        """Whether a segment before all leases is free. `write` comes to wait for it, if nobody claims it."""
+        ...
+
     def shorten(self, lease: Lease, end: int) -> bool:
         """End the lease at `end`, so that others can claim what lies beyond. False when it is written that far."""
         ...

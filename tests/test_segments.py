@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,6 +57,10 @@ class Home:
     @property
     def progress(self) -> list[Progress]:
         return [event for event in self.events if isinstance(event, Progress)]
+
+    @property
+    def retries(self) -> int:
+        return len([event for event in self.events if isinstance(event, Retrying)])
 
     @property
     def warnings(self) -> str:
@@ -159,6 +164,21 @@ def test_refused_ranges_leave_the_first_connection_at_work(server: FaultyServer,
     assert "returned 403; continuing without more connections" in said
 
 
+def test_a_gap_at_the_beginning_is_not_waited_for(server: FaultyServer, models: Home) -> None:
+    """The only connection that is left sends all that follows, which is more than luci writes ahead."""
+    at, numbers = 100_000, itertools.count()
+    unusable = faults.content_range(None)
+    first = faults.Fault(
+        instead=lambda request: (
+            unusable if f"bytes={at}-" in request.headers.get("range", "") and not next(numbers) else None
+        )
+    )
+    rest = faults.moved_range(lambda first, _last: (first, len(DATA))) + faults.trickle(20e6)
+    url = server.serve("/m.gguf", DATA, faults=[faults.cut(at), first + rest])
+    assert models.install(url, connections=2).read_bytes() == DATA
+    assert files_left(models.folder) == LEFT
+
+
 def test_too_many_connections_are_taken_back(server: FaultyServer, models: Home) -> None:
     """A 429 to the third connection leaves two at work, and nothing is said of it."""
     slow = faults.trickle(1e6)
@@ -172,6 +192,15 @@ def test_a_busy_server_gets_one_connection_for_a_while(server: FaultyServer, mod
     url = server.serve("/m.gguf", DATA, faults=[faults.status(503, retry_after=0), faults.trickle(6e6)])
     models.install(url, connections=4)
     assert ranges(server) == ["", ""]
+
+
+def test_a_server_that_fails_is_asked_by_one_connection(server: FaultyServer, models: Home) -> None:
+    """The others follow once bytes come again."""
+    failing = [faults.status(500)] * 20
+    url = server.serve("/m.gguf", DATA, faults=[faults.cut(200_000), *failing, faults.trickle(4e6)])
+    assert models.install(url, connections=8, retries=20).read_bytes() == DATA
+    assert models.retries >= len(failing) - 8, "the first eight fail together"
+    assert len(ranges(server)) > len(failing) + 8
 
 
 @pytest.mark.parametrize("reset", [True, False])

@@ -69,6 +69,10 @@ class PartSink:
     def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
         return self._writer.ranges.claim(at_most, within)
 
+    @property
+    def has_gap(self) -> bool:
+        return self._writer.ranges.has_gap
+
     def shorten(self, lease: Lease, end: int) -> bool:
         return self._writer.ranges.shorten(lease, end)
 

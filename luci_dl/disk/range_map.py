@@ -149,6 +149,12 @@ class RangeMap:
                 lease.revoked = True
 
     @property
+    def has_gap(self) -> bool:
+        """Whether a segment before all leases is free. Writing comes to wait for it, if nobody claims it."""
+        with self._lock:
+            return bool(self._free and self._leases) and self._free[0].start < min(lease.pos for lease in self._leases)
+
+    @property
     def written(self) -> int:
         """Every byte below was put."""
         with self._lock:

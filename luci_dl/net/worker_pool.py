@@ -138,6 +138,8 @@ class WorkerPool:
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no segment is left. Raises: OutOfResources."""
         wanted = self._wanted(now)
+        if len(self._stats) >= wanted and self._sink.has_gap:
+            self._drop(max(self._stats, key=lambda stats: stats.worker.lease.pos))
         while len(self._stats) < wanted:
             lease = self._claim(wanted) or (self._split(now, wanted) and self._claim(wanted))
             if not lease:
@@ -184,6 +186,10 @@ class WorkerPool:
         left = None if sink.size is None else sink.size - sink.received
         if not self._supports_ranges or sink.size is None:
             return 1
+        if all(self._barren[url] for url in self.mirrors.urls) and not any(
+            stats.worker.received for stats in self._stats
+        ):
+            return 1  # one is enough to find out whether bytes come again
         if not (sink.provable or sink.validator(self._artifact.urls[0])):
             return 1
         return self._tuner.update(now, sink.received, left)
@@ -193,6 +199,10 @@ class WorkerPool:
             return self._sink.claim()
         length = segment_length(wanted)
         return self._sink.claim(length, within=WINDOW_BYTES - length)
+
+    def _drop(self, stats: WorkerStats) -> None:
+        self._stats.remove(stats)
+        stats.worker.stop()
 
     def _split(self, now: float, wanted: int) -> bool:
         """Free a part of a segment for another worker, or all of a slow worker's. Returns: whether it did."""
@@ -205,8 +215,7 @@ class WorkerPool:
         if self._typical_rate and (stats.left_s(now) < TAKEOVER_S or not worker.reading):
             return False
         if now - stats.since > TAKEOVER_S and stats.rate * SLOW_FACTOR < self._typical_rate:
-            self._stats.remove(stats)
-            worker.stop()
+            self._drop(stats)
             return True
         half = (end - lease.pos) // 2
         return self._sink.shorten(lease, lease.pos + max(MIN_SEGMENT_BYTES, min(half, segment_length(wanted))))

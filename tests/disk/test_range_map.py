@@ -179,6 +179,20 @@ def test_a_size_that_is_learned_ends_every_open_segment() -> None:
     assert empty.claim() is None
 
 
+def test_a_gap_is_what_no_lease_comes_before() -> None:
+    """Free segments behind a lease are none, and neither is a file without leases."""
+    ledger = RangeMap(0, SIZE)
+    assert not ledger.has_gap
+    first, second = ledger.claim(10), ledger.claim(10)
+    assert first
+    assert second
+    assert not ledger.has_gap
+    ledger.revoke(first)
+    assert ledger.has_gap
+    ledger.revoke(second)
+    assert not ledger.has_gap
+
+
 def test_a_closed_range_map_gives_no_leases() -> None:
     """Not after a restart either."""
     ledger = RangeMap(0, SIZE)

@@ -86,6 +86,10 @@ class MemorySink:
             self._lease = Lease(Segment(len(self.data), self.size))
             return self._lease
 
+    @property
+    def has_gap(self) -> bool:
+        return False
+
     def shorten(self, lease: Lease, end: int) -> bool:
         return False
 
