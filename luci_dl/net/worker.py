@@ -28,7 +28,7 @@ class Job:
     Attributes:
         url: which address of the artifact to request.
         situation: what is known of the file and the address.
-        whole_file: request the whole file, because range responses cannot be relied on.
+        whole_file: request the whole file, since ranges bring nothing.
         probe: find out first whether the address serves the whole file, because it refused a range.
         block_size: bytes to read at a time, at most.
     """
