@@ -14,7 +14,7 @@ from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, Removed, ignore
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import Found, is_reference, look_up, unknown
-from luci_dl.library.remove import Removal, check_idle, plan_removal
+from luci_dl.library.remove import Removal, check_idle, check_removable, plan_removal
 from luci_dl.library.remove import remove as remove_one
 from luci_dl.library.running import running
 from luci_dl.text import printable
@@ -62,6 +62,7 @@ def plan_removals(names: Sequence[str], folder: Folder, emit: Emit) -> list[Remo
     removals = [plan_removal(path, reference) for path, reference in meant]
     for removal in removals:
         check_idle(removal)
+        check_removable(removal)
     return removals
 
 

@@ -57,5 +57,5 @@ def _error(wrong: Sequence[Verified], files: int) -> LuciError:
     be, it = ("is", "it") if len(wrong) == 1 else ("are", "them")
     what, repair = f"{len(wrong)} of {files} files {be} not as luci installed {it}", "`luci verify --repair` installs"
     if all(verdict.state == "unreadable" for verdict in wrong):
-        return StorageError(what, f"Check the disk; {repair} {it} again.")
+        return StorageError(what, f"Check the disk, and who may read there; {repair} {it} again.")
     return IntegrityError(what, f"{repair} {it} again.")

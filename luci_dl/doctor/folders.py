@@ -19,7 +19,7 @@ from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Cleaned, Event, Finding
 from luci_dl.library.clean import clean
 from luci_dl.library.installed import installed
-from luci_dl.library.problems import missing
+from luci_dl.library.problems import dangling, missing
 from luci_dl.library.running import running
 from luci_dl.text import counted, human_size, printable, time_of_day
 
@@ -30,7 +30,8 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
     shown, on = printable(str(folder)), file_system(folder)
     with fs.storage_errors("look at", folder):
         exists = folder.is_dir()
-    gone = missing(folder) if identity(folder) in map(identity, settings.folders) else None
+    was_used = identity(folder) in map(identity, settings.folders)
+    gone = dangling(folder) or (missing(folder) if was_used else None)
     if gone or not exists:
         yield _missing(folder, gone, is_default)
         return
@@ -56,10 +57,10 @@ def check_folder(folder: Path, settings: Settings, token: CancelToken) -> Iterat
 
 def _missing(folder: Path, gone: StorageError | None, is_default: bool) -> Finding:
     shown = printable(str(folder))
-    if os.path.lexists(folder) and not os.path.isdir(folder):
-        raise StorageError(f"{shown} is not a folder", "Move it away, or name another folder with --dir.")
     if gone:
         return failure("folder", gone) if is_default else warning("folder", gone.message, gone.hint)
+    if os.path.lexists(folder):
+        raise StorageError(f"{shown} is not a folder", "Move it away, or name another folder with --dir.")
     fs.check_writable(folder)
     return ok("folder", f"{shown} does not exist yet; the first install creates it")
 

@@ -63,10 +63,18 @@ def unreadable(folder: Path) -> StorageError | None:
     try:
         os.scandir(staging).close()
     except FileNotFoundError:
-        return None
+        return dangling(folder)
     except OSError as error:
         return storage_error("read", staging, error)
     return None
+
+
+def dangling(folder: Path) -> StorageError | None:
+    """The problem if the models folder is a symlink that leads nowhere."""
+    if not folder.is_symlink() or folder.exists():
+        return None
+    hint = "Is its disk mounted? If it is gone for good, delete the symlink."
+    return StorageError(f"the models folder {folder} is a symlink to {folder.readlink()}, which is missing", hint)
 
 
 def missing(folder: Path) -> StorageError | None:

@@ -86,13 +86,21 @@ def check_idle(removal: Removal) -> None:
             raise LockedError(printable(message), "Interrupt that, or wait until it is done.")
 
 
+def check_removable(removal: Removal) -> None:
+    """Raises: StorageError, when one of the files or receipts may not be deleted."""
+    for file in removal.to_remove:
+        for path in (file.path, staging_for(removal.folder, file.receipt.name).receipt):
+            fs.check_writable(path.parent)
+            check_deletable(path)
+
+
 def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
     """Remove the model. It can be interrupted until the first file is deleted.
 
     Raises: LockedError, when one of its files is in use, or the model has changed since the removal was planned;
         StorageError; Interrupted. What is left can be removed again.
     """
-    fs.check_writable(removal.folder)
+    check_removable(removal)
     transaction = Transaction(
         removal.folder,
         [Artifact(name, (removal.reference,)) for name in removal.names],
@@ -119,9 +127,7 @@ def _remove(removal: Removal) -> None:
     """Delete the files first and the receipts last: after a crash in between, the model can be removed again."""
     stagings = {name: staging_for(removal.folder, name) for name in removal.names}
     removed = [stagings[file.receipt.name] for file in removal.to_remove]
-    for path in [path for staging in removed for path in (staging.target, staging.receipt)]:
-        fs.check_writable(path.parent)
-        check_deletable(path)
+    check_removable(removal)
     for staging in removed:
         fs.unlink(staging.target)
     for parent in {staging.target.parent for staging in removed}:

@@ -174,6 +174,19 @@ def test_a_models_folder_that_is_missing_is_said(stocked: Shop, home: Path, tmp_
     assert luci("path", "two").stdout == f"{usb}/two.gguf\n"
 
 
+def test_a_models_folder_that_is_a_dangling_symlink_is_said(home: Path, tmp_path: Path) -> None:
+    """It leads to a disk that is not mounted; nothing was ever installed by that name."""
+    home.mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "usb")
+    config(home, models_dir=str(tmp_path / "link"))
+    said = f"the models folder {tmp_path / 'link'} is a symlink to {tmp_path / 'usb'}, which is missing"
+    for words in ("list", "status", "path one", "verify", "clean", "remove one --yes", "doctor --offline"):
+        ended = luci(*words.split())
+        assert (ended.returncode, said in ended.stdout + ended.stderr) == (6, True), (words, ended.stderr)
+    assert_refused(luci("install", "https://h/one.gguf", "--offline"), 6, "dangling symlink")
+    assert not (tmp_path / "usb").exists()
+
+
 def test_a_missing_folder_can_be_made_anew_or_forgotten(stocked: Shop, home: Path, tmp_path: Path) -> None:
     """By --yes, and by unsetting it."""
     usb = tmp_path / "usb"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from luci_dl.api import remove as api
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, place, receipt
 from luci_dl.disk.layout import staging_for
@@ -222,6 +223,8 @@ def test_what_not_even_root_may_delete_is_an_error_before_anything_is_removed(
     with attribute(letter, path):
         with pytest.raises(CannotHold, match=f"cannot (delete|write into) {path}: it is ") as caught:
             removed(tmp_path, "a.gguf")
+        with pytest.raises(CannotHold):
+            api.remove("a.gguf", folder=tmp_path, dry_run=True)
         assert installed([tmp_path])[0].state == "ok"
         assert is_free(tmp_path, "a.gguf")
     assert f"chattr -{letter}" in caught.value.hint
