@@ -158,7 +158,7 @@ def test_a_disk_that_is_too_small_is_reported(shop: Shop, home: Path, tmp_path: 
     shop.sell("m")
     shop.sell("n")
     home.mkdir()
-    (home / "config.json").write_text(json.dumps({"min_free": 1 << 60}))
+    (home / "config.json").write_text(json.dumps({"min_free": 1 << 58}))
     *_, room, failed = forecast(tmp_path, "m", "n", code=6)
     assert (room["needed"], room["enough"], failed["exit_code"]) == (2 * len(DATA), False, 6)
     assert "must stay free" in failed["message"]
