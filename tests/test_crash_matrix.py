@@ -22,6 +22,8 @@ from tests.disk.hands import digest_of, install
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
 
+pytestmark = pytest.mark.timeout(240)  # hundreds of processes each, which take their time on a busy machine
+
 NEW = [(make_gguf(230_000, seed), name) for seed, name in enumerate(("a.gguf", "b.gguf"))]
 OLD = [(make_gguf(90_000, seed), name) for seed, name in ((7, "a.gguf"), (8, "b.gguf"))]
 BIG = [(make_gguf(300_000, 9), "a.gguf")]

@@ -104,12 +104,10 @@ def _codings(headers: Mapping[str, str], provable: bool) -> set[str]:
     return {name.strip().lower() for name in coding.split(",")} & CODINGS
 
 
-def _coded(request: RangeRequest, codings: set[str]) -> NetworkError:
-    found = ", ".join(sorted(codings))
-    return NetworkError(
-        f"{host_of(request.url)} sent the file {found}-encoded, which luci did not request",
-        "If the bytes are right nevertheless, give their digest with --sha256.",
-    )
+def _coded(request: RangeRequest, codings: set[str], provable: bool) -> NetworkError:
+    problem = f"{host_of(request.url)} sent the file {', '.join(sorted(codings))}-encoded, which luci did not request"
+    by_digest = "If the bytes are right nevertheless, give their digest with --sha256."
+    return NetworkError(problem, "Try another address, or another network." if provable else by_digest)
 
 
 def _range(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo | None:
@@ -137,7 +135,7 @@ def _range(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
         requested = f"{request.start}-{'' if request.end is None else request.end - 1}"
         raise _no_ranges(f"the server sent bytes {start}-{end - 1} of {size or '*'}, but {requested} were requested")
     if codings := _codings(answer.headers, situation.provable):
-        raise _coded(request, codings)
+        raise _coded(request, codings, situation.provable)
     validator = strong_etag(answer.headers.get("etag"))
     is_other = None not in (validator, request.validator) and validator != request.validator
     if situation.beside and is_other:
@@ -184,7 +182,7 @@ def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> 
             raise AttemptFailed(message, hint=LOG_IN)
         raise IntegrityError(message, f"{LOG_IN} The server itself may require one, too: open the address.")
     if codings:
-        raise _coded(request, codings)
+        raise _coded(request, codings, situation.provable)
     validator = strong_etag(answer.headers.get("etag"))
     has_version = not situation.provable and validator not in (None, request.validator)
     if is_other and begun and situation.failures < PATIENCE and not has_version:
