@@ -40,6 +40,8 @@ def main(purpose: str, command: list[str]) -> NoReturn:
                 set_up(purpose, lock)
     except subprocess.CalledProcessError:
         sys.exit("Setting up failed, see above; the next run tries again.")
+    except OSError as error:
+        sys.exit(f"Setting up failed: {error}. If the checkout belongs to another user, use one of your own.")
     except Interrupted as interrupted:
         new_line = "\n" if sys.stderr.isatty() else ""  # behind the ^C that the terminal shows
         with contextlib.suppress(OSError):  # of a terminal that was closed

@@ -207,6 +207,16 @@ def test_a_failed_set_up_says_why_and_does_not_count_as_ready(ready: Path) -> No
     assert not list(ready.glob(".venv/ready-to-*"))
 
 
+def test_a_set_up_that_the_disk_refuses_is_one_sentence(ready: Path) -> None:
+    """Such as another user's checkout."""
+    (ready / "pyproject.toml").unlink()
+    (ready / "pyproject.toml").mkdir()
+    with fresh_luci(ready) as refused:
+        assert (refused.wait(SET_UP_S), refused.out) == (1, "")
+        assert "Setting up failed: " in refused.err
+        assert "Traceback" not in refused.err
+
+
 def test_without_a_new_python_luci_says_so(clone: Path, tmp_path: Path) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
