@@ -8,7 +8,7 @@ from pathlib import Path
 
 from luci_dl.errors import UsageError
 from luci_dl.names import DEFAULT_HOME
-from luci_dl.text import printable, public_address, shown
+from luci_dl.text import printable, shown
 
 _QUOTES = ('""', "''", "“”", "‘’")
 
@@ -31,7 +31,7 @@ def parse_path(value: object, what: str, base: Path) -> Path:
         raise UsageError(f"{what}: expected a path, found {shown(value)}")
     path = unquoted(value, what)
     if "://" in path:
-        raise UsageError(f"{what}: expected a path, found the address {printable(public_address(path))}")
+        raise UsageError(f"{what}: expected a path, found the address {printable(path)}")
     path = os.path.expandvars(path) if path.startswith("$") else path
     if path.startswith("$"):
         raise UsageError(f"{what}: the variable at the beginning of {printable(path)} is not set", "Give a full path.")

@@ -15,12 +15,18 @@ from tests.tools import need
 MIB = 1 << 20
 
 
-@contextlib.contextmanager
-def folding_case(folder: Path) -> Iterator[Path]:
+def folding_case(folder: Path) -> contextlib.AbstractContextManager[Path]:
     """An NTFS on which names that differ by case alone are one."""
-    make = ["mkntfs", "--force", "--quick", "--quiet"]
-    with _mounted(folder, 16 * MIB, make, ["lowntfs-3g", "-o", "ignore_case"]) as there:
-        yield there
+    return _ntfs(folder, "ignore_case")
+
+
+def windows_names(folder: Path) -> contextlib.AbstractContextManager[Path]:
+    """An NTFS on which names must be such as Windows allows."""
+    return _ntfs(folder, "windows_names")
+
+
+def _ntfs(folder: Path, option: str) -> contextlib.AbstractContextManager[Path]:
+    return _mounted(folder, 16 * MIB, ["mkntfs", "--force", "--quick", "--quiet"], ["lowntfs-3g", "-o", option])
 
 
 @contextlib.contextmanager
@@ -74,14 +80,6 @@ def _mounted(folder: Path, size: int, make: Sequence[str], mount: Sequence[str])
         yield folder
     finally:
         subprocess.run([need("umount"), "-l", str(folder)], check=True)
-
-
-@contextlib.contextmanager
-def windows_names(folder: Path) -> Iterator[Path]:
-    """An NTFS on which names must be such as Windows allows."""
-    make = ["mkntfs", "--force", "--quick", "--quiet"]
-    with _mounted(folder, 16 * MIB, make, ["lowntfs-3g", "-o", "windows_names"]) as there:
-        yield there
 
 
 @contextlib.contextmanager

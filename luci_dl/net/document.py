@@ -14,7 +14,6 @@ from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.server_message import server_message
 from luci_dl.net.status import LOG_IN
-from luci_dl.text import public_address
 
 _JSON_STARTS = (b"{", b"[")
 _NOT_FOUND = {404, 410}
@@ -53,7 +52,7 @@ class Document:
             coding = self.headers.get("content-encoding", "")
             found = "a body that is not JSON" if self.body.strip() else "an empty body"
             raise NetworkError(
-                f"{public_address(self.url)} returned {self.status} with {found}"
+                f"{self.url} returned {self.status} with {found}"
                 + (f" (Content-Encoding: {coding[:40]!r})" if coding else self.reason),
                 _ANOTHER_ANSWERED,
             ) from error
@@ -79,7 +78,7 @@ class Document:
 
 def web_page(url: str, details: str) -> NetworkError:
     """The error for a page that came in place of what was requested."""
-    return NetworkError(f"{public_address(url)} returned a web page{details}", _ANOTHER_ANSWERED)
+    return NetworkError(f"{url} returned a web page{details}", _ANOTHER_ANSWERED)
 
 
 def document_of(
@@ -97,7 +96,7 @@ def document_of(
     with suppress(ValueError):  # a body without the coding that its header names is usually plain
         body = decoded(headers, body, at_most + 1)
     if len(body) > at_most:
-        raise NetworkError(f"{public_address(url)} returned more than {at_most >> 20} MiB", "Check the address.")
+        raise NetworkError(f"{url} returned more than {at_most >> 20} MiB", "Check the address.")
     document = Document(url, status, headers, body)
     if document.is_success and (_is_cut(body) if body.strip() else not is_empty):
         host = host_of(url)

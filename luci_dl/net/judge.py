@@ -145,8 +145,7 @@ def _range(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
 
 def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> ResponseInfo:
     """The response as the whole file. Raises: AttemptFailed; LuciError."""
-    headers, length = answer.headers, _length(answer.headers)
-    chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
+    headers, length, chunked = answer.headers, _length(answer.headers), _is_chunked(answer.headers)
     span = content_range(headers.get("content-range"))
     is_stated = span is not None and span[:2] == (0, span[2]) and length in (None, span[1])
     length = span[1] if span and is_stated else length
@@ -191,8 +190,11 @@ def _check_kind(request: RangeRequest, answer: Answer, situation: Situation) -> 
 
 def _length(headers: Mapping[str, str]) -> int | None:
     """Bytes of the body; None when it ends with its last chunk, or with the connection."""
-    chunked = headers.get("transfer-encoding", "").strip().lower() == "chunked"
-    return None if chunked else content_length(headers.get("content-length"))
+    return None if _is_chunked(headers) else content_length(headers.get("content-length"))
+
+
+def _is_chunked(headers: Mapping[str, str]) -> bool:
+    return headers.get("transfer-encoding", "").strip().lower() == "chunked"
 
 
 def _unclear(request: RangeRequest, problem: str) -> IntegrityError:

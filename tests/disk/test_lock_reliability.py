@@ -46,16 +46,21 @@ def remote(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock_reliability, "file_system", lambda _path: FileSystem("nfs4", "/mnt"))
 
 
-def test_two_processes_that_both_get_the_lock_both_end_well(shop: Shop, models: Path) -> None:
-    """Each fetches for itself; one right file is there, and nothing else."""
-    shop.sell("m", faults=[stall(100_000), stall(100_000)])
+def install_twice(shop: Shop) -> list[str]:
+    """Two processes install m at once, and both get the lock. Returns: what each printed on stdout."""
     lying = patched(LIES)
     with Spawned("install", "m", command=lying) as one, Spawned("install", "m", command=lying) as two:
         one.wait_for("grants a lock to everyone")
         two.wait_for("grants a lock to everyone")
         shop.server.release()
         assert (one.wait(), two.wait()) == (0, 0), one.err + two.err
-    assert one.out == two.out == f"{models}/m.gguf\n"
+    return [one.out, two.out]
+
+
+def test_two_processes_that_both_get_the_lock_both_end_well(shop: Shop, models: Path) -> None:
+    """Each fetches for itself; one right file is there, and nothing else."""
+    shop.sell("m", faults=[stall(100_000), stall(100_000)])
+    assert install_twice(shop) == [f"{models}/m.gguf\n"] * 2
     assert (models / "m.gguf").read_bytes() == DATA
     assert_nothing_left(models, "m.gguf")
 
@@ -64,12 +69,7 @@ def test_two_processes_with_a_set_both_end_well(shop: Shop, models: Path) -> Non
     """Though neither can write a record that the other would complete."""
     names = ["m-00001-of-00002.gguf", "m-00002-of-00002.gguf"]
     shop.sell("m", faults=[stall(100_000), stall(100_000)], files=names)
-    lying = patched(LIES)
-    with Spawned("install", "m", command=lying) as one, Spawned("install", "m", command=lying) as two:
-        one.wait_for("grants a lock to everyone")
-        two.wait_for("grants a lock to everyone")
-        shop.server.release()
-        assert (one.wait(), two.wait()) == (0, 0), one.err + two.err
+    install_twice(shop)
     assert [(models / name).read_bytes() for name in names] == [DATA, DATA]
     assert_nothing_left(models, *names)
 

@@ -61,6 +61,14 @@ def shell(server: FaultyServer) -> Iterator[Shell]:
         bash.wait(10)
 
 
+def stop_bars(shell: Shell) -> None:
+    """Press Ctrl+Z while an install draws bars."""
+    shell.press('luci install -c 1 "$URL"\n')
+    shell.wait_for("━")
+    shell.press("\x1a")
+    shell.wait_for("Stopped")
+
+
 def test_a_background_job_prints_lines_and_in_the_foreground_bars(shell: Shell, home: Path) -> None:
     """Its lines move no cursor; its first bars are below what else is on the terminal."""
     shell.press('luci install -c 1 "$URL" &\n')
@@ -74,10 +82,7 @@ def test_a_background_job_prints_lines_and_in_the_foreground_bars(shell: Shell, 
 
 def test_ctrl_z_and_bg_leave_the_terminal_to_the_shell(shell: Shell, home: Path) -> None:
     """The last frame stays where it is; what follows are lines."""
-    shell.press('luci install -c 1 "$URL"\n')
-    shell.wait_for("━")
-    shell.press("\x1a")
-    shell.wait_for("Stopped")
+    stop_bars(shell)
     shell.press("bg; sleep 0.5; echo of another program\n")
     assert "\x1b" not in shell.wait_for("of another program")
     shell.press("fg\n")
@@ -87,10 +92,7 @@ def test_ctrl_z_and_bg_leave_the_terminal_to_the_shell(shell: Shell, home: Path)
 
 def test_after_ctrl_z_and_fg_the_bars_are_below_the_shells_words(shell: Shell, home: Path) -> None:
     """Nothing of what the shell wrote meanwhile is overwritten."""
-    shell.press('luci install -c 1 "$URL"\n')
-    shell.wait_for("━")
-    shell.press("\x1a")
-    shell.wait_for("Stopped")
+    stop_bars(shell)
     shell.press("fg\n")
     assert not UP.search(shell.wait_for(FRAME).partition(FRAME)[0])
     shell.interrupt(home / "models")

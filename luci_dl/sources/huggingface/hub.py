@@ -16,7 +16,7 @@ from luci_dl.net.links import next_link
 from luci_dl.net.origin import host_of
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
-from luci_dl.text import cut, did_you_mean, nearest, printable, public_address, shown
+from luci_dl.text import cut, did_you_mean, nearest, printable, shown
 
 MAX_PAGES = 1000
 MAX_FILES = 100_000
@@ -146,7 +146,7 @@ def _get(context: ResolveContext, url: str) -> Document:
 
 def _accepted(document: Document) -> object:
     """The content of a response with status 200. Raises: ResolveError, for a refusal; NetworkError."""
-    where, status = printable(public_address(document.url)), document.status
+    where, status = printable(document.url), document.status
     if document.is_success:
         return document.json()
     if refusal := hub_refusal(document.url, status, document.headers):
