@@ -197,6 +197,24 @@ def test_a_file_that_changed_between_two_runs_starts_over(case: Case) -> None:
     assert_nothing_left(case.models, "m.gguf")
 
 
+OTHER = make_gguf(len(DATA), seed=11)
+
+
+def test_wrong_bytes_of_an_earlier_run_are_fetched_again(case: Case) -> None:
+    """The journal proves what came, not that it was right; the digest of the whole shows that."""
+    assert case.install("--retries", "0", "--sha256", SHA256, scripted=(faults.flipped(100) + CUT,)) == 4
+    assert case.install("--sha256", SHA256, scripted=(OK,)) == 0, case.said
+    assert case.target.read_bytes() == DATA
+    assert_nothing_left(case.models, "m.gguf")
+
+
+def test_bytes_of_two_versions_are_fetched_again(case: Case) -> None:
+    """With a digest a changed ETag is no reason to start over, but one to try again when the digest is wrong."""
+    assert case.install("--sha256", SHA256, scripted=(faults.changed(OTHER) + CUT, OK)) == 0, case.said
+    assert case.target.read_bytes() == DATA
+    assert_nothing_left(case.models, "m.gguf")
+
+
 # --- the Hub
 
 

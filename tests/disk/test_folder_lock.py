@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import random
 import threading
@@ -146,3 +147,22 @@ def test_the_locks_of_a_model_share_the_folders(tmp_path: Path, full: threading.
     again = Locks(files, "m")
     again.acquire(0.0, CancelToken(), lambda _: None)
     again.release("rolled back")
+
+
+def test_the_lock_on_a_folder_that_was_replaced_is_not_the_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever removed it, and made it anew, did so between the opening and the locking."""
+    real, replaced = fcntl.flock, list[Path]()
+
+    def flock(fd: int, operation: int) -> None:
+        if not replaced:
+            replaced.append(path.parent.rename(path.parent.with_name("old")))
+            path.parent.mkdir()
+        real(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    one, two = FolderLock(path.parent), FolderLock(path.parent)
+    assert one.try_acquire()
+    assert not two.try_acquire()
+    one.release()
+    assert two.try_acquire()
+    two.release()

@@ -123,6 +123,7 @@ PARTIAL = {
     "gzip": faults.status(200, body=gzip.compress(LISTING)[:-14]) + faults.headers(Content_Encoding="gzip"),
     "JSON": faults.status(200, body=LISTING[:-1]),
     "text": faults.status(200, body=LISTING[:-3]),
+    "long text": faults.status(200, body=b'{"sha": "abcdefghijklmnop'),
     "key": faults.status(200, body=LISTING[:3]),
     "character": faults.status(200, body=b'{"sha": "\xc3'),
 }

@@ -154,3 +154,9 @@ def test_codings_are_removed_up_to_a_limit(coding: str, body: bytes) -> None:
     """gzip, and deflate with and without its header; a bomb ends at the limit."""
     assert decoded({"content-encoding": coding}, body, 1000) == b"abc" * 9
     assert decoded({"content-encoding": "gzip"}, gzip.compress(bytes(1 << 20)), 1000) == bytes(1000)
+
+
+def test_no_part_of_a_coded_body_passes_the_limit() -> None:
+    """A second part, compressed on its own, does not begin where the first one has used the limit up."""
+    body = gzip.compress(b"a" * 1000, mtime=0) + gzip.compress(bytes(1 << 20), mtime=0)
+    assert decoded({"content-encoding": "gzip"}, body, 1000) == b"a" * 1000
