@@ -110,6 +110,8 @@ class Lease:
 
 BUFFER = 4 << 20
 """Size of the buffers that workers read into, in bytes. Disks are faster with large blocks."""
+WINDOW = 1 << 30
+"""Bytes are written no further than this beyond what is safely on disk in order."""
 PAGE = 4096
 """Blocks that begin and end at multiples of this, in bytes, can be written past the page cache."""
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.disk import write_behind
-from luci_dl.net import retry, worker_pool
+from luci_dl.net import pieces, retry, worker_pool
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
@@ -30,10 +30,12 @@ LEFT = [".luci/", ".luci/m.gguf.lock"]
 def _small() -> Iterator[None]:
     """Segments, syncs and waits a thousand times smaller."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker_pool, "WINDOW_BYTES", 1 << 18)
-        patch.setattr(worker_pool, "MIN_SEGMENT_BYTES", 1 << 14)
+        patch.setattr(pieces, "WINDOW", 1 << 18)
+        patch.setattr(pieces, "PIECE_BYTES", 1 << 15)
+        patch.setattr(pieces, "MIN_PIECE_BYTES", 1 << 14)
         patch.setattr(worker_pool, "BLOCK_BYTES", 1 << 17)
-        patch.setattr(worker_pool, "TAKEOVER_S", 0.05)
+        patch.setattr(pieces, "PROBATION_S", 0.05)
+        patch.setattr(pieces, "SHARE_S", 0.05)
         patch.setattr(write_behind, "SYNC_EVERY", 1 << 15)
         patch.setattr(write_behind, "AHEAD", 1 << 19)
         patch.setattr(retry, "MAX_DELAY_S", 0.001)

@@ -16,7 +16,7 @@ from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.disk import write_behind
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.events import Event, Progress, Retrying, Started, Warned
-from luci_dl.net import retry, tune, worker_pool
+from luci_dl.net import pieces, retry, tune, worker_pool
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
@@ -32,10 +32,12 @@ LEFT = [".luci/", ".luci/m.gguf.lock", ".luci/m.gguf.receipt", "m.gguf"]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments, waits and syncs a thousand times smaller."""
-    monkeypatch.setattr(worker_pool, "WINDOW_BYTES", 512 * KIB)
-    monkeypatch.setattr(worker_pool, "MIN_SEGMENT_BYTES", 64 * KIB)
+    monkeypatch.setattr(pieces, "WINDOW", 512 * KIB)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 64 * KIB)
+    monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", 64 * KIB)
     monkeypatch.setattr(worker_pool, "BLOCK_BYTES", 256 * KIB)
-    monkeypatch.setattr(worker_pool, "TAKEOVER_S", 0.3)
+    monkeypatch.setattr(pieces, "PROBATION_S", 0.3)
+    monkeypatch.setattr(pieces, "SHARE_S", 0.3)
     monkeypatch.setattr(write_behind, "SYNC_EVERY", 256 * KIB)
     monkeypatch.setattr(write_behind, "AHEAD", 1024 * KIB)
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
@@ -223,7 +225,8 @@ def test_signed_addresses_that_expire_are_resolved_again(
     server: FaultyServer, models: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With sixteen segments in flight, a 403 of the host behind the origin brings a fresh address."""
-    monkeypatch.setattr(worker_pool, "TAKEOVER_S", 60)
+    monkeypatch.setattr(pieces, "PROBATION_S", 60)
+    monkeypatch.setattr(pieces, "SHARE_S", 60)
     signed = SignedAddress(server)
     server.serve("/signed", DATA, faults=[signed.fault(signed.answer)])
     server.serve("/fresh", DATA, faults=[signed.fault(signed.answer_fresh)])

@@ -13,7 +13,7 @@ import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.events import Event, Warned
 from luci_dl.install import batch
-from luci_dl.net import retry, worker_pool
+from luci_dl.net import pieces, retry
 from luci_dl.plan import Options
 from tests.interrupting import assert_nothing_left
 from tests.servers import FaultyServer, faults
@@ -27,9 +27,11 @@ FOUR = Options(connections=4, min_free=0, retries=4)
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 64 KiB, relieved early, and no waits."""
-    monkeypatch.setattr(worker_pool, "WINDOW_BYTES", 1 << 19)
-    monkeypatch.setattr(worker_pool, "MIN_SEGMENT_BYTES", 1 << 16)
-    monkeypatch.setattr(worker_pool, "TAKEOVER_S", 0.05)
+    monkeypatch.setattr(pieces, "WINDOW", 1 << 19)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1 << 16)
+    monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", 1 << 16)
+    monkeypatch.setattr(pieces, "PROBATION_S", 0.05)
+    monkeypatch.setattr(pieces, "SHARE_S", 0.05)
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
 
 

@@ -55,6 +55,7 @@ def _fetch(artifact: Artifact, part: Part, context: InstallContext, report: Repo
         retries=min(retries, 1) if host in network.failed_hosts else retries,
         connections=context.options.connections,
         limiter=network.limiter,
+        slots=network.slots,
         token=context.token,
         emit=context.emit,
         report=report,

@@ -17,6 +17,7 @@ from luci_dl.install.resolve import resolve
 from luci_dl.library.installed import installed_by
 from luci_dl.model import Model
 from luci_dl.net.network import Network
+from luci_dl.net.tune import MAX_CONNECTIONS
 from luci_dl.plan import Options
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import endpoints_of
@@ -26,7 +27,8 @@ from luci_dl.sources.selection import FileSelection
 def network_for(options: Options, log: Emit | None = None) -> Network:
     """The servers, unless an option or HF_HUB_OFFLINE forbids it. `log` gets an event for each request."""
     offline = options.offline or is_offline()
-    return Network(options.limit_rate, timeout=options.timeout, offline=offline, log=log)
+    connections = options.connections * options.jobs if options.connections else MAX_CONNECTIONS
+    return Network(options.limit_rate, connections=connections, timeout=options.timeout, offline=offline, log=log)
 
 
 def is_offline() -> bool:

@@ -4,6 +4,7 @@ client          one request, from connection to body
 network         what all requests of a run share
 connections     direct, or through a proxy, and their time limits; dial, proxy, socks, certificates
 origin          the host of an address, and whether its responses are safe from changes
+redirects       followed, and where they led
 head            a response as it arrives: raw_response, coding
 response        what its headers say by the rules of HTTP; file_names, bearer
 status          what error statuses mean; hub, server_message: the server's own reasons
@@ -11,7 +12,9 @@ judge           what a response means for the file that is fetched, in one table
 retry           the remedies
 translate       errors of libraries as luci's own
 documents       small responses, such as listings: asked for, retried; document: read; links: the next page
-fetch           one file: worker_pool, worker (one segment), mirrors
-tune            how many connections; rate_limiter, rate_meter (and when a connection has stalled)
+fetch           one file: worker_pool, pieces (which bytes next), worker (one piece), transfer (a worker, observed)
+mirrors         the addresses of one file
+tune            how many connections; slots: of the whole run
+rate_limiter    and rate_meter (also: when a connection has stalled)
 sent_secrets    what luci sent, and no message may repeat
 """

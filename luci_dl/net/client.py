@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
@@ -20,28 +20,20 @@ from luci_dl.net.file_names import suggested_names
 from luci_dl.net.judge import WITH_BODY, judge
 from luci_dl.net.origin import host_of, origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
-from luci_dl.net.response import (
-    RangeRequest,
-    ResponseInfo,
-    linked_file,
-    redirect_target,
-)
+from luci_dl.net.redirects import Location, Send, closed_on_error, follow
+from luci_dl.net.response import RangeRequest, ResponseInfo
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.server_message import server_message
 from luci_dl.net.situation import Answer, Situation
 from luci_dl.net.translate import translate_errors
 from luci_dl.plan import Remote
 
-MAX_REDIRECTS = 10
 COLLECT_S = 0.05
 """What arrives within this time is handed over as one block: large blocks cost less."""
 _MAX_TOKEN_BYTES = 1 << 20
 _MESSAGE_BYTES = 8192
 _MESSAGE_S = 1.0
 """What a server says about an error is read no further, and no longer, than this."""
-
-Send = Callable[[str, Mapping[str, str]], urllib3.BaseHTTPResponse]
-"""Sends a request with these headers to this address."""
 
 
 class Response:
@@ -50,13 +42,17 @@ class Response:
     Attributes:
         remote: what it says about the whole file.
         info: what it says about its own body.
+        location: where it came from, after redirects.
     """
 
-    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, remote: Remote, info: ResponseInfo) -> None:
-        """`url`: where it came from, after redirects."""
+    def __init__(
+        self, response: urllib3.BaseHTTPResponse, location: Location, remote: Remote, info: ResponseInfo
+    ) -> None:
         self.remote = remote
         self.info = info
-        self._url = url
+        self.location = location
+        self.waited = 0.0
+        self.round_trip: float | None = None
         self._response = response
         self._raw = raw_response(response)
         self._failure: Exception | None = None
@@ -85,7 +81,7 @@ class Response:
         if isinstance(error, ValueError):  # the file below was closed
             return AttemptFailed("the connection was closed")
         try:
-            with translate_errors(self._url, proxy_for(self._url)):
+            with translate_errors(self.location.url, proxy_for(self.location.url)):
                 raise error
         except (AttemptFailed, NetworkError) as failure:
             return failure
@@ -122,27 +118,36 @@ class Client:
         self._tokens = Tokens(lambda url: _read_document(transport.send, url, {}, _MAX_TOKEN_BYTES))
 
     def get(
-        self, request: RangeRequest, situation: Situation, headers: Mapping[str, str], repository: str = ""
+        self,
+        request: RangeRequest,
+        situation: Situation,
+        headers: Mapping[str, str],
+        repository: str = "",
+        location: Location | None = None,
     ) -> Response:
         """Send the request, follow redirects, and judge the response.
 
         Args:
             headers: sent only to the host of the requested address.
             repository: of the artifact; when it requires a token, one is fetched.
+            location: of an earlier response to a request for that address: its host is asked without asking the origin.
 
         Raises: AttemptFailed, when another attempt may succeed; IntegrityError; NetworkError; ResolveError.
         """
         send = self._sender(repository)
-        response, url, (sha256, size) = _follow(send, request.url, request.headers(), headers)
-        with _closed_on_error(response):
+        asked = location or Location(request.url)
+        response, found = follow(send, asked, request.headers(), headers, request.url)
+        with closed_on_error(response):
+            size, sha256 = found.size, found.sha256
             situation = replace(
                 situation, size=situation.size or size, provable=situation.provable or sha256 is not None
             )
-            info = judge(request, _answer(response, request.url, url, bool(repository)), situation)
+            info = judge(request, _answer(response, request.url, found.url, bool(repository)), situation)
             if size is not None and info.size is not None and size != info.size:
                 raise AttemptFailed(f"the Hub reports {size} bytes, but the server it redirects to {info.size}")
-            names = suggested_names(response.headers, url if url != request.url else None)
-            return Response(response, url, Remote(request.url, info.size or size, info.validator, sha256, names), info)
+            names = suggested_names(response.headers, found.url if found.url != request.url else None)
+            remote = Remote(request.url, info.size or size, info.validator, sha256, names)
+            return Response(response, found, remote, info)
 
     def document(self, url: str, headers: Mapping[str, str], at_most: int, repository: str = "") -> Document:
         """Send a request, follow redirects, and read the whole response, whatever its status.
@@ -167,38 +172,12 @@ class Client:
         response = self._transport.send(url, {**headers, **authorization(token)})
         if response.status != 401:
             return response
-        with _closed_on_error(response):
+        with closed_on_error(response):
             token = self._tokens.renew(repository, response.headers.getlist("www-authenticate"), token)
         if token is None:
             return response
         release(response)
         return self._transport.send(url, {**headers, **authorization(token)})
-
-
-def _follow(
-    send: Send, url: str, headers: Mapping[str, str], private_headers: Mapping[str, str]
-) -> tuple[urllib3.BaseHTTPResponse, str, tuple[str | None, int | None]]:
-    """Request `url` and follow redirects. The private headers are sent only to the host of `url`.
-
-    Returns: the last response, its address, and what the host of `url` says about the file (`linked_file`).
-    Raises: AttemptFailed; NetworkError.
-    """
-    first, origin = url, origin_of(url)
-    linked: tuple[str | None, int | None] = None, None
-    for _ in range(MAX_REDIRECTS + 1):
-        at_origin = origin_of(url) == origin
-        response = send(url, {**headers, **(private_headers if at_origin else {})})
-        with _closed_on_error(response):
-            if at_origin and linked[0] is None:  # the Hub first redirects a renamed repository to itself
-                linked = linked_file(response.headers)
-            target = redirect_target(url, response.status, response.headers)
-        if target is None:
-            return response, url, linked
-        release(response)
-        url = target
-    raise NetworkError(
-        f"{first}: redirect loop (more than {MAX_REDIRECTS} redirects)", "Check the address, or try again later."
-    )
 
 
 def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, repository: bool) -> Answer:
@@ -220,7 +199,8 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
 
 
 def _read_document(send: Send, url: str, headers: Mapping[str, str], at_most: int) -> Document:
-    response, url, _ = _follow(send, url, {}, headers)
+    response, found = follow(send, Location(url), {}, headers, url)
+    url = found.url
     raw, fields = raw_response(response), {name.lower(): response.headers[name] for name in response.headers}
     try:
         with translate_errors(url, proxy_for(url)):
@@ -228,12 +208,3 @@ def _read_document(send: Send, url: str, headers: Mapping[str, str], at_most: in
     finally:
         response.close()
     return document_of(url, response.status, fields, body, at_most, is_delimited=raw.is_delimited)
-
-
-@contextmanager
-def _closed_on_error(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        response.close()
-        raise

@@ -45,7 +45,7 @@ def ask_about(client: Client, artifact: Artifact) -> Remote:
     Raises: as `Client.get`; NetworkError, when a web page comes in place of a file whose name is unknown.
     """
     situation = Situation(artifact.name or "the file", artifact.size, artifact.provable)
-    request = RangeRequest(artifact.urls[0], 0, None, None)
+    request = RangeRequest(artifact.urls[0], 0, None, plain=True)
     response = client.get(request, situation, artifact.headers, artifact.repository)
     with closing(response):
         beginning = memoryview(bytearray(MAX_TEXT))

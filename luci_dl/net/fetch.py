@@ -13,6 +13,7 @@ from luci_dl.net.client import Client
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.rate_meter import RateMeter
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy, RetryBudget
+from luci_dl.net.slots import Slots
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker_pool import WorkerPool
 from luci_dl.plan import Sink
@@ -32,7 +33,7 @@ class Fetch:
     Args:
         retries: consecutive failures allowed.
         connections: how many; None to find out by measuring.
-        limiter: of the whole process.
+        limiter, slots: of the whole process.
         check: called repeatedly; raises the errors of the threads behind the sink.
         report: called with each progress, in addition to `emit`.
     """
@@ -50,11 +51,13 @@ class Fetch:
         check: Callable[[], None],
         connections: int | None = 1,
         limiter: RateLimiter | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._artifact = artifact
         self._sink = sink
         self._tuner = Tuner(connections)
-        self._pool = WorkerPool(client, artifact, sink, self._tuner, limiter or RateLimiter())
+        slots = slots or Slots(self._tuner.most)
+        self._pool = WorkerPool(client, artifact, sink, self._tuner, limiter or RateLimiter(), slots)
         self._budget = RetryBudget(retries, sink.received)
         self._token = token
         self._emit = emit
@@ -78,6 +81,7 @@ class Fetch:
                 self._token.check()
                 self._check()
                 self._report_progress()
+            self._report_progress()  # the last bytes may have come after the last report
         finally:
             self._pool.stop()
 

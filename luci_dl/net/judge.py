@@ -28,7 +28,9 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
     a content coding                              a digest, or it is not a coding     take
                                                   else                                give up: network
     416 with the size where the range begins                                          take: the file ends there
-    any other status                              other connections are receiving     fewer connections, or no ranges
+    any other status                              the address is an earlier redirect
+                                                  and it is a 4xx, not temporary      fresh address
+                                                  other connections are receiving     fewer connections, or no ranges
                                                                                       if none was served, and it
                                                                                       is not temporary
       temporary: 202, 408, 421, 425, 429, most                                        wait; at 429 and 503 with fewer
@@ -38,6 +40,8 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
                                                   else: once
       any other                                   a range, and none was ever served,  ask without a range
                                                   or two failures before it
+                                                  the file from byte 0 on as a range,
+                                                  and it may be about that            ask without a range
                                                   else                                give up, with the server's words
 
 "Take" and "take as whole" are a `ResponseInfo`, "start over" is one that begins before the requested range. "Give up"

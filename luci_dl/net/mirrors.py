@@ -1,53 +1,97 @@
-"""Several addresses of one file: faster ones get more connections, failing ones are dropped."""
+"""The addresses of one file: faster ones get more connections, failing ones are dropped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from luci_dl.net.redirects import Location
 
 MAX_FAILURES = 3
 """A mirror is dropped after this many consecutive failures without a byte in between."""
+
+
+@dataclass(eq=False)
+class Address:
+    """One address, and what it has shown so far.
+
+    Attributes:
+        rate: bytes per second of one connection; None until measured.
+        failures: in a row, of any kind.
+        served: it has served bytes.
+        range_served: a range that was requested as such.
+        barren: attempts in a row that brought no byte.
+        in_vain: ranges that brought no byte while the whole file was served.
+        redirects: it has redirected a request.
+        location: where to, as long as that serves; None to ask the address itself.
+    """
+
+    url: str = field(repr=False)
+    rate: float | None = None
+    failures: int = 0
+    served: bool = False
+    range_served: bool = False
+    barren: int = 0
+    in_vain: int = 0
+    redirects: bool = False
+    location: Location | None = None
+
+    def expected_rate(self, connections: int, average: float) -> float:
+        """Of one more connection beside those; `average`: for an address whose rate is not known."""
+        rate = average if self.rate is None else self.rate
+        return rate / (1 + connections) / (1 + self.failures)
+
+    def learn_location(self, found: Location) -> None:
+        """Note where it redirected a request; nothing when that was answered in place."""
+        if found.url != self.url:
+            self.location, self.redirects = found, True
+
+    def forget_location(self, refused: Location | None) -> None:
+        """Ask the address itself again, if that is not done already."""
+        if self.location is refused:
+            self.location = None
 
 
 class Mirrors:
     """The addresses of one artifact, in order of preference until their rates are measured."""
 
     def __init__(self, urls: tuple[str, ...]) -> None:
-        self._rates: dict[str, float | None] = dict.fromkeys(urls)  # bytes per second of one connection
-        self._failures = dict.fromkeys(urls, 0)
+        self._in_use = {url: Address(url) for url in urls}
 
     @property
     def urls(self) -> tuple[str, ...]:
         """The addresses that are still in use."""
-        return tuple(self._rates)
+        return tuple(self._in_use)
 
-    def pick(self, connections: Mapping[str, int]) -> str:
+    @property
+    def in_use(self) -> tuple[Address, ...]:
+        return tuple(self._in_use.values())
+
+    def pick(self, connections: Mapping[str, int]) -> Address:
         """The address for the next connection, given the number of current `connections` to each.
 
         An address that was never tried comes first; after that the measured rates decide.
         """
-        for url, rate in self._rates.items():
-            if rate is None and not connections.get(url) and not self._failures[url]:
-                return url
-        known = [rate for rate in self._rates.values() if rate is not None]
+        for address in self.in_use:
+            if address.rate is None and not connections.get(address.url) and not address.failures:
+                return address
+        known = [address.rate for address in self.in_use if address.rate is not None]
         average = sum(known) / len(known) if known else 1.0
-
-        def expected_rate(url: str) -> float:
-            rate = self._rates[url]
-            return (average if rate is None else rate) / (1 + connections.get(url, 0)) / (1 + self._failures[url])
-
-        return max(self._rates, key=expected_rate)
+        return max(self.in_use, key=lambda address: address.expected_rate(connections.get(address.url, 0), average))
 
     def record_transfer(self, url: str, received: int, seconds: float) -> None:
         """Note what one connection to `url` received, and in what time."""
-        if url in self._rates and seconds > 0 and received > 0:
-            before, now = self._rates[url], received / seconds
-            self._rates[url] = now if before is None else (before + now) / 2
-            self._failures[url] = 0
+        address = self._in_use.get(url)
+        if address and seconds > 0 and received > 0:
+            rate = received / seconds
+            address.rate = rate if address.rate is None else (address.rate + rate) / 2
+            address.failures = 0
 
     def record_failure(self, url: str, permanent: bool) -> bool:
         """Count a failure at one of the `urls`. Returns: whether that dropped it; the last one is never dropped."""
-        self._failures[url] += 1
-        if len(self._rates) == 1 or not (permanent or self._failures[url] >= MAX_FAILURES):
+        address = self._in_use[url]
+        address.failures += 1
+        if len(self._in_use) == 1 or not (permanent or address.failures >= MAX_FAILURES):
             return False
-        del self._rates[url], self._failures[url]
+        del self._in_use[url]
         return True

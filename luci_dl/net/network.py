@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.rate_limiter import RateLimiter
+from luci_dl.net.slots import Slots
+from luci_dl.net.tune import MAX_CONNECTIONS
 
 if TYPE_CHECKING:
     from luci_dl.net.client import Client
@@ -20,12 +22,13 @@ class Network:
 
     Args:
         limit_rate: bytes per second, for all connections together; None for no limit.
+        connections: for all files together; each file gets one at least.
         timeout: seconds without a byte after which a connection is given up; None for the defaults.
         offline: refuse every request.
         log: receives each request.
 
     Attributes:
-        limiter: of all connections.
+        limiter, slots: of all connections.
         failed_hosts: hosts at which the retries ran out. The next file from there gets only one retry.
     """
 
@@ -33,11 +36,13 @@ class Network:
         self,
         limit_rate: int | None = None,
         *,
+        connections: int = MAX_CONNECTIONS,
         timeout: float | None = None,
         offline: bool = False,
         log: Emit | None = None,
     ) -> None:
         self.limiter = RateLimiter(limit_rate)
+        self.slots = Slots(connections)
         self.failed_hosts: set[str] = set()
         self.offline = offline
         self._timeout = timeout

@@ -15,21 +15,25 @@ _OVERLOAD = {429, 503}
 _EMPTY = {204, 205}
 _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
+_OF_RANGES = {400, 403, 405, 406, 412, 416, 501}
+"""What servers say that would send the whole file, if only the request did not name a range."""
 
 
 def refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exception:
     """The error for the answer, an AttemptFailed if another attempt may succeed."""
     status, asked_to_wait = answer.status, retry_after_s(answer.headers)
     temporary = is_temporary(status, asked_to_wait)
-    patient, is_range = situation.failures < PATIENCE, not request.is_whole
+    patient = situation.failures < PATIENCE
     may_have_expired = answer.host and status in _EXPIRED
-    if situation.beside:
+    if situation.located and 400 <= status < 500 and not temporary and status != 416:
+        remedy = Remedy.FRESH_ADDRESS
+    elif situation.beside:
         remedy = Remedy.FEWER if temporary or situation.ranges_served else Remedy.NO_RANGES
     elif temporary:
         remedy = Remedy.FEWER if status in _OVERLOAD else Remedy.WAIT
     elif may_have_expired and situation.failures < (PATIENCE if situation.served else 1):
         remedy = Remedy.FRESH_ADDRESS
-    elif is_range and not (patient and situation.ranges_served):
+    elif _may_be_about_the_range(request, answer, situation):
         remedy = Remedy.PROBE
     elif status in _EMPTY and patient:
         remedy = Remedy.WAIT
@@ -39,17 +43,29 @@ def refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exce
     return AttemptFailed(reason, asked_to_wait, remedy=remedy, hint=TRY_LATER)
 
 
+def _may_be_about_the_range(request: RangeRequest, answer: Answer, situation: Situation) -> bool:
+    """Whether a plain request may be served."""
+    if not request.is_whole:
+        return situation.failures >= PATIENCE or not situation.ranges_served
+    return not request.plain and answer.status in _OF_RANGES and not _explained(request, answer)
+
+
 def _final_refusal(request: RangeRequest, answer: Answer) -> LuciError:
-    if answer.repository and not answer.host and answer.status in (401, 403):
-        return account_required(request.url, answer.status)
-    if found := hub_refusal(request.url, answer.status, answer.headers):
-        return found
+    if explained := _explained(request, answer):
+        return explained
     who = _sender(request, answer) if answer.host or answer.through else ""
     is_page = "html" in answer.headers.get("content-type", "").lower()
     error = refusal(request.url, answer.status, who, answer.message, is_page=is_page)
     if answer.host and answer.status in _EXPIRED:  # the origin has promised the file
         return NetworkError(error.message, "Run the command again later, or look for another address.")
     return error
+
+
+def _explained(request: RangeRequest, answer: Answer) -> LuciError | None:
+    """The error, if a registry or the Hub says what is wrong."""
+    if answer.repository and not answer.host and answer.status in (401, 403):
+        return account_required(request.url, answer.status)
+    return hub_refusal(request.url, answer.status, answer.headers)
 
 
 def _sender(request: RangeRequest, answer: Answer) -> str:

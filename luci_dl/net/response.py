@@ -26,21 +26,23 @@ class RangeRequest:
 
     Attributes:
         validator: the ETag that the file must still have; None when unknown.
+        plain: name no range, though some servers send very large files only by range.
     """
 
     url: str = field(repr=False)
     start: int
     end: int | None
-    validator: str | None
+    validator: str | None = None
+    plain: bool = False
 
     @property
     def is_whole(self) -> bool:
-        """True for the whole file: the request names no range."""
+        """True for the whole file."""
         return self.start == 0 and self.end is None
 
     def headers(self) -> dict[str, str]:
-        """The headers that select the range; none for the whole file."""
-        if self.is_whole:
+        """The headers that select the range; none in a plain request."""
+        if self.plain:
             return {}
         last = "" if self.end is None else str(self.end - 1)
         condition = {"If-Range": self.validator} if self.validator else {}

@@ -21,6 +21,7 @@ class Situation:
         beside: connections that are receiving the file from the same address.
         served: the address has served bytes of the file in this run.
         ranges_served: among them a range that was requested as such.
+        located: the request goes to where the origin redirected an earlier one.
         failures: consecutive attempts at the address before this one that brought no byte.
     """
 
@@ -31,6 +32,7 @@ class Situation:
     beside: int = 0
     served: bool = False
     ranges_served: bool = False
+    located: bool = False
     failures: int = 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from luci_dl.cancel import start_thread
@@ -13,6 +15,7 @@ from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
 from luci_dl.net.judge import check_empty
 from luci_dl.net.rate_limiter import RateLimiter
+from luci_dl.net.redirects import Location
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
 from luci_dl.net.situation import Situation
@@ -30,6 +33,7 @@ class Job:
         situation: what is known of the file and the address.
         whole_file: request the whole file, since ranges bring nothing.
         probe: find out first whether the address serves the whole file, because it refused a range.
+        location: where the address redirected an earlier request; None to ask the address itself.
         block_size: bytes to read at a time, at most.
     """
 
@@ -40,6 +44,7 @@ class Job:
     situation: Situation
     whole_file: bool
     probe: bool
+    location: Location | None
     block_size: int
     limiter: RateLimiter
 
@@ -50,6 +55,9 @@ class Worker:
     Attributes:
         received: bytes so far.
         reading: it waits for the network, not for the disk or the rate limit.
+        responded: when the response came, by `time.monotonic`; None before.
+        blocked_s: seconds that it waited for the sink.
+        is_open: its request has no end.
         supports_ranges: whether the server supports ranges; None before it has responded.
         whole_served: the address served the whole file when a range was probed.
         served_range: the response is a range that was requested as such.
@@ -57,7 +65,7 @@ class Worker:
     """
 
     def __init__(self, client: Client, job: Job, wakeup: threading.Event) -> None:
-        """Start the thread, which sets `wakeup` when it ends.
+        """Start the thread, which sets `wakeup` when a response comes, and when it ends.
 
         Raises: OutOfResources, when the system refuses the thread. Then the job's lease is still valid.
         """
@@ -65,6 +73,9 @@ class Worker:
         self.received = 0
         self.reading = False
         self.done = False
+        self.responded: float | None = None
+        self.blocked_s = 0.0
+        self.is_open = job.lease.end in (None, job.sink.size)
         self.supports_ranges: bool | None = None
         self.whole_served = False
         self.served_range = False
@@ -83,6 +94,21 @@ class Worker:
     def lease(self) -> Lease:
         """Its current right to write: the job's lease at first, replaced when the download restarts."""
         return self._lease
+
+    @property
+    def location(self) -> Location | None:
+        """Where the response came from, after redirects; None before it came."""
+        return self._response.location if self._response else None
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds that it waited for the network, since the response came."""
+        return self._response.waited if self._response else 0.0
+
+    @property
+    def round_trip_s(self) -> float:
+        """Of its connection; 0 when unknown."""
+        return (self._response.round_trip if self._response else None) or 0.0
 
     def stop(self) -> None:
         """End the attempt: first its right to write, then the blocked read. Never waits.
@@ -119,6 +145,8 @@ class Worker:
         self.supports_ranges = info.supports_ranges and info.offset == request.start
         self.served_range = info.is_range and not request.is_whole
         job.sink.begin(lease, self._response.remote, info.offset)
+        self.responded = time.monotonic()
+        self._wakeup.set()
         if lease.revoked:  # the sink discarded all bytes, and only the beginning can be written
             if info.offset != 0:
                 raise AttemptFailed("the server has another version of the file", remedy=Remedy.NO_RANGES)
@@ -128,14 +156,15 @@ class Worker:
     def _get(self, request: RangeRequest) -> Response:
         job = self.job
         headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
-        return self._outside_sink(lambda: self._client.get(request, job.situation, headers, job.artifact.repository))
+        ask = partial(self._client.get, request, job.situation, headers, job.artifact.repository, job.location)
+        return self._outside_sink(ask)
 
     def _probed(self, request: RangeRequest) -> Response:
         """The response to the request; the whole file if the address refuses nothing but the range.
 
         Raises: AttemptFailed and LuciError, for a refusal of the whole file.
         """
-        whole = self._response = self._get(RangeRequest(request.url, 0, None, None))
+        whole = self._response = self._get(RangeRequest(request.url, 0, None, plain=True))
         self.whole_served = True
         try:
             response = self._get(request)
@@ -163,9 +192,11 @@ class Worker:
         """
         url, sink = self.job.url, self.job.sink
         validator = None if sink.provable else sink.validator(url)
+        start, end = lease.pos, None if lease.end == sink.size else lease.end
         if self.job.whole_file or not (validator or sink.provable):
-            return RangeRequest(url, 0, None, None)
-        return RangeRequest(url, lease.pos, None if lease.end == sink.size else lease.end, validator)
+            start, end, validator = 0, None, None
+        plain = start == 0 and end is None and (self.job.whole_file or self.job.probe)
+        return RangeRequest(url, start, end, validator, plain)
 
     def _copy(self, lease: Lease, response: Response) -> None:
         job, left = self.job, response.info.length
@@ -189,16 +220,20 @@ class Worker:
         Args:
             has_more: the response has more than that.
         """
-        while True:
-            taken = self.job.sink.write(lease, data)
-            self.received += taken
-            if lease.pos != lease.end:
-                return True
-            data = bytes(data[taken:])
-            if not (has_more or data) or not self.job.sink.extend(lease):
-                return False
-            if not data:
-                return True
+        began = time.monotonic()
+        try:
+            while True:
+                taken = self.job.sink.write(lease, data)
+                self.received += taken
+                if lease.pos != lease.end:
+                    return True
+                data = bytes(data[taken:])
+                if not (has_more or data) or not self.job.sink.extend(lease):
+                    return False
+                if not data:
+                    return True
+        finally:
+            self.blocked_s += time.monotonic() - began
 
     def _read(self, response: Response, lease: Lease, left: int | None) -> memoryview:
         """Read one block. On a fast line it is full, and ends at a page boundary."""
@@ -227,7 +262,8 @@ class Worker:
     def _check_rest(self, lease: Lease) -> None:
         """Raises: AttemptFailed, when the next request would bring what this one brought."""
         if lease.pos != lease.end and self._request(lease).is_whole:
-            raise AttemptFailed(f"the server sent {lease.pos} bytes instead of the whole file")
+            message = f"the server sent {lease.pos} bytes instead of the whole file"
+            raise AttemptFailed(message, remedy=Remedy.PROBE)
 
     def _end_of_body(self, lease: Lease, response: Response) -> None:
         if not lease.pos:

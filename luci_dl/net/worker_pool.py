@@ -1,4 +1,4 @@
-"""The connections of one fetch: how many there are, and which segment each one fetches."""
+"""The connections of one fetch: how many there are, and which piece each one fetches."""
 
 from __future__ import annotations
 
@@ -7,60 +7,34 @@ from collections import Counter
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
-from luci_dl.net.mirrors import Mirrors
+from luci_dl.net.mirrors import Address, Mirrors
+from luci_dl.net.pieces import Pieces
 from luci_dl.net.rate_limiter import RateLimiter
-from luci_dl.net.rate_meter import RateMeter, StallWatch
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
 from luci_dl.net.situation import PATIENCE, Situation
-from luci_dl.net.tune import Tuner
+from luci_dl.net.slots import Slots
+from luci_dl.net.transfer import Transfer
+from luci_dl.net.tune import Load, Tuner
 from luci_dl.net.worker import Job, Worker
 from luci_dl.plan import BUFFER, Lease, Sink
 
-WINDOW_BYTES = 128 << 20
-"""Segments reach no further than this beyond the contiguous beginning, unless one connection fetches the whole file."""
-MIN_SEGMENT_BYTES = 1 << 20
-"""Only the last segment of a file may be smaller."""
 BLOCK_BYTES = 4 << 20
 """Bytes that all connections together read at a time."""
-SLOW_FACTOR = 4.0
-"""A connection that is slower than the others by this factor loses its segment."""
-TAKEOVER_S = 1.0
-"""A segment is neither split nor taken over when it will be complete sooner, or was begun later, than this."""
-
-
-class WorkerStats:
-    """A worker and its rate."""
-
-    def __init__(self, worker: Worker, now: float, timeout: float | None) -> None:
-        self.worker = worker
-        self.since = now
-        self.rate = 0.0
-        self._meter = RateMeter()
-        self._stall = StallWatch(timeout)
-
-    def update(self, now: float) -> bool:
-        """Measure the rate. Returns: whether the worker has stalled."""
-        self.rate = self._meter.add(now, self.worker.received)
-        has_responded = self.worker.supports_ranges is not None  # until then, the client's own limit applies
-        return self._stall.is_stalled(now, self.worker.received, self.worker.reading and has_responded)
-
-    def left_s(self, now: float) -> float:
-        """Seconds until its segment is complete, at its rate; 0 when it began too recently to tell."""
-        lease = self.worker.lease
-        left = (lease.end or lease.pos) - lease.pos
-        if self.rate:
-            return left / self.rate
-        return float("inf") if left and now - self.since > TAKEOVER_S else 0.0
 
 
 class WorkerPool:
     """The workers of one fetch. Only the thread that runs the fetch may call its methods.
 
+    Args:
+        slots: of all fetches of the run.
+
     Attributes:
-        wakeup: set by a worker when it ends.
+        wakeup: set by a worker when its response comes, and when it ends.
     """
 
-    def __init__(self, client: Client, artifact: Artifact, sink: Sink, tuner: Tuner, limiter: RateLimiter) -> None:
+    def __init__(
+        self, client: Client, artifact: Artifact, sink: Sink, tuner: Tuner, limiter: RateLimiter, slots: Slots
+    ) -> None:
         self.wakeup = threading.Event()
         self.mirrors = Mirrors(artifact.urls if artifact.provable else artifact.urls[:1])
         self._client = client
@@ -68,57 +42,69 @@ class WorkerPool:
         self._sink = sink
         self._tuner = tuner
         self._limiter = limiter
-        self._stats: list[WorkerStats] = []
-        self._typical_rate = 0.0  # bytes per second of one connection
+        self._slots = slots
+        self._pieces = Pieces(sink, tuner.most)
+        self._transfers: list[Transfer] = []
+        self._ended = (0.0, 0.0, 0.0)  # `Transfer.times` of those that have ended, added up
+        self._round_trip_s = 0.0
         self._supports_ranges: bool | None = None  # False for good once the server has shown it
         self._whole_file = False  # request no ranges at all, since they bring nothing
         self._probe = False  # an address did not serve a range: find out if it serves the whole file
-        self._served: set[str] = set()  # the addresses that have served bytes
-        self._barren = Counter[str]()  # by address: attempts in a row that brought no byte
-        self._in_vain = Counter[str]()  # by address: ranges that brought no byte while the whole file was served
-        self._range_served: set[str] = set()  # those that have served a range that was requested as such
 
     def __len__(self) -> int:
-        return len(self._stats)
+        return len(self._transfers)
 
     def reap(self, now: float) -> list[tuple[str, Exception | None]]:
         """Remove the workers that ended or stalled. Returns: the address and the error of each."""
         ended: list[tuple[str, Exception | None]] = []
-        for stats in list(self._stats):
-            worker = stats.worker
-            stalled = stats.update(now) and not worker.done
-            self._learn(worker)
-            if stalled or worker.done:
-                self._stats.remove(stats)
-                if worker.received:
-                    self._barren[worker.job.url] = 0
-                elif stalled or worker.error:
-                    self._barren[worker.job.url] += 1
-                    self._in_vain[worker.job.url] += worker.whole_served
-                self.mirrors.record_transfer(worker.job.url, worker.received, now - stats.since)
-                self._typical_rate = (self._typical_rate + stats.rate) / 2 if self._typical_rate else stats.rate
-                ended.append((worker.job.url, AttemptFailed("the server stalled") if stalled else worker.error))
+        for transfer in list(self._transfers):
+            stalled = transfer.update(now) and not transfer.worker.done
+            self._learn(transfer)
+            if stalled or transfer.worker.done:
+                self._remove(transfer, now)
+                error = AttemptFailed("the server stalled") if stalled else transfer.worker.error
+                if transfer.is_refused_location:  # the next worker asks the origin for another one
+                    transfer.address.forget_location(transfer.worker.job.location)
+                    error = None
+                self._record(transfer, error, now)
+                ended.append((transfer.address.url, error))
             if stalled:
-                worker.stop()
+                transfer.worker.stop()
         return ended
 
-    def _learn(self, worker: Worker) -> None:
+    def _learn(self, transfer: Transfer) -> None:
+        worker, address = transfer.worker, transfer.address
         if worker.supports_ranges is not None and self._supports_ranges is not False:
             self._supports_ranges = worker.supports_ranges
-        if worker.received:
-            self._served.add(worker.job.url)
+        if worker.location and not worker.job.location:
+            address.learn_location(worker.location)
+        if worker.round_trip_s:
+            self._round_trip_s = min(self._round_trip_s or worker.round_trip_s, worker.round_trip_s)
+        address.served |= worker.received > 0
         if worker.received and worker.served_range:
-            self._range_served.add(worker.job.url)
+            address.range_served = True
             self._probe = False
+
+    def _record(self, transfer: Transfer, error: Exception | None, now: float) -> None:
+        """Note how a transfer ended."""
+        worker, address = transfer.worker, transfer.address
+        if worker.received:
+            address.barren = 0
+        elif error:
+            address.barren += 1
+            address.in_vain += worker.whole_served
+            if not (isinstance(error, AttemptFailed) and error.remedy is Remedy.FEWER):
+                address.forget_location(worker.job.location)
+        self.mirrors.record_transfer(address.url, worker.received, transfer.age(now))
 
     def may_pass(self, url: str) -> bool:
         """Whether an error says little of the address: other connections are at work there, or it has served bytes.
 
         After more than `PATIENCE` failures in a row, the bytes do not matter.
         """
-        if any(stats.worker.job.url == url for stats in self._stats):
+        if any(transfer.address.url == url for transfer in self._transfers):
             return True
-        return url in self._served and self._barren[url] <= PATIENCE
+        return any(each.served and each.barren <= PATIENCE for each in self.mirrors.in_use if each.url == url)
 
     def apply(self, remedy: Remedy, url: str) -> None:
         """Change the requests of the next workers. What the others are receiving is not given up for that.
@@ -128,100 +114,111 @@ class WorkerPool:
         """
         if remedy is Remedy.NO_RANGES:
             self._supports_ranges = False
-            self._probe |= not self._stats
+            self._probe |= not self._transfers
         if remedy is Remedy.PROBE:
             self._probe = True
-        if self._sink.received and url not in self._range_served:
-            self._probe |= self._barren[url] > PATIENCE
-            self._whole_file |= self._in_vain[url] >= PATIENCE
+        for address in self.mirrors.in_use:
+            if address.url == url and self._sink.received and not address.range_served:
+                self._probe |= address.barren > PATIENCE
+                self._whole_file |= address.in_vain >= PATIENCE
 
     def scale(self, now: float) -> None:
-        """Start workers until there are as many as wanted, or no segment is left. Raises: OutOfResources."""
+        """Start workers until there are as many as wanted, or no piece is left. Raises: OutOfResources."""
         wanted = self._wanted(now)
-        if len(self._stats) >= wanted and self._sink.has_gap:
-            self._drop(max(self._stats, key=lambda stats: stats.worker.lease.pos))
-        while len(self._stats) < wanted:
-            lease = self._claim(wanted) or (self._split(now, wanted) and self._claim(wanted))
-            if not lease:
+        if len(self) >= wanted and self._sink.has_gap:
+            self._drop(max(self._transfers, key=lambda transfer: transfer.lease.pos), now)
+        while len(self) < wanted:
+            connections = Counter(transfer.address.url for transfer in self._transfers)
+            address = self.mirrors.pick(connections)
+            if self._is_asking(address) or not self._slots.take(first=not self._transfers):
                 return
-            connections = Counter(stats.worker.job.url for stats in self._stats)
-            url = self.mirrors.pick(connections)
-            job = Job(
-                artifact=self._artifact,
-                url=url,
-                sink=self._sink,
-                lease=lease,
-                situation=self._situation(url, connections[url]),
-                whole_file=self._whole_file,
-                probe=self._probe,
-                block_size=min(BUFFER, BLOCK_BYTES // wanted),
-                limiter=self._limiter,
-            )
             try:
-                worker = Worker(self._client, job, self.wakeup)
-            except OutOfResources:
-                self._sink.revoke(lease)
+                lease = self._claim(wanted, now)
+                if lease:
+                    self._start(lease, address, connections[address.url], wanted, now)
+            except BaseException:
+                self._slots.give_back()
                 raise
-            self._stats.append(WorkerStats(worker, now, self._client.timeout))
+            if not lease:
+                self._slots.give_back()
+                return
 
-    def _situation(self, url: str, beside: int) -> Situation:
+    def _is_asking(self, address: Address) -> bool:
+        """Whether a worker is finding out where the address redirects to now: the others wait for that."""
+        waits = address.redirects and not address.location
+        return waits and any(each.asks_origin for each in self._transfers if each.address is address)
+
+    def _start(self, lease: Lease, address: Address, beside: int, wanted: int, now: float) -> None:
+        job = Job(
+            artifact=self._artifact,
+            url=address.url,
+            sink=self._sink,
+            lease=lease,
+            situation=self._situation(address, beside),
+            whole_file=self._whole_file,
+            probe=self._probe,
+            location=address.location,
+            block_size=min(BUFFER, BLOCK_BYTES // wanted),
+            limiter=self._limiter,
+        )
+        try:
+            worker = Worker(self._client, job, self.wakeup)
+        except OutOfResources:
+            self._sink.revoke(lease)
+            raise
+        self._transfers.append(Transfer(worker, address, now, self._client.timeout))
+
+    def _situation(self, address: Address, beside: int) -> Situation:
         return Situation(
             name=self._artifact.name,
             size=self._sink.size,
             provable=self._sink.provable,
             only_url=len(self.mirrors.urls) == 1,
             beside=beside,
-            served=url in self._served,
-            ranges_served=url in self._range_served,
-            failures=self._barren[url],
+            served=address.served,
+            ranges_served=address.range_served,
+            located=address.location is not None,
+            failures=address.barren,
         )
 
     def stop(self) -> None:
         """Stop all workers, without waiting for them."""
-        for stats in self._stats:
-            stats.worker.stop()
+        for transfer in self._transfers:
+            transfer.worker.stop()
+            self._slots.give_back()
+        self._transfers.clear()
 
     def _wanted(self, now: float) -> int:
         sink = self._sink
-        left = None if sink.size is None else sink.size - sink.received
         if not self._supports_ranges or sink.size is None:
             return 1
-        if all(self._barren[url] for url in self.mirrors.urls) and not any(
-            stats.worker.received for stats in self._stats
-        ):
+        is_receiving = any(transfer.worker.received for transfer in self._transfers)
+        if all(address.barren for address in self.mirrors.in_use) and not is_receiving:
             return 1  # one is enough to find out whether bytes come again
         if not (sink.provable or sink.validator(self._artifact.urls[0])):
             return 1
-        return self._tuner.update(now, sink.received, left)
+        times = [self._ended, *(transfer.times(now) for transfer in self._transfers)]
+        active_s, network_s, sink_s = map(sum, zip(*times, strict=True))
+        left = sink.size - sink.received
+        return self._tuner.update(now, Load(sink.received, left, active_s, network_s, sink_s, self._round_trip_s))
 
-    def _claim(self, wanted: int) -> Lease | None:
-        if wanted == 1:
-            return self._sink.claim()
-        length = segment_length(wanted)
-        return self._sink.claim(length, within=WINDOW_BYTES - length)
+    def _claim(self, wanted: int, now: float) -> Lease | None:
+        """The next piece; or a part of one that is on its way, where that gains; or that of a crawling worker."""
+        if lease := self._pieces.claim(wanted):
+            return lease
+        crawling = self._pieces.crawling(self._transfers, now)
+        if crawling:
+            self._drop(crawling, now)
+        if crawling or self._pieces.share(self._transfers, wanted, self._round_trip_s, now):
+            return self._pieces.claim(wanted)
+        return None
 
-    def _drop(self, stats: WorkerStats) -> None:
-        self._stats.remove(stats)
-        stats.worker.stop()
+    def _drop(self, transfer: Transfer, now: float) -> None:
+        self._remove(transfer, now)
+        transfer.worker.stop()
 
-    def _split(self, now: float, wanted: int) -> bool:
-        """Free a part of a segment for another worker, or all of a slow worker's. Returns: whether it did."""
-        stats = max(self._stats, key=lambda stats: stats.left_s(now), default=None)
-        if stats is None:
-            return False
-        worker, lease, end = stats.worker, stats.worker.lease, stats.worker.lease.end
-        if end is None:
-            return False
-        if self._typical_rate and (stats.left_s(now) < TAKEOVER_S or not worker.reading):
-            return False
-        if now - stats.since > TAKEOVER_S and stats.rate * SLOW_FACTOR < self._typical_rate:
-            self._drop(stats)
-            return True
-        half = (end - lease.pos) // 2
-        return self._sink.shorten(lease, lease.pos + max(MIN_SEGMENT_BYTES, min(half, segment_length(wanted))))
-
-
-def segment_length(connections: int) -> int:
-    """Bytes of a segment: smaller with more connections, so that all segments fit into the window."""
-    length = WINDOW_BYTES // (connections + 1)
-    return max(MIN_SEGMENT_BYTES, length // MIN_SEGMENT_BYTES * MIN_SEGMENT_BYTES)
+    def _remove(self, transfer: Transfer, now: float) -> None:
+        self._transfers.remove(transfer)
+        self._slots.give_back()
+        times = zip(self._ended, transfer.times(now), strict=True)
+        self._ended = tuple(before + more for before, more in times)  # type: ignore[assignment]

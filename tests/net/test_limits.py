@@ -16,7 +16,7 @@ import pytest
 import luci_dl
 from luci_dl.errors import NetworkError
 from luci_dl.events import Event, Retrying, Warned
-from luci_dl.net import connections, dial, fetch, retry, tune, worker_pool
+from luci_dl.net import connections, dial, fetch, pieces, retry, tune
 from luci_dl.plan import Options
 from luci_dl.sources.context import ResolveContext
 from tests.net.fetching import DATA, OK, Run, proved
@@ -134,9 +134,11 @@ def test_refused_connections_leave_the_others_at_work(
     server: FaultyServer, limit: Limit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mirrors: int
 ) -> None:
     """No retry is counted, no mirror is blamed, and no segment is lost."""
-    monkeypatch.setattr(worker_pool, "WINDOW_BYTES", 1 << 18)
-    monkeypatch.setattr(worker_pool, "MIN_SEGMENT_BYTES", 1 << 14)
-    monkeypatch.setattr(worker_pool, "TAKEOVER_S", 0.05)
+    monkeypatch.setattr(pieces, "WINDOW", 1 << 18)
+    monkeypatch.setattr(pieces, "PIECE_BYTES", 1 << 15)
+    monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", 1 << 14)
+    monkeypatch.setattr(pieces, "PROBATION_S", 0.05)
+    monkeypatch.setattr(pieces, "SHARE_S", 0.05)
     monkeypatch.setattr(fetch, "PAUSE_S", 0.1)
     monkeypatch.setattr(tune, "BACKOFF_S", 0.1)
     events: list[Event] = []

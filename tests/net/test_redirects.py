@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.errors import NetworkError
-from luci_dl.net.client import MAX_REDIRECTS
+from luci_dl.net.redirects import MAX_REDIRECTS
 from luci_dl.net.retry import AttemptFailed
 from tests.net.asking import DATA, SECRET, asked, block, body
 from tests.servers import FaultyServer, faults

@@ -43,6 +43,7 @@ def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
         situation=Situation("m.gguf", size=sink.size, provable=sink.provable),
         whole_file=False,
         probe=False,
+        location=None,
         block_size=1 << 20,
         limiter=RateLimiter(),
     )

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import trustme
 
 from luci_dl.disk import write_behind
-from luci_dl.net import client, connections, fetch, rate_meter, tune, worker_pool
+from luci_dl.net import client, connections, fetch, pieces, rate_meter, tune, worker_pool
 from luci_dl.net.retry import AttemptFailed
 
 KIB = 1 << 10
@@ -22,10 +22,12 @@ SILENCE_S = 1.5
 BRISK = 50
 """Pauses while other connections are at work are that much shorter."""
 SMALL = {
-    (worker_pool, "WINDOW_BYTES"): 512 * KIB,
-    (worker_pool, "MIN_SEGMENT_BYTES"): 64 * KIB,
+    (pieces, "WINDOW"): 512 * KIB,
+    (pieces, "PIECE_BYTES"): 64 * KIB,
+    (pieces, "MIN_PIECE_BYTES"): 64 * KIB,
     (worker_pool, "BLOCK_BYTES"): 256 * KIB,
-    (worker_pool, "TAKEOVER_S"): 0.3,
+    (pieces, "PROBATION_S"): 0.3,
+    (pieces, "SHARE_S"): 0.3,
     (write_behind, "SYNC_EVERY"): 256 * KIB,
     (write_behind, "AHEAD"): 1024 * KIB,
     (tune, "MEASURE_S"): 0.1,

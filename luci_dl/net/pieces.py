@@ -1,0 +1,123 @@
+"""How a file is cut into pieces, each for one request: in order, and once.
+
+A transfer that goes well keeps its piece. Only an open one, whose request has no end, gives up what lies far ahead of
+it: that ends no connection before its time. Near the end of the file, a piece that takes long is shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
+
+from luci_dl.plan import PAGE, WINDOW, Lease, Sink
+
+PIECE_BYTES = 32 << 20
+"""A piece of a large file."""
+PIECES = 16
+"""A smaller file is cut into so many."""
+MIN_PIECE_BYTES = 1 << 20
+OPEN_PIECES = 4
+"""An open transfer keeps up to this many pieces for itself when others join: its connection is lost where it ends."""
+SHARE_S, SHARE_ROUND_TRIPS = 1.0, 6
+"""A piece is shared if it takes this much longer: a connection needs several round trips to reach its rate."""
+SLOW_FACTOR = 4.0
+"""A connection that is slower than the others by this factor loses its piece."""
+PROBATION_S = 1.0
+"""The rate of a connection says nothing before."""
+
+
+class Piece(Protocol):
+    """A piece on its way."""
+
+    @property
+    def lease(self) -> Lease: ...
+
+    @property
+    def is_open(self) -> bool:
+        """Its request has no end: its connection can bring all that follows."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second."""
+        ...
+
+    @property
+    def is_waiting(self) -> bool:
+        """It waits for the network."""
+        ...
+
+    def age(self, now: float) -> float:
+        """Seconds since it was requested."""
+        ...
+
+
+P = TypeVar("P", bound=Piece)
+
+
+class Pieces:
+    """The pieces of one file. Not for several threads at a time."""
+
+    def __init__(self, sink: Sink, most: int) -> None:
+        """`most`: the most connections there can be."""
+        self._sink = sink
+        self._count = max(PIECES, most)
+        self._claimed = 0
+
+    @property
+    def length(self) -> int:
+        """Bytes of a piece: whole MiB, or whole pages of a small file."""
+        share = -(-(self._sink.size or 0) // self._count)
+        unit = MIN_PIECE_BYTES if share > 8 * MIN_PIECE_BYTES else PAGE
+        return min(PIECE_BYTES, max(MIN_PIECE_BYTES, -(-share // unit) * unit))
+
+    def claim(self, connections: int) -> Lease | None:
+        """The next piece; all that is missing in a row, if there is only one connection. None when none is free."""
+        length = self.length
+        lease = self._sink.claim() if connections == 1 else self._sink.claim(length, within=WINDOW - length)
+        self._claimed += lease is not None
+        return lease
+
+    def crawling(self, pieces: Sequence[P], now: float) -> P | None:
+        """The piece whose connection is much slower than the others, if there is one."""
+        known = [piece for piece in pieces if piece.age(now) > PROBATION_S]
+        slowest = min(known, key=lambda piece: piece.rate, default=None)
+        typical = sorted(piece.rate for piece in known)[len(known) // 2] if known else 0.0
+        return slowest if slowest and slowest.rate * SLOW_FACTOR < typical else None
+
+    def share(self, pieces: Sequence[Piece], connections: int, round_trip_s: float, now: float) -> bool:
+        """Free a part of a piece for one more connection. Returns: whether that is worth it, and was done."""
+        return self._share_open(pieces, connections) or self._share_last(pieces, round_trip_s, now)
+
+    def _share_open(self, pieces: Sequence[Piece], connections: int) -> bool:
+        for lease in (piece.lease for piece in pieces if piece.is_open and piece.lease.end):
+            left, length = (lease.end or 0) - lease.pos, self.length
+            kept = max(length, min(left // connections, OPEN_PIECES * length))
+            if left >= kept + MIN_PIECE_BYTES and self._sink.shorten(lease, _rounded(lease.pos + kept)):
+                return True
+        return False
+
+    def _share_last(self, pieces: Sequence[Piece], round_trip_s: float, now: float) -> bool:
+        """Halve the piece that will take longest. It must not cost more requests than the file is worth."""
+        longest = max(pieces, key=lambda piece: _left_s(piece, now), default=None)
+        size = self._sink.size or 0
+        if not longest or not longest.is_waiting or self._claimed >= self._count + size // PIECE_BYTES:
+            return False
+        lease, left_s = longest.lease, _left_s(longest, now)
+        half = ((lease.end or lease.pos) - lease.pos) // 2
+        if left_s < SHARE_S + SHARE_ROUND_TRIPS * round_trip_s or half < MIN_PIECE_BYTES // 2:
+            return False
+        return self._sink.shorten(lease, _rounded(lease.pos + half))
+
+
+def _left_s(piece: Piece, now: float) -> float:
+    """Seconds until the piece is complete, at its rate; 0 when it is too young to tell."""
+    left = (piece.lease.end or piece.lease.pos) - piece.lease.pos
+    if piece.rate:
+        return left / piece.rate
+    return float("inf") if left and piece.age(now) > PROBATION_S else 0.0
+
+
+def _rounded(offset: int) -> int:
+    """Up to a whole page."""
+    return -(-offset // PAGE) * PAGE

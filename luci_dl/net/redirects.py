@@ -1,0 +1,70 @@
+"""Follows redirects, and remembers where they led: a signed address serves until it is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import urllib3
+
+from luci_dl.errors import NetworkError
+from luci_dl.net.connections import release
+from luci_dl.net.origin import origin_of
+from luci_dl.net.response import linked_file, redirect_target
+
+MAX_REDIRECTS = 10
+
+Send = Callable[[str, Mapping[str, str]], urllib3.BaseHTTPResponse]
+"""Sends a request with these headers to this address."""
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a file is, and what the origin says about it.
+
+    Attributes:
+        url: the address after redirects.
+        sha256, size: by `linked_file`; None where the origin does not say.
+    """
+
+    url: str = field(repr=False)
+    sha256: str | None = None
+    size: int | None = None
+
+
+def follow(
+    send: Send, location: Location, headers: Mapping[str, str], private_headers: Mapping[str, str], origin: str
+) -> tuple[urllib3.BaseHTTPResponse, Location]:
+    """Request what is at the location, and follow redirects.
+
+    Args:
+        private_headers: sent only to the host of the address `origin`.
+
+    Returns: the last response, and where it came from. Raises: AttemptFailed; NetworkError.
+    """
+    url, sha256, size = location.url, location.sha256, location.size
+    for _ in range(MAX_REDIRECTS + 1):
+        at_origin = origin_of(url) == origin_of(origin)
+        response = send(url, {**headers, **(private_headers if at_origin else {})})
+        with closed_on_error(response):
+            if at_origin and sha256 is None:  # the Hub first redirects a renamed repository to itself
+                sha256, size = linked_file(response.headers)
+            target = redirect_target(url, response.status, response.headers)
+        if target is None:
+            return response, Location(url, sha256, size)
+        release(response)
+        url = target
+    raise NetworkError(
+        f"{origin}: redirect loop (more than {MAX_REDIRECTS} redirects)", "Check the address, or try again later."
+    )
+
+
+@contextmanager
+def closed_on_error(response: urllib3.BaseHTTPResponse) -> Iterator[None]:
+    """Close the response when the block fails."""
+    try:
+        yield
+    except BaseException:
+        response.close()
+        raise

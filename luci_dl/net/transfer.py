@@ -1,0 +1,65 @@
+"""A worker as it is observed: its rate, whether it has stalled, and what it waits for."""
+
+from __future__ import annotations
+
+from luci_dl.net.mirrors import Address
+from luci_dl.net.rate_meter import RateMeter, StallWatch
+from luci_dl.net.retry import AttemptFailed, Remedy
+from luci_dl.net.worker import Worker
+from luci_dl.plan import Lease
+
+
+class Transfer:
+    """A worker and its measurements. Is a `pieces.Piece`.
+
+    Attributes:
+        address: that it requests, before redirects.
+        rate: bytes a second, over the last seconds.
+    """
+
+    def __init__(self, worker: Worker, address: Address, now: float, timeout: float | None) -> None:
+        self.worker = worker
+        self.address = address
+        self.began = now
+        self.rate = 0.0
+        self._meter = RateMeter()
+        self._stall = StallWatch(timeout)
+
+    @property
+    def lease(self) -> Lease:
+        return self.worker.lease
+
+    @property
+    def is_open(self) -> bool:
+        return self.worker.is_open
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.worker.reading
+
+    @property
+    def asks_origin(self) -> bool:
+        """Whether the address may still redirect it."""
+        return self.worker.job.location is None and self.worker.location is None and not self.worker.done
+
+    @property
+    def is_refused_location(self) -> bool:
+        """Whether an earlier redirect's target no longer serves: a signed address expires."""
+        error = self.worker.error
+        is_stale = isinstance(error, AttemptFailed) and error.remedy is Remedy.FRESH_ADDRESS
+        return is_stale and self.worker.job.location is not None
+
+    def age(self, now: float) -> float:
+        return now - self.began
+
+    def update(self, now: float) -> bool:
+        """Measure the rate. Returns: whether the worker has stalled."""
+        self.rate = self._meter.add(now, self.worker.received)
+        has_responded = self.worker.supports_ranges is not None  # until then, the client's own limit applies
+        return self._stall.is_stalled(now, self.worker.received, self.worker.reading and has_responded)
+
+    def times(self, now: float) -> tuple[float, float, float]:
+        """Seconds since the response came; of these, it waited for the network, and for the sink."""
+        worker = self.worker
+        active_s = now - worker.responded if worker.responded else 0.0
+        return active_s, worker.waited_s, worker.blocked_s
