@@ -160,8 +160,8 @@ class Sink(Protocol):
         """
         ...
 
-    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
-        """The right to write the first free segment, or its first `at_most` bytes.
+    def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
+        """The right to write the first free segment, all of it or to about the next multiple of `piece` bytes.
 
         Returns: None when none is free, or none that begins less than `within` bytes beyond the bytes received in
             order.

@@ -66,8 +66,8 @@ class PartSink:
     def validator(self, url: str) -> str | None:
         return self._known.validator(url)
 
-    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
-        return self._writer.ranges.claim(at_most, within)
+    def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
+        return self._writer.ranges.claim(piece, within)
 
     @property
     def has_gap(self) -> bool:

@@ -33,11 +33,11 @@ class RangeMap:
         self._size = size
         self._free = [] if start == size else [Segment(start, size)]  # in order
 
-    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+    def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
         """A lease on the first free segment.
 
         Args:
-            at_most: bytes to take of it.
+            piece: take it to the next multiple of this, in bytes, or to the one after that if that is near.
             within: how far beyond the bytes written in order it may begin, in bytes.
 
         Returns: None when no segment is free, or none that begins so near.
@@ -49,8 +49,10 @@ class RangeMap:
             if within is not None and segment.start >= self._written() + within:
                 return None
             end = segment.end
-            if at_most is not None and (end is None or end - segment.start > at_most):
-                end = segment.start + at_most
+            if piece is not None:
+                limit = (segment.start // piece + 1) * piece
+                limit += piece if limit - segment.start < piece // 4 else 0
+                end = limit if end is None else min(end, limit)
             self._free[:1] = [] if end == segment.end else [Segment(end or 0, segment.end)]
             lease = Lease(Segment(segment.start, end))
             self._leases.append(lease)

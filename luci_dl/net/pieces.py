@@ -93,7 +93,8 @@ class Pieces:
         for lease in (piece.lease for piece in pieces if piece.is_open and piece.lease.end):
             left, length = (lease.end or 0) - lease.pos, self.length
             kept = max(length, min(left // connections, OPEN_PIECES * length))
-            if left >= kept + MIN_PIECE_BYTES and self._sink.shorten(lease, _rounded(lease.pos + kept)):
+            end = round((lease.pos + kept) / length) * length
+            if (lease.end or 0) - end >= MIN_PIECE_BYTES and self._sink.shorten(lease, end):
                 return True
         return False
 

@@ -79,7 +79,7 @@ class MemorySink:
             self._validators[remote.url] = remote.validator
         lease.end = self._known.size
 
-    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+    def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
         with self._lock:
             if self._lease or len(self.data) == self.size:
                 return None

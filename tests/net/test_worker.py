@@ -23,11 +23,11 @@ HALF = len(DATA) // 2
 class Contested(MemorySink):
     """After a restart, another worker claims the beginning first."""
 
-    def claim(self, at_most: int | None = None, within: int | None = None) -> Lease | None:
+    def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
         if self.restarts:
             self._lease = Lease(Segment(1000, self.size))
             return self._lease
-        return super().claim(at_most, within)
+        return super().claim(piece, within)
 
 
 def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
