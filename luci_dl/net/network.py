@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.rate_limiter import RateLimiter
+from luci_dl.rate_limit import UNLIMITED, RateLimit
 
 if TYPE_CHECKING:
     from luci_dl.net.client import Client
@@ -19,7 +20,7 @@ class Network:
     """The access to servers for one run.
 
     Args:
-        limit_rate: bytes per second, for all connections together; None for no limit.
+        limit_rate: of all connections together.
         timeout: seconds without a byte after which a connection is given up; None for the defaults.
         offline: refuse every request.
         log: receives each request.
@@ -31,7 +32,7 @@ class Network:
 
     def __init__(
         self,
-        limit_rate: int | None = None,
+        limit_rate: RateLimit = UNLIMITED,
         *,
         timeout: float | None = None,
         offline: bool = False,

@@ -192,7 +192,7 @@ class WorkerPool:
             return 1  # one is enough to find out whether bytes come again
         if not (sink.provable or sink.validator(self._artifact.urls[0])):
             return 1
-        return self._tuner.update(now, sink.received, left)
+        return self._limiter.connections(self._tuner.update(now, sink.received, left))
 
     def _claim(self, wanted: int) -> Lease | None:
         if wanted == 1:
