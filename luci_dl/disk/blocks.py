@@ -17,7 +17,7 @@ from luci_dl.plan import Segment
 BLOCK = 1 << 20
 """Bytes of a block; the last one of a file may be shorter."""
 KIND = "crc32"
-"""The kind of the digests. It stands beside the texts, so that there may be others one day."""
+"""Their kind, which is what journals and receipts call their texts: there may be others one day."""
 digest_of = zlib.crc32
 """The digest of some bytes; a second argument is the digest of what comes before them."""
 _MOST = 1 << 24  # blocks, 16 TiB
