@@ -35,8 +35,8 @@ Where things are; each package imports only from those below it, and the head of
     disk/         bytes onto disk: transaction (one model), part (the bytes of one file), locks, space, fs (the calls
                   whose order matters), layout (all paths)
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
-    model.py plan.py errors.py events/ cancel.py pool.py environment.py text.py names.py (which names files
-                  may have): shared types and helpers
+    model.py plan.py rate_limit.py errors.py events/ cancel.py pool.py environment.py text.py names.py (which names
+                  files may have): shared types and helpers
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from luci_dl.library.running import Running
     from luci_dl.model import Artifact, Model
     from luci_dl.plan import Options
+    from luci_dl.rate_limit import RateLimit
     from luci_dl.sources.selection import FileSelection
 
 __version__ = "0.1.0"
@@ -78,6 +79,7 @@ __all__ = [
     "LuciError",
     "Model",
     "Options",
+    "RateLimit",
     "Running",
     "Settings",
     "Transaction",
@@ -114,6 +116,7 @@ _HOMES = {
     "events": ("Event",),
     "library.installed": ("InstalledModel",),
     "plan": ("Options",),
+    "rate_limit": ("RateLimit",),
     "library.running": ("Running",),
     "sources.selection": ("FileSelection",),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from luci_dl.model import Artifact, Model
+from luci_dl.rate_limit import UNLIMITED, RateLimit
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Options:
     Attributes:
         jobs: models to install side by side.
         connections: for each file; None to determine the number by measuring.
-        limit_rate: bytes a second, of all connections and jobs together; None for no limit.
+        limit_rate: of all connections and jobs together.
         retries: consecutive failures allowed, without a MiB of progress between them.
         timeout: seconds without a byte after which a connection is given up; None: longer for the first byte.
         wait: seconds to wait for another process that holds the lock; None: as long as it takes.
@@ -50,7 +51,7 @@ class Options:
 
     jobs: int = 1
     connections: int | None = None
-    limit_rate: int | None = None
+    limit_rate: RateLimit = UNLIMITED
     retries: int = 10
     timeout: float | None = None
     wait: float | None = None

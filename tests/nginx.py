@@ -6,7 +6,7 @@ import contextlib
 import random
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ http {{
     sendfile on;
     limit_rate {limit_rate};
     server {{
-        listen 127.0.0.1:{port}{secure};
+        listen {address}:{port}{secure};
         root {folder};
         {tls}
     }}
@@ -58,12 +58,25 @@ class Nginx:
 
 
 @contextmanager
-def nginx(folder: Path, here: Path, tls: trustme.CA | None = None, limit_rate: str = "0") -> Iterator[Nginx]:
-    """Serve the files of `folder`; `here` is a new folder for nginx's own; `limit_rate` as `20m`, per connection."""
+def nginx(
+    folder: Path,
+    here: Path,
+    tls: trustme.CA | None = None,
+    limit_rate: str = "0",
+    address: str = "127.0.0.1",
+    within: Sequence[str] = (),
+) -> Iterator[Nginx]:
+    """Serve the files of `folder`.
+
+    Args:
+        here: a new folder for nginx's own.
+        limit_rate: per connection, as `20m`.
+        within: the command that runs it elsewhere, where it has that address.
+    """
     program = need("nginx")
     here.mkdir()
     if tls:
-        certificate = tls.issue_cert("localhost", "127.0.0.1")
+        certificate = tls.issue_cert("localhost", address)
         certificate.private_key_pem.write_to_path(str(here / "key.pem"))
         for pem in certificate.cert_chain_pems:
             pem.write_to_path(str(here / "chain.pem"), append=True)
@@ -72,18 +85,19 @@ def nginx(folder: Path, here: Path, tls: trustme.CA | None = None, limit_rate: s
         CONFIG.format(
             here=here,
             folder=folder,
+            address=address,
             port=port,
             limit_rate=limit_rate,
             secure=" ssl" if tls else "",
             tls=TLS.format(here=here) if tls else "",
         )
     )
-    command = [program, "-p", str(here), "-c", str(here / "nginx.conf"), "-e", "stderr"]
+    command = [*within, program, "-p", str(here), "-c", str(here / "nginx.conf"), "-e", "stderr"]
     with (here / "error.log").open("wb") as errors, subprocess.Popen(command, stderr=errors) as process:
         try:
-            wait_until(lambda: process.poll() is not None or accepts(port))
+            wait_until(lambda: process.poll() is not None or (here / "pid").exists())
             assert process.poll() is None, (here / "error.log").read_text()
-            yield Nginx(f"{'https' if tls else 'http'}://127.0.0.1:{port}", here / "access.log")
+            yield Nginx(f"{'https' if tls else 'http'}://{address}:{port}", here / "access.log")
         finally:
             process.terminate()
 

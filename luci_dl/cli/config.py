@@ -76,7 +76,9 @@ def show(name: str, as_json: bool) -> int:
 
 @command.command(
     "set",
-    epilog=options.examples("luci config set min_free 5G", "luci config set on_interrupt keep"),
+    epilog=options.examples(
+        "luci config set min_free 5G", "luci config set on_interrupt keep", "luci config set limit_rate 09:00-17:00=2M"
+    ),
 )
 @NAME
 @click.argument("values", nargs=-1, required=True, metavar="VALUE...", shell_complete=complete.setting_values)

@@ -44,7 +44,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--sha256", metavar="HEX", help="Expected SHA-256, if WORD refers to a single file."),
     _setting("-c", "--connections", default="auto", metavar="auto|N", help="Connections per file; auto measures."),
     _setting("-j", "--jobs", default="1", metavar="N", help="Models to install side by side."),
-    _setting("--limit-rate", metavar="RATE", help="Limit of the total speed in bytes per second, such as 20M."),
+    _setting(
+        "--limit-rate",
+        metavar="RATE",
+        help="Limit of the total speed in bytes per second, such as 20M; at times of day: 09:00-17:00=2M,10M.",
+    ),
     _setting("--retries", default="10", metavar="N", help="Consecutive failures allowed."),
     _setting(
         "--timeout", default="auto", metavar="auto|SECONDS", help="Give up a connection after SECONDS of silence."

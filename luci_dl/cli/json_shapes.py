@@ -156,7 +156,9 @@ class Setting(TypedDict):
     """A setting; see `luci help settings`."""
 
     name: Annotated[str, "key of config.json"]
-    value: Annotated[object, "null for none; sizes in bytes; the raw value if it is invalid"]
+    value: Annotated[
+        object, "null for none; sizes in bytes; a speed limit with times of day as text; the raw value if it is invalid"
+    ]
     origin: Annotated[str, '"default", "config.json" or an environment variable']
     purpose: Annotated[str | None, "what it is for; null if luci does not know the key"]
     problem: Annotated[

@@ -15,7 +15,7 @@ _STATES = """\b
 Each file is one line on stdout, which begins with its state:
   ok          as it was installed
   newer       as it was installed, but the catalog has other bytes now
-  changed     its bytes differ from those that were installed
+  changed     its bytes differ from those that were installed; it says where
   truncated   shorter than it was installed, or than its header says
   invalid     another kind of file than its name says, such as a web page
   missing     does not exist any more

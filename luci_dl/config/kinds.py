@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from luci_dl.environment import parse_path
 from luci_dl.errors import UsageError
+from luci_dl.rate_limit import DAY, RateLimit, Span
 from luci_dl.text import MOST_BYTES, printable, public_address, shown
 
 OnInterrupt = Literal["delete", "keep"]
@@ -21,6 +23,7 @@ It gets the name of the value for error messages, and the folder that relative p
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _HOST = re.compile(r"[0-9A-Za-z._-]{1,253}(:[0-9]{1,5})?|\[?[0-9A-Fa-f:.]{2,45}(\]|\]:[0-9]{1,5})?")
+_TIMES = re.compile(r"([0-9]{1,2}):([0-5][0-9]) ?- ?([0-9]{1,2}):([0-5][0-9])")
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]i?)?b?", re.IGNORECASE)
 
 
@@ -31,7 +34,7 @@ class Kind:
     Attributes:
         allowed: what the value may be, for the user.
         many: it is a list.
-        size: it is in bytes.
+        text: writes a value, or an item of a list, as the user would type it.
         none: the word for None; "" where there is none, so that the setting can only be unset.
         words: fixed words that it may be.
         path: what its paths lead to; "" if it holds none.
@@ -40,7 +43,7 @@ class Kind:
     allowed: str
     parse: Parser
     many: bool = False
-    size: bool = False
+    text: Callable[[Any], str] = str
     none: str = ""
     words: tuple[str, ...] = ()
     path: Literal["", "dir", "file"] = ""
@@ -50,15 +53,15 @@ class Kind:
         if value is None:
             return [self.none] if self.none else []
         if self.many:
-            return [str(item) for item in value]
-        return [size_text(value) if self.size else str(value)]
+            return [self.text(item) for item in value]
+        return [self.text(value)]
 
     def json(self, value: Any) -> object:
         """The value as config.json holds it."""
         texts = self.texts(value)
         if self.many:
             return texts
-        return value if isinstance(value, int) and not self.size else texts[0]
+        return value if isinstance(value, int) and self.text is str else texts[0]
 
 
 def parse_size(text: str) -> int:
@@ -119,13 +122,56 @@ def _bytes(value: object, what: str, _base: Path) -> int:
         raise UsageError(f"{what}: {error.message}") from error
 
 
-def _rate(value: object, what: str, base: Path) -> int | None:
+def _rate(value: object, what: str) -> int | None:
     if value == "none":
         return None
-    rate = _bytes(value.removesuffix("/s") if isinstance(value, str) else value, what, base)
+    rate = _bytes(value.removesuffix("/s") if isinstance(value, str) else value, what, Path())
     if rate < 1:
         raise UsageError(f'{what}: expected at least one byte per second, or "none", found {shown(value)}')
     return rate
+
+
+def _rate_limit(value: object, what: str, _base: Path) -> RateLimit:
+    """One rate, or several for times of day: 2M, or 09:00-17:00=2M, or 22:00-06:00=none,09:00-17:00=2M,10M."""
+    if not isinstance(value, str):
+        return RateLimit(_rate(value, what))
+    spans: list[Span] = []
+    rates: list[int | None] = []
+    for part in map(str.strip, value.split(",")):
+        times, equals, rate = part.rpartition("=")
+        if equals:
+            spans.append(_span(times, _rate(rate.strip(), what), what))
+        else:
+            rates.append(_rate(part, what))
+    if len(rates) > 1:
+        raise UsageError(f"{what}: expected times of day for all rates but one, found {shown(value)}")
+    for one, other in combinations(spans, 2):
+        if one.overlaps(other):
+            raise UsageError(f"{what}: the times {_times_text(one)} and {_times_text(other)} overlap")
+    return RateLimit(rates[0] if rates else None, tuple(spans))
+
+
+def _span(times: str, rate: int | None, what: str) -> Span:
+    match = _TIMES.fullmatch(times.strip())
+    hours = (0, 0, 0, 0) if match is None else tuple(map(int, match.groups()))
+    begin, end = hours[0] * 60 + hours[1], hours[2] * 60 + hours[3]
+    if match is None or begin == end or begin >= DAY or end > DAY:
+        raise UsageError(f"{what}: expected two times of day such as 09:00-17:00, found {shown(times)}")
+    return Span(begin, end, rate)
+
+
+def _times_text(span: Span) -> str:
+    return "-".join(f"{minute // 60:02}:{minute % 60:02}" for minute in (span.begin, span.end))
+
+
+def _rate_limit_text(limit: RateLimit) -> str:
+    """The text that `_rate_limit` turns back into this limit."""
+
+    def text(rate: int | None) -> str:
+        return "none" if rate is None else size_text(rate)
+
+    rest = [text(limit.rate)] if limit.rate is not None or not limit.spans else []
+    return ",".join([f"{_times_text(span)}={text(span.rate)}" for span in limit.spans] + rest)
 
 
 def _on_interrupt(value: object, what: str, _base: Path) -> OnInterrupt:
@@ -155,6 +201,11 @@ FOLDERS = Kind("a list of folders", _list_of("folders", parse_path), many=True, 
 FILE = Kind("a file", parse_path, path="file")
 ADDRESSES = Kind("a list of https:// or http:// addresses", _list_of("addresses", _address), many=True)
 HOSTS = Kind("a list of hosts, each with or without a port", _list_of("hosts", _host), many=True)
-SIZE = Kind("a size, like 512, 20M, 1.5G or 1GiB", _bytes, size=True)
-RATE = Kind("a size per second, like 20M, or none", _rate, size=True, none="none", words=("none",))
+SIZE = Kind("a size, like 512, 20M, 1.5G or 1GiB", _bytes, text=size_text)
+RATE = Kind(
+    "a size per second, like 20M, or none; with times of day, like 09:00-17:00=2M,10M",
+    _rate_limit,
+    text=_rate_limit_text,
+    words=("none",),
+)
 ON_INTERRUPT = Kind("delete or keep", _on_interrupt, words=get_args(OnInterrupt))

@@ -14,6 +14,7 @@ from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key, setting
 from luci_dl.config.kinds import OnInterrupt
 from luci_dl.environment import home_of, parse_path, variable
+from luci_dl.rate_limit import UNLIMITED, RateLimit
 from luci_dl.text import nearest
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ class Settings:
         "connections per file (auto measures)", kinds.number(1, 16, auto=True), None, option="--connections"
     )
     jobs: int = setting("models installed side by side", kinds.number(1, 16), 1, option="--jobs")
-    limit_rate: int | None = setting("speed limit of all downloads together", kinds.RATE, None, option="--limit-rate")
+    limit_rate: RateLimit = setting(
+        "speed limit of all downloads together", kinds.RATE, UNLIMITED, option="--limit-rate"
+    )
     retries: int = setting("consecutive failures allowed", kinds.number(0, 10**6), 10, option="--retries")
     timeout: int | None = setting(
         "seconds without a byte until a connection is given up (auto: 120 for the first byte, then 30)",

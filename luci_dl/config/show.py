@@ -13,6 +13,7 @@ from luci_dl.config.keys import Key
 from luci_dl.config.settings import KEYS, config_path, default_settings, read_setting, unknown_keys
 from luci_dl.environment import home_of
 from luci_dl.errors import UsageError
+from luci_dl.rate_limit import RateLimit
 from luci_dl.text import public_text
 
 FILE = "config.json"
@@ -69,11 +70,13 @@ def _state(key: Key, environ: Mapping[str, str], config: ConfigFile) -> SettingS
         return SettingState(key.name, origin, raw, [raw], error, key.purpose)
     overrides = bool(in_variable) and in_file is not None
     texts = key.kind.texts(value)
-    return SettingState(key.name, origin, _plain(value), texts, purpose=key.purpose, overrides=overrides)
+    return SettingState(key.name, origin, _plain(value, texts), texts, purpose=key.purpose, overrides=overrides)
 
 
-def _plain(value: Any) -> object:
-    """The value as JSON has it; sizes in bytes."""
+def _plain(value: Any, texts: list[str]) -> object:
+    """The value as JSON has it; sizes in bytes, and a rate limit, too, unless it depends on the time of day."""
     if isinstance(value, tuple):
-        return list(map(_plain, value))
-    return str(value) if isinstance(value, Path) else value
+        return texts
+    if isinstance(value, RateLimit):
+        return texts[0] if value.spans else value.rate
+    return texts[0] if isinstance(value, Path) else value

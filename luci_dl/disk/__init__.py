@@ -8,6 +8,7 @@ transaction     one model, from the locks to the commit
 target          what is at a final path; place: whether a file can be put there
 part            the bytes of one file: part_sink (for the workers), identity (of which version they are)
 part_writer     range_map (who may write where), write_behind (write, hash, sync), buffers
+blocks          fast digests of the blocks of a file, to find damage
 part_files      the files below them; guarded_file: nothing is written after the lock is released
 watch           notices what vanishes meanwhile
 publish         the last checks (hashing) and the renames; commit: the record of several, and rolling it forward

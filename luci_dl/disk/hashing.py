@@ -11,6 +11,7 @@ from queue import Empty, Queue
 
 from luci_dl.cancel import CancelToken, run_cancellable, start_thread
 from luci_dl.disk import fs
+from luci_dl.disk.blocks import BlockHash
 from luci_dl.events import Emit, Hashing
 from luci_dl.model import Digest, Hash
 
@@ -22,17 +23,18 @@ Hashed = Callable[[int], None]
 
 
 class Reader:
-    """Passes one file from its beginning to some hashes, in steps."""
+    """Passes one file from its beginning to some hashes, in steps; to `beside` in the thread that reads ahead."""
 
-    def __init__(self, file: fs.File, token: CancelToken, *hashes: Hash) -> None:
+    def __init__(self, file: fs.File, token: CancelToken, *hashes: Hash, beside: BlockHash | None = None) -> None:
         self.offset = 0
         self._file = file
         self._token = token
         self._hashes = hashes
+        self._beside = beside
 
     def read_to(self, end: int | None) -> bool:
         """Hash up to `end` (None: the end of the file); False when the file is shorter than that."""
-        for data in _read_ahead(self._file, self.offset, end):
+        for data in _read_ahead(self._file, self.offset, end, self._beside):
             self._token.check()
             for each in self._hashes:
                 each.update(data)
@@ -44,7 +46,7 @@ class Reader:
         run_cancellable(lambda: self.read_to(None), self._token, lambda: hashed(self.offset))
 
 
-def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
+def _read_ahead(file: fs.File, start: int, end: int | None, beside: BlockHash | None) -> Iterator[bytes]:
     """The file's blocks from `start` to `end`, read ahead in a thread of their own. Raises: StorageError."""
     blocks: Queue[bytes | Exception] = Queue(AHEAD)
     over = threading.Event()
@@ -55,6 +57,8 @@ def _read_ahead(file: fs.File, start: int, end: int | None) -> Iterator[bytes]:
             while not over.is_set() and (data := fs.read_at(file, BLOCK if end is None else min(BLOCK, end - at), at)):
                 blocks.put(data)
                 at += len(data)
+                if beside:
+                    beside.update(data)
             blocks.put(b"")
         except Exception as error:  # noqa: BLE001 - raised again where the blocks are taken
             blocks.put(error)
@@ -110,13 +114,16 @@ def longest_prefix(
     return run_cancellable(work, token, lambda: hashed(reader.offset))
 
 
-def hash_file(path: Path, token: CancelToken, hashed: Hashed) -> tuple[str, int]:
+def hash_file(path: Path, token: CancelToken, hashed: Hashed, blocks: BlockHash | None = None) -> tuple[str, int]:
     """The SHA-256 and the size of the file at `path`, following symlinks.
+
+    Args:
+        blocks: to hash the same bytes with, by the way.
 
     Raises: Interrupted; StorageError.
     """
     sha = hashlib.sha256()
-    reader = Reader(fs.open_to_read(path), token, sha)
+    reader = Reader(fs.open_to_read(path), token, sha, beside=blocks)
     reader.read_all(hashed)
     return sha.hexdigest(), reader.offset
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
+from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.hashing import Hashed, hash_again, longest_prefix
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
@@ -127,6 +128,11 @@ class Part(PartSink):
         file.stop_direct()
         self._files.close_until_used(same=True)
         return digest
+
+    @property
+    def blocks(self) -> Blocks:
+        """The digests of its blocks, as far as they are known."""
+        return Blocks()
 
     @property
     def proof(self) -> str:

@@ -83,9 +83,8 @@ class Publication:
 
     def _entry(self, part: Part, record: str | None) -> CommitEntry:
         digest, size = part.verify(self._token), part.received
-        known = receipt_for(
-            part.artifact, self._reference, self._names, digest, size, part.mtime_ns, url=part.origin, proof=part.proof
-        )
+        content = digest, size, part.mtime_ns, part.blocks.text()
+        known = receipt_for(part.artifact, self._reference, self._names, *content, url=part.origin, proof=part.proof)
         return CommitEntry(size, digest, part.inode, known, record)
 
     def _finish_journals(self, files: Files) -> None:
@@ -159,6 +158,7 @@ def receipt_for(
     sha256: str,
     size: int,
     mtime_ns: int,
+    crc32: str,
     *,
     url: str,
     proof: str,
@@ -166,5 +166,16 @@ def receipt_for(
     """The receipt of a file of the model `reference`, which has files with these names."""
     moment = receipt.now()
     return Receipt(
-        artifact.name, reference, tuple(names), artifact.role, url, sha256, proof, size, mtime_ns, moment, moment
+        artifact.name,
+        reference,
+        tuple(names),
+        artifact.role,
+        url,
+        sha256,
+        proof,
+        size,
+        mtime_ns,
+        installed=moment,
+        verified=moment,
+        crc32=crc32,
     )

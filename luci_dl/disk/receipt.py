@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
+from luci_dl.disk.blocks import KIND, Blocks
 from luci_dl.disk.formats import VERSION, check_version, is_count
 from luci_dl.environment import home_of
 from luci_dl.errors import StorageError, UsageError
@@ -39,6 +40,7 @@ class Receipt:
         proof: what it was checked against: "sha256", "lfs pointer", "git blob", "hub" (what the Hub said), or "none".
         size: bytes; mtime_ns: of the file when its bytes were last checked, or DISTRUSTED.
         installed, verified: when, ISO 8601 in UTC.
+        crc32: the text of the `blocks`; empty in receipts of older versions, or where they are not known.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Receipt:
     installed: str
     verified: str
     v: int = VERSION
+    crc32: str = ""
 
     def __post_init__(self) -> None:
         for name in ("reference", "url"):
@@ -62,12 +65,14 @@ class Receipt:
     @classmethod
     def from_json(cls, facts: Any) -> Receipt:
         """What `asdict` returned, perhaps by way of a file. Raises: TypeError, UsageError, when it is no receipt."""
-        if not (isinstance(facts, dict) and facts.keys() >= {field.name for field in fields(cls)}):
+        names = {field.name for field in fields(cls)}
+        if not (isinstance(facts, dict) and facts.keys() >= names - {KIND}):
             raise TypeError("not a receipt")
-        known = cls(**{field.name: facts[field.name] for field in fields(cls)})
+        known = cls(**{name: facts[name] for name in names & facts.keys()})
         if not (
             isinstance(known.files, list | tuple)
-            and all(_is_text(text) for text in (*known.files, *(facts[name] for name in _TEXTS)))
+            and isinstance(known.crc32, str)
+            and all(_is_text(text) for text in (*known.files, *(getattr(known, name) for name in _TEXTS)))
             and (is_count(known.v) and known.v == VERSION and is_count(known.size))
             and (type(known.mtime_ns) is int and -1 << 63 <= known.mtime_ns < 1 << 63)
             and known.name in known.files
@@ -75,6 +80,11 @@ class Receipt:
             raise TypeError("not a receipt")
         files = tuple(check_name(name) for name in known.files)
         return replace(known, files=files, sha256=check_digest(known.sha256, 64, "the SHA-256"))
+
+    @property
+    def blocks(self) -> Blocks:
+        """The digests of the file's blocks, as far as they are known. Reading them takes a moment."""
+        return Blocks.from_text(self.crc32, self.size)
 
 
 def now() -> str:
@@ -93,7 +103,8 @@ def read(path: Path) -> Receipt | None:
     with contextlib.suppress(StorageError):  # luci's own folder need not be readable
         later = _read(_remembered(path))
         if later and later.verified >= known.verified:
-            before = replace(later, mtime_ns=known.mtime_ns, verified=known.verified, proof=known.proof)
+            changed = {name: getattr(known, name) for name in ("mtime_ns", "verified", "proof", KIND)}
+            before = replace(later, **changed)
             return later if before == known else known
     return known
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
+from luci_dl.disk.blocks import BlockHash
 from luci_dl.disk.hashing import Hashed, hash_again, hash_file
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.receipt import Receipt
@@ -41,6 +42,7 @@ class Found:
             not the artifact or cannot be checked, or its receipt belongs to another name that the file system considers
             the same; "unproved": luci did not install it, and it was not read (only `quick_look` says so).
         sha256: hex digits, if known; size: bytes; mtime_ns: from before the file was read.
+        crc32: the text of its blocks, if luci did not install it and it was read.
     """
 
     state: State
@@ -48,6 +50,7 @@ class Found:
     size: int = 0
     mtime_ns: int = 0
     receipt: Receipt | None = None
+    crc32: str = ""
 
 
 def quick_look(staging: Staging, artifact: Artifact) -> Found:
@@ -77,21 +80,22 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
 
     Raises: StorageError, if the target is not a file or cannot be read; Interrupted.
     """
-    found = quick_look(staging, artifact)
+    found, read = quick_look(staging, artifact), BlockHash()
     if found.state == "unproved" and artifact.provable:
-        digest, size = hash_file(staging.target, token, hashed)
+        digest, size = hash_file(staging.target, token, hashed, read)
         is_right = artifact.may_be(digest, size) and _has_digests(staging, artifact, digest, size, token, hashed)
-        return replace(found, state="adoptable" if is_right else "foreign", sha256=digest, size=size)
+        found = replace(found, sha256=digest, size=size, crc32=read.blocks.text())
+        return replace(found, state="adoptable" if is_right else "foreign")
     if found.state == "unproved":
         return replace(found, state="foreign")
     if found.state not in ("installed", "newer", "elsewhere") or found.receipt is None:
         return found
     known = found.receipt
     if found.mtime_ns != known.mtime_ns:
-        digest, size = hash_file(staging.target, token, hashed)
+        digest, size = hash_file(staging.target, token, hashed, read)
         if (digest, size) != (known.sha256, known.size):
             return replace(found, state="damaged", sha256=digest, size=size)
-        known = replace(known, mtime_ns=found.mtime_ns, verified=receipt.now())
+        known = replace(known, mtime_ns=found.mtime_ns, verified=receipt.now(), crc32=read.blocks.text())
     if known.proof == "none" and artifact.sha256 == known.sha256:
         known = replace(known, proof="sha256")  # the digest became known after the install
     if known != found.receipt and not read_only:

@@ -48,7 +48,7 @@ def _reach_proxy(proxy: Proxy, hosts: Iterable[str]) -> Finding:
 
     start = time.monotonic()
     try:
-        dial(proxy.host, proxy.port, CONNECT_S).close()
+        dial(proxy.host, proxy.port, CONNECT_S)[0].close()
     except OSError as error:
         hint = f"Check {proxy.variable}. List hosts to reach without a proxy in NO_PROXY."
         return failure("proxy", NetworkError(f"{proxy} cannot be reached: {error.strerror or error}", hint))

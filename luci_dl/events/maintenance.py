@@ -56,6 +56,8 @@ class Verified(Result):
     `state`: "ok"; "newer" (as it was installed, but the catalog now names other bytes); "changed"; "truncated";
     "invalid" (another kind of file than its name says); "missing"; "unreadable"; "unmanaged" (luci did not install it;
     `reference` is empty). `expected` and `found` describe the difference; empty where the state says it all.
+    `damaged`: of a changed file, the first byte and the one after the last of each range with wrong bytes, in order, to
+    the MiB; empty where that is not known.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Verified(Result):
     state: Verdict
     expected: str = ""
     found: str = ""
+    damaged: tuple[tuple[int, int], ...] = ()
 
     @property
     def wrong(self) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
+from luci_dl.disk.blocks import BlockHash, Blocks, count, segments_of
 from luci_dl.disk.hashing import hash_file, report_hashing
 from luci_dl.disk.identity import check_contents
 from luci_dl.disk.layout import OnError, Staging, is_staging_folder, staging_for
@@ -24,6 +25,7 @@ from luci_dl.library.folder import skip
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
 from luci_dl.pool import run_side_by_side
+from luci_dl.text import human_size
 
 MODEL_FILES = (".gguf", ".safetensors")
 """The suffixes of files that are reported though luci did not install them: a models folder may hold anything."""
@@ -95,13 +97,14 @@ class _Verifier:
         for _ in range(_ATTEMPTS):
             known = receipt.read(staging.receipt) or known
             seen = target.identity_of(staging)
-            verdict = self._compare(staging, known)
+            found = BlockHash()
+            verdict = self._compare(staging, known, found)
             if seen == target.identity_of(staging):
-                self._note(staging, known, seen, verdict)
+                self._note(staging, known, seen, verdict, found.blocks)
                 break
         return verdict
 
-    def _compare(self, staging: Staging, known: Receipt) -> Verified:
+    def _compare(self, staging: Staging, known: Receipt, blocks: BlockHash) -> Verified:
         self._token.check()
         folder, info = staging.folder, target.stat_of(staging)
         if info is None:
@@ -110,9 +113,9 @@ class _Verifier:
             state: Verdict = "truncated" if info.st_size < known.size else "changed"
             return _verdict(folder, known, state, f"{known.size} bytes", f"{info.st_size} bytes")
         hashed = report_hashing(self._emit, known.name, staging.target)
-        digest, size = hash_file(staging.target, self._token, hashed)
+        digest, size = hash_file(staging.target, self._token, hashed, blocks)
         if (digest, size) != (known.sha256, known.size):
-            return _verdict(folder, known, "changed", f"SHA-256 {known.sha256}", f"SHA-256 {digest}")
+            return _changed(folder, known, digest, blocks.blocks)
         if known.proof == "none":
             try:
                 check_contents(staging.target, staging.target.name)
@@ -125,8 +128,10 @@ class _Verifier:
             return _verdict(folder, known, "newer", f"{expected} by the catalog", f"SHA-256 {digest}")
         return _verdict(folder, known, "ok")
 
-    def _note(self, staging: Staging, known: Receipt, seen: target.Identity | None, verdict: Verified) -> None:
-        new = self._updated(known, seen, verdict)
+    def _note(
+        self, staging: Staging, known: Receipt, seen: target.Identity | None, verdict: Verified, blocks: Blocks
+    ) -> None:
+        new = self._updated(known, seen, verdict, blocks)
         if new == known:
             return
         try:
@@ -141,8 +146,8 @@ class _Verifier:
             if is_new:
                 self._emit(Warned(f"{error.message}; the results of the verification are not noted there"))
 
-    def _updated(self, known: Receipt, seen: target.Identity | None, verdict: Verified) -> Receipt:
-        """The receipt after that verdict."""
+    def _updated(self, known: Receipt, seen: target.Identity | None, verdict: Verified, blocks: Blocks) -> Receipt:
+        """The receipt after that verdict on a file with these blocks."""
         if seen is None:
             return known
         moment = seen[-1]
@@ -153,11 +158,23 @@ class _Verifier:
         artifact = self._named(known)
         is_proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
         proof = artifact.proof if artifact and is_proved else known.proof  # the catalog has a digest now
-        return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof)
+        return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof, crc32=blocks.text())
 
 
 def _verdict(folder: Path, known: Receipt, state: Verdict, expected: str = "", found: str = "") -> Verified:
     return Verified(known.name, str(folder / known.name), known.reference, state, expected, found)
+
+
+def _changed(folder: Path, known: Receipt, sha256: str, blocks: Blocks) -> Verified:
+    """The verdict on a file that has another SHA-256, and where it differs, if its receipt has blocks."""
+    damaged = known.blocks.differing(blocks)
+    verdict = _verdict(folder, known, "changed", f"SHA-256 {known.sha256}", f"SHA-256 {sha256}")
+    if not damaged:
+        return verdict
+    ranges = [(segment.start, segment.end or known.size) for segment in segments_of(damaged, known.size)]
+    differ = f"{len(damaged):,} of {count(known.size):,} blocks of 1 MiB differ"
+    where = f"{differ}, the first at {human_size(ranges[0][0])}"
+    return replace(verdict, found=f"{verdict.found}; {where}", damaged=tuple(ranges))
 
 
 def _write(staging: Staging, known: Receipt, seen: target.Identity | None, new: Receipt) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+=======
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+>>>>>>> main
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
@@ -42,7 +47,11 @@ class Response:
     Attributes:
         remote: what it says about the whole file.
         info: what it says about its own body.
+<<<<<<< HEAD
         location: where it came from, after redirects.
+=======
+        round_trip: seconds that connecting to the server took, when that was done; None when a proxy hides that.
+>>>>>>> main
     """
 
     def __init__(
@@ -51,11 +60,15 @@ class Response:
         self.remote = remote
         self.info = info
         self.location = location
-        self.waited = 0.0
-        self.round_trip: float | None = None
         self._response = response
         self._raw = raw_response(response)
+        self.round_trip: float | None = getattr(response.connection, "round_trip", None)
         self._failure: Exception | None = None
+
+    @property
+    def waited(self) -> float:
+        """Seconds that reads have waited for the network so far, while no byte was there."""
+        return self._raw.waited
 
     def read_into(self, memory: memoryview) -> int:
         """Fill `memory` from its beginning. Waits for the first byte, and then only `COLLECT_S` for more.
@@ -65,17 +78,11 @@ class Response:
         """
         if self._failure:
             raise self._failure
-        count, deadline = 0, time.monotonic() + COLLECT_S
         try:
-            while count < len(memory) and (received := self._raw.read_some(memory[count:])):
-                count += received
-                if not self._raw.has_more_within(deadline - time.monotonic()):
-                    break
+            return self._raw.read_some(memory, COLLECT_S)
         except (HTTPException, OSError, ValueError) as error:
             self._failure = self._translated(error)
-            if not count:
-                raise self._failure from error
-        return count
+            raise self._failure from error
 
     def _translated(self, error: Exception) -> Exception:
         if isinstance(error, ValueError):  # the file below was closed
@@ -87,9 +94,8 @@ class Response:
             return failure
 
     def abort(self) -> None:
-        """Wake a blocked read at once. It may return anything then: revoke its right to write first."""
-        with suppress(ValueError, RuntimeError, OSError):
-            self._response.shutdown()
+        """Wake a blocked read at once. It returns what came before, or the end."""
+        self._raw.abort()
 
     def close(self) -> None:
         """Release the connection."""

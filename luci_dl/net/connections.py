@@ -42,13 +42,15 @@ class _Plain(KeepsRawResponse, HTTPConnection):  # type: ignore[misc]
     def _new_conn(self) -> socket.socket:
         """Try every address of the host. Raises: what urllib3 expects."""
         try:
-            return dial(self._dns_host, self.port, float(self.timeout or 0), self.socket_options or ())
+            sock, seconds = dial(self._dns_host, self.port, float(self.timeout or 0), self.socket_options or ())
         except socket.gaierror as error:
             raise exceptions.NameResolutionError(self.host, self, error) from error
         except TimeoutError as error:
             raise exceptions.ConnectTimeoutError(self, "no connection") from error
         except OSError as error:
             raise exceptions.NewConnectionError(self, error.strerror or str(error)) from error
+        self.round_trip = None if self.proxy else seconds
+        return sock
 
     def _tunnel(self) -> None:
         """Ask the proxy for a tunnel to the host. Raises: TunnelRefused; HTTPException; OSError."""

@@ -17,8 +17,8 @@ HEAD_START_S = 0.25
 Option = tuple[int, int, int | bytes]
 
 
-def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -> socket.socket:
-    """The first connection that succeeds, to any address of `host`.
+def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -> tuple[socket.socket, float]:
+    """The first connection that succeeds, to any address of `host`, and the seconds that connecting it took.
 
     Args:
         timeout: seconds, for all addresses together; afterwards the timeout of the socket.
@@ -33,7 +33,8 @@ def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -
             while untried or attempts.get_map():
                 if untried:
                     try:
-                        attempts.register(_start(untried.pop(0), options), selectors.EVENT_WRITE)
+                        began = time.monotonic()
+                        attempts.register(_start(untried.pop(0), options), selectors.EVENT_WRITE, began)
                     except OSError as failure:
                         error = failure
                         continue
@@ -46,7 +47,7 @@ def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -
                     code = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if not code:
                         connection.settimeout(timeout)
-                        return connection  # type: ignore[no-any-return]
+                        return connection, time.monotonic() - key.data
                     connection.close()
                     error = OSError(code, os.strerror(code))
             raise error

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from contextlib import suppress
-from functools import cached_property
 from http.client import HTTPException, HTTPResponse, IncompleteRead
-from io import DEFAULT_BUFFER_SIZE, BytesIO
+from io import DEFAULT_BUFFER_SIZE, BufferedReader, BytesIO
 from typing import Any
 
 from luci_dl.net.head import read_head
+from luci_dl.net.wire import Wire
 
 MAX_SKIPPED_BYTES = 1 << 16
 MAX_SKIP_S = 0.5
@@ -24,7 +23,8 @@ class RawResponse(HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **more: Any) -> None:
         super().__init__(sock, *args, **more)
-        self._sock = sock
+        self._wire = Wire(self.fp.detach(), sock)
+        self.fp = BufferedReader(self._wire)
         self._may_be_buffered = True  # the reader may hold bytes that came with the head, or with the last small read
         self._ended = False
 
@@ -36,16 +36,29 @@ class RawResponse(HTTPResponse):
             super().begin()
         finally:
             self.fp = reader
+        self._wire.waited = 0.0
         if self.status in _WITHOUT_BODY:
             self.length, self.chunked, self.will_close = 0, False, True  # some servers send a body nevertheless
 
     def wait_at_most(self, seconds: float) -> None:
         """Limit the time that a read waits for its first byte."""
-        with suppress(OSError):  # a connection without a body may be closed already
-            self._sock.settimeout(seconds)
+        self._wire.timeout = seconds
 
-    def read_some(self, memory: memoryview) -> int:
-        """Read the next bytes of the body into `memory` as soon as some arrive. Returns: how many; 0 at the end."""
+    @property
+    def waited(self) -> float:
+        """Seconds that reading the body has waited because no byte was there."""
+        return self._wire.waited
+
+    def abort(self) -> None:
+        """Wake a blocked read, from any thread. It returns what came before, or the end."""
+        if not self._wire.closed:
+            self._wire.shut()
+
+    def read_some(self, memory: memoryview, seconds: float = 0) -> int:
+        """Read into `memory` the next bytes of the body: the first as soon as they arrive, and others for `seconds`.
+
+        Returns: how many; 0 at the end.
+        """
         if not self._has_length:
             data = self.read1(len(memory))
             memory[: len(data)] = data
@@ -54,10 +67,11 @@ class RawResponse(HTTPResponse):
         if self.fp is None or not self.length:
             self.close()
             return 0
-        if self._may_be_buffered:  # a larger `readinto1` would wait for the network although some bytes are here
-            memory = memory[:DEFAULT_BUFFER_SIZE]
-        self._may_be_buffered = len(memory) < DEFAULT_BUFFER_SIZE
-        count: int = self.fp.readinto1(memory[: self.length])
+        memory, count = memory[: self.length], 0
+        if self._may_be_buffered:
+            self._may_be_buffered = len(memory) < DEFAULT_BUFFER_SIZE
+            count = self.fp.readinto1(memory[:DEFAULT_BUFFER_SIZE])
+        count = self._wire.fill(memory, count, seconds)
         self.length -= count
         if not (count and self.length):
             self.close()
@@ -93,21 +107,6 @@ class RawResponse(HTTPResponse):
                 count += received
         return count
 
-    def has_more_within(self, seconds: float) -> bool:
-        """Whether more of the body arrives within that time. False when only a read could show that."""
-        if not self._has_length or not self.length or seconds <= 0:
-            return False
-        pending = getattr(self._sock, "pending", None)  # bytes that TLS has already decrypted
-        if pending and pending():
-            return True
-        return bool(self._poll.poll(seconds * 1000))
-
-    @cached_property
-    def _poll(self) -> select.poll:
-        poll = select.poll()
-        poll.register(self._sock, select.POLLIN)
-        return poll
-
     @property
     def is_complete(self) -> bool:
         """Whether the body was read to its end, so that the connection is ready for the next request."""
@@ -124,9 +123,14 @@ class RawResponse(HTTPResponse):
 
 
 class KeepsRawResponse:
-    """A connection that remembers its last response."""
+    """A connection that remembers its last response.
+
+    Attributes:
+        round_trip: seconds that the TCP connection to the server took; None when a proxy hides that.
+    """
 
     raw_response: RawResponse | None = None
+    round_trip: float | None = None
 
     def response_class(self, *args: Any, **more: Any) -> RawResponse:
         self.raw_response = RawResponse(*args, **more)

@@ -200,7 +200,8 @@ class WorkerPool:
         times = [self._ended, *(transfer.times(now) for transfer in self._transfers)]
         active_s, network_s, sink_s = map(sum, zip(*times, strict=True))
         left = sink.size - sink.received
-        return self._tuner.update(now, Load(sink.received, left, active_s, network_s, sink_s, self._round_trip_s))
+        load = Load(sink.received, left, active_s, network_s, sink_s, self._round_trip_s)
+        return self._limiter.connections(self._tuner.update(now, load))
 
     def _claim(self, wanted: int, now: float) -> Lease | None:
         """The next piece; or a part of one that is on its way, where that gains; or that of a crawling worker."""

@@ -8,6 +8,7 @@ report.py     the figures as tables
 picture.py    the figures as an SVG
 peers.py      the tools: how each is called and what it does
 ground.py     the file, the servers, a clean slate for each run
+lines.py      lines with delay, rate and loss, as root; link.c carries their packets
 hub.py        a Hub that redirects to nginx
 programs.py   finds the programs, or installs them
 measure.py    one process: seconds, CPU, peak memory; launcher.py is its small parent

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from bench_lib import probes, programs
 from bench_lib.ground import Ground
-from bench_lib.measure import Results
-from bench_lib.peers import Tool, all_tools, luci_takes_connections
+from bench_lib.measure import BenchError, Results
+from bench_lib.peers import LINE_ALONE, Tool, all_tools
 from bench_lib.picture import picture
 from bench_lib.report import goals_table, probes_table, scenario_table
-from bench_lib.scenarios import SCENARIOS, race
+from bench_lib.scenarios import LINES, SCENARIOS, race
 from luci_dl.config.kinds import parse_size
 from luci_dl.errors import LuciError
 from tests.procs import ROOT
@@ -32,9 +32,7 @@ Digest and sync: whether the time includes the check of the SHA-256 and the sync
 def main(arguments: Sequence[str]) -> None:
     options = parse(arguments)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job inherits it ignored, and luci from us
-    tools = install(options.tools, with_probes=PROBES in options.only)
-    if not luci_takes_connections():
-        print("luci has no --connections yet: what needs it is left out.", file=sys.stderr)
+    tools = install(all_tools(options.luci), options)
     results = measure_all(Ground(options.folder, options.size), options, tools)
     tell(results, tools)
     if options.json:
@@ -49,25 +47,29 @@ def main(arguments: Sequence[str]) -> None:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     kinds = [*(scenario.name for scenario in SCENARIOS), PROBES]
+    groups = {"lines": [line.name for line in LINES]}
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure luci against its peers and its goals.")
     parser.add_argument("--size", type=parse_size, default=1 << 30, help="of the file, as 64M or 1GiB (default: 1GiB)")
     parser.add_argument("--rounds", type=int, default=3, help="that count; one more comes before them (default: 3)")
-    parser.add_argument("--only", action="append", choices=kinds, help="measure only that; may be repeated")
+    parser.add_argument("--only", action="append", choices=[*kinds, *groups], help="measure only that; may be repeated")
     parser.add_argument("--tools", metavar="NAME,...", help="only these tools, as the tables call them")
+    parser.add_argument("--luci", action="append", type=Path, default=[], help="another checkout to measure, too")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="on the disk to measure")
     parser.add_argument("--svg", type=Path, help="draw the figures into this file")
     parser.add_argument("--json", type=Path, help="write the figures into this file")
     options = parser.parse_args(arguments)
-    options.only = options.only or kinds
+    options.only = [name for kind in options.only or kinds for name in groups.get(kind, [kind])]
     options.tools = options.tools and options.tools.split(",")
     return options
 
 
-def install(names: Sequence[str] | None, with_probes: bool) -> dict[str, Tool]:
-    """The tools of those names (None: all) that are there, after an attempt to install what is missing."""
-    wanted = [tool for tool in all_tools() if names is None or tool.name in names]
+def install(tools: Sequence[Tool], options: argparse.Namespace) -> dict[str, Tool]:
+    """Those asked for that are there, after an attempt to install what is missing."""
+    roles = {role for scenario in SCENARIOS if scenario.name in options.only for role in scenario.tools}
+    named = options.tools and {LINE_ALONE, *options.tools}
+    wanted = [tool for tool in tools if tool.role in roles and (not named or tool.name in named)]
     needed = {tool.program for tool in wanted} - {"luci"} | {"nginx"}
-    programs.install(needed | {"hf"} if with_probes else needed)
+    programs.install(needed | {"hf"} if PROBES in options.only else needed)
     missing = {program for program in needed if not programs.is_there(program)}
     if "nginx" in missing:
         sys.exit("nginx is not installed: there is nothing to fetch from.")
@@ -81,15 +83,17 @@ def measure_all(ground: Ground, options: argparse.Namespace, tools: Mapping[str,
     for scenario in SCENARIOS:
         if scenario.name in options.only:
             print(f"--- {scenario.title}", file=sys.stderr)
-            results[scenario.name] = race(ground, scenario, tools.values(), options.rounds)
+            try:
+                results[scenario.name] = race(ground, scenario, tools.values(), options.rounds)
+            except BenchError as error:
+                print(f"{scenario.name} is left out: {error}", file=sys.stderr)
     if PROBES in options.only:
         print("--- luci alone", file=sys.stderr)
         results["memory"] = probes.memory(ground)
         results["resume"] = probes.resume(ground, options.rounds)
         results["installed"] = probes.installed(ground, options.rounds)
         results["start"] = probes.start(ground, options.rounds)
-        if luci_takes_connections():
-            results["interrupt"] = probes.interrupt(ground, options.rounds)
+        results["interrupt"] = probes.interrupt(ground, options.rounds)
     return results
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import trustme
 
 from bench_lib.hub import fake_hub
+from bench_lib.lines import Ends, Line, connected
 from bench_lib.measure import BenchError
 from luci_dl.cli.demo_gguf import make_gguf
 from tests.nginx import nginx
@@ -37,10 +38,12 @@ class Site:
     Attributes:
         origin: what the addresses of files begin with.
         folder: nginx's own; its process id is in the file `pid`.
+        ends: where it runs, and where its clients do.
     """
 
     origin: str
     folder: Path
+    ends: Ends
 
     @property
     def port(self) -> int:
@@ -121,12 +124,15 @@ class Ground:
         return File(path.name, size, sha256_of(path))
 
     @contextmanager
-    def site(self, tls: bool = False, limit_rate: str = "0") -> Iterator[Site]:
-        """Run a server; `limit_rate` as `20m`, per connection."""
-        with tempfile.TemporaryDirectory(dir=self.folder, prefix="nginx-") as folder:
-            here = Path(folder) / "nginx"
-            with nginx(self._served, here, self._ca if tls else None, limit_rate) as server:
-                yield Site(server.origin, here)
+    def site(self, tls: bool = False, limit_rate: str = "0", line: Line | None = None) -> Iterator[Site]:
+        """Run a server, at the other end of a line or on the loopback; `limit_rate` as `20m`, per connection."""
+        with (
+            tempfile.TemporaryDirectory(dir=self.folder, prefix="nginx-") as folder,
+            connected(line, Path(folder)) as ends,
+        ):
+            here, ca = Path(folder) / "nginx", self._ca if tls else None
+            with nginx(self._served, here, ca, limit_rate, ends.address, ends.server) as server:
+                yield Site(server.origin, here, ends)
 
     @contextmanager
     def job(self, site: Site, file: File | None = None) -> Iterator[Job]:

@@ -30,13 +30,15 @@ class Run:
     peak: int
 
 
-def measure(command: Sequence[str], env: Mapping[str, str], log: Path) -> Run:
+def measure(command: Sequence[str], env: Mapping[str, str], log: Path, within: Sequence[str] = ()) -> Run:
     """Run the command to its end, its output into `log`. A peak below some 10 MB cannot be told from the launcher's.
+
+    `within` is a command that runs it elsewhere; what that takes is not counted.
 
     Raises: BenchError, when the command fails.
     """
     ended = subprocess.run(
-        [*LAUNCHER, str(log), *command], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        [*within, *LAUNCHER, str(log), *command], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if ended.returncode:
         raise BenchError(f"{command[0]} does not start: {ended.stderr.strip()}")

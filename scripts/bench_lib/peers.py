@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bench_lib.ground import Job
 from bench_lib.hub import REPO
@@ -34,7 +33,7 @@ class Tool:
         name: as the tables call it; program: what must be installed for it.
         command: the command line for a job.
         digest, sync: whether the file is checked against its SHA-256, and synced to disk, when the tool ends.
-        scenarios: where it runs.
+        runs_as: the tool in whose place it runs.
     """
 
     name: str
@@ -42,67 +41,82 @@ class Tool:
     command: Callable[[Job], list[str]]
     digest: bool = False
     sync: bool = False
-    scenarios: tuple[str, ...] = ("plain", "tls")
+    runs_as: str = ""
+
+    @property
+    def role(self) -> str:
+        """What scenarios call it."""
+        return self.runs_as or self.name
 
     @property
     def is_floor(self) -> bool:
-        """True for what fetches nothing, the least that a digest costs."""
-        return self.name == FLOOR
+        """True for what fetches nothing: the least that a digest or a line costs."""
+        return self.name in (FLOOR, LINE_ALONE)
 
 
 FLOOR = "SHA-256 alone"
+LINE_ALONE = "the line alone"
 
 
-def all_tools() -> list[Tool]:
-    everywhere = ("plain", "tls", "throttled")
-    counts = [4, 16] if luci_takes_connections() else []
+def all_tools(checkouts: Iterable[Path] = ()) -> list[Tool]:
+    """Every tool, and luci of those checkouts beside that of this one."""
+    mine = [luci(count) for count in (None, 1, 4, 16)]
     return [
-        Tool(FLOOR, "luci", _sha256, digest=True, scenarios=("plain",)),
-        luci(None),
-        *map(luci, counts),
-        Tool("curl", "curl", _curl, scenarios=everywhere),
+        Tool(FLOOR, "luci", _sha256, digest=True),
+        Tool(LINE_ALONE, "luci", _nothing),
+        *mine,
+        *(of_checkout(tool, path) for path in checkouts for tool in mine),
+        Tool("curl", "curl", _curl),
         Tool("wget", "wget", _wget),
-        aria2c(1),
-        aria2c(1, checksum=True),
-        aria2c(4, scenarios=everywhere),
-        aria2c(4, checksum=True, scenarios=everywhere),
-        aria2c(16, scenarios=everywhere),
-        aria2c(16, checksum=True, scenarios=everywhere),
+        *(aria2c(count, checksum) for count in (1, 4, 16) for checksum in (False, True)),
+        Tool(
+            "aria2c -x16 -k1M", "aria2c", lambda job: ["aria2c", "-x16", "-s16", "-k1M", *_for_aria2c(job)], sync=True
+        ),
         Tool("hf download", "hf", _hf),
         Tool("pooch", "pooch", _pooch, digest=True),
     ]
 
 
-@cache
-def luci_takes_connections() -> bool:
-    helped = subprocess.run([*LUCI, "install", "--help"], capture_output=True, text=True, check=True)
-    return "--connections" in helped.stdout
-
-
 def luci(connections: int | None) -> Tool:
     """luci with so many connections; None: as many as it finds good."""
     option = [] if connections is None else ["-c", str(connections)]
-    scenarios = ("plain", "tls") if connections == 4 else ("plain", "tls", "throttled")
     return Tool(
         " ".join(["luci", *option]),
         "luci",
         lambda job: [*LUCI, "install", job.url, "--sha256", job.file.sha256, *option],
         digest=True,
         sync=True,
-        scenarios=scenarios,
     )
 
 
-def aria2c(connections: int, checksum: bool = False, scenarios: tuple[str, ...] = ("plain", "tls")) -> Tool:
+def of_checkout(tool: Tool, path: Path) -> Tool:
+    """The same of luci's checkout at `path`, with the Python of its .venv."""
+
+    def command(job: Job) -> list[str]:
+        return [str(path.absolute() / ".venv/bin/python"), *tool.command(job)[1:]]
+
+    name = tool.name.replace("luci", f"luci@{path.absolute().name}")
+    return replace(tool, name=name, command=command, runs_as=tool.name)
+
+
+def aria2c(connections: int, checksum: bool = False) -> Tool:
     """aria2c with so many connections; it syncs the file with or without a checksum (strace shows the fsync)."""
 
     def command(job: Job) -> list[str]:
         check = [f"--checksum=sha-256={job.file.sha256}"] if checksum else []
-        where = [f"--ca-certificate={job.ca_file}", "-d", str(job.models), "-o", job.file.name]
-        return ["aria2c", "-q", "--no-conf", f"-x{connections}", f"-s{connections}", *check, *where, job.url]
+        return ["aria2c", f"-x{connections}", f"-s{connections}", *check, *_for_aria2c(job)]
 
     name = f"aria2c -x{connections}" + (" --checksum" if checksum else "")
-    return Tool(name, "aria2c", command, digest=checksum, sync=True, scenarios=scenarios)
+    return Tool(name, "aria2c", command, digest=checksum, sync=True)
+
+
+def _for_aria2c(job: Job) -> list[str]:
+    where = [f"--ca-certificate={job.ca_file}", "-d", str(job.models), "-o", job.file.name]
+    return ["-q", "--no-conf", *where, job.url]
+
+
+def _nothing(job: Job) -> list[str]:
+    return []
 
 
 def _sha256(job: Job) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench_lib.ground import Ground, Job, Site
 from bench_lib.measure import BenchError, Run, Runs, measure
-from bench_lib.peers import luci, luci_takes_connections
+from bench_lib.peers import luci
 from bench_lib.programs import PEERS, is_there
 from bench_lib.scenarios import fetch, in_rounds
 from luci_dl.disk import receipt
@@ -32,7 +32,7 @@ def memory(ground: Ground) -> Runs:
     """One run for each size and number of connections."""
     small = ground.make_file(int(ground.file.size * SMALLER))
     large = ground.make_file(ground.file.size * LARGER, sparse=True)
-    tools = [luci(None), *([luci(CONNECTIONS)] if luci_takes_connections() else [])]
+    tools = [luci(None), luci(CONNECTIONS)]
     with ground.site() as site:
         runs = {
             f"{tool.name}, {file.size / 1e6:.0f} MB": partial(fetch, ground, site, tool, file)

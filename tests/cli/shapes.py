@@ -161,7 +161,10 @@ EVENTS: dict[str, dict[str, Any]] = {
     "disk_space": {"folder": str, "needed": int, "at_least": bool, "free": int, "min_free": int, "enough": bool},
     "cleaned": {"path": str, "kind": str, "freed": int, "dry_run": bool},
     "rolled_forward": {"name": str},
-    "verified": {"name": str, "path": str, "reference": str, "state": str, "expected": str, "found": str},
+    "verified": {
+        "name": str, "path": str, "reference": str, "state": str, "expected": str, "found": str,
+        "damaged": [[int]],
+    },
     "verify_summary": {"files": int, "wrong": int, "unmanaged": int},
     "removed": {"reference": str, "paths": [str], "freed": int, "dry_run": bool},
     "left_alone": {"path": str, "reason": str},

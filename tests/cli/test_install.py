@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def test_a_group_installs_side_by_side(shop: Shop, models: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert len(shop.server.exchanges()) == 3
     assert_nothing_left(models, "one.gguf", "three.gguf", "two.gguf")
+
+
+def test_a_rate_limit_of_this_hour_holds_over_all_connections(shop: Shop, models: Path) -> None:
+    """It is so low that one connection is enough for it, however many are allowed."""
+    shop.sell("one")
+    began = time.monotonic()
+    ended = luci("install", "one", "-c", "16", "--limit-rate", "00:00-24:00=400k,1")
+    assert ended.returncode == 0, ended.stderr
+    assert time.monotonic() - began > 0.9 * len(DATA) / 400_000
+    assert len(shop.server.exchanges()) == 1
+    assert_nothing_left(models, "one.gguf")
 
 
 def test_after_a_failure_the_others_are_installed(shop: Shop, models: Path) -> None:

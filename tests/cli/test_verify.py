@@ -59,7 +59,7 @@ def test_programs_get_events(stocked: Shop, models: Path) -> None:
     verified, last, failed = map(json.loads, ended.stdout.splitlines())
     assert verified == {
         "event": "verified", "name": "one.gguf", "path": str(models / "one.gguf"), "reference": "one",
-        "state": "missing", "expected": "", "found": "",
+        "state": "missing", "expected": "", "found": "", "damaged": [],
     }  # fmt: skip
     assert last == {"event": "verify_summary", "files": 1, "wrong": 1, "unmanaged": 0}
     assert (failed["event"], failed["exit_code"], ended.returncode) == ("failed", 5, 5)

@@ -8,6 +8,7 @@ import pytest
 from luci_dl.config.settings import KEYS, Settings, load_settings
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.plan import Options
+from luci_dl.rate_limit import RateLimit
 from tests.config.files import write
 
 
@@ -49,7 +50,7 @@ def test_every_key_of_the_file_is_read(luci_home: Path) -> None:
     assert settings.folders == (Path("/a"), luci_home.parent / "b")
     assert (settings.backup_models_dir, settings.mirrors) == (Path("/spare"), ("https://a.example",))
     assert settings.http_hosts == ("hub.lan", "10.0.0.5:8080", "[fd00::1]:80")
-    expected = Options(2, 4, 20_000_000, 0, 300, keep_partial=True, min_free=20_000_000)
+    expected = Options(2, 4, RateLimit(20_000_000), 0, 300, keep_partial=True, min_free=20_000_000)
     assert settings.options == expected
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_only_the_mtime_differs(there: Staging) -> None:
     assert look(there.folder, artifact_of(DATA)).state == "installed"
     after = receipt.read(there.receipt)
     assert after
-    assert after == replace(before, mtime_ns=10**9, verified=after.verified)
+    assert after == replace(before, mtime_ns=10**9, verified=after.verified, crc32=f"{zlib.crc32(DATA):08x}")
 
 
 def test_a_file_that_has_changed_is_damaged(there: Staging) -> None:
@@ -102,7 +103,13 @@ def test_a_file_without_receipt_that_is_right_is_adoptable(tmp_path: Path, artif
     """Proved by its digest, or by its LFS pointer."""
     (tmp_path / NAME).write_bytes(DATA)
     found = look(tmp_path, artifact)
-    assert found == Found("adoptable", digest_of(DATA), len(DATA), (tmp_path / NAME).stat().st_mtime_ns)
+    assert found == Found(
+        "adoptable",
+        digest_of(DATA),
+        len(DATA),
+        (tmp_path / NAME).stat().st_mtime_ns,
+        crc32=f"{zlib.crc32(DATA):08x}",
+    )
 
 
 @pytest.mark.parametrize("artifact", [artifact_of(WRONG), replace(artifact_of(DATA), size=5), unproved()])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, hashing, receipt
+from luci_dl.disk.blocks import BLOCK as MIB
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
 from luci_dl.errors import Interrupted, StorageError
@@ -50,6 +53,13 @@ def states(*folders: Path, named: verifier.Named = nothing) -> dict[str, str]:
     return {verdict.name: verdict.state for verdict in found}
 
 
+def flip(path: Path, at: int) -> None:
+    """Change the byte at that offset."""
+    with path.open("r+b") as file:
+        byte = os.pread(file.fileno(), 1, at)
+        os.pwrite(file.fileno(), bytes([byte[0] ^ 1]), at)
+
+
 def rot(path: Path) -> None:
     """Change a byte without changing size or mtime."""
     before = path.stat().st_mtime_ns
@@ -74,6 +84,36 @@ def test_each_kind_of_damage_has_a_verdict_of_its_own(tmp_path: Path) -> None:
     assert states(two) == {
         "rotten.gguf": "changed", "longer.gguf": "changed", "folder.gguf": "unreadable", "right.gguf": "ok",
     }  # fmt: skip
+
+
+def test_it_says_where_a_file_is_damaged(tmp_path: Path) -> None:
+    """By the blocks that an earlier verification has noted; the ranges are whole blocks, and end with the file."""
+    data = gguf(5 * MIB + 7)
+    install(tmp_path, (data, "a.gguf"))
+    assert states(tmp_path) == {"a.gguf": "ok"}
+    assert known(tmp_path, "a.gguf").blocks.known == 6
+    for at in (MIB, 3 * MIB - 1, 5 * MIB):
+        flip(tmp_path / "a.gguf", at)
+    (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)
+    assert verdict.damaged == ((MIB, 3 * MIB), (5 * MIB, 5 * MIB + 7))
+    assert verdict.found.endswith("; 3 of 6 blocks of 1 MiB differ, the first at 1.0MB")
+    assert known(tmp_path, "a.gguf").blocks[1] is not None
+    assert is_free(tmp_path, "a.gguf")
+
+
+@pytest.mark.parametrize("text", ["", "no digests", "00000000", "0" * 80])
+def test_a_receipt_without_true_blocks_says_nothing_of_where(tmp_path: Path, text: str) -> None:
+    """It is of an older luci, or another user wrote it: then all that is known is the SHA-256."""
+    install(tmp_path, (DATA, "a.gguf"))
+    before = replace(known(tmp_path, "a.gguf"), crc32=text)
+    receipt.write(staging_for(tmp_path, "a.gguf").receipt, before)
+    assert states(tmp_path) == {"a.gguf": "ok"}
+    assert known(tmp_path, "a.gguf").crc32 == f"{zlib.crc32(DATA):08x}"
+    receipt.write(staging_for(tmp_path, "a.gguf").receipt, before)
+    rot(tmp_path / "a.gguf")
+    (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)
+    assert verdict.state == "changed"
+    assert len(verdict.damaged) == (text == "00000000")
 
 
 def test_a_file_below_a_symlinked_folder_is_read_like_any_other(tmp_path: Path) -> None:
@@ -198,10 +238,10 @@ def test_files_are_read_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
     meeting, real = threading.Barrier(3, timeout=20), hashing.hash_file
     calls = iter(range(6))
 
-    def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
+    def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None], *more: Any) -> tuple[str, int]:
         if next(calls, None) is not None:
             meeting.wait()
-        return real(path, token, hashed)
+        return real(path, token, hashed, *more)
 
     monkeypatch.setattr(verifier, "hash_file", hash_file)
     assert list(states(tmp_path).values()) == ["ok"] * 7
@@ -211,7 +251,7 @@ def test_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """For the bars."""
     install(tmp_path, (DATA, "a.gguf"))
 
-    def hash_file(_path: Path, _token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
+    def hash_file(_path: Path, _token: CancelToken, hashed: Callable[[int], None], *more: Any) -> tuple[str, int]:
         hashed(5)
         return digest_of(DATA), len(DATA)
 
@@ -256,8 +296,8 @@ def test_a_file_that_is_replaced_meanwhile_is_checked_again(tmp_path: Path, monk
     install(tmp_path, (DATA, "a.gguf"))
     real, rounds = hashing.hash_file, list[str]()
 
-    def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None]) -> tuple[str, int]:
-        found = real(path, token, hashed)
+    def hash_file(path: Path, token: CancelToken, hashed: Callable[[int], None], *more: Any) -> tuple[str, int]:
+        found = real(path, token, hashed, *more)
         if not rounds:
             path.unlink()
             staging_for(tmp_path, "a.gguf").receipt.unlink()

@@ -16,7 +16,8 @@ from luci_dl.net.client import Client
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.situation import Situation
-from tests.net.asking import DATA, asked, block, body
+from tests.net.asking import DATA, asked, block, body, whole
+from tests.net.proxies import proxy
 from tests.servers import FaultyServer, faults
 
 
@@ -209,3 +210,18 @@ def test_ipv6_is_supported() -> None:
         thread.start()
         assert body(f"http://[::1]:{listener.getsockname()[1]}/m.gguf") == b"GGUF"
         thread.join()
+
+
+def test_a_response_knows_the_round_trip_of_its_connection(server: FaultyServer) -> None:
+    """A connection that is used again knows it from the first time."""
+    client, url = Client(), server.serve("/m.gguf", DATA)
+    with asked(url, client) as first:
+        assert first.round_trip is not None
+        assert 0 < first.round_trip < 1
+        whole(first)
+    with asked(url, client) as second:
+        assert second.round_trip == first.round_trip
+    with proxy() as forwarding, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("http_proxy", forwarding.address())
+        with asked(url, client) as third:
+            assert third.round_trip is None

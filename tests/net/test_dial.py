@@ -59,7 +59,7 @@ def test_an_address_that_does_not_respond_does_not_delay_the_next(resolves_to: C
     """The next one is tried after the head start."""
     with swallower() as dead, listener() as alive:
         resolves_to(dead, alive)
-        with dial("host", 80, LONG_S) as connection:
+        with dial("host", 80, LONG_S)[0] as connection:
             assert connection.getpeername() == alive
             assert connection.gettimeout() == LONG_S
 
@@ -71,7 +71,7 @@ def test_after_a_refusal_the_next_address_is_tried_at_once(
     monkeypatch.setattr(dialling, "HEAD_START_S", LONG_S)
     with listener() as alive:
         resolves_to(("127.0.0.1", 1), alive)
-        with dial("host", 80, LONG_S) as connection:
+        with dial("host", 80, LONG_S)[0] as connection:
             assert connection.getpeername() == alive
 
 
@@ -99,7 +99,7 @@ def test_an_unsupported_address_family_is_skipped(
         (good,) = socket.getaddrinfo("host", 80)
         none = (9999, socket.SOCK_STREAM, 6, "", ("::1", 80))
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_all, **_more: [none, good])
-        with dial("host", 80, LONG_S) as connection:
+        with dial("host", 80, LONG_S)[0] as connection:
             assert connection.getpeername() == alive
 
 

@@ -52,7 +52,7 @@ def refuse_descriptors(monkeypatch: pytest.MonkeyPatch) -> Refuse:
     count = 0
 
     def refuse(numbers: range) -> None:
-        def dial_or_refuse(*args: Any) -> socket.socket:
+        def dial_or_refuse(*args: Any) -> tuple[socket.socket, float]:
             nonlocal count
             count += 1
             if count - 1 in numbers:

@@ -9,6 +9,13 @@ from luci_dl.api.config import KEYS, Key, default_settings
 from luci_dl.cli.topics.layout import block, heading, table, text
 
 _DEFAULTS = default_settings(Path("~/.luciferai"))
+_LIMITS = (
+    ("20M", "20 MB per second, always."),
+    ("09:00-17:00=2M", "2 MB per second from nine to five; else no limit."),
+    ("09:00-17:00=2M,10M", "The same, and 10 MB per second at all other times."),
+    ("08:00-12:00=1M,13:00-17:00=2M", "Several spans."),
+    ("22:00-06:00=none,2M", "No limit at night, else 2 MB per second."),
+)
 _EXAMPLE = """\
 {
   "models_dir": "/data/models",
@@ -31,6 +38,12 @@ def lines() -> Iterator[str]:
         "folder to `folders`, so that all commands look there whatever models_dir is later. If one of them is missing "
         "or empty, its disk may not be mounted: commands say so, and an install asks before it creates the folder. "
         "If a folder is gone for good, unset it."
+    )
+    yield from heading("Speed limits by the time of day")
+    yield from table(_LIMITS)
+    yield from text(
+        "Times are local. A span that ends before it begins goes over midnight; spans must not overlap. A running "
+        "download follows the clock."
     )
     yield from heading("config.json")
     yield from block(_EXAMPLE)

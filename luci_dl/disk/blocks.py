@@ -1,0 +1,149 @@
+"""Fast digests of the blocks of a file. They show where it is damaged; only the SHA-256 of the whole proves it.
+
+In journals and receipts they are texts: eight characters a block, hex digits or dashes for a block that is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from array import array
+from collections.abc import Callable, Iterable
+
+from luci_dl.cancel import CancelToken, run_cancellable
+from luci_dl.disk import fs
+from luci_dl.plan import Segment
+
+BLOCK = 1 << 20
+"""Bytes of a block; the last one of a file may be shorter."""
+KIND = "crc32"
+"""Their kind, which is what journals and receipts call their texts: there may be others one day."""
+digest_of = zlib.crc32
+"""The digest of some bytes; a second argument is the digest of what comes before them."""
+_MOST = 1 << 24  # blocks, 16 TiB
+_UNKNOWN = -1
+_DIGITS = 8
+_TEXT = re.compile(r"(?:[0-9a-f]{8}|-{8})*")
+
+
+class Blocks:
+    """The digests of the blocks of one file by their numbers, as far as they are known. Any thread may read."""
+
+    def __init__(self) -> None:
+        self._digests = array("q")
+
+    @classmethod
+    def from_text(cls, text: object, size: int) -> Blocks:
+        """What `text` returned, for a file of `size` bytes; none of them known if it is anything else."""
+        blocks = cls()
+        blocks.read_text(0, text, size)
+        return blocks
+
+    def __len__(self) -> int:
+        """One more than the number of the last block that may be known."""
+        return len(self._digests)
+
+    def __getitem__(self, number: int) -> int | None:
+        digest = self._digests[number] if 0 <= number < len(self) else _UNKNOWN
+        return None if digest == _UNKNOWN else digest
+
+    def __setitem__(self, number: int, digest: int | None) -> None:
+        if number >= len(self):
+            self._digests.extend([_UNKNOWN] * (number + 1 - len(self)))
+        self._digests[number] = _UNKNOWN if digest is None else digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Blocks) and self._digests == other._digests
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+    @property
+    def known(self) -> int:
+        """How many are known."""
+        return len(self) - self._digests.count(_UNKNOWN)
+
+    def forget(self, segment: Segment) -> None:
+        """Make every block unknown that has a byte of the segment."""
+        last = len(self) if segment.end is None else min(len(self), count(segment.end))
+        for number in range(segment.start // BLOCK, last):
+            self[number] = None
+
+    def text(self, first: int = 0, end: int | None = None) -> str:
+        """The digests of the blocks from `first` up to, not including, `end`, as `read_text` takes them."""
+        return "".join("-" * _DIGITS if each == _UNKNOWN else f"{each:08x}" for each in self._digests[first:end])
+
+    def read_text(self, first: object, text: object, size: int | None) -> bool:
+        """Learn digests of the blocks from `first` on; False, and nothing learnt, if a file of `size` has no such."""
+        if not (type(first) is int and isinstance(text, str) and _TEXT.fullmatch(text)):
+            return False
+        if not 0 <= first <= first + len(text) // _DIGITS <= (_MOST if size is None else count(size)):
+            return False
+        for number, at in enumerate(range(0, len(text), _DIGITS), first):
+            if text[at] != "-":
+                self[number] = int(text[at : at + _DIGITS], 16)
+        return True
+
+    def differing(self, found: Blocks) -> list[int]:
+        """The numbers of the blocks that are known here and there, and are not the same."""
+        pairs = enumerate(zip(self._digests, found._digests, strict=False))
+        return [number for number, pair in pairs if _UNKNOWN not in pair and pair[0] != pair[1]]
+
+
+class BlockHash:
+    """Computes the digests of bytes that come in order; that of the last block is right when all have come."""
+
+    def __init__(self) -> None:
+        self.blocks = Blocks()
+        self._offset = self._digest = 0
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take the next bytes."""
+        view = memoryview(data)
+        while view:
+            number, inside = divmod(self._offset, BLOCK)
+            piece, view = view[: BLOCK - inside], view[BLOCK - inside :]
+            self._digest = digest_of(piece, self._digest if inside else 0)
+            self.blocks[number] = self._digest
+            self._offset += len(piece)
+
+
+def count(size: int) -> int:
+    """How many blocks a file of `size` bytes has."""
+    return -(-size // BLOCK)
+
+
+def segments_of(numbers: Iterable[int], size: int) -> list[Segment]:
+    """The segments of a file of `size` bytes that consist of the blocks with these numbers, neighbours in one."""
+    segments: list[Segment] = []
+    for number in sorted(numbers):
+        start, end = number * BLOCK, min((number + 1) * BLOCK, size)
+        if segments and segments[-1].end == start:
+            start = segments.pop().start
+        segments.append(Segment(start, end))
+    return segments
+
+
+def unproved(
+    file: fs.File, size: int, known: Blocks, token: CancelToken, checked: Callable[[int], None]
+) -> list[Segment]:
+    """The segments of a file of `size` bytes of which the digests are unknown, or not those on disk.
+
+    Only blocks with a known digest are read, beside the calling thread, which calls `checked` with the bytes so far.
+
+    Raises: Interrupted; StorageError.
+    """
+    done = 0
+
+    def work() -> list[Segment]:
+        nonlocal done
+        wrong: list[int] = []
+        for number in range(count(size)):
+            token.check()
+            start = number * BLOCK
+            digest = known[number]
+            if digest is None or digest_of(fs.read_at(file, min(BLOCK, size - start), start)) != digest:
+                wrong.append(number)
+            done = min(start + BLOCK, size)
+        return segments_of(wrong, size)
+
+    return run_cancellable(work, token, lambda: checked(done))

@@ -1,0 +1,94 @@
+"""The socket below a response: reads what is there at once, and measures how long nothing is."""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import socket
+import ssl
+import time
+from contextlib import suppress
+from errno import ETIMEDOUT
+from typing import Any
+
+_NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Wire(io.RawIOBase):
+    """A raw stream over a socket, plain or with TLS. The socket does not block until the stream is closed.
+
+    Attributes:
+        timeout: seconds that a read waits for its first byte.
+        waited: seconds that reads have waited because no byte was there.
+    """
+
+    def __init__(self, stream: io.RawIOBase, sock: Any) -> None:
+        """`stream` keeps `sock` open."""
+        self.timeout: float | None = sock.gettimeout()
+        self.waited = 0.0
+        self._stream = stream
+        self._sock = sock
+        self._blocking = self.timeout
+        self._failure: OSError | None = None
+        self._poll = select.poll()
+        self._poll.register(sock)
+        sock.settimeout(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, memory: Any) -> int:
+        return self.fill(memory, 0, 0)
+
+    def fill(self, memory: memoryview, count: int, seconds: float) -> int:
+        """Fill `memory` from byte `count` on. Waits for byte 0, and for others only until `seconds` have passed.
+
+        Returns: how many bytes are in it, the first `count` included; no more than those when the connection has ended.
+        Raises: OSError, once all that came before was returned.
+        """
+        size, deadline = len(memory), time.monotonic() + seconds
+        while count < size and not self._failure:
+            try:
+                received = self._sock.recv_into(memory[count:])
+                if not received:
+                    break
+                count += received
+            except _NOTHING_THERE as reason:
+                if not self._is_ready(reason, deadline - time.monotonic() if count else self.timeout):
+                    if count:
+                        break
+                    self._failure = TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
+            except OSError as error:
+                self._failure = error
+        if self._failure and not count:
+            raise self._failure
+        return count
+
+    def _is_ready(self, reason: Exception, seconds: float | None) -> bool:
+        """Wait at most that long, without a limit if None. Returns: whether it is worth another try."""
+        if seconds is not None and seconds <= 0:
+            return False
+        began = time.monotonic()
+        self._poll.modify(self._sock, select.POLLOUT if isinstance(reason, ssl.SSLWantWriteError) else select.POLLIN)
+        ready = self._poll.poll(None if seconds is None else seconds * 1000)
+        self.waited += time.monotonic() - began
+        return bool(ready)
+
+    def shut(self) -> None:
+        """Wake a blocked read at once, from any thread: what came before may follow, then the end.
+
+        The methods of the TLS classes would go on to read the bytes below as those of the body, or are missing.
+        """
+        sock = self._sock
+        while not isinstance(sock, socket.socket):
+            sock = sock.socket
+        with suppress(OSError):
+            socket.socket.shutdown(sock, socket.SHUT_RD)
+
+    def close(self) -> None:
+        if not self.closed:
+            with suppress(OSError):  # it may be closed already
+                self._sock.settimeout(self._blocking)
+            self._stream.close()
+        super().close()

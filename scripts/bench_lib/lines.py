@@ -1,0 +1,102 @@
+"""Lines with delay, rate, loss and a queue, between two network namespaces: as root, where there is a C compiler."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench_lib.measure import BenchError
+
+CLIENT, SERVER = "192.0.2.1", "192.0.2.2"
+SEED = 1
+SOURCE = Path(__file__).with_name("link.c")
+SET_UP = """
+ip link set lo up
+ip link set line up txqueuelen 10000
+ip address add {here} peer {there} dev line
+echo 1 >/proc/sys/net/ipv4/tcp_no_metrics_save
+"""
+"""For one end. No run profits from what TCP has learnt in the one before it."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line, the same in both directions; `loss` is the share of packets."""
+
+    rtt_ms: float
+    mbit: float
+    loss: float = 0
+
+    @property
+    def queue(self) -> int:
+        """Bytes that wait in front of it at most: what is on the way in a round trip, or a MiB."""
+        return max(1 << 20, int(self.mbit * 1e6 / 8 * self.rtt_ms / 1e3))
+
+    def least_seconds(self, size: int) -> float:
+        """What nobody can beat: a round trip for the question, and the time that the bytes take."""
+        return self.rtt_ms / 1e3 + size * 8 / (self.mbit * 1e6)
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Where client and server run.
+
+    Attributes:
+        address: of the server.
+        client, server: what to put before a command so that it runs there.
+    """
+
+    address: str
+    client: tuple[str, ...]
+    server: tuple[str, ...]
+
+
+LOOPBACK = Ends("127.0.0.1", (), ())
+
+
+def why_not() -> str | None:
+    """What is missing for lines."""
+    missing = [program for program in ("cc", "ip", "nsenter", "setpriv") if shutil.which(program) is None]
+    if os.geteuid() != 0:
+        return "lines need root"
+    return f"lines need {' and '.join(missing)}" if missing else None
+
+
+@contextmanager
+def connected(line: Line | None, folder: Path) -> Iterator[Ends]:
+    """A line that is up until the end of the block; None: the loopback. `folder` is for the compiled program.
+
+    Nothing outlives this process, whatever ends it: link ends with its input, what it made ends with it, and the
+    commands at the ends are killed with us.
+    """
+    if line is None:
+        yield LOOPBACK
+        return
+    if reason := why_not():
+        raise BenchError(reason)
+    figures = (line.rtt_ms / 2 * 1e3, line.mbit * 1e6, line.loss, line.queue, SEED)
+    command = [str(_compiled(folder)), *map(str, figures)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as link:
+        assert link.stdout
+        namespaces = [f"/proc/{link.pid}/fd/{descriptor}" for descriptor in link.stdout.readline().split()]
+        if not namespaces:
+            raise BenchError("the line could not be made")
+        client, server = (("nsenter", f"--net={path}", "setpriv", "--pdeathsig=KILL") for path in namespaces)
+        _set_up(client, CLIENT, SERVER)
+        _set_up(server, SERVER, CLIENT)
+        yield Ends(SERVER, client, server)
+
+
+def _compiled(folder: Path) -> Path:
+    program = folder / "link"
+    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(SOURCE)], check=True)
+    return program
+
+
+def _set_up(end: tuple[str, ...], here: str, there: str) -> None:
+    subprocess.run([*end, "sh", "-ec", SET_UP.format(here=here, there=there)], check=True)

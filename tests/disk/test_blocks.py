@@ -1,0 +1,110 @@
+"""Digests of blocks: as texts, of bytes in order, and compared with what a file has."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import fs
+from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, segments_of, unproved
+from luci_dl.errors import Interrupted
+from luci_dl.plan import Segment
+
+SIZE = 3 * BLOCK + 100
+DATA = random.Random(10).randbytes(SIZE)
+
+
+def blocks_of(data: bytes) -> Blocks:
+    """The digests of all its blocks."""
+    hash_ = BlockHash()
+    hash_.update(data)
+    return hash_.blocks
+
+
+@given(st.lists(st.none() | st.integers(0, (1 << 32) - 1)))
+def test_a_text_says_what_the_blocks_said(digests: list[int | None]) -> None:
+    """Known and unknown blocks come back from their text."""
+    blocks = Blocks()
+    for number, digest in enumerate(digests):
+        blocks[number] = digest
+    again = Blocks.from_text(blocks.text(), len(digests) * BLOCK)
+    assert [again[number] for number in range(len(digests))] == digests
+    assert again.known == sum(digest is not None for digest in digests)
+
+
+@pytest.mark.parametrize(
+    "text", ["0123456", "0123456G", "+1234567", "0x123456", "_1234567", "-1234567", "00000000" * 5, 12345678, None, []]
+)
+def test_no_other_text_is_taken_for_digests(text: object) -> None:
+    """Whoever wrote the file: what is no list of digests of that file says nothing."""
+    assert Blocks.from_text(text, SIZE).known == 0
+
+
+@pytest.mark.parametrize("first", [-1, 4, 1 << 70, "0", True, None])
+def test_digests_beyond_the_file_are_refused(first: object) -> None:
+    """A run must lie within the file."""
+    blocks = Blocks()
+    assert not blocks.read_text(first, "00000000", SIZE)
+    assert len(blocks) == 0
+    assert blocks.read_text(3, "00000000", SIZE)
+
+
+@given(st.lists(st.integers(0, SIZE), max_size=6))
+def test_pieces_of_any_length_give_the_same_digests(cuts: list[int]) -> None:
+    """It does not matter how the bytes are cut."""
+    edges = [0, *sorted(cuts), SIZE]
+    hash_ = BlockHash()
+    for start, end in pairwise(edges):
+        hash_.update(memoryview(DATA)[start:end])
+    blocks = [DATA[at : at + BLOCK] for at in range(0, SIZE, BLOCK)]
+    assert [hash_.blocks[number] for number in range(4)] == list(map(zlib.crc32, blocks))
+    assert len(hash_.blocks) == count(SIZE) == len(blocks)
+
+
+def test_what_has_a_byte_of_the_segment_is_forgotten() -> None:
+    """A segment that begins or ends inside a block makes the whole block unknown."""
+    blocks = blocks_of(DATA)
+    blocks.forget(Segment(BLOCK - 1, BLOCK + 1))
+    assert [blocks[number] is None for number in range(4)] == [True, True, False, False]
+    blocks.forget(Segment(3 * BLOCK, None))
+    assert [blocks[number] is None for number in range(4)] == [True, True, False, True]
+
+
+def test_neighbours_are_one_segment() -> None:
+    """Segments are cut at the end of the file, and neighbours are joined."""
+    assert segments_of([3, 0, 2], SIZE) == [Segment(0, BLOCK), Segment(2 * BLOCK, SIZE)]
+
+
+def test_damage_and_the_unknown_are_found(tmp_path: Path) -> None:
+    """A flipped byte costs its block, a block that is unknown or cut off is not proved, and progress is reported."""
+    blocks, file = blocks_of(DATA), written(tmp_path, DATA[:-1])
+    assert unproved(file, SIZE, blocks, CancelToken(), lambda _done: None) == [Segment(3 * BLOCK, SIZE)]
+    blocks[0] = None
+    file = written(tmp_path, DATA[: 2 * BLOCK] + b"!" + DATA[2 * BLOCK + 1 :])
+    done: list[int] = []
+    found = unproved(file, SIZE, blocks, CancelToken(), done.append)
+    assert found == [Segment(0, BLOCK), Segment(2 * BLOCK, 3 * BLOCK)]
+    assert blocks.differing(blocks_of(DATA)) == []
+    assert blocks_of(DATA).differing(blocks_of(DATA[:BLOCK] + b"?" + DATA[BLOCK + 1 :])) == [1]
+
+
+def test_a_search_for_damage_can_be_cancelled(tmp_path: Path) -> None:
+    """A cancelled token ends it at once."""
+    token = CancelToken()
+    token.cancel(2)
+    with pytest.raises(Interrupted):
+        unproved(written(tmp_path, DATA), SIZE, blocks_of(DATA), token, lambda _done: None)
+
+
+def written(folder: Path, data: bytes) -> fs.File:
+    """A file with these bytes, opened."""
+    path = folder / "file"
+    path.write_bytes(data)
+    return fs.open_to_read(path)

@@ -1,0 +1,113 @@
+"""The socket below a response: prompt reads, true waits, an end from any thread."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import trustme
+
+from luci_dl.net.wire import Wire
+
+BODY = bytes(range(256)) * 256
+SHORT_S, LONG_S = 0.1, 30.0
+
+Connect = Callable[[], tuple[Wire, socket.socket]]
+
+
+@pytest.fixture(params=["plain", "tls"])
+def connect(request: pytest.FixtureRequest, ca: trustme.CA) -> Iterator[Connect]:
+    """Connects a `Wire` with a peer, plain and with TLS."""
+    with contextlib.ExitStack() as stack:
+
+        def connected() -> tuple[Wire, socket.socket]:
+            ours, theirs = map(stack.enter_context, socket.socketpair())
+            if request.param == "tls":
+                ours, theirs = map(stack.enter_context, secured(ours, theirs, ca))
+            ours.settimeout(LONG_S)
+            return stack.enter_context(Wire(ours.makefile("rb").detach(), ours)), theirs
+
+        yield connected
+
+
+def secured(ours: socket.socket, theirs: socket.socket, ca: trustme.CA) -> tuple[socket.socket, socket.socket]:
+    """Both ends with TLS."""
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ca.issue_cert("localhost").configure_cert(server)
+    ca.configure_trust(client)
+    other = server.wrap_socket(theirs, server_side=True, do_handshake_on_connect=False)
+    shaking = threading.Thread(target=other.do_handshake)
+    shaking.start()
+    mine = client.wrap_socket(ours, server_hostname="localhost")
+    shaking.join()
+    return mine, other
+
+
+def read(wire: Wire, seconds: float = 0.0) -> bytes:
+    memory = memoryview(bytearray(2 * len(BODY)))
+    return bytes(memory[: wire.fill(memory, 0, seconds)])
+
+
+def test_only_time_without_a_byte_counts_as_waited(connect: Connect) -> None:
+    """Not the time between two reads."""
+    wire, peer = connect()
+    peer.sendall(BODY)
+    time.sleep(SHORT_S)
+    assert read(wire) == BODY
+    assert wire.waited == 0
+    timer = threading.Timer(SHORT_S, peer.sendall, [BODY])
+    timer.start()
+    assert read(wire)
+    assert SHORT_S * 0.9 < wire.waited < LONG_S
+    timer.join()
+
+
+def test_what_comes_soon_is_one_block(connect: Connect) -> None:
+    """The read ends when the time is over, although its memory is not full."""
+    wire, peer = connect()
+    peer.sendall(BODY[:1000])
+    timer = threading.Timer(SHORT_S, peer.sendall, [BODY[1000:2000]])
+    timer.start()
+    assert read(wire, 3 * SHORT_S) == BODY[:2000]
+    timer.join()
+
+
+def test_the_first_byte_is_waited_for_no_longer_than_the_timeout(connect: Connect) -> None:
+    """Then the read fails."""
+    wire, _peer = connect()
+    wire.timeout = SHORT_S
+    with pytest.raises(TimeoutError):
+        read(wire)
+
+
+def test_bytes_come_before_the_error_that_followed_them(connect: Connect) -> None:
+    """A lost connection does not cost what had arrived."""
+    wire, peer = connect()
+    peer.sendall(BODY[:1000])
+    wire.timeout = SHORT_S
+    assert read(wire) == BODY[:1000]
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            read(wire)
+
+
+def test_after_the_end_from_another_thread_no_byte_is_another(connect: Connect) -> None:
+    """What had arrived is still read, decrypted; then the stream ends."""
+    wire, peer = connect()
+    peer.sendall(BODY)
+    wire.shut()
+    assert b"".join(iter(lambda: read(wire), b"")) == BODY
+
+
+def test_a_closed_stream_leaves_the_socket_as_it_was(connect: Connect) -> None:
+    """A proxy's answer to CONNECT is read like this, and TLS follows on the same socket."""
+    wire, _peer = connect()
+    sock = wire._sock
+    assert sock.gettimeout() == 0
+    wire.close()
+    assert sock.gettimeout() == LONG_S
