@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import time
 from collections.abc import Mapping
-from contextlib import suppress
-=======
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
->>>>>>> main
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.rate_limiter import RateLimiter
-<<<<<<< HEAD
 from luci_dl.net.slots import Slots
 from luci_dl.net.tune import MAX_CONNECTIONS
-=======
 from luci_dl.rate_limit import UNLIMITED, RateLimit
->>>>>>> main
 
 if TYPE_CHECKING:
     from luci_dl.net.client import Client
@@ -25,12 +22,9 @@ class Network:
     """The access to servers for one run.
 
     Args:
-<<<<<<< HEAD
         limit_rate: bytes per second, for all connections together; None for no limit.
         connections: for all files together; each file gets one at least.
-=======
         limit_rate: of all connections together.
->>>>>>> main
         timeout: seconds without a byte after which a connection is given up; None for the defaults.
         offline: refuse every request.
         log: receives each request.
