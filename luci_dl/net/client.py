@@ -40,11 +40,8 @@ class Response:
     Attributes:
         remote: what it says about the whole file.
         info: what it says about its own body.
-<<<<<<< HEAD
         location: where it came from, after redirects.
-=======
         round_trip: seconds that connecting to the server took, when that was done; None when a proxy hides that.
->>>>>>> main
     """
 
     def __init__(
