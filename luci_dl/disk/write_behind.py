@@ -22,7 +22,7 @@ from luci_dl.plan import Revoked
 
 SYNC_EVERY = 32 << 20
 """Bytes between two syncs; each adds a checkpoint to the journal."""
-AHEAD = 192 << 20
+AHEAD = 1 << 30
 """Bytes that may be written beyond the last checkpoint: no more is fetched again after a kill."""
 QUEUE = 5 << 20
 """Bytes in memory that wait for the hash, and for the disk; beyond that the workers wait."""

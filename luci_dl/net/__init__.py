@@ -4,6 +4,7 @@ client          one request, from connection to body
 network         what all requests of a run share
 connections     direct, or through a proxy, and their time limits; dial, proxy, socks, certificates
 origin          the host of an address, and whether its responses are safe from changes
+redirects       followed, and where they led
 head            a response as it arrives: wire, raw_response, coding
 response        what its headers say by the rules of HTTP; file_names, bearer
 status          what error statuses mean; hub, server_message: the server's own reasons

@@ -18,12 +18,11 @@ PIECES = 16
 MIN_PIECE_BYTES = 1 << 20
 OPEN_PIECES = 4
 """An open transfer keeps up to this many pieces for itself when others join: its connection is lost where it ends."""
-SHARE_S, SHARE_ROUND_TRIPS = 1.0, 6
-"""A piece is shared if it takes this much longer: a connection needs several round trips to reach its rate."""
+WORTH_S, WORTH_ROUND_TRIPS = 1.0, 10
+"""A new connection needs seconds and round trips to reach its rate. What a piece takes is known after that time, and
+only one that takes longer is shared, or given to another connection."""
 SLOW_FACTOR = 4.0
 """A connection that is slower than the others by this factor loses its piece."""
-PROBATION_S = 1.0
-"""The rate of a connection says nothing before."""
 
 
 class Piece(Protocol):
@@ -48,7 +47,7 @@ class Piece(Protocol):
         ...
 
     def age(self, now: float) -> float:
-        """Seconds since it was requested."""
+        """Seconds since the response came; 0 before."""
         ...
 
 
@@ -63,6 +62,7 @@ class Pieces:
         self._sink = sink
         self._count = max(PIECES, most)
         self._claimed = 0
+        self._typical_rate = 0.0  # bytes per second of one connection, at best
 
     @property
     def length(self) -> int:
@@ -78,16 +78,21 @@ class Pieces:
         self._claimed += lease is not None
         return lease
 
-    def crawling(self, pieces: Sequence[P], now: float) -> P | None:
-        """The piece whose connection is much slower than the others, if there is one."""
-        known = [piece for piece in pieces if piece.age(now) > PROBATION_S]
-        slowest = min(known, key=lambda piece: piece.rate, default=None)
+    def crawling(self, pieces: Sequence[P], round_trip_s: float, now: float) -> P | None:
+        """The piece whose connection is much slower than the others are or were, if it takes long."""
+        worth_s = WORTH_S + WORTH_ROUND_TRIPS * round_trip_s
+        known = [piece for piece in pieces if piece.age(now) > worth_s]
         typical = sorted(piece.rate for piece in known)[len(known) // 2] if known else 0.0
-        return slowest if slowest and slowest.rate * SLOW_FACTOR < typical else None
+        self._typical_rate = max(typical, self._typical_rate)
+        slow = [piece for piece in known if piece.rate * SLOW_FACTOR < self._typical_rate]
+        slowest = min(slow, key=lambda piece: piece.rate, default=None)
+        return slowest if slowest and _left_s(slowest) > worth_s else None
 
     def share(self, pieces: Sequence[Piece], connections: int, round_trip_s: float, now: float) -> bool:
         """Free a part of a piece for one more connection. Returns: whether that is worth it, and was done."""
-        return self._share_open(pieces, connections) or self._share_last(pieces, round_trip_s, now)
+        worth_s = WORTH_S + WORTH_ROUND_TRIPS * round_trip_s
+        known = [piece for piece in pieces if piece.age(now) > worth_s]
+        return self._share_open(pieces, connections) or self._share_last(known, worth_s)
 
     def _share_open(self, pieces: Sequence[Piece], connections: int) -> bool:
         for lease in (piece.lease for piece in pieces if piece.is_open and piece.lease.end):
@@ -98,25 +103,22 @@ class Pieces:
                 return True
         return False
 
-    def _share_last(self, pieces: Sequence[Piece], round_trip_s: float, now: float) -> bool:
-        """Halve the piece that will take longest. It must not cost more requests than the file is worth."""
-        longest = max(pieces, key=lambda piece: _left_s(piece, now), default=None)
-        size = self._sink.size or 0
-        if not longest or not longest.is_waiting or self._claimed >= self._count + size // PIECE_BYTES:
+    def _share_last(self, pieces: Sequence[Piece], worth_s: float) -> bool:
+        """Halve the piece that will take longest. That must not cost more requests than the file is worth."""
+        longest = max(pieces, key=_left_s, default=None)
+        if not longest or not longest.is_waiting or _left_s(longest) < 2 * worth_s:
             return False
-        lease, left_s = longest.lease, _left_s(longest, now)
+        if self._claimed >= self._count + (self._sink.size or 0) // PIECE_BYTES:
+            return False
+        lease = longest.lease
         half = ((lease.end or lease.pos) - lease.pos) // 2
-        if left_s < SHARE_S + SHARE_ROUND_TRIPS * round_trip_s or half < MIN_PIECE_BYTES // 2:
-            return False
-        return self._sink.shorten(lease, _rounded(lease.pos + half))
+        return half >= MIN_PIECE_BYTES // 2 and self._sink.shorten(lease, _rounded(lease.pos + half))
 
 
-def _left_s(piece: Piece, now: float) -> float:
-    """Seconds until the piece is complete, at its rate; 0 when it is too young to tell."""
+def _left_s(piece: Piece) -> float:
+    """Seconds until the piece is complete, at its rate."""
     left = (piece.lease.end or piece.lease.pos) - piece.lease.pos
-    if piece.rate:
-        return left / piece.rate
-    return float("inf") if left and piece.age(now) > PROBATION_S else 0.0
+    return left / piece.rate if piece.rate else float("inf") if left else 0.0
 
 
 def _rounded(offset: int) -> int:

@@ -14,9 +14,10 @@ MAX_TICK_S = 1.0
 
 
 class RateMeter:
-    """Bytes per second over the last seconds."""
+    """Bytes per second over the last `average_s` seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, average_s: float = AVERAGE_S) -> None:
+        self._average_s = average_s
         self._samples: deque[tuple[float, int]] = deque()
 
     def add(self, now: float, received: int) -> float:
@@ -25,7 +26,7 @@ class RateMeter:
         if samples and received < samples[-1][1]:
             samples.clear()  # the download started over
         samples.append((now, received))
-        while now - samples[0][0] > AVERAGE_S:
+        while now - samples[0][0] > self._average_s:
             samples.popleft()
         then, before = samples[0]
         return (received - before) / (now - then) if now > then else 0.0

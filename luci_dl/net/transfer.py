@@ -8,13 +8,16 @@ from luci_dl.net.retry import AttemptFailed, Remedy
 from luci_dl.net.worker import Worker
 from luci_dl.plan import Lease
 
+RATE_S = 1.0
+"""The rate of a connection changes quickly: when another one ends, it takes its share of the line."""
+
 
 class Transfer:
     """A worker and its measurements. Is a `pieces.Piece`.
 
     Attributes:
         address: that it requests, before redirects.
-        rate: bytes a second, over the last seconds.
+        rate: bytes a second, over the last second.
     """
 
     def __init__(self, worker: Worker, address: Address, now: float, timeout: float | None) -> None:
@@ -22,7 +25,7 @@ class Transfer:
         self.address = address
         self.began = now
         self.rate = 0.0
-        self._meter = RateMeter()
+        self._meter = RateMeter(RATE_S)
         self._stall = StallWatch(timeout)
 
     @property
@@ -50,12 +53,12 @@ class Transfer:
         return is_stale and self.worker.job.location is not None
 
     def age(self, now: float) -> float:
-        return now - self.began
+        return now - self.worker.responded if self.worker.responded else 0.0
 
     def update(self, now: float) -> bool:
         """Measure the rate. Returns: whether the worker has stalled."""
-        self.rate = self._meter.add(now, self.worker.received)
-        has_responded = self.worker.supports_ranges is not None  # until then, the client's own limit applies
+        has_responded = self.worker.responded is not None  # until then, the client's own limit applies
+        self.rate = self._meter.add(now, self.worker.received) if has_responded else 0.0
         return self._stall.is_stalled(now, self.worker.received, self.worker.reading and has_responded)
 
     def times(self, now: float) -> tuple[float, float, float]:

@@ -95,7 +95,7 @@ class WorkerPool:
             address.in_vain += worker.whole_served
             if not (isinstance(error, AttemptFailed) and error.remedy is Remedy.FEWER):
                 address.forget_location(worker.job.location)
-        self.mirrors.record_transfer(address.url, worker.received, transfer.age(now))
+        self.mirrors.record_transfer(address.url, worker.received, now - transfer.began)
 
     def may_pass(self, url: str) -> bool:
         """Whether an error says little of the address: other connections are at work there, or it has served bytes.
@@ -207,7 +207,7 @@ class WorkerPool:
         """The next piece; or a part of one that is on its way, where that gains; or that of a crawling worker."""
         if lease := self._pieces.claim(wanted):
             return lease
-        crawling = self._pieces.crawling(self._transfers, now)
+        crawling = self._pieces.crawling(self._transfers, self._round_trip_s, now)
         if crawling:
             self._drop(crawling, now)
         if crawling or self._pieces.share(self._transfers, wanted, self._round_trip_s, now):
