@@ -14,6 +14,11 @@ from typing import Any
 
 _NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
+LARGEST_WAIT = 256 << 10
+"""Bytes that are waited for at a time: they fit into the buffers of any connection."""
+LARGEST_RECORD = 17 << 10
+"""TLS may hold a part of a record: then fewer bytes than were promised are still to come."""
+
 
 class Wire(io.RawIOBase):
     """A raw stream over a socket, plain or with TLS. The socket does not block until the stream is closed.
@@ -31,6 +36,7 @@ class Wire(io.RawIOBase):
         self._sock = sock
         self._blocking = self.timeout
         self._failure: OSError | None = None
+        self._wake_at = 1  # bytes that end a wait
         self._poll = select.poll()
         self._poll.register(sock)
         sock.settimeout(0)
@@ -42,7 +48,7 @@ class Wire(io.RawIOBase):
         return self.fill(memory, 0, 0)
 
     def fill(self, memory: memoryview, count: int, seconds: float) -> int:
-        """Fill `memory` from byte `count` on. Waits for byte 0, and for others only until `seconds` have passed.
+        """Fill `memory` from byte `count` on. Waits for byte 0, and then only `seconds` for others.
 
         Returns: how many bytes are in it, the first `count` included; no more than those when the connection has ended.
         Raises: OSError, once all that came before was returned.
@@ -54,9 +60,13 @@ class Wire(io.RawIOBase):
                     count += received
                 break
             except _NOTHING_THERE as reason:
-                if not self._is_ready(reason, deadline - time.monotonic() if count else self.timeout):
-                    if count:
-                        break
+                if (left_s := deadline - time.monotonic()) > 0:
+                    self._wait(reason, size - count, left_s)
+                elif count:
+                    break
+                elif self._wait(reason, 1, self.timeout):
+                    deadline = time.monotonic() + seconds
+                else:
                     self._failure = TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
             except OSError as error:
                 self._failure = error
@@ -64,30 +74,43 @@ class Wire(io.RawIOBase):
             raise self._failure
         return count
 
-    def _is_ready(self, reason: Exception, seconds: float | None) -> bool:
-        """Wait at most that long, without a limit if None. Returns: whether it is worth another try."""
-        if seconds is not None and seconds <= 0:
-            return False
-        began = time.monotonic()
+    def _wait(self, reason: Exception, size: int, seconds: float | None) -> bool:
+        """Wait for `size` bytes or nearly so many, at most that long, without a limit if None. Returns: whether it did.
+
+        To wake for every packet would take more time than to read it.
+        """
+        began, wake_at = time.monotonic(), max(1, min(size, LARGEST_WAIT) - LARGEST_RECORD)
+        self._set_wake_at(wake_at)
         self._poll.modify(self._sock, select.POLLOUT if isinstance(reason, ssl.SSLWantWriteError) else select.POLLIN)
         ready = self._poll.poll(None if seconds is None else seconds * 1000)
         self.waited += time.monotonic() - began
         return bool(ready)
+
+    def _set_wake_at(self, size: int) -> None:
+        if size != self._wake_at:
+            self._wake_at = size
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
 
     def shut(self) -> None:
         """Wake a blocked read at once, from any thread: what came before may follow, then the end.
 
         The methods of the TLS classes would go on to read the bytes below as those of the body, or are missing.
         """
+        with suppress(OSError):
+            socket.socket.shutdown(self._socket, socket.SHUT_RD)
+
+    @property
+    def _socket(self) -> socket.socket:
+        """The one below all layers of TLS."""
         sock = self._sock
         while not isinstance(sock, socket.socket):
             sock = sock.socket
-        with suppress(OSError):
-            socket.socket.shutdown(sock, socket.SHUT_RD)
+        return sock
 
     def close(self) -> None:
         if not self.closed:
             with suppress(OSError):  # it may be closed already
                 self._sock.settimeout(self._blocking)
+                self._set_wake_at(1)
             self._stream.close()
         super().close()
