@@ -18,9 +18,11 @@ PIECES = 16
 MIN_PIECE_BYTES = 1 << 20
 OPEN_PIECES = 4
 """An open transfer keeps up to this many pieces for itself when others join: its connection is lost where it ends."""
-WORTH_S, WORTH_ROUND_TRIPS = 1.0, 10
-"""A new connection needs seconds and round trips to reach its rate. What a piece takes is known after that time, and
-only one that takes longer is shared, or given to another connection."""
+SHARE_S, SHARE_ROUND_TRIPS = 0.3, 3
+"""The last pieces are shared if each half takes this long, in seconds and round trips: a request takes one, and then
+the connection gets up to speed."""
+SLOW_S, SLOW_ROUND_TRIPS = 1.0, 10
+"""A connection may be slow for this long before it counts as slow; and it may end its piece if that takes no longer."""
 SLOW_FACTOR = 4.0
 """A connection that is slower than the others by this factor loses its piece."""
 
@@ -80,19 +82,19 @@ class Pieces:
 
     def crawling(self, pieces: Sequence[P], round_trip_s: float, now: float) -> P | None:
         """The piece whose connection is much slower than the others are or were, if it takes long."""
-        worth_s = WORTH_S + WORTH_ROUND_TRIPS * round_trip_s
-        known = [piece for piece in pieces if piece.age(now) > worth_s]
+        patience_s = SLOW_S + SLOW_ROUND_TRIPS * round_trip_s
+        known = [piece for piece in pieces if piece.age(now) > patience_s]
         typical = sorted(piece.rate for piece in known)[len(known) // 2] if known else 0.0
         self._typical_rate = max(typical, self._typical_rate)
         slow = [piece for piece in known if piece.rate * SLOW_FACTOR < self._typical_rate]
         slowest = min(slow, key=lambda piece: piece.rate, default=None)
-        return slowest if slowest and _left_s(slowest) > worth_s else None
+        return slowest if slowest and _left_s(slowest) > patience_s else None
 
     def share(self, pieces: Sequence[Piece], connections: int, round_trip_s: float, now: float) -> bool:
         """Free a part of a piece for one more connection. Returns: whether that is worth it, and was done."""
-        worth_s = WORTH_S + WORTH_ROUND_TRIPS * round_trip_s
-        known = [piece for piece in pieces if piece.age(now) > worth_s]
-        return self._share_open(pieces, connections) or self._share_last(known, worth_s)
+        cost_s = SHARE_S + SHARE_ROUND_TRIPS * round_trip_s
+        known = [piece for piece in pieces if piece.age(now) > cost_s]
+        return self._share_open(pieces, connections) or self._share_last(known, cost_s)
 
     def _share_open(self, pieces: Sequence[Piece], connections: int) -> bool:
         for lease in (piece.lease for piece in pieces if piece.is_open and piece.lease.end):
@@ -103,10 +105,10 @@ class Pieces:
                 return True
         return False
 
-    def _share_last(self, pieces: Sequence[Piece], worth_s: float) -> bool:
+    def _share_last(self, pieces: Sequence[Piece], cost_s: float) -> bool:
         """Halve the piece that will take longest. That must not cost more requests than the file is worth."""
         longest = max(pieces, key=_left_s, default=None)
-        if not longest or not longest.is_waiting or _left_s(longest) < 2 * worth_s:
+        if not longest or not longest.is_waiting or _left_s(longest) < 2 * cost_s:
             return False
         if self._claimed >= self._count + (self._sink.size or 0) // PIECE_BYTES:
             return False

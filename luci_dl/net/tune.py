@@ -13,16 +13,18 @@ SINK_SHARE = 0.1
 """and for the sink for no more than this share."""
 SLOW_SINK_SHARE = 0.5
 """If the transfers wait for the sink for this share of their time, fewer of them suffice."""
+MIN_GROWTH = 1.1
+"""While the rate grows by this factor between two measurements, the connections are still getting up to speed."""
 MIN_GAIN = 1.15
 """After a step up, the rate must grow by this factor before the next one."""
 MEASURE_S, MEASURE_ROUND_TRIPS = 0.1, 2
 """The waits and the rate are measured over this time."""
 TRIAL_S, TRIAL_ROUND_TRIPS = 1.0, 8
-"""A step may take this long to pay off: new connections start slowly."""
-LONG_LINE_S = 0.004
-"""With a longer round trip, one connection takes long to fill a line. So the first step need not be measured."""
+"""A step may take this long to pay off."""
+LONG_LINES = ((0.1, 16), (0.004, 4))
+"""With a round trip of so many seconds, one connection takes long to fill a line: begin with so many, unmeasured."""
 LONG_LINE_BYTES = 8 << 20
-"""A file with less than this left to fetch is not worth that step."""
+"""A file with less than this left to fetch is not worth that."""
 BACKOFF_S = 20.0
 """After a step that did not pay off, or an overload, the next step waits this long: conditions change."""
 
@@ -66,6 +68,7 @@ class Tuner:
         self._fixed = fixed is not None
         self._before_step: float | None = None  # bytes per second before the step on trial; None: no step is on trial
         self._step_began = 0.0
+        self._rate = 0.0  # bytes per second in the last measurement
         self._backoff_until = 0.0
         self._before_overload = self.connections
         self._since: tuple[float, Load] | None = None  # the beginning of the measurement
@@ -74,8 +77,9 @@ class Tuner:
         """Use no more than the `alive` connections for a while: the server is overloaded, or dropped a connection."""
         if now >= self._backoff_until:
             self._before_overload = self.connections
-        self.connections = max(1, min(self.connections, alive))
-        self._before_step, self._backoff_until = None, now + BACKOFF_S
+        if self.connections > 1:
+            self._backoff_until = now + BACKOFF_S
+        self.connections, self._before_step = max(1, min(self.connections, alive)), None
 
     def recover(self, now: float) -> None:
         """Allow as many connections as before the losses: all were lost, so their number was not the cause."""
@@ -87,35 +91,45 @@ class Tuner:
         if self._fixed:
             self.connections = self.most if now >= self._backoff_until else self.connections
             return self.connections
+        if self._since is None:
+            self._begin(load)
         if self._since is None or load.received < self._since[1].received:
-            is_first, self._since = self._since is None, (now, load)
-            if is_first and load.round_trip_s >= LONG_LINE_S and (load.left or 0) >= LONG_LINE_BYTES:
-                self._step(0.0, now)
-            return self.connections
+            self._since = now, load
         began, before = self._since
         if now - began >= MEASURE_S + MEASURE_ROUND_TRIPS * load.round_trip_s:
             self._since = now, load
             self._judge(before, load, now - began, now)
         return self.connections
 
+    def _begin(self, load: Load) -> None:
+        """Begin with several connections if the line is long."""
+        if (load.left or 0) >= LONG_LINE_BYTES:
+            fitting = (count for round_trip_s, count in LONG_LINES if load.round_trip_s >= round_trip_s)
+            self.connections = max(self.connections, next(fitting, 1))
+
     def _judge(self, before: Load, load: Load, elapsed: float, now: float) -> None:
-        rate = (load.received - before.received) / elapsed
+        rate, last = (load.received - before.received) / elapsed, self._rate
+        self._rate = rate
         active_s = max(load.active_s - before.active_s, 1e-9)
         network, sink = (load.network_s - before.network_s) / active_s, (load.sink_s - before.sink_s) / active_s
-        if self._before_step is not None:
-            if rate >= self._before_step * MIN_GAIN:
-                self._before_step = None
-            elif now - self._step_began >= TRIAL_S + TRIAL_ROUND_TRIPS * load.round_trip_s:
-                self._before_step, self._backoff_until = None, now + BACKOFF_S
         if sink >= SLOW_SINK_SHARE:
-            self.connections = max(1, self.connections // STEP)
-            self._before_step, self._backoff_until = None, now + BACKOFF_S
-        elif self._before_step is None and network >= NETWORK_SHARE and sink <= SINK_SHARE:
-            worth_it = load.left is not None and load.left > rate * (TRIAL_S + TRIAL_ROUND_TRIPS * load.round_trip_s)
-            if worth_it and rate > 0:
+            self.reduce(self.connections // STEP, now)
+        elif rate <= last * MIN_GROWTH:
+            trial_s = TRIAL_S + TRIAL_ROUND_TRIPS * load.round_trip_s
+            self._end_trial(rate, now - self._step_began >= trial_s, now)
+            worth_it = load.left is not None and load.left > rate * trial_s > 0
+            if worth_it and network >= NETWORK_SHARE and sink <= SINK_SHARE:
                 self._step(rate, now)
 
+    def _end_trial(self, rate: float, is_over: bool, now: float) -> None:
+        if self._before_step is None:
+            return
+        if rate >= self._before_step * MIN_GAIN:
+            self._before_step = None
+        elif is_over:
+            self._before_step, self._backoff_until = None, now + BACKOFF_S
+
     def _step(self, rate: float, now: float) -> None:
-        if self.connections < self.most and now >= self._backoff_until:
+        if self._before_step is None and self.connections < self.most and now >= self._backoff_until:
             self._before_step, self._step_began = rate, now
             self.connections = min(self.most, self.connections * STEP)
