@@ -15,6 +15,7 @@ class Transfer:
     Attributes:
         address: that it requests, before redirects.
         rate: bytes a second, over the last seconds.
+        located: what its response says about the location was noted.
     """
 
     def __init__(self, worker: Worker, address: Address, now: float, timeout: float | None) -> None:
@@ -22,6 +23,7 @@ class Transfer:
         self.address = address
         self.began = now
         self.rate = 0.0
+        self.located = worker.job.location is not None
         self._meter = RateMeter()
         self._stall = StallWatch(timeout)
 
