@@ -159,7 +159,9 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     fits = situation.provable if length is None else known and situation.size in (None, length)
     if answer.status == 206 and not (is_stated or fits):
         problem = "sent a part of the file (206) without saying which"
-        raise _unclear(request, problem) if request.plain else AttemptFailed(f"the server {problem}", remedy=Remedy.PROBE)
+        raise (
+            _unclear(request, problem) if request.plain else AttemptFailed(f"the server {problem}", remedy=Remedy.PROBE)
+        )
     if length is None and not (chunked or known):
         raise _unclear(request, "does not say how long the file is, so luci cannot tell if it is complete")
     if request.start and (situation.beside or not situation.only_url):
