@@ -34,7 +34,7 @@ MAY_IMPORT = {
 """What each folder may import besides itself and the words."""
 
 DOORS = {
-    "urllib3": ("net/client.py", "net/connections.py", "net/socks.py", "net/translate.py"),
+    "urllib3": ("net/client.py", "net/connections.py", "net/redirects.py", "net/socks.py", "net/translate.py"),
     "tomlkit": ("catalog/edit.py",),
     "truststore": ("net/certificates.py",),
     "socks": ("net/socks.py",),

@@ -82,6 +82,7 @@ class Fetch:
                 self._check()
                 self._report_progress()
             self._report_progress()  # the last bytes may have come after the last report
+            self._pool.settle(TICK_S)
         finally:
             self._pool.stop()
 

@@ -11,6 +11,7 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
       206 to a request for a range                                                    no ranges
       206 to a request for the whole file         it has the length of the file, or   take as whole
                                                   none, and there is a digest
+                                                  requested as a range from byte 0    ask without a range
                                                   else                                give up: integrity
     no Content-Range, or one of the whole file
       200, 203                                    no length, no digest                give up: integrity
@@ -157,7 +158,10 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     known = situation.size is not None or situation.provable
     fits = situation.provable if length is None else known and situation.size in (None, length)
     if answer.status == 206 and not (is_stated or fits):
-        raise _unclear(request, "sent a part of the file (206) without saying which")
+        problem = "sent a part of the file (206) without saying which"
+        raise (
+            _unclear(request, problem) if request.plain else AttemptFailed(f"the server {problem}", remedy=Remedy.PROBE)
+        )
     if length is None and not (chunked or known):
         raise _unclear(request, "does not say how long the file is, so luci cannot tell if it is complete")
     if request.start and (situation.beside or not situation.only_url):

@@ -22,9 +22,8 @@ class Network:
     """The access to servers for one run.
 
     Args:
-        limit_rate: bytes per second, for all connections together; None for no limit.
-        connections: for all files together; each file gets one at least.
         limit_rate: of all connections together.
+        connections: for all files together; each file gets one at least.
         timeout: seconds without a byte after which a connection is given up; None for the defaults.
         offline: refuse every request.
         log: receives each request.

@@ -18,6 +18,7 @@ class Transfer:
     Attributes:
         address: that it requests, before redirects.
         rate: bytes a second, over the last second.
+        located: what its response says about the location was noted.
     """
 
     def __init__(self, worker: Worker, address: Address, now: float, timeout: float | None) -> None:
@@ -25,7 +26,12 @@ class Transfer:
         self.address = address
         self.began = now
         self.rate = 0.0
+<<<<<<< HEAD
         self._meter = RateMeter(RATE_S)
+=======
+        self.located = worker.job.location is not None
+        self._meter = RateMeter()
+>>>>>>> w-nettests
         self._stall = StallWatch(timeout)
 
     @property

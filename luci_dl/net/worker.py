@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -154,10 +154,16 @@ class Worker:
         self._copy(lease, self._response)
 
     def _get(self, request: RangeRequest) -> Response:
+        """The response; to a plain request if only the range from the first byte on may be refused."""
         job = self.job
         headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
         ask = partial(self._client.get, request, job.situation, headers, job.artifact.repository, job.location)
-        return self._outside_sink(ask)
+        try:
+            return self._outside_sink(ask)
+        except AttemptFailed as failure:
+            if failure.remedy is not Remedy.PROBE or request.plain or not request.is_whole:
+                raise
+        return self._get(replace(request, plain=True))
 
     def _probed(self, request: RangeRequest) -> Response:
         """The response to the request; the whole file if the address refuses nothing but the range.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 
 from luci_dl.model import Artifact
@@ -76,7 +77,8 @@ class WorkerPool:
         worker, address = transfer.worker, transfer.address
         if worker.supports_ranges is not None and self._supports_ranges is not False:
             self._supports_ranges = worker.supports_ranges
-        if worker.location and not worker.job.location:
+        if worker.location and not transfer.located:
+            transfer.located = True  # once: it may have been refused to others meanwhile
             address.learn_location(worker.location)
         if worker.round_trip_s:
             self._round_trip_s = min(self._round_trip_s or worker.round_trip_s, worker.round_trip_s)
@@ -180,6 +182,13 @@ class WorkerPool:
             located=address.location is not None,
             failures=address.barren,
         )
+
+    def settle(self, seconds: float) -> None:
+        """Wait for the workers, which have nothing left to write: their connections can be used again."""
+        deadline = time.monotonic() + seconds
+        while not all(transfer.worker.done for transfer in self._transfers) and time.monotonic() < deadline:
+            self.wakeup.wait(deadline - time.monotonic())
+            self.wakeup.clear()
 
     def stop(self) -> None:
         """Stop all workers, without waiting for them."""

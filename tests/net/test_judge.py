@@ -15,7 +15,9 @@ from luci_dl.net.retry import AttemptFailed, Remedy
 from luci_dl.net.situation import Answer, Situation
 
 URL = "https://example.com/m.gguf"
-WHOLE = RangeRequest(URL, 0, None, None)
+HUB = "https://hub.example.com/owner/repo"
+PLAIN = RangeRequest(URL, 0, None, plain=True)
+WHOLE = RangeRequest(URL, 0, None)
 FIRST = RangeRequest(URL, 0, 200_000, None)
 REST = RangeRequest(URL, 100_000, None, None)
 MIDDLE = RangeRequest(URL, 100_000, 200_000, None)
@@ -97,10 +99,14 @@ def test_a_content_range_is_believed_as_far_as_it_fits(
         (FIRST, body(length=300_000), KNOWN, TAKE_WHOLE),
         (WHOLE, body(length=300_000), SIZED, TAKE_WHOLE),
         (WHOLE, body(length=300_000), PROVED, TAKE_WHOLE),
-        (WHOLE, body(length=200_000), KNOWN, INTEGRITY),
-        (WHOLE, body(length=300_000), UNKNOWN, INTEGRITY),
+        (WHOLE, body(length=200_000), KNOWN, Remedy.PROBE),
+        (PLAIN, body(length=200_000), KNOWN, INTEGRITY),
+        (WHOLE, body(length=300_000), UNKNOWN, Remedy.PROBE),
+        (PLAIN, body(length=300_000), UNKNOWN, INTEGRITY),
+        (WHOLE, body(span="0-299999/300000", length=7), UNKNOWN, Remedy.PROBE),
         (WHOLE, body(), KNOWN, TAKE_WHOLE),
-        (WHOLE, body(), SIZED, INTEGRITY),
+        (WHOLE, body(), SIZED, Remedy.PROBE),
+        (PLAIN, body(), SIZED, INTEGRITY),
         (WHOLE, body(200, length=300_000), UNKNOWN, TAKE_WHOLE),
         (WHOLE, body(200, length=300_000, span="nonsense"), UNKNOWN, TAKE_WHOLE),
         (WHOLE, body(203, length=300_000), UNKNOWN, TAKE_WHOLE),
@@ -205,6 +211,8 @@ def test_a_coding_is_for_the_digest_to_judge(coding: str) -> None:
 
 SERVED = replace(KNOWN, served=True)
 RANGES = replace(SERVED, ranges_served=True)
+LOCATED = replace(RANGES, located=True)
+ABOUT_RANGES = 400, 403, 405, 406, 412, 416, 501
 
 
 @pytest.mark.parametrize(
@@ -212,10 +220,14 @@ RANGES = replace(SERVED, ranges_served=True)
     [
         *[(WHOLE, status, UNKNOWN, Remedy.WAIT) for status in (408, 421, 425, 500, 502, 504, 509, 520, 530, 598)],
         *[(WHOLE, status, UNKNOWN, Remedy.FEWER) for status in (429, 503)],
-        *[(WHOLE, status, UNKNOWN, NETWORK) for status in (304, 501, 505, 511, 999)],
+        *[(WHOLE, status, UNKNOWN, NETWORK) for status in (304, 505, 511, 999)],
+        (PLAIN, 501, UNKNOWN, NETWORK),
         *[(WHOLE, status, UNKNOWN, Remedy.WAIT) for status in (202, 204, 205)],
         (WHOLE, 204, replace(UNKNOWN, failures=2), NETWORK),
-        *[(WHOLE, status, UNKNOWN, RESOLVE) for status in (400, 401, 403, 404, 410, 418, 451)],
+        *[(WHOLE, status, UNKNOWN, RESOLVE) for status in (401, 404, 410, 418, 451)],
+        *[(WHOLE, status, UNKNOWN, Remedy.PROBE) for status in ABOUT_RANGES],
+        *[(PLAIN, status, UNKNOWN, RESOLVE) for status in (400, 401, 403, 404, 405, 406, 410, 412, 416, 418, 451)],
+        *[(WHOLE, status, replace(UNKNOWN, beside=1), Remedy.NO_RANGES) for status in ABOUT_RANGES],
         *[(REST, status, RANGES, RESOLVE) for status in (400, 401, 403, 404, 405, 416)],
         *[(REST, status, replace(RANGES, beside=1), Remedy.FEWER) for status in (400, 403, 404, 416, 429, 500, 501)],
         *[(REST, status, replace(SERVED, beside=1), Remedy.FEWER) for status in (429, 500)],
@@ -225,7 +237,14 @@ RANGES = replace(SERVED, ranges_served=True)
         (REST, 500, SERVED, Remedy.WAIT),
         (REST, 500, replace(RANGES, failures=2), Remedy.WAIT),
         (REST, 403, replace(RANGES, failures=2), Remedy.PROBE),
-        (WHOLE, 403, SERVED, RESOLVE),
+        (WHOLE, 403, SERVED, Remedy.PROBE),
+        (PLAIN, 403, SERVED, RESOLVE),
+        *[(REST, status, LOCATED, Remedy.FRESH_ADDRESS) for status in (400, 401, 403, 404, 410, 412)],
+        *[(REST, status, replace(LOCATED, beside=3), Remedy.FRESH_ADDRESS) for status in (400, 403, 404)],
+        (WHOLE, 403, replace(LOCATED, failures=9), Remedy.FRESH_ADDRESS),
+        (REST, 416, LOCATED, RESOLVE),
+        *[(REST, status, LOCATED, Remedy.FEWER) for status in (429, 503)],
+        *[(REST, status, LOCATED, Remedy.WAIT) for status in (408, 500)],
     ],
 )
 def test_a_refusal_is_of_one_request(
@@ -235,14 +254,22 @@ def test_a_refusal_is_of_one_request(
     assert verdict(request_, Answer(status, {}), situation) == expected
 
 
+@pytest.mark.parametrize("answer", [Answer(403, {"x-error-code": "GatedRepo"}), Answer(403, {}, repository=True)])
+def test_a_refusal_with_a_reason_is_not_about_the_range(answer: Answer) -> None:
+    """The Hub and registries say what is wrong, so a plain request would bring nothing."""
+    assert verdict(replace(WHOLE, url=f"{HUB}/resolve/main/m.gguf"), answer, UNKNOWN) == RESOLVE
+
+
 @pytest.mark.parametrize(
     ("status", "situation", "expected"),
     [
         (403, UNKNOWN, Remedy.FRESH_ADDRESS),
-        (403, replace(UNKNOWN, failures=1), NETWORK),
+        (403, replace(UNKNOWN, failures=1), Remedy.PROBE),
+        (401, replace(UNKNOWN, failures=1), NETWORK),
         (403, SERVED, Remedy.FRESH_ADDRESS),
         (403, replace(SERVED, failures=1), Remedy.FRESH_ADDRESS),
-        (403, replace(SERVED, failures=2), NETWORK),
+        (403, replace(SERVED, failures=2), Remedy.PROBE),
+        (410, replace(SERVED, failures=2), NETWORK),
         (404, UNKNOWN, RESOLVE),
         (503, UNKNOWN, Remedy.FEWER),
         (403, replace(RANGES, beside=1), Remedy.FEWER),
@@ -262,7 +289,7 @@ def test_the_server_s_words_and_its_delay_are_passed_on() -> None:
     assert failed.value.retry_after == 7
     assert "connection" not in failed.value.hint
     with pytest.raises(ResolveError, match=r"denies access \(403\): Request has expired$"):
-        judge(WHOLE, Answer(403, {}, message="Request has expired"), UNKNOWN)
+        judge(PLAIN, Answer(403, {}, message="Request has expired"), UNKNOWN)
 
 
 def test_a_refusal_for_now_is_not_one_for_good() -> None:
@@ -275,9 +302,9 @@ def test_a_refusal_for_now_is_not_one_for_good() -> None:
 def test_the_hint_fits_the_address() -> None:
     """Credentials for a plain address; a new address in place of a signed one, whose signature is not shown."""
     with pytest.raises(ResolveError) as plain:
-        judge(WHOLE, Answer(403, {}), UNKNOWN)
+        judge(PLAIN, Answer(403, {}), UNKNOWN)
     with pytest.raises(ResolveError) as signed:
-        judge(RangeRequest(f"{URL}?X-Amz-Signature=secret", 0, None, None), Answer(403, {}), UNKNOWN)
+        judge(replace(PLAIN, url=f"{URL}?X-Amz-Signature=secret"), Answer(403, {}), UNKNOWN)
     assert "--header" in plain.value.hint
     assert "limited time" in signed.value.hint
 
@@ -286,11 +313,11 @@ def test_a_status_that_may_come_from_the_proxy_names_it() -> None:
     """Either of them may have sent it."""
     said = "the proxy 10.0.0.1:3128 (HTTP_PROXY) returned"
     with pytest.raises(ResolveError, match=f"{said} 403".replace("(", r"\(").replace(")", r"\)")):
-        judge(WHOLE, Answer(403, {}, through="the proxy 10.0.0.1:3128 (HTTP_PROXY)"), UNKNOWN)
+        judge(PLAIN, Answer(403, {}, through="the proxy 10.0.0.1:3128 (HTTP_PROXY)"), UNKNOWN)
 
 
 @given(
-    st.sampled_from([WHOLE, FIRST, REST, MIDDLE]),
+    st.sampled_from([WHOLE, PLAIN, FIRST, REST, MIDDLE]),
     st.sampled_from([200, 203, 204, 206, 302, 400, 403, 404, 416, 429, 500, 501, 503, 999]),
     st.fixed_dictionaries(
         {},
@@ -311,6 +338,7 @@ def test_a_status_that_may_come_from_the_proxy_names_it() -> None:
         st.booleans(),
         st.booleans(),
         st.integers(0, 2),
+        st.booleans(),
         st.booleans(),
         st.booleans(),
         st.integers(0, 4),

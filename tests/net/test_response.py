@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from luci_dl.errors import NetworkError
@@ -15,7 +17,7 @@ from luci_dl.net.response import (
 )
 
 URL = "https://example.com/m.gguf"
-WHOLE = RangeRequest(URL, 0, None, None)
+WHOLE = RangeRequest(URL, 0, None)
 REST = RangeRequest(URL, 100, None, '"v"')
 MIDDLE = RangeRequest(URL, 100, 200, '"v"')
 
@@ -23,14 +25,16 @@ MIDDLE = RangeRequest(URL, 100, 200, '"v"')
 @pytest.mark.parametrize(
     (("asked", "headers")),
     [
-        (WHOLE, {}),
+        (WHOLE, {"Range": "bytes=0-"}),
+        (replace(WHOLE, plain=True), {}),
+        (replace(WHOLE, validator='"v"'), {"Range": "bytes=0-", "If-Range": '"v"'}),
         (REST, {"Range": "bytes=100-", "If-Range": '"v"'}),
         (MIDDLE, {"Range": "bytes=100-199", "If-Range": '"v"'}),
         (RangeRequest(URL, 0, 1, None), {"Range": "bytes=0-0"}),
     ],
 )
 def test_a_range_request_names_the_version(asked: RangeRequest, headers: dict[str, str]) -> None:
-    """If-Range goes with every range whose validator is known; a request for the whole file has no such header."""
+    """If-Range goes with every range whose validator is known; a plain request has no such header."""
     assert asked.headers() == headers
 
 

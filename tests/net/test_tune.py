@@ -2,82 +2,196 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
-from luci_dl.net.tune import BACKOFF_S, MAX_CONNECTIONS, Tuner
+from luci_dl.net.tune import (
+    BACKOFF_S,
+    LONG_LINE_BYTES,
+    MAX_CONNECTIONS,
+    MEASURE_ROUND_TRIPS,
+    MEASURE_S,
+    STEP,
+    TRIAL_S,
+    Load,
+    Tuner,
+)
 
-TICK_S = 0.1
-
-
-def run(tuner: Tuner, rate: Callable[[int], float], seconds: float, left: int = 1 << 50) -> list[int]:
-    """The connections after each tick, on a line with `rate(connections)` bytes per second."""
-    history, received, now = [], 0, 0.0
-    while now < seconds:
-        history.append(tuner.update(now, received, left - received))
-        received += int(rate(history[-1]) * TICK_S)
-        now += TICK_S
-    return history
-
-
-def test_a_throttled_line_gets_many_connections_soon() -> None:
-    """If each connection is limited to 20 MB/s, sixteen run within two seconds."""
-    assert run(Tuner(), lambda connections: 20e6 * connections, 2.0)[-1] == MAX_CONNECTIONS
+TICK_S = 0.05
+MANY = 1 << 50
 
 
-def test_a_full_line_keeps_one_connection() -> None:
-    """If a second connection gains nothing, it is dropped, and tried again much later."""
-    history = run(Tuner(), lambda _connections: 100e6, BACKOFF_S)
-    assert max(history) == 2
-    assert history[-1] == 1
-    assert history.count(2) <= 2.0 / TICK_S
+@dataclass
+class Line:
+    """A download over a line, and what its transfers wait for.
+
+    Attributes:
+        each: bytes per second that one connection can get.
+        line: that all together can get.
+        sink: that the disk and the hash take.
+        round_trip_s: of the line.
+        start: bytes per second that a connection begins with; they double with each `doubling_s`.
+        left: bytes to fetch.
+        tuner: decides on the connections.
+    """
+
+    each: float = 1e12
+    line: float = 1e12
+    sink: float = 1e12
+    round_trip_s: float = 0.0
+    start: float = 1e12
+    doubling_s: float = 1.0
+    left: int = MANY
+    tuner: Tuner | None = None
+
+    def __post_init__(self) -> None:
+        self.tuner = self.tuner or Tuner()
+        self.now = self.received = self.active_s = self.network_s = self.sink_s = 0.0
+        self.ages: list[float] = []  # of the connections
+
+    def run(self, seconds: float) -> list[int]:
+        """The connections after each tick."""
+        history: list[int] = []
+        until = self.now + seconds
+        while self.now < until:
+            history.append(self._tick())
+        return history
+
+    def _tick(self) -> int:
+        assert self.tuner
+        load = Load(
+            int(self.received),
+            int(self.left - self.received),
+            self.active_s,
+            self.network_s,
+            self.sink_s,
+            self.round_trip_s,
+        )
+        connections = self.tuner.update(self.now, load)
+        self.ages = [age + TICK_S for age in [*self.ages, *[0.0] * connections][:connections]]
+        brought = min(self.line, sum(map(self._offered, self.ages)))
+        taken = min(brought, self.sink)
+        self.received = min(self.left, self.received + taken * TICK_S)
+        self.active_s += connections * TICK_S
+        self.network_s += connections * TICK_S * (0.9 if brought < self.sink else 0.05)
+        self.sink_s += connections * TICK_S * (0.9 if brought > self.sink else 0.02)
+        self.now += TICK_S
+        return connections
+
+    def _offered(self, age: float) -> float:
+        return min(self.each, self.start * 2 ** min(age / self.doubling_s, 60))
 
 
-def test_the_last_step_that_does_not_pay_off_is_undone() -> None:
-    """A line that four connections saturate keeps four."""
-    history = run(Tuner(), lambda connections: 25e6 * min(connections, 4), 10)
-    assert max(history) == 8
-    assert history[-1] == 4
+def test_a_server_that_limits_each_connection_gets_many_soon() -> None:
+    """Sixteen run within half a second, and stay."""
+    history = Line(each=20e6).run(3.0)
+    assert history.index(MAX_CONNECTIONS) * TICK_S <= 0.5
+    assert set(history[int(0.5 / TICK_S) :]) == {MAX_CONNECTIONS}
 
 
-def test_a_step_is_tried_again_later() -> None:
-    """After a while, a step that did not pay off is tried once more."""
+@pytest.mark.parametrize(("filled_by", "steps"), [(1, [1, STEP]), (STEP, [1, STEP, MAX_CONNECTIONS])])
+def test_a_step_that_does_not_pay_is_neither_undone_nor_followed(filled_by: int, steps: list[int]) -> None:
+    """No transfer is cut off for it."""
+    history = Line(each=5e6, line=5e6 * filled_by).run(BACKOFF_S - 1)
+    assert sorted(set(history)) == steps
+    assert history == sorted(history)
+
+
+def test_a_step_that_does_not_pay_is_followed_later() -> None:
+    """Conditions change: after a while the next step is tried."""
+    line = Line(each=5e6, line=5e6)
+    assert line.run(BACKOFF_S)[-1] == STEP
+    assert line.run(TRIAL_S + 1)[-1] == MAX_CONNECTIONS
+
+
+def test_a_slow_sink_gets_no_more_connections() -> None:
+    """The network has more than the sink takes."""
+    assert set(Line(each=2e9, sink=1e9).run(30)) == {1}
+
+
+def test_a_sink_that_becomes_slow_gets_fewer_connections() -> None:
+    """They were added while the network was slow; the disk has become the bottleneck."""
+    line = Line(each=20e6)
+    assert line.run(2)[-1] == MAX_CONNECTIONS
+    line.sink = 50e6
+    assert line.run(2)[-1] == 1
+    assert set(line.run(BACKOFF_S - 5)) == {1}
+
+
+@pytest.mark.parametrize("waits", [(0.3, 0.02), (0.6, 0.3), (0.05, 0.05)])
+def test_a_network_that_is_not_waited_for_is_not_the_bottleneck(waits: tuple[float, float]) -> None:
+    """Neither when both are waited for, nor when neither is: then the processor is the limit."""
     tuner = Tuner()
-    run(tuner, lambda _connections: 100e6, 5)
+    for tick in range(200):
+        now = tick * TICK_S
+        tuner.update(now, Load(int(now * 1e8), MANY, now, *(share * now for share in waits)))
     assert tuner.connections == 1
-    later = [tuner.update(100 + tick * TICK_S, int(1e9 + tick * 1e7), 1 << 50) for tick in range(10)]
-    assert max(later) >= 2
+
+
+@pytest.mark.parametrize("round_trip_s", [0.02, 0.08, 0.2])
+def test_a_long_line_gets_its_first_step_with_the_first_response(round_trip_s: float) -> None:
+    """One connection would need many round trips to fill it; the next step has to pay."""
+    line = Line(line=40e6, round_trip_s=round_trip_s, start=15_000 / round_trip_s, doubling_s=round_trip_s)
+    history = line.run(10 * round_trip_s + TRIAL_S)
+    assert history[0] == STEP
+    assert history.index(MAX_CONNECTIONS) * TICK_S >= MEASURE_S + MEASURE_ROUND_TRIPS * round_trip_s
+
+
+def test_a_step_has_time_to_pay() -> None:
+    """Connections that are slow at first are not judged before they have reached their rate."""
+    line = Line(each=3e6, start=10_000, doubling_s=0.2)
+    assert line.tuner
+    line.tuner.reduce(1, 0.0)
+    assert set(line.run(BACKOFF_S)) == {1}
+    assert line.run(TRIAL_S + 1)[-1] == MAX_CONNECTIONS
+
+
+@pytest.mark.parametrize("left", [LONG_LINE_BYTES - 1, 0])
+def test_a_small_rest_on_a_long_line_gets_one_connection(left: int) -> None:
+    """Others would bring little before it has ended."""
+    tuner = Tuner()
+    assert tuner.update(0.0, Load(0, left, round_trip_s=0.2)) == 1
 
 
 def test_near_the_end_no_step_is_tried() -> None:
-    """With less than two seconds to go, one connection is enough."""
-    assert set(run(Tuner(), lambda connections: 20e6 * connections, 1.5, left=30_000_000)) == {1}
+    """It could not pay off before all is there."""
+    assert set(Line(each=20e6, left=int(20e6 * TRIAL_S)).run(1.0)) == {1}
+
+
+def test_a_size_that_is_unknown_is_fetched_by_one_connection() -> None:
+    """Nothing can be divided."""
+    tuner = Tuner()
+    loads = (Load(int(tick * 1e6), None, tick * 0.1, tick * 0.09) for tick in range(100))
+    assert {tuner.update(tick * 0.1, load) for tick, load in enumerate(loads)} == {1}
 
 
 @pytest.mark.parametrize("fixed", [None, 16])
 def test_after_an_overload_there_are_fewer_for_a_while(fixed: int | None) -> None:
     """After a 429 on the third connection, no more than two for twenty seconds; then more are tried again."""
-    tuner = Tuner(fixed)
-    run(tuner, lambda connections: 20e6 * connections, 1.0)
-    tuner.reduce(2, 0.0)
-    history = run(tuner, lambda connections: 20e6 * connections, BACKOFF_S + 5)
-    assert set(history[: int(BACKOFF_S / TICK_S) - 1]) == {2}
-    assert history[-1] == MAX_CONNECTIONS
+    line = Line(each=20e6, tuner=Tuner(fixed))
+    assert line.run(2)[-1] == MAX_CONNECTIONS
+    assert line.tuner
+    line.tuner.reduce(2, line.now)
+    assert set(line.run(BACKOFF_S - 2 * TICK_S)) == {2}
+    assert line.run(5)[-1] == MAX_CONNECTIONS
 
 
 @pytest.mark.parametrize("fixed", [None, 16])
 def test_after_an_outage_there_are_as_many_as_before(fixed: int | None) -> None:
     """If all connections were lost, one after the other, their number was not the cause."""
-    tuner = Tuner(fixed)
-    run(tuner, lambda connections: 20e6 * connections, 3.0)
+    line = Line(each=20e6, tuner=Tuner(fixed))
+    line.run(3)
+    assert line.tuner
     for alive in (12, 5, 1):
-        tuner.reduce(alive, 3.0)
-    tuner.recover(3.1)
-    assert run(tuner, lambda connections: 20e6 * connections, 1.0)[-1] == MAX_CONNECTIONS
+        line.tuner.reduce(alive, line.now)
+    line.tuner.recover(line.now)
+    assert set(line.run(1)) == {MAX_CONNECTIONS}
 
 
 @pytest.mark.parametrize("fixed", [1, 3, 16])
 def test_a_fixed_number_is_kept(fixed: int) -> None:
     """The user's number is not changed by measuring."""
-    assert set(run(Tuner(fixed), lambda connections: 20e6 * connections, 5)) == {fixed}
+    for line in (Line(each=20e6), Line(sink=1e6), Line(line=1e6, round_trip_s=0.2)):
+        line.tuner = Tuner(fixed)
+        assert set(line.run(5)) == {fixed}
