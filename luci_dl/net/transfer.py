@@ -26,12 +26,8 @@ class Transfer:
         self.address = address
         self.began = now
         self.rate = 0.0
-<<<<<<< HEAD
-        self._meter = RateMeter(RATE_S)
-=======
         self.located = worker.job.location is not None
-        self._meter = RateMeter()
->>>>>>> w-nettests
+        self._meter = RateMeter(RATE_S)
         self._stall = StallWatch(timeout)
 
     @property
