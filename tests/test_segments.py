@@ -37,7 +37,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "PIECE_BYTES", 64 * KIB)
     monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", 64 * KIB)
     monkeypatch.setattr(worker_pool, "BLOCK_BYTES", 256 * KIB)
-    monkeypatch.setattr(pieces, "WORTH_S", 0.3)
+    monkeypatch.setattr(pieces, "SHARE_S", 0.3)
+    monkeypatch.setattr(pieces, "SLOW_S", 0.3)
     monkeypatch.setattr(write_behind, "SYNC_EVERY", 256 * KIB)
     monkeypatch.setattr(write_behind, "AHEAD", 1024 * KIB)
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
@@ -227,7 +228,8 @@ def test_signed_addresses_that_expire_are_resolved_again(
     server: FaultyServer, models: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With sixteen segments in flight, a 403 of the host behind the origin brings a fresh address."""
-    monkeypatch.setattr(pieces, "WORTH_S", 60)
+    monkeypatch.setattr(pieces, "SHARE_S", 60)
+    monkeypatch.setattr(pieces, "SLOW_S", 60)
     signed = SignedAddress(server)
     server.serve("/signed", DATA, faults=[signed.fault(signed.answer)])
     server.serve("/fresh", DATA, faults=[signed.fault(signed.answer_fresh)])

@@ -30,7 +30,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "WINDOW", 1 << 19)
     monkeypatch.setattr(pieces, "PIECE_BYTES", 1 << 16)
     monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", 1 << 16)
-    monkeypatch.setattr(pieces, "WORTH_S", 0.05)
+    monkeypatch.setattr(pieces, "SHARE_S", 0.05)
+    monkeypatch.setattr(pieces, "SLOW_S", 0.05)
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
 
 

@@ -137,7 +137,8 @@ def test_refused_connections_leave_the_others_at_work(
     monkeypatch.setattr(pieces, "WINDOW", 1 << 18)
     monkeypatch.setattr(pieces, "PIECE_BYTES", 1 << 15)
     monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", 1 << 14)
-    monkeypatch.setattr(pieces, "WORTH_S", 0.05)
+    monkeypatch.setattr(pieces, "SHARE_S", 0.05)
+    monkeypatch.setattr(pieces, "SLOW_S", 0.05)
     monkeypatch.setattr(fetch, "PAUSE_S", 0.1)
     monkeypatch.setattr(tune, "BACKOFF_S", 0.1)
     events: list[Event] = []
