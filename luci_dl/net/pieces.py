@@ -114,7 +114,7 @@ class Pieces:
             return False
         lease = longest.lease
         half = ((lease.end or lease.pos) - lease.pos) // 2
-        return half >= MIN_PIECE_BYTES // 2 and self._sink.shorten(lease, _rounded(lease.pos + half))
+        return half >= MIN_PIECE_BYTES and self._sink.shorten(lease, _rounded(lease.pos + half))
 
 
 def _left_s(piece: Piece) -> float:

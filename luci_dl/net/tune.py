@@ -21,7 +21,7 @@ MEASURE_S, MEASURE_ROUND_TRIPS = 0.1, 2
 """The waits and the rate are measured over this time."""
 TRIAL_S, TRIAL_ROUND_TRIPS = 1.0, 8
 """A step may take this long to pay off."""
-LONG_LINES = ((0.1, 16), (0.004, 4))
+LONG_LINES = ((0.05, 16), (0.004, 4))
 """With a round trip of so many seconds, one connection takes long to fill a line: begin with so many, unmeasured."""
 LONG_LINE_BYTES = 8 << 20
 """A file with less than this left to fetch is not worth that."""
