@@ -13,8 +13,6 @@ from luci_dl.plan import PAGE, WINDOW, Lease, Sink
 
 PIECE_BYTES = 32 << 20
 """A piece of a large file."""
-PIECES = 16
-"""A smaller file is cut into so many."""
 MIN_PIECE_BYTES = 1 << 20
 OPEN_PIECES = 4
 """An open transfer keeps up to this many pieces for itself when others join: its connection is lost where it ends."""
@@ -60,9 +58,9 @@ class Pieces:
     """The pieces of one file. Not for several threads at a time."""
 
     def __init__(self, sink: Sink, most: int) -> None:
-        """`most`: the most connections there can be."""
+        """`most`: the most connections there can be; a file that is not large is cut into so many pieces."""
         self._sink = sink
-        self._count = max(PIECES, most)
+        self._count = most
         self._claimed = 0
         self._typical_rate = 0.0  # bytes per second of one connection, at best
 
