@@ -16,6 +16,7 @@ from luci_dl.disk.range_map import RangeMap
 from luci_dl.net import pieces
 from luci_dl.net.pieces import PIECES, SHARE_ROUND_TRIPS, SHARE_S, Pieces
 from luci_dl.net.rate_meter import RateMeter
+from luci_dl.net.transfer import RATE_S
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
 
 PIECE = 32 * PAGE
@@ -96,15 +97,15 @@ class Flow:
         self.request_end = self.lease.end or self.disk.size
         self.is_open = self.request_end == self.disk.size
         self.last_byte = self.began
-        self._meter = RateMeter()
+        self._meter = RateMeter(RATE_S)
 
     def age(self, now: float) -> float:
         return now - self.began
 
-    def step(self, now: float) -> bool:
+    def step(self, now: float, at_most: int = 1 << 60) -> bool:
         """Receive what comes in a tick. Returns: whether the transfer has ended."""
         try:
-            left = self._receive(min(self.speed, self.request_end - self.lease.pos))
+            left = self._receive(min(self.speed, at_most, self.request_end - self.lease.pos))
         except Revoked:
             return True
         self.last_byte = now if self.speed else self.last_byte
@@ -136,6 +137,7 @@ class Course:
         waiting: whether each waits for the network rather than the disk, in turn.
         revoked: by second, the number of a transfer that is stopped; none if there is no such transfer.
         round_trip_s: of the line.
+        line: bytes per tick of all connections together.
     """
 
     size: int
@@ -145,7 +147,8 @@ class Course:
     losses: Sequence[int | None]
     waiting: Sequence[bool]
     revoked: Sequence[int]
-    round_trip_s: float
+    round_trip_s: float = 0.0
+    line: int = 1 << 60
 
 
 class Download:
@@ -170,7 +173,8 @@ class Download:
             now = tick * TICK_S
             if tick % 10 == 0 and self.flows[(number := next(self._revoked, 99)) :]:
                 self._end(self.flows[number])
-            for flow in [flow for flow in self.flows if flow.step(now)]:
+            share = self.course.line // max(1, len(self.flows))
+            for flow in [flow for flow in self.flows if flow.step(now, share)]:
                 self._end(flow)
             self._scale(now)
         raise AssertionError(f"{self.disk.ranges.received} of {self.course.size} bytes, then no end")
@@ -183,7 +187,7 @@ class Download:
     def _claim(self, wanted: int, now: float) -> Lease | None:
         if lease := self._pieces.claim(wanted):
             return lease
-        if crawling := self._pieces.crawling(self.flows, now):
+        if crawling := self._pieces.crawling(self.flows, self.course.round_trip_s, now):
             self.crawled += 1
             self._end(crawling)
         elif not self._share(wanted, now):
@@ -248,15 +252,36 @@ def test_without_trouble_requests_are_few_and_pieces_are_kept(course: Course) ->
     assert_written_once(download.disk)
     assert download.disk.requests <= PIECES + course.size / PIECE
     assert download.crawled == 0
-    assert all(left_s >= SHARE_S + SHARE_ROUND_TRIPS * course.round_trip_s for left_s in download.shared)
+    assert all(left_s >= 2 * (SHARE_S + SHARE_ROUND_TRIPS * course.round_trip_s) for left_s in download.shared)
 
 
 def test_slow_pieces_are_not_halved_for_ever() -> None:
     """With a piece a minute and sixteen connections, there are no more requests than the file is worth."""
-    download = Download(Course(20 * PIECE, 0, [16], [PIECE // 600], [None], [True], [], 0.0))
+    download = Download(Course(20 * PIECE, 0, [16], [PIECE // 600], [None], [True], []))
     download.run()
     assert len(download.shared) > 2
     assert PIECES <= download.disk.requests <= PIECES + 20
+
+
+@pytest.mark.parametrize("connections", [[1, 1, 1, 4], [1, 1, 1, 4, 4, 4, 16], [16], [2, 2, 2, 16, 4]])
+def test_on_a_full_line_nobody_crawls(connections: list[int]) -> None:
+    """Where many share what a few had before, each of them is slower, and none is worse than the others."""
+    download = Download(Course(40 * PIECE, 0, connections, [PIECE], [None], [True], [], line=PIECE // 5))
+    download.run()
+    assert_written_once(download.disk)
+    assert download.crawled == 0
+
+
+def test_the_last_connection_may_crawl() -> None:
+    """It is compared with those that were there before."""
+    disk = Disk(40 * PIECE)
+    flows = [Flow(disk, lease, 0.0, 0, None, rate=PIECE / 10) for _ in range(4) if (lease := disk.claim(PIECE))]
+    plan, last = Pieces(cast(Sink, disk), 16), flows[3]
+    assert plan.crawling(flows, 0.0, 10.0) is None
+    last.rate = PIECE / 39
+    assert plan.crawling([last], 0.0, 10.0) is None
+    last.rate = PIECE / 41
+    assert plan.crawling([last], 0.0, 10.0) is last
 
 
 @dataclass
@@ -308,11 +333,11 @@ def test_a_rest_that_is_too_small_is_not_given_up() -> None:
 @pytest.mark.parametrize(
     ("left", "rate", "is_waiting", "is_shared"),
     [
-        (8 * PAGE, 2 * PAGE, True, True),
-        (8 * PAGE, 8 * PAGE + 1, True, False),
-        (8 * PAGE, 2 * PAGE, False, False),
-        (8 * PAGE, 0, True, True),
-        (LEAST - PAGE, 10, True, False),
+        (10 * PAGE, 10 * PAGE, True, True),
+        (10 * PAGE, 20 * PAGE, True, False),
+        (10 * PAGE, 10 * PAGE, False, False),
+        (10 * PAGE, 0, True, True),
+        (2 * LEAST - PAGE, 10, True, False),
     ],
     ids=["slow", "fast", "waits for the disk", "silent", "short"],
 )
@@ -323,23 +348,30 @@ def test_a_piece_is_shared_where_that_gains(left: int, rate: float, is_waiting: 
     assert lease
     flow = Flow(disk, lease, 0.0, 0, None, is_waiting, rate)
     flow.is_open = False
-    assert Pieces(cast(Sink, disk), 16).share([flow], 4, 0.0, 10.0) == is_shared
+    plan = Pieces(cast(Sink, disk), 16)
+    assert not plan.share([flow], 4, 0.0, SHARE_S), "it has just begun"
+    assert not plan.share([flow], 4, 10.0, 10.0), "another request takes too long"
+    assert plan.share([flow], 4, 0.0, 10.0) == is_shared
     assert lease.end == (left // 2 if is_shared else left)
 
 
 def test_a_crawling_connection_is_known_by_the_others() -> None:
-    """It is slower by a factor, and not because it has just begun."""
+    """It is slower by a factor, has had time to get up to speed, and has much left."""
     disk = Disk(40 * PIECE)
-    flows = [Flow(disk, lease, 0.0, 0, None, rate=100.0) for _ in range(4) if (lease := disk.claim(PIECE))]
-    plan = Pieces(cast(Sink, disk), 16)
-    assert plan.crawling(flows, 10.0) is None
-    flows[2].rate = 26.0
-    assert plan.crawling(flows, 10.0) is None
-    flows[2].rate = 24.0
-    assert plan.crawling(flows, 10.0) is flows[2]
-    flows[2].began = 9.5
-    assert plan.crawling(flows, 10.0) is None
-    assert plan.crawling([], 10.0) is None
+    flows = [Flow(disk, lease, 0.0, 0, None, rate=PIECE / 10) for _ in range(4) if (lease := disk.claim(PIECE))]
+    plan, slow = Pieces(cast(Sink, disk), 16), flows[2]
+    assert plan.crawling([], 0.0, 10.0) is None
+    assert plan.crawling(flows, 0.0, 10.0) is None
+    slow.rate = PIECE / 39
+    assert plan.crawling(flows, 0.0, 10.0) is None
+    slow.rate = PIECE / 41
+    assert plan.crawling(flows, 0.0, 10.0) is slow
+    slow.began = 9.5
+    assert plan.crawling(flows, 0.0, 10.0) is None
+    assert plan.crawling(flows, 0.0, 11.0) is slow
+    assert plan.crawling(flows, 0.2, 11.0) is None, "a long line takes its time"
+    assert disk.ranges.write(slow.lease, PIECE - 1, disk.put)
+    assert plan.crawling(flows, 0.0, 11.0) is None, "it has nearly ended"
 
 
 @pytest.mark.parametrize(
