@@ -62,7 +62,7 @@ class Pieces:
         self._sink = sink
         self._count = most
         self._claimed = 0
-        self._typical_rate = 0.0  # bytes per second of one connection, at best
+        self._typical_rate, self._sharing = 0.0, 1  # bytes per second of one connection at best, and how many had it
 
     @property
     def length(self) -> int:
@@ -83,8 +83,11 @@ class Pieces:
         patience_s = SLOW_S + SLOW_ROUND_TRIPS * round_trip_s
         known = [piece for piece in pieces if piece.age(now) > patience_s]
         typical = sorted(piece.rate for piece in known)[len(known) // 2] if known else 0.0
-        self._typical_rate = max(typical, self._typical_rate)
-        slow = [piece for piece in known if piece.rate * SLOW_FACTOR < self._typical_rate]
+        expected = self._typical_rate * min(1.0, self._sharing / max(1, len(pieces)))  # if they share a full line
+        if typical > expected:
+            expected = self._typical_rate = typical
+            self._sharing = len(known)
+        slow = [piece for piece in known if piece.rate * SLOW_FACTOR < expected]
         slowest = min(slow, key=lambda piece: piece.rate, default=None)
         return slowest if slowest and _left_s(slowest) > patience_s else None
 

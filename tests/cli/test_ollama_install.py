@@ -83,15 +83,16 @@ def test_nobody_but_the_registry_sees_a_token(registry: Registry, models: Path) 
             "host",
             "user-agent",
             "accept-encoding",
+            "range",
         }
     assert "token-1" not in ended.stdout + ended.stderr
     assert not [path for path in models.rglob("*") if path.is_file() and b"token-1" in path.read_bytes()]
 
 
 def test_a_token_that_expires_on_the_way_is_replaced(registry: Registry, models: Path) -> None:
-    """The download continues where it was cut off."""
+    """When the registry is asked where the blob is now. The download continues where it was cut off."""
     registry.push("library/m", "latest", (MODEL, BIG))
-    registry.on_blob = [faults.cut(5 << 20), faults.ok()]
+    registry.on_blob = [faults.cut(5 << 20), faults.status(403), faults.ok()]
     assert luci("install", "ollama:m", "-c", "1").returncode == 0
     assert registry.front.received("authorization")[2:] == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
     assert registry.store.sent() < len(BIG) + (1 << 20)
@@ -99,14 +100,15 @@ def test_a_token_that_expires_on_the_way_is_replaced(registry: Registry, models:
 
 
 def test_many_connections_share_the_new_token(registry: Registry, models: Path) -> None:
-    """Connections that are refused at the same time request one token together."""
+    """The store refuses all that wait, and one of them asks the registry, with a new token, for all."""
     registry.push("library/m", "latest", (MODEL, BIG))
-    registry.on_blob = [faults.stall(1 << 20), faults.stall(0), faults.stall(0), faults.ok()]
+    registry.on_blob = [faults.stall(1 << 20), *[faults.status(403)] * 3, faults.ok()]
     with Spawned("install", "ollama:m", "-c", "4") as running:
-        wait_until(lambda: len(registry.store.exchanges()) >= 4)
+        wait_until(lambda: len(registry.store.exchanges()) >= 5)
         registry.store.release()
         assert running.wait() == 0
     assert registry.tokens == 2
+    assert registry.front.received("authorization")[2:] == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
     assert (models / "m-latest.gguf").read_bytes() == BIG
 
 

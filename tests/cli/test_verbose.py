@@ -22,7 +22,7 @@ def test_each_request_is_shown_without_secrets(server: FaultyServer) -> None:
     ended = luci("install", "-v", "-c", "1", "--header", header, f"{url}#sha256={sha256(DATA)}")
     assert ended.returncode == 0
     shown = [line for line in ended.stderr.splitlines() if line.startswith("GET ")]
-    assert any("/m.gguf (" in line and "(X-Token: ***)" in line and ": 302 in 0." in line for line in shown)
+    assert any("/m.gguf bytes 0- (" in line and "(X-Token: ***)" in line and ": 302 in 0." in line for line in shown)
     assert any("(Authorization: ***)" in line for line in shown)
     assert any("/real.gguf?..." in line for line in shown)
     assert not [secret for secret in SECRETS if secret in ended.stdout + ended.stderr]
@@ -34,7 +34,7 @@ def test_a_request_without_a_response_is_shown_with_the_reason(server: FaultySer
     server.close()
     ended = luci("install", "-v", "--retries", "0", url)
     assert ended.returncode == 4
-    assert f"GET {url}: no answer (cannot connect to " in ended.stderr
+    assert f"GET {url} bytes 0-: no answer (cannot connect to " in ended.stderr
 
 
 def test_for_programs_a_request_is_an_event(server: FaultyServer) -> None:
@@ -44,7 +44,8 @@ def test_for_programs_a_request_is_an_event(server: FaultyServer) -> None:
     assert '"requested"' not in quiet
     shown = [json.loads(line) for line in luci("install", url, "--json", "-v", "--force").stdout.splitlines()]
     (asked, *_) = [event for event in shown if event["event"] == "requested"]
-    assert (asked["method"], asked["url"], asked["masked_headers"], asked["status"]) == ("GET", url, [], 200)
+    assert (asked["method"], asked["url"], asked["range"]) == ("GET", url, "bytes=0-")
+    assert (asked["masked_headers"], asked["status"]) == ([], 206)
     assert asked["seconds"] >= 0
 
 
