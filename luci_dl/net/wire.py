@@ -47,13 +47,12 @@ class Wire(io.RawIOBase):
         Returns: how many bytes are in it, the first `count` included; no more than those when the connection has ended.
         Raises: OSError, once all that came before was returned.
         """
-        size, deadline = len(memory), time.monotonic() + seconds
-        while count < size and not self._failure:
+        receive, size, deadline = self._sock.recv_into, len(memory), time.monotonic() + seconds
+        while not self._failure:
             try:
-                received = self._sock.recv_into(memory[count:])
-                if not received:
-                    break
-                count += received
+                while count < size and (received := receive(memory[count:])):  # with TLS, one record at a time
+                    count += received
+                break
             except _NOTHING_THERE as reason:
                 if not self._is_ready(reason, deadline - time.monotonic() if count else self.timeout):
                     if count:
