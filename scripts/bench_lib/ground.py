@@ -131,7 +131,7 @@ class Ground:
             connected(line, Path(folder)) as ends,
         ):
             here, ca = Path(folder) / "nginx", self._ca if tls else None
-            with nginx(self._served, here, ca, limit_rate, ends.address, ends.server) as server:
+            with nginx(self._served, here, ca, limit_rate, ends.server.address, ends.server.command) as server:
                 yield Site(server.origin, here, ends)
 
     @contextmanager

@@ -102,7 +102,7 @@ def in_rounds(measurements: Mapping[str, Callable[[], Run]], rounds: int, warm_u
 def fetch(ground: Ground, site: Site, tool: Tool, file: File | None = None) -> Run:
     """One run of the tool. Raises: BenchError, when it fails or the file is wrong."""
     with ground.job(site, file) as job:
-        run = measure(tool.command(job), job.env, job.run / "log", site.ends.client)
+        run = measure(tool.command(job), job.env, job.run / "log", site.ends.client.command)
         if not tool.is_floor:
             job.check()
     return run
