@@ -107,8 +107,8 @@ def test_a_process_that_fails_is_no_measurement(tmp_path: Path) -> None:
 
 
 def test_the_hub_redirects_as_the_real_one_does() -> None:
-    with fake_hub("http://elsewhere/file", "0" * 64, 12) as endpoint:
-        connection = http.client.HTTPConnection(urlsplit(endpoint).netloc)
+    with fake_hub(lambda: "http://elsewhere/file", "0" * 64, 12) as hub:
+        connection = http.client.HTTPConnection(urlsplit(hub.endpoint).netloc)
         connection.request("HEAD", f"/{REPO}/resolve/main/model.gguf")
         answer = connection.getresponse()
         connection.close()

@@ -7,13 +7,14 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 
-from bench_lib import probes, programs
+from bench_lib import probes, programs, start, traffic
 from bench_lib.ground import Ground
-from bench_lib.measure import BenchError, Results
+from bench_lib.measure import BenchError, Results, Runs
 from bench_lib.peers import LINE_ALONE, Tool, all_tools
 from bench_lib.picture import picture
 from bench_lib.report import goals_table, probes_table, scenario_table
@@ -22,7 +23,17 @@ from luci_dl.config.kinds import parse_size
 from luci_dl.errors import LuciError
 from tests.procs import ROOT
 
-PROBES = "probes"
+PROBES: Mapping[str, Callable[[Ground, int], Runs]] = {
+    "memory": probes.memory,
+    "resume": probes.resume,
+    "interrupt": probes.interrupt,
+    "repair": probes.repair,
+    "requests": traffic.requests,
+    "small files": traffic.small_files,
+    "installed": start.installed,
+    "help": start.help_texts,
+    "first request": start.first_request,
+}
 NOTES = """\
 Each run is a whole process on an empty folder; its file was checked afterwards, outside of the time.
 Digest and sync: whether the time includes the check of the SHA-256 and the sync to disk.
@@ -46,8 +57,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    kinds = [*(scenario.name for scenario in SCENARIOS), PROBES]
-    groups = {"lines": [line.name for line in LINES]}
+    kinds = [*(scenario.name for scenario in SCENARIOS), *PROBES]
+    groups = {"lines": [line.name for line in LINES], "probes": [*PROBES]}
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure luci against its peers and its goals.")
     parser.add_argument("--size", type=parse_size, default=1 << 30, help="of the file, as 64M or 1GiB (default: 1GiB)")
     parser.add_argument("--rounds", type=int, default=3, help="that count; one more comes before them (default: 3)")
@@ -69,7 +80,7 @@ def install(tools: Sequence[Tool], options: argparse.Namespace) -> dict[str, Too
     named = options.tools and {LINE_ALONE, *options.tools}
     wanted = [tool for tool in tools if tool.role in roles and (not named or tool.name in named)]
     needed = {tool.program for tool in wanted} - {"luci"} | {"nginx"}
-    programs.install(needed | {"hf"} if PROBES in options.only else needed)
+    programs.install(needed | {"hf"} if {"help", "small files"} & {*options.only} else needed)
     missing = {program for program in needed if not programs.is_there(program)}
     if "nginx" in missing:
         sys.exit("nginx is not installed: there is nothing to fetch from.")
@@ -79,21 +90,16 @@ def install(tools: Sequence[Tool], options: argparse.Namespace) -> dict[str, Too
 
 
 def measure_all(ground: Ground, options: argparse.Namespace, tools: Mapping[str, Tool]) -> Results:
+    races = {scenario.name: partial(race, ground, scenario, tools.values(), options.rounds) for scenario in SCENARIOS}
+    alone = {name: partial(probe, ground, options.rounds) for name, probe in PROBES.items()}
     results: Results = {}
-    for scenario in SCENARIOS:
-        if scenario.name in options.only:
-            print(f"--- {scenario.title}", file=sys.stderr)
+    for name, measured in (races | alone).items():
+        if name in options.only:
+            print(f"--- {name}", file=sys.stderr)
             try:
-                results[scenario.name] = race(ground, scenario, tools.values(), options.rounds)
+                results[name] = measured()
             except BenchError as error:
-                print(f"{scenario.name} is left out: {error}", file=sys.stderr)
-    if PROBES in options.only:
-        print("--- luci alone", file=sys.stderr)
-        results["memory"] = probes.memory(ground)
-        results["resume"] = probes.resume(ground, options.rounds)
-        results["installed"] = probes.installed(ground, options.rounds)
-        results["start"] = probes.start(ground, options.rounds)
-        results["interrupt"] = probes.interrupt(ground, options.rounds)
+                print(f"{name} is left out: {error}", file=sys.stderr)
     return results
 
 
@@ -109,7 +115,7 @@ def tell(results: Results, tools: Mapping[str, Tool]) -> None:
 
 
 def as_json(results: Results, options: argparse.Namespace) -> str:
-    """Every run as [seconds, CPU seconds, peak bytes]."""
+    """Every run as [seconds, CPU seconds, peak bytes, counts]."""
     runs = {
         name: {tool: [astuple(run) for run in runs] for tool, runs in by_tool.items()}
         for name, by_tool in results.items()

@@ -23,6 +23,7 @@ class Scenario:
         tools: those that take part, by name.
         limit_rate: of each connection, as nginx has it.
         size: of the file; None: as asked for.
+        sparse: it is zeros, for the most part.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scenario:
     limit_rate: str = "0"
     line: Line | None = None
     size: int | None = None
+    sparse: bool = False
 
 
 MIB = 1 << 20
@@ -54,8 +56,17 @@ LINES = (
     over("5ms", "5 ms, 1 Gbit/s, 1 GiB", Line(5, 1000), 1024 * MIB),
     over("60ms-shared", "60 ms, 20 Mbit/s a connection, 300 MiB", Line(60, 1000), limit_rate="2500000"),
 )
+LARGE_BYTES = 4 << 30
+LARGE = Scenario(
+    "large",
+    "Plain HTTP, 4 GiB",
+    (FLOOR, "luci", "luci -c 1", "curl", "aria2c -x16 --checksum"),
+    size=LARGE_BYTES,
+    sparse=True,
+)
 SCENARIOS = (
     Scenario("plain", "Plain HTTP", (FLOOR, *EVERY)),
+    LARGE,
     Scenario("tls", "TLS 1.3", EVERY, tls=True),
     Scenario(
         "throttled",
@@ -69,7 +80,7 @@ SCENARIOS = (
 
 def race(ground: Ground, scenario: Scenario, tools: Iterable[Tool], rounds: int) -> Runs:
     """The runs of those tools that take part in the scenario."""
-    file = ground.file if scenario.size is None else ground.make_file(scenario.size)
+    file = ground.file if scenario.size is None else ground.make_file(scenario.size, scenario.sparse)
     with ground.site(scenario.tls, scenario.limit_rate, scenario.line) as site:
         mine = [tool for tool in tools if tool.role in scenario.tools]
         racing = {tool.name: partial(fetch, ground, site, tool, file) for tool in mine if tool.name != LINE_ALONE}
