@@ -16,7 +16,7 @@ from bench_lib import probes, programs, start, traffic
 from bench_lib.ground import Ground
 from bench_lib.measure import BenchError, Results, Runs
 from bench_lib.peers import LINE_ALONE, Tool, all_tools
-from bench_lib.picture import picture
+from bench_lib.picture import PICTURES, draw
 from bench_lib.report import goals_table, probes_table, scenario_table
 from bench_lib.scenarios import LINES, SCENARIOS, race
 from luci_dl.config.kinds import parse_size
@@ -49,11 +49,7 @@ def main(arguments: Sequence[str]) -> None:
     if options.json:
         options.json.write_text(as_json(results, options))
     if options.svg:
-        gib = options.size / 2**30
-        title = f"Installing a model of {gib:.3g} GiB: seconds, less is better"
-        subtitle = f"{os.cpu_count()} cores, nginx on the loopback, medians of {options.rounds}"
-        options.svg.parent.mkdir(parents=True, exist_ok=True)
-        options.svg.write_text(picture(results, tools, title, subtitle))
+        draw_all(results, tools, options)
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -66,7 +62,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--tools", metavar="NAME,...", help="only these tools, as the tables call them")
     parser.add_argument("--luci", action="append", type=Path, default=[], help="another checkout to measure, too")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="on the disk to measure")
-    parser.add_argument("--svg", type=Path, help="draw the figures into this file")
+    parser.add_argument("--svg", type=Path, metavar="FOLDER", help="draw the pictures there")
     parser.add_argument("--json", type=Path, help="write the figures into this file")
     options = parser.parse_args(arguments)
     options.only = [name for kind in options.only or kinds for name in groups.get(kind, [kind])]
@@ -112,6 +108,15 @@ def tell(results: Results, tools: Mapping[str, Tool]) -> None:
     if alone := {name: runs for name, runs in results.items() if name not in races}:
         print("## luci alone", probes_table(alone), sep="\n\n", end="\n\n")
     print("## Goals", goals_table(results), sep="\n\n")
+
+
+def draw_all(results: Results, tools: Mapping[str, Tool], options: argparse.Namespace) -> None:
+    """Draw those pictures that show something that was measured."""
+    facts = {"size": f"{options.size / 2**30:.3g} GiB", "cores": os.cpu_count(), "rounds": options.rounds}
+    options.svg.mkdir(parents=True, exist_ok=True)
+    for name, picture in PICTURES.items():
+        if any(scenario.name in results for scenario in picture.scenarios):
+            (options.svg / f"{name}.svg").write_text(draw(picture, results, tools, facts))
 
 
 def as_json(results: Results, options: argparse.Namespace) -> str:

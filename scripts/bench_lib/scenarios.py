@@ -64,9 +64,8 @@ LARGE = Scenario(
     size=LARGE_BYTES,
     sparse=True,
 )
-SCENARIOS = (
+LOOPBACK = (
     Scenario("plain", "Plain HTTP", (FLOOR, *EVERY)),
-    LARGE,
     Scenario("tls", "TLS 1.3", EVERY, tls=True),
     Scenario(
         "throttled",
@@ -74,8 +73,8 @@ SCENARIOS = (
         ("luci", "luci -c 16", "curl", *ARIA2C),
         limit_rate="20m",
     ),
-    *LINES,
 )
+SCENARIOS = (*LOOPBACK, LARGE, *LINES)
 
 
 def race(ground: Ground, scenario: Scenario, tools: Iterable[Tool], rounds: int) -> Runs:
