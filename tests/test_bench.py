@@ -143,6 +143,15 @@ def test_the_hub_redirects_as_the_real_one_does() -> None:
     assert (answer.headers["X-Linked-Etag"], answer.headers["X-Linked-Size"]) == (f'"{"0" * 64}"', "12")
 
 
+def test_what_a_killed_bench_left_goes_with_the_next(tmp_path: Path) -> None:
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    (tmp_path / f"run-{dead.pid}-left").mkdir()
+    with Ground(tmp_path, 1 << 20).scratch("run") as mine:
+        Ground(tmp_path, 1 << 20)
+        assert list(tmp_path.glob("run-*")) == [mine]
+
+
 def test_the_store_takes_a_signed_address_until_it_expires_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -117,6 +117,7 @@ class Ground:
         self.folder = folder.absolute()
         self._served = self.folder / "served"
         self._served.mkdir(parents=True, exist_ok=True)
+        self._sweep()
         self._ca = trustme.CA()
         self._ca_file = self.folder / "ca.pem"
         self._ca.cert_pem.write_to_path(str(self._ca_file))
@@ -137,11 +138,8 @@ class Ground:
         self, tls: bool = False, limit_rate: str = "0", line: Line | None = None, rules: str = ""
     ) -> Iterator[Site]:
         """Run nginx, at the other end of a line or on the loopback; limit_rate and rules: see tests/nginx.py."""
-        with (
-            tempfile.TemporaryDirectory(dir=self.folder, prefix="nginx-") as folder,
-            connected(line, Path(folder)) as ends,
-        ):
-            here, ca, server = Path(folder) / "nginx", self._ca if tls else None, ends.server
+        with self.scratch("site") as folder, connected(line, folder) as ends:
+            here, ca, server = folder / "nginx", self._ca if tls else None, ends.server
             with nginx(self._served, here, ca, limit_rate, server.address, server.command, rules) as running:
                 yield Site(running, here, ends)
 
@@ -156,13 +154,25 @@ class Ground:
     @contextmanager
     def slate(self, hub: str = "") -> Iterator[Slate]:
         """A new folder on a disk that has nothing left to write."""
-        slate = Slate(Path(tempfile.mkdtemp(dir=self.folder, prefix="run-")), hub, self._ca_file)
-        try:
+        with self.scratch("run") as folder:
+            slate = Slate(folder, hub, self._ca_file)
             slate.models.mkdir()
             os.sync()
             yield slate
+
+    @contextmanager
+    def scratch(self, what: str) -> Iterator[Path]:
+        """A new folder, gone at the end of the block, or with the next bench when this one is killed."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{what}-{os.getpid()}-"))
+        try:
+            yield folder
         finally:
-            shutil.rmtree(slate.run)
+            shutil.rmtree(folder)
+
+    def _sweep(self) -> None:
+        for left in self.folder.glob("*-*-*"):
+            if not Path("/proc", left.name.split("-")[1]).exists():
+                shutil.rmtree(left)
 
 
 def sha256_of(path: Path) -> str:

@@ -8,7 +8,6 @@ import json
 import os
 import random
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,7 +69,7 @@ def signed(path: str) -> str:
 
 def small_files(ground: Ground, rounds: int) -> Runs:
     """A repository of many small files at the end of a line, by luci and by hf; once more by luci, watched."""
-    with _hub_away(ground.folder) as (hub, here):
+    with _hub_away(ground) as (hub, here):
         commands = {"luci": _by_luci}
         if is_there("hf"):
             commands["hf download"] = _by_hf
@@ -80,13 +79,13 @@ def small_files(ground: Ground, rounds: int) -> Runs:
 
 
 @contextmanager
-def _hub_away(folder: Path) -> Iterator[tuple[Hub, End]]:
+def _hub_away(ground: Ground) -> Iterator[tuple[Hub, End]]:
     """A Hub with that repository at one end of a line, and the other end."""
     noise = random.Random(0)
     files = {f"tokens/{number:03}.txt": noise.randbytes(SMALL) for number in range(SMALL_FILES)}
     with (
-        tempfile.TemporaryDirectory(dir=folder, prefix="line-") as here,
-        connected(AWAY, Path(here)) as ends,
+        ground.scratch("hub") as folder,
+        connected(AWAY, folder) as ends,
         ends.server.do(lambda: Hub(ends.server.address, ends.server.address)) as hub,
     ):
         hub.add(REPO, {**files, LARGER_FILE: make_gguf(LARGER)})
