@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from luci_dl.cancel import CTRL_C, heard_signals, never_stopped_by_output
 from luci_dl.text import printable
 from luci_dl.ui.cells import CUT, cut_middle
-from luci_dl.ui.describe import plain
+from luci_dl.ui.plain import plain
 
 _FULL: set[int] = set()
 UNKNOWN_SIZE = os.terminal_size((80, 24))
