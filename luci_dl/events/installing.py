@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from luci_dl.events.base import Event, FileProgress, Problem, Result
+from luci_dl.events.base import Event, FileProgress, Problem, Result, event
 
 
-@dataclass(frozen=True)
+@event
 class Planned(Event):
     """This run will install `models`: `total` bytes, a lower bound if `at_least`."""
 
@@ -16,7 +14,7 @@ class Planned(Event):
     at_least: bool
 
 
-@dataclass(frozen=True)
+@event
 class FallbackFolderUsed(Event):
     """The model `reference` goes to the backup `folder`; `reason` says why the first one cannot hold it."""
 
@@ -25,7 +23,7 @@ class FallbackFolderUsed(Event):
     reason: str
 
 
-@dataclass(frozen=True)
+@event
 class Waiting(FileProgress):
     """Another process holds the lock on `name`. Sent at most once a second.
 
@@ -41,7 +39,7 @@ class Waiting(FileProgress):
     rate: float | None
 
 
-@dataclass(frozen=True)
+@event
 class Started(Event):
     """The download of `name` begins at byte `offset`; all bytes before that are verified."""
 
@@ -50,7 +48,7 @@ class Started(Event):
     offset: int
 
 
-@dataclass(frozen=True)
+@event
 class Progress(FileProgress):
     """`done` of `total` bytes are there; `rate` is bytes per second over the last few seconds."""
 
@@ -59,12 +57,12 @@ class Progress(FileProgress):
     rate: float
 
 
-@dataclass(frozen=True)
+@event
 class Copying(Progress):
     """The same, for bytes that are copied from a file on this machine."""
 
 
-@dataclass(frozen=True)
+@event
 class CopyFound(Event):
     """The file of `size` bytes at `path` may be a copy of `name`, and is used if its digest is right.
 
@@ -77,7 +75,7 @@ class CopyFound(Event):
     size: int
 
 
-@dataclass(frozen=True)
+@event
 class Hashing(FileProgress):
     """A file that is there already, or a kept partial file, is being read and hashed."""
 
@@ -85,7 +83,7 @@ class Hashing(FileProgress):
     total: int
 
 
-@dataclass(frozen=True)
+@event
 class Retrying(Event):
     """An attempt failed for `reason`; number `attempt` of at most `max_attempts` starts in `delay` seconds."""
 
@@ -96,7 +94,7 @@ class Retrying(Event):
     max_attempts: int
 
 
-@dataclass(frozen=True)
+@event
 class Requested(Event):
     """A request was sent, and its outcome. Only with `--verbose`.
 
@@ -114,14 +112,14 @@ class Requested(Event):
     reason: str
 
 
-@dataclass(frozen=True)
+@event
 class Warned(Event):
     """Something that the user should know; nothing failed."""
 
     message: str
 
 
-@dataclass(frozen=True)
+@event
 class Installed(Event):
     """The model `reference` is installed at `paths`; the first is the file to load.
 
@@ -139,14 +137,14 @@ class Installed(Event):
     seconds: float
 
 
-@dataclass(frozen=True)
+@event
 class Deleted(Event):
     """The partial file of `name` was deleted."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@event
 class NotDeleted(Problem):
     """The partial file of `name` could not be deleted, for `reason`; it is still at `path`."""
 
@@ -155,7 +153,7 @@ class NotDeleted(Problem):
     path: str
 
 
-@dataclass(frozen=True)
+@event
 class Kept(Event):
     """The partial file of `name` is kept; `done` bytes of it are verified."""
 
@@ -164,7 +162,7 @@ class Kept(Event):
     total: int | None
 
 
-@dataclass(frozen=True)
+@event
 class Stopped(Problem):
     """The run was interrupted, by signal `signum` if it was one; `operation` is what it was doing, like "Download"."""
 
@@ -172,7 +170,7 @@ class Stopped(Problem):
     operation: str = "Download"
 
 
-@dataclass(frozen=True)
+@event
 class Failed(Problem):
     """`reference` could not be installed; if it is empty, the whole command failed. `hint` says what to do."""
 
@@ -182,7 +180,7 @@ class Failed(Problem):
     exit_code: int
 
 
-@dataclass(frozen=True)
+@event
 class Summary(Event):
     """How a run over several models ended. `failed` pairs each reference with the reason in one sentence."""
 
@@ -192,7 +190,7 @@ class Summary(Event):
     not_started: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@event
 class WouldInstall(Result):
     """What an install would do about one file of `reference`. Sent by a dry run.
 
@@ -220,7 +218,7 @@ class WouldInstall(Result):
     lock_holder: str
 
 
-@dataclass(frozen=True)
+@event
 class DiskSpace(Result):
     """The bytes that everything missing needs on the file system of `folder`, and the bytes that are free there.
 

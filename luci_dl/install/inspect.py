@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
-from luci_dl.disk import commit, fs, identity, journal, target
+from luci_dl.disk import fs, target
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.place import check_place
@@ -181,6 +181,8 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
 
 def _problem(path: Path) -> str:
     """Why the file there cannot be what its name says; empty if it can."""
+    from luci_dl.disk import identity  # knows the formats of all files
+
     try:
         identity.check_contents(path, path.name)
     except LuciError as error:
@@ -198,6 +200,8 @@ def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:
 
 def _resumed(staging: Staging, artifact: Artifact) -> int:
     """Bytes of a kept part, according to its journal."""
+    from luci_dl.disk import identity, journal  # not needed where no file is missing
+
     log = journal.read(staging.journal)
     if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
         return 0
@@ -214,6 +218,8 @@ def _holder(staging: Staging) -> str:
 
 def _is_cut_off(staging: Staging) -> bool:
     """Whether a crash ended an install of it after the last check."""
+    from luci_dl.disk import commit
+
     return bool(commit.record_of(staging) or commit.cut_off(staging))
 
 

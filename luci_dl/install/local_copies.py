@@ -20,7 +20,6 @@ from luci_dl.disk.same_folder import identity
 from luci_dl.environment import variable
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
-from luci_dl.library.installed import installed
 from luci_dl.model import Artifact, Digest
 
 MAX_NAMES = 100_000
@@ -149,6 +148,8 @@ def _digest_in(name: str) -> str:
 
 def _installed_in(folder: Path) -> Iterator[_File]:
     """Installed files, unchanged since, and those that somebody may have renamed."""
+    from luci_dl.library.installed import installed  # not needed until a copy is looked for
+
     with contextlib.suppress(LuciError):
         files = [file for model in installed([folder]) for file in model.files]
         yield from (_File(file.path, str(folder), file.receipt.sha256) for file in files if file.state == "ok")

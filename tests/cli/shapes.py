@@ -162,7 +162,12 @@ EVENTS: dict[str, dict[str, Any]] = {
     "cleaned": {"path": str, "kind": str, "freed": int, "dry_run": bool},
     "rolled_forward": {"name": str},
     "verified": {
-        "name": str, "path": str, "reference": str, "state": str, "expected": str, "found": str,
+        "name": str,
+        "path": str,
+        "reference": str,
+        "state": str,
+        "expected": str,
+        "found": str,
         "damaged": [[int]],
     },
     "verify_summary": {"files": int, "wrong": int, "unmanaged": int},
