@@ -54,8 +54,9 @@ def run(
     """
     from luci_dl.ui.render_thread import RenderThread
 
+    renderer = choose(json=json, quiet=quiet, environ=os.environ)  # loaded while the system still opens files
     token = CancelToken()
-    render_thread = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
+    render_thread = RenderThread(renderer)
     with signals_cancel(token) as received:
         code = _run(work, token, render_thread, what)
         render_thread.close(token)
