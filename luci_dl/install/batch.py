@@ -24,6 +24,7 @@ from luci_dl.events import (
 )
 from luci_dl.install.already import already_installed
 from luci_dl.install.context import InstallContext
+from luci_dl.install.free_space import message_and_hint
 from luci_dl.plan import Plan
 from luci_dl.pool import run_side_by_side
 
@@ -87,8 +88,6 @@ class _Run:
 
     def _into_one_folder(self, plan: Plan) -> Outcome:
         """The planned one, or the backup if that cannot hold the model."""
-        from luci_dl.install.free_space import message_and_hint  # now, because later the system may refuse to open it
-
         emit, outcome = self._context.emit, self._try(plan)
         if plan.backup and isinstance(outcome.error, CannotHold):
             emit(FallbackFolderUsed(plan.reference, str(plan.backup), outcome.error.message))

@@ -16,6 +16,7 @@ from luci_dl.errors import CannotHold, LuciError, NoRoom
 from luci_dl.events import FallbackFolderUsed
 from luci_dl.install.actions import Fetch
 from luci_dl.install.context import InstallContext
+from luci_dl.install.free_space import how_to_free_space
 from luci_dl.install.inspect import quick_inspect
 from luci_dl.model import Artifact, Model
 from luci_dl.plan import Options, Plan
@@ -98,8 +99,6 @@ class Placement:
         if need.bytes and free is not None and free - taken < need.bytes + self._options.min_free:
             if on and on.shares_blocks and self._has_copies(model, folder, device):
                 return
-            from luci_dl.install.free_space import how_to_free_space  # searches the library
-
             what, hint = f"{model.reference} in {folder}", how_to_free_space(folder)
             raise no_room(what, need.bytes, max(0, free - taken), self._options.min_free, hint=hint)
         self._taken[device] = taken + need.bytes
@@ -112,8 +111,6 @@ class Placement:
     def _no_room_for_all(self, models: Sequence[Model], fitting: Sequence[str], error: CannotHold) -> CannotHold:
         if not isinstance(error, NoRoom):
             return error
-        from luci_dl.install.free_space import how_to_free_space
-
         needed = sum(need_of(model, self._folders[0], self._options).bytes for model in models)
         free = {device_of(parent): space.free_bytes(parent) for parent in map(existing, self._folders)}
         fit = f"These would fit: {', '.join(fitting)}.\n" if fitting else ""

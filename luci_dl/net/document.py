@@ -12,7 +12,6 @@ from luci_dl.formats.texts import MAX_TEXT, Text, recognised
 from luci_dl.net.coding import decoded
 from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.server_message import server_message
 from luci_dl.net.status import LOG_IN
 
 _JSON_STARTS = (b"{", b"[")
@@ -60,6 +59,8 @@ class Document:
     @property
     def reason(self) -> str:
         """The server's own explanation of an error, in quotes after a comma; "" when it gives none."""
+        from luci_dl.net.server_message import server_message  # no success needs it
+
         message = server_message(self.headers, self.body)
         return f', "{message}"' if message else ""
 
