@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from luci_dl.frozen import frozen
 from luci_dl.names import windows_problem
 
 _TABLE = Path("/proc/self/mountinfo")  # only Linux has it
@@ -25,7 +25,7 @@ SMALL_FILE = (4 << 30) - 1
 """The maximal size of a file on a FAT, in bytes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class FileSystem:
     """A mounted file system; `kind` is the system's word for it, like "ext4"."""
 

@@ -10,10 +10,10 @@ import hashlib
 import os
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk.filesystems import file_system
+from luci_dl.frozen import frozen
 
 FORGOTTEN_S = 24 * 3600
 """After this many seconds without a write a file counts as abandoned, though its process cannot be checked."""
@@ -33,7 +33,7 @@ def why_unreliable(folder: Path, keeps_others_out: bool = True) -> str:
     return "" if keeps_others_out else f"the file system of {folder} grants a lock to everyone"
 
 
-@dataclass(frozen=True)
+@frozen
 class Owner:
     """A process. `machine`: what `machine()` returns there, or the host name."""
 

@@ -1,6 +1,6 @@
 """Events: what the engine reports, as frozen data. It hands them to one callable and never prints.
 
-To add one: a class with `@event` in `installing` or `maintenance`, and its sentence in `ui/describe.py`.
+To add one: a class in `installing` or `maintenance`, and its sentence in `ui/describe.py`.
 """
 
 from luci_dl.events.base import *  # noqa: F403

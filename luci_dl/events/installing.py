@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from luci_dl.events.base import Event, FileProgress, Problem, Result, event
+from luci_dl.events.base import Event, FileProgress, Problem, Result
+from luci_dl.frozen import frozen
 
 
-@event
+@frozen
 class Planned(Event):
     """This run will install `models`: `total` bytes, a lower bound if `at_least`."""
 
@@ -14,7 +15,7 @@ class Planned(Event):
     at_least: bool
 
 
-@event
+@frozen
 class FallbackFolderUsed(Event):
     """The model `reference` goes to the backup `folder`; `reason` says why the first one cannot hold it."""
 
@@ -23,7 +24,7 @@ class FallbackFolderUsed(Event):
     reason: str
 
 
-@event
+@frozen
 class Waiting(FileProgress):
     """Another process holds the lock on `name`. Sent at most once a second.
 
@@ -39,7 +40,7 @@ class Waiting(FileProgress):
     rate: float | None
 
 
-@event
+@frozen
 class Started(Event):
     """The download of `name` begins at byte `offset`; all bytes before that are verified."""
 
@@ -48,7 +49,7 @@ class Started(Event):
     offset: int
 
 
-@event
+@frozen
 class Progress(FileProgress):
     """`done` of `total` bytes are there; `rate` is bytes per second over the last few seconds."""
 
@@ -57,12 +58,12 @@ class Progress(FileProgress):
     rate: float
 
 
-@event
+@frozen
 class Copying(Progress):
     """The same, for bytes that are copied from a file on this machine."""
 
 
-@event
+@frozen
 class CopyFound(Event):
     """The file of `size` bytes at `path` may be a copy of `name`, and is used if its digest is right.
 
@@ -75,7 +76,7 @@ class CopyFound(Event):
     size: int
 
 
-@event
+@frozen
 class Hashing(FileProgress):
     """A file that is there already, or a kept partial file, is being read and hashed."""
 
@@ -83,7 +84,7 @@ class Hashing(FileProgress):
     total: int
 
 
-@event
+@frozen
 class Retrying(Event):
     """An attempt failed for `reason`; number `attempt` of at most `max_attempts` starts in `delay` seconds."""
 
@@ -94,7 +95,7 @@ class Retrying(Event):
     max_attempts: int
 
 
-@event
+@frozen
 class Requested(Event):
     """A request was sent, and its outcome. Only with `--verbose`.
 
@@ -112,14 +113,14 @@ class Requested(Event):
     reason: str
 
 
-@event
+@frozen
 class Warned(Event):
     """Something that the user should know; nothing failed."""
 
     message: str
 
 
-@event
+@frozen
 class Installed(Event):
     """The model `reference` is installed at `paths`; the first is the file to load.
 
@@ -137,14 +138,14 @@ class Installed(Event):
     seconds: float
 
 
-@event
+@frozen
 class Deleted(Event):
     """The partial file of `name` was deleted."""
 
     name: str
 
 
-@event
+@frozen
 class NotDeleted(Problem):
     """The partial file of `name` could not be deleted, for `reason`; it is still at `path`."""
 
@@ -153,7 +154,7 @@ class NotDeleted(Problem):
     path: str
 
 
-@event
+@frozen
 class Kept(Event):
     """The partial file of `name` is kept; `done` bytes of it are verified."""
 
@@ -162,7 +163,7 @@ class Kept(Event):
     total: int | None
 
 
-@event
+@frozen
 class Stopped(Problem):
     """The run was interrupted, by signal `signum` if it was one; `operation` is what it was doing, like "Download"."""
 
@@ -170,7 +171,7 @@ class Stopped(Problem):
     operation: str = "Download"
 
 
-@event
+@frozen
 class Failed(Problem):
     """`reference` could not be installed; if it is empty, the whole command failed. `hint` says what to do."""
 
@@ -180,7 +181,7 @@ class Failed(Problem):
     exit_code: int
 
 
-@event
+@frozen
 class Summary(Event):
     """How a run over several models ended. `failed` pairs each reference with the reason in one sentence."""
 
@@ -190,7 +191,7 @@ class Summary(Event):
     not_started: tuple[str, ...]
 
 
-@event
+@frozen
 class WouldInstall(Result):
     """What an install would do about one file of `reference`. Sent by a dry run.
 
@@ -218,7 +219,7 @@ class WouldInstall(Result):
     lock_holder: str
 
 
-@event
+@frozen
 class DiskSpace(Result):
     """The bytes that everything missing needs on the file system of `folder`, and the bytes that are free there.
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from luci_dl.events.base import Event, Result, event
+from luci_dl.events.base import Event, Result
+from luci_dl.frozen import frozen
 
 Verdict = Literal["ok", "newer", "changed", "truncated", "invalid", "missing", "unreadable", "unmanaged"]
 
 
-@event
+@frozen
 class Cleaned(Result):
     """`clean` removed the file at `path`, or would in a dry run; `freed` bytes on disk.
 
@@ -23,14 +24,14 @@ class Cleaned(Result):
     dry_run: bool
 
 
-@event
+@frozen
 class RolledForward(Event):
     """An install that a crash interrupted after its last check was completed: `name` is installed."""
 
     name: str
 
 
-@event
+@frozen
 class CleanSummary(Event):
     """The end of `clean`: files `removed` and bytes `freed` (in a dry run: to be), and files `left_alone`."""
 
@@ -40,7 +41,7 @@ class CleanSummary(Event):
     dry_run: bool
 
 
-@event
+@frozen
 class LeftAlone(Event):
     """`clean` or `remove` did not touch the file at `path`, for `reason`."""
 
@@ -48,7 +49,7 @@ class LeftAlone(Event):
     reason: str
 
 
-@event
+@frozen
 class Verified(Result):
     """`verify` checked the file at `path`.
 
@@ -77,7 +78,7 @@ class Verified(Result):
         return self.wrong
 
 
-@event
+@frozen
 class VerifySummary(Event):
     """The end of `verify`: installed `files` checked, how many of them are `wrong`, and `unmanaged` files found."""
 
@@ -86,7 +87,7 @@ class VerifySummary(Event):
     unmanaged: int
 
 
-@event
+@frozen
 class Removed(Result):
     """The model `reference` was uninstalled (or would be): the files at `paths`, `freed` bytes on disk."""
 
@@ -96,7 +97,7 @@ class Removed(Result):
     dry_run: bool
 
 
-@event
+@frozen
 class Finding(Result):
     """`doctor` or `demo` checked `topic`. `level`: "ok", "warning", or "error" (then with its exit code)."""
 

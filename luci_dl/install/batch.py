@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from luci_dl.disk import fs
@@ -22,6 +22,7 @@ from luci_dl.events import (
     Summary,
     Warned,
 )
+from luci_dl.frozen import frozen
 from luci_dl.install.already import already_installed
 from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import message_and_hint
@@ -36,7 +37,7 @@ _BASE_FILES, _FILES_EACH = 100, 3
 """Files that are open at once: connections and the like; and the lock, part and journal of each artifact."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """How the install of one model ended. `endings`: what became of its parts."""
 

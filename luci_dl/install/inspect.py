@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +19,7 @@ from luci_dl.disk.place import check_place
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
 from luci_dl.events import Hashing, Warned
+from luci_dl.frozen import frozen
 from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Refuse, Wait
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import LocalCopy
@@ -29,7 +30,7 @@ from luci_dl.text import printable
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Inspector:
     """Inspects the targets of one model.
 

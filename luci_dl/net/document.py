@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from luci_dl.errors import NetworkError
 from luci_dl.formats.texts import MAX_TEXT, Text, recognised
+from luci_dl.frozen import frozen
 from luci_dl.net.coding import decoded
 from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
@@ -22,7 +23,7 @@ _LAST_TOKEN = 5
 """JSON that was cut ends in an error less than this many characters before its end."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Document:
     """A small response of any status, read completely.
 
