@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from luci_dl.cancel import start_thread
 from luci_dl.errors import StorageError, refusal
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
 from luci_dl.net.judge import check_empty
@@ -21,7 +22,7 @@ from luci_dl.plan import PAGE, Lease, Revoked, Sink
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """What a worker has to do.
 
