@@ -18,6 +18,7 @@ Where things are; each package imports only from those below it, and the head of
         placement     which folder each model goes to; free_space: what to remove when no folder has enough space
         inspect       what stands at the targets -> actions: the only place that decides what must be done
         local_copies  copies on this machine
+        already       a model that is installed, by its receipts alone
         transfer      one model: a transaction around its actions (fetching, copying, shards)
         batch         many models: in turn or side by side, and the outcome of each
         dry_run       the same actions, reported; repair: models with damaged files, installed again
@@ -35,8 +36,8 @@ Where things are; each package imports only from those below it, and the head of
     disk/         bytes onto disk: transaction (one model), part (the bytes of one file), locks, space, fs (the calls
                   whose order matters), layout (all paths)
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
-    model.py plan.py rate_limit.py errors.py events/ cancel.py pool.py environment.py text.py names.py (which names
-                  files may have): shared types and helpers
+    model.py plan.py rate_limit.py errors.py events/ cancel.py pool.py environment.py text.py frozen.py names.py (which
+                  names files may have): shared types and helpers
 """
 
 from __future__ import annotations

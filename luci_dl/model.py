@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Protocol
 
+from luci_dl.frozen import frozen
 from luci_dl.text import distinct_address
 
 
@@ -69,7 +70,7 @@ class Digest(Enum):
         self.start = start
 
 
-@dataclass(frozen=True)
+@frozen
 class Content:
     """What is known of the bytes of a file.
 
@@ -86,7 +87,7 @@ class Content:
         return digest.derive(self.sha256, self.size) if digest.derive else self.digests.get(digest)
 
 
-@dataclass(frozen=True)
+@frozen
 class Artifact:
     """One file to install.
 
@@ -164,7 +165,7 @@ class Artifact:
         return self.size in (None, size) and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
-@dataclass(frozen=True)
+@frozen
 class Model:
     """What one reference means: artifacts that are installed all or none.
 

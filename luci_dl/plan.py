@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Model
 from luci_dl.rate_limit import UNLIMITED, RateLimit
 
 
-@dataclass(frozen=True)
+@frozen
 class Plan:
     """One model to install into one folder, all its files or none; into the `backup` if the folder cannot hold it."""
 
@@ -28,7 +29,7 @@ class Plan:
         return self.model.artifacts
 
 
-@dataclass(frozen=True)
+@frozen
 class Options:
     """How to install.
 
@@ -65,7 +66,7 @@ class Options:
     copies: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Segment:
     """The bytes from `start` up to, not including, `end`, which is None while the file's size is unknown."""
 
@@ -73,7 +74,7 @@ class Segment:
     end: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Remote:
     """What a response says about the whole file, before its first byte.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from luci_dl.frozen import frozen
 
 DAY = 24 * 60
 """Minutes of a day."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Span:
     """A part of every day and its rate. It goes over midnight if it ends before it begins.
 
@@ -30,7 +30,7 @@ class Span:
         return self.covers(other.begin) or other.covers(self.begin)
 
 
-@dataclass(frozen=True)
+@frozen
 class RateLimit:
     """The limit of all connections together; none by default.
 

@@ -36,6 +36,7 @@ http {{
         listen {address}:{port}{secure};
         root {folder};
         {tls}
+        {rules}
     }}
 }}
 """
@@ -52,6 +53,10 @@ class Nginx:
     def url(self, target: str) -> str:
         return self.origin + target
 
+    def requests(self) -> int:
+        """Those that have ended."""
+        return len(self.access_log.read_text().splitlines())
+
     def sent(self) -> int:
         """Bytes of bodies sent by the requests that have ended."""
         return sum(int(line.rsplit(maxsplit=1)[1]) for line in self.access_log.read_text().splitlines())
@@ -65,6 +70,7 @@ def nginx(
     limit_rate: str = "0",
     address: str = "127.0.0.1",
     within: Sequence[str] = (),
+    rules: str = "",
 ) -> Iterator[Nginx]:
     """Serve the files of `folder`.
 
@@ -72,6 +78,7 @@ def nginx(
         here: a new folder for nginx's own.
         limit_rate: per connection, as `20m`.
         within: the command that runs it elsewhere, where it has that address.
+        rules: more of nginx's configuration.
     """
     program = need("nginx")
     here.mkdir()
@@ -90,6 +97,7 @@ def nginx(
             limit_rate=limit_rate,
             secure=" ssl" if tls else "",
             tls=TLS.format(here=here) if tls else "",
+            rules=rules,
         )
     )
     command = [*within, program, "-p", str(here), "-c", str(here / "nginx.conf"), "-e", "stderr"]

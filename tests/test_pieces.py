@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from luci_dl.disk import range_map
 from luci_dl.disk.range_map import RangeMap
 from luci_dl.net import pieces
-from luci_dl.net.pieces import PIECES, SHARE_ROUND_TRIPS, SHARE_S, Pieces
+from luci_dl.net.pieces import SHARE_ROUND_TRIPS, SHARE_S, Pieces
 from luci_dl.net.rate_meter import RateMeter
 from luci_dl.net.transfer import RATE_S
 from luci_dl.plan import PAGE, Lease, Revoked, Sink
 
+PIECES = 16
 PIECE = 32 * PAGE
 LEAST = 4 * PAGE
 WINDOW = 20 * PIECE

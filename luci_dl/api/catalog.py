@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from luci_dl.api.config import Folder, Settings, settings
 from luci_dl.api.folders import Problems, folders_of
@@ -13,6 +12,7 @@ from luci_dl.catalog.entries import FILE_KEYS, MODEL_KEYS, RESERVED
 from luci_dl.catalog.fit import Fit, this_machine
 from luci_dl.catalog.search import search as search_in
 from luci_dl.events import Emit, ignore
+from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import installed_of
 from luci_dl.model import Model
@@ -21,7 +21,7 @@ __all__ = ["FILE_KEYS", "MODEL_KEYS", "RESERVED", "Catalog", "Checked", "Fit", "
 __all__ += ["catalog", "check_built_in", "check_file", "load", "offers", "own_models", "search"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Offer:
     """A model of the catalog: whether it is installed, and whether it fits this machine."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.api.config import Folder, settings
@@ -17,6 +17,7 @@ from luci_dl.disk.receipt import REMEMBERED
 from luci_dl.errors import IntegrityError, ResolveError, StorageError
 from luci_dl.events import Emit, Hashing, ignore
 from luci_dl.formats.gguf import Header
+from luci_dl.frozen import frozen
 from luci_dl.library.gguf_files import GgufFile, read_all
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import Found, find_installed, look_up, unknown
@@ -28,7 +29,7 @@ from luci_dl.text import printable
 __all__ = ["REMEMBERED", "GgufFile", "Header", "Info", "Partial", "info", "path", "sound_model"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Info:
     """Everything known of one model.
 

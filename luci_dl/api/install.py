@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.api.config import Folder
@@ -13,6 +13,7 @@ from luci_dl.api.folders import missing_folder, without_missing_backup
 from luci_dl.cancel import CancelToken
 from luci_dl.errors import UsageError
 from luci_dl.events import DiskSpace, Emit, Event, Failed, WouldInstall, ignore
+from luci_dl.frozen import frozen
 from luci_dl.install.batch import exit_code
 from luci_dl.install.request import InstallRequest
 from luci_dl.plan import Options
@@ -22,7 +23,7 @@ from luci_dl.text import shown
 __all__ = ["FileSelection", "Forecast", "InstallRequest", "exit_code", "forecast", "install"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Forecast:
     """What an install would do, as far as that is known without changing anything.
 

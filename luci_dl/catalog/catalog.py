@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import pkgutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from luci_dl.catalog.entries import read_entries, words_of
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.model import Model
 from luci_dl.text import SAVE_AS_UTF8, decoded, human_size, nearest, printable
 
@@ -19,7 +20,7 @@ MAX_BYTES = 16_000_000
 _WHERE = "Check its path. LUCI_CATALOG, or `catalog` in config.json, names your own catalog."
 
 
-@dataclass(frozen=True)
+@frozen
 class Catalog:
     """Models by name.
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.catalog.catalog import Catalog, read_built_in, text_of
 from luci_dl.catalog.entries import examine, words_of
 from luci_dl.catalog.merge import merge
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.model import Model
 from luci_dl.sources.url import refuse_unproved_http
 from luci_dl.text import printable
 
 
-@dataclass(frozen=True)
+@frozen
 class Override:
     """A word that means `model` because of the file, and would mean the model `built_in` without it."""
 
@@ -24,7 +24,7 @@ class Override:
     built_in: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Checked:
     """The result of a check.
 

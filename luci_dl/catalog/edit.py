@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,14 @@ from luci_dl.catalog.catalog import text_of
 from luci_dl.catalog.entries import FILE_KEYS, read_entries
 from luci_dl.catalog.file import CatalogFile
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.text import printable
 
 Values = Mapping[str, Any]
 """A table, as tomllib reads it."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Added:
     """The names of added entries; those in `same` were in the catalog already, with equal values."""
 
@@ -32,7 +32,7 @@ class Added:
     same: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class Change:
     """A changed fact of one file; `old` is None if there was none."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.catalog.catalog import text_of
@@ -13,12 +12,13 @@ from luci_dl.catalog.entries import examine
 from luci_dl.disk import fs, lock
 from luci_dl.disk.storage_errors import advice
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.text import printable, public_text
 
 _CHECK_PLACE = "Check that file, its folder and its disk. LUCI_HOME names luci's own folder, LUCI_CATALOG your catalog."
 
 
-@dataclass(frozen=True)
+@frozen
 class CatalogFile:
     """A catalog file to edit.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import space
 from luci_dl.disk.place import existing
 from luci_dl.errors import StorageError
+from luci_dl.frozen import frozen
 from luci_dl.model import Model
 
 
-@dataclass(frozen=True)
+@frozen
 class Fit:
     """Whether a model fits the free disk space and the memory; None where that is unknown."""
 
@@ -20,7 +20,7 @@ class Fit:
     memory: bool | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Machine:
     """The capacity of a machine, in bytes; None where that is unknown.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
@@ -52,6 +51,8 @@ def run_in_foreground(words: Sequence[str]) -> tuple[int, list[int]]:
 
     Raises: StorageError, when the system refuses to start a process.
     """
+    import subprocess  # every other command starts without it
+
     children: list[subprocess.Popen[bytes]] = []
 
     def pass_on(signum: int) -> None:

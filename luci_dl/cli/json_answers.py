@@ -10,14 +10,11 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, is_typeddict
 
-from luci_dl.cli.json_shapes import ANSWERS
-from luci_dl.cli.topics.json_types import keys_of
-
-_keys_of = functools.cache(keys_of)
-
 
 def answer(command: str, source: object, **given: object) -> str:
     """The line that the command prints: `source` in the shape that `ANSWERS` has for it."""
+    from luci_dl.cli.json_shapes import ANSWERS  # slow to load, and tables do without
+
     return json.dumps(_plain(ANSWERS[command], source, given))
 
 
@@ -33,6 +30,13 @@ def to_json(shape: type, source: object, given: Mapping[str, object]) -> dict[st
         value = given[key] if key in given else (getter[0] if getter else attrgetter(key))(source)
         found[key] = _plain(kind, value)
     return found
+
+
+@functools.cache
+def _keys_of(shape: type) -> dict[str, Any]:
+    from luci_dl.cli.topics.json_types import keys_of
+
+    return keys_of(shape)
 
 
 def _plain(kind: Any, value: Any, given: Mapping[str, object] | None = None) -> Any:

@@ -8,7 +8,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import click
 
@@ -65,6 +64,8 @@ class Commands(click.Group):
         if args and args[0] in _UNINSTALL:
             raise UsageError(f"there is no command `{args[0]}`; did you mean `luci remove`?")
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # rarely needed
+
             guess = did_you_mean(*(f"`luci {near}`" for near in get_close_matches(args[0], COMMANDS, 1, 0.7)))
             raise UsageError(f"there is no command `{args[0]}`{guess}", "`luci help` shows the commands and topics.")
         return super().resolve_command(ctx, args)

@@ -1,21 +1,28 @@
-"""What every command needs: its output, and a run that signals cancel and events describe."""
+"""What every command needs: its output, and a run that signals cancel and events describe.
+
+Events, and what shows them, take long to load: `luci --help` and what prints a table does without.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from luci_dl.cancel import CancelToken, die_of, signals_cancel
 from luci_dl.errors import Interrupted, LuciError, UsageError
-from luci_dl.events import Emit, Event, Failed, Stopped
 from luci_dl.ui.choose import choose, standard_output
-from luci_dl.ui.describe import describe
-from luci_dl.ui.render_thread import RenderThread
 from luci_dl.ui.stream import Output
+
+if TYPE_CHECKING:
+    from luci_dl.events import Emit, Event
+    from luci_dl.ui.render_thread import RenderThread
 
 
 def report(error: LuciError, *, json: bool = False) -> int:
     """Show the error that ends a command. Returns: its exit code."""
+    from luci_dl.events import Failed
+
     renderer = choose(json=json, quiet=not json, environ=os.environ)
     renderer(Failed("", error.message, error.hint, error.exit_code))
     renderer.close()
@@ -24,6 +31,8 @@ def report(error: LuciError, *, json: bool = False) -> int:
 
 def warn(event: Event) -> None:
     """An `Emit` for a command whose results are no events: it shows messages on stderr."""
+    from luci_dl.ui.describe import describe
+
     if event.channel == "message":
         output().say(describe(event))
 
@@ -43,8 +52,11 @@ def run(
 
     Returns: the exit code. Does not return after a signal: clean-up is over by then, and the process dies of it.
     """
+    from luci_dl.ui.render_thread import RenderThread
+
+    renderer = choose(json=json, quiet=quiet, environ=os.environ)  # loaded while the system still opens files
     token = CancelToken()
-    render_thread = RenderThread(choose(json=json, quiet=quiet, environ=os.environ))
+    render_thread = RenderThread(renderer)
     with signals_cancel(token) as received:
         code = _run(work, token, render_thread, what)
         render_thread.close(token)
@@ -54,6 +66,8 @@ def run(
 
 
 def _run(work: Callable[[CancelToken, Emit], int], token: CancelToken, render_thread: RenderThread, what: str) -> int:
+    from luci_dl.events import Failed, Stopped
+
     try:
         return work(token, render_thread)
     except Interrupted as error:

@@ -8,20 +8,20 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.config.keys import Key
 from luci_dl.errors import StorageError, UsageError
+from luci_dl.frozen import frozen
 from luci_dl.text import SAVE_AS_UTF8, decoded, printable, shown
 
 _REPAIR = "Correct the file or move it away."
 _CHECK_PLACE = "Check that file, its folder and its disk, or set LUCI_HOME to another folder."
 
 
-@dataclass(frozen=True)
+@frozen
 class ConfigFile:
     """The file at `path`, and its values; none if the file does not exist."""
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, field
 from typing import Any, TypeVar
 
 from luci_dl.config.kinds import Kind
+from luci_dl.frozen import frozen
 
 T = TypeVar("T")
 _NONE: Any = MISSING
 
 
-@dataclass(frozen=True)
+@frozen
 class Key:
     """One setting.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from luci_dl.environment import parse_path
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.rate_limit import DAY, RateLimit, Span
 from luci_dl.text import MOST_BYTES, printable, public_address, shown
 
@@ -27,7 +27,7 @@ _TIMES = re.compile(r"([0-9]{1,2}):([0-5][0-9]) ?- ?([0-9]{1,2}):([0-5][0-9])")
 _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([kmgt]i?)?b?", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
+@frozen
 class Kind:
     """One kind of value.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key, setting
 from luci_dl.config.kinds import OnInterrupt
 from luci_dl.environment import home_of, parse_path, variable
+from luci_dl.frozen import frozen
 from luci_dl.rate_limit import UNLIMITED, RateLimit
 from luci_dl.text import nearest
 
@@ -24,7 +25,7 @@ _CATALOG = "catalog.toml"
 _MODELS = "models"
 
 
-@dataclass(frozen=True)
+@frozen
 class Settings:
     """The settings of this run; all paths are absolute. A field with a key is a setting of config.json.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from luci_dl.config.keys import Key
 from luci_dl.config.settings import KEYS, config_path, default_settings, read_setting, unknown_keys
 from luci_dl.environment import home_of
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.rate_limit import RateLimit
 from luci_dl.text import public_text
 
@@ -20,7 +20,7 @@ FILE = "config.json"
 DEFAULT = "default"
 
 
-@dataclass(frozen=True)
+@frozen
 class SettingState:
     """One setting.
 

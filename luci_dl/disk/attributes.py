@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import errno
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 from luci_dl.errors import CannotHold
@@ -35,11 +35,11 @@ def attribute_error(what: str, path: Path, *places: Path) -> CannotHold | None:
 
 def _flags(path: Path) -> int:
     """What `lsattr` shows; 0 where that cannot be read."""
-    flags = array.array("l", [0])
+    flags = bytearray(8)  # a C long
     with contextlib.suppress(OSError):
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.ioctl(fd, _FS_IOC_GETFLAGS, flags)
         finally:
             os.close(fd)
-    return flags[0]
+    return int.from_bytes(flags, sys.byteorder)

@@ -19,7 +19,6 @@ from luci_dl.disk.formats import VERSION, check_version
 from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, staging_for
-from luci_dl.disk.locks import Locks
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact
@@ -118,6 +117,8 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
     Returns: the names that are installed now; None when that is impossible for good. Raises: LockedError; Interrupted;
         StorageError.
     """
+    from luci_dl.disk.locks import Locks  # who only looks for records does without
+
     files = read_record(path) or []
     staged = [(_staging(folder, name, path), entry) for name, entry in files]
     locks = Locks([(staging, Artifact(str(staging.name), (str(path),))) for staging, _ in staged], path.name)

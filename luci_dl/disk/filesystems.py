@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
+from luci_dl.frozen import frozen
 from luci_dl.names import windows_problem
 
 _TABLE = Path("/proc/self/mountinfo")  # only Linux has it
-_NETWORK = re.compile(r"nfs|cifs|smb|ncp|9p|ceph|lustre|gpfs|beegfs|afs|gluster|sshfs|davfs|s3fs|rclone|virtiofs")
+_NETWORK = (
+    *("nfs", "cifs", "smb", "ncp", "9p", "ceph", "lustre", "gpfs", "beegfs", "afs", "gluster", "sshfs"),
+    *("davfs", "s3fs", "rclone", "virtiofs"),
+)
 _IN_MEMORY = {"tmpfs", "ramfs"}
 _FAST_DIRECT_WRITES = {"ext2", "ext3", "ext4", "xfs"}
 _SHARE_BLOCKS = {"btrfs", "xfs", "bcachefs", "ocfs2", "zfs"}
@@ -22,7 +25,7 @@ SMALL_FILE = (4 << 30) - 1
 """The maximal size of a file on a FAT, in bytes."""
 
 
-@dataclass(frozen=True)
+@frozen
 class FileSystem:
     """A mounted file system; `kind` is the system's word for it, like "ext4"."""
 
@@ -32,7 +35,7 @@ class FileSystem:
     @property
     def is_remote(self) -> bool:
         """Other machines may write to it, and locks may be granted to everyone."""
-        return bool(_NETWORK.search(self.kind))
+        return any(name in self.kind for name in _NETWORK)
 
     @property
     def has_unreliable_locks(self) -> bool:

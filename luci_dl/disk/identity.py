@@ -9,7 +9,6 @@ from pathlib import Path
 from luci_dl.disk import fs
 from luci_dl.disk.journal import Header
 from luci_dl.errors import IntegrityError
-from luci_dl.formats.check import check_whole
 from luci_dl.model import Artifact, Content
 from luci_dl.plan import Remote
 from luci_dl.text import public_address
@@ -87,5 +86,7 @@ def check_contents(path: Path, name: str) -> None:
 
     Raises: OtherFile; IntegrityError; StorageError.
     """
+    from luci_dl.formats.check import check_whole  # with the parsers of all formats
+
     file = fs.open_to_read(path)
     check_whole(name, partial(fs.read_at, file), file.size)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from luci_dl.disk.guarded_file import Gate
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.watch import vanished
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.model import Digest
 from luci_dl.names import check_name
 from luci_dl.text import public_address
 
 
-@dataclass(frozen=True)
+@frozen
 class Header:
     """What identifies the bytes of a part.
 
@@ -53,7 +54,7 @@ class Header:
         return {"name": self.name, "size": self.size, **digests, "validators": self.validators}
 
 
-@dataclass(frozen=True)
+@frozen
 class CommitEntry:
     """The part is complete, verified and synced: it may be renamed.
 
@@ -70,7 +71,7 @@ class CommitEntry:
     record: str | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Log:
     """The content of a journal.
 

@@ -7,11 +7,12 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import CannotHold, StorageError, UsageError
+from luci_dl.frozen import frozen
 from luci_dl.names import MAX_BYTES, STAGING_SUFFIXES, check_name
 
 PART, LOCK, JOURNAL, RECEIPT, COMMIT = STAGING_SUFFIXES
@@ -27,7 +28,7 @@ OnError = Callable[[Path, StorageError], None]
 """Called with a folder or file that cannot be read, and the reason."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Staging:
     """The paths of one target.
 

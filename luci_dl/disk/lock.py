@@ -11,8 +11,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from luci_dl.disk import fs
 from luci_dl.disk.folder_lock import FolderLock, is_taken
 from luci_dl.disk.lock_info import LockInfo
@@ -42,6 +40,8 @@ class Lock:
         self._identity: tuple[int, int] | None = None  # device and inode of the file, while it is locked
         self._mutex = threading.Lock()  # one thread writes the text, another one may release the lock
         self._has_text = True  # the file says what was written last; False when the disk refused that
+        from filelock import FileLock  # slow to load: who only looks at locks does without it
+
         self._file = FileLock(
             path,
             mode=_LOCK_MODE,
@@ -91,6 +91,8 @@ class Lock:
 
     def _try_file(self, made: list[Path]) -> bool:
         """Adds the folders that it makes to `made`."""
+        from filelock import Timeout
+
         for tries in range(_TRIES):
             made += fs.make_folder(self.path.parent)
             fs.is_own(self.path)

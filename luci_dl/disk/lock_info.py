@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from luci_dl.disk.formats import VERSION, is_count
+from luci_dl.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class LockInfo:
     """Who holds a lock, or held it last.
 

@@ -9,13 +9,11 @@ import functools
 import hashlib
 import os
 import re
-import secrets
-import socket
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk.filesystems import file_system
+from luci_dl.frozen import frozen
 
 FORGOTTEN_S = 24 * 3600
 """After this many seconds without a write a file counts as abandoned, though its process cannot be checked."""
@@ -35,7 +33,7 @@ def why_unreliable(folder: Path, keeps_others_out: bool = True) -> str:
     return "" if keeps_others_out else f"the file system of {folder} grants a lock to everyone"
 
 
-@dataclass(frozen=True)
+@frozen
 class Owner:
     """A process. `machine`: what `machine()` returns there, or the host name."""
 
@@ -44,7 +42,7 @@ class Owner:
 
     def has_ended(self) -> bool:
         """Whether it has certainly ended: that of another machine may be running."""
-        return self.machine in (machine(), socket.gethostname()) and not _is_running(self.pid)
+        return self.machine in (machine(), os.uname().nodename) and not _is_running(self.pid)
 
     def may_be_running(self, last_write: float) -> bool:
         """Whether it may still be using a file that was last written then, in seconds since 1970.
@@ -57,7 +55,7 @@ class Owner:
 
 def private_mark() -> str:
     """What this process appends to the names of private files; a new one each time."""
-    return f"~{machine()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return f"~{machine()}-{os.getpid()}-{os.urandom(4).hex()}"
 
 
 def owner_of(stem: str) -> Owner | None:
@@ -86,7 +84,7 @@ def last_write(*paths: Path) -> float:
 @functools.cache
 def machine() -> str:
     """The same 8 hex digits for all processes that can check each other's pids, and for no others."""
-    facts = [socket.gethostname()]
+    facts = [os.uname().nodename]
     for path in _KERNEL:
         try:
             facts.append(path.read_text())

@@ -10,7 +10,7 @@ from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_files import PartFiles
 from luci_dl.disk.part_writer import PartWriter
 from luci_dl.errors import IntegrityError
-from luci_dl.formats.check import BEGINNING, check_beginning
+from luci_dl.formats.reading import BEGINNING
 from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Remote, Revoked
 
@@ -106,6 +106,8 @@ class PartSink:
         if self.size is not None and lease.pos + len(data) > self.size:
             raise IntegrityError(f"the server sends more than the {self.size} bytes of {self.artifact.name}")
         if lease.pos < BEGINNING:
+            from luci_dl.formats.check import check_beginning  # slow to load: the request goes out before it
+
             check_beginning(self.artifact.name, lease.pos, bytes(data[:BEGINNING]), proved=self.provable)
         return self._writer.write(lease, data)
 

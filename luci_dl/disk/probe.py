@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs
 from luci_dl.disk.layout import staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.place import rehearse
+from luci_dl.frozen import frozen
 
 _SOME = 1 << 16  # bytes to preallocate
 
 
-@dataclass(frozen=True)
+@frozen
 class Probe:
     """What works there. `locks`: a lock keeps others out; `preallocates`: blocks can be claimed beforehand."""
 

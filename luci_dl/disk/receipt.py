@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from luci_dl.disk.blocks import KIND, Blocks
 from luci_dl.disk.formats import VERSION, check_version, is_count
 from luci_dl.environment import home_of
 from luci_dl.errors import StorageError, UsageError
+from luci_dl.frozen import frozen
 from luci_dl.names import check_digest, check_name
 from luci_dl.text import distinct_address
 
@@ -26,7 +27,7 @@ REMEMBERED = "receipts"
 _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified")
 
 
-@dataclass(frozen=True)
+@frozen
 class Receipt:
     """What luci knows of a file that it installed. Its addresses are made distinct, also those of older receipts.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from luci_dl.disk.hashing import Hashed, hash_again, hash_file
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Content
 from luci_dl.text import distinct_address
 
@@ -30,7 +31,7 @@ _KINDS = {
 State = Literal["missing", "installed", "newer", "elsewhere", "damaged", "unproved", "adoptable", "foreign"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What is at a target.
 

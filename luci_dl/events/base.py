@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar, Literal
 
+from luci_dl.frozen import frozen
 from luci_dl.text import public_text
 
 Channel = Literal["result", "progress", "message"]
@@ -15,7 +16,7 @@ Channel = Literal["result", "progress", "message"]
 Emit = Callable[["Event"], None]
 
 
-@dataclass(frozen=True)
+@frozen
 class Event:
     """A fact; by default a message. `name` of a file is always its target's path below the models folder.
 
@@ -39,14 +40,14 @@ class Event:
         return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
-@dataclass(frozen=True)
+@frozen
 class Result(Event):
     """Base of what a command was asked to find out or do, item by item."""
 
     channel: ClassVar[Channel] = "result"
 
 
-@dataclass(frozen=True)
+@frozen
 class FileProgress(Event):
     """Base of what says how far the work on the file `name` is: each one replaces the one before."""
 
@@ -55,7 +56,7 @@ class FileProgress(Event):
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Problem(Event):
     """Base of messages that `--quiet` shows, too."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from luci_dl.events.base import Event, FileProgress, Problem, Result
+from luci_dl.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class Planned(Event):
     """This run will install `models`: `total` bytes, a lower bound if `at_least`."""
 
@@ -16,7 +15,7 @@ class Planned(Event):
     at_least: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class FallbackFolderUsed(Event):
     """The model `reference` goes to the backup `folder`; `reason` says why the first one cannot hold it."""
 
@@ -25,7 +24,7 @@ class FallbackFolderUsed(Event):
     reason: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Waiting(FileProgress):
     """Another process holds the lock on `name`. Sent at most once a second.
 
@@ -41,7 +40,7 @@ class Waiting(FileProgress):
     rate: float | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Started(Event):
     """The download of `name` begins at byte `offset`; all bytes before that are verified."""
 
@@ -50,7 +49,7 @@ class Started(Event):
     offset: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Progress(FileProgress):
     """`done` of `total` bytes are there; `rate` is bytes per second over the last few seconds."""
 
@@ -59,12 +58,12 @@ class Progress(FileProgress):
     rate: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Copying(Progress):
     """The same, for bytes that are copied from a file on this machine."""
 
 
-@dataclass(frozen=True)
+@frozen
 class CopyFound(Event):
     """The file of `size` bytes at `path` may be a copy of `name`, and is used if its digest is right.
 
@@ -77,7 +76,7 @@ class CopyFound(Event):
     size: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Hashing(FileProgress):
     """A file that is there already, or a kept partial file, is being read and hashed."""
 
@@ -85,7 +84,7 @@ class Hashing(FileProgress):
     total: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Retrying(Event):
     """An attempt failed for `reason`; number `attempt` of at most `max_attempts` starts in `delay` seconds."""
 
@@ -96,7 +95,7 @@ class Retrying(Event):
     max_attempts: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Requested(Event):
     """A request was sent, and its outcome. Only with `--verbose`.
 
@@ -114,14 +113,14 @@ class Requested(Event):
     reason: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Warned(Event):
     """Something that the user should know; nothing failed."""
 
     message: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Installed(Event):
     """The model `reference` is installed at `paths`; the first is the file to load.
 
@@ -139,14 +138,14 @@ class Installed(Event):
     seconds: float
 
 
-@dataclass(frozen=True)
+@frozen
 class Deleted(Event):
     """The partial file of `name` was deleted."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class NotDeleted(Problem):
     """The partial file of `name` could not be deleted, for `reason`; it is still at `path`."""
 
@@ -155,7 +154,7 @@ class NotDeleted(Problem):
     path: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Kept(Event):
     """The partial file of `name` is kept; `done` bytes of it are verified."""
 
@@ -164,7 +163,7 @@ class Kept(Event):
     total: int | None
 
 
-@dataclass(frozen=True)
+@frozen
 class Stopped(Problem):
     """The run was interrupted, by signal `signum` if it was one; `operation` is what it was doing, like "Download"."""
 
@@ -172,7 +171,7 @@ class Stopped(Problem):
     operation: str = "Download"
 
 
-@dataclass(frozen=True)
+@frozen
 class Failed(Problem):
     """`reference` could not be installed; if it is empty, the whole command failed. `hint` says what to do."""
 
@@ -182,7 +181,7 @@ class Failed(Problem):
     exit_code: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Summary(Event):
     """How a run over several models ended. `failed` pairs each reference with the reason in one sentence."""
 
@@ -192,7 +191,7 @@ class Summary(Event):
     not_started: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@frozen
 class WouldInstall(Result):
     """What an install would do about one file of `reference`. Sent by a dry run.
 
@@ -220,7 +219,7 @@ class WouldInstall(Result):
     lock_holder: str
 
 
-@dataclass(frozen=True)
+@frozen
 class DiskSpace(Result):
     """The bytes that everything missing needs on the file system of `folder`, and the bytes that are free there.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from luci_dl.events.base import Event, Result
+from luci_dl.frozen import frozen
 
 Verdict = Literal["ok", "newer", "changed", "truncated", "invalid", "missing", "unreadable", "unmanaged"]
 
 
-@dataclass(frozen=True)
+@frozen
 class Cleaned(Result):
     """`clean` removed the file at `path`, or would in a dry run; `freed` bytes on disk.
 
@@ -24,14 +24,14 @@ class Cleaned(Result):
     dry_run: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class RolledForward(Event):
     """An install that a crash interrupted after its last check was completed: `name` is installed."""
 
     name: str
 
 
-@dataclass(frozen=True)
+@frozen
 class CleanSummary(Event):
     """The end of `clean`: files `removed` and bytes `freed` (in a dry run: to be), and files `left_alone`."""
 
@@ -41,7 +41,7 @@ class CleanSummary(Event):
     dry_run: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class LeftAlone(Event):
     """`clean` or `remove` did not touch the file at `path`, for `reason`."""
 
@@ -49,7 +49,7 @@ class LeftAlone(Event):
     reason: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Verified(Result):
     """`verify` checked the file at `path`.
 
@@ -78,7 +78,7 @@ class Verified(Result):
         return self.wrong
 
 
-@dataclass(frozen=True)
+@frozen
 class VerifySummary(Event):
     """The end of `verify`: installed `files` checked, how many of them are `wrong`, and `unmanaged` files found."""
 
@@ -87,7 +87,7 @@ class VerifySummary(Event):
     unmanaged: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Removed(Result):
     """The model `reference` was uninstalled (or would be): the files at `paths`, `freed` bytes on disk."""
 
@@ -97,7 +97,7 @@ class Removed(Result):
     dry_run: bool
 
 
-@dataclass(frozen=True)
+@frozen
 class Finding(Result):
     """`doctor` or `demo` checked `topic`. `level`: "ok", "warning", or "error" (then with its exit code)."""
 

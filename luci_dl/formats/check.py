@@ -8,8 +8,6 @@ from luci_dl.formats.table import Format, format_of
 from luci_dl.formats.texts import MAX_TEXT, Text, pointed_to, recognised, recognised_json
 from luci_dl.text import quoted
 
-BEGINNING = 512
-"""The bytes that show whether a file is of another kind than its name says."""
 _QUOTED = 40
 
 

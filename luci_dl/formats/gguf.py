@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from luci_dl.formats.cursor import Cursor
 from luci_dl.formats.ggml import FILES, tensor_type
 from luci_dl.formats.reading import Damaged, ReadAt, Unsupported
+from luci_dl.frozen import frozen
 from luci_dl.text import quoted
 
 MAGIC = b"GGUF"
@@ -36,7 +37,7 @@ _WANTED = {
 Value = str | int | float
 
 
-@dataclass(frozen=True)
+@frozen
 class Header:
     """The facts in a header; None or empty where it has none.
 

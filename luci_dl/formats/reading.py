@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 ReadAt = Callable[[int, int], bytes]
 """Takes a count and an offset, returns up to that many bytes."""
+BEGINNING = 512
+"""The bytes that show whether a file is of another kind than its name says."""
 
 
 class Damaged(Exception):

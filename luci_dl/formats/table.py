@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from luci_dl.formats import gguf, onnx, safetensors
 from luci_dl.formats.reading import ReadAt
 from luci_dl.formats.texts import Text, recognised
+from luci_dl.frozen import frozen
 
 
 def _anything(_head: bytes) -> bool:
     return True
 
 
-@dataclass(frozen=True)
+@frozen
 class Format:
     """What a file with one of these suffixes must be.
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from luci_dl.disk.target import Found
 from luci_dl.errors import LuciError
+from luci_dl.frozen import frozen
 from luci_dl.install.local_copies import LocalCopy
 from luci_dl.model import Artifact
 
 
-@dataclass(frozen=True)
+@frozen
 class Action:
     """One of the classes below.
 
@@ -24,19 +25,19 @@ class Action:
     target: Path
 
 
-@dataclass(frozen=True)
+@frozen
 class Keep(Action):
     """The file stays: luci installed it. By `found.state` it is the artifact, or "newer" or "elsewhere"."""
 
     found: Found
 
 
-@dataclass(frozen=True)
+@frozen
 class Adopt(Keep):
     """The file stays and gets a receipt: luci did not install it, but it is the artifact."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Fetch(Action):
     """The file is fetched from a server.
 
@@ -51,27 +52,27 @@ class Fetch(Action):
     begun: bool = False
 
 
-@dataclass(frozen=True)
+@frozen
 class Copy(Fetch):
     """The file is taken from the first of the `copies` that proves to be right, or else from a server."""
 
     copies: tuple[LocalCopy, ...] = field(kw_only=True)
 
 
-@dataclass(frozen=True)
+@frozen
 class Refuse(Action):
     """The model cannot be installed because of this file."""
 
     error: LuciError
 
 
-@dataclass(frozen=True)
+@frozen
 class Wait(Action):
     """Another process is installing the model. `lock_holder` has this file's lock; empty if that one is free."""
 
     lock_holder: str
 
 
-@dataclass(frozen=True)
+@frozen
 class Complete(Action):
     """A crash ended an install of the model after its last check; the next install completes it."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 from luci_dl.disk import fs
 from luci_dl.disk.layout import staging_folder
-from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold, Interrupted, LuciError, StorageError
 from luci_dl.events import (
     Deleted,
@@ -23,18 +22,22 @@ from luci_dl.events import (
     Summary,
     Warned,
 )
+from luci_dl.frozen import frozen
+from luci_dl.install.already import already_installed
 from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import message_and_hint
-from luci_dl.install.transfer import Installation
 from luci_dl.plan import Plan
 from luci_dl.pool import run_side_by_side
+
+if TYPE_CHECKING:
+    from luci_dl.install.transfer import Installation
 
 Status = Literal["installed", "failed", "interrupted", "not started"]
 _BASE_FILES, _FILES_EACH = 100, 3
 """Files that are open at once: connections and the like; and the lock, part and journal of each artifact."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Outcome:
     """How the install of one model ended. `endings`: what became of its parts."""
 
@@ -76,6 +79,9 @@ class _Run:
         """Install one model and emit how that ended, unless the run was interrupted or a disk is full."""
         if self._halted or self._context.token.cancelled:
             return Outcome(plan.reference, "not started")
+        if installed := already_installed(plan, self._context):
+            self._context.emit(installed)
+            return Outcome(plan.reference, "installed", installed)
         outcome = self._into_one_folder(plan)
         if outcome.status == "interrupted" or (outcome.error and outcome.error.exit_code == StorageError.exit_code):
             self._halted = True
@@ -98,6 +104,9 @@ class _Run:
 
     def _try(self, plan: Plan) -> Outcome:
         context = self._context
+        from luci_dl.disk.transaction import Transaction  # slow to load, as is all that it takes to fill a part
+        from luci_dl.install.transfer import Installation
+
         try:
             transaction = Transaction(
                 plan.folder,

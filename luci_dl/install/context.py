@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Emit
+from luci_dl.frozen import frozen
 from luci_dl.install.local_copies import Copies
 from luci_dl.net.network import Network
 from luci_dl.plan import Options
 
 
-@dataclass(frozen=True)
+@frozen
 class InstallContext:
     """Passed to everything that installs or inspects.
 

@@ -15,7 +15,6 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk.part import Part
 from luci_dl.errors import IntegrityError, LuciError, NetworkError, ResolveError
 from luci_dl.events import Progress, Started, Warned
-from luci_dl.formats.table import format_of
 from luci_dl.install.context import InstallContext
 from luci_dl.model import Artifact
 
@@ -34,6 +33,8 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     if len(artifact.urls) > 1 or resumed or _may_pass(part):
         _try_again(artifact, part, context, report)
     if not part.provable:
+        from luci_dl.formats.table import format_of
+
         digest = part.verify(context.token)
         begins = "header" if format_of(artifact.name).check else "first bytes"
         checked = f"nothing but its length and {begins} was checked"

@@ -11,8 +11,6 @@ from luci_dl.disk.place import existing
 from luci_dl.disk.storage_errors import room_figures
 from luci_dl.errors import LuciError, NoRoom, StorageError
 from luci_dl.events import ignore
-from luci_dl.library.clean import clean
-from luci_dl.library.installed import installed
 from luci_dl.text import human_size, printable
 
 _LARGEST = 3
@@ -42,6 +40,9 @@ def _figures(folder: Path, needed: int | None) -> str:
 
 def how_to_free_space(folder: Path) -> str:
     """What could be removed from the models folder, and what else would help, one suggestion a line."""
+    from luci_dl.library.clean import clean  # most installs need neither
+    from luci_dl.library.installed import installed
+
     lines = []
     with contextlib.suppress(StorageError):
         freed = clean(folder, None, True, CancelToken(), ignore).freed

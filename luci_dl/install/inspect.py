@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
-from luci_dl.disk import commit, fs, identity, journal, target
+from luci_dl.disk import fs, target
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.place import check_place
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
 from luci_dl.events import Hashing, Warned
+from luci_dl.frozen import frozen
 from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Refuse, Wait
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import LocalCopy
@@ -29,7 +30,7 @@ from luci_dl.text import printable
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Inspector:
     """Inspects the targets of one model.
 
@@ -181,6 +182,8 @@ def _in_the_way(path: Path, artifact: Artifact, found: Found) -> IntegrityError:
 
 def _problem(path: Path) -> str:
     """Why the file there cannot be what its name says; empty if it can."""
+    from luci_dl.disk import identity  # knows the formats of all files
+
     try:
         identity.check_contents(path, path.name)
     except LuciError as error:
@@ -198,6 +201,8 @@ def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:
 
 def _resumed(staging: Staging, artifact: Artifact) -> int:
     """Bytes of a kept part, according to its journal."""
+    from luci_dl.disk import identity, journal  # not needed where no file is missing
+
     log = journal.read(staging.journal)
     if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
         return 0
@@ -214,6 +219,8 @@ def _holder(staging: Staging) -> str:
 
 def _is_cut_off(staging: Staging) -> bool:
     """Whether a crash ended an install of it after the last check."""
+    from luci_dl.disk import commit
+
     return bool(commit.record_of(staging) or commit.cut_off(staging))
 
 

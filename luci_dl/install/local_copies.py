@@ -8,7 +8,6 @@ import re
 import stat
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -20,7 +19,7 @@ from luci_dl.disk.same_folder import identity
 from luci_dl.environment import variable
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
-from luci_dl.library.installed import installed
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Digest
 
 MAX_NAMES = 100_000
@@ -32,7 +31,7 @@ _DIGEST = re.compile(r"(?:sha256-)?([0-9a-f]{64})|([0-9a-f]{40})")
 _SYSTEM_OLLAMA = Path("/usr/share/ollama/.ollama/models")
 
 
-@dataclass(frozen=True)
+@frozen
 class LocalCopy:
     """A file that probably has the wanted bytes.
 
@@ -46,7 +45,7 @@ class LocalCopy:
     size: int
 
 
-@dataclass(frozen=True)
+@frozen
 class _File:
     """A file in one of the places. `digest`: its SHA-256 or git blob SHA-1 by its name or receipt; empty if unknown."""
 
@@ -149,6 +148,8 @@ def _digest_in(name: str) -> str:
 
 def _installed_in(folder: Path) -> Iterator[_File]:
     """Installed files, unchanged since, and those that somebody may have renamed."""
+    from luci_dl.library.installed import installed  # not needed until a copy is looked for
+
     with contextlib.suppress(LuciError):
         files = [file for model in installed([folder]) for file in model.files]
         yield from (_File(file.path, str(folder), file.receipt.sha256) for file in files if file.state == "ok")

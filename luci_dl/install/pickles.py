@@ -8,7 +8,6 @@ from urllib.parse import unquote, urlsplit
 
 from luci_dl.errors import ResolveError
 from luci_dl.events import Emit, Warned
-from luci_dl.formats.table import format_of
 from luci_dl.model import Artifact, Model
 from luci_dl.text import printable
 
@@ -42,6 +41,8 @@ def without_pickles(models: Sequence[Model], emit: Emit) -> list[Model]:
 
 def _may_run_code(artifact: Artifact) -> bool:
     """By its name, and by those at its addresses, unless its bytes are checked to be of a safe format."""
+    from luci_dl.formats.table import format_of  # with the parsers of all formats
+
     named = format_of(artifact.name)
     paths = () if named.check else (unquote(urlsplit(url).path) for url in artifact.urls)
     return named.may_run_code or any(format_of(path).may_run_code for path in paths)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import space
@@ -14,6 +13,7 @@ from luci_dl.disk.same_folder import distinct
 from luci_dl.disk.storage_errors import no_room
 from luci_dl.errors import CannotHold, LuciError, NoRoom
 from luci_dl.events import FallbackFolderUsed
+from luci_dl.frozen import frozen
 from luci_dl.install.actions import Fetch
 from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import how_to_free_space
@@ -22,7 +22,7 @@ from luci_dl.model import Artifact, Model
 from luci_dl.plan import Options, Plan
 
 
-@dataclass(frozen=True)
+@frozen
 class Need:
     """What a model still needs in one folder.
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.config.settings import Settings
 from luci_dl.events import Emit
+from luci_dl.frozen import frozen
 from luci_dl.install.batch import Outcome, install_models
 from luci_dl.install.context import InstallContext
 from luci_dl.install.placement import Placement
@@ -17,7 +17,7 @@ from luci_dl.plan import Options, Plan
 from luci_dl.sources.selection import FileSelection
 
 
-@dataclass(frozen=True)
+@frozen
 class InstallRequest:
     """Models, and all that it takes to place, fetch and install them."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.catalog.merge import merge
 from luci_dl.errors import ResolveError, UsageError
+from luci_dl.frozen import frozen
 from luci_dl.install.pickles import warn_of_pickles, without_pickles
 from luci_dl.model import Model
 from luci_dl.names import check_digest, check_name
@@ -21,7 +22,7 @@ from luci_dl.text import did_you_mean, nearest, printable
 _BARE_GROUPS = ("all", "core")
 
 
-@dataclass(frozen=True)
+@frozen
 class _Phrase:
     """A word, its source if it is a reference, and whether `models` follows it."""
 

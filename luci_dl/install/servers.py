@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Sequence
 
@@ -14,7 +13,6 @@ from luci_dl.events import Emit
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import Copies
 from luci_dl.install.resolve import resolve
-from luci_dl.library.installed import installed_by
 from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.net.tune import MAX_CONNECTIONS
@@ -51,7 +49,12 @@ def resolve_words(
 
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
-    installed = functools.partial(installed_by, folders=settings.every_folder)
+
+    def installed(reference: str) -> Model | None:
+        from luci_dl.library.installed import installed_by  # few references need it
+
+        return installed_by(reference, settings.every_folder)
+
     endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
     retries = context.options.retries
     resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import receipt
@@ -15,6 +14,7 @@ from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import StorageError
 from luci_dl.events import Installed, Progress, Warned
+from luci_dl.frozen import frozen
 from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse
 from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import Inspector, read_only_look
@@ -23,7 +23,7 @@ from luci_dl.model import Artifact
 from luci_dl.plan import Plan
 
 
-@dataclass(frozen=True)
+@frozen
 class Installation:
     """The install of one plan, in its transaction."""
 

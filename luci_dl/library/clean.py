@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from functools import partial
 from operator import add
 from pathlib import Path
@@ -19,13 +19,14 @@ from luci_dl.disk.layout import NEW, OnError, Staging, split_suffix, staging_fol
 from luci_dl.disk.lock import Lock, is_held, read_lock_info
 from luci_dl.errors import LockedError, LuciError, StorageError
 from luci_dl.events import Cleaned, Emit, Event, LeftAlone, RolledForward
+from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder, PrivateFiles, skip
 
 Names = Collection[str]
 _KINDS = {"part": "part", "lock": "lock", "journal": "journal", "receipt": "receipt", "commit": "commit record"}
 
 
-@dataclass(frozen=True)
+@frozen
 class Report:
     """What a clean-up did: files removed (or to be removed, in a dry run), bytes freed on disk, files left alone."""
 

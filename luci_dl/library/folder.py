@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,11 +16,12 @@ from luci_dl.disk.lock_info import LockInfo
 from luci_dl.disk.lock_reliability import Owner
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
+from luci_dl.frozen import frozen
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class PrivateFiles:
     """Staging files that only the process `owner` uses; `name` is the target's, empty where their journal has none."""
 

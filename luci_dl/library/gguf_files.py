@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from luci_dl.formats import gguf
 from luci_dl.formats.check import damaged
 from luci_dl.formats.reading import Damaged, Unsupported
 from luci_dl.formats.table import format_of
+from luci_dl.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class GgufFile:
     """A file with the name of a GGUF file.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from luci_dl.disk.layout import OnError
 from luci_dl.disk.receipt import Receipt
+from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder, skip
 from luci_dl.model import Artifact, Model
 from luci_dl.text import public_address
@@ -16,7 +16,7 @@ from luci_dl.text import public_address
 State = Literal["ok", "changed", "missing"]
 
 
-@dataclass(frozen=True)
+@frozen
 class InstalledFile:
     """One installed file. `state` by size and mtime only: "ok", "changed", or "missing"."""
 
@@ -25,7 +25,7 @@ class InstalledFile:
     state: State
 
 
-@dataclass(frozen=True)
+@frozen
 class InstalledModel:
     """What luci installed under one reference into one folder.
 

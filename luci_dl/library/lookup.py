@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.errors import ResolveError
+from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledModel, find
 from luci_dl.model import Model
 from luci_dl.sources.base import source_of
@@ -17,7 +17,7 @@ from luci_dl.text import did_you_mean, nearest, printable
 WHERE_TO_LOOK = "`luci list` shows what is installed, `luci list --available` what can be."
 
 
-@dataclass(frozen=True)
+@frozen
 class Found:
     """What a NAME means: a model of the catalog, installed models, both, or nothing."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk import fs
 from luci_dl.disk.layout import OnError
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import StorageError
+from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder, skip
 
 
-@dataclass(frozen=True)
+@frozen
 class Partial:
     """The part of one file.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
@@ -14,6 +14,7 @@ from luci_dl.disk.place import check_deletable
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, LeftAlone, Removed, Warned
+from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledFile, InstalledModel, installed
 from luci_dl.library.running import running
 from luci_dl.model import Artifact
@@ -21,7 +22,7 @@ from luci_dl.plan import Options
 from luci_dl.text import printable
 
 
-@dataclass(frozen=True)
+@frozen
 class Removal:
     """What removing the model that was installed by that reference does.
 

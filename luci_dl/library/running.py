@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from luci_dl.disk.layout import OnError
 from luci_dl.disk.lock_info import LockInfo
+from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder, skip
 from luci_dl.text import time_of_day
 
 
-@dataclass(frozen=True)
+@frozen
 class Running:
     """One model that a process is installing or removing.
 

@@ -6,13 +6,16 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from luci_dl.errors import NetworkError, ResolveError
-from luci_dl.net.document import Document
 from luci_dl.net.origin import is_loopback
 from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
 from luci_dl.net.status import is_temporary
+
+if TYPE_CHECKING:
+    from luci_dl.net.document import Document
 
 _PIECE = re.compile(
     r"""[\s,;]*(?P<name>[^\s,;="]+)(?:\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<bare>[^\s,;"]*)))?(?=[\s,;]|$)"""

@@ -25,28 +25,21 @@ def trusted_certificates() -> ssl.SSLContext:
 
     Raises: NetworkError, when a variable names something that is unusable; UsageError, for one in quotes.
     """
-    context = _system_certificates()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.platform == "linux":
+        context.set_default_verify_paths()  # what SSL_CERT_FILE and SSL_CERT_DIR name, or else the system's
+    found = context.cert_store_stats()["x509_ca"]
+    if not found:  # it loads all certificates for each handshake, and lets one handshake wait for the other
+        import truststore
+
+        context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     for name, path in named_files()[:1]:
-        _load(context, name, path)
+        if not found or name != FILES[0]:  # to load many takes 50 ms
+            _load(context, name, path)
     folders = variable(os.environ, FOLDERS)
     if folders and not any(map(os.path.isdir, folders.split(os.pathsep))):
         raise _unusable(FOLDERS, folders, "no such folder", "folder")
     return context
-
-
-def _system_certificates() -> ssl.SSLContext:
-    """truststore is used only where OpenSSL finds no certificates.
-
-    It loads all of them for each handshake, and lets one handshake wait for the other.
-    """
-    if sys.platform == "linux":
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.set_default_verify_paths()
-        if context.cert_store_stats()["x509_ca"]:
-            return context
-    import truststore
-
-    return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def _load(context: ssl.SSLContext, name: str, path: str) -> None:

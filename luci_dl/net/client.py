@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
+from typing import TYPE_CHECKING
 
 import urllib3
 
@@ -13,7 +14,6 @@ from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.bearer import Tokens, authorization
 from luci_dl.net.connections import CONNECT_S, Transport, raw_response, release
-from luci_dl.net.document import Document, document_of
 from luci_dl.net.file_names import suggested_names
 from luci_dl.net.judge import WITH_BODY, judge
 from luci_dl.net.origin import host_of, origin_of
@@ -21,10 +21,12 @@ from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
 from luci_dl.net.redirects import Location, Send, closed_on_error, follow
 from luci_dl.net.response import RangeRequest, ResponseInfo
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.server_message import server_message
 from luci_dl.net.situation import Answer, Situation
 from luci_dl.net.translate import translate_errors
 from luci_dl.plan import Remote
+
+if TYPE_CHECKING:
+    from luci_dl.net.document import Document
 
 COLLECT_S = 0.05
 """What arrives within this time is handed over as one block: large blocks cost less."""
@@ -180,6 +182,8 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
     """The head of the response from `url`, and the words of the server if it is an error."""
     proxy, message = forwarding_proxy_for(url), ""
     if response.status not in WITH_BODY:
+        from luci_dl.net.server_message import server_message  # no success needs it
+
         memory = memoryview(bytearray(_MESSAGE_BYTES))
         body = bytes(memory[: raw_response(response).read_within(memory, _MESSAGE_S)])
         message = server_message(response.headers, body).removeprefix(f"{response.status} ")
@@ -195,6 +199,8 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
 
 
 def _read_document(send: Send, url: str, headers: Mapping[str, str], at_most: int) -> Document:
+    from luci_dl.net.document import document_of  # a file alone does without
+
     response, found = follow(send, Location(url), {}, headers, url)
     url = found.url
     raw, fields = raw_response(response), {name.lower(): response.headers[name] for name in response.headers}

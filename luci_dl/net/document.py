@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from luci_dl.errors import NetworkError
 from luci_dl.formats.texts import MAX_TEXT, Text, recognised
+from luci_dl.frozen import frozen
 from luci_dl.net.coding import decoded
 from luci_dl.net.origin import host_of
 from luci_dl.net.retry import AttemptFailed
-from luci_dl.net.server_message import server_message
 from luci_dl.net.status import LOG_IN
 
 _JSON_STARTS = (b"{", b"[")
@@ -23,7 +23,7 @@ _LAST_TOKEN = 5
 """JSON that was cut ends in an error less than this many characters before its end."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Document:
     """A small response of any status, read completely.
 
@@ -60,6 +60,8 @@ class Document:
     @property
     def reason(self) -> str:
         """The server's own explanation of an error, in quotes after a comma; "" when it gives none."""
+        from luci_dl.net.server_message import server_message  # no success needs it
+
         message = server_message(self.headers, self.body)
         return f', "{message}"' if message else ""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from urllib.parse import unquote, urlsplit
 
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"?|[^;"]*)')
@@ -44,6 +42,9 @@ def _plain(text: str) -> str:
     with suppress(UnicodeError):  # it is Latin-1
         text = text.encode("latin-1").decode()
     if "=?" in text:
+        from email.errors import HeaderParseError  # rare
+        from email.header import decode_header, make_header
+
         with suppress(UnicodeError, LookupError, HeaderParseError):
             text = str(make_header(decode_header(text)))
     return unquote(text.strip("'"))

@@ -8,13 +8,14 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 
 from luci_dl.environment import variable
 from luci_dl.errors import NetworkError
+from luci_dl.frozen import frozen
 
 T = TypeVar("T")
 
@@ -24,7 +25,7 @@ INSTALL_SOCKS = 'pip install ".[socks]"'
 _SYSTEM = "the system's settings"
 
 
-@dataclass(frozen=True)
+@frozen
 class Proxy:
     """The address of a proxy, and the setting it comes from. As a string: for messages, without credentials.
 

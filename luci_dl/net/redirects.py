@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import urllib3
 
 from luci_dl.errors import NetworkError
+from luci_dl.frozen import frozen
 from luci_dl.net.connections import release
 from luci_dl.net.origin import origin_of
 from luci_dl.net.response import linked_file, redirect_target
@@ -19,7 +20,7 @@ Send = Callable[[str, Mapping[str, str]], urllib3.BaseHTTPResponse]
 """Sends a request with these headers to this address."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Location:
     """Where a file is, and what the origin says about it.
 

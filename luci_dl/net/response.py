@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from luci_dl.errors import NetworkError
+from luci_dl.frozen import frozen
 from luci_dl.net.origin import host_of
 from luci_dl.net.status import LOG_IN
 
@@ -20,7 +21,7 @@ _PRINTABLE = "".join(map(chr, range(33, 127)))
 _BACKSLASH = "\\"
 
 
-@dataclass(frozen=True)
+@frozen
 class RangeRequest:
     """A request for the bytes from `start` up to `end` (None: to the end of the file) of `url`.
 
@@ -49,7 +50,7 @@ class RangeRequest:
         return {"Range": f"bytes={self.start}-{last}", **condition}
 
 
-@dataclass(frozen=True)
+@frozen
 class ResponseInfo:
     """What a response brings, as far as it is believed.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from luci_dl.frozen import frozen
 
 PATIENCE = 2
 """Consecutive failures after which a refusal is no longer taken for a passing one."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Situation:
     """What is known of the file and its address when a response arrives.
 
@@ -36,7 +38,7 @@ class Situation:
     failures: int = 0
 
 
-@dataclass(frozen=True)
+@frozen
 class Answer:
     """The head of a response, after redirects.
 

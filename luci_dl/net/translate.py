@@ -6,7 +6,6 @@ import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from errno import EMFILE, ENFILE, ENOBUFS, ENOMEM
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from urllib.parse import urlsplit
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 from urllib3 import exceptions as urllib3
 
 from luci_dl.errors import NetworkError
+from luci_dl.frozen import frozen
 from luci_dl.net.head import InvalidHead
 from luci_dl.net.origin import host_of
 from luci_dl.net.proxy import Proxy, TunnelRefused
@@ -76,7 +76,7 @@ def proxy_refusal(
     return AttemptFailed(f"{proxy} cannot connect to {place}: {answer}", retry_after, hint=hint)
 
 
-@dataclass(frozen=True)
+@frozen
 class _Peer:
     """The other end of a connection: a server, or a proxy.
 

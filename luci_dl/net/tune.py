@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from luci_dl.frozen import frozen
 
 MAX_CONNECTIONS = 16
 STEP = 4
@@ -29,7 +29,7 @@ BACKOFF_S = 20.0
 """After a step that did not pay off, or an overload, the next step waits this long: conditions change."""
 
 
-@dataclass(frozen=True)
+@frozen
 class Load:
     """What all connections of a fetch have done so far, those that have ended too.
 

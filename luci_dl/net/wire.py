@@ -10,14 +10,14 @@ import ssl
 import time
 from contextlib import suppress
 from errno import ETIMEDOUT
+from functools import partial
 from typing import Any
 
-_NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-
+RECORD_BYTES = 1 << 14
+"""What a record of TLS holds at most."""
 LARGEST_WAIT = 256 << 10
 """Bytes that are waited for at a time: they fit into the buffers of any connection."""
-LARGEST_RECORD = 17 << 10
-"""TLS may hold a part of a record: then fewer bytes than were promised are still to come."""
+_NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Wire(io.RawIOBase):
@@ -34,6 +34,8 @@ class Wire(io.RawIOBase):
         self.waited = 0.0
         self._stream = stream
         self._sock = sock
+        # a record of TLS takes fewer steps through `read`
+        self._receive = partial(sock.read, RECORD_BYTES) if hasattr(sock, "read") else sock.recv_into
         self._blocking = self.timeout
         self._failure: OSError | None = None
         self._wake_at = 1  # bytes that end a wait
@@ -53,7 +55,7 @@ class Wire(io.RawIOBase):
         Returns: how many bytes are in it, the first `count` included; no more than those when the connection has ended.
         Raises: OSError, once all that came before was returned.
         """
-        receive, size, deadline = self._sock.recv_into, len(memory), time.monotonic() + seconds
+        receive, size, deadline = self._receive, len(memory), time.monotonic() + seconds
         while not self._failure:
             try:
                 while count < size and (received := receive(memory[count:])):  # with TLS, one record at a time
@@ -77,9 +79,10 @@ class Wire(io.RawIOBase):
     def _wait(self, reason: Exception, size: int, seconds: float | None) -> bool:
         """Wait for `size` bytes or nearly so many, at most that long, without a limit if None. Returns: whether it did.
 
-        To wake for every packet would take more time than to read it.
+        To wake for every packet would take more time than to read it. TLS may hold a part of a record, so fewer bytes
+        than were promised may still be to come.
         """
-        began, wake_at = time.monotonic(), max(1, min(size, LARGEST_WAIT) - LARGEST_RECORD)
+        began, wake_at = time.monotonic(), max(1, min(size, LARGEST_WAIT) - 2 * RECORD_BYTES)
         self._set_wake_at(wake_at)
         self._poll.modify(self._sock, select.POLLOUT if isinstance(reason, ssl.SSLWantWriteError) else select.POLLIN)
         ready = self._poll.poll(None if seconds is None else seconds * 1000)

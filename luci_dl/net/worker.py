@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TypeVar
 
 from luci_dl.cancel import start_thread
 from luci_dl.errors import StorageError, refusal
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
 from luci_dl.net.judge import check_empty
@@ -24,7 +25,7 @@ from luci_dl.plan import PAGE, Lease, Revoked, Sink
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@frozen
 class Job:
     """What a worker has to do.
 

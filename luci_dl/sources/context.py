@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
 
 from luci_dl.cancel import CancelToken
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit, ignore
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Model
 from luci_dl.net.network import ASK_SERVERS, Network
 from luci_dl.sources.endpoints import Endpoints
@@ -23,7 +24,7 @@ MAX_BYTES = 16 << 20
 """Default size limit of a small response."""
 
 
-@dataclass(frozen=True)
+@frozen
 class ResolveContext:
     """Everything besides the word and the options that resolving a reference depends on.
 

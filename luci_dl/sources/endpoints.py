@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from luci_dl.environment import variable
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Model
 from luci_dl.net.origin import host_of, is_safe
 from luci_dl.sources.pages import HUB
@@ -17,7 +18,7 @@ from luci_dl.sources.url import parse_address
 from luci_dl.text import decoded, printable
 
 
-@dataclass(frozen=True)
+@frozen
 class Server:
     """A server that an install may ask, for `luci doctor`.
 
@@ -34,7 +35,7 @@ class Server:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True)
+@frozen
 class Endpoints:
     """Base addresses, without a slash at the end.
 

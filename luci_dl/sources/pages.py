@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from urllib.parse import unquote
 
 from luci_dl.errors import UsageError
+from luci_dl.frozen import frozen
 
 HUB = "huggingface.co"
 _MIRROR = "https://hf-mirror.com"
@@ -20,7 +20,7 @@ HUB_IGNORED = (
 """Parameters of the Hub's pages that do not change which file is meant."""
 
 
-@dataclass(frozen=True)
+@frozen
 class _Page:
     """A kind of page.
 
@@ -37,7 +37,7 @@ class _Page:
     carried: str = ""
 
 
-@dataclass(frozen=True)
+@frozen
 class _NoFile:
     """A kind of page that shows no single file, and what to do there."""
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from luci_dl.frozen import frozen
 
 
-@dataclass(frozen=True)
+@frozen
 class FileSelection:
     """What the words alone do not say.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
+from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_digest
 from luci_dl.net.origin import is_safe
@@ -68,7 +69,7 @@ def servers(_endpoints: Endpoints) -> tuple[Server, ...]:
     return ()
 
 
-@dataclass(frozen=True)
+@frozen
 class Address:
     """A parsed address.
 

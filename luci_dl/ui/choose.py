@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from luci_dl.ui.jsonl import JsonLines
-from luci_dl.ui.lines import Lines, Quiet
-from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.stream import Output, Stream
+
+if TYPE_CHECKING:
+    from luci_dl.ui.render_thread import Renderer
 
 _DUMB = ("dumb", "unknown")
 """What TERM says of a terminal that cannot move its cursor."""
@@ -19,15 +19,19 @@ _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 
 
 def choose(*, json: bool, quiet: bool, environ: Mapping[str, str], stdout_fd: int = 1, stderr_fd: int = 2) -> Renderer:
-    """The renderer for these options and this terminal."""
+    """The renderer for these options and this terminal. The others are not loaded, and none by `standard_output`."""
     output = standard_output(environ, stdout_fd, stderr_fd)
     if json:
+        from luci_dl.ui.jsonl import JsonLines
+
         return JsonLines(output)
+    from luci_dl.ui.lines import Lines, Quiet
+
     if quiet:
         return Quiet(output)
     if not output.err.can_draw():
         return Lines(output)
-    from luci_dl.ui.bars import Bars  # rich loads slowly, and only a terminal needs it
+    from luci_dl.ui.bars import Bars
 
     return Bars(output, color=not environ.get("NO_COLOR"))
 

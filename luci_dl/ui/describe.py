@@ -8,25 +8,6 @@ from luci_dl.text import counted, human_size, printable, time_of_day
 from luci_dl.ui.figures import about, clock, percent, seconds_left
 from luci_dl.ui.forecast import INDENT, disk_space, would_install
 
-PLAIN_WORDS = {
-    "⚠️  ": "Warning: ",
-    "🗑️  ": "",
-    "📥 ": "",
-    "📦 ": "",
-    "🔍 ": "",
-    "✅ ": "OK: ",
-    "❌ ": "Error: ",
-}
-"""What replaces the emoji at the start of a line where emoji cannot be shown."""
-
-
-def plain(line: str) -> str:
-    """The line with words in place of its emoji."""
-    for emoji, word in PLAIN_WORDS.items():
-        if line.startswith(emoji):
-            return word + line.removeprefix(emoji)
-    return line
-
 
 def describe(event: Event) -> list[str]:
     """The lines to show for the event, safe to print."""

@@ -6,12 +6,12 @@ import errno
 import os
 import select
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from luci_dl.cancel import CTRL_C, heard_signals, never_stopped_by_output
+from luci_dl.frozen import frozen
 from luci_dl.text import printable
 from luci_dl.ui.cells import CUT, cut_middle
-from luci_dl.ui.describe import plain
+from luci_dl.ui.plain import plain
 
 _FULL: set[int] = set()
 UNKNOWN_SIZE = os.terminal_size((80, 24))
@@ -97,7 +97,7 @@ def is_full(fd: int) -> bool:
     return fd in _FULL
 
 
-@dataclass(frozen=True)
+@frozen
 class Output:
     """Where a renderer writes: results to `out`, everything else to `err`, with words for emoji unless `emoji`."""
 

@@ -2,7 +2,9 @@
 
 __main__.py   the options, and what runs in which order
 scenarios.py  rounds of every tool, shuffled
-probes.py     what is measured of luci alone: memory, resume, interrupt, start
+probes.py     what is measured of luci alone: memory, resume, interrupt, repair
+traffic.py    requests for a large file, and a repository of small ones
+start.py      what every run costs: the help, an installed model, the first request
 goals.py      what the figures must reach
 report.py     the figures as tables
 picture.py    the figures as an SVG

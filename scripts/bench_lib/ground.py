@@ -17,7 +17,7 @@ from bench_lib.hub import fake_hub
 from bench_lib.lines import Ends, Line, connected
 from bench_lib.measure import BenchError
 from luci_dl.cli.demo_gguf import make_gguf
-from tests.nginx import nginx
+from tests.nginx import Nginx, nginx
 
 HEAD = 1 << 20  # bytes of a sparse file that are not zeros
 
@@ -33,21 +33,20 @@ class File:
 
 @dataclass(frozen=True)
 class Site:
-    """Servers that run.
+    """An nginx that runs.
 
     Attributes:
-        origin: what the addresses of files begin with.
-        folder: nginx's own; its process id is in the file `pid`.
+        folder: its own; its process id is in the file `pid`.
         ends: where it runs, and where its clients do.
     """
 
-    origin: str
+    nginx: Nginx
     folder: Path
     ends: Ends
 
     @property
     def port(self) -> int:
-        return int(self.origin.rpartition(":")[2])
+        return int(self.nginx.origin.rpartition(":")[2])
 
     @property
     def pid(self) -> int:
@@ -55,29 +54,27 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Job:
-    """One file to fetch from one address, in a folder of its own.
+class Slate:
+    """A clean slate for one run.
 
     Attributes:
-        hub: a Hub that has the file, too.
         run: the folder, new and empty; gone after the run.
-        ca_file: the authority to trust.
+        hub: the endpoint of the Hub to ask; ca_file: the authority to trust.
     """
 
-    file: File
-    url: str
-    hub: str
     run: Path
+    hub: str
     ca_file: Path
 
     @property
     def models(self) -> Path:
-        """The folder where the file is to stand."""
+        """The folder where files are to stand."""
         return self.run / "models"
 
     @property
-    def target(self) -> Path:
-        return self.models / self.file.name
+    def log(self) -> Path:
+        """Where the output goes."""
+        return self.run / "log"
 
     @property
     def env(self) -> dict[str, str]:
@@ -95,6 +92,18 @@ class Job:
             "HF_HUB_DISABLE_XET": "1",
         }
 
+
+@dataclass(frozen=True)
+class Job(Slate):
+    """One file to fetch from one address; the Hub has it, too."""
+
+    file: File
+    url: str
+
+    @property
+    def target(self) -> Path:
+        return self.models / self.file.name
+
     def check(self) -> None:
         """Raises: BenchError, unless the target is the file."""
         if not self.target.exists() or sha256_of(self.target) != self.file.sha256:
@@ -108,6 +117,7 @@ class Ground:
         self.folder = folder.absolute()
         self._served = self.folder / "served"
         self._served.mkdir(parents=True, exist_ok=True)
+        self._sweep()
         self._ca = trustme.CA()
         self._ca_file = self.folder / "ca.pem"
         self._ca.cert_pem.write_to_path(str(self._ca_file))
@@ -124,30 +134,45 @@ class Ground:
         return File(path.name, size, sha256_of(path))
 
     @contextmanager
-    def site(self, tls: bool = False, limit_rate: str = "0", line: Line | None = None) -> Iterator[Site]:
-        """Run a server, at the other end of a line or on the loopback; `limit_rate` as `20m`, per connection."""
-        with (
-            tempfile.TemporaryDirectory(dir=self.folder, prefix="nginx-") as folder,
-            connected(line, Path(folder)) as ends,
-        ):
-            here, ca = Path(folder) / "nginx", self._ca if tls else None
-            with nginx(self._served, here, ca, limit_rate, ends.address, ends.server) as server:
-                yield Site(server.origin, here, ends)
+    def site(
+        self, tls: bool = False, limit_rate: str = "0", line: Line | None = None, rules: str = ""
+    ) -> Iterator[Site]:
+        """Run nginx, at the other end of a line or on the loopback; limit_rate and rules: see tests/nginx.py."""
+        with self.scratch("site") as folder, connected(line, folder) as ends:
+            here, ca, server = folder / "nginx", self._ca if tls else None, ends.server
+            with nginx(self._served, here, ca, limit_rate, server.address, server.command, rules) as running:
+                yield Site(running, here, ends)
 
     @contextmanager
     def job(self, site: Site, file: File | None = None) -> Iterator[Job]:
-        """A clean slate: a new folder on a disk that has nothing left to write."""
+        """A clean slate, and a file to fetch (None: the one that is measured)."""
         file = file or self.file
-        url = f"{site.origin}/{file.name}"
-        run = Path(tempfile.mkdtemp(dir=self.folder, prefix="run-"))
+        url = site.nginx.url(f"/{file.name}")
+        with fake_hub(lambda: url, file.sha256, file.size) as hub, self.slate(hub.endpoint) as slate:
+            yield Job(slate.run, slate.hub, slate.ca_file, file, url)
+
+    @contextmanager
+    def slate(self, hub: str = "") -> Iterator[Slate]:
+        """A new folder on a disk that has nothing left to write."""
+        with self.scratch("run") as folder:
+            slate = Slate(folder, hub, self._ca_file)
+            slate.models.mkdir()
+            os.sync()
+            yield slate
+
+    @contextmanager
+    def scratch(self, what: str) -> Iterator[Path]:
+        """A new folder, gone at the end of the block, or with the next bench when this one is killed."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix=f"{what}-{os.getpid()}-"))
         try:
-            with fake_hub(url, file.sha256, file.size) as hub:
-                job = Job(file, url, hub, run, self._ca_file)
-                job.models.mkdir()
-                os.sync()
-                yield job
+            yield folder
         finally:
-            shutil.rmtree(run)
+            shutil.rmtree(folder)
+
+    def _sweep(self) -> None:
+        for left in self.folder.glob("*-*-*"):
+            if not Path("/proc", left.name.split("-")[1]).exists():
+                shutil.rmtree(left)
 
 
 def sha256_of(path: Path) -> str:

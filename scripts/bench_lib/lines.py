@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from bench_lib.measure import BenchError
 
 CLIENT, SERVER = "192.0.2.1", "192.0.2.2"
 SEED = 1
+T = TypeVar("T")
 SOURCE = Path(__file__).with_name("link.c")
 SET_UP = """
 ip link set lo up
@@ -43,20 +47,40 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Ends:
-    """Where client and server run.
-
-    Attributes:
-        address: of the server.
-        client, server: what to put before a command so that it runs there.
-    """
+class End:
+    """One end of a line: its address, and the path of its network namespace (empty: the machine's own)."""
 
     address: str
-    client: tuple[str, ...]
-    server: tuple[str, ...]
+    namespace: str = ""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What to put before a command so that it runs here, and is killed when this process ends."""
+        return ("nsenter", f"--net={self.namespace}", "setpriv", "--pdeathsig=KILL") if self.namespace else ()
+
+    def do(self, act: Callable[[], T]) -> T:
+        """What `act` returns, called here: a socket that it makes belongs to this end, whoever uses it."""
+        with ThreadPoolExecutor(1, initializer=self._enter) as thread:
+            return thread.submit(act).result()
+
+    def _enter(self) -> None:
+        if self.namespace:
+            with open(self.namespace) as namespace:
+                libc = ctypes.CDLL(None, use_errno=True)
+                if libc.setns(namespace.fileno(), 0):
+                    raise OSError(ctypes.get_errno(), "setns")
 
 
-LOOPBACK = Ends("127.0.0.1", (), ())
+@dataclass(frozen=True)
+class Ends:
+    """Where client and server run."""
+
+    client: End
+    server: End
+
+
+HERE = End("127.0.0.1")
+LOOPBACK = Ends(HERE, HERE)
 
 
 def why_not() -> str | None:
@@ -86,10 +110,10 @@ def connected(line: Line | None, folder: Path) -> Iterator[Ends]:
         namespaces = [f"/proc/{link.pid}/fd/{descriptor}" for descriptor in link.stdout.readline().split()]
         if not namespaces:
             raise BenchError("the line could not be made")
-        client, server = (("nsenter", f"--net={path}", "setpriv", "--pdeathsig=KILL") for path in namespaces)
-        _set_up(client, CLIENT, SERVER)
-        _set_up(server, SERVER, CLIENT)
-        yield Ends(SERVER, client, server)
+        ends = Ends(*map(End, (CLIENT, SERVER), namespaces))
+        _set_up(ends.client, ends.server)
+        _set_up(ends.server, ends.client)
+        yield ends
 
 
 def _compiled(folder: Path) -> Path:
@@ -98,5 +122,6 @@ def _compiled(folder: Path) -> Path:
     return program
 
 
-def _set_up(end: tuple[str, ...], here: str, there: str) -> None:
-    subprocess.run([*end, "sh", "-ec", SET_UP.format(here=here, there=there)], check=True)
+def _set_up(here: End, there: End) -> None:
+    commands = SET_UP.format(here=here.address, there=there.address)
+    subprocess.run([*here.command, "sh", "-ec", commands], check=True)

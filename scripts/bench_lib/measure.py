@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
@@ -23,11 +23,15 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Run:
-    """What one run took: seconds on the clock and of CPU (user and system), peak resident memory in bytes."""
+    """What one run took: seconds on the clock and of CPU (user and system), peak resident memory in bytes.
+
+    `counts` is what was counted besides, by name: requests, bytes, threads.
+    """
 
     seconds: float
     cpu: float
     peak: int
+    counts: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure(command: Sequence[str], env: Mapping[str, str], log: Path, within: Sequence[str] = ()) -> Run:
@@ -50,6 +54,10 @@ def measure(command: Sequence[str], env: Mapping[str, str], log: Path, within: S
 
 def median_seconds(runs: Sequence[Run]) -> float:
     return median(run.seconds for run in runs)
+
+
+def median_count(runs: Sequence[Run], name: str) -> float:
+    return median(run.counts[name] for run in runs)
 
 
 def ratio(runs: Sequence[Run], others: Sequence[Run]) -> float:

@@ -6,21 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from bench_lib.measure import Results, Runs, median_seconds
-from bench_lib.peers import FLOOR, Tool
+from bench_lib.measure import Results, median_seconds
+from bench_lib.peers import FLOOR, LINE_ALONE, Tool
 from bench_lib.report import NO, YES
-from bench_lib.scenarios import SCENARIOS
+from bench_lib.scenarios import LINES, LOOPBACK, Scenario
 
-SHOWN = (
-    FLOOR,
-    "luci",
-    "curl",
-    "wget",
-    "aria2c -x4 --checksum",
-    "aria2c -x16 --checksum",
-    "hf download",
-    "pooch",
-)
 WIDTH, ROW, BAR = 820, 26, 16
 LEFT, RIGHT = 190, 610  # between them the longest bar
 DIGEST, SYNC = 715, 775  # the middle of each column of marks
@@ -49,6 +39,35 @@ text.luci { font-weight: 700 }
 
 
 @dataclass(frozen=True)
+class Picture:
+    """What a picture shows: a panel for each of the scenarios that was measured, in it a bar for each of the tools.
+
+    title, subtitle: with `size`, `cores` and `rounds` to be filled in.
+    """
+
+    title: str
+    subtitle: str
+    scenarios: Sequence[Scenario]
+    tools: Sequence[str]
+
+
+PICTURES = {
+    "bench": Picture(
+        "Installing a model of {size}: seconds, less is better",
+        "{cores} cores, nginx on the loopback, medians of {rounds}",
+        LOOPBACK,
+        (FLOOR, "luci", "curl", "wget", *(f"aria2c -x{count} --checksum" for count in (4, 16)), "hf download", "pooch"),
+    ),
+    "lines": Picture(
+        "Installing a model over lines of many kinds: seconds, less is better",
+        "{cores} cores, nginx at the other end of the line, medians of {rounds}",
+        LINES,
+        (LINE_ALONE, "luci", "curl", "aria2c -x16 -k1M"),
+    ),
+}
+
+
+@dataclass(frozen=True)
 class Bar:
     """One tool of a scenario."""
 
@@ -62,30 +81,26 @@ class Bar:
         return "luci" if self.tool.name == "luci" else "bar"
 
 
-def picture(results: Results, tools: Mapping[str, Tool], title: str, subtitle: str) -> str:
-    """The SVG: a panel for each scenario that was measured."""
+def draw(picture: Picture, results: Results, tools: Mapping[str, Tool], facts: Mapping[str, object]) -> str:
+    """The SVG; `facts` are filled into its titles."""
+    title = picture.title.format(**facts)
     shapes = [
         text(16, 30, title, "title"),
-        text(16, 52, subtitle, "soft"),
+        text(16, 52, picture.subtitle.format(**facts), "soft"),
         text(DIGEST, 52, "digest", "soft", "middle"),
         text(SYNC, 52, "sync", "soft", "middle"),
     ]
     y = TOP
-    for scenario in SCENARIOS:
-        if bars := _bars(results.get(scenario.name, {}), tools):
-            shapes += _panel(scenario.title, bars, y)
+    for scenario in picture.scenarios:
+        runs = results.get(scenario.name, {})
+        if bars := [Bar(tools[name], median_seconds(runs[name])) for name in picture.tools if runs.get(name)]:
+            shapes += _panel(scenario.title, sorted(bars, key=lambda bar: bar.seconds), y)
             y += (len(bars) + 2) * ROW
     body = "\n".join(shapes)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" role="img">\n'
         f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n{body}\n</svg>\n"
     )
-
-
-def _bars(runs: Runs, tools: Mapping[str, Tool]) -> list[Bar]:
-    """The fastest first."""
-    bars = [Bar(tools[name], median_seconds(runs[name])) for name in SHOWN if runs.get(name)]
-    return sorted(bars, key=lambda bar: bar.seconds)
 
 
 def _panel(title: str, bars: Sequence[Bar], y: int) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What is measured of luci alone, or of its start: memory, resume, interrupt, an installed model, the help."""
+"""What is measured of luci alone: memory, resume, interrupt, repair."""
 
 from __future__ import annotations
 
@@ -7,29 +7,25 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from bench_lib.ground import Ground, Job, Site
 from bench_lib.measure import BenchError, Run, Runs, measure
 from bench_lib.peers import luci
-from bench_lib.programs import PEERS, is_there
 from bench_lib.scenarios import fetch, in_rounds
-from luci_dl.disk import receipt
-from luci_dl.disk.layout import staging_for
-from luci_dl.disk.receipt import Receipt
 from tests.procs import LUCI, wait_until
 
 SMALLER, LARGER = 0.1, 4  # times the size of the others: what memory must not depend on
 KILLED_AT = 0.9
-BIG = 40 * 10**9
+FLIPPED, FETCHED = 3, "MiB fetched"
 CONNECTIONS = 16
 PATIENCE_S = 60
 
 
-def memory(ground: Ground) -> Runs:
-    """One run for each size and number of connections."""
+def memory(ground: Ground, rounds: int) -> Runs:
+    """One run, whatever `rounds` says, for each size and number of connections."""
     small = ground.make_file(int(ground.file.size * SMALLER))
     large = ground.make_file(ground.file.size * LARGER, sparse=True)
     tools = [luci(None), luci(CONNECTIONS)]
@@ -52,14 +48,14 @@ def _resumed(ground: Ground, site: Site) -> Run:
     with ground.job(site) as job:
         command = luci(None).command(job)
         _kill_midway(command, job)
-        run = measure(command, job.env, job.run / "log")
+        run = measure(command, job.env, job.log)
         job.check()
     return run
 
 
 def _kill_midway(command: list[str], job: Job) -> None:
     enough = KILLED_AT * job.file.size
-    with (job.run / "log").open("wb") as log, subprocess.Popen(command, env=job.env, stdout=log, stderr=log) as process:
+    with job.log.open("wb") as log, subprocess.Popen(command, env=job.env, stdout=log, stderr=log) as process:
         try:
             wait_until(lambda: process.poll() is not None or _written(process.pid) >= enough, PATIENCE_S)
         finally:
@@ -74,6 +70,34 @@ def _written(pid: int) -> int:
     return int(counts["wchar"])
 
 
+def repair(ground: Ground, rounds: int) -> Runs:
+    """`luci verify --repair` of a file in which FLIPPED bytes are wrong."""
+    with ground.site() as site:
+        return in_rounds({"luci": partial(_repaired, ground, site)}, rounds)
+
+
+def _repaired(ground: Ground, site: Site) -> Run:
+    with ground.job(site) as job:
+        measure(luci(None).command(job), job.env, job.log)
+        _flip(job.target)
+        before = site.nginx.sent()
+        run = measure([*LUCI, "verify", "--repair"], job.env, job.log)
+        job.check()
+        return replace(run, counts={FETCHED: (site.nginx.sent() - before) / 2**20})
+
+
+def _flip(path: Path) -> None:
+    """Change FLIPPED bytes behind luci's back: the file's times stay."""
+    stat = path.stat()
+    with path.open("r+b") as file:
+        for number in range(1, FLIPPED + 1):
+            file.seek(number * stat.st_size // (FLIPPED + 1))
+            byte = file.read(1)[0]
+            file.seek(-1, os.SEEK_CUR)
+            file.write(bytes([byte ^ 1]))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
 def interrupt(ground: Ground, rounds: int) -> Runs:
     """From Ctrl+C to the end of luci, the part being gone: many TLS connections, of which none says a word any more."""
     with ground.site(tls=True, limit_rate="20m") as site:
@@ -81,7 +105,7 @@ def interrupt(ground: Ground, rounds: int) -> Runs:
 
 
 def _interrupted(ground: Ground, site: Site) -> Run:
-    with ground.job(site) as job, (job.run / "log").open("wb") as log:
+    with ground.job(site) as job, job.log.open("wb") as log:
         command = luci(CONNECTIONS).command(job)
         with subprocess.Popen(command, env=job.env, stdout=log, stderr=log) as process:
             try:
@@ -112,31 +136,3 @@ def _connections_to(port: int) -> int:
     """Established connections to that port of the loopback."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
     return sum(row[2] == f"0100007F:{port:04X}" and row[3] == "01" for row in rows)
-
-
-def installed(ground: Ground, rounds: int) -> Runs:
-    """`luci install X` where X is there: a sparse file, and the receipt that luci would have written for it."""
-    with ground.site() as site, ground.job(site) as job:
-        staging = staging_for(job.models, "big.gguf")
-        staging.receipt.parent.mkdir(parents=True)
-        staging.target.touch()
-        os.truncate(staging.target, BIG)
-        url, now = f"{site.origin}/big.gguf", receipt.now()
-        mtime = staging.target.stat().st_mtime_ns
-        known = Receipt("big.gguf", url, ("big.gguf",), "model", url, "0" * 64, "sha256", BIG, mtime, now, now)
-        receipt.write(staging.receipt, known)
-        command = [*LUCI, "install", url, "--sha256", known.sha256]
-        return in_rounds({"luci": _process(job, command)}, rounds)
-
-
-def start(ground: Ground, rounds: int) -> Runs:
-    """`--help` of luci, and of hf where that is installed."""
-    with ground.site() as site, ground.job(site) as job:
-        helps = {"luci": _process(job, [*LUCI, "--help"])}
-        if is_there("hf"):
-            helps["hf"] = _process(job, [str(PEERS / "bin" / "hf"), "--help"])
-        return in_rounds(helps, rounds)
-
-
-def _process(job: Job, command: list[str]) -> Callable[[], Run]:
-    return partial(measure, command, job.env, job.run / "log")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from bench_lib.goals import GOALS, Goal
-from bench_lib.measure import Results, Run, Runs, median_seconds, ratio
+from bench_lib.measure import Results, Run, Runs, median_count, median_seconds, ratio
 from bench_lib.peers import Tool
 
 YES, NO = "✓", "–"
@@ -41,15 +41,19 @@ def _peak(runs: Sequence[Run]) -> str:
     return f"{peak / 2**20:.0f}" if peak else NO
 
 
+def _counts(runs: Sequence[Run]) -> str:
+    return ", ".join(f"{name} {median_count(runs, name):.3g}" for name in runs[0].counts) or NO
+
+
 def probes_table(results: Results) -> str:
     """What was measured of luci alone, or of the start."""
     rows = [
-        [f"{probe}: {name}", *_seconds(runs), _peak(runs)]
+        [f"{probe}: {name}", *_seconds(runs), _peak(runs), _counts(runs)]
         for probe, by_name in results.items()
         for name, runs in by_name.items()
         if runs
     ]
-    return table(["", "median s", "min – max", "peak MiB"], rows)
+    return table(["", "median s", "min – max", "peak MiB", "counted"], rows)
 
 
 def goals_table(results: Results) -> str:
@@ -68,7 +72,7 @@ def _goal(goal: Goal, measured: float | None) -> list[str]:
 
 
 def _figure(value: float, unit: str) -> str:
-    return f"{value:.2f} {unit}" if unit == "×" else f"{value:.0f} {unit}"
+    return f"{value:.2f} {unit}" if unit in ("×", "s") else f"{value:.0f} {unit}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -23,6 +23,7 @@ class Scenario:
         tools: those that take part, by name.
         limit_rate: of each connection, as nginx has it.
         size: of the file; None: as asked for.
+        sparse: it is zeros, for the most part.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scenario:
     limit_rate: str = "0"
     line: Line | None = None
     size: int | None = None
+    sparse: bool = False
 
 
 MIB = 1 << 20
@@ -41,8 +43,8 @@ EVERY = (*LUCI, "curl", "wget", "aria2c -x1", "aria2c -x1 --checksum", *ARIA2C, 
 OVER_LINES = (LINE_ALONE, *LUCI, "curl", "aria2c -x16 -k1M")
 
 
-def over(name: str, title: str, line: Line, size: int = 300 * MIB, limit_rate: str = "0") -> Scenario:
-    return Scenario(f"line-{name}", title, OVER_LINES, limit_rate=limit_rate, line=line, size=size)
+def over(name: str, title: str, line: Line, size: int = 300 * MIB) -> Scenario:
+    return Scenario(f"line-{name}", title, OVER_LINES, line=line, size=size)
 
 
 LINES = (
@@ -52,9 +54,24 @@ LINES = (
     over("80ms-loss-0.5", "80 ms, 300 Mbit/s, 0.5 % lost, 300 MiB", Line(80, 300, loss=0.005)),
     over("200ms", "200 ms, 100 Mbit/s, 40 MiB", Line(200, 100), 40 * MIB),
     over("5ms", "5 ms, 1 Gbit/s, 1 GiB", Line(5, 1000), 1024 * MIB),
-    over("60ms-shared", "60 ms, 20 Mbit/s a connection, 300 MiB", Line(60, 1000), limit_rate="2500000"),
+    Scenario(
+        "line-60ms-shared",
+        "60 ms, 20 Mbit/s a connection, 300 MiB",
+        tuple(name for name in OVER_LINES if name not in ("curl", "luci -c 1")),
+        limit_rate="2500000",
+        line=Line(60, 1000),
+        size=300 * MIB,
+    ),
 )
-SCENARIOS = (
+LARGE_BYTES = 4 << 30
+LARGE = Scenario(
+    "large",
+    "Plain HTTP, 4 GiB",
+    (FLOOR, "luci", "luci -c 1", "curl", "aria2c -x16 --checksum"),
+    size=LARGE_BYTES,
+    sparse=True,
+)
+LOOPBACK = (
     Scenario("plain", "Plain HTTP", (FLOOR, *EVERY)),
     Scenario("tls", "TLS 1.3", EVERY, tls=True),
     Scenario(
@@ -63,13 +80,13 @@ SCENARIOS = (
         ("luci", "luci -c 16", "curl", *ARIA2C),
         limit_rate="20m",
     ),
-    *LINES,
 )
+SCENARIOS = (*LOOPBACK, LARGE, *LINES)
 
 
 def race(ground: Ground, scenario: Scenario, tools: Iterable[Tool], rounds: int) -> Runs:
     """The runs of those tools that take part in the scenario."""
-    file = ground.file if scenario.size is None else ground.make_file(scenario.size)
+    file = ground.file if scenario.size is None else ground.make_file(scenario.size, scenario.sparse)
     with ground.site(scenario.tls, scenario.limit_rate, scenario.line) as site:
         mine = [tool for tool in tools if tool.role in scenario.tools]
         racing = {tool.name: partial(fetch, ground, site, tool, file) for tool in mine if tool.name != LINE_ALONE}
@@ -102,7 +119,7 @@ def in_rounds(measurements: Mapping[str, Callable[[], Run]], rounds: int, warm_u
 def fetch(ground: Ground, site: Site, tool: Tool, file: File | None = None) -> Run:
     """One run of the tool. Raises: BenchError, when it fails or the file is wrong."""
     with ground.job(site, file) as job:
-        run = measure(tool.command(job), job.env, job.run / "log", site.ends.client)
+        run = measure(tool.command(job), job.env, job.run / "log", site.ends.client.command)
         if not tool.is_floor:
             job.check()
     return run

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luci_dl.errors import IntegrityError, OtherFile
-from luci_dl.formats.check import BEGINNING, check_beginning, check_whole
+from luci_dl.formats.check import check_beginning, check_whole
+from luci_dl.formats.reading import BEGINNING
 from luci_dl.formats.table import FORMATS
 from tests.formats.files import REAL, REAL_ONNX, REAL_SAFETENSORS, model, onnx, reading, weights
 

@@ -12,6 +12,7 @@ import pytest
 import trustme
 
 from luci_dl.errors import NetworkError, UsageError
+from luci_dl.net import certificates
 from luci_dl.net.certificates import FILES, FOLDERS, trusted_certificates
 from tests.net.asking import DATA, body
 from tests.servers import FaultyServer
@@ -58,6 +59,14 @@ def test_the_first_variable_that_is_set_is_used(
     monkeypatch.delenv("SSL_CERT_FILE")
     with pytest.raises(NetworkError, match="REQUESTS_CA_BUNDLE="):
         body(tls_server.url("/m.gguf"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there OpenSSL knows the system's certificates")
+def test_a_file_is_loaded_once(ca_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL itself loads what SSL_CERT_FILE names."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    monkeypatch.setattr(certificates, "_load", lambda *_all: pytest.fail("loaded again"))
+    assert trusted_certificates().cert_store_stats()["x509_ca"] == 1
 
 
 @pytest.mark.parametrize("name", ["SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"])

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -67,7 +68,7 @@ class _Answer:
 
 
 class Hub:
-    """Answers at `endpoint` until closed; also a context manager. The files' host calls itself localhost.
+    """Answers at `endpoint` until closed; also a context manager. The files' host calls itself `store`.
 
     Attributes:
         repos: by OWNER/REPO; renamed: the new name by the old one.
@@ -79,7 +80,7 @@ class Hub:
         down: the interface answers 503.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1", store: str = "localhost") -> None:
         self.repos: dict[str, Repo] = {}
         self.renamed: dict[str, str] = {}
         self.tokens: set[str] = set()
@@ -91,10 +92,10 @@ class Hub:
         self._seen: list[Seen] = []
         self._signed: dict[str, tuple[bytes, int]] = {}
         self._lock = threading.Lock()
-        self._front = _serve(self, "hub", self._at_front)
-        self._store = _serve(self, "store", self._at_store)
-        self.endpoint = f"http://127.0.0.1:{self._front.server_port}"
-        self.store = f"http://localhost:{self._store.server_port}"
+        self._front = _serve(self, "hub", address, self._at_front)
+        self._store = _serve(self, "store", address, self._at_store)
+        self.endpoint = f"http://{address}:{self._front.server_port}"
+        self.store = f"http://{store}:{self._store.server_port}"
 
     def add(self, name: str, files: Mapping[str, bytes], **more: object) -> Repo:
         """A repository with these files on its main branch."""
@@ -191,7 +192,7 @@ class Hub:
         sent = repo.swapped.get(path, data)
         if len(data) < repo.lfs_from:
             return _Answer(200, {"X-Repo-Commit": commit, "ETag": f'"{blob_sha1(data)}"'}, sent)
-        digest = hashlib.sha256(data).hexdigest()
+        digest = _sha256(data)
         with self._lock:
             ticket = f"/{digest}?signature={len(self._signed)}"
             self._signed[ticket] = sent, 0
@@ -214,9 +215,15 @@ class Hub:
         return _Answer(honest.status, dict(honest.headers), honest.body)
 
 
+@lru_cache(maxsize=1000)
 def blob_sha1(data: bytes) -> str:
     """As git calls it."""
     return hashlib.sha1(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
+
+
+@lru_cache(maxsize=1000)
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _commit(files: Mapping[str, bytes]) -> str:
@@ -235,7 +242,7 @@ def _entries(repo: Repo, commit: str) -> list[dict[str, object]]:
         entry: dict[str, object] = {"type": "file", "oid": blob_sha1(data), "size": len(data), "path": path}
         if len(data) >= repo.lfs_from:
             entry["oid"] = "f" * 40  # of the pointer
-            entry["lfs"] = {"oid": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 135}
+            entry["lfs"] = {"oid": _sha256(data), "size": len(data), "pointerSize": 135}
         entries.append(entry)
     return entries
 
@@ -249,7 +256,7 @@ def _error(status: int, code: str | None, message: str) -> _Answer:
     return _Answer(status, {**named, "X-Error-Message": message}, json.dumps({"error": message}).encode())
 
 
-def _serve(hub: Hub, host: str, decide: Callable[[Request], _Answer]) -> ThreadingHTTPServer:
+def _serve(hub: Hub, host: str, address: str, decide: Callable[[Request], _Answer]) -> ThreadingHTTPServer:
     """A server with a thread of its own, which answers as `decide` says."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -282,7 +289,7 @@ def _serve(hub: Hub, host: str, decide: Callable[[Request], _Answer]) -> Threadi
         def log_message(self, format: str, *args: object) -> None:
             """Nobody reads it."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((address, 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, args=(0.01,), name=f"{host}-server", daemon=True).start()
     return server

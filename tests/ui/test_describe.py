@@ -21,7 +21,8 @@ from luci_dl.events import (
     Warned,
     event_types,
 )
-from luci_dl.ui.describe import describe, plain
+from luci_dl.ui.describe import describe
+from luci_dl.ui.plain import plain
 from tests.ui.samples import GB, LLAMA, MISTRAL, samples
 
 NEWER = """⚠️  a.gguf and 1 more file is installed, but a newer version exists

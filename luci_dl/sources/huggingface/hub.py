@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
 from luci_dl.events import Warned
+from luci_dl.frozen import frozen
 from luci_dl.model import Content, Digest
 from luci_dl.names import check_digest
 from luci_dl.net.document import Document
@@ -25,7 +26,7 @@ MAX_SIZE = 1 << 50
 """Bytes of one file; a larger size in a listing is refused."""
 
 
-@dataclass(frozen=True)
+@frozen
 class RepoFile:
     """A file of a repository.
 
@@ -46,7 +47,7 @@ class RepoFile:
         return content.found(digest) if content else self.digests.get(digest)
 
 
-@dataclass(frozen=True)
+@frozen
 class Listing:
     """The files of a repository at one commit.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
+from luci_dl.frozen import frozen
 from luci_dl.sources.pages import HUB, HUB_IGNORED, HUB_SITES, parameters
 from luci_dl.sources.url import parse_address
 from luci_dl.text import printable
@@ -26,7 +26,7 @@ _ANCHOR = re.compile("#(?!sha256=).*", re.IGNORECASE | re.DOTALL)
 _REFS = re.compile(r"refs/[^/]+/[^/]+")
 
 
-@dataclass(frozen=True)
+@frozen
 class HubReference:
     """A repository, or files of it.
 

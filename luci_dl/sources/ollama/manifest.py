@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from luci_dl.errors import ResolveError
+from luci_dl.frozen import frozen
 from luci_dl.net.document import Document
 from luci_dl.text import printable, shown
 
@@ -27,7 +27,7 @@ _MAX_SIZE = 1 << 50
 _PERHAPS_ON_HUB = "Look for it on the Hub: luci install hf:OWNER/REPO:QUANT"
 
 
-@dataclass(frozen=True)
+@frozen
 class Layer:
     """One file: `sha256` in hex, `size` in bytes."""
 
@@ -35,7 +35,7 @@ class Layer:
     size: int
 
 
-@dataclass(frozen=True)
+@frozen
 class Manifest:
     """The files of a model.
 

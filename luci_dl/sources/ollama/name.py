@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
+from luci_dl.frozen import frozen
 from luci_dl.net.origin import is_safe
 from luci_dl.sources.pages import parameters
 from luci_dl.sources.url import parse_address
@@ -26,7 +26,7 @@ _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}")
 _FORM = "ollama:[HOST/][NAMESPACE/]MODEL[:TAG]"
 
 
-@dataclass(frozen=True)
+@frozen
 class Name:
     """A model in a registry. Its string is the canonical form of all spellings.
 

@@ -1,0 +1,44 @@
+"""Commands start fast: each loads only what it needs. Modules are counted, since times differ between machines."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.shop import Shop
+
+SLOW = {"urllib3", "ssl", "http.client", "email", "rich", "filelock", "asyncio", "logging", "tomlkit", "truststore"}
+SLOW |= {"subprocess", "tempfile", "importlib.metadata", "luci_dl.disk.transaction"}
+"""Modules that take long to load, and that the commands below do without."""
+_SHOW = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))"
+
+
+def loaded(*words: str) -> set[str]:
+    """The modules that a process has loaded when `luci WORDS` ends."""
+    command = [sys.executable, "-P", "-c", f"{_SHOW}\nfrom luci_dl.__main__ import main\nmain()", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True, timeout=50)
+    return set(ended.stderr.splitlines()[-1].split()[1:])
+
+
+def test_the_help_loads_the_commands_alone() -> None:
+    """Neither the settings nor events, nor what shows them."""
+    modules = loaded("--help")
+    own = {name for name in modules if name.startswith("luci_dl.")}
+    assert modules & (SLOW | {"luci_dl.events", "luci_dl.config", "luci_dl.install", "hashlib", "tomllib"}) == set()
+    assert len(own) <= 16, sorted(own)
+
+
+@pytest.mark.parametrize("files", [["m.gguf"], ["m-1.gguf", "m-2.gguf"]])
+def test_an_installed_model_is_answered_without_the_code_that_installs(shop: Shop, files: list[str]) -> None:
+    """Nor with locks or the network; `luci path` and `luci list` do without, too."""
+    shop.sell("m", files=files)
+    assert "luci_dl.disk.transaction" in loaded("install", "m")
+    modules = loaded("install", "m")
+    assert modules & SLOW == set()
+    assert len({name for name in modules if name.startswith("luci_dl.")}) <= 105
+    assert loaded("path", "m") & SLOW == set()
+    assert loaded("list") & SLOW == set()
+    assert len(shop.server.exchanges()) == len(files)
