@@ -11,8 +11,8 @@ import pytest
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.disk import transaction
 from luci_dl.events import Event, Warned
-from luci_dl.install import batch
 from luci_dl.net import pieces, retry
 from luci_dl.plan import Options
 from tests.interrupting import assert_nothing_left
@@ -74,6 +74,6 @@ def test_a_bug_side_by_side_is_still_a_bug(
 ) -> None:
     """With several jobs, too, an unforeseen exception reaches the caller, and no run counts as a success."""
     urls = [server.serve(f"/{name}.gguf", DATA) for name in ("one", "two")]
-    monkeypatch.setattr(batch, "Transaction", lambda *args, **more: 1 / 0)
+    monkeypatch.setattr(transaction, "Transaction", lambda *args, **more: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         luci_dl.install(*urls, folder=tmp_path, options=Options(jobs=2, min_free=0))
