@@ -129,22 +129,29 @@ def test_a_network_that_is_not_waited_for_is_not_the_bottleneck(waits: tuple[flo
     assert tuner.connections == 1
 
 
-@pytest.mark.parametrize("round_trip_s", [0.02, 0.08, 0.2])
-def test_a_long_line_gets_its_first_step_with_the_first_response(round_trip_s: float) -> None:
-    """One connection would need many round trips to fill it; the next step has to pay."""
-    line = Line(line=40e6, round_trip_s=round_trip_s, start=15_000 / round_trip_s, doubling_s=round_trip_s)
+@pytest.mark.parametrize(("round_trip_s", "count"), [(0.003, 1), (0.02, STEP), (0.08, MAX_CONNECTIONS)])
+def test_a_long_line_begins_with_several_connections(round_trip_s: float, count: int) -> None:
+    """One would need many round trips to fill it. The next step has to pay, and is measured over round trips, too."""
+    line = Line(each=5e6, round_trip_s=round_trip_s)
     history = line.run(10 * round_trip_s + TRIAL_S)
-    assert history[0] == STEP
-    assert history.index(MAX_CONNECTIONS) * TICK_S >= MEASURE_S + MEASURE_ROUND_TRIPS * round_trip_s
+    assert history[0] == count
+    measured_s = 2 * (MEASURE_S + MEASURE_ROUND_TRIPS * round_trip_s)  # the second time shows that it does not grow
+    assert count == MAX_CONNECTIONS or history.index(MAX_CONNECTIONS) * TICK_S >= measured_s
+
+
+def test_connections_that_get_up_to_speed_are_waited_for() -> None:
+    """While the rate grows by itself, there is no step."""
+    line = Line(start=10_000, doubling_s=0.2)
+    assert set(line.run(3)) == {1}
 
 
 def test_a_step_has_time_to_pay() -> None:
     """Connections that are slow at first are not judged before they have reached their rate."""
-    line = Line(each=3e6, start=10_000, doubling_s=0.2)
-    assert line.tuner
-    line.tuner.reduce(1, 0.0)
-    assert set(line.run(BACKOFF_S)) == {1}
-    assert line.run(TRIAL_S + 1)[-1] == MAX_CONNECTIONS
+    line = Line(each=3e6, sink=2.9e6, start=10_000, doubling_s=0.2)
+    assert set(line.run(5)) == {1}
+    line.sink = 1e12
+    history = line.run(2 * TRIAL_S + 1)
+    assert set(history) == {1, STEP, MAX_CONNECTIONS}
 
 
 @pytest.mark.parametrize("left", [LONG_LINE_BYTES - 1, 0])

@@ -28,6 +28,30 @@ def test_a_wrong_range_says_nothing_of_the_next_one(run: Run, fault: faults.Faul
     assert run.sink.restarts == 0
 
 
+@pytest.mark.parametrize("status", [400, 403, 405, 406, 412, 416, 501])
+def test_a_server_that_refuses_only_ranges_gets_a_plain_request(run: Run, status: int) -> None:
+    """At once, and nothing is said of it."""
+    run.fetch(faults.to_ranges(faults.status(status)), retries=0)
+    proved(run)
+    assert (run.asked, run.retries) == ([("bytes=0-", None), (None, None)], [])
+
+
+def test_a_part_without_its_place_gets_a_plain_request(run: Run) -> None:
+    """Nothing else shows that it is the whole file."""
+    run.sink = MemorySink(provable=False)
+    run.fetch(faults.content_range(None), retries=0)
+    proved(run)
+    assert (run.asked, run.retries) == ([("bytes=0-", None), (None, None)], [])
+
+
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (410, 1), (401, 1), (403, 2), (400, 2), (416, 2)])
+def test_a_file_that_is_refused_costs_a_request_or_two(run: Run, status: int, requests: int) -> None:
+    """The second one only where the range may be the reason. No retry is needed to see what is wrong."""
+    with pytest.raises(ResolveError):
+        run.fetch(faults.status(status), retries=0)
+    assert [asked for asked, _ in run.asked] == ["bytes=0-", None][:requests]
+
+
 REFUSED = 416, 403, 404, 405, 501
 
 

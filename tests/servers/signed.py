@@ -14,35 +14,26 @@ from tests.servers.server import FaultyServer
 class SignedAddress:
     """An address that expires with its tenth request, and the origin that redirects to it, or to a fresh one then.
 
-    The ninth request stays in flight until another was refused, and none is on its way to the old address.
+    The first and the ninth request stay in flight until the fresh one has served a request.
     """
 
     def __init__(self, server: FaultyServer) -> None:
         self._server = server
         self._lock = threading.Lock()
-        self._redirected = self._requested = 0
+        self._requested = 0
 
     def redirect(self, _request: Request, _answer: Answer) -> Answer:
-        self._redirected += self._requested < 10
         target = "/signed" if self._requested < 10 else "/fresh"
         return Answer(302, {"Location": self._server.url(target, host="localhost")})
 
     def answer(self, request: Request, answer: Answer) -> Answer:
         self._requested += 1
-        if self._requested < 9:
-            return dataclasses.replace(answer, rate=4e6)
-        if self._requested == 9:
+        if self._requested in (1, 9):
             return dataclasses.replace(answer, stop=1000, ending="stall")
-        self._release()
-        return Answer(403)
+        return dataclasses.replace(answer, rate=4e6) if self._requested < 10 else Answer(403)
 
     def answer_fresh(self, request: Request, answer: Answer) -> Answer:
-        self._release()
-        return answer
-
-    def _release(self) -> None:
-        if self._redirected == self._requested:
-            self._server.release()
+        return dataclasses.replace(answer, done=(self._server.release,))
 
     def fault(self, decide: Callable[[Request, Answer], Answer]) -> Fault:
         lock = self._lock
