@@ -36,7 +36,7 @@ SLOW = faults.trickle(400e3)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces and blocks hundreds of times smaller."""
     monkeypatch.setattr(pieces, "PIECE_BYTES", PIECE)
-    monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", PIECE)
+    monkeypatch.setattr(pieces, "MIN_PIECE_BYTES", PIECE // 4)
     monkeypatch.setattr(worker_pool, "BLOCK_BYTES", 256 * KIB)
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
 
@@ -86,10 +86,11 @@ def test_an_expired_address_is_replaced_by_one_request(server: FaultyServer, tmp
     """Many connections are refused, and one asks the origin for all, while others are still served."""
     signed = SignedAddress(server)
     server.serve("/signed", DATA, faults=[signed.fault(signed.answer)])
-    server.serve("/fresh", DATA, faults=[signed.fault(signed.answer_fresh)])
+    server.serve("/fresh", DATA)
     url = server.serve("/m.gguf", b"", faults=[signed.fault(signed.redirect)])
     assert install(tmp_path, url, connections=16) == []
-    assert [exchange.status for exchange in server.exchanges("/signed")].count(403) > 1
+    refused = [exchange.status for exchange in server.exchanges("/signed")].count(403)
+    assert 1 < refused < 16, "each connection at most once"
     assert len(server.exchanges("/m.gguf")) == 2
 
 
@@ -118,7 +119,6 @@ def test_no_healthy_transfer_is_cut_off(server: FaultyServer, tmp_path: Path, co
     assert first.headers["range"] == WHOLE
     assert all(exchange.sent == requested(exchange) for exchange in others)
     assert connections <= len(others) + 1 <= 16 + len(DATA) / PIECE
-    assert first.sent >= PIECE
 
 
 # --- connections
@@ -145,10 +145,11 @@ def test_a_slow_disk_gets_no_more_connections(
     write = PartSink.write
 
     def slow(self: PartSink, lease: Lease, data: bytes | memoryview) -> int:
-        time.sleep(len(data) / 2e6)
+        time.sleep(len(data) / 1e6)
         return write(self, lease, data)
 
     monkeypatch.setattr(PartSink, "write", slow)
+    monkeypatch.setattr(worker_pool, "BLOCK_BYTES", 16 * KIB)
     assert install(tmp_path, server.serve("/m.gguf", DATA, [faults.trickle(10e6)]), connections=None) == []
     assert len(server.exchanges()) == 1
 

@@ -21,7 +21,6 @@ from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
 from tests.servers.honest import Answer, File, Request
-from tests.servers.signed import SignedAddress
 
 KIB = 1 << 10
 DATA = make_gguf(3_000_001)
@@ -222,21 +221,6 @@ def test_a_crawling_segment_is_taken_over(server: FaultyServer, models: Home) ->
     quick, crawling = faults.trickle(3e6), faults.trickle(2000)
     url = server.serve("/m.gguf", DATA, faults=[quick, quick, crawling, quick])
     assert models.install(url).read_bytes() == DATA  # it alone would take more than a minute
-
-
-def test_signed_addresses_that_expire_are_resolved_again(
-    server: FaultyServer, models: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With sixteen segments in flight, a 403 of the host behind the origin brings a fresh address."""
-    monkeypatch.setattr(pieces, "SHARE_S", 60)
-    monkeypatch.setattr(pieces, "SLOW_S", 60)
-    signed = SignedAddress(server)
-    server.serve("/signed", DATA, faults=[signed.fault(signed.answer)])
-    server.serve("/fresh", DATA, faults=[signed.fault(signed.answer_fresh)])
-    url = server.serve("/m.gguf", b"", faults=[signed.fault(signed.redirect)])
-    assert models.install(url, connections=16).read_bytes() == DATA
-    assert 403 in [exchange.status for exchange in server.exchanges("/signed")]
-    assert len([event for event in models.events if isinstance(event, Retrying)]) <= 1, "as the last one at work"
 
 
 class TestMirrors:
