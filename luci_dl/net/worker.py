@@ -155,14 +155,14 @@ class Worker:
         self._copy(lease, self._response)
 
     def _get(self, request: RangeRequest) -> Response:
-        """The response; to a plain request if only the range from the first byte on may be refused."""
+        """The response; to a plain request if that to a range from the first byte on is of no use."""
         job = self.job
         headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
         ask = partial(self._client.get, request, job.situation, headers, job.artifact.repository, job.location)
         try:
             return self._outside_sink(ask)
         except AttemptFailed as failure:
-            if failure.remedy is not Remedy.PROBE or request.plain or not request.is_whole:
+            if failure.remedy not in (Remedy.PROBE, Remedy.NO_RANGES) or request.plain or not request.is_whole:
                 raise
         return self._get(replace(request, plain=True))
 

@@ -36,10 +36,11 @@ def test_a_server_that_refuses_only_ranges_gets_a_plain_request(run: Run, status
     assert (run.asked, run.retries) == ([("bytes=0-", None), (None, None)], [])
 
 
-def test_a_part_without_its_place_gets_a_plain_request(run: Run) -> None:
-    """Nothing else shows that it is the whole file."""
+@pytest.mark.parametrize("fault", [*WRONG, faults.content_range(None), faults.at_most(1000)])
+def test_a_useless_range_from_the_first_byte_on_gets_a_plain_request(run: Run, fault: faults.Fault) -> None:
+    """It has no place or another one, or is tiny."""
     run.sink = MemorySink(provable=False)
-    run.fetch(faults.content_range(None), retries=0)
+    run.fetch(fault, retries=0)
     proved(run)
     assert (run.asked, run.retries) == ([("bytes=0-", None), (None, None)], [])
 
