@@ -9,6 +9,7 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
     Content-Range of another range                                                    no ranges
     no Content-Range, or one that makes no sense
       206 to a request for a range                                                    no ranges
+      multipart/byteranges                                                            no ranges
       206 to a request for the whole file         it has the length of the file, or   take as whole
                                                   none, and there is a digest
                                                   requested as a range from byte 0    ask without a range
@@ -122,6 +123,8 @@ def _range(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     """
     found, length = content_range(answer.headers.get("content-range")), _length(answer.headers)
     if found is None or length not in (None, found[1] - found[0]):
+        if answer.headers.get("content-type", "").lower().startswith("multipart/byteranges"):
+            raise _no_ranges("the server sent several ranges instead of one")
         if answer.status != 206 or request.is_whole or (request.start == 0 and length == situation.size):
             return None
         raise _no_ranges("the server sent a range without a valid Content-Range")
