@@ -120,7 +120,7 @@ class WorkerPool:
         if remedy is Remedy.PROBE:
             self._probe = True
         for address in self.mirrors.in_use:
-            if address.url == url and self._sink.received and not address.range_served:
+            if address.url == url and not address.range_served:
                 self._probe |= address.barren > PATIENCE
                 self._whole_file |= address.in_vain >= PATIENCE
 
