@@ -9,10 +9,10 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
     Content-Range of another range                                                    no ranges
     no Content-Range, or one that makes no sense
       206 to a request for a range                                                    no ranges
-      multipart/byteranges                                                            no ranges
-      206 to a request for the whole file         it has the length of the file, or   take as whole
-                                                  none, and there is a digest
-                                                  requested as a range from byte 0    ask without a range
+      206 to a request for the whole file         it has the length of the file       take as whole
+        as a range from byte 0                    else                                ask without a range
+        without a range                           it has no length, or an unknown     take as whole
+                                                  one, and there is a digest
                                                   else                                give up: integrity
     no Content-Range, or one of the whole file
       200, 203                                    no length, no digest                give up: integrity
@@ -123,8 +123,6 @@ def _range(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     """
     found, length = content_range(answer.headers.get("content-range")), _length(answer.headers)
     if found is None or length not in (None, found[1] - found[0]):
-        if answer.headers.get("content-type", "").lower().startswith("multipart/byteranges"):
-            raise _no_ranges("the server sent several ranges instead of one")
         if answer.status != 206 or request.is_whole or (request.start == 0 and length == situation.size):
             return None
         raise _no_ranges("the server sent a range without a valid Content-Range")
@@ -160,11 +158,12 @@ def _whole(request: RangeRequest, answer: Answer, situation: Situation) -> Respo
     _check_kind(request, answer, situation)
     known = situation.size is not None or situation.provable
     fits = situation.provable if length is None else known and situation.size in (None, length)
-    if answer.status == 206 and not (is_stated or fits):
+    if answer.status == 206 and not is_stated:
         problem = "sent a part of the file (206) without saying which"
-        raise (
-            _unclear(request, problem) if request.plain else AttemptFailed(f"the server {problem}", remedy=Remedy.PROBE)
-        )
+        if not request.plain and (length is None or length != situation.size):
+            raise AttemptFailed(f"the server {problem}", remedy=Remedy.PROBE)
+        if not fits:
+            raise _unclear(request, problem)
     if length is None and not (chunked or known):
         raise _unclear(request, "does not say how long the file is, so luci cannot tell if it is complete")
     if request.start and (situation.beside or not situation.only_url):

@@ -36,10 +36,13 @@ def test_a_server_that_refuses_only_ranges_gets_a_plain_request(run: Run, status
     assert (run.asked, run.retries) == ([("bytes=0-", None), (None, None)], [])
 
 
-@pytest.mark.parametrize("fault", [*WRONG, faults.content_range(None), faults.at_most(1000)])
-def test_a_useless_range_from_the_first_byte_on_gets_a_plain_request(run: Run, fault: faults.Fault) -> None:
+@pytest.mark.parametrize("fault", [*WRONG, faults.content_range(None), faults.at_most(1000), faults.multipart()])
+@pytest.mark.parametrize("provable", [True, False])
+def test_a_useless_range_from_the_first_byte_on_gets_a_plain_request(
+    run: Run, fault: faults.Fault, provable: bool
+) -> None:
     """It has no place or another one, or is tiny."""
-    run.sink = MemorySink(provable=False)
+    run.sink = MemorySink(provable=provable)
     run.fetch(fault, retries=0)
     proved(run)
     assert (run.asked, run.retries) == ([("bytes=0-", None), (None, None)], [])
@@ -51,6 +54,14 @@ def test_a_file_that_is_refused_costs_a_request_or_two(run: Run, status: int, re
     with pytest.raises(ResolveError):
         run.fetch(faults.status(status), retries=0)
     assert [asked for asked, _ in run.asked] == ["bytes=0-", None][:requests]
+
+
+@pytest.mark.parametrize("lost", [faults.hangs_up(), faults.cut(0), faults.status(500)])
+def test_a_range_from_the_first_byte_on_that_never_comes_gets_a_plain_request(run: Run, lost: faults.Fault) -> None:
+    """After the third failure in a row."""
+    run.fetch(faults.to_ranges(lost), retries=3)
+    proved(run)
+    assert [asked for asked, _ in run.asked] == ["bytes=0-"] * 3 + [None]
 
 
 REFUSED = 416, 403, 404, 405, 501
