@@ -170,6 +170,12 @@ def status(url: str) -> int:
         return connection.getresponse().status
 
 
+def test_without_root_there_are_no_lines_and_the_bench_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BenchError, match="lines need root"), lines.connected(lines.Line(1, 1), tmp_path):
+        pytest.fail("there is a line")
+
+
 @pytest.mark.skipif(lines.why_not() is not None, reason=lines.why_not() or "")
 def test_no_tool_beats_the_line(tmp_path: Path) -> None:
     need("curl")
