@@ -75,6 +75,8 @@ def test_the_peak_is_that_of_all_runs_of_luci_alone() -> None:
 def test_luci_is_held_against_the_best_of_its_peers_and_of_its_fixed_numbers() -> None:
     line = {LINE_ALONE: runs(1), "luci": runs(3), "curl": runs(4), "luci -c 4": runs(2), "luci@other": runs(1.5)}
     assert goals.against_best("line")({"line": line}) == 1.5
+    with pytest.raises(LookupError):
+        goals.against_best("line")({"line": {"luci": runs(3)}})
 
 
 def test_requests_to_the_origin_count_beyond_one_for_each_address() -> None:
