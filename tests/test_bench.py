@@ -75,6 +75,8 @@ def test_the_peak_is_that_of_all_runs_of_luci_alone() -> None:
 def test_luci_is_held_against_the_best_of_its_peers_and_of_its_fixed_numbers() -> None:
     line = {LINE_ALONE: runs(1), "luci": runs(3), "curl": runs(4), "luci -c 4": runs(2), "luci@other": runs(1.5)}
     assert goals.against_best("line")({"line": line}) == 1.5
+    with pytest.raises(LookupError):
+        goals.against_best("line")({"line": {"luci": runs(3)}})
 
 
 def test_requests_to_the_origin_count_beyond_one_for_each_address() -> None:
@@ -168,6 +170,12 @@ def status(url: str) -> int:
     connection.request("HEAD", url)
     with contextlib.closing(connection):
         return connection.getresponse().status
+
+
+def test_without_root_there_are_no_lines_and_the_bench_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(BenchError, match="lines need root"), lines.connected(lines.Line(1, 1), tmp_path):
+        pytest.fail("there is a line")
 
 
 @pytest.mark.skipif(lines.why_not() is not None, reason=lines.why_not() or "")

@@ -51,9 +51,10 @@ def milliseconds(scenario: str, tool: str) -> Measure:
 
 
 def peak_mib(results: Results) -> float:
-    """The highest of all runs of luci."""
+    """The highest of all runs of luci, of this checkout."""
     tools = [results["memory"], *results.values()]  # without its extremes nothing can be said
-    return max(run.peak / 2**20 for runs in tools for name in runs if name.startswith("luci") for run in runs[name])
+    mine = [runs[name] for runs in tools for name in runs if name.startswith("luci") and "@" not in name]
+    return max(run.peak / 2**20 for runs in mine for run in runs)
 
 
 def resume_ratio(results: Results) -> float:
@@ -67,7 +68,9 @@ def against_best(scenario: str) -> Measure:
 
     def measure(results: Results) -> float:
         others = [runs for name, runs in results[scenario].items() if name in RIVALS and runs]
-        return ratio(_runs(results, scenario, "luci"), min(others, key=median_seconds, default=[]))
+        if not others:
+            raise LookupError(scenario)
+        return ratio(_runs(results, scenario, "luci"), min(others, key=median_seconds))
 
     return measure
 

@@ -118,7 +118,9 @@ def connected(line: Line | None, folder: Path) -> Iterator[Ends]:
 
 def _compiled(folder: Path) -> Path:
     program = folder / "link"
-    subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", str(program), str(SOURCE)], check=True)
+    subprocess.run(
+        ["cc", "-O2", "-Wall", "-Wextra", "-fno-strict-aliasing", "-o", str(program), str(SOURCE)], check=True
+    )
     return program
 
 

@@ -24,7 +24,7 @@ def _row(tool: Tool, runs: Sequence[Run], of_luci: Sequence[Run]) -> list[str]:
         tool.name,
         *_seconds(runs),
         f"{ratio(runs, of_luci):.2f}" if of_luci else NO,
-        f"{median(run.cpu for run in runs):.2f}",
+        _cpu(runs),
         _peak(runs),
         YES if tool.digest else NO,
         YES if tool.sync else NO,
@@ -34,6 +34,11 @@ def _row(tool: Tool, runs: Sequence[Run], of_luci: Sequence[Run]) -> list[str]:
 def _seconds(runs: Sequence[Run]) -> tuple[str, str]:
     seconds = [run.seconds for run in runs]
     return f"{median(seconds):.2f}", f"{min(seconds):.2f} – {max(seconds):.2f}"
+
+
+def _cpu(runs: Sequence[Run]) -> str:
+    seconds = median(run.cpu for run in runs)
+    return f"{seconds:.2f}" if seconds else NO
 
 
 def _peak(runs: Sequence[Run]) -> str:
@@ -48,12 +53,12 @@ def _counts(runs: Sequence[Run]) -> str:
 def probes_table(results: Results) -> str:
     """What was measured of luci alone, or of the start."""
     rows = [
-        [f"{probe}: {name}", *_seconds(runs), _peak(runs), _counts(runs)]
+        [f"{probe}: {name}", *_seconds(runs), _cpu(runs), _peak(runs), _counts(runs)]
         for probe, by_name in results.items()
         for name, runs in by_name.items()
         if runs
     ]
-    return table(["", "median s", "min – max", "peak MiB", "counted"], rows)
+    return table(["", "median s", "min – max", "CPU s", "peak MiB", "counted"], rows)
 
 
 def goals_table(results: Results) -> str:
