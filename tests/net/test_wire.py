@@ -15,6 +15,7 @@ import pytest
 import trustme
 from urllib3.util.ssltransport import SSLTransport
 
+from luci_dl.net import wire as wires
 from luci_dl.net.wire import Wire
 
 BODY = bytes(range(256)) * 256
@@ -119,6 +120,31 @@ def test_after_the_end_from_another_thread_no_byte_is_another(connect: Connect) 
     peer.sendall(BODY)
     wire.shut()
     assert b"".join(iter(lambda: read(wire), b"")) == BODY
+
+
+def test_bytes_gather_before_a_read_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of twenty packets does not wake it, but the end of what fits does."""
+    waits = 0
+    wait = Wire._wait
+
+    def counted(*given: Any) -> bool:
+        nonlocal waits
+        waits += 1
+        return wait(*given)
+
+    monkeypatch.setattr(wires, "GATHER_S", LONG_S)
+    monkeypatch.setattr(Wire, "_wait", counted)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        peer, _ = server.accept()
+        with peer, Wire(ours.makefile("rb").detach(), ours) as wire, ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read, wire, LONG_S)
+            for start in range(0, 20_000, 1000):
+                peer.sendall(BODY[start : start + 1000])
+                time.sleep(SHORT_S / 20)
+            peer.sendall(BODY[20_000:] + BODY)
+            assert reading.result() == BODY + BODY
+            assert waits < 10
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
 
 
 def test_a_closed_stream_leaves_the_socket_as_it_was(connect: Connect) -> None:
