@@ -15,8 +15,9 @@ from typing import Any
 
 RECORD_BYTES = 1 << 14
 """What a record of TLS holds at most."""
-LARGEST_WAIT = 256 << 10
-"""Bytes that are waited for at a time: they fit into the buffers of any connection."""
+GATHER_S = 0.02
+GATHER_BYTES = 1 << 18
+"""Bytes that follow others are let gather for that long, or until they are that many: every wake-up costs."""
 _NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -25,7 +26,7 @@ class Wire(io.RawIOBase):
 
     Attributes:
         timeout: seconds that a read waits for its first byte.
-        waited: seconds that reads have waited because no byte was there.
+        waited: seconds that reads have waited for the network.
     """
 
     def __init__(self, stream: io.RawIOBase, sock: Any) -> None:
@@ -34,11 +35,12 @@ class Wire(io.RawIOBase):
         self.waited = 0.0
         self._stream = stream
         self._sock = sock
+        self._lowest = _lowest(sock)
+        self._wakes_at = 1
         # a record of TLS takes fewer steps through `read`
         self._receive = partial(sock.read, RECORD_BYTES) if hasattr(sock, "read") else sock.recv_into
         self._blocking = self.timeout
         self._failure: OSError | None = None
-        self._wake_at = 1  # bytes that end a wait
         self._poll = select.poll()
         self._poll.register(sock)
         sock.settimeout(0)
@@ -55,44 +57,47 @@ class Wire(io.RawIOBase):
         Returns: how many bytes are in it, the first `count` included; no more than those when the connection has ended.
         Raises: OSError, once all that came before was returned.
         """
-        receive, size, deadline = self._receive, len(memory), time.monotonic() + seconds
+        receive, size, known, deadline = self._receive, len(memory), count, time.monotonic() + seconds
         while not self._failure:
             try:
                 while count < size and (received := receive(memory[count:])):  # with TLS, one record at a time
                     count += received
                 break
             except _NOTHING_THERE as reason:
-                if (left_s := deadline - time.monotonic()) > 0:
-                    self._wait(reason, size - count, left_s)
-                elif count:
-                    break
-                elif self._wait(reason, 1, self.timeout):
+                if not count:
+                    self._await_first(reason)
                     deadline = time.monotonic() + seconds
+                elif (left := deadline - time.monotonic()) <= 0:
+                    break
+                elif count > known:
+                    known = count
+                    self._wait(reason, min(left, GATHER_S), size - count - 2 * RECORD_BYTES)  # OpenSSL may hold one
                 else:
-                    self._failure = TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
+                    self._wait(reason, left)
             except OSError as error:
                 self._failure = error
         if self._failure and not count:
             raise self._failure
         return count
 
-    def _wait(self, reason: Exception, size: int, seconds: float | None) -> bool:
-        """Wait for `size` bytes or nearly so many, at most that long, without a limit if None. Returns: whether it did.
+    def _await_first(self, reason: Exception) -> None:
+        if not self._wait(reason, self.timeout):
+            self._failure = TimeoutError(ETIMEDOUT, os.strerror(ETIMEDOUT))
 
-        To wake for every packet would take more time than to read it. TLS may hold a part of a record, so fewer bytes
-        than were promised may still be to come.
-        """
-        began, wake_at = time.monotonic(), max(1, min(size, LARGEST_WAIT) - 2 * RECORD_BYTES)
-        self._set_wake_at(wake_at)
+    def _wait(self, reason: Exception, seconds: float | None, at_least: int = 1) -> bool:
+        """Wait at most that long, without a limit if None, for some bytes. Returns: whether they are there."""
+        self._wake_at(min(max(at_least, 1), GATHER_BYTES))
         self._poll.modify(self._sock, select.POLLOUT if isinstance(reason, ssl.SSLWantWriteError) else select.POLLIN)
+        began = time.monotonic()
         ready = self._poll.poll(None if seconds is None else seconds * 1000)
         self.waited += time.monotonic() - began
         return bool(ready)
 
-    def _set_wake_at(self, size: int) -> None:
-        if size != self._wake_at:
-            self._wake_at = size
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+    def _wake_at(self, count: int) -> None:
+        """Let the system call a socket readable only when so many bytes are there, or the end."""
+        if count != self._wakes_at:
+            self._lowest.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+            self._wakes_at = count
 
     def shut(self) -> None:
         """Wake a blocked read at once, from any thread: what came before may follow, then the end.
@@ -100,20 +105,19 @@ class Wire(io.RawIOBase):
         The methods of the TLS classes would go on to read the bytes below as those of the body, or are missing.
         """
         with suppress(OSError):
-            socket.socket.shutdown(self._socket, socket.SHUT_RD)
-
-    @property
-    def _socket(self) -> socket.socket:
-        """The one below all layers of TLS."""
-        sock = self._sock
-        while not isinstance(sock, socket.socket):
-            sock = sock.socket
-        return sock
+            socket.socket.shutdown(self._lowest, socket.SHUT_RD)
 
     def close(self) -> None:
         if not self.closed:
             with suppress(OSError):  # it may be closed already
+                self._wake_at(1)
                 self._sock.settimeout(self._blocking)
-                self._set_wake_at(1)
             self._stream.close()
         super().close()
+
+
+def _lowest(sock: Any) -> socket.socket:
+    """The socket below all layers of TLS."""
+    while not isinstance(sock, socket.socket):
+        sock = sock.socket
+    return sock

@@ -8,44 +8,62 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import trustme
+from urllib3.util.ssltransport import SSLTransport
 
+from luci_dl.net import wire as wires
 from luci_dl.net.wire import Wire
 
 BODY = bytes(range(256)) * 256
 SHORT_S, LONG_S = 0.1, 30.0
 
-Connect = Callable[[], tuple[Wire, socket.socket]]
+Connect = Callable[[], tuple[Wire, Any]]
 
 
-@pytest.fixture(params=["plain", "tls"])
+class ServerTransport(SSLTransport):
+    """The other end of urllib3's class for TLS inside of TLS."""
+
+    def __init__(self, sock: Any, context: ssl.SSLContext) -> None:
+        self.incoming, self.outgoing, self.socket = ssl.MemoryBIO(), ssl.MemoryBIO(), sock
+        self.sslobj = context.wrap_bio(self.incoming, self.outgoing, server_side=True)
+        self._ssl_io_loop(self.sslobj.do_handshake)
+
+
+@pytest.fixture(params=["plain", "tls", "tls in tls"])
 def connect(request: pytest.FixtureRequest, ca: trustme.CA) -> Iterator[Connect]:
-    """Connects a `Wire` with a peer, plain and with TLS."""
+    """Connects a `Wire` with a peer: plain, with TLS, and with TLS through an https proxy."""
     with contextlib.ExitStack() as stack:
 
-        def connected() -> tuple[Wire, socket.socket]:
+        def connected() -> tuple[Wire, Any]:
+            ours: Any
+            theirs: Any
             ours, theirs = map(stack.enter_context, socket.socketpair())
-            if request.param == "tls":
-                ours, theirs = map(stack.enter_context, secured(ours, theirs, ca))
+            if request.param != "plain":
+                ours, theirs = map(stack.enter_context, secured(ours, theirs, ca, nested=False))
+            if request.param == "tls in tls":
+                ours, theirs = map(stack.enter_context, secured(ours, theirs, ca, nested=True))
             ours.settimeout(LONG_S)
             return stack.enter_context(Wire(ours.makefile("rb").detach(), ours)), theirs
 
         yield connected
 
 
-def secured(ours: socket.socket, theirs: socket.socket, ca: trustme.CA) -> tuple[socket.socket, socket.socket]:
+def secured(ours: Any, theirs: Any, ca: trustme.CA, nested: bool) -> tuple[Any, Any]:
     """Both ends with TLS."""
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     ca.issue_cert("localhost").configure_cert(server)
     ca.configure_trust(client)
-    other = server.wrap_socket(theirs, server_side=True, do_handshake_on_connect=False)
-    shaking = threading.Thread(target=other.do_handshake)
-    shaking.start()
-    mine = client.wrap_socket(ours, server_hostname="localhost")
-    shaking.join()
-    return mine, other
+    other: Any
+    with ThreadPoolExecutor(1) as pool:
+        if nested:
+            other = pool.submit(ServerTransport, theirs, server)
+            return SSLTransport(ours, client, "localhost"), other.result()
+        other = pool.submit(server.wrap_socket, theirs, server_side=True)
+        return client.wrap_socket(ours, server_hostname="localhost"), other.result()
 
 
 def read(wire: Wire, seconds: float = 0.0) -> bytes:
@@ -102,6 +120,31 @@ def test_after_the_end_from_another_thread_no_byte_is_another(connect: Connect) 
     peer.sendall(BODY)
     wire.shut()
     assert b"".join(iter(lambda: read(wire), b"")) == BODY
+
+
+def test_bytes_gather_before_a_read_wakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of twenty packets does not wake it, but the end of what fits does."""
+    waits = 0
+    wait = Wire._wait
+
+    def counted(*given: Any) -> bool:
+        nonlocal waits
+        waits += 1
+        return wait(*given)
+
+    monkeypatch.setattr(wires, "GATHER_S", LONG_S)
+    monkeypatch.setattr(Wire, "_wait", counted)
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as ours:
+        peer, _ = server.accept()
+        with peer, Wire(ours.makefile("rb").detach(), ours) as wire, ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read, wire, LONG_S)
+            for start in range(0, 20_000, 1000):
+                peer.sendall(BODY[start : start + 1000])
+                time.sleep(SHORT_S / 20)
+            peer.sendall(BODY[20_000:] + BODY)
+            assert reading.result() == BODY + BODY
+            assert waits < 10
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
 
 
 def test_a_closed_stream_leaves_the_socket_as_it_was(connect: Connect) -> None:
