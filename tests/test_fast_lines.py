@@ -32,7 +32,7 @@ MARK = 32 * MIB
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory, ca: trustme.CA) -> Iterator[dict[str, Nginx]]:
-    """One nginx without a limit, one that speaks TLS, one that takes a second for the file."""
+    """One nginx without a limit, one that speaks TLS, one that takes a second for the file, one that takes a second with four."""
     here = tmp_path_factory.mktemp("lines")
     (here / "www").mkdir()
     (here / "www" / "m.gguf").write_bytes(DATA)
@@ -41,8 +41,9 @@ def lines(tmp_path_factory: pytest.TempPathFactory, ca: trustme.CA) -> Iterator[
         nginx(www, here / "plain") as plain,
         nginx(www, here / "tls", tls=ca) as secure,
         nginx(www, here / "slower", limit_rate="40m") as slower,
+        nginx(www, here / "shared", limit_rate="10m") as shared,
     ):
-        yield {"plain": plain, "tls": secure, "slower": slower}
+        yield {"plain": plain, "tls": secure, "slower": slower, "shared": shared}
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_signalled_at_any_moment_it_leaves_nothing(lines: dict[str, Nginx], mode
     """Or the whole model, when the signal came after the rename."""
     moments = random.Random(1)
     for signum in [signal.SIGINT, signal.SIGTERM] * 2:
-        with Spawned(*words(lines["slower"], 4)) as run:
+        with Spawned(*words(lines["shared"], 4)) as run:
             run.wait_for("Starting fresh")
             time.sleep(moments.uniform(0, 0.4))
             run.signal(signum)
