@@ -32,7 +32,7 @@ MARK = 32 * MIB
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory, ca: trustme.CA) -> Iterator[dict[str, Nginx]]:
-    """One nginx without a limit, one that speaks TLS, one that takes a second for the file, one that takes a second with four."""
+    """One nginx without a limit, one that speaks TLS, and two that take a second: for one, for four."""
     here = tmp_path_factory.mktemp("lines")
     (here / "www").mkdir()
     (here / "www" / "m.gguf").write_bytes(DATA)
