@@ -97,23 +97,24 @@ class Lease:
     """The right of one worker to write one segment from `pos` on, until it is revoked.
 
     Attributes:
+        pos: where the next byte belongs.
+        stored: every byte of the segment below is on its way to the disk; those up to `pos` are still collected.
         end: where the segment ends; None while the file's size is unknown.
         lock: held by the thread that writes with the lease, or ends it.
     """
 
-    __slots__ = ("end", "lock", "pos", "revoked")
+    __slots__ = ("end", "lock", "pos", "revoked", "stored")
 
     def __init__(self, segment: Segment) -> None:
-        self.pos = segment.start
+        self.pos = self.stored = segment.start
         self.end = segment.end
         self.revoked = False
         self.lock = threading.Lock()
 
 
-BUFFER = 4 << 20
-"""Size of the buffers that workers read into, in bytes. Disks are faster with large blocks."""
 WINDOW = 1 << 30
-"""Bytes are written no further than this beyond what is safely on disk in order."""
+"""How far beyond the last checkpoint workers may write, in bytes; `write` waits beyond. All pieces must fit into it."""
+
 PAGE = 4096
 """Blocks that begin and end at multiples of this, in bytes, can be written past the page cache."""
 
@@ -186,14 +187,18 @@ class Sink(Protocol):
         """
         ...
 
-    def buffer(self) -> memoryview:
-        """Memory to read into, `BUFFER` bytes, aligned to a page. It is the caller's until it is given to `write`."""
+    def buffer(self, lease: Lease) -> memoryview:
+        """Memory to read the lease's next bytes into: up to 4 MiB, less with many leases. The caller's until `write`.
+
+        Bytes that are read elsewhere can be written, too, but have to be copied. Raises: Revoked.
+        """
         ...
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
-        """Write `data` at the lease's position, and move that on. May wait while the disk or the hash is behind.
+        """Write `data` at the lease's position, and move that on. Waits, in the end, while disk or hash are behind.
 
-        The sink keeps `data` for a while. If it is a part of a `buffer`, it must be its beginning, and not be changed.
+        Args:
+            data: the beginning of the lease's `buffer`, or any other bytes. The sink collects them into large blocks.
 
         Returns: the bytes taken, fewer than all if the lease ends before. Raises: Revoked; IntegrityError, when there
             are more than the file can have; StorageError.

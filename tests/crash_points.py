@@ -51,10 +51,11 @@ def run(*args: str, home: Path, env: Mapping[str, str], point: int = -1, signum:
 def arm(point: int, signum: int, passed: str) -> None:
     """In the process of luci: count the points in the file `passed`, and send the signal at the chosen one."""
     from luci_dl.cli import main
-    from luci_dl.disk import write_behind
+    from luci_dl.disk import backlog, buffers
     from luci_dl.net import pieces
 
-    _replace(write_behind, "SYNC_EVERY", lambda _: 64 << 10)
+    _replace(backlog, "SYNC_EVERY", lambda _: 64 << 10)
+    _replace(buffers, "LARGE", lambda _: 32 << 10)
     _replace(pieces, "WINDOW", lambda _: 128 << 10)
     _replace(pieces, "PIECE_BYTES", lambda _: 16 << 10)
     _replace(pieces, "MIN_PIECE_BYTES", lambda _: 16 << 10)

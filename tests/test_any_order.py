@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.disk import write_behind
+from luci_dl.disk import backlog
 from luci_dl.net import pieces, retry, worker_pool
 from luci_dl.plan import Options
 from tests.procs import files_left, lock_is_free
@@ -36,8 +36,8 @@ def _small() -> Iterator[None]:
         patch.setattr(worker_pool, "BLOCK_BYTES", 1 << 17)
         patch.setattr(pieces, "SHARE_S", 0.05)
         patch.setattr(pieces, "SLOW_S", 0.05)
-        patch.setattr(write_behind, "SYNC_EVERY", 1 << 15)
-        patch.setattr(write_behind, "AHEAD", 1 << 19)
+        patch.setattr(backlog, "SYNC_EVERY", 1 << 15)
+        patch.setattr(backlog, "AHEAD", 1 << 19)
         patch.setattr(retry, "MAX_DELAY_S", 0.001)
         yield
 

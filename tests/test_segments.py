@@ -13,7 +13,7 @@ import pytest
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.disk import write_behind
+from luci_dl.disk import backlog
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.events import Event, Progress, Retrying, Started, Warned
 from luci_dl.net import pieces, retry, tune, worker_pool
@@ -38,8 +38,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_pool, "BLOCK_BYTES", 256 * KIB)
     monkeypatch.setattr(pieces, "SHARE_S", 0.3)
     monkeypatch.setattr(pieces, "SLOW_S", 0.3)
-    monkeypatch.setattr(write_behind, "SYNC_EVERY", 256 * KIB)
-    monkeypatch.setattr(write_behind, "AHEAD", 1024 * KIB)
+    monkeypatch.setattr(backlog, "SYNC_EVERY", 256 * KIB)
+    monkeypatch.setattr(backlog, "AHEAD", 1024 * KIB)
     monkeypatch.setattr(retry, "MAX_DELAY_S", 0.01)
     monkeypatch.setattr(tune, "MEASURE_S", 0.1)
 

@@ -21,10 +21,13 @@ from tests.tools import need
 CALLS = "pwrite64,fdatasync,fsync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,fallocate"
 RENAME, UNLINK = r"rename(at2?)?", r"unlink(at)?"
 SMALL_STEPS = """
-from luci_dl.disk import write_behind
+from luci_dl.disk import blocks
+blocks.BLOCK = 1 << 14
+from luci_dl.disk import buffers, backlog
 from luci_dl.net import worker_pool
 from luci_dl.__main__ import main
-write_behind.SYNC_EVERY, write_behind.AHEAD, worker_pool.BLOCK_BYTES = 1 << 16, 1 << 17, 1 << 16
+backlog.SYNC_EVERY, backlog.AHEAD, worker_pool.BLOCK_BYTES = 1 << 16, 1 << 17, 1 << 16
+buffers.LARGE = 1 << 15
 main()
 """
 LINE = re.compile(r"(?P<pid>\d+) +(?:<\.\.\. (?P<resumed>\w+) resumed>|(?P<name>\w+)\()(?P<rest>.*)")
@@ -148,17 +151,26 @@ def test_the_record_of_a_set_is_on_disk_before_the_first_rename(shop: Shop, home
 
 
 def test_a_line_of_the_journal_comes_after_the_sync_of_what_it_speaks_of(shop: Shop, home: Path) -> None:
-    """For each mark, everything below its offset was written, then synced, and then the line."""
+    """For each checkpoint and block, every byte was written, then synced, and then the line."""
     shop.sell("m")
     calls = trace(home, "install", "m", command=[sys.executable, "-P", "-c", SMALL_STEPS])
     part = ".luci/m.gguf.part"
     writes, syncs = calls.all("pwrite64", part), calls.all("fdatasync", part)
-    marks = [call for call in calls.all("pwrite64", ".luci/m.gguf.journal") if r"\"at" in call.text]
-    assert len(marks) > 1
-    for mark in marks:
-        offset = int(re.findall(r"at\\\":(\d+)", mark.text)[0])
-        sync = [call for call in syncs if call.ended < mark.began][-1]
-        assert all(write.ended < sync.began for write in writes if offset_of(write) < offset)
+    lines = calls.all("pwrite64", ".luci/m.gguf.journal")
+    ends = [(line, end) for line in lines for end in [end_of(line)] if end]
+    assert len([line for line, _ in ends if "crc32" in line.text]) > 1
+    assert len([line for line, _ in ends if "at" in line.text]) > 1
+    for line, end in ends:
+        sync = [call for call in syncs if call.ended < line.began][-1]
+        assert all(write.ended < sync.began for write in writes if offset_of(write) < end)
+
+
+def end_of(line: Call) -> int:
+    """Up to which offset a line of the journal says that the bytes of an only connection are safe."""
+    if found := re.findall(r'\\"at\\":(\d+)', line.text):
+        return int(found[0])
+    found = re.findall(r'\\"blocks\\":(\d+),\\"crc32\\":\\"(\w+)', line.text)
+    return (int(found[0][0]) + len(found[0][1]) // 8) << 14 if found else 0
 
 
 def offset_of(call: Call) -> int:

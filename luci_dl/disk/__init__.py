@@ -3,11 +3,13 @@
 fs              the calls that change the disk; file, folders
 storage_errors  what they raise, in words, with what to do; attributes: why even root is refused
 layout          all paths; formats: what luci's own files have in common
-journal         what proves the bytes of a part; receipt: of an installed file
+journal         what proves the bytes of a part (journal_writer appends to it); receipt: of an installed file
 transaction     one model, from the locks to the commit
 target          what is at a final path; place: whether a file can be put there
 part            the bytes of one file: part_sink (for the workers), identity (of which version they are)
-part_writer     range_map (who may write where), write_behind (write, hash, sync), buffers
+part_writer     range_map (who may write where), buffers (what is collected), write_behind (the threads), backlog (what
+                waits for them)
+proof           what of a part from an earlier run counts; block_sums: the digests of its blocks as they arrive
 blocks          fast digests of the blocks of a file, to find damage
 part_files      the files below them; guarded_file: nothing is written after the lock is released
 watch           notices what vanishes meanwhile

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 import mmap
+import weakref
 from collections import deque
 from dataclasses import dataclass
+from typing import ClassVar
 
-from luci_dl.plan import BUFFER
-
+LARGE = 4 << 20
+"""Bytes of the largest blocks. Disks are faster with large ones."""
+SMALL = 256 << 10
+"""Bytes of the smallest ones."""
+COLLECTED = 8 << 20
+"""Bytes of all blocks of the process that are being filled, about: with many leases each has a smaller one."""
 SPARE = 4
 """Free buffers that are kept."""
-SMALL = BUFFER // 64
-"""Fewer bytes do not occupy a whole buffer while they wait: a slow connection brings thousands of such blocks."""
 
 
 @dataclass
 class Block:
-    """`data` that belongs at `offset`; `users` have still to write or to hash it."""
+    """`data` that belongs at `offset`.
+
+    Attributes:
+        users: how many threads have still to write, sum or hash it.
+        hashed: from memory, not read back from the disk later.
+        arrived: from a worker; else it was read back.
+        reusable: nobody else has its memory.
+    """
 
     offset: int
-    data: bytes | memoryview
-    in_order: bool
-    users: int
+    data: memoryview
+    users: int = 1
+    hashed: bool = True
+    arrived: bool = True
+    reusable: bool = True
+
+    @property
+    def end(self) -> int:
+        return self.offset + len(self.data)
 
 
 class Buffers:
@@ -30,28 +47,71 @@ class Buffers:
     def __init__(self) -> None:
         self._spare: deque[mmap.mmap] = deque(maxlen=SPARE)
 
-    def take(self) -> memoryview:
-        """A buffer of `BUFFER` bytes with any content, aligned to a page."""
+    def take(self, size: int) -> memoryview:
+        """A buffer of `size` bytes with any content, aligned to a page."""
         try:
-            return memoryview(self._spare.pop())
+            spare = self._spare.pop()
         except IndexError:
-            return memoryview(mmap.mmap(-1, BUFFER))
-
-    def pack(self, data: bytes | memoryview) -> bytes | memoryview:
-        """The same bytes; if they are few, a copy of them, with their buffer given back."""
-        if len(data) >= SMALL or isinstance(data, bytes):
-            return data
-        small = bytes(data)
-        self.give_back(data)
-        return small
+            spare = None
+        if spare is None or not size <= len(spare) < 2 * size:
+            spare = mmap.mmap(-1, size)
+        return memoryview(spare)
 
     def used(self, block: Block) -> None:
         """One of the block's users is done; the last one gives its memory back. Not from two threads at a time."""
         block.users -= 1
-        if not block.users:
-            self.give_back(block.data)
+        if not block.users and block.reusable and isinstance(block.data.obj, mmap.mmap):
+            self._spare.append(block.data.obj)
 
-    def give_back(self, data: bytes | memoryview) -> None:
-        """Take back the buffer that `data` is the beginning of, if it is of a buffer at all."""
-        if isinstance(data, memoryview) and isinstance(data.obj, mmap.mmap):
-            self._spare.append(data.obj)
+
+class Collector:
+    """Collects the bytes of one lease into blocks, which end at multiples of their size."""
+
+    _all: ClassVar[weakref.WeakSet[Collector]] = weakref.WeakSet()  # of the process, whose memory they share
+
+    def __init__(self, buffers: Buffers) -> None:
+        self._buffers = buffers
+        self._memory = memoryview(b"")
+        self._offset = self._length = self._room = 0
+        self._lent = False  # a worker may be reading into the memory behind the bytes that are there
+        self._all.add(self)
+
+    def lend(self, offset: int, end: int | None) -> memoryview:
+        """Memory for the bytes from `offset` on, of a segment that ends at `end`.
+
+        It has room for one byte more than a segment that ends with the block: that shows that a file is too long.
+        """
+        self._begin(offset)
+        self._lent = True
+        return self._memory[self._length : self._length + self._room + (end == offset + self._room)]
+
+    def add(self, offset: int, data: memoryview, length: int) -> int:
+        """Add up to `length` bytes of `data`, as far as there is room. They are copied, unless they were read in place.
+
+        Returns: how many were added.
+        """
+        self._begin(offset)
+        length = min(length, self._room)
+        if data.obj is not self._memory.obj:
+            self._memory[self._length : self._length + length] = data[:length]
+        self._lent = length < len(data)
+        self._length += length
+        self._room -= length
+        return length
+
+    @property
+    def is_full(self) -> bool:
+        return not self._room
+
+    def take(self) -> Block | None:
+        """The bytes so far, if there are any. The next ones get other memory."""
+        length, self._length, self._room = self._length, 0, 0
+        return Block(self._offset, self._memory[:length], reusable=not self._lent) if length else None
+
+    def _begin(self, offset: int) -> None:
+        if self._length or self._room:
+            return
+        size, share = LARGE, COLLECTED // len(self._all)
+        while size > SMALL and size > share:
+            size //= 2
+        self._memory, self._offset, self._room = self._buffers.take(size + mmap.PAGESIZE), offset, size - offset % size

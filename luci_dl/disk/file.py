@@ -19,7 +19,7 @@ _MACOS = sys.platform == "darwin"
 _F_PREALLOCATE, _F_ALLOCATEALL, _F_PEOFPOSMODE, _F_FULLFSYNC = 42, 4, 3, 51  # <sys/fcntl.h> of macOS
 _FICLONE = 0x40049409  # <linux/fs.h>
 _FALLOC_FL_KEEP_SIZE = 1  # <linux/falloc.h>
-_LARGE = 1 << 20  # bytes; smaller writes are better collected in the page cache
+_LARGE = 256 << 10  # bytes; smaller writes are better collected in the page cache
 
 
 class File:
@@ -73,6 +73,15 @@ def read_at(file: File, size: int, offset: int) -> bytes:
     """Up to `size` bytes from `offset`; fewer only at the end of the file."""
     with storage_errors("read", file.path):
         return os.pread(file.fd, size, offset)
+
+
+def read_into(file: File, memory: memoryview, offset: int) -> int:
+    """Fill `memory` from `offset` on. Returns: how many bytes; fewer than it has only at the end of the file."""
+    with storage_errors("read", file.path):
+        done = 0
+        while done < len(memory) and (count := os.preadv(file.fd, [memory[done:]], offset + done)):
+            done += count
+        return done
 
 
 def write_at(file: File, data: bytes | memoryview, offset: int, *, past_cache: bool = False) -> None:

@@ -14,7 +14,7 @@ import stat
 from pathlib import Path
 
 from luci_dl.disk.attributes import check_attributes
-from luci_dl.disk.file import File, allocate, clone, read_at, release_blocks, set_length, sync_data, write_at
+from luci_dl.disk.file import File, allocate, clone, read_at, read_into, release_blocks, set_length, sync_data, write_at
 from luci_dl.disk.folders import make_folder, remove_empty, share_with_group, sync_folder
 from luci_dl.disk.layout import NEW
 from luci_dl.disk.storage_errors import NO_ROOM, storage_errors
@@ -22,7 +22,7 @@ from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
     "File", "allocate", "allow_files", "append", "blocks_of", "check_writable", "clone", "create", "forget_cached",
-    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "read_own",
+    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "read_into", "read_own",
     "release_blocks", "remove_empty", "rename", "set_length", "storage_errors", "sync_data", "sync_folder", "unlink",
     "write_at", "write_file",
 ]  # fmt: skip

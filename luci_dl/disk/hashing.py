@@ -20,6 +20,8 @@ AHEAD = 3
 """Blocks that are read ahead while one is hashed."""
 Hashed = Callable[[int], None]
 """Called in the calling thread, now and then, with the number of bytes hashed so far."""
+State = tuple[int, "hashlib._Hash"]
+"""An offset, and the running SHA-256 of all bytes before it."""
 
 
 class Reader:
@@ -87,31 +89,6 @@ def report_hashing(emit: Emit, name: str, path: Path) -> Hashed:
         emit(Hashing(name, done, total))
 
     return hashed
-
-
-def longest_prefix(
-    file: fs.File, checkpoints: Iterable[tuple[int, str]], token: CancelToken, hashed: Hashed
-) -> tuple[int, hashlib._Hash]:
-    """The longest prefix of the file that a checkpoint proves, and the running hash at its end.
-
-    Args:
-        checkpoints: pairs of an offset and the SHA-256 of every byte below it.
-
-    Raises: Interrupted; StorageError.
-    """
-    sha = hashlib.sha256()
-    reader = Reader(file, token, sha)
-
-    def work() -> tuple[int, hashlib._Hash]:
-        best = (0, hashlib.sha256())
-        for offset, digest in sorted(checkpoints):
-            if not reader.read_to(offset):
-                break
-            if sha.hexdigest() == digest:
-                best = (offset, sha.copy())
-        return best
-
-    return run_cancellable(work, token, lambda: hashed(reader.offset))
 
 
 def hash_file(path: Path, token: CancelToken, hashed: Hashed, blocks: BlockHash | None = None) -> tuple[str, int]:

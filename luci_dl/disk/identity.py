@@ -26,12 +26,7 @@ def fits(header: Header, artifact: Artifact) -> bool:
         return False
     if ours.size not in (None, header.size) or ours.sha256 not in (None, header.sha256):
         return False
-    return provable(header) or any(map(header.validator, artifact.urls))
-
-
-def provable(header: Header) -> bool:
-    """True when a digest is known that can prove the bytes."""
-    return bool(header.sha256 or header.digests)
+    return header.provable or any(map(header.validator, artifact.urls))
 
 
 def learn(known: Header, remote: Remote) -> Header:
@@ -46,7 +41,7 @@ def differs(known: Header, remote: Remote) -> bool:
     pairs = ((known.size, remote.size), (known.sha256, remote.sha256))
     if any(None not in pair and pair[0] != pair[1] for pair in pairs):
         return True
-    return not provable(known) and is_other_version(known, remote)  # the edges of a server may differ in their ETags
+    return not known.provable and is_other_version(known, remote)  # the edges of a server may differ in their ETags
 
 
 def is_other_version(known: Header, remote: Remote) -> bool:

@@ -1,9 +1,13 @@
 """The journal of a part: whose bytes these are, and the digests of its prefixes that were safely on disk.
 
 Append-only. Each line is a CRC-32 of the rest of it, a space, and a JSON object; reading stops at the first line that
-is torn or invalid. The first line identifies the bytes; then come checkpoints, `{"at": OFFSET, "sha256": HEX}` for the
-part up to that offset, and, when all is verified, one `CommitEntry`. A line is written after the data that it is about
-is synced.
+is torn or invalid. The first line identifies the bytes; then come, in any order,
+
+    {"at": OFFSET, "sha256": HEX}           a checkpoint: the SHA-256 of the part up to that offset
+    {"blocks": NUMBER, "crc32": TEXT}       the digests of blocks from that number on (see `blocks`), also far beyond
+    {"missing": [[START, END], ...]}        what the lines before say of these bytes, or of all up to them, is void
+
+and, when all is verified, one `CommitEntry`. A line is written after the data that it is about is synced.
 """
 
 from __future__ import annotations
@@ -11,19 +15,20 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
-from luci_dl.disk.formats import VERSION, check_version, is_count
-from luci_dl.disk.guarded_file import Gate
+from luci_dl.disk.block_sums import known_beyond
+from luci_dl.disk.blocks import KIND, Blocks
+from luci_dl.disk.formats import check_version, is_count
 from luci_dl.disk.receipt import Receipt
-from luci_dl.disk.watch import vanished
 from luci_dl.errors import UsageError
 from luci_dl.frozen import frozen
 from luci_dl.model import Digest
 from luci_dl.names import check_name
+from luci_dl.plan import Segment
 from luci_dl.text import public_address
 
 
@@ -43,6 +48,11 @@ class Header:
     sha256: str | None
     digests: Mapping[Digest, str] = field(default_factory=dict)
     validators: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def provable(self) -> bool:
+        """Whether a digest proves the whole, whichever responses its bytes came from."""
+        return bool(self.sha256 or self.digests)
 
     def validator(self, url: str) -> str | None:
         """That of the address, whatever its query is now; None if there is none."""
@@ -79,17 +89,21 @@ class Log:
         checkpoints: pairs of an offset and the SHA-256 up to there, in the order written.
         entry: the last line, when all was verified.
         end: bytes of the journal that were understood; what follows is torn.
+        blocks: the digests of blocks, at the checkpoints or beyond.
     """
 
     header: Header
     checkpoints: tuple[tuple[int, str], ...]
     entry: CommitEntry | None
     end: int
+    blocks: Blocks = field(default_factory=Blocks)
 
     @property
     def proved(self) -> int:
-        """Bytes of the part that a checkpoint can prove."""
-        return max((offset for offset, _ in self.checkpoints), default=0)
+        """Bytes of the part that the next run need not fetch if they are still there."""
+        prefix = max((offset for offset, _ in self.checkpoints), default=0)
+        size = self.header.size
+        return prefix + (known_beyond(self.blocks, prefix, size) if self.header.provable and size else 0)
 
 
 def encode(fields: Mapping[str, Any]) -> bytes:
@@ -123,21 +137,49 @@ def read(path: Path) -> Log | None:
     header = _header_from(first)
     if header is None:
         return None
-    checkpoints: list[tuple[int, str]] = []
-    entry: CommitEntry | None = None
+    reading = _Reading(header)
     end = len(lines[0])
     for line in lines[1:]:
-        fields = decode(line) or {}
-        if "done" in fields:
-            if not (found := entry_from(fields["done"], path)):
-                break
-            entry = found
-        elif checkpoint := _checkpoint_from(fields, header.size):
-            checkpoints.append(checkpoint)
-        else:
+        if not reading.take(decode(line) or {}, path):
             break
         end += len(line)
-    return Log(header, tuple(checkpoints), entry, end)
+    return Log(header, tuple(reading.checkpoints), reading.entry, end, reading.blocks)
+
+
+class _Reading:
+    """What the lines after the first one say."""
+
+    def __init__(self, header: Header) -> None:
+        self.checkpoints: list[tuple[int, str]] = []
+        self.entry: CommitEntry | None = None
+        self.blocks = Blocks()
+        self._size = header.size
+
+    def take(self, fields: Mapping[str, Any], path: Path) -> bool:
+        """Take the next line; False when it is invalid."""
+        if "done" in fields:
+            entry = entry_from(fields["done"], path)
+            self.entry = entry or self.entry
+            return entry is not None
+        if "blocks" in fields:
+            return self.blocks.read_text(fields["blocks"], fields.get(KIND), self._size)
+        if "missing" in fields:
+            return self._forget(fields["missing"])
+        checkpoint = _checkpoint_from(fields, self._size)
+        self.checkpoints += [checkpoint] if checkpoint else []
+        return checkpoint is not None
+
+    def _forget(self, missing: Any) -> bool:
+        if not (isinstance(missing, list) and missing and all(map(_is_range, missing))):
+            return False
+        for start, end in missing:
+            self.checkpoints = [each for each in self.checkpoints if each[0] <= start]
+            self.blocks.forget(Segment(start, end))
+        return True
+
+
+def _is_range(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(is_count, value)) and value[0] < value[1]
 
 
 def _header_from(fields: Mapping[str, Any]) -> Header | None:
@@ -193,58 +235,3 @@ def is_valid_name(value: object) -> bool:
         return isinstance(value, str) and bool(check_name(value))
     except UsageError:
         return False
-
-
-class Journal:
-    """The journal of a part that is being filled. Every change raises: Revoked, when the gate is closed."""
-
-    def __init__(self, path: Path, gate: Gate | None = None) -> None:
-        self.path = path
-        self._gate = gate or Gate()
-        self._file: fs.File | None = None
-        self._end = 0
-
-    def begin(self, header: Header) -> None:
-        """Start over with this header, in a new file. Raises: StorageError."""
-        with self._gate.naming():
-            fs.unlink(self.path)
-            self._file, self._end = fs.create(self.path), 0
-            self._append({"v": VERSION, **header.to_json()})
-
-    def resume(self, log: Log) -> None:
-        """Continue behind the last good line. Raises: StorageError."""
-        with self._gate.naming():
-            file = fs.open_own(self.path)
-            if file:
-                fs.set_length(file, log.end)
-            self._file, self._end = file, log.end
-
-    def checkpoint(self, offset: int, sha256: str) -> None:
-        """Record that the first `offset` bytes of the part are on disk and have this digest. Raises: StorageError."""
-        with self._gate.change():
-            self._append({"at": offset, "sha256": sha256})
-
-    def finish(self, entry: CommitEntry) -> None:
-        """Append the last line; when this returns, all lines and the name are on disk. Raises: StorageError."""
-        with self._gate.change():
-            self._append({"done": asdict(entry)})
-        fs.sync_data(self._open_file())
-        fs.sync_folder(self.path.parent)
-        self.close_until_used()
-
-    def close_until_used(self) -> None:
-        """Close the file until the next line."""
-        self._file = None
-
-    def _append(self, fields: Mapping[str, Any]) -> None:
-        line = encode(fields)
-        fs.write_at(self._open_file(), line, self._end)
-        self._end += len(line)
-
-    def _open_file(self) -> fs.File:
-        if self._file is None:
-            with self._gate.naming():
-                self._file = fs.open_own(self.path)
-            if self._file is None or self._file.size != self._end:
-                raise vanished(self.path)
-        return self._file

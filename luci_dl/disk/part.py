@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
 from luci_dl.disk.blocks import Blocks
-from luci_dl.disk.hashing import Hashed, hash_again, longest_prefix
+from luci_dl.disk.hashing import Hashed, hash_again
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
-from luci_dl.disk.range_map import RangeMap
+from luci_dl.disk.proof import nothing, prove
 from luci_dl.errors import StorageError
 from luci_dl.model import Artifact, Content, Digest
-from luci_dl.plan import Remote
+from luci_dl.plan import Remote, Segment
 
 
 class Part(PartSink):
@@ -55,11 +54,11 @@ class Part(PartSink):
         """
         self._token = token
         kept, log = self._left
-        offset, sha = 0, hashlib.sha256()
+        proof = nothing(self.size)
         if resume and kept and log and identity.fits(log.header, self.artifact):
-            offset, sha = longest_prefix(kept, log.checkpoints, token, hashed)
+            proof = prove(kept, log, token, hashed)
         self._left = None, None
-        if kept and log and offset:
+        if kept and log and proof.end:
             self._known = log.header
             self._files.resume(kept, log)
         else:
@@ -68,21 +67,22 @@ class Part(PartSink):
                 self._known = identity.learn(self._known, Remote("", source.size, None))
             if self.size is not None:
                 self._files.create(self._known)
-        self._writer.resume(offset, sha, self.size)
-        run_cancellable(lambda: self._make_room(kept, offset, source), token)
+            proof = nothing(self.size)
+        self._writer.resume(proof)
+        run_cancellable(lambda: self._make_room(kept, proof.end, source), token)
         if self.cloned:
-            self._writer.ranges = RangeMap(self.size or 0, self.size)
-        self._files.close_until_used(same=bool(offset))
-        return self.received
+            self._writer.restart([], self.size)
+        self._files.close_until_used(same=bool(proof.end))
+        return self._writer.ranges.written
 
-    def _make_room(self, kept: fs.File | None, offset: int, source: fs.File | None) -> None:
+    def _make_room(self, kept: fs.File | None, end: int, source: fs.File | None) -> None:
         """Runs beside the calling thread, which may be gone when a system call returns here."""
         part = self._files.part
-        if part and offset:
-            part.set_length(offset)  # what lies beyond is not proved
+        if part and end:
+            part.set_length(end)  # what lies beyond does not count
         elif kept:
             self._files.release_blocks(kept)  # or the old bytes would take the room of the new ones
-        if source and part and not offset and part.clone(source):
+        if source and part and not end and part.clone(source):
             self.cloned = True
         else:
             self._claim_space()
@@ -95,7 +95,7 @@ class Part(PartSink):
         self._watch()
         self._writer.check()
         if self.cloned and self._digest is None:
-            self._writer.read_back()
+            self._writer.begin()
         if self._watched:
             missing = None if self.size is None else self.size - self.received
             space.watch(self.staging.part, missing, self._min_free)
@@ -132,7 +132,7 @@ class Part(PartSink):
     @property
     def blocks(self) -> Blocks:
         """The digests of its blocks, as far as they are known."""
-        return Blocks()
+        return self._writer.sums.blocks
 
     @property
     def proof(self) -> str:
@@ -144,13 +144,20 @@ class Part(PartSink):
         """Add the last line to the journal, durably. Raises: StorageError."""
         self._files.journal.finish(entry)
 
-    def forget(self) -> None:
-        """Make every byte count as missing again; the part keeps its room. Raises: Interrupted; StorageError."""
+    def forget(self, segments: Sequence[Segment] | None = None) -> None:
+        """Make these bytes, or all, count as missing again; the part keeps its room.
+
+        Raises: Interrupted; StorageError.
+        """
 
         def restart() -> None:
             with self._turn:
-                self.mixed = False
-                self._restart(Remote("", self.size if self.end_is_certain else None, None))
+                if segments is None:
+                    self.mixed = False
+                    self._restart(Remote("", self.size if self.end_is_certain else None, None))
+                else:
+                    self.cloned, self._digest = False, None
+                    self._writer.forget(segments, self._token)
 
         run_cancellable(restart, self._token)
 
@@ -184,7 +191,7 @@ class Part(PartSink):
     def _keep(self, until: float) -> int:
         if self.cloned or not identity.fits(self._known, self.artifact):
             return 0  # the copy is still there, or nothing would prove the bytes to the next run
-        return self._writer.suspend(until)
+        return self._writer.suspend(until, self.provable)
 
     def remove(self) -> bool:
         """Delete part and journal; False when there was no part. Raises: StorageError.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from luci_dl.disk import fs
 from luci_dl.disk.guarded_file import Gate, GuardedFile
-from luci_dl.disk.journal import Header, Journal, Log
+from luci_dl.disk.journal import Header, Log
+from luci_dl.disk.journal_writer import Journal
 from luci_dl.disk.layout import Staging
 
 

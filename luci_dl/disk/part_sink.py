@@ -12,7 +12,7 @@ from luci_dl.disk.part_writer import PartWriter
 from luci_dl.errors import IntegrityError
 from luci_dl.formats.reading import BEGINNING
 from luci_dl.model import Artifact
-from luci_dl.plan import Lease, Remote, Revoked
+from luci_dl.plan import Lease, Remote, Revoked, Segment
 
 MAX_VERSIONS = 2
 """A download without a digest starts over once if its file changes, or the servers behind one address disagree."""
@@ -61,7 +61,7 @@ class PartSink:
 
     @property
     def provable(self) -> bool:
-        return identity.provable(self._known)
+        return self._known.provable
 
     def validator(self, url: str) -> str | None:
         return self._known.validator(url)
@@ -82,8 +82,8 @@ class PartSink:
     def revoke(self, lease: Lease) -> None:
         self._writer.ranges.revoke(lease)
 
-    def buffer(self) -> memoryview:
-        return self._writer.buffers.take()
+    def buffer(self, lease: Lease) -> memoryview:
+        return self._writer.buffer(lease)
 
     def begin(self, lease: Lease, remote: Remote, offset: int) -> None:
         with self._turn:
@@ -115,6 +115,7 @@ class PartSink:
         with self._turn:
             self.end_is_certain = certain
             self.mixed |= self.size not in (None, lease.pos)
+            self._writer.ranges.store(lease)
             self._learn(Remote("", lease.pos, None))
 
     def _count_version(self) -> None:
@@ -151,7 +152,7 @@ class PartSink:
             self._files.replace_journal(known)
         else:
             self._files.create(known)
-        self._writer.restart(known.size)
+        self._writer.restart([Segment(0, known.size)], known.size)
         self._known = known  # only now: the bytes received before, and this size, could look like a complete file
         self._claim_space()
 

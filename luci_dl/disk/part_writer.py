@@ -2,57 +2,90 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import threading
+from collections.abc import Sequence
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk.buffers import Buffers
+from luci_dl.disk.buffers import Buffers, Collector
 from luci_dl.disk.part_files import PartFiles
-from luci_dl.disk.range_map import RangeMap
+from luci_dl.disk.proof import Proof, nothing
+from luci_dl.disk.range_map import RangeMap, merged
 from luci_dl.disk.write_behind import WriteBehind
-from luci_dl.plan import Lease, Revoked
+from luci_dl.plan import Lease, Revoked, Segment
 
 _ROOM_POLL_S = 0.1
 _STOP_S = 0.2  # of the time to suspend, to close the files after the last checkpoint
 
 
 class PartWriter:
-    """Takes the bytes of any number of workers. Its own threads run from the first byte to `finish`."""
+    """Takes the bytes of any number of workers. Its own threads run from the first byte to `finish`.
+
+    Attributes:
+        ranges: which bytes are missing, and who may write them.
+        sums: the digests of the blocks.
+    """
 
     def __init__(self, files: PartFiles) -> None:
-        self.ranges = RangeMap(0, None)
-        self.buffers = Buffers()
+        self.resume(nothing(None))
+        self._buffers = Buffers()
         self._files = files
-        self._start: tuple[int, hashlib._Hash] = 0, hashlib.sha256()  # where to begin, and the hash of what is below
+        self._collectors: dict[Lease, Collector] = {}  # each guarded by the lock of its lease
         self._write_behind: WriteBehind | None = None
         self._mutex = threading.Lock()  # guards all that follows and the two above
         self._halted = False  # until `restart`
         self._closed = False
 
-    def resume(self, offset: int, sha: hashlib._Hash, size: int | None) -> None:
-        """Begin at `offset`; `sha` covers all bytes before it."""
-        self._start = offset, sha
-        self.ranges = RangeMap(offset, size)
+    def resume(self, proof: Proof) -> None:
+        """Begin with what an earlier run left."""
+        self._states, self.sums = proof.states, proof.sums  # the states of the hash that the journal has
+        self.ranges = RangeMap(proof.missing, proof.size, self._store)
 
     @property
     def frontier(self) -> int:
         """Every byte below is on disk and hashed."""
         write_behind = self._write_behind
-        return write_behind.frontier if write_behind else self._start[0]
+        return write_behind.frontier if write_behind else self._states[-1][0]
+
+    def buffer(self, lease: Lease) -> memoryview:
+        """As `plan.Sink.buffer`."""
+        with lease.lock:
+            if lease.revoked:
+                raise Revoked
+            return self._collector(lease).lend(lease.pos, lease.end)
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
         """As `plan.Sink.write`."""
-        data = self.buffers.pack(data)
         write_behind = self.begin()
-        while not lease.revoked and not write_behind.wait_for_room(lease.pos + len(data), _ROOM_POLL_S):
+        view = memoryview(data)
+        taken = self.ranges.write(lease, len(view), lambda offset, taken: self._collect(lease, offset, view, taken))
+        while not (lease.revoked or write_behind.wait_for_room(lease.stored, _ROOM_POLL_S)):
             pass
-
-        def put(offset: int, taken: int) -> None:
-            write_behind.put(offset, data[:taken])
-
-        taken, accepted = self.ranges.write(lease, len(data), put)
-        write_behind.accept(accepted)
         return taken
+
+    def _collector(self, lease: Lease) -> Collector:
+        if lease not in self._collectors:
+            self._collectors[lease] = Collector(self._buffers)
+        return self._collectors[lease]
+
+    def _collect(self, lease: Lease, offset: int, data: memoryview, length: int) -> None:
+        """Add the first `length` bytes of `data`, which belong at `offset`, to the blocks of the lease."""
+        collector, done = self._collector(lease), 0
+        while done < length:
+            done += collector.add(offset + done, data[done:], length - done)
+            if collector.is_full:
+                self._store(lease)
+
+    def _store(self, lease: Lease) -> None:
+        """Pass on what was collected of the lease, whose lock is held."""
+        collector, write_behind = self._collectors.get(lease), self._write_behind
+        block = collector.take() if collector else None
+        if block and write_behind:
+            write_behind.put(block)
+            lease.stored = block.end
+            write_behind.accept(self.ranges.written)
+        if lease.revoked:
+            self._collectors.pop(lease, None)
 
     def begin(self) -> WriteBehind:
         """Start the threads, if they do not run yet. Raises: Revoked, after `halt` or `close`; StorageError."""
@@ -60,14 +93,17 @@ class PartWriter:
             if self._halted or self._closed or self._files.part is None:
                 raise Revoked
             if self._write_behind is None:
-                start, sha = self._start
                 _ = self._files.part.raw  # opened here, not when the first block is written
-                self._write_behind = WriteBehind(self._files.part, self._files.journal, self.buffers, start, sha)
+                self._write_behind = WriteBehind(
+                    self._files.part,
+                    self._files.journal,
+                    self._buffers,
+                    self.sums,
+                    self._states,
+                    lambda: self.ranges.size,
+                )
+                self._write_behind.accept(self.ranges.written)
             return self._write_behind
-
-    def read_back(self) -> None:
-        """Start to hash a file that has all its bytes already."""
-        self.begin().accept(self.ranges.written)
 
     def check(self) -> None:
         """Raises: StorageError, when the part is unusable after a write error."""
@@ -80,45 +116,54 @@ class PartWriter:
 
         Returns: the SHA-256. Raises: Interrupted; StorageError.
         """
-        write_behind = self.begin()
-        write_behind.accept(self.ranges.written)
-        digest = write_behind.finish(size, token)
+        digest = self.begin().finish(size, token)
         self._stop()
-        self._start = size, hashlib.sha256()  # hashing is complete
-        self.buffers = Buffers()
+        self._buffers = Buffers()
         return digest
 
     def halt(self) -> None:
-        """End all leases and all writing, after a write under way. No byte counts any more."""
+        """End all leases and all writing, after a write under way."""
         self.ranges.halt()
         with self._mutex:
             write_behind, self._write_behind = self._write_behind, None
-            self._start, self._halted = (0, hashlib.sha256()), True
+            self._halted = True
         if write_behind:
             write_behind.stop(wait=True)
 
-    def restart(self, size: int | None) -> None:
-        """After `halt`: begin again at byte 0."""
+    def restart(self, missing: Sequence[Segment], size: int | None) -> None:
+        """After `halt`: begin again with these segments missing; what the hash and the sums know of them is void."""
+        first = min((segment.start for segment in missing), default=size or 0)
         with self._mutex:
+            self._states = [state for state in self._states if state[0] <= first]
+            self.sums.forget(missing)
             self._halted = False
-        self.ranges.restart(size)
+        self.ranges.restart(missing, size)
 
-    def suspend(self, until: float) -> int:
+    def forget(self, segments: Sequence[Segment], token: CancelToken) -> None:
+        """Make these bytes count as missing again. Raises: Interrupted; StorageError."""
+        self.ranges.halt()
+        if self._write_behind:
+            self._write_behind.finish(self.ranges.written, token)
+        self.halt()
+        self._files.journal.forget(segments)
+        self.restart(merged([*self.ranges.missing, *segments]), self.ranges.size)
+
+    def suspend(self, until: float, provable: bool) -> int:
         """Stop, and have as much as possible on disk and in the journal before `until` (`time.monotonic`).
+
+        Args:
+            provable: a digest proves the whole file in the end, so that bytes beyond the hash count, too.
 
         Returns: the bytes that the journal proves. Raises: StorageError, when the part is unusable after a write error.
         """
         self.ranges.halt()
         write_behind = self._write_behind
-        if write_behind is None:
-            return self._start[0]
-        try:
-            kept = self.ranges.written
-            write_behind.finish(kept, CancelToken(), until - _STOP_S)
-        except TimeoutError:
-            kept = write_behind.journaled
-        self._stop()
-        return kept
+        if write_behind:
+            with contextlib.suppress(TimeoutError):
+                write_behind.finish(self.ranges.written, CancelToken(), until - _STOP_S)
+            self._stop()
+        proved = self._states[-1][0]
+        return proved + (self.sums.recorded_beyond(proved, self.ranges.size) if provable and self.ranges.size else 0)
 
     def close(self) -> None:
         """End all leases and the threads, waiting for none."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from luci_dl.plan import Lease, Revoked, Segment
 
@@ -15,23 +15,31 @@ EXTEND_S = 1.0
 class RangeMap:
     """The segments of one file: free, leased, or written. Any thread may call.
 
+    Args:
+        missing: the segments that are free, in order; the others are written.
+        store: called with a lease that ends or is complete, under its lock: passes on what was collected of it, and
+            moves `stored`.
+
     Attributes:
         received: bytes that are written, at the frontier or beyond.
         fetched: bytes that were written in all; those that had to be fetched again count again.
+        size: bytes of the file; None while that is unknown.
     """
 
-    def __init__(self, start: int, size: int | None) -> None:
+    def __init__(self, missing: Sequence[Segment], size: int | None, store: Callable[[Lease], None]) -> None:
         self.fetched = 0
         self._lock = threading.Lock()  # always taken after the lock of a lease
         self._leases: list[Lease] = []
         self._closed = False
-        self._reset(start, size)
+        self._store = store
+        self._reset(missing, size)
 
-    def _reset(self, start: int, size: int | None) -> None:
-        self.received = start
+    def _reset(self, missing: Sequence[Segment], size: int | None) -> None:
         self._halted = False
-        self._size = size
-        self._free = [] if start == size else [Segment(start, size)]  # in order
+        self.size = size
+        self._free = [segment for segment in missing if segment.start != segment.end]
+        end = self._free[-1].start if self._free and size is None else size or 0
+        self.received = end - sum(segment.end - segment.start for segment in self._free if segment.end is not None)
 
     def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
         """A lease on the first free segment.
@@ -46,7 +54,7 @@ class RangeMap:
             if not self._free or self._halted or self._closed:
                 return None
             segment = self._free[0]
-            if within is not None and segment.start >= self._written() + within:
+            if within is not None and segment.start >= self._missing_from(lambda lease: lease.pos) + within:
                 return None
             end = segment.end
             if piece is not None:
@@ -58,29 +66,36 @@ class RangeMap:
             self._leases.append(lease)
             return lease
 
-    def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> tuple[int, int]:
+    def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> int:
         """Call `put` with the lease's position and how many of `length` bytes may be written there, and move on.
 
-        Returns: that number, and the offset below which every byte was put. Raises: Revoked; whatever `put` raises.
+        Returns: that number. Raises: Revoked; whatever `put` raises.
         """
         with lease.lock:
             if lease.revoked:
                 raise Revoked
-            offset = lease.pos
-            taken = length if lease.end is None else min(length, lease.end - offset)
-            put(offset, taken)
+            taken = length if lease.end is None else min(length, lease.end - lease.pos)
+            put(lease.pos, taken)
             with self._lock:
                 lease.pos += taken
+            if lease.pos == lease.end:
+                self._store(lease)
+            with self._lock:
                 self.received += taken
                 self.fetched += taken
-                return taken, self._written()
+            return taken
+
+    def store(self, lease: Lease) -> None:
+        """Pass on what was collected of the lease."""
+        with lease.lock:
+            self._store(lease)
 
     def shorten(self, lease: Lease, end: int) -> bool:
         """End the lease at `end`; what lies beyond is free again. False when it has been written that far already."""
         with lease.lock, self._lock:
             if lease.revoked or lease.end is None or not lease.pos < end < lease.end:
                 return False
-            self._free_again(Segment(end, lease.end))
+            self._free = merged([*self._free, Segment(end, lease.end)])
             lease.end = end
             return True
 
@@ -104,22 +119,14 @@ class RangeMap:
 
     def revoke(self, lease: Lease) -> None:
         """End the lease, after a write under way; what was not written is free again. Harmless twice."""
-        with lease.lock, self._lock:
+        with lease.lock:
             lease.revoked = True
-            if lease in self._leases:
-                self._leases.remove(lease)
-                if lease.pos != lease.end:
-                    self._free_again(Segment(lease.pos, lease.end))
-
-    def _free_again(self, segment: Segment) -> None:
-        """Join neighbours to one segment, which takes one request."""
-        merged: list[Segment] = []
-        for each in sorted([*self._free, segment], key=lambda each: each.start):
-            if merged and merged[-1].end == each.start:
-                merged[-1] = Segment(merged[-1].start, each.end)
-            else:
-                merged.append(each)
-        self._free = merged
+            self._store(lease)
+            with self._lock:
+                if lease in self._leases:
+                    self._leases.remove(lease)
+                    if lease.pos != lease.end:
+                        self._free = merged([*self._free, Segment(lease.pos, lease.end)])
 
     def halt(self) -> None:
         """Revoke all leases, after writes under way. Nothing can be claimed until `restart`."""
@@ -129,15 +136,21 @@ class RangeMap:
         for lease in leases:
             self.revoke(lease)
 
-    def restart(self, size: int | None) -> None:
-        """After `halt`: no byte counts as written, and all can be claimed again."""
+    def restart(self, missing: Sequence[Segment], size: int | None) -> None:
+        """After `halt`: these segments can be claimed, and all others count as written."""
         with self._lock:
-            self._reset(0, size)
+            self._reset(missing, size)
+
+    @property
+    def missing(self) -> list[Segment]:
+        """The segments that are free, in order."""
+        with self._lock:
+            return list(self._free)
 
     def learn_size(self, size: int) -> None:
         """Give the segment that had no end the size, now known, as its end."""
         with self._lock:
-            self._size = size
+            self.size = size
             for lease in self._leases:
                 lease.end = size if lease.end is None else lease.end
             ended = (Segment(part.start, size if part.end is None else part.end) for part in self._free)
@@ -158,11 +171,24 @@ class RangeMap:
 
     @property
     def written(self) -> int:
-        """Every byte below was put."""
+        """Every byte below was stored."""
         with self._lock:
-            return self._written()
+            return self._missing_from(lambda lease: lease.stored)
 
-    def _written(self) -> int:
-        starts = [lease.pos for lease in self._leases if lease.pos != lease.end]
+    def _missing_from(self, position: Callable[[Lease], int]) -> int:
+        """The first byte that is missing, where a lease has every byte below its position."""
+        starts = [position(lease) for lease in self._leases if position(lease) != lease.end]
         starts += [segment.start for segment in self._free[:1]]
-        return min(starts, default=self._size or 0)
+        return min(starts, default=self.size or 0)
+
+
+def merged(segments: Iterable[Segment]) -> list[Segment]:
+    """The segments in order, those that meet or overlap as one, which takes one request."""
+    merged: list[Segment] = []
+    for each in sorted(segments, key=lambda each: each.start):
+        last = merged[-1] if merged else None
+        if last is None or (last.end is not None and last.end < each.start):
+            merged.append(each)
+        elif last.end is not None and (each.end is None or each.end > last.end):
+            merged[-1] = Segment(last.start, each.end)
+    return merged

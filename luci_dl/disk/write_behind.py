@@ -1,71 +1,57 @@
-"""The threads behind the workers: one writes the blocks, one hashes them in order, one syncs and keeps the journal.
+"""The threads behind the workers: one writes the blocks, one sums them, one hashes them, one syncs and journals.
 
-A block that arrives in order is hashed from memory while it is written; one that arrives ahead of that is read back
-when the hash gets there.
+What arrives in order, or not far ahead of that, is hashed from memory while it is written past the page cache. The rest
+stays in the page cache, and is read back, once, when the hash gets there: by the thread that sums, ahead of the hash.
 """
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 from luci_dl.cancel import CancelToken, start_thread
 from luci_dl.disk import fs
+from luci_dl.disk.backlog import Backlog, Sync
+from luci_dl.disk.block_sums import BlockSums, runs_of
+from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.buffers import Block, Buffers
 from luci_dl.disk.guarded_file import GuardedFile
-from luci_dl.disk.journal import Journal
+from luci_dl.disk.hashing import State
+from luci_dl.disk.journal_writer import Journal
 from luci_dl.errors import StorageError
 from luci_dl.plan import Revoked
 
-SYNC_EVERY = 32 << 20
-"""Bytes between two syncs; each adds a checkpoint to the journal."""
-AHEAD = 1 << 30
-"""Bytes that may be written beyond the last checkpoint: no more is fetched again after a kill."""
-QUEUE = 5 << 20
-"""Bytes in memory that wait for the hash, and for the disk; beyond that the workers wait."""
-BLOCK = 1 << 20
-"""Bytes read back at a time."""
-
 
 class WriteBehind:
-    """Writes, hashes, syncs and journals one part from `start` on; `sha` covers all bytes before `start`.
+    """Writes, sums, hashes, syncs and journals one part, from the last of the `states` on.
 
-    Attributes:
-        journaled: every byte below is synced, and the journal has its digest.
-        error: what failed in one of the threads; the part is unusable from then on.
+    Args:
+        states: the states of the hash that the journal has, in order; more are added.
+        size: bytes of the file, once known.
     """
 
     def __init__(
-        self, file: GuardedFile, journal: Journal, buffers: Buffers, start: int = 0, sha: hashlib._Hash | None = None
+        self,
+        file: GuardedFile,
+        journal: Journal,
+        buffers: Buffers,
+        sums: BlockSums,
+        states: list[State],
+        size: Callable[[], int | None],
     ) -> None:
-        self.journaled = start
-        self.error: Exception | None = None
         self._file = file
         self._journal = journal
-        self._buffers = buffers
-        self._sha = sha or hashlib.sha256()
-        self._hashed = start
-        self._digest = self._sha.hexdigest()  # of what is below `_hashed`; the two change together
-        self._lock = threading.Lock()  # guards all below; each condition wakes only the threads that wait for it
-        self._write_next = threading.Condition(self._lock)
-        self._hash_next = threading.Condition(self._lock)
-        self._sync_next = threading.Condition(self._lock)
-        self._room = threading.Condition(self._lock)
-        self._to_write: deque[Block] = deque()  # the first stays until it is on disk
-        self._to_hash: deque[Block] = deque()
-        self._unwritten = 0  # bytes in _to_write
-        self._queued = 0  # bytes in _to_hash
-        self._promised = start  # end of what is hashed, queued, or being read back
-        self._accepted = start  # every byte below was queued
-        self._on_disk = start  # every byte below was written
-        self._goal: int | None = None  # where to make the last checkpoint
-        self._stopped = False
+        self._sums = sums
+        self._states = states
+        self._size = size
+        self._backlog = Backlog(buffers, states[-1])
         self._reached = threading.Event()
+        self.put = self._backlog.put
+        self.accept = self._backlog.accept
+        self.wait_for_room = self._backlog.wait_for_room
         try:
-            self._threads = [self._start(work) for work in (self._write, self._hash, self._sync)]
+            self._threads = [self._start(work) for work in (self._write, self._sum, self._hash, self._sync)]
         except StorageError:
             self.stop()
             raise
@@ -76,54 +62,22 @@ class WriteBehind:
     @property
     def frontier(self) -> int:
         """Every byte below is on disk (synced or not) and hashed."""
-        return min(self._hashed, self._on_disk)
+        return min(self._backlog.state[0], self._backlog.on_disk)
 
-    def put(self, offset: int, data: bytes | memoryview) -> None:
-        """Queue `data` to be written at `offset`."""
-        with self._lock:
-            in_order = offset == self._promised and self._queued < QUEUE
-            block = Block(offset, data, in_order, 2 if in_order else 1)
-            self._to_write.append(block)
-            self._unwritten += len(data)
-            if in_order:
-                self._to_hash.append(block)
-                self._queued += len(data)
-                self._promised += len(data)
-                self._hash_next.notify()
-            self._write_next.notify()
-
-    def accept(self, end: int) -> None:
-        """Record that all bytes below `end` were queued."""
-        with self._lock:
-            self._accepted = max(self._accepted, end)  # two workers may call in the other order
-            self._advance()
-
-    def wait_for_room(self, end: int, seconds: float) -> bool:
-        """Wait, but no longer than that, until a block that ends at `end` may be put.
-
-        Returns: whether it may. Raises: StorageError.
-        """
-        if not self._has_room(end):
-            with self._room:
-                self._room.wait_for(lambda: self._stopped or self.error or self._has_room(end), seconds)
-        if self.error:
-            raise self.error
-        return self._has_room(end)
-
-    def _has_room(self, end: int) -> bool:
-        return self._queued < QUEUE and self._unwritten < QUEUE and end <= self.journaled + AHEAD
+    @property
+    def error(self) -> Exception | None:
+        """What failed in one of the threads; the part is unusable from then on."""
+        return self._backlog.error
 
     def finish(self, goal: int, token: CancelToken, until: float | None = None) -> str:
-        """Write, hash, sync and journal up to `goal`. Every byte below must be put, and none beyond.
+        """Write and sync all that was put, hash up to `goal`, and journal both. Every byte below must be there.
 
         Args:
             until: when to stop waiting, by `time.monotonic`; None for never.
 
-        Returns: the SHA-256 of all of it. Raises: Interrupted; StorageError; TimeoutError.
+        Returns: the SHA-256 of all below. Raises: Interrupted; StorageError; TimeoutError.
         """
-        with self._lock:
-            self._goal = goal
-            self._sync_next.notify()
+        self._backlog.set_goal(goal)
 
         def check_time() -> None:
             if until is not None and time.monotonic() >= until:
@@ -132,19 +86,17 @@ class WriteBehind:
         token.wait_for(self._reached, check_time)
         if self.error:
             raise self.error
-        if self.journaled != goal:
-            raise RuntimeError(f"stopped at byte {self.journaled} on the way to {goal}")
-        return self._digest
+        if self._backlog.journaled != goal:
+            raise RuntimeError(f"stopped at byte {self._backlog.journaled} on the way to {goal}")
+        return self._backlog.state[1].hexdigest()
 
     def stop(self, *, wait: bool = False) -> None:
-        """End the threads soon; and `wait` for a write under way, so that nothing is written any more."""
-        with self._lock:
-            self._stopped = True
-            self._to_hash.clear()
-            self._notify_all()
+        """End the threads soon; and `wait` for what they are doing, so that nothing is written any more."""
+        self._backlog.end()
         self._reached.set()
         if wait:
-            self._threads[0].join()
+            for thread in self._threads:
+                thread.join()
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
@@ -152,93 +104,56 @@ class WriteBehind:
         except Revoked:  # the files were closed meanwhile
             return
         except Exception as error:  # noqa: BLE001 - raised again where the result is used
-            with self._lock:
-                self.error = error
-                self._notify_all()
+            self._backlog.end(error)
             self._reached.set()
 
-    def _notify_all(self) -> None:
-        for condition in (self._write_next, self._hash_next, self._sync_next, self._room):
-            condition.notify_all()
-
     def _write(self) -> None:
-        while True:
-            with self._write_next:
-                self._write_next.wait_for(lambda: self._stopped or self._to_write)
-                if self._stopped:
-                    return
-                block = self._to_write[0]
-            self._file.write(block.data, block.offset, past_cache=block.in_order)
-            with self._lock:
-                self._to_write.popleft()
-                self._unwritten -= len(block.data)
-                self._room.notify_all()
-                self._advance()
-                self._buffers.used(block)
+        while block := self._backlog.next_to_write():
+            self._file.write(block.data, block.offset, past_cache=block.hashed)
+            self._backlog.written(block)
 
-    def _advance(self) -> None:
-        self._on_disk = min([self._accepted, *(block.offset for block in self._to_write)])
-        if self._on_disk > self._promised:
-            self._hash_next.notify()
-        self._sync_next.notify()
+    def _sum(self) -> None:
+        """Sum what arrives, and, while nothing does, read back what the hash needs next."""
+        while block := self._backlog.next_to_sum():
+            if block.arrived:
+                self._sums.add(block.offset, block.data, self._size())
+            else:
+                self._read_back(block)
+            self._backlog.summed(block)
 
-    def _hash(self) -> None:
-        while True:
-            with self._hash_next:
-                self._hash_next.wait_for(lambda: self._stopped or self._to_hash or self._on_disk > self._promised)
-                if self._stopped:
-                    return
-                block = self._to_hash.popleft() if self._to_hash else None
-                offset, length = self._promised, min(BLOCK, self._on_disk - self._promised)
-                if not block:
-                    self._promised += length
-            data = block.data if block else self._read_back(offset, length)
-            self._sha.update(data)
-            digest = self._sha.hexdigest()
-            with self._lock:
-                self._hashed += len(data)
-                self._digest = digest
-                if block:
-                    self._queued -= len(data)
-                    self._buffers.used(block)
-                    self._room.notify_all()
-                if self._sync_is_due():
-                    self._sync_next.notify()
-
-    def _read_back(self, offset: int, length: int) -> bytes:
-        data = fs.read_at(self._file.raw, length, offset)
-        if len(data) < length:
+    def _read_back(self, block: Block) -> None:
+        if fs.read_into(self._file.raw, block.data, block.offset) < len(block.data):
             raise StorageError(
                 f"{self._file.path} was truncated while it was written",
                 "Find out which program truncated it, and install again.",
             )
-        return data
+        number, inside = divmod(block.offset, BLOCK)
+        if not inside and self._sums.blocks[number] is None:
+            self._sums.add(block.offset, block.data, self._size())
+
+    def _hash(self) -> None:
+        sha = self._states[-1][1].copy()
+        while block := self._backlog.next_to_hash():
+            sha.update(block.data)
+            self._backlog.hashed(block, sha.copy())
 
     def _sync(self) -> None:
-        while not self._reached.is_set():
-            with self._sync_next:
-                self._sync_next.wait_for(lambda: self._stopped or self._sync_is_due())
-                if self._stopped:
-                    return
-                offset, digest, goal = self._hashed, self._digest, self._goal
-            if not self._wait_on_disk(offset):
-                return
+        while sync := self._backlog.next_to_sync(lambda unwritten: self._sums.complete(unwritten, self._size())):
             self._file.sync()
-            if self._stopped:
+            if self._backlog.stopped:
                 return
-            if offset > self.journaled:
-                self._journal.checkpoint(offset, digest)
-            with self._lock:
-                self.journaled = offset
-                self._room.notify_all()
-            if offset == goal:
+            self._record(sync)
+            self._backlog.synced(sync)
+            if sync.is_last:
                 self._reached.set()
+                return
 
-    def _wait_on_disk(self, end: int) -> bool:
-        """Wait until every byte below `end` is written; False if that cannot happen any more (stopped or failed)."""
-        with self._sync_next:
-            self._sync_next.wait_for(lambda: self._stopped or self.error or self._on_disk >= end)
-            return not (self._stopped or self.error)
-
-    def _sync_is_due(self) -> bool:
-        return self._hashed == self._goal or self._hashed - self.journaled >= SYNC_EVERY
+    def _record(self, sync: Sync) -> None:
+        """Add what is synced to the journal."""
+        for first, end in runs_of(sync.numbers):
+            self._journal.add_blocks(first, self._sums.blocks.text(first, end))
+        self._sums.recorded(sync.numbers)
+        offset, sha = sync.state
+        if offset > self._backlog.journaled:
+            self._journal.checkpoint(offset, sha.hexdigest())
+            self._states.append((offset, sha))

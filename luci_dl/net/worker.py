@@ -20,7 +20,7 @@ from luci_dl.net.redirects import Location
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
 from luci_dl.net.situation import Situation
-from luci_dl.plan import PAGE, Lease, Revoked, Sink
+from luci_dl.plan import Lease, Revoked, Sink
 
 T = TypeVar("T")
 
@@ -243,10 +243,9 @@ class Worker:
             self.blocked_s += time.monotonic() - began
 
     def _read(self, response: Response, lease: Lease, left: int | None) -> memoryview:
-        """Read one block. On a fast line it is full, and ends at a page boundary."""
-        job, memory = self.job, self.job.sink.buffer()
+        """Read one block."""
+        job, memory = self.job, self.job.sink.buffer(lease)
         size = job.limiter.block_size(job.block_size)
-        size -= lease.pos % PAGE if size > PAGE else 0
         if lease.end is not None:
             is_last = lease.end == job.sink.size and not job.sink.provable
             size = min(size, lease.end - lease.pos + is_last)  # a byte more shows that a file is longer than it says

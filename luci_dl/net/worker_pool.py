@@ -17,7 +17,7 @@ from luci_dl.net.slots import Slots
 from luci_dl.net.transfer import Transfer
 from luci_dl.net.tune import Load, Tuner
 from luci_dl.net.worker import Job, Worker
-from luci_dl.plan import BUFFER, Lease, Sink
+from luci_dl.plan import Lease, Sink
 
 BLOCK_BYTES = 4 << 20
 """Bytes that all connections together read at a time."""
@@ -160,7 +160,7 @@ class WorkerPool:
             whole_file=self._whole_file,
             probe=self._probe,
             location=address.location,
-            block_size=min(BUFFER, BLOCK_BYTES // wanted),
+            block_size=BLOCK_BYTES // wanted,
             limiter=self._limiter,
         )
         try:

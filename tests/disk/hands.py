@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, space, write_behind
+from luci_dl.disk import backlog, buffers, fs, space
 from luci_dl.disk.guarded_file import Gate, GuardedFile
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.part import Part
@@ -71,9 +71,9 @@ def pour(part: Part, data: bytes, upto: int | None = None, remote: Remote | None
             return
 
 
-def claimed(part: Part) -> Lease:
+def claimed(part: Part, at_most: int | None = None) -> Lease:
     """A lease on a free range."""
-    lease = part.claim()
+    lease = part.claim(at_most)
     assert lease
     return lease
 
@@ -155,9 +155,10 @@ def assert_ends(folder: Path, error: type[LuciError], act: Callable[[], object],
 
 
 def sync_every(monkeypatch: pytest.MonkeyPatch, size: int, ahead: int = 64 << 20) -> None:
-    """A line in the journal for each `size` bytes."""
-    monkeypatch.setattr(write_behind, "SYNC_EVERY", size)
-    monkeypatch.setattr(write_behind, "AHEAD", ahead)
+    """A line in the journal for each `size` bytes, which are collected into blocks of 4 KiB."""
+    monkeypatch.setattr(backlog, "SYNC_EVERY", size)
+    monkeypatch.setattr(backlog, "AHEAD", ahead)
+    monkeypatch.setattr(buffers, "LARGE", 4 * KIB)
 
 
 def free_on(folder: Path) -> int:

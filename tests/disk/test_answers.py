@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from luci_dl.disk import journal
 from luci_dl.disk.journal import Header
 from luci_dl.disk.part_writer import PartWriter
 from luci_dl.errors import IntegrityError
-from luci_dl.plan import Remote
+from luci_dl.plan import Remote, Segment
 from tests.disk.hands import (
     KIB,
     NAME,
@@ -164,9 +165,9 @@ def test_a_part_that_starts_over_never_looks_complete(tmp_path: Path, monkeypatc
     seen: list[bool] = []
     restart = PartWriter.restart
 
-    def look_and_restart(writer: PartWriter, size: int | None) -> None:
+    def look_and_restart(writer: PartWriter, missing: Sequence[Segment], size: int | None) -> None:
         seen.append(part.received >= (part.size or 0))
-        restart(writer, size)
+        restart(writer, missing, size)
 
     monkeypatch.setattr(PartWriter, "restart", look_and_restart)
     part.begin(lease, remote_of(DATA[:1000]), 0)

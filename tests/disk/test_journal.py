@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luci_dl.disk import journal
-from luci_dl.disk.journal import CommitEntry, Header, Journal, Log
+from luci_dl.disk.journal import CommitEntry, Header, Log
+from luci_dl.disk.journal_writer import Journal
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
 from tests.procs import files_left

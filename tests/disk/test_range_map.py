@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luci_dl.disk.range_map import RangeMap
-from luci_dl.plan import Lease, Revoked
+from luci_dl.disk import range_map
+from luci_dl.disk.range_map import RangeMap, merged
+from luci_dl.plan import Lease, Revoked, Segment
 
 SIZE = 40
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _hasty() -> Iterator[None]:
+    """An extension does not wait for a lease that may be refused."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(range_map, "EXTEND_S", 0.0)
+        yield
 
 
 class Paper:
     """The bytes of a file, each of which may be written once."""
 
-    def __init__(self, start: int = 0) -> None:
-        self.bytes = [offset < start for offset in range(SIZE)]
+    def __init__(self, missing: Sequence[Segment] = (Segment(0, SIZE),)) -> None:
+        self.bytes = [True] * SIZE
+        self.forget(missing)
+
+    def forget(self, segments: Sequence[Segment]) -> int:
+        """Make these bytes missing. Returns: how many were there."""
+        there = sum(self.bytes)
+        for segment in segments:
+            self.bytes[segment.start : segment.end] = [False] * ((segment.end or SIZE) - segment.start)
+        return there - sum(self.bytes)
 
     def put(self, offset: int, length: int) -> None:
         assert not any(self.bytes[offset : offset + length]), "two writers for one range"
@@ -30,6 +48,27 @@ class Paper:
         return next((offset for offset, there in enumerate(self.bytes) if not there), SIZE)
 
 
+def of_size(size: int | None) -> RangeMap:
+    """Nothing of it is written."""
+    return missing([Segment(0, size)], size)
+
+
+def missing(segments: Sequence[Segment], size: int | None) -> RangeMap:
+    """These segments of it are not written."""
+
+    def store(lease: Lease) -> None:
+        lease.stored = lease.pos
+
+    return RangeMap(segments, size, store)
+
+
+def write(ledger: RangeMap, lease: Lease, length: int, paper: Paper) -> None:
+    """Write, and pass on what was collected."""
+    ledger.write(lease, length, paper.put)
+    if not lease.revoked:
+        ledger.store(lease)
+
+
 def fill(ledger: RangeMap, paper: Paper) -> None:
     while lease := ledger.claim():
         while lease.pos != lease.end:
@@ -37,39 +76,63 @@ def fill(ledger: RangeMap, paper: Paper) -> None:
         ledger.revoke(lease)
 
 
-@given(st.data())
-def test_any_order_of_claims_and_ends_keeps_one_writer_for_a_range(data: st.DataObject) -> None:
-    """`written` and `received` are right after every step, and in the end every byte can still be claimed."""
-    start = data.draw(st.integers(0, SIZE))
-    ledger, paper, leases = RangeMap(start, SIZE), Paper(start), list[Lease]()
+segments = st.lists(st.tuples(st.integers(0, SIZE - 1), st.integers(1, SIZE)), max_size=4).map(
+    lambda pairs: merged(Segment(start, min(SIZE, start + length)) for start, length in pairs)
+)
+
+
+@settings(deadline=None)
+@given(st.data(), segments)
+def test_any_order_of_steps_keeps_one_writer_for_a_byte(data: st.DataObject, holes: list[Segment]) -> None:
+    """Claims, writes, failures, shortening, extension, revocation, forgetting: each byte has one owner, and it ends."""
+    ledger, paper, leases = missing(holes, SIZE), Paper(holes), list[Lease]()
+    before, forgotten = sum(paper.bytes), 0
     for _ in range(data.draw(st.integers(0, 25))):
-        step = data.draw(st.sampled_from(("claim", "write", "revoke", "shorten")))
+        step = data.draw(st.sampled_from(("claim", "write", "fail", "revoke", "shorten", "extend", "forget")))
         if step == "claim":
             limit = st.none() | st.integers(1, SIZE)
             lease = ledger.claim(data.draw(limit), data.draw(limit))
             leases += [lease] if lease else []
+        elif step == "forget":
+            lost = data.draw(segments)
+            ledger.halt()
+            forgotten += paper.forget(lost)
+            ledger.restart(merged([*ledger.missing, *lost]), SIZE)
+            leases.clear()
         elif leases:
-            lease = data.draw(st.sampled_from(leases))
-            if step == "write" and not lease.revoked:
-                _, written = ledger.write(lease, data.draw(st.integers(1, 9)), paper.put)
-                assert written == paper.written
-            elif step == "revoke":
-                ledger.revoke(lease)
-            elif step == "shorten":
-                ledger.shorten(lease, data.draw(st.integers(0, SIZE)))
-        assert ledger.written == paper.written
+            one_step(ledger, paper, data.draw(st.sampled_from(leases)), step, data.draw(st.integers(1, SIZE)))
+        assert ledger.written <= paper.written
         assert ledger.received == sum(paper.bytes)
     for lease in leases:
         ledger.revoke(lease)
+    assert ledger.written == paper.written
     fill(ledger, paper)
     assert all(paper.bytes)
     assert ledger.written == ledger.received == SIZE
-    assert ledger.fetched == SIZE - start
+    assert ledger.fetched == SIZE - before + forgotten
+
+
+def one_step(ledger: RangeMap, paper: Paper, lease: Lease, step: str, number: int) -> None:
+    if step == "write" and not lease.revoked:
+        ledger.write(lease, number, paper.put)
+    elif step == "fail" and not lease.revoked:
+        with pytest.raises(OSError, match="disk"):
+            ledger.write(lease, number, broken)
+    elif step == "revoke":
+        ledger.revoke(lease)
+    elif step == "shorten":
+        ledger.shorten(lease, number)
+    elif step == "extend" and not lease.revoked:
+        ledger.extend(lease)
+
+
+def broken(_offset: int, _length: int) -> None:
+    raise OSError("disk")
 
 
 def test_a_revoked_lease_cannot_write() -> None:
     """Not even if its thread notices late; revoking twice is harmless."""
-    ledger = RangeMap(0, SIZE)
+    ledger = of_size(SIZE)
     lease = ledger.claim()
     assert lease
     ledger.revoke(lease)
@@ -83,15 +146,12 @@ def test_a_revoked_lease_cannot_write() -> None:
 
 def test_a_write_that_fails_moves_nothing() -> None:
     """The range is free again after the revoke."""
-    ledger = RangeMap(0, SIZE)
+    ledger = of_size(SIZE)
     lease = ledger.claim()
     assert lease
 
-    def fail(_offset: int, _length: int) -> None:
-        raise OSError("disk")
-
     with pytest.raises(OSError, match="disk"):
-        ledger.write(lease, 5, fail)
+        ledger.write(lease, 5, broken)
     assert (lease.pos, ledger.received, ledger.written) == (0, 0, 0)
     ledger.revoke(lease)
     fill(ledger, Paper())
@@ -100,7 +160,7 @@ def test_a_write_that_fails_moves_nothing() -> None:
 
 def test_a_revoke_waits_for_the_write_under_way() -> None:
     """When it returns, no thread writes with the lease any more."""
-    ledger, writing, go = RangeMap(0, SIZE), threading.Event(), threading.Event()
+    ledger, writing, go = of_size(SIZE), threading.Event(), threading.Event()
     lease = ledger.claim()
     assert lease
 
@@ -123,7 +183,7 @@ def test_a_revoke_waits_for_the_write_under_way() -> None:
 
 def test_nothing_is_written_twice_by_many_threads_while_it_starts_over() -> None:
     """Between `halt` and `restart` nothing can be claimed, and nothing is written with an old lease afterwards."""
-    ledger, papers = RangeMap(0, SIZE), [Paper()]
+    ledger, papers = of_size(SIZE), [Paper()]
     faults, stop = list[BaseException](), threading.Event()
 
     def work(seed: int) -> None:
@@ -149,7 +209,7 @@ def test_nothing_is_written_twice_by_many_threads_while_it_starts_over() -> None
         ledger.halt()
         assert ledger.claim() is None
         papers.append(Paper())
-        ledger.restart(SIZE)
+        ledger.restart([Segment(0, SIZE)], SIZE)
     stop.set()
     for thread in threads:
         thread.join(10)
@@ -160,7 +220,7 @@ def test_nothing_is_written_twice_by_many_threads_while_it_starts_over() -> None
 
 def test_a_size_that_is_learned_ends_every_open_segment() -> None:
     """The leased one, and the free one."""
-    leased, free = RangeMap(0, None), RangeMap(0, None)
+    leased, free = of_size(None), of_size(None)
     lease = leased.claim()
     assert lease
     assert lease.end is None
@@ -174,14 +234,14 @@ def test_a_size_that_is_learned_ends_every_open_segment() -> None:
     rest = free.claim()
     assert rest
     assert (rest.pos, rest.end) == (5, SIZE)
-    empty = RangeMap(0, None)
+    empty = of_size(None)
     empty.learn_size(0)
     assert empty.claim() is None
 
 
 def test_a_gap_is_what_no_lease_comes_before() -> None:
     """Free segments behind a lease are none, and neither is a file without leases."""
-    ledger = RangeMap(0, SIZE)
+    ledger = of_size(SIZE)
     assert not ledger.has_gap
     first, second = ledger.claim(10), ledger.claim(10)
     assert first
@@ -195,25 +255,25 @@ def test_a_gap_is_what_no_lease_comes_before() -> None:
 
 def test_a_closed_range_map_gives_no_leases() -> None:
     """Not after a restart either."""
-    ledger = RangeMap(0, SIZE)
+    ledger = of_size(SIZE)
     lease = ledger.claim(5)
     assert lease
     ledger.close()
     with pytest.raises(Revoked):
         ledger.write(lease, 1, Paper().put)
     ledger.halt()
-    ledger.restart(SIZE)
+    ledger.restart([Segment(0, SIZE)], SIZE)
     assert ledger.claim() is None
 
 
 def test_claims_keep_near_what_is_written() -> None:
     """At most `within` bytes beyond it, however much is free there."""
-    ledger = RangeMap(0, SIZE)
+    ledger = of_size(SIZE)
     first, second = ledger.claim(10, 20), ledger.claim(10, 20)
     assert first
     assert second
     assert ledger.claim(10, 20) is None
-    ledger.write(first, 10, Paper().put)
+    write(ledger, first, 10, Paper())
     third = ledger.claim(10, 20)
     assert third
     assert (third.pos, third.end) == (20, 30)

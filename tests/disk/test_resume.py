@@ -10,7 +10,8 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, journal
-from luci_dl.disk.journal import Header, Journal
+from luci_dl.disk.journal import Header
+from luci_dl.disk.journal_writer import Journal
 from luci_dl.disk.layout import staging_for
 from luci_dl.errors import StorageError
 from luci_dl.model import Digest

@@ -11,7 +11,8 @@ import pytest
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, space
-from luci_dl.disk.journal import Header, Journal
+from luci_dl.disk.journal import Header
+from luci_dl.disk.journal_writer import Journal
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import NoRoom, StorageError

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from luci_dl.disk import buffers, fs, journal
 from luci_dl.disk.part import Part
 from luci_dl.errors import StorageError
-from luci_dl.plan import BUFFER, PAGE, Lease
+from luci_dl.plan import PAGE, Lease
 from tests.disk.hands import (
     artifact_of,
     claimed,
@@ -30,6 +32,7 @@ from tests.disk.hands import (
 from tests.procs import wait_until
 
 MIB = 1 << 20
+BUFFER = buffers.LARGE
 DATA = gguf(10 * MIB + 4321)
 
 
@@ -51,7 +54,7 @@ def begun(part: Part, at_most: int | None = None) -> Lease:
 
 def read_into(part: Part, lease: Lease, length: int) -> None:
     """What a worker does with the next `length` bytes that come."""
-    memory = part.buffer()[: min(length, len(DATA) - lease.pos)]
+    memory = part.buffer(lease)[: min(length, len(DATA) - lease.pos)]
     memory[:] = DATA[lease.pos : lease.pos + len(memory)]
     part.write(lease, memory)
 
@@ -75,38 +78,84 @@ def held_up(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading
     return writing, go
 
 
-def test_blocks_that_wait_for_a_slow_disk_take_the_memory_that_they_need(
-    part: Part, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A slow connection brings thousands of small ones, which do not hold a buffer each."""
-    writing, go = held_up(monkeypatch)
+def test_small_blocks_are_collected(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow connection brings thousands of them; the disk gets few large ones, each at a multiple of its size."""
+    written, real = list[tuple[int, int]](), fs.write_at
+
+    def noting(file: fs.File, data: memoryview, offset: int, **more: Any) -> None:
+        if file.path.suffix == ".part":
+            written.append((offset, len(data)))
+        real(file, data, offset, **more)
+
+    monkeypatch.setattr(fs, "write_at", noting)
     lease = begun(part)
-    for _ in range(200):
-        read_into(part, lease, 1000)
-    assert writing.wait(10)
-    write_behind = part._writer._write_behind
-    assert write_behind
-    blocks = list(write_behind._to_write)
-    assert len(blocks) == 200
-    assert sum(isinstance(block.data, memoryview) for block in blocks) == 0
-    go.set()
-    fill(part, lease)
+    fill(part, lease, 10_000)
+    assert verified(part) == digest_of(DATA)
+    assert written == [(at, min(BUFFER, len(DATA) - at)) for at in range(0, len(DATA), BUFFER)]
+
+
+def test_bytes_that_were_read_elsewhere_are_copied(part: Part) -> None:
+    """And are the caller's again at once."""
+    lease = begun(part)
+    while lease.pos != lease.end:
+        data = bytearray(DATA[lease.pos : lease.pos + 3_000_000])
+        part.write(lease, memoryview(data))
+        data[:] = bytes(len(data))
     assert verified(part) == digest_of(DATA)
 
 
-def test_a_large_block_is_not_copied() -> None:
-    """It stays in its buffer, which is used again afterwards."""
-    memory = buffers.Buffers()
-    large = memory.take()[: buffers.SMALL]
-    assert memory.pack(large) is large
-    memory.give_back(large)
-    small = memory.take()
-    assert small.obj is large.obj
-    assert memory.pack(small[:100]) == bytes(small[:100])
-    assert memory.take().obj is large.obj
+def test_many_leases_have_smaller_blocks(part: Part) -> None:
+    """All that is collected takes no more memory than a few of the largest."""
+    leases = [begun(part, MIB // 2) for _ in range(16)]
+    sizes = [len(part.buffer(lease)) for lease in leases]
+    assert sizes[0] <= BUFFER
+    assert sizes[-1] <= buffers.COLLECTED // 16
+    assert sum(sizes) <= 2 * buffers.COLLECTED
+    for lease in leases:
+        part.revoke(lease)
 
 
-def test_a_part_that_is_kept_is_not_written_to_any_more(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_that_a_worker_still_reads_into_is_not_used_again(part: Part) -> None:
+    """Its right has ended, but the thread may be blocked in the read."""
+    lease = begun(part)
+    read_into(part, lease, 1000)
+    abandoned = part.buffer(lease)
+    part.revoke(lease)
+    abandoned[:] = bytes(len(abandoned))
+    lease = claimed(part)
+    while lease.pos != lease.end:
+        assert part.buffer(lease).obj is not abandoned.obj
+        read_into(part, lease, BUFFER)
+        abandoned[:] = bytes(len(abandoned))
+    assert verified(part) == digest_of(DATA)
+
+
+@given(st.data())
+def test_any_bytes_are_collected_in_their_order(data: st.DataObject) -> None:
+    """Read in place or elsewhere, in pieces of any length, from any offset."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(buffers, "LARGE", 32 * 1024)
+        start = data.draw(st.integers(0, 100_000))
+        collector, offset, blocks = buffers.Collector(buffers.Buffers()), start, list[buffers.Block]()
+        for length in data.draw(st.lists(st.integers(1, 70_000), max_size=8)):
+            piece = memoryview(DATA)[offset : offset + length]
+            if data.draw(st.booleans()):
+                memory = collector.lend(offset, None)[: len(piece)]
+                memory[:] = piece[: len(memory)]
+                piece = memory
+            while piece:
+                added = collector.add(offset, piece, len(piece))
+                offset, piece = offset + added, piece[added:]
+                if collector.is_full:
+                    blocks += filter(None, [collector.take()])
+        blocks += filter(None, [collector.take()])
+    assert b"".join(block.data for block in blocks) == DATA[start:offset]
+    assert all(later.offset % (32 * 1024) == 0 for later in blocks[1:])
+
+
+def test_a_part_that_is_kept_is_not_written_to_any_more(
+    part: Part, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A block beyond what is kept may be on its way: the next process must not find it over its own bytes."""
     fill(part, begun(part, 4 * MIB))
     wait_until(lambda: part.frontier == 4 * MIB)
@@ -122,7 +171,11 @@ def test_a_part_that_is_kept_is_not_written_to_any_more(part: Part, monkeypatch:
     assert not kept
     go.set()
     suspender.join(10)
-    assert kept == [4 * MIB]
+    assert kept == [5 * MIB]
+    again = part_at(tmp_path, artifact_of(DATA))
+    assert opened(again) == 4 * MIB
+    assert again.received == 5 * MIB
+    again.remove()
 
 
 def fails(part: Part) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, journal, write_behind
-from luci_dl.disk.buffers import Buffers
+from luci_dl.disk import backlog, fs, journal
+from luci_dl.disk.block_sums import BlockSums
+from luci_dl.disk.buffers import Block, Buffers
 from luci_dl.disk.guarded_file import Gate, GuardedFile
-from luci_dl.disk.journal import Header, Journal
+from luci_dl.disk.journal import Header
+from luci_dl.disk.journal_writer import Journal
 from luci_dl.disk.write_behind import WriteBehind
 from luci_dl.errors import Interrupted, StorageError
 from tests.disk.hands import KIB, digest_of, gguf, sync_every
@@ -33,14 +36,18 @@ class Bench:
         self.log = Journal(folder / "m.journal")
         self.log.begin(Header("m.gguf", len(DATA), None))
         self.file.write(DATA[:start], 0)
-        self.write_behind = WriteBehind(self.file, self.log, Buffers(), start, hashlib.sha256(DATA[:start]))
+        self.sums = BlockSums()
+        states = [(start, hashlib.sha256(DATA[:start]))]
+        self.write_behind = WriteBehind(self.file, self.log, Buffers(), self.sums, states, lambda: len(DATA))
         self._there = set(range(0, start, BLOCK))
 
     def write(self, offset: int) -> None:
-        block = DATA[offset : offset + BLOCK]
-        self.write_behind.put(offset, block)
+        self.put(offset)
         self._there.add(offset)
         self.write_behind.accept(next((at for at in range(0, len(DATA), BLOCK) if at not in self._there), len(DATA)))
+
+    def put(self, offset: int) -> None:
+        self.write_behind.put(Block(offset, memoryview(DATA)[offset : offset + BLOCK]))
 
     def checkpoints(self) -> tuple[tuple[int, str], ...]:
         log = journal.read(self.log.path)
@@ -80,8 +87,8 @@ def test_it_continues_the_hash_of_what_was_proved(tmp_path: Path) -> None:
 
 def test_two_workers_may_report_in_the_other_order(bench: Bench) -> None:
     """A late report does not reduce what was reported."""
-    bench.write_behind.put(0, DATA[:BLOCK])
-    bench.write_behind.put(BLOCK, DATA[BLOCK : 2 * BLOCK])
+    bench.put(0)
+    bench.put(BLOCK)
     bench.write_behind.accept(2 * BLOCK)
     bench.write_behind.accept(BLOCK)
     assert bench.write_behind.finish(2 * BLOCK, CancelToken()) == digest_of(DATA[: 2 * BLOCK])
@@ -100,8 +107,8 @@ def test_what_is_hashed_but_not_written_is_not_behind_the_frontier(
     monkeypatch.setattr(fs, "write_at", slow)
     for offset in range(0, 32 * KIB, BLOCK):
         bench.write(offset)
-    wait_until(lambda: bench.write_behind._hashed == 32 * KIB)
-    assert (bench.write_behind.frontier, bench.write_behind.journaled, bench.checkpoints()) == (0, 0, ())
+    wait_until(lambda: bench.write_behind._backlog.state[0] == 32 * KIB)
+    assert (bench.write_behind.frontier, bench.write_behind._backlog.journaled, bench.checkpoints()) == (0, 0, ())
     go.set()
     assert bench.write_behind.finish(32 * KIB, CancelToken()) == digest_of(DATA[: 32 * KIB])
 
@@ -128,7 +135,7 @@ def test_nothing_is_written_once_writing_was_stopped(bench: Bench, monkeypatch: 
 
     stopper = threading.Thread(target=stop)
     stopper.start()
-    wait_until(lambda: bench.write_behind._stopped)
+    wait_until(lambda: bench.write_behind._backlog.stopped)
     go.set()
     stopper.join(10)
     assert order == ["written", "stopped"]
@@ -148,7 +155,7 @@ def test_a_line_is_written_after_the_sync_of_what_it_is_about(bench: Bench, monk
         bench.write(offset)
     assert syncing.wait(10)
     assert bench.checkpoints() == ()
-    assert bench.write_behind.journaled == 0
+    assert bench.write_behind._backlog.journaled == 0
     go.set()
     wait_until(lambda: bench.checkpoints() == ((16 * KIB, digest_of(DATA[: 16 * KIB])),))
 
@@ -189,10 +196,11 @@ def test_a_bug_in_a_thread_behind_is_raised_where_a_thread_waits(bench: Bench, m
         bench.write_behind.finish(len(DATA), CancelToken())
 
 
-def test_a_file_that_became_shorter_is_an_error(bench: Bench) -> None:
+def test_a_file_that_became_shorter_is_an_error(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was written ahead must still be there when the frontier comes."""
+    monkeypatch.setattr(backlog, "NEAR", 0)
     bench.write(BLOCK)
-    wait_until(lambda: not bench.write_behind._to_write)
+    wait_until(lambda: not bench.write_behind._backlog._to_write)
     bench.file.set_length(0)
     bench.write(0)
     with pytest.raises(StorageError, match="was truncated"):
@@ -203,7 +211,7 @@ def test_nothing_is_written_more_than_so_far_ahead_of_the_journal(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So no more than that is fetched again after a kill."""
-    monkeypatch.setattr(write_behind, "AHEAD", 32 * KIB)
+    monkeypatch.setattr(backlog, "AHEAD", 32 * KIB)
     assert bench.write_behind.wait_for_room(32 * KIB, 0)
     assert not bench.write_behind.wait_for_room(32 * KIB + 1, 0)
     for offset in range(0, 16 * KIB, BLOCK):
@@ -213,18 +221,27 @@ def test_nothing_is_written_more_than_so_far_ahead_of_the_journal(
     bench.write_behind.stop()
 
 
-def test_writers_wait_while_the_hash_is_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits in memory is bounded; what came too much is read back."""
-    monkeypatch.setattr(write_behind, "QUEUE", 2 * BLOCK)
-    monkeypatch.setattr(bench.write_behind, "_queued", 2 * BLOCK)
+@pytest.mark.parametrize("behind", ["_queued", "_unwritten", "_unsummed"])
+def test_writers_wait_while_a_thread_is_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch, behind: str) -> None:
+    """What waits in memory is bounded, whichever of the threads it waits for."""
+    monkeypatch.setattr(bench.write_behind._backlog, behind, backlog.QUEUE)
     assert not bench.write_behind.wait_for_room(BLOCK, 0)
-    bench.write(0)
-    assert not bench.write_behind._to_hash
-    with bench.write_behind._lock:
-        bench.write_behind._queued = 0
-    for offset in range(BLOCK, len(DATA), BLOCK):
+    monkeypatch.undo()
+    assert bench.write_behind.wait_for_room(BLOCK, 0)
+
+
+@pytest.mark.parametrize("near", [0, 3 * BLOCK, len(DATA)])
+def test_each_byte_is_written_hashed_and_summed_whatever_stays_in_memory(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, near: int
+) -> None:
+    """Blocks far ahead are read back, those nearby are not; the digest of the only block comes from neither."""
+    monkeypatch.setattr(backlog, "NEAR", near)
+    offsets = list(range(0, len(DATA), BLOCK))
+    for offset in [*offsets[1::2], *offsets[::2]]:
         bench.write(offset)
     assert bench.write_behind.finish(len(DATA), CancelToken()) == digest_of(DATA)
+    assert bench.file.raw.size == len(DATA)
+    assert bench.sums.blocks[0] in (None, zlib.crc32(DATA))
 
 
 def test_a_stopped_write_behind_never_calls_what_it_has_the_whole(bench: Bench) -> None:

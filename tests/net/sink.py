@@ -96,7 +96,7 @@ class MemorySink:
     def extend(self, lease: Lease) -> bool:
         return False
 
-    def buffer(self) -> memoryview:
+    def buffer(self, lease: Lease) -> memoryview:
         return memoryview(bytearray(1 << 20))
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import trustme
 
-from luci_dl.disk import write_behind
+from luci_dl.disk import backlog
 from luci_dl.net import client, connections, fetch, pieces, rate_meter, tune, worker_pool
 from luci_dl.net.retry import AttemptFailed
 
@@ -28,8 +28,8 @@ SMALL = {
     (worker_pool, "BLOCK_BYTES"): 256 * KIB,
     (pieces, "SHARE_S"): 0.3,
     (pieces, "SLOW_S"): 0.3,
-    (write_behind, "SYNC_EVERY"): 256 * KIB,
-    (write_behind, "AHEAD"): 1024 * KIB,
+    (backlog, "SYNC_EVERY"): 256 * KIB,
+    (backlog, "AHEAD"): 1024 * KIB,
     (tune, "MEASURE_S"): 0.1,
     (fetch, "TICK_S"): 0.02,
     (connections, "FIRST_BYTE_S"): SILENCE_S,

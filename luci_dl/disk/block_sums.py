@@ -1,0 +1,100 @@
+"""The digests of a file's blocks while its bytes arrive, and which of them the journal may get."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Container, Iterable
+
+from luci_dl.disk.blocks import BLOCK, Blocks, count, digest_of
+from luci_dl.plan import Segment
+
+LONGEST = 512
+"""Blocks in one line of the journal, at most."""
+
+
+class BlockSums:
+    """Takes the bytes of a file in any order of blocks. Those of one block have to come in order, else it is unknown.
+
+    Attributes:
+        blocks: the digests of the blocks of which all bytes came.
+    """
+
+    def __init__(self) -> None:
+        self.blocks = Blocks()
+        self._fresh: set[int] = set()  # the numbers of those that the journal does not have
+        self._begun: dict[int, tuple[int, int]] = {}  # by number: the next offset, and the digest of what is before
+        self._lock = threading.Lock()  # guards `_fresh`
+
+    def add(self, offset: int, data: bytes | memoryview, size: int | None) -> None:
+        """Take the bytes at `offset` of a file of `size` bytes. Only one thread may do so."""
+        view = memoryview(data)
+        while view:
+            number, inside = divmod(offset, BLOCK)
+            piece, view = view[: BLOCK - inside], view[BLOCK - inside :]
+            begun, digest = self._begun.pop(number, (-1, 0)) if inside else (offset, 0)
+            end = offset + len(piece)
+            if begun == offset:
+                digest = digest_of(piece, digest)
+                if end % BLOCK and end != size:
+                    self._begun[number] = end, digest
+                else:
+                    self.learn(number, digest)
+            offset = end
+
+    def begin(self, offset: int, digest: int) -> None:
+        """Take the digest of the bytes of a block up to the offset, which is where its next bytes will be added."""
+        if offset % BLOCK and self.blocks[offset // BLOCK] is None:
+            self._begun[offset // BLOCK] = offset, digest
+
+    def learn(self, number: int, digest: int, *, fresh: bool = True) -> None:
+        """Take the digest of a whole block; it is not `fresh` if the journal has it."""
+        with self._lock:
+            self.blocks[number] = digest
+            if fresh:
+                self._fresh.add(number)
+
+    def forget(self, segments: Iterable[Segment]) -> None:
+        """Make the blocks unknown that have bytes in these segments."""
+        with self._lock:
+            for segment in segments:
+                self.blocks.forget(segment)
+            self._fresh = {number for number in self._fresh if self.blocks[number] is not None}
+            self._begun.clear()
+
+    def complete(self, unwritten: Iterable[tuple[int, int]], size: int | None) -> list[int]:
+        """The numbers, in order, of the blocks that the journal does not have and that have no bytes in the ranges."""
+        if size is not None and self._begun.get(size // BLOCK, (-1, 0))[0] == size:  # it was not known before
+            self.learn(size // BLOCK, self._begun[size // BLOCK][1])
+        waiting = {number for start, end in unwritten for number in range(start // BLOCK, count(end))}
+        with self._lock:
+            return sorted(self._fresh - waiting)
+
+    def recorded(self, numbers: Iterable[int]) -> None:
+        """Take note that the journal has these blocks."""
+        with self._lock:
+            self._fresh.difference_update(numbers)
+
+    def recorded_beyond(self, offset: int, size: int) -> int:
+        """Bytes beyond the offset in blocks that the journal has."""
+        with self._lock:
+            return known_beyond(self.blocks, offset, size, self._fresh)
+
+
+def known_beyond(blocks: Blocks, offset: int, size: int, apart_from: Container[int] = ()) -> int:
+    """Bytes of a file of `size` bytes beyond the offset, in blocks with a known digest."""
+    return sum(
+        min((number + 1) * BLOCK, size) - max(number * BLOCK, offset)
+        for number in range(offset // BLOCK, min(len(blocks), count(size)))
+        if blocks[number] is not None and number not in apart_from
+    )
+
+
+def runs_of(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """The runs of neighbours in sorted numbers, up to `LONGEST` each: the first, and one more than the last."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number < runs[-1][0] + LONGEST:
+            runs[-1] = runs[-1][0], number + 1
+        else:
+            runs.append((number, number + 1))
+    return runs
