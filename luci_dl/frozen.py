@@ -23,9 +23,10 @@ def frozen(kind: type[T]) -> type[T]:
     shown = [each.name for each in fields(made) if each.repr]
 
     def __setattr__(self: object, name: str, value: object) -> None:
-        if name not in names or name in vars(self):
+        own = vars(self)
+        if name in own or name not in names:
             raise FrozenInstanceError(f"cannot assign to field {name!r}")
-        vars(self)[name] = value  # in __init__
+        own[name] = value  # in __init__
 
     def __delattr__(self: object, name: str) -> None:
         raise FrozenInstanceError(f"cannot delete field {name!r}")
