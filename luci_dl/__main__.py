@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import gc
 import os
 import sys
 from types import TracebackType
+from typing import NoReturn
 
 
 def main() -> None:
@@ -29,7 +32,16 @@ def main() -> None:
         sys.exit(6)
 
     words = words_handed_over()
-    sys.exit(run(sys.argv[1:] if words is None else words, _started_with(sys.argv[1:])))
+    _end(run(sys.argv[1:] if words is None else words, _started_with(sys.argv[1:])))
+
+
+def _end(code: int) -> NoReturn:
+    """End the process at once. To free every object first, as Python does, takes a tenth of a short run."""
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, or it is closed
+            stream.flush()
+    os._exit(code)
 
 
 def _started_with(arguments: list[str]) -> list[str]:

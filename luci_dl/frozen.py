@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import FrozenInstanceError, dataclass, field, fields
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
@@ -11,14 +11,25 @@ T = TypeVar("T")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(kind: type[T]) -> type[T]:
-    """Make a frozen dataclass that compares, hashes and prints as one of `dataclass(frozen=True)`.
+    """Make a frozen dataclass, which behaves as one of `dataclass(frozen=True)`.
 
-    That generates code for it in each class, which took a tenth of the time that luci needs to start.
+    That compiles six methods for each class, which took a fifth of the time that luci needs to start. Here it compiles
+    `__init__`, and the others are shared.
     """
-    made: Any = dataclass(frozen=True, eq=False, repr=False)(kind)
-    compared = _values([each.name for each in fields(made) if each.compare])
-    hashed = _values([each.name for each in fields(made) if (each.compare if each.hash is None else each.hash)])
+    made: Any = dataclass(eq=False, repr=False)(kind)
+    names = {each.name for each in fields(made)}
+    compared = attrgetter("__class__", *(each.name for each in fields(made) if each.compare))
+    hashed = attrgetter("__class__", *(each.name for each in fields(made) if each.compare and each.hash is not False))
     shown = [each.name for each in fields(made) if each.repr]
+
+    def __setattr__(self: object, name: str, value: object) -> None:
+        own = vars(self)
+        if name in own or name not in names:
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        own[name] = value  # in __init__
+
+    def __delattr__(self: object, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
 
     def __eq__(self: object, other: object) -> bool:
         return bool(compared(self) == compared(other)) if type(self) is type(other) else NotImplemented
@@ -29,12 +40,7 @@ def frozen(kind: type[T]) -> type[T]:
     def __repr__(self: object) -> str:
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
-    for method in (__eq__, __hash__, __repr__):
+    for method in (__setattr__, __delattr__, __eq__, __hash__, __repr__):
         if method.__name__ not in vars(kind):
             setattr(kind, method.__name__, method)
     return kind
-
-
-def _values(names: list[str]) -> attrgetter[Any]:
-    """Returns the class of an object, and what it has by these names."""
-    return attrgetter("__class__", *names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -54,8 +55,12 @@ def test_what_is_frozen_compares_hashes_and_prints_as_a_dataclass(a: Any, b: Any
 def test_what_is_frozen_cannot_be_changed() -> None:
     """But replaced and matched, and turned into a dictionary."""
     made = OURS[1]("a", size=1)
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        made.name = "b"
+    for name in ("name", "cache", "size", "other"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(made, name, "b")
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            delattr(made, name)
     assert dataclasses.replace(made, name="b") == OURS[1]("b", size=1)
     assert dataclasses.asdict(made) == {"name": "a", "secret": "", "headers": {}, "cache": 0, "size": 1}
     assert OURS[1].__match_args__ == THEIRS[1].__match_args__
+    assert copy.copy(made) == made == copy.deepcopy(made)

@@ -89,6 +89,7 @@ class _Run:
 
     def _into_one_folder(self, plan: Plan) -> Outcome:
         """The planned one, or the backup if that cannot hold the model."""
+        self._context.network.prepare_for(plan.artifacts[0].urls[0])
         emit, outcome = self._context.emit, self._try(plan)
         if plan.backup and isinstance(outcome.error, CannotHold):
             emit(FallbackFolderUsed(plan.reference, str(plan.backup), outcome.error.message))

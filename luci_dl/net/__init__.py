@@ -2,7 +2,8 @@
 
 client          one request, from connection to body
 network         what all requests of a run share
-connections     direct, or through a proxy, and their time limits; dial, proxy, socks, certificates
+connections     direct, or through a proxy, and their time limits; dial, proxy, socks; certificates, trust (loads
+                them early)
 origin          the host of an address, and whether its responses are safe from changes
 redirects       followed, and where they led
 head            a response as it arrives: wire, raw_response, coding

@@ -23,6 +23,7 @@ from luci_dl.net.response import RangeRequest, ResponseInfo
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.situation import Answer, Situation
 from luci_dl.net.translate import translate_errors
+from luci_dl.net.trust import Trust
 from luci_dl.plan import Remote
 
 if TYPE_CHECKING:
@@ -104,14 +105,21 @@ class Client:
         connect_s: seconds to wait for a connection.
         read_s: seconds without a byte after which a read fails; None for the defaults of `Transport`.
         log: receives each request.
+        trust: the certificates.
 
     Attributes:
         timeout: `read_s`.
     """
 
-    def __init__(self, connect_s: float = CONNECT_S, read_s: float | None = None, log: Emit | None = None) -> None:
+    def __init__(
+        self,
+        connect_s: float = CONNECT_S,
+        read_s: float | None = None,
+        log: Emit | None = None,
+        trust: Trust | None = None,
+    ) -> None:
         self.timeout = read_s
-        transport = Transport(connect_s, read_s, log)
+        transport = Transport(connect_s, read_s, log, trust or Trust())
         self._transport = transport
         self._tokens = Tokens(lambda url: _read_document(transport.send, url, {}, _MAX_TOKEN_BYTES))
 

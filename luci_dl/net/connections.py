@@ -19,13 +19,13 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit, Requested, ignore
-from luci_dl.net.certificates import trusted_certificates
 from luci_dl.net.dial import dial
 from luci_dl.net.proxy import INSTALL_SOCKS, Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
 from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.sent_secrets import PUBLIC_HEADERS, note_sent
 from luci_dl.net.translate import proxy_auth_error, translate_errors
+from luci_dl.net.trust import Trust
 from luci_dl.text import distinct_address
 
 CONNECT_S = 20.0
@@ -106,10 +106,12 @@ class Transport:
         connect_s: seconds to wait for a connection.
         read_s: seconds without a byte after which a read fails; None for `FIRST_BYTE_S`, and then `READ_S`.
         log: receives each request.
+        trust: the certificates.
     """
 
-    def __init__(self, connect_s: float, read_s: float | None, log: Emit | None) -> None:
+    def __init__(self, connect_s: float, read_s: float | None, log: Emit | None, trust: Trust) -> None:
         self._log = log
+        self._trust = trust
         self._timeout = urllib3.Timeout(connect=connect_s, read=read_s or FIRST_BYTE_S)
         self._read_s = read_s or READ_S
         self._managers: dict[tuple[str, Proxy | None], urllib3.PoolManager] = {}
@@ -153,7 +155,7 @@ class Transport:
         key = scheme, proxy
         with self._lock:
             if key not in self._managers:
-                self._managers[key] = _new_manager(scheme, proxy)
+                self._managers[key] = _new_manager(scheme, proxy, self._trust)
             return self._managers[key]
 
 
@@ -168,10 +170,10 @@ def _repeated_if_stale(request: Callable[[], urllib3.BaseHTTPResponse]) -> urlli
     return request()
 
 
-def _new_manager(scheme: str, proxy: Proxy | None) -> urllib3.PoolManager:
+def _new_manager(scheme: str, proxy: Proxy | None, trust: Trust) -> urllib3.PoolManager:
     """Pools for addresses of that scheme. Raises: NetworkError, when certificates or SOCKS are not available."""
     secure = scheme == "https" or (proxy and proxy.scheme == "https")
-    context = trusted_certificates() if secure else None  # loading them takes time
+    context = trust.context() if secure else None  # loading them takes time
     settings: dict[str, Any] = {"num_pools": 8, "maxsize": 16, "ssl_context": context}
     if proxy and proxy.socks:
         if not find_spec("socks"):

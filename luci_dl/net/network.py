@@ -9,6 +9,7 @@ from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.slots import Slots
+from luci_dl.net.trust import Trust
 from luci_dl.net.tune import MAX_CONNECTIONS
 from luci_dl.rate_limit import UNLIMITED, RateLimit
 
@@ -49,7 +50,13 @@ class Network:
         self._timeout = timeout
         self._log = log
         self._client: Client | None = None
+        self._trust = Trust()
         self._lock = threading.Lock()
+
+    def prepare_for(self, url: str) -> None:
+        """Begin to load the certificates, if requests to `url` need them. Does not wait."""
+        if url.startswith("https:") and not self.offline:
+            self._trust.begin()
 
     def client_for(self, url: str) -> Client:
         """The client that may request `url`. Raises: NetworkError, when offline."""
@@ -57,7 +64,8 @@ class Network:
             raise NetworkError(f"{url} is needed, but luci is offline", ASK_SERVERS)
         with self._lock:
             if self._client is None:
+                self.prepare_for(url)
                 from luci_dl.net.client import Client
 
-                self._client = Client(read_s=self._timeout, log=self._log)
+                self._client = Client(read_s=self._timeout, log=self._log, trust=self._trust)
             return self._client

@@ -106,9 +106,6 @@ def file_address(address: str, hubs: Sequence[str] = ()) -> str:
     hub_page = _NoFile(
         rf"(?:{bases})(?:{_REPO}/tree/.*|{_REPO_NAME}/?)", "of a repository", "Give hf:OWNER/REPO instead."
     )
-    for no_file in (*_NO_FILES, hub_page):
-        if re.fullmatch(no_file.page, page):
-            raise UsageError(f"{page} is a page {no_file.what}, not the address of a file", no_file.hint)
     for known in (*_PAGES, hub_file):
         found = re.fullmatch(known.page, page)
         if found is None:
@@ -118,6 +115,9 @@ def file_address(address: str, hubs: Sequence[str] = ()) -> str:
             file, _, fixed = _expanded(known.file, found).partition("?")
             new = "&".join([text for text in (fixed, *(text for _, text in left)) if text])
             return f"{file}?{new}" if new else file
+    for no_file in (*_NO_FILES, hub_page):
+        if re.fullmatch(no_file.page, page):
+            raise UsageError(f"{page} is a page {no_file.what}, not the address of a file", no_file.hint)
     return address
 
 

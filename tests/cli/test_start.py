@@ -13,14 +13,22 @@ from tests.cli.shop import Shop
 SLOW = {"urllib3", "ssl", "http.client", "email", "rich", "filelock", "asyncio", "logging", "tomlkit", "truststore"}
 SLOW |= {"subprocess", "tempfile", "importlib.metadata", "luci_dl.disk.transaction"}
 """Modules that take long to load, and that the commands below do without."""
-_SHOW = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))"
+AT_THE_END = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))"
+AT_THE_FIRST_CONNECTION = """
+import sys
+def show(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple):
+        print("\\nloaded", *sys.modules, file=sys.stderr)
+sys.addaudithook(show)
+"""
 
 
-def loaded(*words: str) -> set[str]:
-    """The modules that a process has loaded when `luci WORDS` ends."""
-    command = [sys.executable, "-P", "-c", f"{_SHOW}\nfrom luci_dl.__main__ import main\nmain()", *words]
+def loaded(*words: str, show: str = AT_THE_END) -> set[str]:
+    """The modules that a process has loaded when `luci WORDS` ends, or when `show` shows them."""
+    command = [sys.executable, "-P", "-c", f"{show}\nfrom luci_dl.__main__ import main\nmain()", *words]
     ended = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=True, timeout=50)
-    return set(ended.stderr.splitlines()[-1].split()[1:])
+    shown = [line for line in ended.stderr.splitlines() if line.startswith("loaded ")]
+    return set(shown[0].split()[1:])
 
 
 def test_the_help_loads_the_commands_alone() -> None:
@@ -38,7 +46,17 @@ def test_an_installed_model_is_answered_without_the_code_that_installs(shop: Sho
     assert "luci_dl.disk.transaction" in loaded("install", "m")
     modules = loaded("install", "m")
     assert modules & SLOW == set()
-    assert len({name for name in modules if name.startswith("luci_dl.")}) <= 105
+    assert len({name for name in modules if name.startswith("luci_dl.")}) <= 120
     assert loaded("path", "m") & SLOW == set()
     assert loaded("list") & SLOW == set()
     assert len(shop.server.exchanges()) == len(files)
+
+
+def test_the_first_request_waits_for_nothing_that_it_does_not_need(shop: Shop) -> None:
+    """Neither for the parsers of formats, nor for what reads documents and the messages of servers."""
+    shop.sell("m")
+    modules = loaded("install", "m", show=AT_THE_FIRST_CONNECTION)
+    assert "luci_dl.net.client" in modules
+    later = {"luci_dl.formats.table", "luci_dl.net.document", "luci_dl.net.server_message", "luci_dl.net.certificates"}
+    assert modules & (later | {"html", "rich", "tomlkit", "truststore"}) == set()
+    assert len({name for name in modules if name.startswith("luci_dl.")}) <= 180
