@@ -17,7 +17,7 @@ from luci_dl.net import pieces
 from luci_dl.net.pieces import SHARE_ROUND_TRIPS, SHARE_S, Pieces
 from luci_dl.net.rate_meter import RateMeter
 from luci_dl.net.transfer import RATE_S
-from luci_dl.plan import PAGE, Lease, Revoked, Sink
+from luci_dl.plan import PAGE, Lease, Revoked, Segment, Sink
 
 PIECES = 16
 PIECE = 32 * PAGE
@@ -39,6 +39,11 @@ def _small() -> Iterator[None]:
         yield
 
 
+def stored(lease: Lease) -> None:
+    """Nothing is collected."""
+    lease.stored = lease.pos
+
+
 @dataclass
 class Disk:
     """The part of a `Sink` that `Pieces` needs, and who wrote what.
@@ -53,7 +58,7 @@ class Disk:
     written: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ranges = RangeMap(self.start, self.size)
+        self.ranges = RangeMap([Segment(self.start, self.size)], self.size, stored)
         self.requests = 0
 
     def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
@@ -116,7 +121,8 @@ class Flow:
 
     def _receive(self, count: int) -> bool:
         while count:
-            taken, _ = self.disk.ranges.write(self.lease, count, self.disk.put)
+            taken = self.disk.ranges.write(self.lease, count, self.disk.put)
+            self.disk.ranges.store(self.lease)
             self.received += taken
             count -= taken
             if self.lease.pos == self.lease.end and (
