@@ -39,8 +39,8 @@ def _small() -> Iterator[None]:
         yield
 
 
-def _stored(lease: Lease) -> None:
-    """Nothing is collected here."""
+def stored(lease: Lease) -> None:
+    """Nothing is collected."""
     lease.stored = lease.pos
 
 
@@ -58,7 +58,7 @@ class Disk:
     written: list[tuple[int, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ranges = RangeMap([Segment(self.start, self.size)], self.size, _stored)
+        self.ranges = RangeMap([Segment(self.start, self.size)], self.size, stored)
         self.requests = 0
 
     def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:

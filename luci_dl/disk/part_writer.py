@@ -171,6 +171,7 @@ class PartWriter:
         with self._mutex:
             self._closed = True
         self._stop()
+        self._collectors.clear()
 
     def _stop(self) -> None:
         with self._mutex:

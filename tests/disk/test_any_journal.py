@@ -25,7 +25,9 @@ from tests.disk.test_journal import ENTRY, HEADER, RECEIPT, read
 from tests.procs import files_left
 
 DATA = gguf(1000)
-WORDS = [field.name for kind in (Header, CommitEntry, Receipt) for field in fields(kind)] + ["at", "done", "files"]
+WORDS = [field.name for kind in (Header, CommitEntry, Receipt) for field in fields(kind)] + [
+    *("at", "blocks", "crc32", "done", "files", "missing")
+]
 EDGES = [True, False, -1, 0, 1, 1.0, 1 << 63, 10**30, None, "", "m", "../m", "\ud800"]
 LEAVES: Any = st.sampled_from(EDGES) | st.integers() | st.floats() | st.text(max_size=5)
 ANYTHING: Any = st.recursive(
@@ -45,7 +47,13 @@ def nearly(draw: st.DrawFn, fields: dict[str, Any]) -> dict[str, Any]:
 
 HEADERS = nearly({"v": 1, **asdict(HEADER)})
 ENTRIES = nearly(asdict(ENTRY)) | nearly(asdict(RECEIPT)).map(lambda known: {**asdict(ENTRY), "receipt": known})
-LINES = ANYTHING | nearly({"at": 1024, "sha256": "0"}) | ENTRIES.map(lambda entry: {"done": entry})
+LINES = (
+    ANYTHING
+    | nearly({"at": 1024, "sha256": "0"})
+    | nearly({"blocks": 0, "crc32": "0" * 16})
+    | nearly({"missing": [[0, 1]]})
+    | ENTRIES.map(lambda entry: {"done": entry})
+)
 
 
 def assert_typed(entry: CommitEntry) -> None:
@@ -72,6 +80,8 @@ def test_any_journal_is_typed_or_refused(first: Any, lines: list[Any]) -> None:
         assert type(at) is int
         assert 0 <= at <= (at if log.header.size is None else log.header.size)
         assert isinstance(sha256, str)
+    assert all(type(log.blocks[number]) in (int, type(None)) for number in range(len(log.blocks)))
+    assert log.header.size is None or 0 <= log.proved <= log.header.size
     if log.entry:
         assert_typed(log.entry)
 

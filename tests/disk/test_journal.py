@@ -16,10 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luci_dl.disk import journal
+from luci_dl.disk.block_sums import runs_of
+from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.journal import CommitEntry, Header, Log
 from luci_dl.disk.journal_writer import Journal
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import StorageError
+from luci_dl.plan import Segment
 from tests.procs import files_left
 
 HEADER = Header("a/m.gguf", 4096, "0" * 64, {}, {"https://h/m.gguf": '"v1"'})
@@ -167,6 +170,16 @@ def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mappi
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "../../secret"}},
         {"done": {"size": "1", "sha256": "0", "inode": 1, "receipt": {}, "record": None}},
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": [], "record": None}},
+        {"blocks": 1, "crc32": "0" * 8},
+        {"blocks": -1, "crc32": "0" * 8},
+        {"blocks": 0, "crc32": "0" * 7},
+        {"blocks": 0, "crc32": 5},
+        {"blocks": 0},
+        {"missing": []},
+        {"missing": [[1, 1]]},
+        {"missing": [[0]]},
+        {"missing": [[-1, 1]]},
+        {"missing": 5},
         {"else": 1},
     ],
 )
@@ -192,3 +205,36 @@ def test_a_right_checksum_of_no_json_is_no_line() -> None:
     assert journal.decode(b"%08x %b\n" % (zlib.crc32(text), text)) is None
     assert journal.decode(journal.encode({"a": "ü\n"})) == {"a": "ü\n"}
     assert json.loads(journal.encode({"a": 1})[9:]) == {"a": 1}
+
+
+def test_blocks_are_remembered_until_they_are_missing(tmp_path: Path) -> None:
+    """The last line about a block counts, and what is beyond a missing byte is proved by blocks only."""
+    size = 4 * BLOCK + 5
+    log = Journal(tmp_path / "m.journal")
+    log.begin(Header("m.gguf", size, "0" * 64))
+    log.checkpoint(BLOCK, "a")
+    log.add_blocks(3, "00000003" + "00000004")
+    log.add_blocks(1, "00000001" + "-" * 8)
+    log.checkpoint(2 * BLOCK, "b")
+    found = journal.read(log.path)
+    assert found
+    assert [found.blocks[number] for number in range(6)] == [None, 1, None, 3, 4, None]
+    assert found.proved == 3 * BLOCK + 5
+    log.forget([Segment(BLOCK + 1, BLOCK + 2), Segment(4 * BLOCK, size)])
+    log.add_blocks(4, "00000005")
+    found = journal.read(log.path)
+    assert found
+    assert found.checkpoints == ((BLOCK, "a"),)
+    assert [found.blocks[number] for number in range(6)] == [None, None, None, 3, 5, None]
+    assert found.proved == 2 * BLOCK + 5
+
+
+def test_the_journal_of_a_large_file_stays_small() -> None:
+    """A MiB at most for one of 40 GiB, however its blocks came, and no line is long."""
+    numbers = range(40 * 1024)
+    lines = [{"blocks": first, "crc32": "0" * 8 * (end - first)} for first, end in runs_of(numbers)]
+    lines += [{"blocks": number, "crc32": "0" * 256} for number in numbers[::32]]
+    lines += [{"at": number << 20, "sha256": "0" * 64} for number in numbers[::32]]
+    encoded = [*map(journal.encode, lines)]
+    assert sum(map(len, encoded)) < 1 << 20
+    assert max(map(len, encoded)) < 5000
