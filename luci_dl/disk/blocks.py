@@ -62,6 +62,10 @@ class Blocks:
         """How many are known."""
         return len(self) - self._digests.count(_UNKNOWN)
 
+    def unknown(self, size: int) -> list[Segment]:
+        """The segments of a file of `size` bytes of which the digests are unknown."""
+        return segments_of((number for number in range(count(size)) if self[number] is None), size)
+
     def forget(self, segment: Segment) -> None:
         """Make every block unknown that has a byte of the segment."""
         last = len(self) if segment.end is None else min(len(self), count(segment.end))
@@ -123,12 +127,12 @@ def segments_of(numbers: Iterable[int], size: int) -> list[Segment]:
     return segments
 
 
-def unproved(
+def damaged(
     file: fs.File, size: int, known: Blocks, token: CancelToken, checked: Callable[[int], None]
 ) -> list[Segment]:
-    """The segments of a file of `size` bytes of which the digests are unknown, or not those on disk.
+    """The segments of a file of `size` bytes that are not as `known` says; what is unknown there is not read.
 
-    Only blocks with a known digest are read, beside the calling thread, which calls `checked` with the bytes so far.
+    It is read beside the calling thread, which calls `checked` with the bytes so far.
 
     Raises: Interrupted; StorageError.
     """
@@ -137,11 +141,10 @@ def unproved(
     def work() -> list[Segment]:
         nonlocal done
         wrong: list[int] = []
-        for number in range(count(size)):
+        for number in range(min(len(known), count(size))):
             token.check()
-            start = number * BLOCK
-            digest = known[number]
-            if digest is None or digest_of(fs.read_at(file, min(BLOCK, size - start), start)) != digest:
+            start, digest = number * BLOCK, known[number]
+            if digest is not None and digest_of(fs.read_at(file, min(BLOCK, size - start), start)) != digest:
                 wrong.append(number)
             done = min(start + BLOCK, size)
         return segments_of(wrong, size)
