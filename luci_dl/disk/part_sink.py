@@ -9,6 +9,7 @@ from luci_dl.disk import identity, space
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_files import PartFiles
 from luci_dl.disk.part_writer import PartWriter
+from luci_dl.disk.senders import Senders
 from luci_dl.errors import IntegrityError
 from luci_dl.formats.reading import BEGINNING
 from luci_dl.model import Artifact
@@ -25,6 +26,7 @@ class PartSink:
         cloned: the part shares the blocks of a local copy, and has all of them.
         mixed: the responses disagreed on the file, so it may be one that was never meant, or bytes of several.
         end_is_certain: False when the connection may have been lost where the file was taken to end.
+        senders: who sent the bytes that it has from this run.
     """
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int) -> None:
@@ -33,6 +35,7 @@ class PartSink:
         self.cloned = False
         self.mixed = False
         self.end_is_certain = True
+        self.senders = Senders()
         self._min_free = min_free
         self._known = identity.promised(artifact)
         self._files = PartFiles(staging)
@@ -81,6 +84,7 @@ class PartSink:
 
     def revoke(self, lease: Lease) -> None:
         self._writer.ranges.revoke(lease)
+        self.senders.end(lease)
 
     def buffer(self, lease: Lease) -> memoryview:
         return self._writer.buffer(lease)
@@ -101,6 +105,7 @@ class PartSink:
                 self._learn(remote)
             else:
                 self._start(remote)
+            self.senders.begin(lease, remote)
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
         if self.size is not None and lease.pos + len(data) > self.size:
@@ -145,6 +150,7 @@ class PartSink:
         """Revoke all leases and begin again at byte 0; the part keeps its room."""
         self._writer.halt()
         self._digest = None
+        self.senders.forget(Segment(0, None))
         known = identity.learn(identity.promised(self.artifact), remote)
         if part := self._files.part:
             part.set_length(0 if self.cloned else min(part.size, known.size or 0))
