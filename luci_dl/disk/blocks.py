@@ -62,6 +62,12 @@ class Blocks:
         """How many are known."""
         return len(self) - self._digests.count(_UNKNOWN)
 
+    def complete(self, others: Blocks) -> None:
+        """Take over the digests that are unknown here and known there."""
+        for number, digest in enumerate(others._digests):
+            if digest != _UNKNOWN and self[number] is None:
+                self[number] = digest
+
     def unknown(self, size: int) -> list[Segment]:
         """The segments of a file of `size` bytes of which the digests are unknown."""
         return segments_of((number for number in range(count(size)) if self[number] is None), size)

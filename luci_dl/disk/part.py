@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
-from luci_dl.disk.blocks import Blocks
+from luci_dl.disk.blocks import damaged
 from luci_dl.disk.hashing import Hashed, hash_again
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
@@ -129,10 +129,12 @@ class Part(PartSink):
         self._files.close_until_used(same=True)
         return digest
 
-    @property
-    def blocks(self) -> Blocks:
-        """The digests of its blocks, as far as they are known."""
-        return self._writer.sums.blocks
+    def damaged(self, token: CancelToken) -> list[Segment]:
+        """What the disk does not return as it was written. Raises: Interrupted; StorageError."""
+        if self._files.part is None:
+            return []
+        fs.forget_cached(self.staging.part)
+        return damaged(self._files.part.raw, self.size or 0, self.blocks, token, lambda _done: None)
 
     @property
     def proof(self) -> str:
@@ -158,6 +160,7 @@ class Part(PartSink):
                 else:
                     self.cloned, self._digest = False, None
                     self._writer.forget(segments, self._token)
+                    self._senders.forget(segments)
 
         run_cancellable(restart, self._token)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from luci_dl.disk.blocks import BLOCK, Blocks, count
@@ -41,16 +42,19 @@ class Senders:
         if sender and start < lease.pos:
             self._runs.append((start, lease.pos, sender))
 
-    def forget(self, segment: Segment) -> None:
-        """The bytes of the segment are missing again. All leases are revoked."""
+    def forget(self, segments: Iterable[Segment]) -> None:
+        """The bytes of these segments are missing again. All leases are revoked."""
         with self._lock:
             for lease in list(self._open):
                 self._end(lease)
-            first, last = segment.start, segment.end
-            runs, self._runs = self._runs, []
-            for start, end, sender in runs:
-                kept = [(start, min(end, first))] + ([(max(start, last), end)] if last is not None else [])
-                self._runs += [(low, high, sender) for low, high in kept if low < high]
+            for segment in segments:
+                self._cut(segment.start, segment.end)
+
+    def _cut(self, first: int, last: int | None) -> None:
+        runs, self._runs = self._runs, []
+        for start, end, sender in runs:
+            kept = [(start, min(end, first))] + ([(max(start, last), end)] if last is not None else [])
+            self._runs += [(low, high, sender) for low, high in kept if low < high]
 
     def sent(self, blocks: Blocks, size: int) -> dict[Sender, Blocks]:
         """Of each sender those of the `blocks` of a file of `size` bytes that it sent whole."""

@@ -53,13 +53,13 @@ def test_what_is_forgotten_was_sent_by_nobody() -> None:
     """Until it is sent again; what lies around it keeps its sender."""
     senders = Senders()
     write(senders, ONE, 0, SIZE)
-    senders.forget(Segment(BLOCK, 3 * BLOCK))
+    senders.forget([Segment(BLOCK, 3 * BLOCK)])
     assert numbers(senders) == {ONE.url: [0, 3, 4]}
     write(senders, TWO, BLOCK, 2 * BLOCK)
     assert numbers(senders) == {ONE.url: [0, 3, 4], TWO.url: [1]}
     lease = Lease(Segment(3 * BLOCK, SIZE))
     senders.begin(lease, Remote(ONE.url, SIZE, None))
     lease.pos = SIZE  # its worker has not noticed yet that it is revoked
-    senders.forget(Segment(0, None))
+    senders.forget([Segment(0, None)])
     senders.end(lease)
     assert numbers(senders) == {}
