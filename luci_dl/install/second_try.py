@@ -23,7 +23,6 @@ from luci_dl.plan import Segment
 
 Fetch = Callable[[Artifact], None]
 """Fetches what is missing of the part."""
-ALL = Segment(0, None)
 _LISTED = 3
 """How many runs of blocks a message lists."""
 
@@ -72,17 +71,17 @@ class SecondTry:
     def _fetch_from_each(self, error: LuciError | None) -> LuciError | None:
         """Fetch again from each address alone what is not as it was sent from there."""
         self._note_senders()
-        urls, sizes = deque(sorted(self._artifact.urls, key=self._bytes_not_from)), set[int | None]()
+        urls = deque(sorted(self._artifact.urls, key=lambda url: len(self._not_from(url))))
+        sizes = set[int | None]()
         while error and urls:
             url = urls.popleft()
-            segments = self._not_from(url)
-            if self._may_pass:
-                segments = [ALL]
-                if self._part.size not in sizes and len(sizes) < self._context.options.retries:
-                    sizes.add(self._part.size)  # if the size is the same again, the bytes there really are others
-                    urls.append(url)
-            if segments:
-                what = "it" if ALL in segments else self._named(segments)
+            others = self._not_from(url)
+            if self._may_pass and self._part.size not in sizes and len(sizes) < self._context.options.retries:
+                sizes.add(self._part.size)  # if the size is the same again, the bytes there really are others
+                urls.append(url)
+            if others:
+                segments = segments_of(others, self._part.size or 0) if len(others) < self._count else None
+                what = self._named(segments) if segments else "it"
                 self._warn(f"{error.message}; fetching {what} again from {url}")
                 headers = self._artifact.headers if url == self._artifact.urls[0] else {}  # mirrors get no credentials
                 error = self._again(replace(self._artifact, urls=(url,), headers=headers), segments)
@@ -94,7 +93,8 @@ class SecondTry:
         """Whether the bytes can be wrong although the address has the right ones."""
         return self._part.mixed or not self._part.end_is_certain
 
-    def _again(self, artifact: Artifact, segments: Sequence[Segment]) -> LuciError | None:
+    def _again(self, artifact: Artifact, segments: Sequence[Segment] | None) -> LuciError | None:
+        """Fetch these segments again, or all."""
         self._part.forget(segments)
         try:
             self._fetch(artifact)
@@ -106,21 +106,22 @@ class SecondTry:
         for sender, blocks in self._part.sent().items():
             self._sent.setdefault(sender, Blocks()).complete(blocks)
 
-    def _not_from(self, url: str) -> list[Segment]:
-        """What the part has not as that address sent it."""
-        size, now = self._part.size, self._part.blocks
-        if size is None or not self._part.provable:  # without a digest, all bytes must be of one response
-            return [ALL]
-        sent = [blocks for sender, blocks in self._sent.items() if sender.url == url]
-        others = (
-            number
-            for number in range(count(size))
-            if now[number] is None or all(blocks[number] != now[number] for blocks in sent)
-        )
-        return segments_of(others, size)
+    @property
+    def _count(self) -> int:
+        """How many blocks the file has, as far as that is known."""
+        return max(1, count(self._part.size or 0))
 
-    def _bytes_not_from(self, url: str) -> int:
-        return sum((segment.end or 0) - segment.start for segment in self._not_from(url))
+    def _not_from(self, url: str) -> list[int]:
+        """The numbers of the blocks that the part has not as that address sent them."""
+        if self._may_pass or not self._part.provable:  # then all bytes must be of one response
+            return list(range(self._count))
+        now = self._part.blocks
+        sent = [blocks for sender, blocks in self._sent.items() if sender.url == url]
+        return [
+            number
+            for number in range(self._count)
+            if now[number] is None or all(blocks[number] != now[number] for blocks in sent)
+        ]
 
     def _name_wrong_senders(self) -> None:
         for sender, blocks in self._sent.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import zlib
 from itertools import pairwise
@@ -90,6 +92,22 @@ def test_damage_is_found_on_disk(tmp_path: Path) -> None:
     blocks[0] = None
     assert blocks.unknown(SIZE) == [Segment(0, BLOCK)]
     assert damaged(file, SIZE, blocks, CancelToken(), lambda _done: None) == [Segment(2 * BLOCK, 3 * BLOCK)]
+
+
+def test_what_cannot_be_read_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad sector costs its block; whoever wants the right ones gets them."""
+    blocks, file, real = blocks_of(DATA), written(tmp_path, DATA), os.pread
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        if offset == BLOCK:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    right: dict[int, bytes] = {}
+    found = damaged(file, SIZE, blocks, CancelToken(), lambda _done: None, right.__setitem__)
+    assert found == [Segment(BLOCK, 2 * BLOCK)]
+    assert right == {number: DATA[number * BLOCK : (number + 1) * BLOCK] for number in (0, 2, 3)}
 
 
 def test_digests_are_compared() -> None:
