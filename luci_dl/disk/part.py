@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
-from luci_dl.disk.blocks import damaged
+from luci_dl.disk.blocks import BLOCK, Blocks, damaged, digest_of
 from luci_dl.disk.hashing import Hashed, hash_again
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
@@ -74,6 +74,27 @@ class Part(PartSink):
             self._writer.restart([], self.size)
         self._files.close_until_used(same=bool(proof.end))
         return self._writer.ranges.written
+
+    def mend(self, source: fs.File, known: Blocks, token: CancelToken, checked: Hashed) -> None:
+        """Take over every block of a damaged copy of the file that is as `known` says; the others stay missing.
+
+        Call it after `open`, with the same source, when nothing was left. Raises: Interrupted; StorageError.
+        """
+        part, size, sums = self._files.part, self.size, self._writer.sums
+        if part is None or size is None:
+            raise RuntimeError(f"{self.staging.part} is not open")
+
+        def take(number: int, data: bytes) -> None:
+            if not self.cloned:
+                part.write(data, number * BLOCK)
+            sums.learn(number, digest_of(data))
+
+        damaged(source, size, known, token, checked, take)
+        if part.size != size:  # that of the copy is another one
+            run_cancellable(lambda: part.set_length(size), token)
+        self.cloned = False
+        self._writer.restart(sums.blocks.unknown(size), size)
+        self._files.close_until_used(same=True)
 
     def _make_room(self, kept: fs.File | None, end: int, source: fs.File | None) -> None:
         """Runs beside the calling thread, which may be gone when a system call returns here."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import fs, target
+from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.place import check_place
@@ -202,8 +203,9 @@ def _problem(path: Path) -> str:
 
 
 def _can_mend(artifact: Artifact, known: Receipt) -> bool:
-    """Whether the blocks of a damaged file are those of the artifact, and its digest will prove the whole."""
-    return bool(known.crc32) and artifact.provable and artifact.may_be(known.sha256, known.size)
+    """Whether a damaged file has blocks that are known to be the artifact's, whose digest will prove the whole."""
+    has_blocks = bool(known.crc32) and known.size > BLOCK  # else nothing of it is left
+    return has_blocks and artifact.provable and artifact.may_be(known.sha256, known.size)
 
 
 def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:

@@ -65,7 +65,7 @@ class SecondTry:
         damaged = self._part.damaged(self._context.token)
         if not damaged:
             return error
-        self._warn(f"{error.message}; {self._named(damaged)} changed on disk after they arrived; fetching them again")
+        self._warn(f"{error.message}; {self._named(damaged)} changed on disk after arrival; fetching that again")
         return self._again(self._artifact, damaged)
 
     def _fetch_from_each(self, error: LuciError | None) -> LuciError | None:
@@ -130,7 +130,7 @@ class SecondTry:
                 host, behind = sender.host, host_of(sender.url)
                 who = host if host == behind else f"{host}, to which {behind} redirects,"
                 what = f"wrong bytes of {self._artifact.name} ({self._named(segments_of(wrong, size))})"
-                self._warn(f"{who} sent {what}; the right ones came from another one")
+                self._warn(f"{who} sent {what}, which luci fetched again")
 
     def _named(self, segments: Sequence[Segment]) -> str:
         """The blocks of the segments in words, counted from 1: "blocks 5-6, 9 of 120"."""
