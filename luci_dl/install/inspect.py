@@ -14,11 +14,9 @@ from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import fs, target
-from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.place import check_place
-from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
 from luci_dl.events import Hashing, Warned
@@ -94,10 +92,10 @@ class Inspector:
         if copies := self._find_copies(artifact):
             fetch = _fetch(staging, replace(artifact, size=copies[0].size), self.context.options)
             return Copy(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, copies=copies)
-        if found.state == "damaged" and found.receipt and _can_mend(artifact, found.receipt):
-            artifact = replace(artifact, size=found.receipt.size)
+        if receipt := target.to_mend(found, artifact):
+            artifact = replace(artifact, size=receipt.size)
             fetch = _fetch(staging, artifact, self.context.options)
-            return Mend(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, receipt=found.receipt)
+            return Mend(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, receipt=receipt)
         fetch = _fetch(staging, artifact, self.context.options)
         is_known = artifact.provable and artifact.size is not None
         if not self.ask_sizes or (is_known and (not self.context.network.offline or fetch.resumed == artifact.size)):
@@ -200,12 +198,6 @@ def _problem(path: Path) -> str:
     except LuciError as error:
         return error.message
     return ""
-
-
-def _can_mend(artifact: Artifact, known: Receipt) -> bool:
-    """Whether a damaged file has blocks that are known to be the artifact's, whose digest will prove the whole."""
-    has_blocks = bool(known.crc32) and known.size > BLOCK  # else nothing of it is left
-    return has_blocks and artifact.provable and artifact.may_be(known.sha256, known.size)
 
 
 def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:
