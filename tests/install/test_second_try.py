@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import luci_dl
 from luci_dl.cancel import CancelToken
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.disk.blocks import BLOCK
+from luci_dl.disk.blocks import BLOCK, Blocks, count
 from luci_dl.disk.part_writer import PartWriter
+from luci_dl.disk.senders import Sender
 from luci_dl.errors import IntegrityError
 from luci_dl.events import Installed, Warned
+from luci_dl.install.second_try import SecondTry
+from luci_dl.model import Artifact
 from luci_dl.net.origin import host_of
-from luci_dl.plan import Options
+from luci_dl.plan import Options, Segment
 from tests.library.test_verify import flip
 from tests.procs import files_left, lock_is_free
 from tests.servers import FaultyServer, faults
@@ -121,3 +127,72 @@ def test_one_address_that_sends_wrong_bytes_is_not_asked_twice(home: Home) -> No
     assert home.warnings == []
     assert files_left(home.folder) == [".luci/", ".luci/m.gguf.lock"]
     assert lock_is_free(home.folder / ".luci" / "m.gguf.lock")
+
+
+class Blocked:
+    """A part of a few blocks, each a digest, that came from anywhere."""
+
+    mixed, end_is_certain, provable = False, True, True
+
+    def __init__(self, addresses: list[list[int]], origins: list[int | None]) -> None:
+        """`addresses`: what each has; `origins`: which of them sent each block, None for one of an earlier run."""
+        self.artifact = Artifact("m", tuple(f"https://{number}.example/m" for number in range(len(addresses))))
+        self.size = len(origins) * BLOCK
+        self.fetched = 0
+        self._addresses = addresses
+        self._origins = list(origins)
+        self._digests: list[int | None] = [9 if who is None else addresses[who][at] for at, who in enumerate(origins)]
+
+    @property
+    def blocks(self) -> Blocks:
+        found = Blocks()
+        for number, digest in enumerate(self._digests):
+            found[number] = digest
+        return found
+
+    def sent(self) -> dict[Sender, Blocks]:
+        found: dict[Sender, Blocks] = {}
+        for number, who in enumerate(self._origins):
+            if who is not None:
+                sender = Sender(self.artifact.urls[who], f"{who}.example")
+                found.setdefault(sender, Blocks())[number] = self._digests[number]
+        return found
+
+    def damaged(self, _token: CancelToken) -> list[Segment]:
+        return []
+
+    def forget(self, segments: Sequence[Segment] | None) -> None:
+        for segment in segments or [Segment(0, self.size)]:
+            for number in range(segment.start // BLOCK, count(segment.end or 0)):
+                self._digests[number] = self._origins[number] = None
+
+    def fetch(self, artifact: Artifact) -> None:
+        (url,) = artifact.urls
+        who = self.artifact.urls.index(url)
+        for number, digest in enumerate(self._digests):
+            if digest is None:
+                self._digests[number], self._origins[number] = self._addresses[who][number], who
+                self.fetched += 1
+
+    def verify(self, _token: CancelToken) -> str:
+        if any(self._digests):
+            raise IntegrityError("wrong")
+        return ""
+
+
+@given(st.data())
+def test_one_right_address_is_enough(data: st.DataObject) -> None:
+    """Whoever sent what: none has a block fetched twice in its turn, and those that sent wrong ones are named."""
+    blocks, right = data.draw(st.integers(1, 9)), data.draw(st.integers(0, 3))
+    addresses = [data.draw(st.lists(st.integers(0, 2), min_size=blocks, max_size=blocks)) for _ in range(4)]
+    addresses[right] = [0] * blocks
+    origin = st.none() | st.integers(0, 3)
+    origins = data.draw(st.lists(origin, min_size=blocks, max_size=blocks))
+    part, warnings = Blocked(addresses, origins), list[str]()
+    context = SimpleNamespace(token=CancelToken(), options=Options(), emit=lambda event: warnings.append(event.message))
+    SecondTry(part, context, part.fetch, resumed=None in origins).run()  # type: ignore[arg-type]
+    assert part.blocks.text() == "0" * 8 * blocks
+    assert part.fetched <= 4 * blocks
+    liars = {who for number, who in enumerate(origins) if who is not None and addresses[who][number]}
+    named = {int(said[0]) for said in warnings if " sent wrong bytes of m (block" in said}
+    assert liars <= named <= {who for who in range(4) if any(addresses[who])}
