@@ -65,5 +65,5 @@ def test_killed_anywhere_the_next_repair_completes(tmp_path: Path, server: Fault
             sent = repairing.sent()
             assert repairing.luci("install", "m").code == 0
             assert repairing.target.read_bytes() == DATA
-            assert repairing.sent() - sent <= BLOCK
+            assert repairing.sent() - sent <= 2 * BLOCK, "one may be counted after the kill"
         assert_nothing_left(repairing.target.parent, "m.gguf")
