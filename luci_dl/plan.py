@@ -84,6 +84,7 @@ class Remote:
         validator: a strong ETag, for If-Range at this server; None if there is none.
         sha256: the digest that the Hub sends (X-Linked-Etag); None for other servers.
         names: file names that it suggests, best first, unchecked.
+        served_by: the host that sent it, which after a redirect is not that of the `url`; empty if there is none.
     """
 
     url: str = field(repr=False)
@@ -91,6 +92,7 @@ class Remote:
     validator: str | None
     sha256: str | None = None
     names: tuple[str, ...] = ()
+    served_by: str = ""
 
 
 class Lease:

@@ -29,7 +29,9 @@ Exit codes: 3 not installed, 5 a file is damaged, 6 a file cannot be read.
 @click.command(epilog=options.examples("luci verify", "luci verify mistral", "luci verify --repair", more=_STATES))
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.installed)
 @options.folder("Look into this models folder only.")
-@options.flag("--repair", help="Install the damaged files again.")
+@options.flag(
+    "--repair", help="Install damaged files again; of each, only the damaged blocks are fetched where those are known."
+)
 @options.json_events
 @options.quiet
 def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: bool, quiet: bool) -> int:

@@ -11,6 +11,7 @@ part_writer     range_map (who may write where), buffers (what is collected), wr
                 waits for them)
 proof           what of a part from an earlier run counts; block_sums: the digests of its blocks as they arrive
 blocks          fast digests of the blocks of a file, to find damage
+senders         who sent which bytes
 part_files      the files below them; guarded_file: nothing is written after the lock is released
 watch           notices what vanishes meanwhile
 publish         the last checks (hashing) and the renames; commit: the record of several, and rolling it forward

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
+from luci_dl.errors import StorageError
 from luci_dl.plan import Segment
 
 BLOCK = 1 << 20
@@ -61,6 +62,16 @@ class Blocks:
     def known(self) -> int:
         """How many are known."""
         return len(self) - self._digests.count(_UNKNOWN)
+
+    def complete(self, others: Blocks) -> None:
+        """Take over the digests that are unknown here and known there."""
+        for number, digest in enumerate(others._digests):
+            if digest != _UNKNOWN and self[number] is None:
+                self[number] = digest
+
+    def unknown(self, size: int) -> list[Segment]:
+        """The segments of a file of `size` bytes of which the digests are unknown."""
+        return segments_of((number for number in range(count(size)) if self[number] is None), size)
 
     def forget(self, segment: Segment) -> None:
         """Make every block unknown that has a byte of the segment."""
@@ -123,27 +134,47 @@ def segments_of(numbers: Iterable[int], size: int) -> list[Segment]:
     return segments
 
 
-def unproved(
-    file: fs.File, size: int, known: Blocks, token: CancelToken, checked: Callable[[int], None]
+def damaged(
+    file: fs.File,
+    size: int,
+    known: Blocks,
+    token: CancelToken,
+    checked: Callable[[int], None],
+    right: Callable[[int, bytes], None] = lambda _number, _data: None,
 ) -> list[Segment]:
-    """The segments of a file of `size` bytes of which the digests are unknown, or not those on disk.
+    """The segments of a file of `size` bytes that are not as `known` says; what is unknown there is not read.
 
-    Only blocks with a known digest are read, beside the calling thread, which calls `checked` with the bytes so far.
+    It is read beside the calling thread. What cannot be read is damaged.
 
-    Raises: Interrupted; StorageError.
+    Args:
+        checked: called in the calling thread, now and then, with the bytes so far.
+        right: called in the other thread with the number and the bytes of each block that is as it should be.
+
+    Raises: Interrupted; whatever `right` raises.
     """
     done = 0
 
     def work() -> list[Segment]:
         nonlocal done
         wrong: list[int] = []
-        for number in range(count(size)):
+        for number in range(min(len(known), count(size))):
             token.check()
             start = number * BLOCK
-            digest = known[number]
-            if digest is None or digest_of(fs.read_at(file, min(BLOCK, size - start), start)) != digest:
-                wrong.append(number)
+            if known[number] is not None:
+                data = _read(file, start, min(BLOCK, size - start))
+                if data and digest_of(data) == known[number]:
+                    right(number, data)
+                else:
+                    wrong.append(number)
             done = min(start + BLOCK, size)
         return segments_of(wrong, size)
 
     return run_cancellable(work, token, lambda: checked(done))
+
+
+def _read(file: fs.File, start: int, length: int) -> bytes:
+    """Those bytes; fewer at the end of the file, none where the disk fails."""
+    try:
+        return fs.read_at(file, length, start)
+    except StorageError:
+        return b""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
-from luci_dl.disk.blocks import Blocks
+from luci_dl.disk.blocks import BLOCK, Blocks, damaged, digest_of
 from luci_dl.disk.hashing import Hashed, hash_again
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
@@ -75,6 +75,27 @@ class Part(PartSink):
         self._files.close_until_used(same=bool(proof.end))
         return self._writer.ranges.written
 
+    def mend(self, source: fs.File, known: Blocks, token: CancelToken, checked: Hashed) -> None:
+        """Take over every block of a damaged copy of the file that is as `known` says; the others stay missing.
+
+        Call it after `open`, with the same source, when nothing was left. Raises: Interrupted; StorageError.
+        """
+        part, size, sums = self._files.part, self.size, self._writer.sums
+        if part is None or size is None:
+            raise RuntimeError(f"{self.staging.part} is not open")
+
+        def take(number: int, data: bytes) -> None:
+            if not self.cloned:
+                part.write(data, number * BLOCK)
+            sums.learn(number, digest_of(data))
+
+        damaged(source, size, known, token, checked, take)
+        if part.size != size:  # that of the copy is another one
+            run_cancellable(lambda: part.set_length(size), token)
+        self.cloned = False
+        self._writer.restart(sums.blocks.unknown(size), size)
+        self._files.close_until_used(same=True)
+
     def _make_room(self, kept: fs.File | None, end: int, source: fs.File | None) -> None:
         """Runs beside the calling thread, which may be gone when a system call returns here."""
         part = self._files.part
@@ -129,10 +150,12 @@ class Part(PartSink):
         self._files.close_until_used(same=True)
         return digest
 
-    @property
-    def blocks(self) -> Blocks:
-        """The digests of its blocks, as far as they are known."""
-        return self._writer.sums.blocks
+    def damaged(self, token: CancelToken) -> list[Segment]:
+        """What the disk does not return as it was written. Raises: Interrupted; StorageError."""
+        if self._files.part is None:
+            return []
+        fs.forget_cached(self.staging.part)
+        return damaged(self._files.part.raw, self.size or 0, self.blocks, token, lambda _done: None)
 
     @property
     def proof(self) -> str:
@@ -158,6 +181,7 @@ class Part(PartSink):
                 else:
                     self.cloned, self._digest = False, None
                     self._writer.forget(segments, self._token)
+                    self._senders.forget(segments)
 
         run_cancellable(restart, self._token)
 

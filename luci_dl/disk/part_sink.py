@@ -6,9 +6,11 @@ import functools
 import threading
 
 from luci_dl.disk import identity, space
+from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_files import PartFiles
 from luci_dl.disk.part_writer import PartWriter
+from luci_dl.disk.senders import Sender, Senders
 from luci_dl.errors import IntegrityError
 from luci_dl.formats.reading import BEGINNING
 from luci_dl.model import Artifact
@@ -33,6 +35,7 @@ class PartSink:
         self.cloned = False
         self.mixed = False
         self.end_is_certain = True
+        self._senders = Senders()
         self._min_free = min_free
         self._known = identity.promised(artifact)
         self._files = PartFiles(staging)
@@ -60,6 +63,11 @@ class PartSink:
         return self._writer.ranges.fetched
 
     @property
+    def blocks(self) -> Blocks:
+        """The digests of its blocks, as far as they are known."""
+        return self._writer.sums.blocks
+
+    @property
     def provable(self) -> bool:
         return self._known.provable
 
@@ -81,6 +89,7 @@ class PartSink:
 
     def revoke(self, lease: Lease) -> None:
         self._writer.ranges.revoke(lease)
+        self._senders.end(lease)
 
     def buffer(self, lease: Lease) -> memoryview:
         return self._writer.buffer(lease)
@@ -101,6 +110,11 @@ class PartSink:
                 self._learn(remote)
             else:
                 self._start(remote)
+            self._senders.begin(lease, remote)
+
+    def sent(self) -> dict[Sender, Blocks]:
+        """The digests of the blocks that each sender sent whole, of those that the part has."""
+        return self._senders.sent(self.blocks, self.size or 0)
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
         if self.size is not None and lease.pos + len(data) > self.size:
@@ -145,6 +159,7 @@ class PartSink:
         """Revoke all leases and begin again at byte 0; the part keeps its room."""
         self._writer.halt()
         self._digest = None
+        self._senders.forget([Segment(0, None)])
         known = identity.learn(identity.promised(self.artifact), remote)
         if part := self._files.part:
             part.set_length(0 if self.cloned else min(part.size, known.size or 0))

@@ -11,7 +11,7 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
-from luci_dl.disk.blocks import BlockHash
+from luci_dl.disk.blocks import BLOCK, BlockHash
 from luci_dl.disk.hashing import Hashed, hash_again, hash_file
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.receipt import Receipt
@@ -105,6 +105,16 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
     if state == "installed" and not _has_digests(staging, artifact, known.sha256, known.size, token, hashed):
         state = "newer"
     return replace(found, state=state, receipt=known)
+
+
+def to_mend(found: Found, artifact: Artifact) -> Receipt | None:
+    """The receipt of a damaged file, if it knows the artifact's blocks, and a digest will prove the whole; else None.
+
+    Of a file of one block nothing would be left.
+    """
+    known = found.receipt if found.state == "damaged" else None
+    has_blocks = known and known.crc32 and known.size > BLOCK and artifact.may_be(known.sha256, known.size)
+    return known if has_blocks and artifact.provable else None
 
 
 def identity_of(staging: Staging) -> Identity | None:

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import commit, fs, lock_reliability, receipt, target
+from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.endings import end_parts
 from luci_dl.disk.hashing import report_hashing
 from luci_dl.disk.layout import staging_for
@@ -17,7 +18,7 @@ from luci_dl.disk.place import check_names, check_place, rehearse
 from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
-from luci_dl.errors import IntegrityError, Interrupted, LuciError
+from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
 from luci_dl.events import Emit, Event, RolledForward, Warned, ignore
 from luci_dl.model import Artifact
 from luci_dl.plan import Options, Remote
@@ -141,6 +142,18 @@ class Transaction:
         self._parts[artifact.name] = part
         hashed = report_hashing(self._emit, artifact.name, staging.part)
         part.open(self._options.resume, self._token, hashed, source)
+        return part
+
+    def mend(self, artifact: Artifact, known: Blocks) -> Part:
+        """The same, with every block of the damaged file at its target that is as `known` says."""
+        path = self._stagings[artifact.name].target
+        try:
+            source = run_cancellable(lambda: fs.open_to_read(path), self._token)
+        except StorageError:
+            return self.open(artifact)
+        part = self.open(artifact, source)
+        if part.cloned or not part.received:
+            part.mend(source, known, self._token, report_hashing(self._emit, artifact.name, path))
         return part
 
     def check_staging(self) -> None:

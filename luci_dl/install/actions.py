@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 from pathlib import Path
 
+from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.target import Found
 from luci_dl.errors import LuciError
 from luci_dl.frozen import frozen
@@ -57,6 +58,13 @@ class Copy(Fetch):
     """The file is taken from the first of the `copies` that proves to be right, or else from a server."""
 
     copies: tuple[LocalCopy, ...] = field(kw_only=True)
+
+
+@frozen
+class Mend(Fetch):
+    """Of a damaged file at the target, only the blocks that are not as its receipt says are fetched from a server."""
+
+    receipt: Receipt = field(kw_only=True)
 
 
 @frozen

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +21,7 @@ from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
 from luci_dl.events import Hashing, Warned
 from luci_dl.frozen import frozen
-from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Refuse, Wait
+from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Mend, Refuse, Wait
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import LocalCopy
 from luci_dl.model import Artifact
@@ -47,16 +48,17 @@ class Inspector:
     def actions(self, artifacts: Sequence[Artifact]) -> list[Action]:
         """One for each artifact; a `Refuse` stands alone. Raises: Interrupted."""
         actions: list[Action] = []
-        for artifact, action in self.decide(artifacts).items():
-            if action is None:
-                action = self._or_refuse(self._obtain, artifact)
+        for artifact, decided in self.decide(artifacts).items():
+            action = (
+                self._or_refuse(partial(self._obtain, decided), artifact) if isinstance(decided, Found) else decided
+            )
             if isinstance(action, Refuse):
                 return [action]
             actions.append(action)
         return actions
 
-    def decide(self, artifacts: Sequence[Artifact]) -> dict[Artifact, Action | None]:
-        """The same, but None for a file that must be fetched or copied. Raises: Interrupted."""
+    def decide(self, artifacts: Sequence[Artifact]) -> dict[Artifact, Action | Found]:
+        """The same, but what is there now for a file that must be fetched or copied. Raises: Interrupted."""
         found: dict[Artifact, Found] = {}
         for artifact in artifacts:
             compared = self._or_refuse(self._compare, artifact)
@@ -83,13 +85,17 @@ class Inspector:
         known = ask_server(artifact, self.context, why)
         return known, self.look(known) if known.provable else found
 
-    def _obtain(self, artifact: Artifact) -> Fetch:
+    def _obtain(self, found: Found, artifact: Artifact) -> Fetch:
         """Raises: CannotHold, if the file could not be put at its target; StorageError; NetworkError."""
         staging = staging_for(self.folder, artifact.name)
         check_place(staging, artifact.size)
         if copies := self._find_copies(artifact):
             fetch = _fetch(staging, replace(artifact, size=copies[0].size), self.context.options)
             return Copy(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, copies=copies)
+        if receipt := target.to_mend(found, artifact):
+            artifact = replace(artifact, size=receipt.size)
+            fetch = _fetch(staging, artifact, self.context.options)
+            return Mend(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, receipt=receipt)
         fetch = _fetch(staging, artifact, self.context.options)
         is_known = artifact.provable and artifact.size is not None
         if not self.ask_sizes or (is_known and (not self.context.network.offline or fetch.resumed == artifact.size)):
@@ -116,7 +122,10 @@ def quick_inspect(folder: Path, artifacts: Sequence[Artifact], options: Options)
     stagings = {artifact: staging_for(folder, artifact.name) for artifact in artifacts}
     found = {artifact: target.quick_look(staging, artifact) for artifact, staging in stagings.items()}
     decided = _decide(found, folder, options.force)
-    return [action or _fetch(stagings[artifact], artifact, options) for artifact, action in decided.items()]
+    return [
+        _fetch(stagings[artifact], artifact, options) if isinstance(each, Found) else each
+        for artifact, each in decided.items()
+    ]
 
 
 def pending(folder: Path, artifacts: Sequence[Artifact]) -> list[Action]:
@@ -142,13 +151,13 @@ def read_only_look(folder: Path, context: InstallContext) -> Callable[[Artifact]
     return look
 
 
-def _decide(found: Mapping[Artifact, Found], folder: Path, force: bool) -> dict[Artifact, Action | None]:
-    """What is done about each file; None where it must be fetched or copied."""
+def _decide(found: Mapping[Artifact, Found], folder: Path, force: bool) -> dict[Artifact, Action | Found]:
+    """What is done about each file; what is there now where it must be fetched or copied."""
     replaced = {"missing", "damaged", *(("foreign", "unproved") if force else ())}
     if force or any(here.state in replaced for here in found.values()):
         replaced |= {"newer", "elsewhere"}  # files of two versions do not make a model
     return {
-        artifact: None
+        artifact: here
         if here.state in replaced or (force and not artifact.provable)
         else _left(artifact, folder / artifact.name, here)
         for artifact, here in found.items()

@@ -15,7 +15,7 @@ from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import StorageError
 from luci_dl.events import Installed, Progress, Warned
 from luci_dl.frozen import frozen
-from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse
+from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Mend, Refuse
 from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import Inspector, read_only_look
 from luci_dl.install.shards import missing_shards
@@ -101,6 +101,8 @@ class Installation:
         return size
 
     def _open(self, action: Fetch) -> Part:
+        if isinstance(action, Mend):
+            return self.transaction.mend(action.artifact, action.receipt.blocks)
         from luci_dl.install.copying import first_opened  # not loaded if all is installed
 
         copies = action.copies if isinstance(action, Copy) else ()

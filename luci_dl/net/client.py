@@ -152,7 +152,7 @@ class Client:
             if size is not None and info.size is not None and size != info.size:
                 raise AttemptFailed(f"the Hub reports {size} bytes, but the server it redirects to {info.size}")
             names = suggested_names(response.headers, found.url if found.url != request.url else None)
-            remote = Remote(request.url, info.size or size, info.validator, sha256, names)
+            remote = Remote(request.url, info.size or size, info.validator, sha256, names, host_of(found.url))
             return Response(response, found, remote, info)
 
     def document(self, url: str, headers: Mapping[str, str], at_most: int, repository: str = "") -> Document:

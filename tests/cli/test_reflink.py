@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.disk.blocks import BLOCK
 from tests.cli.shop import Shop, assert_nothing_left, sha256
 from tests.interrupting import patched
+from tests.library.test_verify import flip
 from tests.procs import Spawned, luci
 from tests.tools import need
 
@@ -76,6 +78,19 @@ def test_the_blocks_are_shared(shop: Shop, disk: Path, word: str) -> None:
     assert_nothing_left(disk / "models", "m.gguf")
     copy.write_bytes(b"another")
     assert (disk / "models" / "m.gguf").read_bytes() == DATA
+
+
+def test_a_repair_shares_what_is_right(shop: Shop, disk: Path) -> None:
+    """So it needs no room for a second file, and costs the damaged block."""
+    put(disk, DATA)
+    assert luci("install", "m", "--dir", disk / "models", "--from", disk / "usb").returncode == 0
+    (disk / "usb" / sha256(DATA)).unlink()
+    flip(disk / "models" / "m.gguf", 7 * BLOCK)
+    ended = luci("install", "m", "--dir", disk / "models")
+    assert ended.returncode == 0, ended.stderr
+    assert (disk / "models" / "m.gguf").read_bytes() == DATA
+    assert shop.server.sent("/m.gguf") <= BLOCK
+    assert_nothing_left(disk / "models", "m.gguf")
 
 
 def test_wrong_bytes_are_shared_for_a_moment_only(shop: Shop, disk: Path) -> None:

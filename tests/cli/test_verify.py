@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import os
 import signal
+import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.disk import receipt
+from luci_dl.disk.blocks import BLOCK
+from luci_dl.disk.layout import staging_for
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
 from tests.interrupting import SOON_S, interrupt, patched
-from tests.library.test_verify import rot
-from tests.procs import Spawned, luci
+from tests.library.test_verify import flip, rot
+from tests.procs import Spawned, lock_is_free, luci
+from tests.servers import faults
 
 
 @pytest.fixture
@@ -136,3 +143,77 @@ def test_a_signal_ends_it_at_once(stocked: Shop, models: Path, signum: int) -> N
         assert run.process.returncode == -signum
     assert "⚠️  Verification interrupted by user\n" in run.err
     assert {path: path.read_bytes() for path in models.rglob("*.receipt")} == receipts
+
+
+class TestRepairByBlocks:
+    """Of a damaged file, only what is damaged is fetched."""
+
+    SIZE = 24 * BLOCK + 5
+
+    @pytest.fixture(autouse=True)
+    def _installed(self, shop: Shop, models: Path) -> None:
+        self.data = make_gguf(self.SIZE)
+        shop.sell("big", self.data)
+        assert luci("install", "big").returncode == 0
+        self.path = models / "big.gguf"
+
+    def repair(self, *words: str) -> int:
+        """Returns: the bytes that came over the network."""
+        ended = luci(*(words or ("verify", "--repair")), "--json")
+        assert ended.returncode == 0, ended.stderr
+        assert self.path.read_bytes() == self.data
+        assert_nothing_left(self.path.parent, "big.gguf")
+        assert luci("verify").returncode == 0
+        events = map(json.loads, ended.stdout.splitlines())
+        return sum(event["fetched"] for event in events if event["event"] == "installed")
+
+    @pytest.mark.parametrize("words", [(), ("install", "big")])
+    def test_three_flipped_bytes_cost_three_blocks(self, words: tuple[str, ...]) -> None:
+        """In `verify --repair`, and in `install`, which finds the damage itself."""
+        for at in (BLOCK, 12 * BLOCK, self.SIZE - 1):
+            flip(self.path, at)
+        assert self.repair(*words) == 2 * BLOCK + 5
+
+    def test_a_truncated_file_keeps_what_is_there(self) -> None:
+        """Only the rest comes from the server, with the block that the file ends in."""
+        os.truncate(self.path, 20 * BLOCK - 1)
+        assert self.repair() == 5 * BLOCK + 5
+
+    def test_a_file_that_has_grown_costs_nothing(self) -> None:
+        """All its blocks are right."""
+        with self.path.open("ab") as file:
+            file.write(bytes(3 * BLOCK))
+        assert self.repair() == 0
+
+    def test_blocks_of_other_bytes_cost_the_whole_file(self, models: Path) -> None:
+        """Somebody changed the receipt: the digest decides."""
+        known = receipt.read(staging_for(models, "big.gguf").receipt)
+        assert known
+        flip(self.path, 5)
+        blocks = known.blocks
+        blocks[0] = zlib.crc32(self.path.read_bytes()[:BLOCK])
+        receipt.write(staging_for(models, "big.gguf").receipt, replace(known, crc32=blocks.text()))
+        assert self.repair() == self.SIZE
+
+    def test_a_receipt_of_an_older_luci_costs_the_whole_file(self, models: Path) -> None:
+        """It has no blocks; the new one has."""
+        known = receipt.read(staging_for(models, "big.gguf").receipt)
+        assert known
+        receipt.write(staging_for(models, "big.gguf").receipt, replace(known, crc32=""))
+        flip(self.path, 5)
+        assert self.repair() == self.SIZE
+        new = receipt.read(staging_for(models, "big.gguf").receipt)
+        assert new
+        assert new.blocks.known == 25
+
+    def test_the_old_file_stays_until_the_server_answers(self, shop: Shop, models: Path) -> None:
+        """What could be taken over is kept, and the next repair fetches the rest."""
+        flip(self.path, 5 * BLOCK)
+        damaged = self.path.read_bytes()
+        shop.server.serve("/big.gguf", self.data, faults=[faults.status(503)])
+        ended = luci("install", "big", "--retries", "0")
+        assert ended.returncode == 4
+        assert self.path.read_bytes() == damaged
+        assert lock_is_free(models / ".luci" / "big.gguf.lock")
+        shop.server.serve("/big.gguf", self.data)
+        assert self.repair() == BLOCK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 import zlib
 from itertools import pairwise
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
-from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, segments_of, unproved
+from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, damaged, segments_of
 from luci_dl.errors import Interrupted
 from luci_dl.plan import Segment
 
@@ -82,17 +84,38 @@ def test_neighbours_are_one_segment() -> None:
     assert segments_of([3, 0, 2], SIZE) == [Segment(0, BLOCK), Segment(2 * BLOCK, SIZE)]
 
 
-def test_damage_and_the_unknown_are_found(tmp_path: Path) -> None:
-    """A flipped byte costs its block, a block that is unknown or cut off is not proved, and progress is reported."""
+def test_damage_is_found_on_disk(tmp_path: Path) -> None:
+    """A flipped byte costs its block, as does a byte too few; what is unknown is no damage."""
     blocks, file = blocks_of(DATA), written(tmp_path, DATA[:-1])
-    assert unproved(file, SIZE, blocks, CancelToken(), lambda _done: None) == [Segment(3 * BLOCK, SIZE)]
+    assert damaged(file, SIZE, blocks, CancelToken(), lambda _done: None) == [Segment(3 * BLOCK, SIZE)]
+    file = written(tmp_path, b"?" + DATA[1 : 2 * BLOCK] + b"?" + DATA[2 * BLOCK + 1 :])
     blocks[0] = None
-    file = written(tmp_path, DATA[: 2 * BLOCK] + b"!" + DATA[2 * BLOCK + 1 :])
-    done: list[int] = []
-    found = unproved(file, SIZE, blocks, CancelToken(), done.append)
-    assert found == [Segment(0, BLOCK), Segment(2 * BLOCK, 3 * BLOCK)]
-    assert blocks.differing(blocks_of(DATA)) == []
-    assert blocks_of(DATA).differing(blocks_of(DATA[:BLOCK] + b"?" + DATA[BLOCK + 1 :])) == [1]
+    assert blocks.unknown(SIZE) == [Segment(0, BLOCK)]
+    assert damaged(file, SIZE, blocks, CancelToken(), lambda _done: None) == [Segment(2 * BLOCK, 3 * BLOCK)]
+
+
+def test_what_cannot_be_read_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad sector costs its block; whoever wants the right ones gets them."""
+    blocks, file, real = blocks_of(DATA), written(tmp_path, DATA), os.pread
+
+    def pread(fd: int, size: int, offset: int) -> bytes:
+        if offset == BLOCK:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    right: dict[int, bytes] = {}
+    found = damaged(file, SIZE, blocks, CancelToken(), lambda _done: None, right.__setitem__)
+    assert found == [Segment(BLOCK, 2 * BLOCK)]
+    assert right == {number: DATA[number * BLOCK : (number + 1) * BLOCK] for number in (0, 2, 3)}
+
+
+def test_digests_are_compared() -> None:
+    """Blocks that are unknown on one side do not differ."""
+    other = blocks_of(DATA[:BLOCK] + b"?" + DATA[BLOCK + 1 : 3 * BLOCK])
+    assert blocks_of(DATA).differing(other) == other.differing(blocks_of(DATA)) == [1]
+    other[1] = None
+    assert blocks_of(DATA).differing(other) == []
 
 
 def test_a_search_for_damage_can_be_cancelled(tmp_path: Path) -> None:
@@ -100,7 +123,7 @@ def test_a_search_for_damage_can_be_cancelled(tmp_path: Path) -> None:
     token = CancelToken()
     token.cancel(2)
     with pytest.raises(Interrupted):
-        unproved(written(tmp_path, DATA), SIZE, blocks_of(DATA), token, lambda _done: None)
+        damaged(written(tmp_path, DATA), SIZE, blocks_of(DATA), token, lambda _done: None)
 
 
 def written(folder: Path, data: bytes) -> fs.File:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken
+from luci_dl.disk import receipt
+from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.layout import staging_for
 from luci_dl.errors import IntegrityError, NetworkError, StorageError
 from luci_dl.events import Event, Warned
-from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Refuse, Wait
+from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Mend, Refuse, Wait
 from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import Inspector, pending, quick_inspect, read_only_look
 from luci_dl.install.local_copies import Copies
@@ -56,6 +58,37 @@ def test_each_state_has_its_action(tmp_path: Path) -> None:
     assert fetch == Fetch(third, tmp_path / "c.gguf", len(DATA))
 
 
+LONG = gguf(2 * BLOCK)
+KNOWN = artifact_of(LONG, "a.gguf")
+
+
+@pytest.mark.parametrize(
+    ("crc32", "artifact", "data", "action"),
+    [
+        ("0000abcd", KNOWN, LONG, Mend),
+        ("0000abcd", replace(KNOWN, size=None), LONG, Mend),
+        ("0000abcd", A, DATA, Fetch),
+        ("", KNOWN, LONG, Fetch),
+        ("0000abcd", unproved("a.gguf"), LONG, Fetch),
+        ("0000abcd", artifact_of(OTHER, "a.gguf"), LONG, Fetch),
+    ],
+    ids=["known", "without size", "one block", "no blocks", "no digest", "newer"],
+)
+def test_a_damaged_file_is_mended_if_its_blocks_are_known(
+    tmp_path: Path, crc32: str, artifact: Artifact, data: bytes, action: type[Action]
+) -> None:
+    """And are those of the artifact, whose digest will prove the whole."""
+    install(tmp_path, (data, "a.gguf"))
+    path = staging_for(tmp_path, "a.gguf").receipt
+    known = receipt.read(path)
+    assert known
+    receipt.write(path, replace(known, crc32=crc32))
+    os.truncate(tmp_path / "a.gguf", KIB)
+    (decided,) = inspect(tmp_path, artifact)
+    assert type(decided) is action
+    assert decided.artifact.size == (len(data) if action is Mend else artifact.size)
+
+
 def test_files_of_two_versions_do_not_make_a_model(tmp_path: Path) -> None:
     """An older version stays as long as all of it is there; then all of it is fetched."""
     install(tmp_path, (OTHER, "a.gguf"), (OTHER, "b.gguf"))
@@ -64,7 +97,7 @@ def test_files_of_two_versions_do_not_make_a_model(tmp_path: Path) -> None:
     assert (newer.found.state, type(same)) == ("newer", Keep)
     assert kinds(inspect(tmp_path, A, B, artifact_of(DATA, "c.gguf"))) == [Fetch, Keep, Fetch]
     assert kinds(quick_inspect(tmp_path, [A, B, artifact_of(DATA, "c.gguf")], Options())) == [Fetch, Keep, Fetch]
-    (tmp_path / "b.gguf").write_bytes(b"GGUF")
+    (tmp_path / "b.gguf").unlink()
     assert kinds(inspect(tmp_path, A, B)) == [Fetch, Fetch]
 
 

@@ -84,5 +84,5 @@ def test_files_are_completed_one_after_the_other(shop: Shop, home: Path, monkeyp
     monkeypatch.setattr(Part, "verify", verify)
     luci_dl.install("m", emit=emit)
     turns = [step for name in names for step in (f"fetch {name}", f"verify {name}")]
-    assert steps[:9] == [*(f"open {name}" for name in names), *turns]
+    assert list(dict.fromkeys(steps)) == [*(f"open {name}" for name in names), *turns]
     assert_nothing_left(home / "models", *names)

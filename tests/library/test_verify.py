@@ -153,7 +153,8 @@ def test_it_says_what_was_expected_and_found(tmp_path: Path) -> None:
     rot(tmp_path / "a.gguf")
     (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)
     found = digest_of((tmp_path / "a.gguf").read_bytes())
-    assert (verdict.expected, verdict.found) == (f"SHA-256 {digest_of(DATA)}", f"SHA-256 {found}")
+    assert verdict.expected == f"SHA-256 {digest_of(DATA)}"
+    assert verdict.found == f"SHA-256 {found}; 1 of 1 blocks of 1 MiB differ, the first at 0B"
     assert (verdict.path, verdict.reference) == (str(tmp_path / "a.gguf"), "a.gguf")
     os.truncate(tmp_path / "a.gguf", 100)
     (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)

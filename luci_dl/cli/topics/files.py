@@ -22,7 +22,7 @@ STAGING = {
     "part": "The bytes of an unfinished download.",
     "journal": "What a resumed download needs, with digests that verify the bytes so far.",
     "lock": "Who is downloading the file: process, machine, progress. An idle one may stay.",
-    "receipt": "Of an installed file: reference, address, SHA-256, size and times. It stays.",
+    "receipt": "Of an installed file: reference, address, SHA-256, size, times, checksums of its blocks. It stays.",
     "new_receipt": "A receipt that is being written.",
     "commit": "The files of a model, all of them verified, while they get their final names.",
 }
