@@ -15,7 +15,7 @@ from typing import Any
 
 RECORD_BYTES = 1 << 14
 """What a record of TLS holds at most."""
-GATHER_S = 0.02
+GATHER_S = 0.005
 GATHER_BYTES = 1 << 18
 """Bytes that follow others are let gather for that long, or until they are that many: every wake-up costs."""
 _NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
