@@ -15,7 +15,7 @@ from typing import Any
 
 RECORD_BYTES = 1 << 14
 """What a record of TLS holds at most."""
-GATHER_S = 0.02
+GATHER_S = 0.005
 GATHER_BYTES = 1 << 18
 """Bytes that follow others are let gather for that long, or until they are that many: every wake-up costs."""
 _NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -96,8 +96,9 @@ class Wire(io.RawIOBase):
     def _wake_at(self, count: int) -> None:
         """Let the system call a socket readable only when so many bytes are there, or the end."""
         if count != self._wakes_at:
-            self._lowest.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
             self._wakes_at = count
+            with suppress(OSError):  # it is a matter of speed only
+                self._lowest.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def shut(self) -> None:
         """Wake a blocked read at once, from any thread: what came before may follow, then the end.
