@@ -13,7 +13,8 @@ judge           what a response means for the file that is fetched, in one table
 retry           the remedies
 translate       errors of libraries as luci's own
 documents       small responses, such as listings: asked for, retried; document: read; links: the next page
-fetch           one file: worker_pool, pieces (which bytes next), worker (one piece), transfer (a worker, observed)
+fetch           one file: worker_pool, pieces (which bytes next), job and worker (one piece),
+                transfer (a worker, observed)
 mirrors         the addresses of one file
 tune            how many connections; slots: of the whole run
 rate_limiter    and rate_meter (also: when a connection has stalled)

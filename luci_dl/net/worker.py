@@ -5,49 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import field, replace
-from functools import partial
 from typing import TypeVar
 
 from luci_dl.cancel import start_thread
 from luci_dl.errors import StorageError, refusal
-from luci_dl.frozen import frozen
-from luci_dl.model import Artifact
 from luci_dl.net.client import Client, Response
+from luci_dl.net.job import Job
 from luci_dl.net.judge import check_empty
-from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.redirects import Location
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
-from luci_dl.net.situation import Situation
-from luci_dl.plan import Lease, Revoked, Sink
+from luci_dl.plan import Lease, Revoked
 
 T = TypeVar("T")
-
-
-@frozen
-class Job:
-    """What a worker has to do.
-
-    Attributes:
-        url: which address of the artifact to request.
-        situation: what is known of the file and the address.
-        whole_file: request the whole file, since ranges bring nothing.
-        probe: find out first whether the address serves the whole file, because it refused a range.
-        location: where the address redirected an earlier request; None to ask the address itself.
-        block_size: bytes to read at a time, at most.
-    """
-
-    artifact: Artifact
-    url: str = field(repr=False)
-    sink: Sink
-    lease: Lease
-    situation: Situation
-    whole_file: bool
-    probe: bool
-    location: Location | None
-    block_size: int
-    limiter: RateLimiter
 
 
 class Worker:
@@ -140,7 +110,7 @@ class Worker:
 
     def _attempt(self) -> None:
         job, lease = self.job, self._lease
-        request = self._request(lease)
+        request = job.request(lease)
         self._response = self._probed(request) if job.probe and not request.is_whole else self._get(request)
         info = self._response.info
         self.supports_ranges = info.supports_ranges and info.offset == request.start
@@ -155,16 +125,7 @@ class Worker:
         self._copy(lease, self._response)
 
     def _get(self, request: RangeRequest) -> Response:
-        """The response; to a plain request if that to a range from the first byte on is of no use."""
-        job = self.job
-        headers = job.artifact.headers if job.url == job.artifact.urls[0] else {}
-        ask = partial(self._client.get, request, job.situation, headers, job.artifact.repository, job.location)
-        try:
-            return self._outside_sink(ask)
-        except AttemptFailed as failure:
-            if failure.remedy not in (Remedy.PROBE, Remedy.NO_RANGES) or request.plain or not request.is_whole:
-                raise
-        return self._get(replace(request, plain=True))
+        return self._outside_sink(lambda: self.job.get(self._client, request))
 
     def _probed(self, request: RangeRequest) -> Response:
         """The response to the request; the whole file if the address refuses nothing but the range.
@@ -191,19 +152,6 @@ class Worker:
         if lease.pos != 0 or self._stopped.is_set():
             raise Revoked
         return lease
-
-    def _request(self, lease: Lease) -> RangeRequest:
-        """A range only if the bytes can be proved to belong to those that are there; else the whole file.
-
-        A digest does that whatever the validator, and the edges of a server may each have their own validators.
-        """
-        url, sink = self.job.url, self.job.sink
-        validator = None if sink.provable else sink.validator(url)
-        start, end = lease.pos, None if lease.end == sink.size else lease.end
-        if self.job.whole_file or not (validator or sink.provable):
-            start, end, validator = 0, None, None
-        plain = start == 0 and end is None and (self.job.whole_file or self.job.probe)
-        return RangeRequest(url, start, end, validator, plain)
 
     def _copy(self, lease: Lease, response: Response) -> None:
         job, left = self.job, response.info.length
@@ -265,17 +213,11 @@ class Worker:
             raise Revoked
         return result
 
-    def _check_rest(self, lease: Lease) -> None:
-        """Raises: AttemptFailed, when the next request would bring what this one brought."""
-        if lease.pos != lease.end and self._request(lease).is_whole:
-            message = f"the server sent {lease.pos} bytes instead of the whole file"
-            raise AttemptFailed(message, remedy=Remedy.PROBE)
-
     def _end_of_body(self, lease: Lease, response: Response) -> None:
         if not lease.pos:
-            check_empty(self._request(lease), self.job.situation)
+            check_empty(self.job.request(lease), self.job.situation)
         if response.info.is_range:
-            self._check_rest(lease)
+            self.job.check_rest(lease)
             return
         if lease.pos != lease.end:
             self.job.sink.end_of_file(lease, certain=response.info.delimited)

@@ -8,6 +8,7 @@ from collections import Counter
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
+from luci_dl.net.job import Job
 from luci_dl.net.mirrors import Address, Mirrors
 from luci_dl.net.pieces import Pieces
 from luci_dl.net.rate_limiter import RateLimiter
@@ -16,7 +17,7 @@ from luci_dl.net.situation import PATIENCE, Situation
 from luci_dl.net.slots import Slots
 from luci_dl.net.transfer import Transfer
 from luci_dl.net.tune import Load, Tuner
-from luci_dl.net.worker import Job, Worker
+from luci_dl.net.worker import Worker
 from luci_dl.plan import Lease, Sink
 
 BLOCK_BYTES = 4 << 20

@@ -6,10 +6,11 @@ import threading
 
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
+from luci_dl.net.job import Job
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.retry import AttemptFailed, Remedy
 from luci_dl.net.situation import Situation
-from luci_dl.net.worker import Job, Worker
+from luci_dl.net.worker import Worker
 from luci_dl.plan import Lease, Segment
 from tests.net.sink import MemorySink
 from tests.procs import wait_until
