@@ -21,6 +21,9 @@ SHARE_S, SHARE_ROUND_TRIPS = 0.3, 3
 the connection gets up to speed."""
 SLOW_S, SLOW_ROUND_TRIPS = 1.0, 10
 """A connection may be slow for this long before it counts as slow; and it may end its piece if that takes no longer."""
+FULL = 0.75
+"""While all connections together reach this share of the best rate so far, the line is full, and one more connection
+would only take from the others."""
 SLOW_FACTOR = 4.0
 """A connection that is slower than the others by this factor loses its piece."""
 
@@ -62,6 +65,7 @@ class Pieces:
         self._sink = sink
         self._count = most
         self._claimed = 0
+        self._best_rate = 0.0  # bytes per second of all connections together
         self._typical_rate, self._sharing = 0.0, 1  # bytes per second of one connection at best, and how many had it
 
     @property
@@ -78,6 +82,12 @@ class Pieces:
         self._claimed += lease is not None
         return lease
 
+    def fills_line(self, pieces: Sequence[Piece]) -> bool:
+        """Whether these pieces come as fast as any before. To be called now and then: it remembers the best rate."""
+        rate = sum(piece.rate for piece in pieces)
+        self._best_rate = max(self._best_rate, rate)
+        return rate >= self._best_rate * FULL
+
     def crawling(self, pieces: Sequence[P], round_trip_s: float, now: float) -> P | None:
         """The piece whose connection is much slower than the others are or were, if it takes long."""
         patience_s = SLOW_S + SLOW_ROUND_TRIPS * round_trip_s
@@ -91,24 +101,22 @@ class Pieces:
         slowest = min(slow, key=lambda piece: piece.rate, default=None)
         return slowest if slowest and _left_s(slowest) > patience_s else None
 
-    def share(self, pieces: Sequence[Piece], connections: int, round_trip_s: float, now: float) -> bool:
-        """Free a part of a piece for one more connection. Returns: whether that is worth it, and was done."""
-        cost_s = SHARE_S + SHARE_ROUND_TRIPS * round_trip_s
-        known = [piece for piece in pieces if piece.age(now) > cost_s]
-        return self._share_open(pieces, connections) or self._share_last(known, cost_s)
-
-    def _share_open(self, pieces: Sequence[Piece], connections: int) -> bool:
+    def share_open(self, pieces: Sequence[Piece], connections: int) -> None:
+        """Free what lies far ahead of an open piece."""
         for lease in (piece.lease for piece in pieces if piece.is_open and piece.lease.end):
             left, length = (lease.end or 0) - lease.pos, self.length
             kept = max(length, min(left // connections, OPEN_PIECES * length))
             end = round((lease.pos + kept) / length) * length
-            if (lease.end or 0) - end >= MIN_PIECE_BYTES and self._sink.shorten(lease, end):
-                return True
-        return False
+            if (lease.end or 0) - end >= MIN_PIECE_BYTES:
+                self._sink.shorten(lease, end)
 
-    def _share_last(self, pieces: Sequence[Piece], cost_s: float) -> bool:
-        """Halve the piece that will take longest. That must not cost more requests than the file is worth."""
-        longest = max(pieces, key=_left_s, default=None)
+    def share_last(self, pieces: Sequence[Piece], round_trip_s: float, now: float) -> bool:
+        """Halve the piece that will take longest, if that takes long. Returns: whether it did.
+
+        That must not cost more requests than the file is worth.
+        """
+        cost_s = SHARE_S + SHARE_ROUND_TRIPS * round_trip_s
+        longest = max((piece for piece in pieces if piece.age(now) > cost_s), key=_left_s, default=None)
         if not longest or not longest.is_waiting or _left_s(longest) < 2 * cost_s:
             return False
         if self._claimed >= self._count + (self._sink.size or 0) // PIECE_BYTES:

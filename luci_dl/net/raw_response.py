@@ -27,6 +27,7 @@ class RawResponse(HTTPResponse):
         self.fp = BufferedReader(self._wire)
         self._may_be_buffered = True  # the reader may hold bytes that came with the head, or with the last small read
         self._ended = False
+        self._waited_before = 0.0
 
     def begin(self) -> None:
         """Raises: RemoteDisconnected, when the connection was lost in the head; HTTPException, when it is not HTTP."""
@@ -36,7 +37,7 @@ class RawResponse(HTTPResponse):
             super().begin()
         finally:
             self.fp = reader
-        self._wire.waited = 0.0
+        self._waited_before = self._wire.waited
         if self.status in _WITHOUT_BODY:
             self.length, self.chunked, self.will_close = 0, False, True  # some servers send a body nevertheless
 
@@ -47,7 +48,7 @@ class RawResponse(HTTPResponse):
     @property
     def waited(self) -> float:
         """Seconds that reading the body has waited because no byte was there."""
-        return self._wire.waited
+        return self._wire.waited - self._waited_before
 
     def abort(self) -> None:
         """Wake a blocked read, from any thread. It returns what came before, or the end."""

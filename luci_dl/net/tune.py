@@ -6,7 +6,8 @@ from luci_dl.frozen import frozen
 
 MAX_CONNECTIONS = 16
 STEP = 4
-"""A step up multiplies the connections by this."""
+"""A step up multiplies the connections by this. It begins with one connection: if that takes long to be made, there is
+a queue before the line, and others would only wait there, too."""
 NETWORK_SHARE = 0.5
 """The network is the bottleneck if the transfers wait for it for this share of their time,"""
 SINK_SHARE = 0.1
@@ -21,7 +22,7 @@ MEASURE_S, MEASURE_ROUND_TRIPS = 0.1, 2
 """The waits and the rate are measured over this time."""
 TRIAL_S, TRIAL_ROUND_TRIPS = 1.0, 8
 """A step may take this long to pay off."""
-LONG_LINES = ((0.05, 16), (0.004, 4))
+LONG_LINES = ((0.05, 16), (0.01, 4))
 """With a round trip of so many seconds, one connection takes long to fill a line: begin with so many, unmeasured."""
 LONG_LINE_BYTES = 8 << 20
 """A file with less than this left to fetch is not worth that."""
@@ -38,6 +39,8 @@ class Load:
         left: bytes still missing; None when unknown.
         active_s: seconds of receiving; of these, they waited `network_s` for the network and `sink_s` for the sink.
         round_trip_s: of the line; 0 when unknown.
+        responding: connections that are there and have got a response.
+        queueing: the newest of them took clearly longer to be made than another one.
     """
 
     received: int
@@ -46,6 +49,8 @@ class Load:
     network_s: float = 0.0
     sink_s: float = 0.0
     round_trip_s: float = 0.0
+    responding: int = 0
+    queueing: bool = False
 
 
 class Tuner:
@@ -66,12 +71,14 @@ class Tuner:
         self.connections = fixed or 1
         self.most = fixed or MAX_CONNECTIONS
         self._fixed = fixed is not None
+        self._is_new = True
+        self._phase: tuple[float, Load] | None = None  # when the number last changed
+        self._since: tuple[float, Load] = 0.0, Load(0, None)  # the beginning of the measurement
+        self._peak = 0.0  # bytes per second, the highest of the phase
         self._before_step: float | None = None  # bytes per second before the step on trial; None: no step is on trial
-        self._step_began = 0.0
-        self._rate = 0.0  # bytes per second in the last measurement
+        self._connections_before = 0  # connections before it, while its first one is being made; else 0
         self._backoff_until = 0.0
         self._before_overload = self.connections
-        self._since: tuple[float, Load] | None = None  # the beginning of the measurement
 
     def reduce(self, alive: int, now: float) -> None:
         """Use no more than the `alive` connections for a while: the server is overloaded, or dropped a connection."""
@@ -79,57 +86,79 @@ class Tuner:
             self._before_overload = self.connections
         if self.connections > 1:
             self._backoff_until = now + BACKOFF_S
-        self.connections, self._before_step = max(1, min(self.connections, alive)), None
+        self.connections = max(1, min(self.connections, alive))
+        self._before_step, self._connections_before, self._phase = None, 0, None
 
     def recover(self, now: float) -> None:
         """Allow as many connections as before the losses: all were lost, so their number was not the cause."""
         self.connections = max(self.connections, self._before_overload)
-        self._backoff_until, self._since = now, None
+        self._backoff_until, self._phase = now, None
 
     def update(self, now: float, load: Load) -> int:
         """The number of connections to use. Call it repeatedly; the first call begins the first measurement."""
         if self._fixed:
             self.connections = self.most if now >= self._backoff_until else self.connections
             return self.connections
-        if self._since is None:
+        if self._is_new:
             self._begin(load)
-        if self._since is None or load.received < self._since[1].received:
-            self._since = now, load
+        if self._phase is None or load.received < self._phase[1].received:
+            self._begin_phase(now, load)
+        if self._connections_before and load.responding >= self.connections:
+            self._continue_step(now, load)
         began, before = self._since
         if now - began >= MEASURE_S + MEASURE_ROUND_TRIPS * load.round_trip_s:
             self._since = now, load
-            self._judge(before, load, now - began, now)
+            self._judge(before, now - began, now, load)
         return self.connections
 
     def _begin(self, load: Load) -> None:
         """Begin with several connections if the line is long."""
+        self._is_new = False
         if (load.left or 0) >= LONG_LINE_BYTES:
             fitting = (count for round_trip_s, count in LONG_LINES if load.round_trip_s >= round_trip_s)
             self.connections = max(self.connections, next(fitting, 1))
 
-    def _judge(self, before: Load, load: Load, elapsed: float, now: float) -> None:
-        rate, last = (load.received - before.received) / elapsed, self._rate
-        self._rate = rate
+    def _begin_phase(self, now: float, load: Load) -> None:
+        self._phase = self._since = now, load
+        self._peak = 0.0
+
+    def _judge(self, before: Load, elapsed: float, now: float, load: Load) -> None:
+        rate = (load.received - before.received) / elapsed
+        is_growing, self._peak = rate > self._peak * MIN_GROWTH, max(rate, self._peak)
         active_s = max(load.active_s - before.active_s, 1e-9)
         network, sink = (load.network_s - before.network_s) / active_s, (load.sink_s - before.sink_s) / active_s
         if sink >= SLOW_SINK_SHARE:
             self.reduce(self.connections // STEP, now)
-        elif rate <= last * MIN_GROWTH:
-            trial_s = TRIAL_S + TRIAL_ROUND_TRIPS * load.round_trip_s
-            self._end_trial(rate, now - self._step_began >= trial_s, now)
-            worth_it = load.left is not None and load.left > rate * trial_s > 0
-            if worth_it and network >= NETWORK_SHARE and sink <= SINK_SHARE:
-                self._step(rate, now)
+        elif not (is_growing or self._connections_before) and self._phase:
+            began, at_begin = self._phase
+            self._end_trial(rate, now - began, now, load)
+            average = (load.received - at_begin.received) / (now - began)
+            if network >= NETWORK_SHARE and sink <= SINK_SHARE and (load.left or 0) > average * _trial_s(load) > 0:
+                self._step(average, now)
 
-    def _end_trial(self, rate: float, is_over: bool, now: float) -> None:
-        if self._before_step is None:
+    def _end_trial(self, rate: float, elapsed: float, now: float, load: Load) -> None:
+        if self._before_step is None or not self._phase:
             return
-        if rate >= self._before_step * MIN_GAIN:
+        average = (load.received - self._phase[1].received) / elapsed
+        if max(rate, average) >= self._before_step * MIN_GAIN:
             self._before_step = None
-        elif is_over:
+        elif elapsed >= _trial_s(load):
             self._before_step, self._backoff_until = None, now + BACKOFF_S
 
-    def _step(self, rate: float, now: float) -> None:
+    def _step(self, average: float, now: float) -> None:
         if self._before_step is None and self.connections < self.most and now >= self._backoff_until:
-            self._before_step, self._step_began = rate, now
-            self.connections = min(self.most, self.connections * STEP)
+            self._before_step, self._connections_before = average, self.connections
+            self.connections += 1
+
+    def _continue_step(self, now: float, load: Load) -> None:
+        """Make the other connections of a step, unless its first one had to queue."""
+        if load.queueing:
+            self._before_step, self._backoff_until = None, now + BACKOFF_S
+        else:
+            self.connections = min(self.most, self._connections_before * STEP)
+            self._begin_phase(now, load)
+        self._connections_before = 0
+
+
+def _trial_s(load: Load) -> float:
+    return TRIAL_S + TRIAL_ROUND_TRIPS * load.round_trip_s

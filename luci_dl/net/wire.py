@@ -26,13 +26,13 @@ class Wire(io.RawIOBase):
 
     Attributes:
         timeout: seconds that a read waits for its first byte.
-        waited: seconds that reads have waited for the network.
     """
 
     def __init__(self, stream: io.RawIOBase, sock: Any) -> None:
         """`stream` keeps `sock` open."""
         self.timeout: float | None = sock.gettimeout()
-        self.waited = 0.0
+        self._waited = 0.0
+        self._waiting_since: float | None = None
         self._stream = stream
         self._sock = sock
         self._lowest = _lowest(sock)
@@ -88,10 +88,17 @@ class Wire(io.RawIOBase):
         """Wait at most that long, without a limit if None, for some bytes. Returns: whether they are there."""
         self._wake_at(min(max(at_least, 1), GATHER_BYTES))
         self._poll.modify(self._sock, select.POLLOUT if isinstance(reason, ssl.SSLWantWriteError) else select.POLLIN)
-        began = time.monotonic()
+        self._waiting_since = began = time.monotonic()
         ready = self._poll.poll(None if seconds is None else seconds * 1000)
-        self.waited += time.monotonic() - began
+        self._waiting_since = None
+        self._waited += time.monotonic() - began
         return bool(ready)
+
+    @property
+    def waited(self) -> float:
+        """Seconds that reads have waited for the network, up to now."""
+        since = self._waiting_since
+        return self._waited + (time.monotonic() - since if since else 0.0)
 
     def _wake_at(self, count: int) -> None:
         """Let the system call a socket readable only when so many bytes are there, or the end."""

@@ -22,6 +22,8 @@ from luci_dl.plan import Lease, Sink
 
 BLOCK_BYTES = 4 << 20
 """Bytes that all connections together read at a time."""
+QUEUE_FACTOR, QUEUE_S = 1.4, 0.002
+"""A connection that took this much longer to be made than another one had to wait in a queue before the line."""
 
 
 class WorkerPool:
@@ -50,6 +52,7 @@ class WorkerPool:
         self._ended = (0.0, 0.0, 0.0)  # `Transfer.times` of those that have ended, added up
         self._round_trip_s = 0.0
         self._supports_ranges: bool | None = None  # False for good once the server has shown it
+        self._fills_line = False  # more connections would bring nothing
         self._whole_file = False  # request no ranges at all, since they bring nothing
         self._probe = False  # an address did not serve a range: find out if it serves the whole file
 
@@ -127,7 +130,7 @@ class WorkerPool:
 
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no piece is left. Raises: OutOfResources."""
-        wanted = self._wanted(now)
+        wanted, self._fills_line = self._wanted(now), self._pieces.fills_line(self._transfers)
         if len(self) >= wanted and self._sink.has_gap:
             self._drop(max(self._transfers, key=lambda transfer: transfer.lease.pos), now)
         while len(self) < wanted:
@@ -210,17 +213,30 @@ class WorkerPool:
         times = [self._ended, *(transfer.times(now) for transfer in self._transfers)]
         active_s, network_s, sink_s = map(sum, zip(*times, strict=True))
         left = sink.size - sink.received
-        load = Load(sink.received, left, active_s, network_s, sink_s, self._round_trip_s)
+        responding = [each for each in self._transfers if each.worker.responded]
+        newest = max(responding, key=lambda each: each.began, default=None)
+        load = Load(
+            received=sink.received,
+            left=left,
+            active_s=active_s,
+            network_s=network_s,
+            sink_s=sink_s,
+            round_trip_s=self._round_trip_s,
+            responding=len(responding),
+            queueing=newest is not None and newest.worker.round_trip_s > QUEUE_FACTOR * self._round_trip_s + QUEUE_S,
+        )
         return self._limiter.connections(self._tuner.update(now, load))
 
     def _claim(self, wanted: int, now: float) -> Lease | None:
         """The next piece; or a part of one that is on its way, where that gains; or that of a crawling worker."""
-        if lease := self._pieces.claim(wanted):
+        self._pieces.share_open(self._transfers, wanted)
+        lease = self._pieces.claim(wanted)
+        if lease or self._fills_line:
             return lease
         crawling = self._pieces.crawling(self._transfers, self._round_trip_s, now)
         if crawling:
             self._drop(crawling, now)
-        if crawling or self._pieces.share(self._transfers, wanted, self._round_trip_s, now):
+        if crawling or self._pieces.share_last(self._transfers, self._round_trip_s, now):
             return self._pieces.claim(wanted)
         return None
 
