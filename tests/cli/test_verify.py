@@ -222,7 +222,7 @@ class TestRepairByBlocks:
         assert new.blocks.known == 25
 
     def test_the_old_file_stays_until_the_server_answers(self, shop: Shop, models: Path) -> None:
-        """What could be taken over is kept, and the next repair fetches the rest."""
+        """The next repair fetches the block."""
         flip(self.path, 5 * BLOCK)
         damaged = self.path.read_bytes()
         shop.server.serve("/big.gguf", self.data, faults=[faults.status(503)])
