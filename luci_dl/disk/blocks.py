@@ -172,6 +172,23 @@ def damaged(
     return run_cancellable(work, token, lambda: checked(done))
 
 
+def fill_in(file: fs.File, size: int, blocks: Blocks, token: CancelToken) -> None:
+    """Learn what is unknown of the blocks of a file of `size` bytes, which is on disk as it should be.
+
+    It is read beside the calling thread. Raises: Interrupted; StorageError.
+    """
+    unknown = [number for number in range(count(size)) if blocks[number] is None]
+
+    def work() -> None:
+        for number in unknown:
+            token.check()
+            start = number * BLOCK
+            blocks[number] = digest_of(fs.read_at(file, min(BLOCK, size - start), start))
+
+    if unknown:
+        run_cancellable(work, token)
+
+
 def _read(file: fs.File, start: int, length: int) -> bytes:
     """Those bytes; fewer at the end of the file, none where the disk fails."""
     try:

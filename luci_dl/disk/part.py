@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs, identity, journal, space
-from luci_dl.disk.blocks import BLOCK, Blocks, damaged, digest_of
+from luci_dl.disk.blocks import BLOCK, Blocks, damaged, digest_of, fill_in
 from luci_dl.disk.hashing import Hashed, hash_again
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.part_sink import PartSink
@@ -143,6 +143,7 @@ class Part(PartSink):
         if self._files.part is None:
             raise RuntimeError(f"{self.staging.part} is not open")
         file = self._files.part.raw
+        fill_in(file, size, self.blocks, token)  # of blocks whose bytes did not come in order
         self._further = hash_again(file, size, self.artifact.unread, token, lambda _done: None)
         info = file.info
         self.inode, self.mtime_ns = info.st_ino, info.st_mtime_ns

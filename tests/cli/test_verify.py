@@ -145,6 +145,21 @@ def test_a_signal_ends_it_at_once(stocked: Shop, models: Path, signum: int) -> N
     assert {path: path.read_bytes() for path in models.rglob("*.receipt")} == receipts
 
 
+@pytest.mark.parametrize("way", ["-c1", "-c16", "--from", "adopted"])
+def test_every_receipt_has_the_digests_of_all_blocks(shop: Shop, models: Path, tmp_path: Path, way: str) -> None:
+    """Whether the bytes came from a server, from a copy, or were there already."""
+    data = make_gguf(5 * BLOCK + 5)
+    shop.sell("big", data, faults=[faults.trickle(20e6)])
+    copy = models / "big.gguf" if way == "adopted" else tmp_path / "usb" / "big.gguf"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(data)
+    words = {"--from": ["--from", str(copy)], "adopted": []}.get(way, [way])
+    assert luci("install", "big", *words).returncode == 0
+    known = receipt.read(staging_for(models, "big.gguf").receipt)
+    assert known
+    assert known.crc32 == "".join(f"{zlib.crc32(data[at : at + BLOCK]):08x}" for at in range(0, len(data), BLOCK))
+
+
 class TestRepairByBlocks:
     """Of a damaged file, only what is damaged is fetched."""
 
@@ -207,7 +222,7 @@ class TestRepairByBlocks:
         assert new.blocks.known == 25
 
     def test_the_old_file_stays_until_the_server_answers(self, shop: Shop, models: Path) -> None:
-        """What could be taken over is kept, and the next repair fetches the rest."""
+        """The next repair fetches the block."""
         flip(self.path, 5 * BLOCK)
         damaged = self.path.read_bytes()
         shop.server.serve("/big.gguf", self.data, faults=[faults.status(503)])

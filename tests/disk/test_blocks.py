@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
-from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, damaged, segments_of
+from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, damaged, fill_in, segments_of
 from luci_dl.errors import Interrupted
 from luci_dl.plan import Segment
 
@@ -92,6 +92,16 @@ def test_damage_is_found_on_disk(tmp_path: Path) -> None:
     blocks[0] = None
     assert blocks.unknown(SIZE) == [Segment(0, BLOCK)]
     assert damaged(file, SIZE, blocks, CancelToken(), lambda _done: None) == [Segment(2 * BLOCK, 3 * BLOCK)]
+
+
+def test_unknown_blocks_are_filled_in_from_disk(tmp_path: Path) -> None:
+    """The known ones are not read."""
+    blocks = blocks_of(DATA[: 2 * BLOCK])
+    blocks[0] = 7
+    fill_in(written(tmp_path, DATA), SIZE, blocks, CancelToken())
+    expected = blocks_of(DATA)
+    expected[0] = 7
+    assert blocks == expected
 
 
 def test_what_cannot_be_read_is_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

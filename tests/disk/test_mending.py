@@ -14,7 +14,19 @@ from luci_dl.disk.part import Part
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, Interrupted, NetworkError
 from luci_dl.plan import Segment
-from tests.disk.hands import NAME, OPTIONS, artifact_of, assert_ends, digest_of, gguf, install, pour, staged
+from tests.disk.hands import (
+    NAME,
+    OPTIONS,
+    artifact_of,
+    assert_ends,
+    claimed,
+    digest_of,
+    gguf,
+    install,
+    pour,
+    remote_of,
+    staged,
+)
 
 DATA = gguf(5 * BLOCK + 100)
 ARTIFACT = artifact_of(DATA)
@@ -171,3 +183,19 @@ def test_a_file_that_cannot_be_opened_is_fetched(tmp_path: Path, monkeypatch: py
         pour(part, DATA)
         transaction.commit()
     assert digest_of((tmp_path / NAME).read_bytes()) == ARTIFACT.sha256
+
+
+def test_a_part_knows_all_its_blocks_in_the_end(tmp_path: Path) -> None:
+    """Also those whose bytes came in another order."""
+    with Transaction(tmp_path, [ARTIFACT], options=OPTIONS) as transaction:
+        part = transaction.open(ARTIFACT)
+        first = claimed(part)
+        part.begin(first, remote_of(DATA), 0)
+        assert part.shorten(first, BLOCK // 2)
+        second = claimed(part)
+        part.begin(second, remote_of(DATA), second.pos)
+        for lease in (second, first):
+            part.write(lease, DATA[lease.pos : lease.end])
+            part.revoke(lease)
+        transaction.commit()
+    assert part.blocks == KNOWN
