@@ -32,7 +32,7 @@ class PartWriter:
         self._files = files
         self._collectors: dict[Lease, Collector] = {}  # each guarded by the lock of its lease
         self._write_behind: WriteBehind | None = None
-        self._mutex = threading.Lock()  # guards all that follows and the two above
+        self._mutex = threading.Lock()  # guards `_states`, `_write_behind` and all that follows
         self._halted = False  # until `restart`
         self._closed = False
 
@@ -59,7 +59,7 @@ class PartWriter:
         write_behind = self.begin()
         view = memoryview(data)
         taken = self.ranges.write(lease, len(view), lambda offset, taken: self._collect(lease, offset, view, taken))
-        while not (lease.revoked or write_behind.wait_for_room(lease.stored, _ROOM_POLL_S)):
+        while not (lease.revoked or write_behind.backlog.wait_for_room(lease.stored, _ROOM_POLL_S)):
             pass
         return taken
 
@@ -81,9 +81,9 @@ class PartWriter:
         collector, write_behind = self._collectors.get(lease), self._write_behind
         block = collector.take() if collector else None
         if block and write_behind:
-            write_behind.put(block)
+            write_behind.backlog.put(block)
             lease.stored = block.end
-            write_behind.accept(self.ranges.written)
+            write_behind.backlog.accept(self.ranges.written)
         if lease.revoked:
             self._collectors.pop(lease, None)
 
@@ -102,7 +102,7 @@ class PartWriter:
                     self._states,
                     lambda: self.ranges.size,
                 )
-                self._write_behind.accept(self.ranges.written)
+                self._write_behind.backlog.accept(self.ranges.written)
             return self._write_behind
 
     def check(self) -> None:

@@ -59,38 +59,60 @@ def prove(file: fs.File, log: Log, token: CancelToken, hashed: Hashed) -> Proof:
     reader = Reader(file, token, sha, beside=found)
 
     def work() -> Proof:
-        proof, begun = nothing(log.header.size), 0
+        states, begun = nothing(None).states, 0
         for offset, digest in sorted(log.checkpoints):
             if not reader.read_to(offset):
                 break
             if sha.hexdigest() == digest:
-                proof.states.append((offset, sha.copy()))
+                states.append((offset, sha.copy()))
                 begun = found.blocks[offset // BLOCK] or 0
-        _add_blocks(proof, file, log, found.blocks, reader.offset)
+        blocks = _Blocks(file, log, states[-1][0], found.blocks, reader.offset)
+        proof = Proof(states, blocks.missing(token), blocks.sums, log.header.size)
         proof.sums.begin(proof.offset, begun)
         return proof
 
     return run_cancellable(work, token, lambda: hashed(reader.offset))
 
 
-def _add_blocks(proof: Proof, file: fs.File, log: Log, found: Blocks, read: int) -> None:
-    """Add the blocks that count, below and beyond the checkpoint; those up to the offset `read` were found there."""
-    proved, size = proof.offset, log.header.size
-    whole = count(proved) if proved == size else proved // BLOCK
-    for number in range(whole):
-        proof.sums.learn(number, found[number] or 0, fresh=found[number] != log.blocks[number])
-    proof.missing[:] = [Segment(proved, size)]
-    if size is None or not log.header.provable:
-        return
-    wrong = set[int]()
-    for number in range(whole, count(size)):
-        known, start = log.blocks[number], number * BLOCK
+class _Blocks:
+    """The blocks of a part of which a checkpoint proves the bytes up to `proved`.
+
+    Args:
+        found: their digests on disk, up to the offset `read`.
+
+    Attributes:
+        sums: the digests of those that count.
+    """
+
+    def __init__(self, file: fs.File, log: Log, proved: int, found: Blocks, read: int) -> None:
+        self.sums = BlockSums()
+        self._file = file
+        self._log = log
+        self._size = log.header.size
+        self._proved = proved
+        self._found = found
+        self._read = read
+        self._whole = count(proved) if proved == self._size else proved // BLOCK  # so many are proved as a whole
+        for number in range(self._whole):
+            self.sums.learn(number, found[number] or 0, fresh=found[number] != log.blocks[number])
+
+    def missing(self, token: CancelToken) -> list[Segment]:
+        """The segments that do not count. Raises: Interrupted; StorageError."""
+        size = self._size
+        if size is None or not self._log.header.provable:
+            return [Segment(self._proved, size)]
+        wrong = [number for number in range(self._whole, count(size)) if not self._is_right(number, size, token)]
+        return [Segment(max(self._proved, segment.start), segment.end) for segment in segments_of(wrong, size)]
+
+    def _is_right(self, number: int, size: int, token: CancelToken) -> bool:
+        """Whether the block has the digest that the journal says."""
+        token.check()
+        known, start = self._log.blocks[number], number * BLOCK
+        if known is None:
+            return False
         length = min(BLOCK, size - start)
-        if known is not None and start + length > read:
-            found[number] = digest_of(fs.read_at(file, length, start))
-        if known is not None and known == found[number]:
-            proof.sums.learn(number, known, fresh=False)
-        else:
-            wrong.add(number)
-    missing = segments_of(wrong, size)
-    proof.missing[:] = [Segment(max(proved, segment.start), segment.end) for segment in missing]
+        is_read = start + length <= self._read
+        found = self._found[number] if is_read else digest_of(fs.read_at(self._file, length, start))
+        if found == known:
+            self.sums.learn(number, known, fresh=False)
+        return found == known

@@ -29,6 +29,9 @@ class WriteBehind:
     Args:
         states: the states of the hash that the journal has, in order; more are added.
         size: bytes of the file, once known.
+
+    Attributes:
+        backlog: takes the blocks.
     """
 
     def __init__(
@@ -45,11 +48,8 @@ class WriteBehind:
         self._sums = sums
         self._states = states
         self._size = size
-        self._backlog = Backlog(buffers, states[-1])
+        self.backlog = Backlog(buffers, states[-1])
         self._reached = threading.Event()
-        self.put = self._backlog.put
-        self.accept = self._backlog.accept
-        self.wait_for_room = self._backlog.wait_for_room
         try:
             self._threads = [self._start(work) for work in (self._write, self._sum, self._hash, self._sync)]
         except StorageError:
@@ -62,12 +62,12 @@ class WriteBehind:
     @property
     def frontier(self) -> int:
         """Every byte below is on disk (synced or not) and hashed."""
-        return min(self._backlog.state[0], self._backlog.on_disk)
+        return min(self.backlog.state[0], self.backlog.on_disk)
 
     @property
     def error(self) -> Exception | None:
         """What failed in one of the threads; the part is unusable from then on."""
-        return self._backlog.error
+        return self.backlog.error
 
     def finish(self, goal: int, token: CancelToken, until: float | None = None) -> str:
         """Write and sync all that was put, hash up to `goal`, and journal both. Every byte below must be there.
@@ -77,7 +77,7 @@ class WriteBehind:
 
         Returns: the SHA-256 of all below. Raises: Interrupted; StorageError; TimeoutError.
         """
-        self._backlog.set_goal(goal)
+        self.backlog.set_goal(goal)
 
         def check_time() -> None:
             if until is not None and time.monotonic() >= until:
@@ -86,13 +86,13 @@ class WriteBehind:
         token.wait_for(self._reached, check_time)
         if self.error:
             raise self.error
-        if self._backlog.journaled != goal:
-            raise RuntimeError(f"stopped at byte {self._backlog.journaled} on the way to {goal}")
-        return self._backlog.state[1].hexdigest()
+        if self.backlog.journaled != goal:
+            raise RuntimeError(f"stopped at byte {self.backlog.journaled} on the way to {goal}")
+        return self.backlog.state[1].hexdigest()
 
     def stop(self, *, wait: bool = False) -> None:
         """End the threads soon; and `wait` for what they are doing, so that nothing is written any more."""
-        self._backlog.end()
+        self.backlog.end()
         self._reached.set()
         if wait:
             for thread in self._threads:
@@ -104,22 +104,22 @@ class WriteBehind:
         except Revoked:  # the files were closed meanwhile
             return
         except Exception as error:  # noqa: BLE001 - raised again where the result is used
-            self._backlog.end(error)
+            self.backlog.end(error)
             self._reached.set()
 
     def _write(self) -> None:
-        while block := self._backlog.next_to_write():
+        while block := self.backlog.next_to_write():
             self._file.write(block.data, block.offset, past_cache=block.hashed)
-            self._backlog.written(block)
+            self.backlog.written(block)
 
     def _sum(self) -> None:
         """Sum what arrives, and, while nothing does, read back what the hash needs next."""
-        while block := self._backlog.next_to_sum():
+        while block := self.backlog.next_to_sum():
             if block.arrived:
                 self._sums.add(block.offset, block.data, self._size())
             else:
                 self._read_back(block)
-            self._backlog.summed(block)
+            self.backlog.summed(block)
 
     def _read_back(self, block: Block) -> None:
         if fs.read_into(self._file.raw, block.data, block.offset) < len(block.data):
@@ -133,17 +133,17 @@ class WriteBehind:
 
     def _hash(self) -> None:
         sha = self._states[-1][1].copy()
-        while block := self._backlog.next_to_hash():
+        while block := self.backlog.next_to_hash():
             sha.update(block.data)
-            self._backlog.hashed(block, sha.copy())
+            self.backlog.hashed(block, sha.copy())
 
     def _sync(self) -> None:
-        while sync := self._backlog.next_to_sync(lambda unwritten: self._sums.complete(unwritten, self._size())):
+        while sync := self.backlog.next_to_sync(lambda unwritten: self._sums.complete(unwritten, self._size())):
             self._file.sync()
-            if self._backlog.stopped:
+            if self.backlog.stopped:
                 return
             self._record(sync)
-            self._backlog.synced(sync)
+            self.backlog.synced(sync)
             if sync.is_last:
                 self._reached.set()
                 return
@@ -154,6 +154,6 @@ class WriteBehind:
             self._journal.add_blocks(first, self._sums.blocks.text(first, end))
         self._sums.recorded(sync.numbers)
         offset, sha = sync.state
-        if offset > self._backlog.journaled:
+        if offset > self.backlog.journaled:
             self._journal.checkpoint(offset, sha.hexdigest())
             self._states.append((offset, sha))

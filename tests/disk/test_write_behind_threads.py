@@ -44,10 +44,12 @@ class Bench:
     def write(self, offset: int) -> None:
         self.put(offset)
         self._there.add(offset)
-        self.write_behind.accept(next((at for at in range(0, len(DATA), BLOCK) if at not in self._there), len(DATA)))
+        self.write_behind.backlog.accept(
+            next((at for at in range(0, len(DATA), BLOCK) if at not in self._there), len(DATA))
+        )
 
     def put(self, offset: int) -> None:
-        self.write_behind.put(Block(offset, memoryview(DATA)[offset : offset + BLOCK]))
+        self.write_behind.backlog.put(Block(offset, memoryview(DATA)[offset : offset + BLOCK]))
 
     def checkpoints(self) -> tuple[tuple[int, str], ...]:
         log = journal.read(self.log.path)
@@ -89,8 +91,8 @@ def test_two_workers_may_report_in_the_other_order(bench: Bench) -> None:
     """A late report does not reduce what was reported."""
     bench.put(0)
     bench.put(BLOCK)
-    bench.write_behind.accept(2 * BLOCK)
-    bench.write_behind.accept(BLOCK)
+    bench.write_behind.backlog.accept(2 * BLOCK)
+    bench.write_behind.backlog.accept(BLOCK)
     assert bench.write_behind.finish(2 * BLOCK, CancelToken()) == digest_of(DATA[: 2 * BLOCK])
 
 
@@ -107,8 +109,8 @@ def test_what_is_hashed_but_not_written_is_not_behind_the_frontier(
     monkeypatch.setattr(fs, "write_at", slow)
     for offset in range(0, 32 * KIB, BLOCK):
         bench.write(offset)
-    wait_until(lambda: bench.write_behind._backlog.state[0] == 32 * KIB)
-    assert (bench.write_behind.frontier, bench.write_behind._backlog.journaled, bench.checkpoints()) == (0, 0, ())
+    wait_until(lambda: bench.write_behind.backlog.state[0] == 32 * KIB)
+    assert (bench.write_behind.frontier, bench.write_behind.backlog.journaled, bench.checkpoints()) == (0, 0, ())
     go.set()
     assert bench.write_behind.finish(32 * KIB, CancelToken()) == digest_of(DATA[: 32 * KIB])
 
@@ -135,7 +137,7 @@ def test_nothing_is_written_once_writing_was_stopped(bench: Bench, monkeypatch: 
 
     stopper = threading.Thread(target=stop)
     stopper.start()
-    wait_until(lambda: bench.write_behind._backlog.stopped)
+    wait_until(lambda: bench.write_behind.backlog.stopped)
     go.set()
     stopper.join(10)
     assert order == ["written", "stopped"]
@@ -155,7 +157,7 @@ def test_a_line_is_written_after_the_sync_of_what_it_is_about(bench: Bench, monk
         bench.write(offset)
     assert syncing.wait(10)
     assert bench.checkpoints() == ()
-    assert bench.write_behind._backlog.journaled == 0
+    assert bench.write_behind.backlog.journaled == 0
     go.set()
     wait_until(lambda: bench.checkpoints() == ((16 * KIB, digest_of(DATA[: 16 * KIB])),))
 
@@ -200,7 +202,7 @@ def test_a_file_that_became_shorter_is_an_error(bench: Bench, monkeypatch: pytes
     """What was written ahead must still be there when the frontier comes."""
     monkeypatch.setattr(backlog, "NEAR", 0)
     bench.write(BLOCK)
-    wait_until(lambda: not bench.write_behind._backlog._to_write)
+    wait_until(lambda: not bench.write_behind.backlog._to_write)
     bench.file.set_length(0)
     bench.write(0)
     with pytest.raises(StorageError, match="was truncated"):
@@ -212,22 +214,22 @@ def test_nothing_is_written_more_than_so_far_ahead_of_the_journal(
 ) -> None:
     """So no more than that is fetched again after a kill."""
     monkeypatch.setattr(backlog, "AHEAD", 32 * KIB)
-    assert bench.write_behind.wait_for_room(32 * KIB, 0)
-    assert not bench.write_behind.wait_for_room(32 * KIB + 1, 0)
+    assert bench.write_behind.backlog.wait_for_room(32 * KIB, 0)
+    assert not bench.write_behind.backlog.wait_for_room(32 * KIB + 1, 0)
     for offset in range(0, 16 * KIB, BLOCK):
         bench.write(offset)
-    assert bench.write_behind.wait_for_room(48 * KIB, 10)
-    assert not bench.write_behind.wait_for_room(48 * KIB + 1, 0)
+    assert bench.write_behind.backlog.wait_for_room(48 * KIB, 10)
+    assert not bench.write_behind.backlog.wait_for_room(48 * KIB + 1, 0)
     bench.write_behind.stop()
 
 
 @pytest.mark.parametrize("behind", ["_queued", "_unwritten", "_unsummed"])
 def test_writers_wait_while_a_thread_is_behind(bench: Bench, monkeypatch: pytest.MonkeyPatch, behind: str) -> None:
     """What waits in memory is bounded, whichever of the threads it waits for."""
-    monkeypatch.setattr(bench.write_behind._backlog, behind, backlog.QUEUE)
-    assert not bench.write_behind.wait_for_room(BLOCK, 0)
+    monkeypatch.setattr(bench.write_behind.backlog, behind, backlog.QUEUE)
+    assert not bench.write_behind.backlog.wait_for_room(BLOCK, 0)
     monkeypatch.undo()
-    assert bench.write_behind.wait_for_room(BLOCK, 0)
+    assert bench.write_behind.backlog.wait_for_room(BLOCK, 0)
 
 
 @pytest.mark.parametrize("near", [0, 3 * BLOCK, len(DATA)])
