@@ -104,14 +104,20 @@ def trace(home: Path, *args: str, command: Sequence[str] = LUCI) -> Trace:
     return Trace(home / "models", calls_of(home.with_suffix(".strace").read_text().splitlines()))
 
 
+def assert_synced_first(calls: Trace, name: str, commit: Call) -> Call:
+    """All data is written, then synced, and its name, before the commit. Returns: the sync."""
+    part = f".luci/{name}.part"
+    synced = calls.all("fdatasync", part)[-1]
+    assert_order(calls.all("pwrite64", part)[-1], synced, calls.all("fsync", ".luci")[0], commit)
+    return synced
+
+
 def assert_verified_first(calls: Trace, name: str, commit: Call) -> None:
-    """All data is written, then synced, then the journal's last line, before the commit."""
-    part, log = f".luci/{name}.part", f".luci/{name}.journal"
-    synced, done = calls.all("fdatasync", part)[-1], calls.all("pwrite64", log)[-1]
-    assert_order(calls.all("pwrite64", part)[-1], synced)
+    """The same, and in between the journal's last line."""
+    log = f".luci/{name}.journal"
+    done = calls.all("pwrite64", log)[-1]
     assert "done" in done.text
-    assert_order(synced, done, calls.all("fdatasync", log)[-1], commit)
-    assert_order(calls.all("fsync", ".luci")[0], commit)
+    assert_order(assert_synced_first(calls, name, commit), done, calls.all("fdatasync", log)[-1], commit)
 
 
 def assert_settled(calls: Trace, name: str, after: Call) -> Call:
@@ -135,19 +141,22 @@ def test_a_file_is_on_disk_before_it_has_its_name(shop: Shop, home: Path) -> Non
 
 
 def test_the_record_of_a_set_is_on_disk_before_the_first_rename(shop: Shop, home: Path) -> None:
-    """Every part and journal before the record, the record before every rename, and its end comes last."""
+    """Every part before the record, the record before every rename, and its end comes last."""
     names = ["a.gguf", "b.gguf"]
     shop.sell("m", files=names)
     calls = trace(home, "install", "m")
     written = calls.one("fdatasync", ".luci/a.gguf.commit.new")
     stands = calls.one(RENAME, ".luci/a.gguf.commit.new", ".luci/a.gguf.commit")
     for name in names:
-        assert_verified_first(calls, name, written)
+        assert_synced_first(calls, name, written)
     durable = next(call for call in calls.all("fsync", ".luci") if call.began > stands.ended)
     renames = [calls.one(RENAME, f".luci/{name}.part", name) for name in names]
     assert_order(written, stands, durable, *renames)
     ends = [assert_settled(calls, name, renames[-1]) for name in names]
-    assert_order(ends[-1], calls.one(UNLINK, ".luci/a.gguf.commit"))
+    receipts = [calls.one(RENAME, f".luci/{name}.receipt.new", f".luci/{name}.receipt") for name in names]
+    last = max(receipts, key=lambda call: call.ended)
+    named = next(call for call in calls.all("fsync", ".luci") if call.began > last.ended)
+    assert_order(named, *ends, calls.one(UNLINK, ".luci/a.gguf.commit"))
 
 
 def test_a_line_of_the_journal_comes_after_the_sync_of_what_it_speaks_of(shop: Shop, home: Path) -> None:
