@@ -166,7 +166,7 @@ class Lock:
         with self._mutex, fs.storage_errors("read", self.path):
             if not (self.held and self._is_at_path()):
                 return False
-            return not self._has_text or nonce.encode() in self._read_own()
+            return not self._has_text or b'"nonce": "%b"' % nonce.encode() in self._read_own()
 
     def _read_own(self) -> bytes:
         """Raises: OSError; StorageError."""
