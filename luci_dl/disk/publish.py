@@ -60,13 +60,13 @@ class Publication:
 
         Raises: IntegrityError; Interrupted; StorageError.
         """
-        for part in self._parts.values():
-            part.verify(self._token)
         stagings = in_lock_order(self._parts)
         is_recorded = len(stagings) > 1 or not self._parts[stagings[0]].has_journal
         first = stagings[0].name if is_recorded and not self._private else None
         record = stagings[0].commit if first else None
-        files = [(staging, self._entry(self._parts[staging], first)) for staging in stagings]
+        files = run_cancellable(
+            lambda: [(staging, self._entry(self._parts[staging], first)) for staging in stagings], self._token
+        )
         run_cancellable(lambda: self._make_durable(files, record), self._token)
         for folder in dict.fromkeys(staging.target.parent for staging in stagings):
             self.made += fs.make_folder(folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, identity, space
@@ -18,8 +18,9 @@ from luci_dl.disk.layout import Staging
 from luci_dl.disk.part import Part
 from luci_dl.disk.part_files import PartFiles
 from luci_dl.disk.part_writer import PartWriter
+from luci_dl.disk.range_map import RangeMap, merged
 from luci_dl.model import Artifact, Digest
-from luci_dl.plan import Lease
+from luci_dl.plan import Lease, Segment
 
 SMALL = 1 << 20
 """Files of fewer bytes are small."""
@@ -39,6 +40,7 @@ class SmallPart(Part):
 
     def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
         """As `Part.open`; what an earlier run left is read into memory, and deleted."""
+        self._token = token
         kept, log = self._left
         data = b""
         if resume and kept and log and identity.fits(log.header, self.artifact):
@@ -50,13 +52,18 @@ class SmallPart(Part):
         self._writer.begin_with(data, self.size)
         return self.received
 
+    def verify(self, token: CancelToken) -> str:
+        """As `Part.verify`; it works in the calling thread."""
+        digest = super().verify(token)
+        self._writer.data = bytearray()
+        return digest
+
     def _finish(self, size: int, token: CancelToken) -> str:
         data = bytes(self._writer.data)
         self._further = {digest: _digest_of(digest, data) for digest in self.artifact.unread}
         info = self._files.store(data).raw.info
         self.inode, self.mtime_ns = info.st_ino, info.st_mtime_ns
         self._files.close_until_used(same=True)
-        self._writer.data = bytearray()
         return hashlib.sha256(data).hexdigest()
 
     def _keep(self, until: float) -> int:
@@ -86,13 +93,18 @@ class MemoryWriter(PartWriter):
 
     def begin_with(self, data: bytes, size: int | None) -> None:
         """Begin behind `data`, which is the beginning of the file."""
-        self.resume(len(data), hashlib.sha256(), size)
         self.data[:] = data
+        self.ranges = RangeMap([Segment(len(data), size)], size, self._store)
 
     @property
     def frontier(self) -> int:
         """Every byte below is there."""
         return self.ranges.written
+
+    def buffer(self, lease: Lease) -> memoryview:
+        """As `plan.Sink.buffer`."""
+        end = SMALL if lease.end is None else lease.end
+        return memoryview(bytearray(end - lease.pos + 1))  # a byte more shows that a file is longer than it should be
 
     def write(self, lease: Lease, data: bytes | memoryview) -> int:
         """As `plan.Sink.write`."""
@@ -102,9 +114,17 @@ class MemoryWriter(PartWriter):
                 self.data += bytes(offset - len(self.data))
             self.data[offset : offset + taken] = data[:taken]
 
-        taken, _ = self.ranges.write(lease, len(data), put)
-        self.buffers.give_back(data)
+        taken = self.ranges.write(lease, len(data), put)
+        self.ranges.store(lease)
         return taken
+
+    def _store(self, lease: Lease) -> None:
+        lease.stored = lease.pos
+
+    def forget(self, segments: Sequence[Segment], token: CancelToken) -> None:
+        """As `PartWriter.forget`."""
+        self.halt()
+        self.restart(merged([*self.ranges.missing, *segments]), self.ranges.size)
 
     def taken(self) -> bytes:
         """Every byte up to the first that is missing. None can be written any more."""
@@ -123,8 +143,10 @@ class SmallFiles(PartFiles):
 
     def store(self, data: bytes) -> GuardedFile:
         """Write and sync the part. Raises: Revoked; StorageError."""
-        part = self.part or self.make_part()
-        part.set_length(len(data))
+        if part := self.part:
+            part.set_length(len(data))
+        else:
+            part = self.make_part()
         part.write(data, 0)
         part.sync()
         return part

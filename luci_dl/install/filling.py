@@ -19,7 +19,7 @@ from luci_dl.install.context import InstallContext
 from luci_dl.install.shards import missing_shards
 
 FILES = 16
-"""Files that are filled at the same time, if the user names no number of connections."""
+"""Files of all models that are filled at the same time, if the user names no number of connections."""
 FEW = 8
 """Small files that are not announced together."""
 LARGE_FILES = 2
@@ -55,7 +55,7 @@ def fill_all(reference: str, jobs: Sequence[Job], transaction: Transaction, cont
         names = tuple(part.artifact.name for part in small)
         context.emit(SmallFiles(reference, names, sum(part.size or 0 for part in small)))
     try:
-        if not filling.start(context.options.connections or FILES):
+        if not filling.start(max(1, (context.options.connections or FILES) // context.options.jobs)):
             filling = _Filling(jobs, transaction, context)
             filling.work()
         context.token.wait_for(filling.over)
