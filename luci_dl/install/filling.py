@@ -22,8 +22,10 @@ FILES = 16
 """Files of all models that are filled at the same time, if the user names no number of connections."""
 FEW = 8
 """Small files that are not announced together."""
-LARGE_FILES = 2
-"""Of these, files that need threads and memory of their own: the end of one, and the beginning of the next."""
+LARGE_FILES = 4
+"""Of these, files that are not small: each needs threads and memory of its own."""
+LARGE_BYTES = 24 << 20
+"""Bytes of the files that are fetched beside each other and are not small; one that has more is fetched alone."""
 
 
 @frozen
@@ -61,6 +63,7 @@ def fill_all(reference: str, jobs: Sequence[Job], transaction: Transaction, cont
         context.token.wait_for(filling.over)
     finally:
         tap.close()
+        filling.end()
         token.cancel(context.token.signum)
     if filling.errors:
         raise filling.errors[0]
@@ -83,8 +86,8 @@ class _Filling:
         self._jobs = jobs
         self._large = deque(job for job in jobs if job.part.has_journal)
         self._small = deque(job for job in jobs if not job.part.has_journal)
-        self._large_places = LARGE_FILES
-        self._lock = threading.Lock()  # guards all of these
+        self._fetching: list[Job] = []  # of the large ones
+        self._changed = threading.Condition()  # guards all of these
 
     def start(self, at_most: int) -> int:
         """Start up to that many workers. Returns: how many the system allowed."""
@@ -99,28 +102,48 @@ class _Filling:
         """Take one job after the other, until none is left or one has failed."""
         try:
             while job := self._take():
-                filled = self._fill(job)
-                self._give_back(job, filled)
+                self._finish(job, self._fill(job))
         except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             self.errors.append(error)
-            self.over.set()
+            self.end()
 
     def _take(self) -> Job | None:
-        """The next large one if there is a place for it, so that none waits for all small ones; else a small one."""
-        with self._lock:
+        """The next large one if there is room for it, so that none waits for all small ones; else a small one.
+
+        Returns: None when all are taken, or it is over.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self.over.is_set() or self._small or not self._large or self._has_room())
             if self.over.is_set():
                 return None
-            if self._large and self._large_places:
-                self._large_places -= 1
-                return self._large.popleft()
+            if self._large and self._has_room():
+                self._fetching.append(self._large.popleft())
+                return self._fetching[-1]
             return self._small.popleft() if self._small else None
 
-    def _give_back(self, job: Job, filled: Filled) -> None:
-        with self._lock:
-            self.filled[job] = filled
-            self._large_places += job.part.has_journal
-            if len(self.filled) == len(self._jobs):
-                self.over.set()
+    def _has_room(self) -> bool:
+        """Whether the next large one can be fetched beside the others."""
+        beside = [*self._fetching, self._large[0]]
+        sizes = [LARGE_BYTES if job.part.size is None else job.part.size for job in beside]
+        return len(sizes) == 1 or (len(sizes) <= LARGE_FILES and sum(sizes) <= LARGE_BYTES)
+
+    def _make_room(self, job: Job) -> None:
+        """The next one begins while this one is hashed and synced to its end."""
+        with self._changed:
+            if job in self._fetching:
+                self._fetching.remove(job)
+                self._changed.notify_all()
+
+    def _finish(self, job: Job, filled: Filled) -> None:
+        self.filled[job] = filled
+        if len(self.filled) == len(self._jobs):
+            self.end()
+
+    def end(self) -> None:
+        """Let no worker take another job."""
+        with self._changed:
+            self.over.set()
+            self._changed.notify_all()
 
     def _fill(self, job: Job) -> Filled:
         part, fetched = job.part, 0
@@ -129,6 +152,7 @@ class _Filling:
             from luci_dl.install.fetching import fetch_into  # not loaded if all is copied
 
             fetched = fetch_into(part, self._context, self._report)
+        self._make_room(job)
         part.verify(self._context.token)
         self._report_missing_shards(part)
         return Filled(fetched, copied)

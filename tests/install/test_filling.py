@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cancel import CancelToken, start_thread
+from luci_dl.disk.part import Part
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, Interrupted, StorageError
 from luci_dl.events import Event, Progress, Started
@@ -97,16 +98,37 @@ def test_small_files_do_not_wait_for_each_other(mill: Mill, server: FaultyServer
 
 
 def test_a_large_file_waits_for_no_small_one_and_lets_none_wait(mill: Mill, server: FaultyServer) -> None:
-    """Two large ones are begun, wherever they are in the list; the others wait for one of these."""
+    """Some large ones are begun, wherever they are in the list; the others wait for one of these."""
     stalled = [faults.stall(100)]
     artifacts = [mill.sell(f"{number}.bin") for number in range(filling.FILES)]
-    artifacts += [mill.sell(f"large-{number}.bin", *stalled) for number in range(3)]
+    artifacts += [mill.sell(f"large-{number}.bin", *stalled) for number in range(filling.LARGE_FILES + 1)]
     artifacts += [mill.sell(f"late-{number}.bin") for number in range(filling.FILES)]
     end = mill.begin(artifacts)
-    small = {each.name for each in artifacts if each.size == SMALL}
-    wait_until(lambda: set(mill.started()) == small | {"large-0.bin", "large-1.bin"})
+    waits = f"large-{filling.LARGE_FILES}.bin"
+    wait_until(lambda: set(mill.started()) == {each.name for each in artifacts} - {waits})
     server.release()
     assert end() == []
+    mill.assert_ended(artifacts, installed=True)
+
+
+def test_very_large_files_follow_each_other(mill: Mill, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is fetched alone, so that all connections and all memory are for it; the next begins while it is hashed."""
+    monkeypatch.setattr(filling, "LARGE_BYTES", LARGE)
+    artifacts = [mill.sell("large-1.bin"), mill.sell("large-2.bin", faults.stall(100)), mill.sell("large-3.bin")]
+    verified, hash_it = threading.Event(), Part.verify
+
+    def verify(part: Part, token: CancelToken) -> str:
+        if part.artifact.name == "large-1.bin":
+            assert verified.wait(20)
+        return hash_it(part, token)
+
+    monkeypatch.setattr(Part, "verify", verify)
+    end = mill.begin(artifacts)
+    wait_until(lambda: mill.started() == ["large-1.bin", "large-2.bin"])
+    verified.set()
+    server.release()
+    assert end() == []
+    assert mill.started() == [each.name for each in artifacts]
     mill.assert_ended(artifacts, installed=True)
 
 
