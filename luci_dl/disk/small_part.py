@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, identity, space
+from luci_dl.disk.blocks import Blocks, digest_of
 from luci_dl.disk.guarded_file import GuardedFile
 from luci_dl.disk.hashing import Hashed
 from luci_dl.disk.journal import Header
@@ -52,6 +53,9 @@ class SmallPart(Part):
         self._writer.begin_with(data, self.size)
         return self.received
 
+    def mend(self, source: fs.File, known: Blocks, token: CancelToken, checked: Hashed) -> None:
+        """Nothing: it has one block, which is damaged."""
+
     def verify(self, token: CancelToken) -> str:
         """As `Part.verify`; it works in the calling thread."""
         digest = super().verify(token)
@@ -64,6 +68,8 @@ class SmallPart(Part):
         info = self._files.store(data).raw.info
         self.inode, self.mtime_ns = info.st_ino, info.st_mtime_ns
         self._files.close_until_used(same=True)
+        if data:
+            self._writer.sums.learn(0, digest_of(data))
         return hashlib.sha256(data).hexdigest()
 
     def _keep(self, until: float) -> int:

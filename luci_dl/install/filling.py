@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from luci_dl.cancel import CancelToken, start_thread
 from luci_dl.disk.part import Part
@@ -135,6 +136,7 @@ class _Filling:
                 self._changed.notify_all()
 
     def _finish(self, job: Job, filled: Filled) -> None:
+        self._make_room(job)
         self.filled[job] = filled
         if len(self.filled) == len(self._jobs):
             self.end()
@@ -147,30 +149,32 @@ class _Filling:
 
     def _fill(self, job: Job) -> Filled:
         part, fetched = job.part, 0
-        copied = self._copy(job.action, part)
+        report = partial(self._report, job)
+        copied = self._copy(job.action, part, report)
         if not copied:
             from luci_dl.install.fetching import fetch_into  # not loaded if all is copied
 
-            fetched = fetch_into(part, self._context, self._report)
-        self._make_room(job)
+            fetched = fetch_into(part, self._context, report)
         part.verify(self._context.token)
         self._report_missing_shards(part)
         return Filled(fetched, copied)
 
-    def _copy(self, action: Fetch, part: Part) -> bool:
+    def _copy(self, action: Fetch, part: Part, report: Callable[[Progress], None]) -> bool:
         """Fill the part from a copy on this machine. Returns: False if nothing was copied."""
         if not isinstance(action, Copy) or (part.received == part.size and not part.cloned):
             return False
         from luci_dl.install.copying import copy_into
 
-        return copy_into(part, action.copies, self._context, self._report)
+        return copy_into(part, action.copies, self._context, report)
 
     def _report_missing_shards(self, part: Part) -> None:
         if missing := missing_shards(part.staging, self._transaction.names):
             self._context.emit(Warned(missing))
 
-    def _report(self, progress: Progress) -> None:
+    def _report(self, job: Job, progress: Progress) -> None:
         """To those who wait for the lock."""
+        if progress.done == progress.total:
+            self._make_room(job)
         self._transaction.report(progress.name, progress.done, progress.total, progress.rate)
 
 
