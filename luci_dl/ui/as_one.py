@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-from luci_dl.events import Deleted, Event, Installed, Kept, Progress, SmallFiles, Started
+from luci_dl.events import Deleted, Event, Installed, Kept, Progress, Retrying, SmallFiles, Started
 from luci_dl.text import counted
 from luci_dl.ui.render_thread import Renderer
 
@@ -21,6 +22,7 @@ class _Group:
         self.total = files.total
         self.done: dict[str, int] = {}
         self.ended: list[Deleted | Kept] = []
+        self.retries_shown_until = 0.0
         self._began = now
         self._first: int | None = None  # bytes that were there before
 
@@ -64,6 +66,10 @@ class AsOne(Renderer):
             case Progress(name, done) if group:
                 group.done[name] = done
                 yield group.progress(self._clock())
+            case Retrying(_, _, delay) if group:
+                if self._clock() >= group.retries_shown_until:  # all of them have lost the same network
+                    group.retries_shown_until = self._clock() + delay
+                    yield replace(event, name=group.name)
             case Deleted() | Kept() if group:
                 group.ended.append(event)
             case Installed(reference) if installed := self._groups.get(reference):

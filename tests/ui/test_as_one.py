@@ -8,6 +8,7 @@ from luci_dl.events import (
     Installed,
     Kept,
     Progress,
+    Retrying,
     SmallFiles,
     Started,
     Stopped,
@@ -67,6 +68,17 @@ def test_without_small_files_nothing_changes() -> None:
     heard = Heard()
     events = [event for event in samples() if not isinstance(event, SmallFiles)]
     assert heard.after(*events) == events
+
+
+def test_retries_of_all_at_once_are_one_message() -> None:
+    """Until the next attempt."""
+    heard = Heard()
+    heard.now = 1.0
+    heard.after(FILES)
+    lost = [Retrying(name, "no network", 4.0, 1, 10) for name in NAMES]
+    assert heard.after(*lost) == [Retrying(ALL, "no network", 4.0, 1, 10)]
+    heard.now = 5.0
+    assert heard.after(Retrying(NAMES[9], "no network", 8.0, 2, 10)) == [Retrying(ALL, "no network", 8.0, 2, 10)]
 
 
 def test_what_became_of_their_parts_is_one_message() -> None:
