@@ -19,7 +19,8 @@ Where things are; each package imports only from those below it, and the head of
         inspect       what stands at the targets -> actions: the only place that decides what must be done
         local_copies  copies on this machine
         already       a model that is installed, by its receipts alone
-        transfer      one model: a transaction around its actions (fetching, second_try, copying, shards)
+        transfer      one model: a transaction around its actions
+        filling       the files of one model, side by side: fetching, second_try, copying, shards
         batch         many models: in turn or side by side, and the outcome of each
         dry_run       the same actions, reported; repair: models with damaged files, installed again
     doctor/       is this machine ready: one check, one function

@@ -16,12 +16,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def run_side_by_side(work: Callable[[T], R], items: Sequence[T], token: CancelToken, at_most: int) -> list[R]:
+def run_side_by_side(work: Callable[[T], R], items: Sequence[T], token: CancelToken | None, at_most: int) -> list[R]:
     """Call `work` for each item, in up to `at_most` threads; the calling thread only waits.
 
-    Any exception, in a worker or in the calling thread (KeyboardInterrupt, say), cancels the token. All workers have
-    ended when it is raised again. Where the system refuses threads there are fewer workers, or the calling thread
-    does the work.
+    Any exception, in a worker or in the calling thread (KeyboardInterrupt, say), cancels the token, if there is one:
+    without it, the items under way are completed. All workers have ended when it is raised again. Where the system
+    refuses threads there are fewer workers, or the calling thread does the work.
 
     Returns: the results, in the order of the items. Raises: the first exception.
     """
@@ -41,7 +41,8 @@ def run_side_by_side(work: Callable[[T], R], items: Sequence[T], token: CancelTo
                 results[index] = work(item)
         except BaseException as error:  # noqa: BLE001 - raised again below
             errors.append(error)
-            token.cancel()
+            if token:
+                token.cancel()
         finally:
             done.set()
 
@@ -70,11 +71,12 @@ def _wait_for_all(workers: Iterable[threading.Event]) -> None:
             pass
 
 
-def _stop(workers: Iterable[threading.Event], token: CancelToken) -> None:
+def _stop(workers: Iterable[threading.Event], token: CancelToken | None) -> None:
     """Cancel the token and wait until the workers have cleaned up. A second Ctrl+C does not cut that short."""
     while True:
         try:
-            token.cancel()
+            if token:
+                token.cancel()
             _wait_for_all(workers)
         except KeyboardInterrupt:
             continue

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from luci_dl.disk import small_part
 from tests.forked import close_fork_server
 from tests.servers import FaultyServer
 
@@ -38,6 +39,18 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("TERM", "xterm-256color")
     return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def _no_file_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files of the tests have some KiB, and stand for the large ones that users have."""
+    monkeypatch.setattr(small_part, "SMALL", 0)
+
+
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that are about small files."""
+    monkeypatch.setattr(small_part, "SMALL", 1 << 20)
 
 
 @pytest.fixture

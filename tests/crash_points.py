@@ -36,10 +36,14 @@ class Ended:
     err: str
 
 
-def run(*args: str, home: Path, env: Mapping[str, str], point: int = -1, signum: int = 0) -> Ended:
-    """Run `luci ARGS...` with this LUCI_HOME, and send it the signal at the point."""
+def run(*args: str, home: Path, env: Mapping[str, str], point: int = -1, signum: int = 0, small: int = 0) -> Ended:
+    """Run `luci ARGS...` with this LUCI_HOME, and send it the signal at the point.
+
+    Args:
+        small: files of fewer bytes are small.
+    """
     passed, err = home.with_suffix(".points"), home.with_suffix(".err")
-    code = f"from tests.crash_points import arm\narm({point}, {int(signum)}, {str(passed)!r})"
+    code = f"from tests.crash_points import arm\narm({point}, {int(signum)}, {str(passed)!r}, {small})"
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LUCI_HOME": str(home)} | dict(env)
     job = Job(args, environment, str(ROOT), 0o022, code, exits_at_once=True)
     passed.write_bytes(b"")
@@ -48,17 +52,17 @@ def run(*args: str, home: Path, env: Mapping[str, str], point: int = -1, signum:
     return Ended(ended, passed.stat().st_size, err.read_text())
 
 
-def arm(point: int, signum: int, passed: str) -> None:
+def arm(point: int, signum: int, passed: str, small: int) -> None:
     """In the process of luci: count the points in the file `passed`, and send the signal at the chosen one."""
     from luci_dl.cli import main
-    from luci_dl.disk import backlog, buffers
-    from luci_dl.net import pieces
+    from luci_dl.disk import backlog, buffers, small_part
+    from luci_dl.net import worker_pool
 
+    _replace(small_part, "SMALL", lambda _: small)
     _replace(backlog, "SYNC_EVERY", lambda _: 64 << 10)
     _replace(buffers, "LARGE", lambda _: 32 << 10)
-    _replace(pieces, "WINDOW", lambda _: 128 << 10)
-    _replace(pieces, "PIECE_BYTES", lambda _: 16 << 10)
-    _replace(pieces, "MIN_PIECE_BYTES", lambda _: 16 << 10)
+    _replace(worker_pool, "WINDOW_BYTES", lambda _: 128 << 10)
+    _replace(worker_pool, "MIN_SEGMENT_BYTES", lambda _: 16 << 10)
     points = _Points(point, signum, os.open(passed, os.O_WRONLY | os.O_APPEND))
     _replace(main, "run", points.after)
     for name in CHANGING:

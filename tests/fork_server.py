@@ -69,9 +69,11 @@ def main() -> None:
 def _import_all() -> None:
     import luci_dl
     from luci_dl.catalog import catalog
+    from luci_dl.disk import small_part
 
     for module in pkgutil.walk_packages(luci_dl.__path__, "luci_dl."):
         importlib.import_module(module.name)
+    small_part.SMALL = 0  # as in tests/conftest.py
     catalog.read_built_in = functools.cache(catalog.read_built_in)  # half the time of a short run
     catalog.load(None)
     gc.collect()

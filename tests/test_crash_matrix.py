@@ -33,6 +33,9 @@ SCENARIOS = {
     "an older file": (NEW[:1], OLD[:1]),
     "older": (NEW, OLD),
     "many connections": (BIG, []),
+    "a small file": (NEW[:1], OLD[:1]),
+    "small files": (NEW, OLD),
+    "a small and a large file": ([NEW[0], (BIG[0][0], "b.gguf")], []),
 }
 Files = list[tuple[bytes, str]]
 
@@ -40,8 +43,9 @@ Files = list[tuple[bytes, str]]
 class Case:
     """One models folder, in which a run ends at one point."""
 
-    def __init__(self, home: Path, server: FaultyServer, new: Files, old: Files) -> None:
+    def __init__(self, home: Path, server: FaultyServer, new: Files, old: Files, small: int) -> None:
         self.home, self.models = home, home / "models"
+        self._small = small
         self.new, self.old = new, old
         self._server = server
         self._runs = 0
@@ -55,7 +59,7 @@ class Case:
         catalog.write_text("\n".join(['[[model]]\nname = "m"', *map(self._entry, self.new)]))
         (self.home / "config.json").write_text('{"min_free": 0}')
         env = {"LUCI_CATALOG": str(catalog)}
-        return crash_points.run(*args, home=self.home, env=env, point=point, signum=signum)
+        return crash_points.run(*args, home=self.home, env=env, point=point, signum=signum, small=self._small)
 
     def install(self, point: int = -1, signum: int = 0) -> Ended:
         many = ["-c", "4"] if self.new == BIG else []
@@ -121,6 +125,7 @@ class Matrix:
     def __init__(self, folder: Path, server: FaultyServer, scenario: str) -> None:
         self._folder, self._server = folder, server
         self._new, self._old = SCENARIOS[scenario]
+        self._small = 250_000 if "small" in scenario else 0
         for data, name in self._new:
             server.serve(f"/{name}", data, faults=[faults.trickle(2e6)] if self._new == BIG else [])
 
@@ -134,7 +139,7 @@ class Matrix:
             self._at(point, check)
 
     def _at(self, point: int, check: Callable[[Case, int], None]) -> None:
-        case = Case(self._folder / f"home{point}", self._server, self._new, self._old)
+        case = Case(self._folder / f"home{point}", self._server, self._new, self._old, self._small)
         try:
             check(case, point)
         except BaseException as error:

@@ -6,7 +6,7 @@ layout          all paths; formats: what luci's own files have in common
 journal         what proves the bytes of a part (journal_writer appends to it); receipt: of an installed file
 transaction     one model, from the locks to the commit
 target          what is at a final path; place: whether a file can be put there
-part            the bytes of one file: part_sink (for the workers), identity (of which version they are)
+part            the bytes of one file: part_sink (for the workers), identity (of which version they are); small_part
 part_writer     range_map (who may write where), buffers (what is collected), write_behind (the threads), backlog (what
                 waits for them)
 proof           what of a part from an earlier run counts; block_sums: the digests of its blocks as they arrive

@@ -1,15 +1,17 @@
 """Commit records, and completing what a crash interrupted: it is rolled forward, never back.
 
-A single part needs no record: its rename is the commit. For several parts, a commit record is written and synced first.
-From then on the model counts as installed: the next process that takes the locks completes the renames.
+A commit record is written and synced before the renames. From then on the model counts as installed: the next process
+that takes the locks completes the renames, and writes the receipts. The record is removed when those are on disk.
+
+A single part that has a journal needs no record: its rename is the commit, and the journal's last line is as good.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,29 @@ from luci_dl.disk import fs, journal, receipt
 from luci_dl.disk.formats import VERSION, check_version
 from luci_dl.disk.hashing import hash_file
 from luci_dl.disk.journal import CommitEntry
-from luci_dl.disk.layout import Staging, staging_for
+from luci_dl.disk.layout import Staging, commit_records, staging_for
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact
+from luci_dl.names import target_key
+from luci_dl.pool import run_side_by_side
 
+SYNCS = 8
+"""Receipts that are synced at the same time: the file system puts them on disk together."""
+OPEN_RECEIPTS = 64
+"""Receipts that are open at the same time."""
 Files = list[tuple[str, CommitEntry]]
 """The content of a commit record: names below the models folder, and what is known of their bytes."""
 
 
 def write_record(path: Path, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
-    """Make the files count as installed. All their parts and journals must be synced.
+    """Make the files count as installed. All their parts must be synced, and the names of these.
 
     Raises: StorageError; then they do not count as installed.
     """
-    entries = [{"name": staging.name, "done": asdict(entry)} for staging, entry in files]
+    entries = [
+        {"name": staging.name, "done": {**vars(entry), "receipt": vars(entry.receipt)}} for staging, entry in files
+    ]
     try:
         fs.write_file(path, journal.encode({"v": VERSION, "files": entries}))
     except StorageError:
@@ -70,18 +80,7 @@ def _staging(folder: Path, name: str, path: Path) -> Staging:
         raise StorageError(f"{path} is about a file that cannot be here: {error.message}", "Remove it.") from error
 
 
-def settle(staging: Staging, entry: CommitEntry) -> str:
-    """After the rename: sync the target's name, write its receipt, remove its journal.
-
-    Returns: why the name could not be synced, as `fs.sync_folder`. Raises: StorageError.
-    """
-    unsynced = fs.sync_folder(staging.target.parent)
-    receipt.write(staging.receipt, entry.receipt, staging.new_receipt)
-    fs.unlink(staging.journal)
-    return unsynced
-
-
-def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
+def finish_cut_off(staging: Staging, token: CancelToken, emit: Emit) -> bool:
     """Complete the install of a single file if a crash interrupted it between rename and receipt. Under its lock.
 
     Returns: whether that was so. Raises: StorageError; Interrupted.
@@ -89,7 +88,7 @@ def finish_cut_off(staging: Staging, token: CancelToken) -> bool:
     entry = cut_off(staging)
     if entry is None or not holds(staging.target, entry, token):
         return False
-    settle(staging, entry)
+    settle_all(None, [(staging, entry)], emit)
     return True
 
 
@@ -100,15 +99,21 @@ def cut_off(staging: Staging) -> CommitEntry | None:
     return None if entry is None or entry.record or fs.is_own(staging.part) else entry
 
 
-def record_of(staging: Staging) -> Path | None:
-    """The path of the commit record that lists the target, if there is one. Raises: StorageError."""
-    if read_record(staging.commit):
-        return staging.commit
-    log = journal.read(staging.journal)
-    if not (log and log.entry and log.entry.record):
-        return None
-    path = _staging(staging.folder, log.entry.record, staging.journal).commit
-    return path if read_record(path) else None
+def records_of(folder: Path, stagings: Collection[Staging]) -> list[Path]:
+    """The paths of the commit records in a models folder that list one of these targets.
+
+    Raises: StorageError, when one that cannot be read, such as one of another format, may list a part that is there.
+    """
+    keys = {target_key(staging.name) for staging in stagings if staging.name}
+    found = []
+    for path in commit_records(folder):
+        try:
+            if any(target_key(name) in keys for name, _ in read_record(path) or ()):
+                found.append(path)
+        except StorageError:
+            if any(path == staging.commit or os.path.lexists(staging.part) for staging in stagings):
+                raise
+    return found
 
 
 def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, emit: Emit) -> list[str] | None:
@@ -150,29 +155,63 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token
 
 def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
     """Do the renames of a written record. Raises: StorageError."""
+    for folder in dict.fromkeys(staging.target.parent for staging, _ in files):
+        fs.make_folder(folder)
     for staging, _ in files:
-        fs.make_folder(staging.target.parent)
         if fs.is_own(staging.part):
             fs.rename(staging.part, staging.target)
 
 
 def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]], emit: Emit) -> None:
-    """After all renames: `settle` every file, even if one fails, and remove the record at `path`, if there is one.
+    """After all renames: sync the targets' names, write the receipts, remove the journals and the record at `path`.
 
-    Emits a warning for each folder that could not be synced. Raises: StorageError, the first; then the record stays.
+    All of that is tried for every file, even if one fails. Emits a warning for each folder that could not be synced.
+    Raises: StorageError, the first; then the record stays.
     """
     errors: list[StorageError] = []
-    unsynced: dict[Path, str] = {}
-    for staging, entry in files:
-        try:
-            unsynced[staging.target.parent] = settle(staging, entry)
-        except StorageError as error:
-            errors.append(error)
+    unsynced = _sync_folders({staging.target.parent for staging, _ in files}, errors)
+    durable = [(staging, entry) for staging, entry in files if staging.target.parent in unsynced]
+    for start in range(0, len(durable), OPEN_RECEIPTS):
+        _write_receipts(durable[start : start + OPEN_RECEIPTS], errors)
+    _sync_folders({staging.receipt.parent for staging, _ in durable}, errors)
     warn_of_unsynced(unsynced, emit)
     if errors:
         raise errors[0]
+    for staging, _ in files:
+        fs.unlink(staging.journal)
     if path:
         fs.unlink(path)
+
+
+def _write_receipts(files: Sequence[tuple[Staging, CommitEntry]], errors: list[StorageError]) -> None:
+    """Write the receipts, then sync them side by side. What fails adds its error."""
+    written: list[fs.File] = []
+    for staging, entry in files:
+        with _collected(errors):
+            written.append(receipt.write(staging.receipt, entry.receipt, staging.new_receipt, sync=False))
+
+    def sync(file: fs.File) -> None:
+        with _collected(errors):
+            fs.sync_data(file)
+
+    run_side_by_side(sync, written, None, SYNCS)
+
+
+def _sync_folders(folders: Collection[Path], errors: list[StorageError]) -> dict[Path, str]:
+    """Returns: for each folder what `fs.sync_folder` says. Those that fail are left out, and add their error."""
+    found = {}
+    for folder in folders:
+        with _collected(errors):
+            found[folder] = fs.sync_folder(folder)
+    return found
+
+
+@contextlib.contextmanager
+def _collected(errors: list[StorageError]) -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        errors.append(error)
 
 
 def warn_of_unsynced(folders: Mapping[Path, str], emit: Emit) -> None:

@@ -77,10 +77,11 @@ class FileSystem:
 
 def file_system(path: Path) -> FileSystem | None:
     """The file system of `path`, or of the first folder above it that exists; None where the system does not say."""
-    real = Path(os.path.realpath(path))
+    real = os.path.join(os.path.realpath(path), "")
     found: FileSystem | None = None
     for mount in _mounts():
-        if real.is_relative_to(mount.mounted_at) and (found is None or len(mount.mounted_at) >= len(found.mounted_at)):
+        is_above = real.startswith(os.path.join(mount.mounted_at, ""))
+        if is_above and (found is None or len(mount.mounted_at) >= len(found.mounted_at)):
             found = mount  # of two at the same place the later one covers the other
     return found
 

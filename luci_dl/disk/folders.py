@@ -24,6 +24,8 @@ def make_folder(path: Path) -> list[Path]:
     """
     made: list[Path] = []
     refused: Path | None = None
+    if os.path.isdir(path):
+        return made
     try:
         while folder := _first_missing(path):
             with storage_errors("make the folder", folder):

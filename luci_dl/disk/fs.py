@@ -186,13 +186,17 @@ def write_file(
     private: bool = False,
     new: Path | None = None,
     renaming: contextlib.AbstractContextManager[object] | None = None,
-) -> None:
+    sync: bool = True,
+) -> File:
     """Replace the file at `path` by `data`, atomically and durably.
 
     Args:
         keep_mode: keep the mode of the old file; private: let only the owner read and write it.
         new: the name of the new file until the rename, where the default may be another process's.
         renaming: entered for the rename alone; what it raises leaves the old file in place.
+        sync: if not, the caller syncs the file and its folder, with many others.
+
+    Returns: the file, still open.
     """
     new = new or path.with_name(path.name + NEW)
     unlink(new)
@@ -202,14 +206,17 @@ def write_file(
             with storage_errors("set the mode of", new):
                 os.fchmod(file.fd, 0o600 if private else stat.S_IMODE(path.stat().st_mode))
         write_at(file, data, 0)
-        sync_data(file)
+        if sync:
+            sync_data(file)
         with renaming or contextlib.nullcontext():
             rename(new, path)
     except LuciError:
         with contextlib.suppress(StorageError):
             unlink(new)
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
+    return file
 
 
 def overwrite(fd: int, data: bytes) -> None:

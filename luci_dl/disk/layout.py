@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from luci_dl.disk.storage_errors import storage_error
@@ -51,23 +52,23 @@ class Staging:
         room = _name_max(self.folder) - _SUFFIX_MAX - len(mark)
         return replace(self, private_base=self.base.with_name(_shortened(self.base.name, room) + mark))
 
-    @property
+    @cached_property
     def lock(self) -> Path:
         return _with_suffix(self.base, LOCK)
 
-    @property
+    @cached_property
     def part(self) -> Path:
         return _with_suffix(self.private_base or self.base, PART)
 
-    @property
+    @cached_property
     def journal(self) -> Path:
         return _with_suffix(self.private_base or self.base, JOURNAL)
 
-    @property
+    @cached_property
     def receipt(self) -> Path:
         return _with_suffix(self.base, RECEIPT)
 
-    @property
+    @cached_property
     def new_receipt(self) -> Path:
         """Where a receipt is written before it replaces the old one."""
         return _with_suffix(self.private_base or self.base, RECEIPT + NEW)
@@ -77,41 +78,59 @@ class Staging:
         name = os.fsencode((self.private_base or self.base).name)
         return folder / f"{REHEARSAL}{hashlib.sha256(name).hexdigest()[:16]}{self.target.name[-1]}"
 
-    @property
+    @cached_property
     def commit(self) -> Path:
         return _with_suffix(self.base, COMMIT)
 
 
-def staging_for(folder: Path, name: str, *, to_read: bool = False) -> Staging:
-    """The paths of the target `name` below the models folder; touches nothing.
+class Layout:
+    """The paths of any number of targets in one models folder; touches nothing. What is true of all is found out once.
 
     Args:
-        to_read: the target is only read, so the user may have put its folder elsewhere and a symlink in its place.
-
-    Raises: UsageError, as `check_name`; StorageError, when a folder on the way is a symlink out of the models folder,
-        or the name or the path is too long for the file system.
+        to_read: the targets are only read, so the user may have put their folder elsewhere and a symlink in its place.
     """
-    check_name(name)
-    folder = folder.absolute()
-    target = folder / name
-    longest = _name_max(folder)
-    for part in name.split("/"):
-        if len(os.fsencode(part)) > longest:
-            raise CannotHold(
-                f"the file name {part[:40]}... is too long: {len(os.fsencode(part))} bytes, "
-                f"the file system takes {longest}",
-                "Give a shorter one with -o.",
-            )
-    base = staging_folder(folder) / name
-    _check_path(base)
-    real = os.path.realpath(folder)
-    for parent in (base.parent,) if to_read else (target.parent, base.parent):
-        if not Path(os.path.realpath(parent)).is_relative_to(real):
+
+    def __init__(self, folder: Path, *, to_read: bool = False) -> None:
+        self._folder = folder.absolute()
+        self._staged = staging_folder(self._folder)
+        self._longest = _name_max(self._folder)
+        self._real = os.path.realpath(self._folder)
+        self._to_read = to_read
+        self._sound: set[Path] = set()  # folders that are known to be inside the models folder
+
+    def staging(self, name: str) -> Staging:
+        """The paths of the target `name` below the models folder.
+
+        Raises: UsageError, as `check_name`; StorageError, when a folder on the way is a symlink out of the models
+            folder, or the name or the path is too long for the file system.
+        """
+        check_name(name)
+        for part in name.split("/"):
+            if len(os.fsencode(part)) > self._longest:
+                raise CannotHold(
+                    f"the file name {part[:40]}... is too long: {len(os.fsencode(part))} bytes, "
+                    f"the file system takes {self._longest}",
+                    "Give a shorter one with -o.",
+                )
+        target, base = self._folder / name, self._staged / name
+        _check_path(base)
+        for parent in (base.parent,) if self._to_read else (target.parent, base.parent):
+            if parent not in self._sound:
+                self._check_inside(parent)
+        return Staging(self._folder, name, target, base.with_name(_shortened(base.name, self._longest - _SUFFIX_MAX)))
+
+    def _check_inside(self, parent: Path) -> None:
+        if not Path(os.path.realpath(parent)).is_relative_to(self._real):
             raise StorageError(
-                f"{parent} leads out of the models folder {folder}",
+                f"{parent} leads out of the models folder {self._folder}",
                 "Remove the symlink there, or install into the folder that it leads to with --dir.",
             )
-    return Staging(folder, name, target, base.with_name(_shortened(base.name, longest - _SUFFIX_MAX)))
+        self._sound.add(parent)
+
+
+def staging_for(folder: Path, name: str, *, to_read: bool = False) -> Staging:
+    """The paths of one target, as `Layout.staging`."""
+    return Layout(folder, to_read=to_read).staging(name)
 
 
 def staging_at(folder: Path, base: Path, name: str | None) -> Staging:
@@ -155,6 +174,19 @@ def walk_staging(folder: Path, on_error: OnError) -> tuple[list[Path], list[Path
         files += [where / name for name in names if not is_folder[name] or split_suffix(Path(name))]
         todo += [where / name for name in reversed(names) if is_folder[name]]
     return files, folders
+
+
+def commit_records(folder: Path) -> list[Path]:
+    """The paths of all commit records in the staging of a models folder, as far as it can be read."""
+    found, todo = list[str](), [os.fspath(staging_folder(folder))]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(COMMIT):
+                    found.append(entry.path)
+                elif entry.is_dir(follow_symlinks=False):
+                    todo.append(entry.path)
+    return sorted(map(Path, found))
 
 
 def split_suffix(path: Path) -> tuple[Path, str] | None:

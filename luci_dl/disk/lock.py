@@ -166,12 +166,11 @@ class Lock:
         with self._mutex, fs.storage_errors("read", self.path):
             if not (self.held and self._is_at_path()):
                 return False
-            info = self._read_own() if self._has_text else None
-        return not self._has_text or (info is not None and info.nonce == nonce)
+            return not self._has_text or b'"nonce": "%b"' % nonce.encode() in self._read_own()
 
-    def _read_own(self) -> LockInfo | None:
-        """Raises: OSError."""
-        return LockInfo.from_bytes(os.pread(self._fd, _TEXT_MAX, 0))
+    def _read_own(self) -> bytes:
+        """Raises: OSError; StorageError."""
+        return os.pread(self._fd, _TEXT_MAX, 0)
 
     def keeps_others_out(self) -> bool:
         """Whether the file system refuses to others the lock that is held here."""
@@ -192,12 +191,20 @@ class Lock:
                     self._close(fd)
 
     def _close(self, fd: int) -> None:
-        """Close the file that filelock keeps open after a failed unlock, and make filelock forget the descriptor."""
-        self._file._context.lock_file_fd = None
+        """Close the file that filelock keeps open after a failed unlock."""
+        self._give_away()
         with contextlib.suppress(OSError):
             os.close(fd)
+
+    def _give_away(self) -> int:
+        """Make filelock forget the descriptor, which is the caller's from now on. The lock is held until it is closed.
+
+        Returns: the descriptor.
+        """
+        fd, self._file._context.lock_file_fd = self._fd, None
         with contextlib.suppress(OSError):
             self._file.release(force=True)
+        return fd
 
     def unlink_and_release(self) -> None:
         """Remove the lock file, as the last act while holding it: then nobody else can hold it under this name."""

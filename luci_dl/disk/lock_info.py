@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from luci_dl.disk.formats import VERSION, is_count
@@ -44,7 +44,7 @@ class LockInfo:
     v: int = VERSION
 
     def to_bytes(self) -> bytes:
-        return json.dumps(asdict(self)).encode() + b"\n"
+        return json.dumps(vars(self)).encode() + b"\n"
 
     @classmethod
     def from_bytes(cls, data: bytes) -> LockInfo | None:

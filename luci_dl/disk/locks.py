@@ -9,7 +9,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -60,6 +60,7 @@ class Locks:
     ) -> None:
         artifacts = dict(files)
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
+        self._stagings = {staging.name: staging for staging in self._artifacts}
         self._store = DescriptorStore() if len(artifacts) > MANY else None
         folders = {staging.lock.parent for staging in artifacts} if verb == "remove" else ()
         self._stand_ins = {path: FolderLock(path) for path in folders}
@@ -90,8 +91,7 @@ class Locks:
         try:
             for staging, lock in self._locks.items():
                 self._acquire_one(lock, self._artifacts[staging], end, token, emit)
-            for staging, artifact in self._artifacts.items():
-                self._infos[staging] = _own_info(self._nonce, artifact, self._reference, self._verb)
+            self._infos = _own_infos(self._nonce, self._artifacts, self._reference, self._verb)
             self._write()
             with contextlib.suppress(StorageError):  # without the thread, those who wait see no progress
                 start_thread(self._write_regularly, "luci-lock")
@@ -112,19 +112,19 @@ class Locks:
             waited = True
             token.wait(min(POLL_S, left))
             token.check()
-        before = read_lock_info(lock.path)
-        if waited and before and before.outcome == "wrong bytes" and before.key == key_of(artifact):
+        before = read_lock_info(lock.path) if waited else None
+        if before and before.outcome == "wrong bytes" and before.key == key_of(artifact):
             raise IntegrityError(before.message, before.hint)
 
     def report(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Have this progress written into the lock file of the target `name`, soon."""
-        for staging, info in self._infos.items():
-            if staging.name == name:
-                self._infos[staging] = replace(info, done=done, total=total, rate=rate)
+        staging = self._stagings[name]
+        self._infos[staging] = replace(self._infos[staging], done=done, total=total, rate=rate)
 
     def keep_others_out(self) -> bool:
         """Whether the locks that are held here are refused to others, as they should be."""
-        return all(lock.keeps_others_out() for lock in self._locks.values())
+        one_of_each_folder = {lock.path.parent: lock for lock in self._locks.values()}
+        return all(lock.keeps_others_out() for lock in one_of_each_folder.values())
 
     def lost(self) -> Path | None:
         """The first lock file that is not the one that was locked, with our text in it. Raises: StorageError."""
@@ -178,24 +178,29 @@ def _holder_of(lock: Lock) -> LockInfo | None:
     return None if info is None or info.outcome or Owner(info.host, info.pid).has_ended() else info
 
 
-def _own_info(nonce: str, artifact: Artifact, reference: str, verb: Verb) -> LockInfo:
+def _own_infos(
+    nonce: str, artifacts: Mapping[Staging, Artifact], reference: str, verb: Verb
+) -> dict[Staging, LockInfo]:
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = str(os.getuid())
     model = public_address(reference).rpartition("/")[2]  # not sys.argv: there may be a password in it
-    return LockInfo(
+    holder = LockInfo(
         nonce=nonce,
-        name=artifact.name,
+        name="",
         pid=os.getpid(),
         host=socket.gethostname(),
         user=user,
         since=now(),
         command=f"luci {verb} {model}",
         model=model,
-        key=key_of(artifact),
-        total=artifact.size,
+        key="",
     )
+    return {
+        staging: replace(holder, name=artifact.name, key=key_of(artifact), total=artifact.size)
+        for staging, artifact in artifacts.items()
+    }
 
 
 def _described(holder: LockInfo | None) -> str:

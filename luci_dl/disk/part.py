@@ -24,9 +24,12 @@ class Part(PartSink):
     model may have hundreds of parts.
 
     Attributes:
+        has_journal: when all is verified.
         origin: where its bytes come from, for the receipt.
         inode, mtime_ns: of the file when it was verified.
     """
+
+    has_journal = True
 
     def __init__(
         self, staging: Staging, artifact: Artifact, min_free: int = 0, watch: Callable[[], None] = lambda: None

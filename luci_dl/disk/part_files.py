@@ -27,11 +27,15 @@ class PartFiles:
         self.part = GuardedFile(part, self.gate)
         self.journal.resume(log)
 
-    def create(self, header: Header) -> GuardedFile:
+    def create(self, header: Header) -> None:
         """Make an empty part, and a journal with this header. Raises: Revoked; StorageError."""
+        self.make_part()
+        self.begin_journal(header)
+
+    def make_part(self) -> GuardedFile:
+        """Make an empty part. Raises: Revoked; StorageError."""
         with self.gate.naming():
             self.part = GuardedFile(fs.create(self._staging.part), self.gate)
-        self.begin_journal(header)
         return self.part
 
     def begin_journal(self, header: Header) -> None:

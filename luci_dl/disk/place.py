@@ -1,6 +1,6 @@
 """Whether a finished file can be put at its target: asked before the first byte, not found out after the last.
 
-`check_place` changes nothing, and sees what a rehearsal cannot show; `rehearse` tries what only trying shows.
+`Places.check` changes nothing, and sees what a rehearsal cannot show; `rehearse` tries what only trying shows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from luci_dl.disk import fs, space
 from luci_dl.disk.attributes import check_attributes
-from luci_dl.disk.filesystems import file_system
+from luci_dl.disk.filesystems import FileSystem, file_system
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.storage_errors import name_refused
 from luci_dl.errors import CannotHold, NoRoom, StorageError
@@ -24,28 +24,55 @@ _ELSEWHERE = "or choose another folder with --dir."
 _CAP_FOWNER = 3  # <linux/capability.h>
 
 
-def check_place(staging: Staging, size: int | None = None) -> None:
-    """Check that a finished part could be renamed to the target. Changes nothing.
+class Places:
+    """Checks where the files of a model go. What is true of a whole folder is found out once."""
 
-    Args:
-        size: of the file in bytes; None where it is not known.
+    def __init__(self) -> None:
+        self._checked: set[tuple[Path, Path]] = set()
+        self._rehearsed: set[tuple[Path, Path, str]] = set()
+        self._file_systems: dict[Path, FileSystem | None] = {}
 
-    Raises: CannotHold.
-    """
-    target, receipt = staging.target, staging.receipt
-    folder, staged = existing(target.parent), existing(staging.base.parent)
-    on = file_system(folder)
-    check_names(staging.folder, [str(staging.name)])
-    space.check_limit(target.name, size or 0, on)
-    for each in (folder, staged):
-        _check_writable(each)
-    if device_of(folder) != device_of(staged) or on != file_system(staged):
-        raise CannotHold(
-            f"{folder} is on another disk than {staged}, from where a finished file could not be moved there",
-            f"Install into that disk directly: --dir {folder}, {_ELSEWHERE}",
-        )
-    for old in (target, receipt):
-        check_deletable(old, "replace")
+    def check(self, staging: Staging, size: int | None = None) -> None:
+        """Check that a finished part could be renamed to the target. Changes nothing.
+
+        Args:
+            size: of the file in bytes; None where it is not known.
+
+        Raises: CannotHold.
+        """
+        check_names(self._file_system(staging.folder), staging.folder, [str(staging.name)])
+        space.check_limit(staging.target.name, size or 0, self._file_system(staging.target.parent))
+        folders = staging.target.parent, staging.base.parent
+        if folders not in self._checked:
+            self._check_folders(*map(existing, folders))
+            self._checked.add(folders)
+        for old in (staging.target, staging.receipt):
+            check_deletable(old, "replace")
+
+    def _check_folders(self, folder: Path, staged: Path) -> None:
+        for each in (folder, staged):
+            _check_writable(each)
+        if device_of(folder) != device_of(staged) or self._file_system(folder) != self._file_system(staged):
+            raise CannotHold(
+                f"{folder} is on another disk than {staged}, from where a finished file could not be moved there",
+                f"Install into that disk directly: --dir {folder}, {_ELSEWHERE}",
+            )
+
+    def _file_system(self, folder: Path) -> FileSystem | None:
+        if folder not in self._file_systems:
+            self._file_systems[folder] = file_system(folder)
+        return self._file_systems[folder]
+
+    def rehearse(self, staging: Staging) -> None:
+        """Move an empty file from the staging to where the target goes. Under the lock of the target.
+
+        Once for all names with the same end: a file system may refuse a last character. Raises: CannotHold;
+        StorageError.
+        """
+        key = staging.target.parent, staging.base.parent, staging.target.name[-1]
+        if key not in self._rehearsed:
+            rehearse(staging)
+            self._rehearsed.add(key)
 
 
 def rehearse(staging: Staging) -> None:
@@ -70,9 +97,8 @@ def rehearse(staging: Staging) -> None:
         fs.unlink(new)
 
 
-def check_names(folder: Path, names: Iterable[str]) -> None:
+def check_names(on: FileSystem | None, folder: Path, names: Iterable[str]) -> None:
     """Check the targets' names against what is known of the folder's file system. Raises: CannotHold."""
-    on = file_system(folder)
     for part in (part for name in names for part in name.split("/")):
         if on and (problem := on.problem_with(part)):
             raise name_refused(folder / part, problem)

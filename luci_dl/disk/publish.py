@@ -60,15 +60,16 @@ class Publication:
 
         Raises: IntegrityError; Interrupted; StorageError.
         """
-        for part in self._parts.values():
-            part.verify(self._token)
         stagings = in_lock_order(self._parts)
-        first = stagings[0].name if len(stagings) > 1 and not self._private else None
+        is_recorded = len(stagings) > 1 or not self._parts[stagings[0]].has_journal
+        first = stagings[0].name if is_recorded and not self._private else None
         record = stagings[0].commit if first else None
-        files = [(staging, self._entry(self._parts[staging], first)) for staging in stagings]
-        run_cancellable(lambda: self._finish_journals(files), self._token)
-        for staging in stagings:
-            self.made += fs.make_folder(staging.target.parent)
+        files = run_cancellable(
+            lambda: [(staging, self._entry(self._parts[staging], first)) for staging in stagings], self._token
+        )
+        run_cancellable(lambda: self._make_durable(files, record), self._token)
+        for folder in dict.fromkeys(staging.target.parent for staging in stagings):
+            self.made += fs.make_folder(folder)
         if self._private:
             self._read_back(files)
         self._check_ownership(files, lost_lock)
@@ -87,9 +88,15 @@ class Publication:
         known = receipt_for(part.artifact, self._reference, self._names, *content, url=part.origin, proof=part.proof)
         return CommitEntry(size, digest, part.inode, known, record)
 
-    def _finish_journals(self, files: Files) -> None:
+    def _make_durable(self, files: Files, record: Path | None) -> None:
+        """After this a crash loses no name of a part, and what is known of a single one stands in its journal."""
+        if record:
+            for folder in {staging.part.parent for staging, _ in files}:
+                fs.sync_folder(folder)
+            return
         for staging, entry in files:
-            self._parts[staging].finish_journal(entry)
+            if self._parts[staging].has_journal:
+                self._parts[staging].finish_journal(entry)
 
     def _read_back(self, files: Files) -> None:
         """Check that the disk returns what was written. Raises: StorageError; Interrupted."""

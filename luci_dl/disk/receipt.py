@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -120,9 +120,9 @@ def _read(path: Path) -> Receipt | None:
         return None
 
 
-def write(path: Path, receipt: Receipt, new: Path | None = None) -> None:
-    """Put the receipt at `path`, atomically and durably; `new`: as in `fs.write_file`."""
-    fs.write_file(path, json.dumps(asdict(receipt), indent=1).encode() + b"\n", new=new)
+def write(path: Path, receipt: Receipt, new: Path | None = None, *, sync: bool = True) -> fs.File:
+    """Put the receipt at `path`, atomically and durably; `new`, `sync` and the result: as in `fs.write_file`."""
+    return fs.write_file(path, json.dumps(vars(receipt)).encode() + b"\n", new=new, sync=sync)
 
 
 def remember(path: Path, receipt: Receipt) -> None:

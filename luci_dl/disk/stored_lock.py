@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import socket
 from pathlib import Path
 
 from luci_dl.disk import fs
 from luci_dl.disk.folder_lock import FolderLock
-from luci_dl.disk.lock import Lock, read_lock_info
-from luci_dl.disk.lock_info import LockInfo
+from luci_dl.disk.lock import Lock
 
 _BATCH = 32  # descriptors in one message; the system allows 253
 
@@ -67,30 +65,16 @@ class StoredLock(Lock):
         """As `Lock.try_acquire`."""
         if not super().try_acquire():
             return False
-        if not self.held:  # its folder is, in its place
-            return True
-        with fs.storage_errors("lock", self.path):
-            fd = os.dup(self._fd)
-        identity = self._identity
-        self._release_file()  # filelock does not give its descriptor away
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # another process was faster
-            os.close(fd)
-            return False
-        self._store.add(fd)
-        self._identity = identity
-        if self._is_at_path():
-            return True
-        self._identity = None  # `clean` was faster, and unlinked it
-        return self.try_acquire()
+        if self.held:  # else its folder is, in its place
+            self._store.add(self._give_away())
+        return True
 
     def _overwrite(self, text: bytes) -> None:
         if self._is_at_path() and (file := fs.open_own(self.path)):
             fs.overwrite(file.fd, text)
 
-    def _read_own(self) -> LockInfo | None:
-        return read_lock_info(self.path)
+    def _read_own(self) -> bytes:
+        return fs.read_own(self.path) or b""
 
     def release(self) -> None:
         """Forget the lock; it is released when the store is closed."""

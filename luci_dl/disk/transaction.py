@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.disk import commit, fs, lock_reliability, receipt, target
+from luci_dl.disk import commit, fs, lock_reliability, receipt, small_part, target
 from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.endings import end_parts
+from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.hashing import report_hashing
-from luci_dl.disk.layout import staging_for
+from luci_dl.disk.layout import Layout
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
-from luci_dl.disk.place import check_names, check_place, rehearse
+from luci_dl.disk.place import Places, check_names
 from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
@@ -61,12 +62,15 @@ class Transaction:
         self._emit = emit
         self._folder = folder.absolute()
         self._artifacts = {artifact.name: artifact for artifact in artifacts}
-        self._stagings = {name: staging_for(self._folder, name) for name in self._artifacts}
+        layout = Layout(self._folder)
+        self._stagings = {name: layout.staging(name) for name in self._artifacts}
         self._locks: Locks | None = None
         self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
         self._watch = Watch(self.check_staging)
         self._publication: Publication | None = None
+        self._places = Places()
+        self._unclaimed = 0  # bytes of the parts that claim no blocks
         self._unreliable = ""  # why the locks are; then the staging files are private to this process
 
     def __enter__(self) -> Transaction:
@@ -77,16 +81,16 @@ class Transaction:
         """
         if self._locks:
             raise RuntimeError("a Transaction serves one `with` block")
-        check_names(self._folder, self._artifacts)
+        check_names(file_system(self._folder), self._folder, self._artifacts)
         files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
         while True:
             self._roll_forward()
             locks = Locks(files, self._reference, self._verb, self._watch.look)
             locks.acquire(self._options.wait, self._token, self._emit)
             try:
-                if not any(commit.record_of(staging) for staging in self._stagings.values()):
+                if not commit.records_of(self._folder, self._stagings.values()):
                     for name, staging in self._stagings.items():
-                        if commit.finish_cut_off(staging, self._token):
+                        if commit.finish_cut_off(staging, self._token, self._emit):
                             self._emit(RolledForward(name))
                     self._locks = locks
                     self._check_reliability(locks)
@@ -104,11 +108,9 @@ class Transaction:
             self._stagings = {name: staging.private(mark) for name, staging in self._stagings.items()}
 
     def _roll_forward(self) -> None:
-        for staging in self._stagings.values():
-            path = commit.record_of(staging)
-            if path:
-                for name in commit.complete(self._folder, path, self._options.wait, self._token, self._emit) or ():
-                    self._emit(RolledForward(name))
+        for path in commit.records_of(self._folder, self._stagings.values()):
+            for name in commit.complete(self._folder, path, self._options.wait, self._token, self._emit) or ():
+                self._emit(RolledForward(name))
 
     def look(self, artifact: Artifact) -> Found:
         """What is at the artifact's target. Raises: Interrupted; StorageError."""
@@ -133,12 +135,17 @@ class Transaction:
         Raises: Interrupted; StorageError.
         """
         staging = self._stagings[artifact.name]
-        check_place(staging, artifact.size)
-        rehearse(staging)
+        self._places.check(staging, artifact.size)
+        self._places.rehearse(staging)
         if self._unreliable and not self._parts:
             how = "downloads there use file names of their own, are read back when complete, and cannot be resumed"
             self._emit(Warned(f"{self._unreliable}: {how}"))
-        part = Part(staging, artifact, self._options.min_free, self._watch.check)
+        kind, size = Part, artifact.size
+        if size is not None and size < small_part.SMALL:
+            kind = small_part.SmallPart
+        part = kind(staging, artifact, self._options.min_free + self._unclaimed, self._watch.check)
+        if not part.has_journal:
+            self._unclaimed += size or 0
         self._parts[artifact.name] = part
         hashed = report_hashing(self._emit, artifact.name, staging.part)
         part.open(self._options.resume, self._token, hashed, source)
@@ -184,6 +191,11 @@ class Transaction:
         if lease.end is None:
             part.end_of_file(lease, certain=True)
         part.revoke(lease)
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of all its files, below the folder."""
+        return self._artifacts.keys()
 
     def report(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Let those who wait for the lock of `name` know the progress."""

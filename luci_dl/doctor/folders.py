@@ -11,7 +11,7 @@ from luci_dl.config.settings import Settings
 from luci_dl.disk import fs, space
 from luci_dl.disk.filesystems import FileSystem, file_system, mounted_below
 from luci_dl.disk.layout import staging_for
-from luci_dl.disk.place import check_place
+from luci_dl.disk.place import Places
 from luci_dl.disk.probe import probe
 from luci_dl.disk.same_folder import identity
 from luci_dl.doctor.findings import failure, ok, warning
@@ -84,9 +84,10 @@ def _places(folder: Path) -> Iterator[Finding]:
         place = printable(mount.mounted_at)
         message = f"{place} is on another disk than {printable(str(folder))}, so nothing can be installed there"
         yield warning("folder", message, f"Install into it directly: --dir {place}")
+    places = Places()
     for file in (file for model in installed([folder]) for file in model.files if file.state != "ok"):
         try:
-            check_place(staging_for(folder, file.receipt.name))
+            places.check(staging_for(folder, file.receipt.name))
         except LuciError as error:
             yield warning("folder", printable(error.message), error.hint)
 

@@ -50,6 +50,18 @@ class Started(Event):
 
 
 @frozen
+class SmallFiles(Event):
+    """The small files `names` of `reference`, `total` bytes in all, are fetched side by side from now on.
+
+    Sent if there are many. Each has its own events, too; only the output for people shows them as one.
+    """
+
+    reference: str
+    names: tuple[str, ...]
+    total: int
+
+
+@frozen
 class Progress(FileProgress):
     """`done` of `total` bytes are there; `rate` is bytes per second over the last few seconds."""
 

@@ -14,9 +14,9 @@ from typing import TypeVar
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import fs, target
-from luci_dl.disk.layout import Staging, staging_for
+from luci_dl.disk.layout import Layout, Staging
 from luci_dl.disk.lock import is_held, read_lock_info
-from luci_dl.disk.place import check_place
+from luci_dl.disk.place import Places
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
 from luci_dl.events import Hashing, Warned
@@ -48,9 +48,13 @@ class Inspector:
     def actions(self, artifacts: Sequence[Artifact]) -> list[Action]:
         """One for each artifact; a `Refuse` stands alone. Raises: Interrupted."""
         actions: list[Action] = []
-        for artifact, decided in self.decide(artifacts).items():
+        decided, layout, places = self.decide(artifacts), Layout(self.folder), Places()
+        copies = self._find_copies([artifact for artifact, each in decided.items() if isinstance(each, Found)])
+        for artifact, each in decided.items():
             action = (
-                self._or_refuse(partial(self._obtain, decided), artifact) if isinstance(decided, Found) else decided
+                self._or_refuse(partial(self._obtain, each, copies[artifact], layout, places), artifact)
+                if isinstance(each, Found)
+                else each
             )
             if isinstance(action, Refuse):
                 return [action]
@@ -85,11 +89,13 @@ class Inspector:
         known = ask_server(artifact, self.context, why)
         return known, self.look(known) if known.provable else found
 
-    def _obtain(self, found: Found, artifact: Artifact) -> Fetch:
+    def _obtain(
+        self, found: Found, copies: tuple[LocalCopy, ...], layout: Layout, places: Places, artifact: Artifact
+    ) -> Fetch:
         """Raises: CannotHold, if the file could not be put at its target; StorageError; NetworkError."""
-        staging = staging_for(self.folder, artifact.name)
-        check_place(staging, artifact.size)
-        if copies := self._find_copies(artifact):
+        staging = layout.staging(artifact.name)
+        places.check(staging, artifact.size)
+        if copies:
             fetch = _fetch(staging, replace(artifact, size=copies[0].size), self.context.options)
             return Copy(artifact, staging.target, fetch.needs, fetch.resumed, fetch.begun, copies=copies)
         if receipt := target.to_mend(found, artifact):
@@ -103,15 +109,19 @@ class Inspector:
         known = ask_server(artifact, self.context, f"the size of {artifact.name} could not be looked up:")
         return _fetch(staging, known, self.context.options)
 
-    def _find_copies(self, artifact: Artifact) -> tuple[LocalCopy, ...]:
+    def _find_copies(self, artifacts: Sequence[Artifact]) -> dict[Artifact, tuple[LocalCopy, ...]]:
         """Those that a digest could prove."""
-        path = self.folder / artifact.name
-        found = run_cancellable(lambda: self.context.copies.find(artifact, path), self.context.token)
-        if found and not artifact.provable:
-            why = "because no digest is known to verify it with (give one with --sha256)"
-            self.context.emit(Warned(f"{found[0].path} is not used for {artifact.name}, {why}"))
-            return ()
-        return tuple(found)
+        find, folder = self.context.copies.find, self.folder
+        found = run_cancellable(
+            lambda: {artifact: tuple(find(artifact, folder / artifact.name)) for artifact in artifacts},
+            self.context.token,
+        )
+        for artifact, copies in found.items():
+            if copies and not artifact.provable:
+                why = "because no digest is known to verify it with (give one with --sha256)"
+                self.context.emit(Warned(f"{copies[0].path} is not used for {artifact.name}, {why}"))
+                found[artifact] = ()
+        return found
 
 
 def quick_inspect(folder: Path, artifacts: Sequence[Artifact], options: Options) -> list[Action]:
@@ -119,7 +129,8 @@ def quick_inspect(folder: Path, artifacts: Sequence[Artifact], options: Options)
 
     A file without receipt counts as right. Raises: StorageError; UsageError.
     """
-    stagings = {artifact: staging_for(folder, artifact.name) for artifact in artifacts}
+    layout = Layout(folder)
+    stagings = {artifact: layout.staging(artifact.name) for artifact in artifacts}
     found = {artifact: target.quick_look(staging, artifact) for artifact, staging in stagings.items()}
     decided = _decide(found, folder, options.force)
     return [
@@ -130,11 +141,14 @@ def quick_inspect(folder: Path, artifacts: Sequence[Artifact], options: Options)
 
 def pending(folder: Path, artifacts: Sequence[Artifact]) -> list[Action]:
     """What comes before all else, seen without the locks: a wait, or an install to complete. Raises: StorageError."""
-    stagings = {artifact: staging_for(folder, artifact.name) for artifact in artifacts}
+    layout = Layout(folder)
+    stagings = {artifact: layout.staging(artifact.name) for artifact in artifacts}
     holders = {artifact: _holder(staging) for artifact, staging in stagings.items()}
     if any(holders.values()):
         return [Wait(artifact, staging.target, holders[artifact]) for artifact, staging in stagings.items()]
-    if any(map(_is_cut_off, stagings.values())):
+    from luci_dl.disk import commit
+
+    if commit.records_of(folder, stagings.values()) or any(map(commit.cut_off, stagings.values())):
         return [Complete(artifact, staging.target) for artifact, staging in stagings.items()]
     return []
 
@@ -142,11 +156,13 @@ def pending(folder: Path, artifacts: Sequence[Artifact]) -> list[Action]:
 def read_only_look(folder: Path, context: InstallContext) -> Callable[[Artifact], Found]:
     """The `Inspector.look` of those who have no lock."""
 
+    layout = Layout(folder)
+
     def look(artifact: Artifact) -> Found:
         def hashed(done: int) -> None:
             context.emit(Hashing(artifact.name, done, max(done, artifact.size or done)))
 
-        return target.look(staging_for(folder, artifact.name), artifact, context.token, hashed, read_only=True)
+        return target.look(layout.staging(artifact.name), artifact, context.token, hashed, read_only=True)
 
     return look
 
@@ -224,13 +240,6 @@ def _holder(staging: Staging) -> str:
         return ""
     holder = read_lock_info(staging.lock)
     return f"pid {holder.pid} on {holder.host} ({holder.command})" if holder else "another process"
-
-
-def _is_cut_off(staging: Staging) -> bool:
-    """Whether a crash ended an install of it after the last check."""
-    from luci_dl.disk import commit
-
-    return bool(commit.record_of(staging) or commit.cut_off(staging))
 
 
 def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifact:

@@ -74,7 +74,7 @@ class Copies:
         ollama = Path(os.path.expanduser(variable(environ, "OLLAMA_MODELS") or "~/.ollama/models"))
         places += [_blobs_in(models, "Ollama's models") for models in (ollama, _SYSTEM_OLLAMA)]
         self._cached = chain.from_iterable(places if caches else [])
-        self._lists: tuple[list[_File], list[_File]] | None = None
+        self._lists: tuple[list[_File], dict[str, list[_File]]] | None = None  # those given; all, by digest
         self._lock = threading.Lock()
 
     def find(self, artifact: Artifact, target: Path) -> list[LocalCopy]:
@@ -84,9 +84,11 @@ class Copies:
         """
         with self._lock:
             if self._lists is None:
-                self._lists = list(self._walk()), list(self._cached)
-        given, cached = self._lists
-        by_digest = [file for file in chain(given, cached) if _has_digest(artifact, file.digest)]
+                given = list(self._walk())
+                self._lists = given, _by_digest(chain(given, self._cached))
+        given, by_any = self._lists
+        digests = [digest for digest in _possible(artifact, by_any) if _has_digest(artifact, digest)]
+        by_digest = [file for digest in digests for file in by_any.get(digest, ())]
         named = (artifact.name, *(urlsplit(url).path for url in artifact.urls))
         names = {unquote(name.rpartition("/")[2]).casefold() for name in named}
         by_name = [file for file in given if file.path in self._given or file.path.name.casefold() in names]
@@ -131,6 +133,11 @@ def _copies(files: Iterable[_File], size: int | None, target: Path, seen: set[ob
     return [copy for _, copy in sorted(copies, key=lambda pair: pair[0])]
 
 
+def _possible(artifact: Artifact, known: Iterable[str]) -> Iterable[str]:
+    """The digests that bytes of the artifact may have: its own, or `known` ones from which its own is derived."""
+    return known if artifact.sha256 is None else (artifact.sha256, *artifact.digests.values())
+
+
 def _has_digest(artifact: Artifact, digest: str) -> bool:
     """Whether bytes of that digest may be the artifact."""
     if len(digest) != Digest.SHA256.digits:
@@ -139,6 +146,13 @@ def _has_digest(artifact: Artifact, digest: str) -> bool:
         return artifact.sha256 == digest
     derived = any(artifact.expected(kind) for kind in Digest if kind.derive)
     return derived and artifact.may_be(digest)
+
+
+def _by_digest(files: Iterable[_File]) -> dict[str, list[_File]]:
+    found: dict[str, list[_File]] = {}
+    for file in files:
+        found.setdefault(file.digest, []).append(file)
+    return found
 
 
 def _digest_in(name: str) -> str:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from luci_dl.disk import space
 from luci_dl.disk.filesystems import file_system
-from luci_dl.disk.layout import staging_for
-from luci_dl.disk.place import check_place, device_of, existing
+from luci_dl.disk.layout import Layout
+from luci_dl.disk.place import Places, device_of, existing
 from luci_dl.disk.same_folder import distinct
 from luci_dl.disk.storage_errors import no_room
 from luci_dl.errors import CannotHold, LuciError, NoRoom
@@ -91,8 +91,9 @@ class Placement:
         device, on = device_of(parent), file_system(parent)
         if need.refused:
             raise need.refused
+        layout, places = Layout(folder), Places()
         for artifact in need.missing if len(self._folders) > 1 else ():
-            check_place(staging_for(folder, artifact.name), artifact.size)
+            places.check(layout.staging(artifact.name), artifact.size)
         space.check_limit(model.reference, max((artifact.size or 0 for artifact in need.missing), default=0), on)
         taken = self._taken.get(device, 0)
         free = space.free_bytes(parent)

@@ -13,12 +13,11 @@ from luci_dl.disk.part import Part
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import StorageError
-from luci_dl.events import Installed, Progress, Warned
+from luci_dl.events import Installed
 from luci_dl.frozen import frozen
 from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Mend, Refuse
 from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import Inspector, read_only_look
-from luci_dl.install.shards import missing_shards
 from luci_dl.model import Artifact
 from luci_dl.plan import Plan
 
@@ -37,22 +36,21 @@ class Installation:
         Raises: LuciError of every kind; then no target has changed, and `transaction.endings` says what became of the
             parts.
         """
-        began, fetched, copied = time.monotonic(), 0, True
+        began, filled = time.monotonic(), []
         with self.transaction:
             actions = self._inspector(self.transaction.look).actions(self.plan.artifacts)
             size = sum(map(self._keep, actions))
             todo = [action for action in actions if isinstance(action, Fetch)]
-            parts = [self._open(action) for action in todo]  # room for all before the first byte
-            for action, part in zip(todo, parts, strict=True):
-                if not self._copy(action, part):
-                    copied = False
-                    fetched += self._fetch(part)
-                part.verify(self.context.token)
-                self._report_missing_shards(part)
-                size += part.size or 0
+            if todo:
+                from luci_dl.install.filling import Job, fill_all  # not loaded if all is installed
+
+                jobs = [Job(action, self._open(action)) for action in todo]  # room for all before the first byte
+                filled = fill_all(self.plan.reference, jobs, self.transaction, self.context)
+                size += sum(job.part.size or 0 for job in jobs)
             self.transaction.commit()  # nothing below may fail, or look at the disk again
-        how = _how(actions) if not todo else "copied" if copied else "downloaded"
-        return self._installed(how, size, fetched, began)
+        copied = "copied" if all(each.copied for each in filled) else "downloaded"
+        how = copied if filled else _how(actions)
+        return self._installed(how, size, sum(each.fetched for each in filled), began)
 
     def look_only(self) -> Installed | None:
         """The model if all of it is there and right, else None. Takes no lock, writes nothing into the folder.
@@ -103,33 +101,12 @@ class Installation:
     def _open(self, action: Fetch) -> Part:
         if isinstance(action, Mend):
             return self.transaction.mend(action.artifact, action.receipt.blocks)
-        from luci_dl.install.copying import first_opened  # not loaded if all is installed
+        if not isinstance(action, Copy):
+            return self.transaction.open(action.artifact)
+        from luci_dl.install.copying import first_opened
 
-        copies = action.copies if isinstance(action, Copy) else ()
-        return self.transaction.open(action.artifact, run_cancellable(lambda: first_opened(copies), self.context.token))
-
-    def _copy(self, action: Fetch, part: Part) -> bool:
-        """Fill the part from a copy on this machine. Returns: False if nothing was copied."""
-        if not isinstance(action, Copy) or (part.received == part.size and not part.cloned):
-            return False
-        from luci_dl.install.copying import copy_into
-
-        return copy_into(part, action.copies, self.context, self._report)
-
-    def _fetch(self, part: Part) -> int:
-        """Fill the part from servers. Returns: the bytes that came from there."""
-        from luci_dl.install.fetching import fetch_into
-
-        return fetch_into(part, self.context, self._report)
-
-    def _report_missing_shards(self, part: Part) -> None:
-        targets = [self.plan.folder / artifact.name for artifact in self.plan.artifacts]
-        if missing := missing_shards(part.staging.part, part.staging.target, targets):
-            self.context.emit(Warned(missing))
-
-    def _report(self, progress: Progress) -> None:
-        """To those who wait for the lock."""
-        self.transaction.report(progress.name, progress.done, progress.total, progress.rate)
+        source = run_cancellable(lambda: first_opened(action.copies), self.context.token)
+        return self.transaction.open(action.artifact, source)
 
 
 def _how(actions: Sequence[Action]) -> str:

@@ -152,9 +152,11 @@ class _Sweep:
     def _remove_leftovers(self, staging: Staging) -> bool:
         """Returns: whether nothing is left that needs the lock file."""
         try:
-            if commit.record_of(staging):
+            if commit.read_record(staging.commit) or (
+                fs.is_own(staging.part) and commit.records_of(staging.folder, [staging])
+            ):
                 return False  # it could not be rolled forward now, which has been reported
-            if not self._dry_run and commit.finish_cut_off(staging, self._token):
+            if not self._dry_run and commit.finish_cut_off(staging, self._token, self._emit):
                 self._emit(RolledForward(str(staging.name)))
             paths = [staging.part, staging.journal, staging.commit]  # the commit record is damaged, if there is one
             if receipt.read(staging.receipt) is None or not os.path.lexists(staging.target):

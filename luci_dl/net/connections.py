@@ -18,7 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from luci_dl import __version__
 from luci_dl.errors import NetworkError
-from luci_dl.events import Emit, Requested, ignore
+from luci_dl.events import Emit, Requested
 from luci_dl.net.dial import dial
 from luci_dl.net.proxy import INSTALL_SOCKS, Proxy, TunnelRefused, forwarding_proxy_for, proxy_for
 from luci_dl.net.raw_response import KeepsRawResponse, RawResponse
@@ -122,14 +122,16 @@ class Transport:
 
         Raises: AttemptFailed; NetworkError.
         """
-        proxy, began, log = proxy_for(url), time.monotonic(), self._log or ignore
+        proxy, began = proxy_for(url), time.monotonic()
         note_sent(url, {**headers, **(proxy.headers if proxy else {})})
         try:
             response = self._send(url, headers, proxy)
         except (AttemptFailed, NetworkError) as error:
-            log(requested(url, headers, None, time.monotonic() - began, str(error)))
+            if self._log:
+                self._log(requested(url, headers, None, time.monotonic() - began, str(error)))
             raise
-        log(requested(url, headers, response.status, time.monotonic() - began))
+        if self._log:
+            self._log(requested(url, headers, response.status, time.monotonic() - began))
         if response.status == 407 and proxy and proxy == forwarding_proxy_for(url):
             response.close()
             raise proxy_auth_error(proxy, response.headers.get("Proxy-Authenticate", ""))

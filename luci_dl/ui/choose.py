@@ -29,11 +29,13 @@ def choose(*, json: bool, quiet: bool, environ: Mapping[str, str], stdout_fd: in
 
     if quiet:
         return Quiet(output)
+    from luci_dl.ui.as_one import AsOne
+
     if not output.err.can_draw():
-        return Lines(output)
+        return AsOne(Lines(output))
     from luci_dl.ui.bars import Bars
 
-    return Bars(output, color=not environ.get("NO_COLOR"))
+    return AsOne(Bars(output, color=not environ.get("NO_COLOR")))
 
 
 def standard_output(environ: Mapping[str, str], stdout_fd: int = 1, stderr_fd: int = 2) -> Output:

@@ -22,6 +22,8 @@ def describe(event: Event) -> list[str]:
             return [f"📦 Found in {printable(location)}: {base_name(name)}"]
         case events.Started():
             return [_started(event)]
+        case events.SmallFiles(_, names, total):
+            return [_started(events.Started(counted(len(names), "small file"), total, 0))]
         case events.Progress() | events.Hashing():
             return [_progress(event)]
         case events.Retrying(name, reason, delay, attempt, most):

@@ -121,6 +121,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "fallback_folder_used": {"reference": str, "folder": str, "reason": str},
     "started": {"name": str, "total": Maybe(int), "offset": int},
+    "small_files": {"reference": str, "names": [str], "total": int},
     "progress": _PROGRESS,
     "copying": _PROGRESS,
     "copy_found": {"name": str, "path": str, "location": str, "size": int},

@@ -144,11 +144,11 @@ def test_the_lock_holder_is_reported(shop: Shop, models: Path, tmp_path: Path) -
 def test_an_install_that_was_cut_off_is_reported(shop: Shop, models: Path, tmp_path: Path) -> None:
     """Between the rename and the receipt."""
     shop.sell("m")
-    settle, commit.settle = commit.settle, lambda *_: ""
+    settle_all, commit.settle_all = commit.settle_all, lambda *_: None
     try:
         install(models, (DATA, "m.gguf"))
     finally:
-        commit.settle = settle
+        commit.settle_all = settle_all
     assert receipt.read(staging_for(models, "m.gguf").receipt) is None
     assert action(tmp_path, "m") == "complete"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -239,7 +240,7 @@ def test_every_key_of_a_catalog_is_described() -> None:
 
 def test_every_file_is_described() -> None:
     """Each one beside a target, and those in luci's own folder."""
-    kinds = {name for name, value in vars(Staging).items() if isinstance(value, property)}
+    kinds = {name for name, value in vars(Staging).items() if isinstance(value, cached_property)}
     assert set(files_topic.STAGING) == kinds
     described = rows("files")
     assert {f"NAME.gguf.{suffix}" for suffix in ("part", "journal", "lock", "receipt")} <= described.keys()

@@ -20,7 +20,7 @@ from luci_dl.disk.lock import is_held
 from luci_dl.disk.locks import MANY, Locks
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import Interrupted, LockedError, StorageError
-from luci_dl.events import Event, Started
+from luci_dl.events import Event, Started, ignore
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import Copies
 from luci_dl.install.transfer import Installation
@@ -101,6 +101,26 @@ def test_a_model_of_400_files_has_few_threads_and_descriptors(
         copies = Copies({}, (), (), caches=False, emit=emit)
         Installation(plan, transaction, InstallContext(options, Network(), copies, token, emit)).run()
     assert claimed == [sum(len(data_of(name)) for name in NAMES)]
+    assert all((tmp_path / name).read_bytes() == data_of(name) for name in NAMES)
+    assert staged(tmp_path) == [f"{name}.receipt" for name in NAMES]
+    assert all(is_free(tmp_path, name) for name in NAMES)
+    assert sampler.threads <= THREADS, sampler.threads
+    assert sampler.descriptors <= DESCRIPTORS, sampler.descriptors
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads and descriptors are counted in /proc")
+@pytest.mark.usefixtures("small_files")
+def test_400_small_files_at_once_take_few_threads_and_descriptors(server: FaultyServer, tmp_path: Path) -> None:
+    """Though sixteen are under way at the same time; nothing is on disk before it is verified."""
+    artifacts = tuple(
+        Artifact(name, (server.serve(f"/{name}", data_of(name)),), len(data_of(name)), digest_of(data_of(name)))
+        for name in NAMES
+    )
+    plan, options, token = Plan(Model("many", artifacts), tmp_path), Options(min_free=0), CancelToken()
+    transaction, sampler = Transaction(tmp_path, artifacts, options=options, token=token), Sampler()
+    copies = Copies({}, (), (), caches=False, emit=ignore)
+    with sampler.at_work():
+        Installation(plan, transaction, InstallContext(options, Network(), copies, token, ignore)).run()
     assert all((tmp_path / name).read_bytes() == data_of(name) for name in NAMES)
     assert staged(tmp_path) == [f"{name}.receipt" for name in NAMES]
     assert all(is_free(tmp_path, name) for name in NAMES)

@@ -13,7 +13,7 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk import filesystems, fs, place
 from luci_dl.disk.filesystems import FileSystem
 from luci_dl.disk.layout import staging_for
-from luci_dl.disk.place import check_place, rehearse
+from luci_dl.disk.place import Places, rehearse
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import CannotHold
 from luci_dl.events import Cleaned, ignore
@@ -39,11 +39,11 @@ def opening(folder: Path, name: str = NAME) -> Callable[[], None]:
 def test_where_all_is_well_nothing_changes(tmp_path: Path) -> None:
     """Not even the models folder is made by a check; a rehearsal leaves what it found."""
     models = tmp_path / "models"
-    check_place(staging_for(models, INNER))
+    Places().check(staging_for(models, INNER))
     assert not models.exists()
     install(models, (DATA, INNER))
     before = files_left(models)
-    check_place(staging_for(models, INNER), len(DATA))
+    Places().check(staging_for(models, INNER), len(DATA))
     rehearse(staging_for(models, INNER))
     assert files_left(models) == before
     assert (models / INNER).read_bytes() == DATA
@@ -101,9 +101,9 @@ def test_a_file_in_a_sticky_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(place, "_may_act_for_owners", lambda: uid == 0)
     if me == "somebody":
         with pytest.raises(CannotHold, match=r"belongs to user 40002, and .* lets only the owner"):
-            check_place(staging_for(tmp_path, NAME))
+            Places().check(staging_for(tmp_path, NAME))
     else:
-        check_place(staging_for(tmp_path, NAME))
+        Places().check(staging_for(tmp_path, NAME))
 
 
 @pytest.mark.parametrize("name", ["a:b.gguf", "what?.gguf", "CON.gguf", "m.", "who<is>it.gguf", "Q4/a|b.gguf"])
@@ -123,15 +123,15 @@ def test_a_name_that_a_fat_would_refuse_or_change_is_known_before_trying(
     monkeypatch.setattr(place, "file_system", lambda _path: FileSystem(kind, "/"))
     for name in ("m.", "a:b.gguf", "a:b/m.gguf"):
         with pytest.raises(CannotHold, match=r"does not allow the name .*: it (ends in a dot|contains :)"):
-            check_place(staging_for(tmp_path, name))
-    check_place(staging_for(tmp_path, "Q4_K_M/sound name.gguf"))
+            Places().check(staging_for(tmp_path, name))
+    Places().check(staging_for(tmp_path, "Q4_K_M/sound name.gguf"))
 
 
 def test_a_file_that_is_too_large_for_the_file_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Though there is room for it."""
     monkeypatch.setattr(place, "file_system", lambda _path: FileSystem("vfat", "/"))
     with pytest.raises(CannotHold, match="4 GiB"):
-        check_place(staging_for(tmp_path, NAME), 4 << 30)
+        Places().check(staging_for(tmp_path, NAME), 4 << 30)
 
 
 def test_a_move_that_only_trying_shows_to_be_impossible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

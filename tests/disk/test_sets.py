@@ -79,7 +79,7 @@ def test_a_set_that_cannot_be_renamed_is_an_error_and_is_completed_later(
     (tmp_path / "sub" / "b.gguf").rmdir()
     with Transaction(tmp_path, artifacts, options=OPTIONS) as transaction:
         assert [transaction.look(artifact).state for artifact in artifacts] == ["installed"] * 2
-    assert commit.record_of(staging_for(tmp_path, "sub/b.gguf")) is None
+    assert commit.records_of(tmp_path, [staging_for(tmp_path, "sub/b.gguf")]) == []
 
 
 def test_one_file_of_a_set_is_replaced_alone(tmp_path: Path) -> None:

@@ -73,7 +73,9 @@ def test_the_installed_file_has_the_mode_of_the_umask(tmp_path: Path) -> None:
 def test_late_trouble_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the rename nothing fails the install, and the next one writes the receipt."""
     heard = list[Event]()
-    monkeypatch.setattr(receipt, "write", lambda *_: (_ for _ in ()).throw(StorageError("cannot write the receipt")))
+    monkeypatch.setattr(
+        receipt, "write", lambda *_, **__: (_ for _ in ()).throw(StorageError("cannot write the receipt"))
+    )
     run(tmp_path, whole, finish, emit=heard.append)
     assert (tmp_path / NAME).read_bytes() == DATA
     assert any(isinstance(event, Warned) and "cannot write the receipt" in event.message for event in heard)
@@ -124,10 +126,10 @@ def test_one_receipt_that_cannot_be_written_costs_no_other(tmp_path: Path, monke
     files, heard, real = [(DATA, "a.gguf"), (DATA, "b.gguf")], list[Event](), receipt.write
     artifacts = [artifact_of(data, name) for data, name in files]
 
-    def refuse(path: Path, *rest: Any) -> None:
+    def refuse(path: Path, *rest: Any, **more: Any) -> fs.File:
         if path.name == "a.gguf.receipt":
             raise StorageError("cannot write the receipt")
-        real(path, *rest)
+        return real(path, *rest, **more)
 
     monkeypatch.setattr(receipt, "write", refuse)
     with Transaction(tmp_path, artifacts, options=OPTIONS, emit=heard.append) as transaction:
@@ -137,7 +139,7 @@ def test_one_receipt_that_cannot_be_written_costs_no_other(tmp_path: Path, monke
     assert [event.message for event in heard if isinstance(event, Warned)] == [
         "cannot write the receipt; once that is corrected, the next luci install or luci clean completes it"
     ]
-    assert staged(tmp_path) == ["a.gguf.commit", "a.gguf.journal", "b.gguf.receipt"]
+    assert staged(tmp_path) == ["a.gguf.commit", "a.gguf.journal", "b.gguf.journal", "b.gguf.receipt"]
     monkeypatch.undo()
     run(tmp_path)
     clean(tmp_path, None, False, CancelToken(), heard.append)
@@ -278,11 +280,12 @@ def test_an_error_while_looking_for_a_record_leaves_no_lock(tmp_path: Path, monk
     """The block is not even entered."""
     answers = iter([None, StorageError("cannot read")])
 
-    def record_of(_staging: object) -> None:
+    def records_of(*_: object) -> list[Path]:
         if error := next(answers):
             raise error
+        return []
 
-    monkeypatch.setattr(commit, "record_of", record_of)
+    monkeypatch.setattr(commit, "records_of", records_of)
     assert_ends(tmp_path, StorageError, lambda: run(tmp_path), [])
 
 

@@ -182,7 +182,7 @@ def test_what_comes_first(tmp_path: Path) -> None:
 
 def test_an_install_that_a_crash_cut_off_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no receipt yet."""
-    monkeypatch.setattr("luci_dl.disk.commit.settle", lambda *_: None)
+    monkeypatch.setattr("luci_dl.disk.commit.settle_all", lambda *_: None)
     install(tmp_path, (DATA, "a.gguf"))
     assert kinds(pending(tmp_path, [A])) == [Complete]
 

@@ -7,29 +7,31 @@ from pathlib import Path
 
 import pytest
 
+from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.install.shards import missing_shards
 
 NAME = "model.safetensors.index.json"
 SHARDS = [f"model-0000{number}-of-00003.safetensors" for number in (1, 2, 3)]
 
 
-def index(folder: Path, content: object) -> Path:
+def index(folder: Path, content: object, name: str = NAME) -> Staging:
     """A part with that content."""
-    part = folder / "part"
-    part.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    return part
+    staging = staging_for(folder, name)
+    staging.part.parent.mkdir(exist_ok=True)
+    staging.part.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return staging
 
 
 def test_shards_that_will_be_there_are_not_missing(tmp_path: Path) -> None:
     """Some are installed with the index, some are there already."""
-    part = index(tmp_path, {"weight_map": dict(zip("abc", SHARDS, strict=True))})
-    others = [tmp_path / SHARDS[0], tmp_path / NAME]
-    said = missing_shards(part, tmp_path / NAME, others)
+    content = {"weight_map": dict(zip("abc", SHARDS, strict=True))}
+    part, others = index(tmp_path, content), [SHARDS[0], NAME]
+    said = missing_shards(part, others)
     assert said == f"{NAME} names 2 files that will be missing, such as {SHARDS[1]}"
     for shard in SHARDS[1:]:
         (tmp_path / shard).touch()
-    assert missing_shards(part, tmp_path / NAME, others) == ""
-    assert missing_shards(part, tmp_path / "other.json", []) == ""
+    assert missing_shards(part, others) == ""
+    assert missing_shards(index(tmp_path, content, "other.json"), []) == ""
 
 
 @pytest.mark.parametrize(
@@ -37,10 +39,10 @@ def test_shards_that_will_be_there_are_not_missing(tmp_path: Path) -> None:
     [b"", b"[" * 99999, b"\xff", [], {}, {"weight_map": None}, {"weight_map": {"a": 1}}, {"weight_map": [1]}],
 )
 def test_what_is_no_index_names_nothing(tmp_path: Path, content: object) -> None:
-    assert missing_shards(index(tmp_path, content), tmp_path / NAME, []) == ""
+    assert missing_shards(index(tmp_path, content), []) == ""
 
 
 @pytest.mark.parametrize("shard", ["../" * 99, "a" * 9999, "\0", "\ud800", "\x1b[2J"])
 def test_hostile_names_do_no_harm(tmp_path: Path, shard: str) -> None:
-    said = missing_shards(index(tmp_path, {"weight_map": {"a": shard}}), tmp_path / NAME, [])
+    said = missing_shards(index(tmp_path, {"weight_map": {"a": shard}}), [])
     assert said.isprintable()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from luci_dl.ui.as_one import AsOne
 from luci_dl.ui.bars import Bars
 from luci_dl.ui.choose import choose, standard_output
 from luci_dl.ui.jsonl import JsonLines
@@ -39,10 +40,11 @@ def test_the_options_override_the_terminal(tty: int) -> None:
 
 def test_bars_need_a_terminal_that_can_move_its_cursor(tty: int) -> None:
     """Without one, and on a dumb one, there are plain lines."""
-    assert isinstance(choose(json=False, quiet=False, stderr_fd=tty, environ={"TERM": "xterm"}), Bars)
-    assert isinstance(choose(json=False, quiet=False, stderr_fd=tty, environ={"TERM": "dumb"}), Lines)
     with open(os.devnull, "wb") as sink:
-        assert isinstance(choose(json=False, quiet=False, stderr_fd=sink.fileno(), environ={"TERM": "xterm"}), Lines)
+        for fd, term, kind in ((tty, "xterm", Bars), (tty, "dumb", Lines), (sink.fileno(), "xterm", Lines)):
+            chosen = choose(json=False, quiet=False, stderr_fd=fd, environ={"TERM": term})
+            assert isinstance(chosen, AsOne)
+            assert isinstance(chosen.renderer, kind)
 
 
 @pytest.mark.parametrize(("encoding", "words"), [("utf-8", "⚠️  Down"), ("ascii", "Warning: Down"), ("latin-1", "Warn")])

@@ -39,12 +39,18 @@ class Shell:
         return self.new
 
     def interrupt(self, models: Path) -> None:
-        """Press Ctrl+C: the command deletes what it has, and ends of the signal."""
+        """Press Ctrl+C when there is a part: the command deletes what it has, and ends of the signal."""
+        wait_for_part(models)
         self.press("\x03")
         assert "interrupted by user" in self.wait_for("Deleted partial download")
         self.press("echo status $?\n")
         self.wait_for("status 130")
         assert_nothing_left(models)
+
+
+def wait_for_part(models: Path) -> None:
+    """The first answer has come."""
+    wait_until(lambda: list(models.rglob("*.part")))
 
 
 @pytest.fixture
@@ -111,7 +117,7 @@ def test_a_terminal_that_stops_background_output_does_not_stop_a_download(shell:
 def test_a_script_has_its_background_jobs_print_lines(shell: Shell, home: Path) -> None:
     """They are in the foreground group of the terminal, but Ctrl+C is ignored there."""
     luci = f'{" ".join(LUCI)} install -c 1 "$URL"'
-    shell.press(f"sh -c '{luci} & sleep 1; echo of another program; kill $!; wait'\n")
+    shell.press(f"sh -c '{luci} & sleep 2; echo of another program; kill $!; wait'\n")
     output = shell.wait_for("Deleted partial download")
     assert STARTED in output
     assert "\x1b" not in output
@@ -130,10 +136,11 @@ def test_watching_in_the_background_is_silent(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown"])
-def test_a_terminal_that_cannot_move_its_cursor_gets_lines(shell: Shell, term: str) -> None:
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(shell: Shell, home: Path, term: str) -> None:
     """From an install and from `status --watch`."""
     shell.press(f'export TERM={term}; luci install -c 1 "$URL"\n')
     shell.wait_for(STARTED)
+    wait_for_part(home / "models")
     shell.press("\x03")
     shell.wait_for("Deleted partial download")
     assert "\x1b" not in shell.new

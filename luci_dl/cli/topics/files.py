@@ -19,8 +19,9 @@ HOME = {
     "*.lock": "Held while config.json or your catalog is changed.",
 }
 STAGING = {
-    "part": "The bytes of an unfinished download.",
-    "journal": "What a resumed download needs, with digests that verify the bytes so far.",
+    "part": "The bytes of an unfinished download; a file of less than 1 MiB is written when it is complete.",
+    "journal": "What a resumed download needs, with digests that verify the bytes so far. A file of less than 1 MiB "
+    "has one only when it is kept unfinished: after a crash it is fetched again.",
     "lock": "Who is downloading the file: process, machine, progress. An idle one may stay.",
     "receipt": "Of an installed file: reference, address, SHA-256, size, times, checksums of its blocks. It stays.",
     "new_receipt": "A receipt that is being written.",
@@ -28,10 +29,11 @@ STAGING = {
 }
 DISKS = {
     "Space": "The space for a whole file is claimed before its first byte, so that two downloads never count on the "
-    "same space. min_free stays free besides. Several models are added up first: with --dry-run, `luci install` says "
-    "which would fit. A model that models_dir cannot hold (no space, no permission, another disk, a file size limit) "
-    "goes to backup_models_dir as a whole, unless --dir is given. Where the file system cannot preallocate, the free "
-    "space is watched during the download. FAT32 cannot hold a file of 4 GiB.",
+    "same space; for files of less than 1 MiB it is only measured. min_free stays free besides. Several models "
+    "are added up first: with --dry-run, `luci install` says which would fit. A model that models_dir cannot "
+    "hold (no space, no permission, another disk, a file size limit) goes to backup_models_dir as a whole, "
+    "unless --dir is given. Where the file system cannot preallocate, the free space is watched during the "
+    "download. FAT32 cannot hold a file of 4 GiB.",
     "Shared folders": "In a folder that is setgid and writable to its group (chmod 2775), everything that luci "
     "creates belongs to the group, whatever the umask: every member can wait for, resume, clean and remove what "
     "another one began. In a folder that you may only read, `list`, `path`, `info`, `verify` and the install of what "
