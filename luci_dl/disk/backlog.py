@@ -73,7 +73,7 @@ class Backlog:
         self._read = 0  # bytes below _promised that are being read back, or were and are not hashed
         self._promised = state[0]  # end of what is hashed, in memory, or being read back
         self._accepted = state[0]  # every byte below was put
-        self._far = 0  # bytes written far ahead of the hash since the last sync began
+        self._far = 0  # bytes written and summed far ahead of the hash since the last sync began
         self._goal: int | None = None  # where to make the last checkpoint
 
     def put(self, block: Block) -> None:
@@ -133,8 +133,7 @@ class Backlog:
         with self._lock:
             self._to_write.popleft()
             self._unwritten -= len(block.data)
-            self._far += 0 if block.hashed else len(block.data)
-            self._buffers.used(block)
+            self._used(block)
             self._room.notify_all()
             self._advance()
 
@@ -168,12 +167,16 @@ class Backlog:
             if block.arrived:
                 self._to_sum.popleft()
                 self._unsummed -= len(block.data)
-                self._buffers.used(block)
+                self._used(block)
                 self._room.notify_all()
                 self._sync_next.notify()
             else:
                 self._to_hash[block.offset] = block
                 self._hash_next.notify()
+
+    def _used(self, block: Block) -> None:
+        self._buffers.used(block)
+        self._far += 0 if block.users or block.hashed else len(block.data)
 
     def next_to_hash(self) -> Block | None:
         with self._hash_next:
