@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import string
 import unicodedata
+from functools import lru_cache
 
 from luci_dl.errors import UsageError
 from luci_dl.text import cut, printable
@@ -23,6 +24,7 @@ MAX_BYTES = 255
 """Of one part of a path, on the usual file systems."""
 
 
+@lru_cache(4096)  # each receipt of a model lists the names of all its files
 def check_name(name: str) -> str:
     """`name` itself, if it may be a path below a models folder, with "/" between its parts.
 

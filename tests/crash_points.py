@@ -56,13 +56,14 @@ def arm(point: int, signum: int, passed: str, small: int) -> None:
     """In the process of luci: count the points in the file `passed`, and send the signal at the chosen one."""
     from luci_dl.cli import main
     from luci_dl.disk import backlog, buffers, small_part
-    from luci_dl.net import worker_pool
+    from luci_dl.net import pieces
 
     _replace(small_part, "SMALL", lambda _: small)
     _replace(backlog, "SYNC_EVERY", lambda _: 64 << 10)
     _replace(buffers, "LARGE", lambda _: 32 << 10)
-    _replace(worker_pool, "WINDOW_BYTES", lambda _: 128 << 10)
-    _replace(worker_pool, "MIN_SEGMENT_BYTES", lambda _: 16 << 10)
+    _replace(pieces, "WINDOW", lambda _: 128 << 10)
+    _replace(pieces, "PIECE_BYTES", lambda _: 16 << 10)
+    _replace(pieces, "MIN_PIECE_BYTES", lambda _: 16 << 10)
     points = _Points(point, signum, os.open(passed, os.O_WRONLY | os.O_APPEND))
     _replace(main, "run", points.after)
     for name in CHANGING:

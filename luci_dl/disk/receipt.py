@@ -140,4 +140,4 @@ def _remembered(path: Path) -> Path:
 
 def _is_text(value: object) -> bool:
     """Whether it is a string that can be printed: JSON may contain half a character."""
-    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
+    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value))
