@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import pytest
@@ -12,20 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from luci_dl.disk import range_map
-from luci_dl.disk.range_map import RangeMap
 from luci_dl.net import pieces
 from luci_dl.net.pieces import SHARE_ROUND_TRIPS, SHARE_S, Pieces
-from luci_dl.net.rate_meter import RateMeter
-from luci_dl.net.transfer import RATE_S
-from luci_dl.plan import PAGE, Lease, Revoked, Segment, Sink
-
-PIECES = 16
-PIECE = 32 * PAGE
-LEAST = 4 * PAGE
-WINDOW = 20 * PIECE
-TICK_S = 0.1
-STALL_S = 3.0
-"""A transfer without a byte for this long is given up."""
+from luci_dl.plan import PAGE, Sink
+from tests.simulated import LEAST, PIECE, PIECES, WINDOW, Course, Disk, Download, Flow
 
 
 @pytest.fixture(autouse=True)
@@ -37,181 +26,6 @@ def _small() -> Iterator[None]:
         patch.setattr(pieces, "WINDOW", WINDOW)
         patch.setattr(range_map, "EXTEND_S", 0.0)
         yield
-
-
-def stored(lease: Lease) -> None:
-    """Nothing is collected."""
-    lease.stored = lease.pos
-
-
-@dataclass
-class Disk:
-    """The part of a `Sink` that `Pieces` needs, and who wrote what.
-
-    Attributes:
-        written: the spans, in the order in which they were written.
-        requests: how many spans were claimed.
-    """
-
-    size: int
-    start: int = 0
-    written: list[tuple[int, int]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.ranges = RangeMap([Segment(self.start, self.size)], self.size, stored)
-        self.requests = 0
-
-    def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
-        lease = self.ranges.claim(piece, within)
-        self.requests += lease is not None
-        assert lease is None or within is None or lease.pos < self.ranges.written + WINDOW
-        return lease
-
-    def shorten(self, lease: Lease, end: int) -> bool:
-        assert end % PAGE == 0
-        return self.ranges.shorten(lease, end)
-
-    def put(self, offset: int, length: int) -> None:
-        self.written.append((offset, offset + length))
-
-    @property
-    def is_complete(self) -> bool:
-        return self.ranges.received == self.size
-
-
-@dataclass
-class Flow:
-    """A simulated transfer; is a `pieces.Piece`.
-
-    Attributes:
-        speed: bytes per tick.
-        request_end: where its request ends.
-        fails_at: where its connection is lost; None: nowhere.
-    """
-
-    disk: Disk
-    lease: Lease
-    began: float
-    speed: int
-    fails_at: int | None
-    is_waiting: bool = True
-    rate: float = 0.0
-    received: int = 0
-    last_byte: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.request_end = self.lease.end or self.disk.size
-        self.is_open = self.request_end == self.disk.size
-        self.last_byte = self.began
-        self._meter = RateMeter(RATE_S)
-
-    def age(self, now: float) -> float:
-        return now - self.began
-
-    def step(self, now: float, at_most: int = 1 << 60) -> bool:
-        """Receive what comes in a tick. Returns: whether the transfer has ended."""
-        try:
-            left = self._receive(min(self.speed, at_most, self.request_end - self.lease.pos))
-        except Revoked:
-            return True
-        self.last_byte = now if self.speed else self.last_byte
-        self.rate = self._meter.add(now, self.received)
-        lost = self.fails_at is not None and self.received >= self.fails_at
-        return left or lost or now - self.last_byte > STALL_S
-
-    def _receive(self, count: int) -> bool:
-        while count:
-            taken = self.disk.ranges.write(self.lease, count, self.disk.put)
-            self.disk.ranges.store(self.lease)
-            self.received += taken
-            count -= taken
-            if self.lease.pos == self.lease.end and (
-                self.lease.pos == self.request_end or not self.disk.ranges.extend(self.lease)
-            ):
-                return True
-        return self.lease.pos == self.request_end
-
-
-@dataclass(frozen=True)
-class Course:
-    """What happens to a download.
-
-    Attributes:
-        size, start: of the file, and the bytes of it that are there.
-        connections: how many are wanted, a second long each; the last number stays.
-        speeds: bytes per tick of each connection, in turn; some bring nothing.
-        losses: where each connection is lost, in turn; None: nowhere.
-        waiting: whether each waits for the network rather than the disk, in turn.
-        revoked: by second, the number of a transfer that is stopped; none if there is no such transfer.
-        round_trip_s: of the line.
-        line: bytes per tick of all connections together.
-    """
-
-    size: int
-    start: int
-    connections: Sequence[int]
-    speeds: Sequence[int]
-    losses: Sequence[int | None]
-    waiting: Sequence[bool]
-    revoked: Sequence[int]
-    round_trip_s: float = 0.0
-    line: int = 1 << 60
-
-
-class Download:
-    """A download by this course, as `WorkerPool` does it."""
-
-    def __init__(self, course: Course) -> None:
-        self.course = course
-        self.disk = Disk(course.size, course.start)
-        self.flows: list[Flow] = []
-        self.shared: list[float] = []  # what bounded transfers that gave up a part had left then, in seconds
-        self.crawled = 0
-        self._pieces = Pieces(cast(Sink, self.disk), max(course.connections))
-        self._speeds, self._losses = itertools.cycle(course.speeds), itertools.cycle(course.losses)
-        self._waiting = itertools.cycle(course.waiting)
-        self._revoked = iter(course.revoked)
-
-    def run(self) -> None:
-        """Until all bytes are there."""
-        for tick in range(100_000):
-            if self.disk.is_complete:
-                return
-            now = tick * TICK_S
-            if tick % 10 == 0 and self.flows[(number := next(self._revoked, 99)) :]:
-                self._end(self.flows[number])
-            share = self.course.line // max(1, len(self.flows))
-            for flow in [flow for flow in self.flows if flow.step(now, share)]:
-                self._end(flow)
-            self._scale(now)
-        raise AssertionError(f"{self.disk.ranges.received} of {self.course.size} bytes, then no end")
-
-    def _scale(self, now: float) -> None:
-        wanted = self.course.connections[min(int(now), len(self.course.connections) - 1)]
-        while len(self.flows) < wanted and (lease := self._claim(wanted, now)):
-            self.flows.append(Flow(self.disk, lease, now, next(self._speeds), next(self._losses), next(self._waiting)))
-
-    def _claim(self, wanted: int, now: float) -> Lease | None:
-        if lease := self._pieces.claim(wanted):
-            return lease
-        if crawling := self._pieces.crawling(self.flows, self.course.round_trip_s, now):
-            self.crawled += 1
-            self._end(crawling)
-        elif not self._share(wanted, now):
-            return None
-        return self._pieces.claim(wanted)
-
-    def _share(self, wanted: int, now: float) -> bool:
-        left = [((flow.lease.end or 0) - flow.lease.pos) / (flow.rate or 1) for flow in self.flows]
-        ends = [flow.lease.end for flow in self.flows]
-        done = self._pieces.share(self.flows, wanted, self.course.round_trip_s, now)
-        shares = zip(self.flows, ends, left, strict=True)
-        self.shared += [left_s for flow, end, left_s in shares if flow.lease.end != end and not flow.is_open]
-        return done
-
-    def _end(self, flow: Flow) -> None:
-        self.flows.remove(flow)
-        self.disk.ranges.revoke(flow.lease)
 
 
 def courses(speeds: st.SearchStrategy[int], trouble: bool) -> st.SearchStrategy[Course]:
@@ -279,6 +93,29 @@ def test_on_a_full_line_nobody_crawls(connections: list[int]) -> None:
     assert download.crawled == 0
 
 
+@pytest.mark.parametrize("size", [20, 40])
+def test_on_a_full_line_nothing_is_halved(size: int) -> None:
+    """One more connection would only take from the others: a request for each piece is enough."""
+    download = Download(Course(size * PIECE, 0, [16], [PIECE], [None], [True], [], line=PIECE // 5))
+    download.run()
+    assert_written_once(download.disk)
+    assert (download.shared, download.disk.requests) == ([], size)
+
+
+def test_the_line_is_full_while_as_much_comes_as_ever() -> None:
+    """All connections together are compared with the best that there was."""
+    disk = Disk(40 * PIECE)
+    flows = [Flow(disk, lease, 0.0, 0, None, rate=25.0) for _ in range(4) if (lease := disk.claim(PIECE))]
+    plan = Pieces(cast(Sink, disk), 16)
+    assert plan.fills_line(flows)
+    assert plan.fills_line(flows[:3])
+    assert not plan.fills_line(flows[:2])
+    flows[0].rate = 100.0
+    assert plan.fills_line(flows)
+    assert not plan.fills_line(flows[1:])
+    assert not plan.fills_line([])
+
+
 def test_the_last_connection_may_crawl() -> None:
     """It is compared with those that were there before."""
     disk = Disk(40 * PIECE)
@@ -308,20 +145,19 @@ class Given:
         assert lease
         self.flow = Flow(self.disk, lease, 0.0, 0, None, rate=1e9)
 
-    def shares(self, connections: int = 4) -> bool:
-        return self.pieces.share([self.flow], connections, 0.0, 10.0)
+    def kept(self, connections: int = 4) -> int | None:
+        """The end of what it keeps when others join."""
+        self.pieces.share_open([self.flow], connections)
+        return self.flow.lease.end
 
 
 def test_the_first_transfer_keeps_what_lies_ahead_of_it() -> None:
     """Several pieces, its part when it has less, one at least; the others get the rest."""
     large, small = Given(60 * PIECE), Given(60 * PIECE)
-    assert large.shares(2)
-    assert large.flow.lease.end == 4 * PIECE
-    assert small.shares(30)
-    assert small.flow.lease.end == 2 * PIECE
-    assert small.shares(60)
-    assert small.flow.lease.end == PIECE
-    assert not small.shares(60)
+    assert large.kept(2) == 4 * PIECE
+    assert small.kept(30) == 2 * PIECE
+    assert small.kept(60) == PIECE
+    assert small.kept(60) == PIECE
     lease = large.pieces.claim(2)
     assert lease
     assert (lease.pos, lease.end) == (4 * PIECE, 5 * PIECE)
@@ -333,8 +169,7 @@ def test_a_rest_that_is_too_small_is_not_given_up() -> None:
     given.flow.speed = 59 * PIECE
     given.flow.step(0.0)
     given.flow.rate = 1e9
-    assert not given.shares()
-    assert given.flow.lease.end == given.size
+    assert given.kept() == given.size
 
 
 @pytest.mark.parametrize(
@@ -356,9 +191,9 @@ def test_a_piece_is_shared_where_that_gains(left: int, rate: float, is_waiting: 
     flow = Flow(disk, lease, 0.0, 0, None, is_waiting, rate)
     flow.is_open = False
     plan = Pieces(cast(Sink, disk), 16)
-    assert not plan.share([flow], 4, 0.0, SHARE_S), "it has just begun"
-    assert not plan.share([flow], 4, 10.0, 10.0), "another request takes too long"
-    assert plan.share([flow], 4, 0.0, 10.0) == is_shared
+    assert not plan.share_last([flow], 0.0, SHARE_S), "it has just begun"
+    assert not plan.share_last([flow], 10.0, 10.0), "another request takes too long"
+    assert plan.share_last([flow], 0.0, 10.0) == is_shared
     assert lease.end == (left // 2 if is_shared else left)
 
 
