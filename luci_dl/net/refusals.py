@@ -15,7 +15,7 @@ _OVERLOAD = {429, 503}
 _EMPTY = {204, 205}
 _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
-_OF_RANGES = {400, 403, 405, 406, 412, 416, 501}
+_OF_RANGES = {400, 401, 403, 405, 406, 412, 416, 501}
 """What servers say that would send the whole file, if only the request did not name a range."""
 
 
