@@ -69,6 +69,7 @@ def test_ctrl_c_ends_the_download_and_the_prompt_comes_back(shop: Shop, models: 
     """With the documented messages; nothing is left, and the next install starts fresh; Ctrl+D leaves with 0."""
     shop.sell("m", LARGE, [faults.stall(HALF), faults.ok()])
     shell.press("install m\n")
+    assert shop.server.stalled.wait(20)
     wait_for_part(models)
     said = obey(shell, "\x03")
     assert f"{STOPPED}{DELETED.format('m.gguf')}{PROMPT}" in said
