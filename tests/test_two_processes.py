@@ -18,7 +18,7 @@ from tests.interrupting import DATA, HALF, assert_nothing_left, patched
 from tests.procs import Code, Spawned, luci, wait_until
 from tests.servers import FaultyServer, faults
 
-SMALL_STEPS = patched("from luci_dl.disk import backlog; backlog.SYNC_EVERY = 1 << 17")
+SMALL_STEPS = patched("from luci_dl.disk import backlog, buffers; backlog.SYNC_EVERY = buffers.LARGE = 1 << 17")
 
 
 @pytest.fixture

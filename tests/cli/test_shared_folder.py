@@ -122,7 +122,7 @@ def test_members_use_verify_and_remove_each_others_models(shop: Shop, models: Pa
 
 def test_a_member_resumes_what_another_began(shop: Shop, models: Path, ann: User, bob: User) -> None:
     """From the last verified byte."""
-    big = DATA * 20
+    big = DATA * 50
     kill_in_the_middle(shop, models, ann, big)
     ended = bob.luci("install", "m")
     assert ended.returncode == 0, ended.stderr
@@ -133,7 +133,7 @@ def test_a_member_resumes_what_another_began(shop: Shop, models: Path, ann: User
 
 def test_a_member_cleans_what_another_left(shop: Shop, models: Path, ann: User, bob: User) -> None:
     """The directory belongs to the group, so its members may delete its files."""
-    kill_in_the_middle(shop, models, ann, DATA * 20)
+    kill_in_the_middle(shop, models, ann, DATA * 50)
     ended = bob.luci("clean")
     assert ended.returncode == 0, ended.stderr
     assert_nothing_left(models)

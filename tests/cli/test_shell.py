@@ -14,14 +14,16 @@ from pathlib import Path
 import pytest
 
 from luci_dl import __version__
-from tests.cli.shop import DATA, Shop, assert_nothing_left
+from luci_dl.cli.demo_gguf import make_gguf
+from tests.cli.shop import Shop, assert_nothing_left
 from tests.interrupting import DELETED, STOPPED, patched, wait_for_part
 from tests.procs import LUCI, ROOT, Spawned, luci, plain_text, wait_until
 from tests.servers import faults
 
 VERSION = f"luci {__version__}"
 PROMPT = "LuciferAI> "
-HALF = len(DATA) // 2
+LARGE = make_gguf(2_000_000)  # a smaller file has no journal that shows that it is being fetched
+HALF = len(LARGE) // 2
 
 
 @pytest.fixture
@@ -65,8 +67,9 @@ def script(text: str, command: Sequence[str] = LUCI, cwd: Path = ROOT) -> subpro
 
 def test_ctrl_c_ends_the_download_and_the_prompt_comes_back(shop: Shop, models: Path, shell: Spawned) -> None:
     """With the documented messages; nothing is left, and the next install starts fresh; Ctrl+D leaves with 0."""
-    shop.sell("m", faults=[faults.stall(HALF), faults.ok()])
+    shop.sell("m", LARGE, [faults.stall(HALF), faults.ok()])
     shell.press("install m\n")
+    assert shop.server.stalled.wait(20)
     wait_for_part(models)
     said = obey(shell, "\x03")
     assert f"{STOPPED}{DELETED.format('m.gguf')}{PROMPT}" in said
@@ -81,7 +84,7 @@ def test_ctrl_c_ends_the_download_and_the_prompt_comes_back(shop: Shop, models: 
 
 def test_repeated_ctrl_c_leaves_the_shell_alive(shop: Shop, models: Path, shell: Spawned) -> None:
     """Any number of times, while a download is cleaned up and at the prompt."""
-    shop.sell("m", faults=[faults.stall(HALF)])
+    shop.sell("m", LARGE, [faults.stall(HALF)])
     shell.press("install m\n")
     wait_for_part(models)
     obey(shell, "\x03\x03\x03")
@@ -95,7 +98,7 @@ def test_other_signals_end_the_shell_after_its_clean_up(
     shop: Shop, models: Path, shell: Spawned, signum: signal.Signals
 ) -> None:
     """By the signal, as they end luci itself."""
-    shop.sell("m", faults=[faults.stall(HALF)])
+    shop.sell("m", LARGE, [faults.stall(HALF)])
     shell.press("install m\n")
     wait_for_part(models)
     shell.signal(signum)
@@ -143,7 +146,7 @@ def test_ctrl_z_at_the_prompt_stops_the_shell_and_fg_draws_a_new_prompt(home: Pa
 
 def test_ctrl_z_stops_the_shell_and_its_command_and_fg_continues_both(shop: Shop, models: Path) -> None:
     """Both belong to one job of the outer shell."""
-    shop.sell("m", faults=[faults.stall(HALF)])
+    shop.sell("m", LARGE, [faults.stall(HALF)])
     job = ["bash", "--norc", "-ic", 'set -m; "$@"; echo "stopped with $?"; read; fg; echo "ended with $?"', "sh", *LUCI]
     with Spawned("shell", terminal=True, command=job, env={"PS1": "", "HISTFILE": ""}) as run:
         run.wait_for(PROMPT)
@@ -156,8 +159,9 @@ def test_ctrl_z_stops_the_shell_and_its_command_and_fg_continues_both(shop: Shop
         assert [state(pid) for pid in (shell, command)] == ["T", "T"]
         shop.server.release()
         run.press("\n")
-        run.wait_for("✅ Installed m.gguf")
-        assert VERSION in obey(run, "version\n", prompts=2)
+        run.wait_for(installed := "✅ Installed m.gguf")
+        wait_until(lambda: PROMPT in run.out.rpartition(installed)[2], 10, PROMPT)
+        assert VERSION in obey(run, "version\n")
         run.press("\x04")
         run.wait_for("ended with 0")
     assert_nothing_left(models, "m.gguf")
@@ -165,7 +169,7 @@ def test_ctrl_z_stops_the_shell_and_its_command_and_fg_continues_both(shop: Shop
 
 def test_a_command_that_is_killed_says_so(shop: Shop, models: Path, shell: Spawned) -> None:
     """And the prompt comes back."""
-    shop.sell("m", faults=[faults.stall(HALF)])
+    shop.sell("m", LARGE, [faults.stall(HALF)])
     shell.press("install m\n")
     wait_for_part(models)
     before = len(shell.out)
@@ -297,7 +301,7 @@ def test_without_a_terminal_all_lines_are_tried_and_the_first_failure_is_the_exi
 
 def test_a_script_is_ended_by_a_signal_as_luci_is(shop: Shop, models: Path, tmp_path: Path) -> None:
     """Also by Ctrl+C: nobody is at the prompt."""
-    shop.sell("m", faults=[faults.stall(HALF)])
+    shop.sell("m", LARGE, [faults.stall(HALF)])
     commands = tmp_path / "commands"
     commands.write_text("install m\nversion\n")
     with Spawned("shell", command=["sh", "-c", f'exec "$@" < {commands}', "sh", *LUCI]) as shell:

@@ -85,6 +85,22 @@ def test_only_time_without_a_byte_counts_as_waited(connect: Connect) -> None:
     timer.join()
 
 
+def test_a_wait_counts_while_it_lasts(connect: Connect) -> None:
+    """A connection that brings nothing is known as waiting before it brings something."""
+    wire, peer = connect()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read, wire)
+        time.sleep(SHORT_S)
+        first = wire.waited
+        time.sleep(SHORT_S)
+        assert 0 < first < wire.waited - SHORT_S / 2
+        peer.sendall(BODY)
+        assert reading.result()
+    ended = wire.waited
+    time.sleep(SHORT_S)
+    assert wire.waited == ended
+
+
 def test_what_comes_soon_is_one_block(connect: Connect) -> None:
     """The read ends when the time is over, although its memory is not full."""
     wire, peer = connect()
