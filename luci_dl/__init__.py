@@ -22,7 +22,8 @@ Where things are; each package imports only from those below it, and the head of
         transfer      one model: a transaction around its actions
         filling       the files of one model, side by side: fetching, second_try, copying, shards
         batch         many models: in turn or side by side, and the outcome of each
-        dry_run       the same actions, reported; repair: models with damaged files, installed again
+        dry_run       the same actions, reported; pending: what comes before them
+        repair        models with damaged files, installed again
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,

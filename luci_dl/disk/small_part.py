@@ -27,6 +27,12 @@ SMALL = 1 << 20
 """Files of fewer bytes are small."""
 
 
+def part_for(staging: Staging, artifact: Artifact, min_free: int, watch: Callable[[], None]) -> Part:
+    """The part of a file, which is a small one if the file is known to be small. Raises: as `Part`."""
+    is_small = artifact.size is not None and artifact.size < SMALL
+    return (SmallPart if is_small else Part)(staging, artifact, min_free, watch)
+
+
 class SmallPart(Part):
     """A `Part` with its bytes in memory until it is verified. `open` and `verify` work in the calling thread."""
 

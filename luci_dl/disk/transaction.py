@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.disk import commit, fs, lock_reliability, receipt, small_part, target
+from luci_dl.disk import commit, fs, lock_reliability, receipt, target
 from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.endings import end_parts
 from luci_dl.disk.filesystems import file_system
@@ -17,6 +17,7 @@ from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
 from luci_dl.disk.place import Places, check_names
 from luci_dl.disk.publish import Publication, receipt_for
+from luci_dl.disk.small_part import part_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
@@ -140,12 +141,8 @@ class Transaction:
         if self._unreliable and not self._parts:
             how = "downloads there use file names of their own, are read back when complete, and cannot be resumed"
             self._emit(Warned(f"{self._unreliable}: {how}"))
-        kind, size = Part, artifact.size
-        if size is not None and size < small_part.SMALL:
-            kind = small_part.SmallPart
-        part = kind(staging, artifact, self._options.min_free + self._unclaimed, self._watch.check)
-        if not part.has_journal:
-            self._unclaimed += size or 0
+        part = part_for(staging, artifact, self._options.min_free + self._unclaimed, self._watch.check)
+        self._unclaimed += 0 if part.has_journal else artifact.size or 0
         self._parts[artifact.name] = part
         hashed = report_hashing(self._emit, artifact.name, staging.part)
         part.open(self._options.resume, self._token, hashed, source)
@@ -191,11 +188,6 @@ class Transaction:
         if lease.end is None:
             part.end_of_file(lease, certain=True)
         part.revoke(lease)
-
-    @property
-    def names(self) -> Collection[str]:
-        """Of all its files, below the folder."""
-        return self._artifacts.keys()
 
     def report(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Let those who wait for the lock of `name` know the progress."""

@@ -13,7 +13,8 @@ from luci_dl.events import DiskSpace, Emit, Failed, WouldInstall
 from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Refuse, Wait
 from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import how_to_free_space
-from luci_dl.install.inspect import Inspector, pending, read_only_look
+from luci_dl.install.inspect import Inspector, read_only_look
+from luci_dl.install.pending import pending
 from luci_dl.plan import Plan
 from luci_dl.sources.base import source_of
 

@@ -18,6 +18,7 @@ from luci_dl.frozen import frozen
 from luci_dl.install.actions import Copy, Fetch
 from luci_dl.install.context import InstallContext
 from luci_dl.install.shards import missing_shards
+from luci_dl.plan import Plan
 
 FILES = 16
 """Files of all models that are filled at the same time, if the user names no number of connections."""
@@ -45,21 +46,21 @@ class Filled:
     copied: bool
 
 
-def fill_all(reference: str, jobs: Sequence[Job], transaction: Transaction, context: InstallContext) -> list[Filled]:
+def fill_all(plan: Plan, jobs: Sequence[Job], transaction: Transaction, context: InstallContext) -> list[Filled]:
     """Fill and verify all parts of the model beside the calling thread, which only waits.
 
     Returns: one for each job, in order. Raises: the first error; Interrupted. Threads that are at work then lose their
         right to write when the transaction ends, and are heard no more.
     """
     token, tap = CancelToken(), _Tap(context.emit)
-    filling = _Filling(jobs, transaction, replace(context, token=token, emit=tap))
+    filling = _Filling(plan, jobs, transaction, replace(context, token=token, emit=tap))
     small = [job.part for job in jobs if not job.part.has_journal]
     if len(small) > FEW:
         names = tuple(part.artifact.name for part in small)
-        context.emit(SmallFiles(reference, names, sum(part.size or 0 for part in small)))
+        context.emit(SmallFiles(plan.reference, names, sum(part.size or 0 for part in small)))
     try:
         if not filling.start(max(1, (context.options.connections or FILES) // context.options.jobs)):
-            filling = _Filling(jobs, transaction, context)
+            filling = _Filling(plan, jobs, transaction, context)
             filling.work()
         context.token.wait_for(filling.over)
     finally:
@@ -78,10 +79,11 @@ class _Filling:
         over: set when all jobs are done, or one has failed.
     """
 
-    def __init__(self, jobs: Sequence[Job], transaction: Transaction, context: InstallContext) -> None:
+    def __init__(self, plan: Plan, jobs: Sequence[Job], transaction: Transaction, context: InstallContext) -> None:
         self.over = threading.Event()
         self.errors: list[BaseException] = []
         self.filled: dict[Job, Filled] = {}
+        self._plan = plan
         self._transaction = transaction
         self._context = context
         self._jobs = jobs
@@ -168,7 +170,7 @@ class _Filling:
         return copy_into(part, action.copies, self._context, report)
 
     def _report_missing_shards(self, part: Part) -> None:
-        if missing := missing_shards(part.staging, self._transaction.names):
+        if missing := missing_shards(part.staging, (artifact.name for artifact in self._plan.artifacts)):
             self._context.emit(Warned(missing))
 
     def _report(self, job: Job, progress: Progress) -> None:

@@ -15,13 +15,12 @@ from typing import TypeVar
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import fs, target
 from luci_dl.disk.layout import Layout, Staging
-from luci_dl.disk.lock import is_held, read_lock_info
 from luci_dl.disk.place import Places
 from luci_dl.disk.target import Found
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError
 from luci_dl.events import Hashing, Warned
 from luci_dl.frozen import frozen
-from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Mend, Refuse, Wait
+from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Mend, Refuse
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import LocalCopy
 from luci_dl.model import Artifact
@@ -139,20 +138,6 @@ def quick_inspect(folder: Path, artifacts: Sequence[Artifact], options: Options)
     ]
 
 
-def pending(folder: Path, artifacts: Sequence[Artifact]) -> list[Action]:
-    """What comes before all else, seen without the locks: a wait, or an install to complete. Raises: StorageError."""
-    layout = Layout(folder)
-    stagings = {artifact: layout.staging(artifact.name) for artifact in artifacts}
-    holders = {artifact: _holder(staging) for artifact, staging in stagings.items()}
-    if any(holders.values()):
-        return [Wait(artifact, staging.target, holders[artifact]) for artifact, staging in stagings.items()]
-    from luci_dl.disk import commit
-
-    if commit.records_of(folder, stagings.values()) or any(map(commit.cut_off, stagings.values())):
-        return [Complete(artifact, staging.target) for artifact, staging in stagings.items()]
-    return []
-
-
 def read_only_look(folder: Path, context: InstallContext) -> Callable[[Artifact], Found]:
     """The `Inspector.look` of those who have no lock."""
 
@@ -232,14 +217,6 @@ def _resumed(staging: Staging, artifact: Artifact) -> int:
     if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):
         return 0
     return log.proved
-
-
-def _holder(staging: Staging) -> str:
-    """Who holds the target's lock; empty if it is free."""
-    if not is_held(staging.lock):
-        return ""
-    holder = read_lock_info(staging.lock)
-    return f"pid {holder.pid} on {holder.host} ({holder.command})" if holder else "another process"
 
 
 def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifact:

@@ -45,7 +45,7 @@ class Installation:
                 from luci_dl.install.filling import Job, fill_all  # not loaded if all is installed
 
                 jobs = [Job(action, self._open(action)) for action in todo]  # room for all before the first byte
-                filled = fill_all(self.plan.reference, jobs, self.transaction, self.context)
+                filled = fill_all(self.plan, jobs, self.transaction, self.context)
                 size += sum(job.part.size or 0 for job in jobs)
             self.transaction.commit()  # nothing below may fail, or look at the disk again
         copied = "copied" if all(each.copied for each in filled) else "downloaded"

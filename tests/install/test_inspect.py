@@ -17,8 +17,9 @@ from luci_dl.errors import IntegrityError, NetworkError, StorageError
 from luci_dl.events import Event, Warned
 from luci_dl.install.actions import Action, Adopt, Complete, Copy, Fetch, Keep, Mend, Refuse, Wait
 from luci_dl.install.context import InstallContext
-from luci_dl.install.inspect import Inspector, pending, quick_inspect, read_only_look
+from luci_dl.install.inspect import Inspector, quick_inspect, read_only_look
 from luci_dl.install.local_copies import Copies
+from luci_dl.install.pending import pending
 from luci_dl.model import Artifact
 from luci_dl.net.network import Network
 from luci_dl.plan import Options
