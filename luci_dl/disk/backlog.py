@@ -120,9 +120,12 @@ class Backlog:
         self._hash_next.notify()
 
     def _advance(self) -> None:
+        """Record what is on disk, and wake those who have something to do now."""
         self.on_disk = min([self._accepted, *(block.offset for block in self._to_write)])
-        self._sum_next.notify()
-        self._sync_next.notify()
+        if self._to_read():
+            self._sum_next.notify()
+        if self._sync_is_due():
+            self._sync_next.notify()
 
     def next_to_write(self) -> Block | None:
         with self._write_next:
@@ -169,7 +172,8 @@ class Backlog:
                 self._unsummed -= len(block.data)
                 self._used(block)
                 self._room.notify_all()
-                self._sync_next.notify()
+                if self._sync_is_due():
+                    self._sync_next.notify()
             else:
                 self._to_hash[block.offset] = block
                 self._hash_next.notify()
@@ -191,7 +195,8 @@ class Backlog:
                 self._room.notify_all()
             else:
                 self._read -= len(block.data)
-                self._sum_next.notify()
+                if self._to_read():
+                    self._sum_next.notify()
             self._buffers.used(block)
             if self._sync_is_due():
                 self._sync_next.notify()
