@@ -118,7 +118,7 @@ def test_a_challenge_of_any_other_server_is_ignored(registry: Registry, server: 
     challenge = f'Bearer realm="{registry.issuer.url("/token")}",scope="x"'
     asking = faults.status(401) + faults.headers(WWW_Authenticate=challenge)
     with pytest.raises(ResolveError):
-        Client().get(RangeRequest(server.serve("/m.gguf", faults=[asking]), 0, None, None), SITUATION, {})
+        Client().get(RangeRequest(server.serve("/m.gguf", faults=[asking]), 0, None, plain=True), SITUATION, {})
     assert registry.issuer.exchanges() == []
     registry.on_blob = [asking]
     with pytest.raises(AttemptFailed):

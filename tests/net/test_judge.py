@@ -226,7 +226,7 @@ ABOUT_RANGES = 400, 403, 405, 406, 412, 416, 501
         (PLAIN, 501, UNKNOWN, NETWORK),
         *[(WHOLE, status, UNKNOWN, Remedy.WAIT) for status in (202, 204, 205)],
         (WHOLE, 204, replace(UNKNOWN, failures=2), NETWORK),
-        *[(WHOLE, status, UNKNOWN, RESOLVE) for status in (401, 404, 410, 418, 451)],
+        *[(WHOLE, status, UNKNOWN, RESOLVE) for status in (404, 410, 418, 451)],
         *[(WHOLE, status, UNKNOWN, Remedy.PROBE) for status in ABOUT_RANGES],
         *[(PLAIN, status, UNKNOWN, RESOLVE) for status in (400, 401, 403, 404, 405, 406, 410, 412, 416, 418, 451)],
         *[(WHOLE, status, replace(UNKNOWN, beside=1), Remedy.NO_RANGES) for status in ABOUT_RANGES],
@@ -267,7 +267,7 @@ def test_a_refusal_with_a_reason_is_not_about_the_range(answer: Answer) -> None:
     [
         (403, UNKNOWN, Remedy.FRESH_ADDRESS),
         (403, replace(UNKNOWN, failures=1), Remedy.PROBE),
-        (401, replace(UNKNOWN, failures=1), NETWORK),
+        (401, replace(UNKNOWN, failures=1), Remedy.PROBE),
         (403, SERVED, Remedy.FRESH_ADDRESS),
         (403, replace(SERVED, failures=1), Remedy.FRESH_ADDRESS),
         (403, replace(SERVED, failures=2), Remedy.PROBE),

@@ -48,7 +48,7 @@ def test_a_useless_range_from_the_first_byte_on_gets_a_plain_request(
     assert (run.asked, run.retries) == ([("bytes=0-", None), (None, None)], [])
 
 
-@pytest.mark.parametrize(("status", "requests"), [(404, 1), (410, 1), (401, 1), (403, 2), (400, 2), (416, 2)])
+@pytest.mark.parametrize(("status", "requests"), [(404, 1), (410, 1), (401, 2), (403, 2), (400, 2), (416, 2)])
 def test_a_file_that_is_refused_costs_a_request_or_two(run: Run, status: int, requests: int) -> None:
     """The second one only where the range may be the reason. No retry is needed to see what is wrong."""
     with pytest.raises(ResolveError):
