@@ -214,7 +214,7 @@ def test_a_coding_is_for_the_digest_to_judge(coding: str) -> None:
 SERVED = replace(KNOWN, served=True)
 RANGES = replace(SERVED, ranges_served=True)
 LOCATED = replace(RANGES, located=True)
-ABOUT_RANGES = 400, 403, 405, 406, 412, 416, 501
+ABOUT_RANGES = 400, 401, 403, 405, 406, 412, 416, 501
 
 
 @pytest.mark.parametrize(
