@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from hypothesis import HealthCheck, settings
 
 from luci_dl.disk import small_part
 from tests.forked import close_fork_server
@@ -18,6 +19,9 @@ USER_VARIABLES = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "REQU
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
 TERMINAL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
 PYTHON_VARIABLES = ("PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONUTF8", "PYTHONIOENCODING")
+
+settings.register_profile("luci", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("luci")  # other processes make an example slow
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -112,7 +112,7 @@ def moved_range(move: Callable[[int, int], tuple[int, int]]) -> Fault:
 
     def change(answer: Answer, first: int, last: int, size: str) -> Answer:
         start, end = move(first, last)
-        start, end = max(0, start), min(int(size), end + 1)
+        start, end = max(0, start), min(len(files[0].data), end + 1)
         body = memoryview(files[0].data)[start:end]
         return replace(
             answer, headers={**answer.headers, "Content-Range": f"bytes {start}-{end - 1}/{size}"}, body=body
