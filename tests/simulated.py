@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from luci_dl.disk.range_map import RangeMap
-from luci_dl.net.pieces import Pieces
+from luci_dl.net.pieces import RATE_S, Pieces
 from luci_dl.net.rate_meter import RateMeter
-from luci_dl.net.transfer import RATE_S
 from luci_dl.plan import PAGE, Lease, Revoked, Segment, Sink
 
 PIECES = 16
@@ -43,6 +42,11 @@ class Disk:
     def __post_init__(self) -> None:
         self.ranges = RangeMap([Segment(self.start, self.size)], self.size, stored)
         self.requests = 0
+        self.elsewhere = 0  # bytes that came by no simulated transfer
+
+    @property
+    def received(self) -> int:
+        return self.ranges.received + self.elsewhere
 
     def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
         lease = self.ranges.claim(piece, within)
@@ -175,7 +179,7 @@ class Download:
 
     def _scale(self, now: float) -> None:
         wanted = self.course.connections[min(int(now), len(self.course.connections) - 1)]
-        fills_line = self._pieces.fills_line(self.flows)
+        fills_line = self._pieces.fills_line(len(self.flows), now)
         while len(self.flows) < wanted and (lease := self._claim(wanted, fills_line, now)):
             self.flows.append(Flow(self.disk, lease, now, next(self._speeds), next(self._losses), next(self._waiting)))
 

@@ -14,7 +14,7 @@ from luci_dl.disk import range_map
 from luci_dl.net import pieces
 from luci_dl.net.pieces import SHARE_ROUND_TRIPS, SHARE_S, Pieces
 from luci_dl.plan import PAGE, Sink
-from tests.simulated import LEAST, PIECE, PIECES, WINDOW, Course, Disk, Download, Flow
+from tests.simulated import LEAST, PIECE, PIECES, TICK_S, WINDOW, Course, Disk, Download, Flow
 
 
 @pytest.fixture(autouse=True)
@@ -102,18 +102,26 @@ def test_on_a_full_line_nothing_is_halved(size: int) -> None:
     assert (download.shared, download.disk.requests) == ([], size)
 
 
+def come(plan: Pieces, disk: Disk, rate: float, connections: int, now: float) -> bool:
+    """Let bytes come at that rate for two seconds, up to `now`. Returns: whether they fill the line."""
+    for tick in range(20):
+        disk.elsewhere += int(rate * TICK_S)
+        is_full = plan.fills_line(connections, now - 2.0 + (tick + 1) * TICK_S)
+    return is_full
+
+
 def test_the_line_is_full_while_as_much_comes_as_ever() -> None:
-    """All connections together are compared with the best that there was."""
+    """All connections together are compared with the best that there was, but for bursts."""
     disk = Disk(40 * PIECE)
-    flows = [Flow(disk, lease, 0.0, 0, None, rate=25.0) for _ in range(4) if (lease := disk.claim(PIECE))]
     plan = Pieces(cast(Sink, disk), 16)
-    assert plan.fills_line(flows)
-    assert plan.fills_line(flows[:3])
-    assert not plan.fills_line(flows[:2])
-    flows[0].rate = 100.0
-    assert plan.fills_line(flows)
-    assert not plan.fills_line(flows[1:])
-    assert not plan.fills_line([])
+    disk.elsewhere = 1 << 30
+    assert plan.fills_line(4, 0.0), "nothing is known yet"
+    assert come(plan, disk, 1e6, 4, 2.0)
+    assert come(plan, disk, 0.8e6, 3, 4.0)
+    assert not come(plan, disk, 0.7e6, 2, 6.0)
+    assert come(plan, disk, 4e6, 4, 8.0)
+    assert not come(plan, disk, 2e6, 4, 10.0)
+    assert not come(plan, disk, 0, 0, 12.0)
 
 
 def test_the_last_connection_may_crawl() -> None:
@@ -121,10 +129,10 @@ def test_the_last_connection_may_crawl() -> None:
     disk = Disk(40 * PIECE)
     flows = [Flow(disk, lease, 0.0, 0, None, rate=PIECE / 10) for _ in range(4) if (lease := disk.claim(PIECE))]
     plan, last = Pieces(cast(Sink, disk), 16), flows[3]
-    assert plan.crawling(flows, 0.0, 10.0) is None
+    assert come(plan, disk, 4 * PIECE / 10, 4, 2.0)
     last.rate = PIECE / 39
     assert plan.crawling([last], 0.0, 10.0) is None
-    last.rate = PIECE / 41
+    last.rate = PIECE / 42
     assert plan.crawling([last], 0.0, 10.0) is last
 
 
@@ -202,11 +210,12 @@ def test_a_crawling_connection_is_known_by_the_others() -> None:
     disk = Disk(40 * PIECE)
     flows = [Flow(disk, lease, 0.0, 0, None, rate=PIECE / 10) for _ in range(4) if (lease := disk.claim(PIECE))]
     plan, slow = Pieces(cast(Sink, disk), 16), flows[2]
+    come(plan, disk, 4 * PIECE / 10, 4, 2.0)
     assert plan.crawling([], 0.0, 10.0) is None
     assert plan.crawling(flows, 0.0, 10.0) is None
     slow.rate = PIECE / 39
     assert plan.crawling(flows, 0.0, 10.0) is None
-    slow.rate = PIECE / 41
+    slow.rate = PIECE / 42
     assert plan.crawling(flows, 0.0, 10.0) is slow
     slow.began = 9.5
     assert plan.crawling(flows, 0.0, 10.0) is None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
+from luci_dl.net.rate_meter import RateMeter
 from luci_dl.plan import PAGE, WINDOW, Lease, Sink
 
 PIECE_BYTES = 32 << 20
@@ -21,6 +22,8 @@ SHARE_S, SHARE_ROUND_TRIPS = 0.3, 3
 the connection gets up to speed."""
 SLOW_S, SLOW_ROUND_TRIPS = 1.0, 10
 """A connection may be slow for this long before it counts as slow; and it may end its piece if that takes no longer."""
+RATE_S = 1.0
+"""Rates change quickly: when a connection ends, the others take its share of the line. They are measured so long."""
 FULL = 0.75
 """While all connections together reach this share of the best rate so far, the line is full, and one more connection
 would only take from the others."""
@@ -66,7 +69,9 @@ class Pieces:
         self._count = most
         self._claimed = 0
         self._best_rate = 0.0  # bytes per second of all connections together
-        self._typical_rate, self._sharing = 0.0, 1  # bytes per second of one connection at best, and how many had it
+        self._sharing = 1  # connections that had it together
+        self._meter = RateMeter(RATE_S)
+        self._began: float | None = None
 
     @property
     def length(self) -> int:
@@ -82,21 +87,19 @@ class Pieces:
         self._claimed += lease is not None
         return lease
 
-    def fills_line(self, pieces: Sequence[Piece]) -> bool:
-        """Whether these pieces come as fast as any before. To be called now and then: it remembers the best rate."""
-        rate = sum(piece.rate for piece in pieces)
-        self._best_rate = max(self._best_rate, rate)
+    def fills_line(self, connections: int, now: float) -> bool:
+        """Whether bytes come as fast as ever before. To be called now and then: it remembers the best rate."""
+        rate = self._meter.add(now, self._sink.received)
+        self._began = now if self._began is None else self._began
+        if rate > self._best_rate and now - self._began >= RATE_S:  # before, it may be that of a burst
+            self._best_rate, self._sharing = rate, max(1, connections)
         return rate >= self._best_rate * FULL
 
     def crawling(self, pieces: Sequence[P], round_trip_s: float, now: float) -> P | None:
         """The piece whose connection is much slower than the others are or were, if it takes long."""
         patience_s = SLOW_S + SLOW_ROUND_TRIPS * round_trip_s
         known = [piece for piece in pieces if piece.age(now) > patience_s]
-        typical = sorted(piece.rate for piece in known)[len(known) // 2] if known else 0.0
-        expected = self._typical_rate * min(1.0, self._sharing / max(1, len(pieces)))  # if they share a full line
-        if typical > expected:
-            expected = self._typical_rate = typical
-            self._sharing = len(known)
+        expected = self._best_rate / max(self._sharing, len(pieces))  # if they share a full line
         slow = [piece for piece in known if piece.rate * SLOW_FACTOR < expected]
         slowest = min(slow, key=lambda piece: piece.rate, default=None)
         return slowest if slowest and _left_s(slowest) > patience_s else None

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from luci_dl.net.mirrors import Address
+from luci_dl.net.pieces import RATE_S
 from luci_dl.net.rate_meter import RateMeter, StallWatch
 from luci_dl.net.retry import AttemptFailed, Remedy
 from luci_dl.net.worker import Worker
 from luci_dl.plan import Lease
-
-RATE_S = 1.0
-"""The rate of a connection changes quickly: when another one ends, it takes its share of the line."""
 
 
 class Transfer:

@@ -130,7 +130,7 @@ class WorkerPool:
 
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no piece is left. Raises: OutOfResources."""
-        wanted, self._fills_line = self._wanted(now), self._pieces.fills_line(self._transfers)
+        wanted, self._fills_line = self._wanted(now), self._pieces.fills_line(len(self), now)
         if len(self) >= wanted and self._sink.has_gap:
             self._drop(max(self._transfers, key=lambda transfer: transfer.lease.pos), now)
         while len(self) < wanted:
