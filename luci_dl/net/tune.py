@@ -28,6 +28,8 @@ LONG_LINE_BYTES = 8 << 20
 """A file with less than this left to fetch is not worth that."""
 BACKOFF_S = 20.0
 """After a step that did not pay off, or an overload, the next step waits this long: conditions change."""
+QUEUE_BACKOFF_S = 5.0
+"""After a step whose first connection had to queue: it may have been by chance."""
 
 
 @frozen
@@ -153,7 +155,8 @@ class Tuner:
     def _continue_step(self, now: float, load: Load) -> None:
         """Make the other connections of a step, unless its first one had to queue."""
         if load.queueing:
-            self._before_step, self._backoff_until = None, now + BACKOFF_S
+            self.connections, self._before_step = self._connections_before, None
+            self._backoff_until = now + QUEUE_BACKOFF_S
         else:
             self.connections = min(self.most, self._connections_before * STEP)
             self._begin_phase(now, load)

@@ -22,7 +22,7 @@ from luci_dl.plan import Lease, Sink
 
 BLOCK_BYTES = 4 << 20
 """Bytes that all connections together read at a time."""
-QUEUE_FACTOR, QUEUE_S = 1.4, 0.002
+QUEUE_FACTOR, QUEUE_S = 1.4, 0.005
 """A connection that took this much longer to be made than another one had to wait in a queue before the line."""
 
 
