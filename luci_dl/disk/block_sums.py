@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Container, Iterable
 
-from luci_dl.disk.blocks import BLOCK, Blocks, count, digest_of
+from luci_dl.disk.blocks import BLOCK, Blocks, by_block, count, digest_of, extent
 from luci_dl.plan import Segment
 
 LONGEST = 512
@@ -27,19 +27,15 @@ class BlockSums:
 
     def add(self, offset: int, data: bytes | memoryview, size: int | None) -> None:
         """Take the bytes at `offset` of a file of `size` bytes. Only one thread may do so."""
-        view = memoryview(data)
-        while view:
-            number, inside = divmod(offset, BLOCK)
-            piece, view = view[: BLOCK - inside], view[BLOCK - inside :]
-            begun, digest = self._begun.pop(number, (-1, 0)) if inside else (offset, 0)
-            end = offset + len(piece)
-            if begun == offset:
-                digest = digest_of(piece, digest)
+        for number, inside, piece in by_block(offset, data):
+            start = number * BLOCK + inside
+            begun, digest = self._begun.pop(number, (-1, 0)) if inside else (start, 0)
+            if begun == start:
+                digest, end = digest_of(piece, digest), start + len(piece)
                 if end % BLOCK and end != size:
                     self._begun[number] = end, digest
                 else:
                     self.learn(number, digest)
-            offset = end
 
     def begin(self, offset: int, digest: int) -> None:
         """Take the digest of the bytes of a block up to the offset, which is where its next bytes will be added."""
@@ -82,11 +78,9 @@ class BlockSums:
 
 def known_beyond(blocks: Blocks, offset: int, size: int, apart_from: Container[int] = ()) -> int:
     """Bytes of a file of `size` bytes beyond the offset, in blocks with a known digest."""
-    return sum(
-        min((number + 1) * BLOCK, size) - max(number * BLOCK, offset)
-        for number in range(offset // BLOCK, min(len(blocks), count(size)))
-        if blocks[number] is not None and number not in apart_from
-    )
+    numbers = range(offset // BLOCK, min(len(blocks), count(size)))
+    known = (extent(number, size) for number in numbers if blocks[number] is not None and number not in apart_from)
+    return sum(end - max(start, offset) for start, end in known)
 
 
 def runs_of(numbers: Iterable[int]) -> list[tuple[int, int]]:

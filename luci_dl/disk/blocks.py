@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
@@ -109,13 +109,10 @@ class BlockHash:
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""
-        view = memoryview(data)
-        while view:
-            number, inside = divmod(self._offset, BLOCK)
-            piece, view = view[: BLOCK - inside], view[BLOCK - inside :]
+        for number, inside, piece in by_block(self._offset, data):
             self._digest = digest_of(piece, self._digest if inside else 0)
             self.blocks[number] = self._digest
-            self._offset += len(piece)
+        self._offset += len(data)
 
 
 def count(size: int) -> int:
@@ -123,11 +120,26 @@ def count(size: int) -> int:
     return -(-size // BLOCK)
 
 
+def extent(number: int, size: int) -> tuple[int, int]:
+    """Where a block of a file of `size` bytes begins and ends."""
+    return number * BLOCK, min((number + 1) * BLOCK, size)
+
+
+def by_block(offset: int, data: bytes | memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """The bytes at `offset` cut where blocks begin: the number of each block, where in it, and its bytes."""
+    view = memoryview(data)
+    while view:
+        number, inside = divmod(offset, BLOCK)
+        piece, view = view[: BLOCK - inside], view[BLOCK - inside :]
+        yield number, inside, piece
+        offset += len(piece)
+
+
 def segments_of(numbers: Iterable[int], size: int) -> list[Segment]:
     """The segments of a file of `size` bytes that consist of the blocks with these numbers, neighbours in one."""
     segments: list[Segment] = []
     for number in sorted(numbers):
-        start, end = number * BLOCK, min((number + 1) * BLOCK, size)
+        start, end = extent(number, size)
         if segments and segments[-1].end == start:
             start = segments.pop().start
         segments.append(Segment(start, end))
@@ -159,14 +171,14 @@ def damaged(
         wrong: list[int] = []
         for number in range(min(len(known), count(size))):
             token.check()
-            start = number * BLOCK
+            start, end = extent(number, size)
             if known[number] is not None:
-                data = _read(file, start, min(BLOCK, size - start))
+                data = _read(file, start, end - start)
                 if data and digest_of(data) == known[number]:
                     right(number, data)
                 else:
                     wrong.append(number)
-            done = min(start + BLOCK, size)
+            done = end
         return segments_of(wrong, size)
 
     return run_cancellable(work, token, lambda: checked(done))
@@ -182,8 +194,8 @@ def fill_in(file: fs.File, size: int, blocks: Blocks, token: CancelToken) -> Non
     def work() -> None:
         for number in unknown:
             token.check()
-            start = number * BLOCK
-            blocks[number] = digest_of(fs.read_at(file, min(BLOCK, size - start), start))
+            start, end = extent(number, size)
+            blocks[number] = digest_of(fs.read_at(file, end - start, start))
 
     if unknown:
         run_cancellable(work, token)

@@ -7,7 +7,7 @@ import hashlib
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.disk.block_sums import BlockSums
-from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, digest_of, segments_of
+from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, digest_of, extent, segments_of
 from luci_dl.disk.hashing import Hashed, Reader, State
 from luci_dl.disk.journal import Log
 from luci_dl.frozen import frozen
@@ -107,12 +107,10 @@ class _Blocks:
     def _is_right(self, number: int, size: int, token: CancelToken) -> bool:
         """Whether the block has the digest that the journal says."""
         token.check()
-        known, start = self._log.blocks[number], number * BLOCK
+        known, (start, end) = self._log.blocks[number], extent(number, size)
         if known is None:
             return False
-        length = min(BLOCK, size - start)
-        is_read = start + length <= self._read
-        found = self._found[number] if is_read else digest_of(fs.read_at(self._file, length, start))
+        found = self._found[number] if end <= self._read else digest_of(fs.read_at(self._file, end - start, start))
         if found == known:
             self.sums.learn(number, known, fresh=False)
         return found == known

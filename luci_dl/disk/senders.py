@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from luci_dl.disk.blocks import BLOCK, Blocks, count
+from luci_dl.disk.blocks import BLOCK, Blocks, count, extent
 from luci_dl.plan import Lease, Remote, Segment
 
 
@@ -62,9 +62,11 @@ class Senders:
             shares = Counter[tuple[int, Sender]]()
             for start, end, sender in self._runs:
                 for number in range(start // BLOCK, count(end)):
-                    shares[number, sender] += min(end, (number + 1) * BLOCK) - max(start, number * BLOCK)
+                    first, last = extent(number, end)
+                    shares[number, sender] += last - max(start, first)
         found: dict[Sender, Blocks] = {}
         for (number, sender), share in shares.items():
-            if share == min(BLOCK, size - number * BLOCK):
+            first, last = extent(number, size)
+            if share == last - first:
                 found.setdefault(sender, Blocks())[number] = blocks[number]
         return found

@@ -58,8 +58,8 @@ class Load:
 class Tuner:
     """Adds connections while the network is the bottleneck and more of them raise the rate.
 
-    A step that does not raise it is not undone: no transfer is cut off for that, and while the network is the
-    bottleneck more connections cost little.
+    A step that does not raise it is not undone: while the network is the bottleneck, more connections cost little. One
+    that has to queue is: no transfer is cut off for that, but the next that ends is not followed by another one.
 
     Args:
         fixed: use this many connections, without measuring; None to measure.
@@ -86,9 +86,12 @@ class Tuner:
         """Use no more than the `alive` connections for a while: the server is overloaded, or dropped a connection."""
         if now >= self._backoff_until:
             self._before_overload = self.connections
+        self._limit(alive, now)
+
+    def _limit(self, most: int, now: float) -> None:
         if self.connections > 1:
             self._backoff_until = now + BACKOFF_S
-        self.connections = max(1, min(self.connections, alive))
+        self.connections = max(1, min(self.connections, most))
         self._before_step, self._connections_before, self._phase = None, 0, None
 
     def recover(self, now: float) -> None:
@@ -130,7 +133,7 @@ class Tuner:
         active_s = max(load.active_s - before.active_s, 1e-9)
         network, sink = (load.network_s - before.network_s) / active_s, (load.sink_s - before.sink_s) / active_s
         if sink >= SLOW_SINK_SHARE:
-            self.reduce(self.connections // STEP, now)
+            self._limit(self.connections // STEP, now)
         elif not (is_growing or self._connections_before) and self._phase:
             began, at_begin = self._phase
             self._end_trial(rate, now - began, now, load)

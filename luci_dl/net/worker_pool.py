@@ -52,7 +52,6 @@ class WorkerPool:
         self._ended = (0.0, 0.0, 0.0)  # `Transfer.times` of those that have ended, added up
         self._round_trip_s = 0.0
         self._supports_ranges: bool | None = None  # False for good once the server has shown it
-        self._fills_line = False  # more connections would bring nothing
         self._whole_file = False  # request no ranges at all, since they bring nothing
         self._probe = False  # an address did not serve a range: find out if it serves the whole file
 
@@ -130,7 +129,7 @@ class WorkerPool:
 
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no piece is left. Raises: OutOfResources."""
-        wanted, self._fills_line = self._wanted(now), self._pieces.fills_line(len(self), now)
+        wanted, fills_line = self._wanted(now), self._pieces.fills_line(len(self), now)
         if len(self) >= wanted and self._sink.has_gap:
             self._drop(max(self._transfers, key=lambda transfer: transfer.lease.pos), now)
         while len(self) < wanted:
@@ -139,7 +138,7 @@ class WorkerPool:
             if self._is_asking(address) or not self._slots.take(first=not self._transfers):
                 return
             try:
-                lease = self._claim(wanted, now)
+                lease = self._claim(wanted, fills_line, now)
                 if lease:
                     self._start(lease, address, connections[address.url], wanted, now)
             except BaseException:
@@ -227,11 +226,11 @@ class WorkerPool:
         )
         return self._limiter.connections(self._tuner.update(now, load))
 
-    def _claim(self, wanted: int, now: float) -> Lease | None:
-        """The next piece; or a part of one that is on its way, where that gains; or that of a crawling worker."""
+    def _claim(self, wanted: int, fills_line: bool, now: float) -> Lease | None:
+        """The next piece; else, unless the line is full, that of a crawling worker, or a part of one on its way."""
         self._pieces.share_open(self._transfers, wanted)
         lease = self._pieces.claim(wanted)
-        if lease or self._fills_line:
+        if lease or fills_line:
             return lease
         crawling = self._pieces.crawling(self._transfers, self._round_trip_s, now)
         if crawling:
