@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import threading
 import time
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from luci_dl.disk.part_sink import PartSink
 from luci_dl.events import Event, Retrying, Warned
 from luci_dl.net import pieces, retry, worker_pool
 from luci_dl.net.tune import MAX_CONNECTIONS
+from luci_dl.net.worker import Worker
 from luci_dl.plan import Lease, Options
 from tests.interrupting import assert_nothing_left
 from tests.servers import FaultyServer, faults
@@ -50,6 +52,27 @@ def install(folder: Path, *urls: str, connections: int | None, jobs: int = 1) ->
         assert path.read_bytes() == DATA
     assert_nothing_left(folder, *(url.rpartition("/")[2] for url in urls))
     return [event for event in events if isinstance(event, Retrying | Warned)]
+
+
+class Counter:
+    """Counts the responses on their way.
+
+    Attributes:
+        peak: the most there were at once.
+    """
+
+    def __init__(self) -> None:
+        self.peak = self._running = 0
+        self._lock = threading.Lock()
+
+    def counted(self, answer: Answer) -> Answer:
+        self._count(1)
+        return dataclasses.replace(answer, done=(lambda: self._count(-1),))
+
+    def _count(self, step: int) -> None:
+        with self._lock:
+            self._running += step
+            self.peak = max(self.peak, self._running)
 
 
 def requested(exchange: Exchange) -> int:
@@ -138,6 +161,23 @@ def test_a_throttled_server_is_given_many_connections_soon(server: FaultyServer,
     assert times[MAX_CONNECTIONS - 1] - times[0] < 2
 
 
+def test_a_queue_before_the_line_gets_no_more_connections(
+    server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the second connection takes much longer to be made than the first one did, it is the last one for a while."""
+    times = itertools.chain([0.001], itertools.repeat(0.1))
+    took: dict[Worker, float] = {}
+
+    def round_trip_s(self: Worker) -> float:
+        return took.setdefault(self, next(times)) if self.responded and self not in took else took.get(self, 0.0)
+
+    monkeypatch.setattr(Worker, "round_trip_s", property(round_trip_s))
+    counter = Counter()
+    url = server.serve("/m.gguf", DATA, [faults.trickle(1e6) + faults.Fault(on_answer=counter.counted)])
+    assert install(tmp_path, url, connections=None) == []
+    assert counter.peak == 2
+
+
 def test_a_slow_disk_gets_no_more_connections(
     server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,18 +199,8 @@ def test_all_files_together_have_so_many_connections(
     server: FaultyServer, tmp_path: Path, connections: int | None, most: int
 ) -> None:
     """Side by side, none of them is without one."""
-    running, peak, lock = [0], [0], threading.Lock()
-
-    def count(step: int) -> None:
-        with lock:
-            running[0] += step
-            peak[0] = max(peak[0], running[0])
-
-    def counted(answer: Answer) -> Answer:
-        count(1)
-        return dataclasses.replace(answer, done=(lambda: count(-1),))
-
-    urls = [server.serve(f"/{n}.gguf", DATA, [SLOW + faults.Fault(on_answer=counted)]) for n in range(2)]
+    counter = Counter()
+    urls = [server.serve(f"/{n}.gguf", DATA, [SLOW + faults.Fault(on_answer=counter.counted)]) for n in range(2)]
     assert install(tmp_path, *urls, connections=connections, jobs=2) == []
-    assert most - 2 <= peak[0] <= most + 2, "the server sends on for a moment when a first response is left"
+    assert most - 2 <= counter.peak <= most + 2, "the server sends on for a moment when a first response is left"
     assert all(len(server.exchanges(f"/{n}.gguf")) > 1 for n in range(2))
