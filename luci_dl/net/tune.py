@@ -76,7 +76,7 @@ class Tuner:
         self._is_new = True
         self._phase: tuple[float, Load] | None = None  # when the number last changed
         self._since: tuple[float, Load] = 0.0, Load(0, None)  # the beginning of the measurement
-        self._peak = 0.0  # bytes per second, the highest of the phase
+        self._peak = 0.0  # bytes per second, the highest so far
         self._before_step: float | None = None  # bytes per second before the step on trial; None: no step is on trial
         self._connections_before = 0  # connections before it, while its first one is being made; else 0
         self._backoff_until = 0.0
@@ -125,7 +125,6 @@ class Tuner:
 
     def _begin_phase(self, now: float, load: Load) -> None:
         self._phase = self._since = now, load
-        self._peak = 0.0
 
     def _judge(self, before: Load, elapsed: float, now: float, load: Load) -> None:
         rate = (load.received - before.received) / elapsed
