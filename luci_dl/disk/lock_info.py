@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -55,6 +56,13 @@ class LockInfo:
             return info if _is_well_typed(info) else None
         except (ValueError, TypeError, KeyError, RecursionError):
             return None
+
+
+def progress_of(files: Sequence[LockInfo]) -> tuple[int, int | None, float]:
+    """How far the files of one transaction are: bytes done, bytes in all (None if unknown), and bytes a second."""
+    totals = [file.total for file in files if file.total is not None]
+    rate = sum(file.rate for file in files if file.done != file.total)
+    return sum(file.done for file in files), sum(totals) if len(totals) == len(files) else None, rate
 
 
 def _printable_in_utf8(value: Any) -> Any:

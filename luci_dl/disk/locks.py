@@ -18,7 +18,7 @@ from luci_dl.cancel import CancelToken, start_thread
 from luci_dl.disk.folder_lock import FolderLock
 from luci_dl.disk.layout import Staging, in_lock_order
 from luci_dl.disk.lock import Lock, is_held, read_lock_info
-from luci_dl.disk.lock_info import LockInfo
+from luci_dl.disk.lock_info import LockInfo, progress_of
 from luci_dl.disk.lock_reliability import Owner
 from luci_dl.disk.receipt import now
 from luci_dl.disk.stored_lock import DescriptorStore, StoredLock
@@ -108,13 +108,20 @@ class Locks:
                 doing = "removed" if holder and holder.command.startswith("luci remove ") else "installed"
                 message = f"{artifact.name} is being {doing} by {_described(holder)}"
                 raise LockedError(message, _HINTS[self._verb])
-            emit(_waiting(artifact.name, holder))
+            emit(self._waiting(artifact.name, holder))
             waited = True
             token.wait(min(POLL_S, left))
             token.check()
         before = read_lock_info(lock.path) if waited else None
         if before and before.outcome == "wrong bytes" and before.key == key_of(artifact):
             raise IntegrityError(before.message, before.hint)
+
+    def _waiting(self, name: str, holder: LockInfo | None) -> Waiting:
+        if holder is None:
+            return Waiting(name, None, None, None, None, None, None, None)
+        texts = map(read_lock_info, (lock.path for lock in self._locks.values()))
+        progress = progress_of([info for info in texts if info and info.nonce == holder.nonce])
+        return Waiting(name, holder.pid, holder.host, holder.since, holder.command, *progress)
 
     def report(self, name: str, done: int, total: int | None, rate: float) -> None:
         """Have this progress written into the lock file of the target `name`, soon."""
@@ -207,10 +214,3 @@ def _described(holder: LockInfo | None) -> str:
     if holder is None:
         return "another process"
     return f"pid {holder.pid} on {holder.host} ({holder.command}) since {time_of_day(holder.since)}"
-
-
-def _waiting(name: str, holder: LockInfo | None) -> Waiting:
-    if holder is None:
-        return Waiting(name, None, None, None, None, None, None, None)
-    facts = (holder.pid, holder.host, holder.since, holder.command, holder.done, holder.total, holder.rate)
-    return Waiting(name, *facts)

@@ -28,7 +28,8 @@ class FallbackFolderUsed(Event):
 class Waiting(FileProgress):
     """Another process holds the lock on `name`. Sent at most once a second.
 
-    The other fields are what that process says in the lock file; null where it does not say.
+    The other fields are what that process says in the lock files: its progress is that of all files which both
+    processes want. They are null where it does not say.
     """
 
     pid: int | None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luci_dl.disk.layout import OnError
-from luci_dl.disk.lock_info import LockInfo
+from luci_dl.disk.lock_info import LockInfo, progress_of
 from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder, skip
 from luci_dl.text import time_of_day
@@ -54,7 +54,7 @@ def _running_in(models: ModelsFolder) -> list[Running]:
 
 
 def _sum(folder: Path, files: Sequence[LockInfo]) -> Running:
-    first, totals = files[0], [file.total for file in files]
+    first, (done, total, rate) = files[0], progress_of(files)
     return Running(
         folder=folder,
         names=tuple(file.name for file in files),
@@ -64,7 +64,7 @@ def _sum(folder: Path, files: Sequence[LockInfo]) -> Running:
         host=first.host,
         user=first.user,
         since=first.since,
-        done=sum(file.done for file in files),
-        total=None if None in totals else sum(total for total in totals if total is not None),
-        rate=sum(file.rate for file in files if file.done != file.total),
+        done=done,
+        total=total,
+        rate=rate,
     )

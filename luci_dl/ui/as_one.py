@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from luci_dl.events import Deleted, Event, Installed, Kept, Progress, Retrying, SmallFiles, Started
+from luci_dl.events import Deleted, Event, Installed, Kept, NotDeleted, Progress, Retrying, SmallFiles, Started
 from luci_dl.text import counted
 from luci_dl.ui.render_thread import Renderer
 
@@ -72,6 +72,8 @@ class AsOne(Renderer):
                     yield replace(event, name=group.name)
             case Deleted() | Kept() if group:
                 group.ended.append(event)
+            case Deleted() | Kept() | NotDeleted():  # of another file of the model: more of the group may follow
+                yield event
             case Installed(reference) if installed := self._groups.get(reference):
                 yield Progress(installed.name, installed.total, installed.total, 0.0)
                 yield event

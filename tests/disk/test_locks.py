@@ -88,6 +88,27 @@ def test_a_waiting_process_learns_who_holds_the_lock_and_the_progress(tmp_path: 
     assert is_free(tmp_path, "a.gguf")
 
 
+def test_the_progress_is_that_of_all_files_that_both_want(tmp_path: Path) -> None:
+    """The first file, whose lock is waited for, may have long been complete."""
+    mine = locks_of(tmp_path, "a.gguf", "b.gguf", "c.gguf")
+    mine.acquire(None, CancelToken(), ignore)
+    for name, done, rate in (("a.gguf", 10, 4.0), ("b.gguf", 5, 2.5), ("c.gguf", 1, 1.0)):
+        mine.report(name, done, 10, rate)
+    token, events = CancelToken(), list[Event]()
+
+    def note(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Waiting) and event.done == 15:
+            token.cancel()
+
+    with pytest.raises(Interrupted):
+        locks_of(tmp_path, "a.gguf", "b.gguf").acquire(None, token, note)
+    last = events[-1]
+    assert isinstance(last, Waiting)
+    assert (last.name, last.done, last.total, last.rate) == ("a.gguf", 15, 20, 2.5)
+    mine.release("installed")
+
+
 def test_waiting_ends_when_the_time_is_over(tmp_path: Path) -> None:
     """And the error says who holds the lock."""
     mine = locks_of(tmp_path, "a.gguf")

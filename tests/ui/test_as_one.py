@@ -85,6 +85,8 @@ def test_what_became_of_their_parts_is_one_message() -> None:
     """Before the next message, or when the output ends."""
     heard = Heard()
     heard.after(FILES, Stopped(2))
+    between = [Deleted(NAMES[0]), Deleted("large.gguf"), Deleted(NAMES[1])]
+    assert heard.after(*between, Warned("after")) == [Deleted("large.gguf"), Deleted("2 small files"), Warned("after")]
     gone, kept = [Deleted(name) for name in NAMES[:200]], [Kept(name, 1000, 1000) for name in NAMES[200:]]
     assert heard.after(*gone, Warned("after")) == [Deleted("200 small files"), Warned("after")]
     assert heard.after(*kept) == []
