@@ -176,7 +176,7 @@ def test_a_line_of_the_journal_comes_after_the_sync_of_what_it_speaks_of(shop: S
     writes, syncs = calls.all("pwrite64", part), calls.all("fdatasync", part)
     lines = calls.all("pwrite64", ".luci/m.gguf.journal")
     ends = [(line, end) for line in lines for end in [end_of(line)] if end]
-    assert len([line for line, _ in ends if "crc32" in line.text]) > 1
+    assert len([line for line, _ in ends if "xxh3" in line.text]) > 1
     assert len([line for line, _ in ends if "at" in line.text]) > 1
     for line, end in ends:
         sync = [call for call in syncs if call.ended < line.began][-1]
@@ -187,7 +187,7 @@ def end_of(line: Call) -> int:
     """Up to which offset a line of the journal says that the bytes of an only connection are safe."""
     if found := re.findall(r'\\"at\\":(\d+)', line.text):
         return int(found[0])
-    found = re.findall(r'\\"blocks\\":(\d+),\\"crc32\\":\\"(\w+)', line.text)
+    found = re.findall(r'\\"blocks\\":(\d+),\\"xxh3\\":\\"(\w+)', line.text)
     return (int(found[0][0]) + len(found[0][1]) // 8) << 14 if found else 0
 
 

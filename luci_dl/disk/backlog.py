@@ -1,4 +1,4 @@
-"""The blocks on their way from the workers to the disk, the sums and the hash, and how far each of these is."""
+"""The blocks on their way from the workers to the disk and the hash, and how far each of these is."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sync:
 
     Attributes:
         state: of the hash; all bytes before it are written.
-        numbers: of the blocks that are summed and written, and that the journal does not have.
+        numbers: of the blocks whose digest is known and that are written, and that the journal does not have.
         is_last: all is hashed that was to be hashed, and nothing waits.
     """
 
@@ -41,7 +41,7 @@ class Sync:
 
 
 class Backlog:
-    """Any thread may `put`; one thread each writes, sums, hashes and syncs: it gets the next block, and gives it back.
+    """Any thread may `put`; one each writes, reads back, hashes and syncs: it gets the next block, then gives it back.
 
     Those who get None shall end.
 
@@ -60,36 +60,39 @@ class Backlog:
         self._buffers = buffers
         self._lock = threading.Lock()  # guards all below; each condition wakes only the threads that wait for it
         self._write_next = threading.Condition(self._lock)
-        self._sum_next = threading.Condition(self._lock)
+        self._read_next = threading.Condition(self._lock)
         self._hash_next = threading.Condition(self._lock)
         self._sync_next = threading.Condition(self._lock)
         self._room = threading.Condition(self._lock)
         self._to_write: deque[Block] = deque()  # the first stays until it is on disk
-        self._to_sum: deque[Block] = deque()  # the same
         self._to_hash: dict[int, Block] = {}  # by offset
         self._unwritten = 0  # bytes in _to_write
-        self._unsummed = 0  # bytes in _to_sum
         self._queued = 0  # bytes below _promised that arrived and are not hashed
         self._read = 0  # bytes below _promised that are being read back, or were and are not hashed
         self._promised = state[0]  # end of what is hashed, in memory, or being read back
         self._accepted = state[0]  # every byte below was put
-        self._far = 0  # bytes written and summed far ahead of the hash since the last sync began
+        self._far = 0  # bytes written far ahead of the hash since the last sync began
         self._goal: int | None = None  # where to make the last checkpoint
 
     def put(self, block: Block) -> None:
-        """Take a block. It is hashed from memory if the hash gets there soon; else it is read back later."""
+        """Take a block. It is hashed from memory if the hash gets there soon; else it is read back later.
+
+        Its memory stays the caller's, too, until `used`.
+        """
         with self._lock:
             block.hashed = block.offset == self._promised or block.end <= self._promised + NEAR
             block.users = 3 if block.hashed else 2
             self._to_write.append(block)
-            self._to_sum.append(block)
             self._unwritten += len(block.data)
-            self._unsummed += len(block.data)
             if block.hashed:
                 self._to_hash[block.offset] = block
                 self._promise()
             self._write_next.notify()
-            self._sum_next.notify()
+
+    def used(self, block: Block) -> None:
+        """Who put the block needs its memory no more."""
+        with self._lock:
+            self._buffers.used(block)
 
     def accept(self, end: int) -> None:
         """Record that all bytes below `end` were put."""
@@ -110,7 +113,7 @@ class Backlog:
         return self._has_room(end)
 
     def _has_room(self, end: int) -> bool:
-        return max(self._queued, self._unwritten, self._unsummed) < QUEUE and end <= self.journaled + AHEAD
+        return max(self._queued, self._unwritten) < QUEUE and end <= self.journaled + AHEAD
 
     def _promise(self) -> None:
         """Count the blocks in memory that are in order now."""
@@ -123,7 +126,7 @@ class Backlog:
         """Record what is on disk, and wake those who have something to do now."""
         self.on_disk = min([self._accepted, *(block.offset for block in self._to_write)])
         if self._to_read():
-            self._sum_next.notify()
+            self._read_next.notify()
         if self._sync_is_due():
             self._sync_next.notify()
 
@@ -136,17 +139,23 @@ class Backlog:
         with self._lock:
             self._to_write.popleft()
             self._unwritten -= len(block.data)
-            self._used(block)
+            self._far += 0 if block.hashed else len(block.data)
+            self._buffers.used(block)
             self._room.notify_all()
             self._advance()
 
-    def next_to_sum(self) -> Block | None:
-        """A block that arrived; if there is none, one that must be read back, still empty."""
-        with self._sum_next:
-            self._sum_next.wait_for(lambda: self.stopped or self._to_sum or self._to_read())
+    def next_to_read(self) -> Block | None:
+        """A block that must be read back, still empty. From then on the hash waits for it."""
+        with self._read_next:
+            self._read_next.wait_for(lambda: self.stopped or self._to_read())
             if self.stopped:
                 return None
-            return self._to_sum[0] if self._to_sum else self._claim_to_read()
+            length = self._to_read()
+            block = Block(self._promised, self._buffers.take(BLOCK)[:length], arrived=False)
+            self._promised += length
+            self._read += length
+            self._promise()
+            return block
 
     def _to_read(self) -> int:
         """Bytes to read back now: within one block of the file, and up to what is in memory."""
@@ -155,32 +164,10 @@ class Backlog:
         ahead = (offset for offset in self._to_hash if offset > self._promised)
         return min(self.on_disk, *ahead, self._promised - self._promised % BLOCK + BLOCK) - self._promised
 
-    def _claim_to_read(self) -> Block:
-        """From now on the hash waits for that block."""
-        length = self._to_read()
-        block = Block(self._promised, self._buffers.take(BLOCK)[:length], arrived=False)
-        self._promised += length
-        self._read += length
-        self._promise()
-        return block
-
-    def summed(self, block: Block) -> None:
-        """Also: read back."""
+    def was_read(self, block: Block) -> None:
         with self._lock:
-            if block.arrived:
-                self._to_sum.popleft()
-                self._unsummed -= len(block.data)
-                self._used(block)
-                self._room.notify_all()
-                if self._sync_is_due():
-                    self._sync_next.notify()
-            else:
-                self._to_hash[block.offset] = block
-                self._hash_next.notify()
-
-    def _used(self, block: Block) -> None:
-        self._buffers.used(block)
-        self._far += 0 if block.users or block.hashed else len(block.data)
+            self._to_hash[block.offset] = block
+            self._hash_next.notify()
 
     def next_to_hash(self) -> Block | None:
         with self._hash_next:
@@ -196,7 +183,7 @@ class Backlog:
             else:
                 self._read -= len(block.data)
                 if self._to_read():
-                    self._sum_next.notify()
+                    self._read_next.notify()
             self._buffers.used(block)
             if self._sync_is_due():
                 self._sync_next.notify()
@@ -222,10 +209,10 @@ class Backlog:
         return self._is_at_goal() or max(self._far, self.state[0] - self.journaled) >= SYNC_EVERY
 
     def _is_at_goal(self) -> bool:
-        return self.state[0] == self._goal and not (self._to_write or self._to_sum)
+        return self.state[0] == self._goal and not self._to_write
 
     def set_goal(self, goal: int) -> None:
-        """Make the last sync when all is hashed up to there, and all that was put is written and summed."""
+        """Make the last sync when all is hashed up to there, and all that was put is written."""
         with self._lock:
             self._goal = goal
             self._sync_next.notify()
@@ -237,5 +224,5 @@ class Backlog:
             self.stopped = self.stopped or not error
             if self.stopped:
                 self._to_hash.clear()
-            for each in (self._write_next, self._sum_next, self._hash_next, self._sync_next, self._room):
+            for each in (self._write_next, self._read_next, self._hash_next, self._sync_next, self._room):
                 each.notify_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Container, Iterable
 
-from luci_dl.disk.blocks import BLOCK, Blocks, by_block, count, digest_of, extent
+from luci_dl.disk.blocks import BLOCK, Blocks, Digest, by_block, count, extent
 from luci_dl.plan import Segment
 
 LONGEST = 512
@@ -13,7 +13,9 @@ LONGEST = 512
 
 
 class BlockSums:
-    """Takes the bytes of a file in any order of blocks. Those of one block have to come in order, else it is unknown.
+    """Takes the bytes of a file in any order of blocks, from any threads.
+
+    Those of one block have to come in order, else it is unknown.
 
     Attributes:
         blocks: the digests of the blocks of which all bytes came.
@@ -22,25 +24,37 @@ class BlockSums:
     def __init__(self) -> None:
         self.blocks = Blocks()
         self._fresh: set[int] = set()  # the numbers of those that the journal does not have
-        self._begun: dict[int, tuple[int, int]] = {}  # by number: the next offset, and the digest of what is before
-        self._lock = threading.Lock()  # guards `_fresh`
+        self._begun: dict[int, tuple[int, Digest]] = {}  # by number: the next offset, and the digest of what is before
+        self._lock = threading.Lock()  # guards all of it, but for reading `blocks`
 
     def add(self, offset: int, data: bytes | memoryview, size: int | None) -> None:
-        """Take the bytes at `offset` of a file of `size` bytes. Only one thread may do so."""
+        """Take the bytes at `offset` of a file of `size` bytes."""
         for number, inside, piece in by_block(offset, data):
             start = number * BLOCK + inside
-            begun, digest = self._begun.pop(number, (-1, 0)) if inside else (start, 0)
-            if begun == start:
-                digest, end = digest_of(piece, digest), start + len(piece)
+            end = start + len(piece)
+            digest = self._before(number, start) if inside else Digest()
+            if digest:
+                digest.update(piece)
                 if end % BLOCK and end != size:
-                    self._begun[number] = end, digest
+                    self.begin(end, digest)
                 else:
-                    self.learn(number, digest)
+                    self.learn(number, digest.value())
 
-    def begin(self, offset: int, digest: int) -> None:
+    def _before(self, number: int, offset: int) -> Digest | None:
+        """The digest of the bytes of the block up to `offset`, if all of them came."""
+        with self._lock:
+            end, digest = self._begun.get(number, (-1, None))
+            if end != offset:
+                return None
+            del self._begun[number]
+            return digest
+
+    def begin(self, offset: int, digest: Digest) -> None:
         """Take the digest of the bytes of a block up to the offset, which is where its next bytes will be added."""
-        if offset % BLOCK and self.blocks[offset // BLOCK] is None:
-            self._begun[offset // BLOCK] = offset, digest
+        number = offset // BLOCK
+        with self._lock:
+            if offset % BLOCK and self.blocks[number] is None:
+                self._begun[number] = offset, digest
 
     def learn(self, number: int, digest: int, *, fresh: bool = True) -> None:
         """Take the digest of a whole block; it is not `fresh` if the journal has it."""
@@ -59,8 +73,9 @@ class BlockSums:
 
     def complete(self, unwritten: Iterable[tuple[int, int]], size: int | None) -> list[int]:
         """The numbers, in order, of the blocks that the journal does not have and that have no bytes in the ranges."""
-        if size is not None and self._begun.get(size // BLOCK, (-1, 0))[0] == size:  # it was not known before
-            self.learn(size // BLOCK, self._begun[size // BLOCK][1])
+        last = self._before(size // BLOCK, size) if size is not None else None
+        if size is not None and last:  # that the file ends there was not known before
+            self.learn(size // BLOCK, last.value())
         waiting = {number for start, end in unwritten for number in range(start // BLOCK, count(end))}
         with self._lock:
             return sorted(self._fresh - waiting)

@@ -6,9 +6,10 @@ In journals and receipts they are texts: eight characters a block, hex digits or
 from __future__ import annotations
 
 import re
-import zlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
+
+from xxhash import xxh3_64
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
@@ -17,14 +18,37 @@ from luci_dl.plan import Segment
 
 BLOCK = 1 << 20
 """Bytes of a block; the last one of a file may be shorter."""
-KIND = "crc32"
-"""Their kind, which is what journals and receipts call their texts: there may be others one day."""
-digest_of = zlib.crc32
-"""The digest of some bytes; a second argument is the digest of what comes before them."""
+KIND = "xxh3"
+"""Their kind, which is what journals and receipts call their texts. Those of any other kind count as unknown."""
 _MOST = 1 << 24  # blocks, 16 TiB
 _UNKNOWN = -1
 _DIGITS = 8
+_MASK = 0xFFFF_FFFF  # so many bits of it are enough to find damage
 _TEXT = re.compile(r"(?:[0-9a-f]{8}|-{8})*")
+
+
+class Digest:
+    """The digest of one block, whose bytes come in order. XXH3 takes a twelfth of the time of SHA-256."""
+
+    def __init__(self, xxh3: xxh3_64 | None = None) -> None:
+        self._xxh3 = xxh3 or xxh3_64()
+
+    def update(self, data: bytes | memoryview) -> None:
+        self._xxh3.update(data)
+
+    def value(self) -> int:
+        """The digest of all bytes so far."""
+        return self._xxh3.intdigest() & _MASK
+
+    def copy(self) -> Digest:
+        return Digest(self._xxh3.copy())
+
+
+def digest_of(data: bytes | memoryview) -> int:
+    """The digest of a whole block."""
+    digest = Digest()
+    digest.update(data)
+    return digest.value()
 
 
 class Blocks:
@@ -101,17 +125,23 @@ class Blocks:
 
 
 class BlockHash:
-    """Computes the digests of bytes that come in order; that of the last block is right when all have come."""
+    """Computes the digests of bytes that come in order; that of the last block is right when all have come.
+
+    Attributes:
+        last: of the block that the last bytes belong to.
+    """
 
     def __init__(self) -> None:
         self.blocks = Blocks()
-        self._offset = self._digest = 0
+        self.last = Digest()
+        self._offset = 0
 
     def update(self, data: bytes | memoryview) -> None:
         """Take the next bytes."""
         for number, inside, piece in by_block(self._offset, data):
-            self._digest = digest_of(piece, self._digest if inside else 0)
-            self.blocks[number] = self._digest
+            self.last = self.last if inside else Digest()
+            self.last.update(piece)
+            self.blocks[number] = self.last.value()
         self._offset += len(data)
 
 

@@ -23,7 +23,7 @@ class Block:
     """`data` that belongs at `offset`.
 
     Attributes:
-        users: how many threads have still to write, sum or hash it.
+        users: how many threads still need its memory.
         hashed: from memory, not read back from the disk later.
         arrived: from a worker; else it was read back.
         reusable: nobody else has its memory.

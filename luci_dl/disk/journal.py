@@ -4,7 +4,7 @@ Append-only. Each line is a CRC-32 of the rest of it, a space, and a JSON object
 is torn or invalid. The first line identifies the bytes; then come, in any order,
 
     {"at": OFFSET, "sha256": HEX}           a checkpoint: the SHA-256 of the part up to that offset
-    {"blocks": NUMBER, "crc32": TEXT}       the digests of blocks from that number on (see `blocks`), also far beyond
+    {"blocks": NUMBER, "xxh3": TEXT}        the digests of blocks from that number on (see `blocks`), also far beyond
     {"missing": [[START, END], ...]}        what the lines before say of these bytes, or of all up to them, is void
 
 and, when all is verified, one `CommitEntry`. A line is written after the data that it is about is synced.
@@ -162,7 +162,7 @@ class _Reading:
             self.entry = entry or self.entry
             return entry is not None
         if "blocks" in fields:
-            return self.blocks.read_text(fields["blocks"], fields.get(KIND), self._size)
+            return KIND not in fields or self.blocks.read_text(fields["blocks"], fields[KIND], self._size)
         if "missing" in fields:
             return self._forget(fields["missing"])
         checkpoint = _checkpoint_from(fields, self._size)

@@ -82,6 +82,8 @@ class PartWriter:
         block = collector.take() if collector else None
         if block and write_behind:
             write_behind.backlog.put(block)
+            self.sums.add(block.offset, block.data, self.ranges.size)
+            write_behind.backlog.used(block)
             lease.stored = block.end
             write_behind.backlog.accept(self.ranges.written)
         if lease.revoked:

@@ -59,13 +59,13 @@ def prove(file: fs.File, log: Log, token: CancelToken, hashed: Hashed) -> Proof:
     reader = Reader(file, token, sha, beside=found)
 
     def work() -> Proof:
-        states, begun = nothing(None).states, 0
+        states, begun = nothing(None).states, found.last
         for offset, digest in sorted(log.checkpoints):
             if not reader.read_to(offset):
                 break
             if sha.hexdigest() == digest:
                 states.append((offset, sha.copy()))
-                begun = found.blocks[offset // BLOCK] or 0
+                begun = found.last.copy()
         blocks = _Blocks(file, log, states[-1][0], found.blocks, reader.offset)
         proof = Proof(states, blocks.missing(token), blocks.sums, log.header.size)
         proof.sums.begin(proof.offset, begun)

@@ -165,7 +165,7 @@ def receipt_for(
     sha256: str,
     size: int,
     mtime_ns: int,
-    crc32: str,
+    xxh3: str,
     *,
     url: str,
     proof: str,
@@ -184,5 +184,5 @@ def receipt_for(
         mtime_ns,
         installed=moment,
         verified=moment,
-        crc32=crc32,
+        xxh3=xxh3,
     )

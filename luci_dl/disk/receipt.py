@@ -41,7 +41,7 @@ class Receipt:
         proof: what it was checked against: "sha256", "lfs pointer", "git blob", "hub" (what the Hub said), or "none".
         size: bytes; mtime_ns: of the file when its bytes were last checked, or DISTRUSTED.
         installed, verified: when, ISO 8601 in UTC.
-        crc32: the text of the `blocks`; empty in receipts of older versions, or where they are not known.
+        xxh3: the text of the `blocks`; empty in receipts of older versions, or where they are not known.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Receipt:
     installed: str
     verified: str
     v: int = VERSION
-    crc32: str = ""
+    xxh3: str = ""
 
     def __post_init__(self) -> None:
         for name in ("reference", "url"):
@@ -72,7 +72,7 @@ class Receipt:
         known = cls(**{name: facts[name] for name in names & facts.keys()})
         if not (
             isinstance(known.files, list | tuple)
-            and isinstance(known.crc32, str)
+            and isinstance(known.xxh3, str)
             and all(_is_text(text) for text in (*known.files, *(getattr(known, name) for name in _TEXTS)))
             and (is_count(known.v) and known.v == VERSION and is_count(known.size))
             and (type(known.mtime_ns) is int and -1 << 63 <= known.mtime_ns < 1 << 63)
@@ -85,7 +85,7 @@ class Receipt:
     @property
     def blocks(self) -> Blocks:
         """The digests of the file's blocks, as far as they are known. Reading them takes a moment."""
-        return Blocks.from_text(self.crc32, self.size)
+        return Blocks.from_text(self.xxh3, self.size)
 
 
 def now() -> str:

@@ -43,7 +43,7 @@ class Found:
             not the artifact or cannot be checked, or its receipt belongs to another name that the file system considers
             the same; "unproved": luci did not install it, and it was not read (only `quick_look` says so).
         sha256: hex digits, if known; size: bytes; mtime_ns: from before the file was read.
-        crc32: the text of its blocks, if luci did not install it and it was read.
+        xxh3: the text of its blocks, if luci did not install it and it was read.
     """
 
     state: State
@@ -51,7 +51,7 @@ class Found:
     size: int = 0
     mtime_ns: int = 0
     receipt: Receipt | None = None
-    crc32: str = ""
+    xxh3: str = ""
 
 
 def quick_look(staging: Staging, artifact: Artifact) -> Found:
@@ -85,7 +85,7 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
     if found.state == "unproved" and artifact.provable:
         digest, size = hash_file(staging.target, token, hashed, read)
         is_right = artifact.may_be(digest, size) and _has_digests(staging, artifact, digest, size, token, hashed)
-        found = replace(found, sha256=digest, size=size, crc32=read.blocks.text())
+        found = replace(found, sha256=digest, size=size, xxh3=read.blocks.text())
         return replace(found, state="adoptable" if is_right else "foreign")
     if found.state == "unproved":
         return replace(found, state="foreign")
@@ -96,7 +96,7 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         digest, size = hash_file(staging.target, token, hashed, read)
         if (digest, size) != (known.sha256, known.size):
             return replace(found, state="damaged", sha256=digest, size=size)
-        known = replace(known, mtime_ns=found.mtime_ns, verified=receipt.now(), crc32=read.blocks.text())
+        known = replace(known, mtime_ns=found.mtime_ns, verified=receipt.now(), xxh3=read.blocks.text())
     if known.proof == "none" and artifact.sha256 == known.sha256:
         known = replace(known, proof="sha256")  # the digest became known after the install
     if known != found.receipt and not read_only:
@@ -113,7 +113,7 @@ def to_mend(found: Found, artifact: Artifact) -> Receipt | None:
     Of a file of one block nothing would be left.
     """
     known = found.receipt if found.state == "damaged" else None
-    has_blocks = known and known.crc32 and known.size > BLOCK and artifact.may_be(known.sha256, known.size)
+    has_blocks = known and known.xxh3 and known.size > BLOCK and artifact.may_be(known.sha256, known.size)
     return known if has_blocks and artifact.provable else None
 
 

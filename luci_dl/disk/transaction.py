@@ -122,7 +122,7 @@ class Transaction:
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right. Raises: StorageError."""
-        content = found.sha256, found.size, found.mtime_ns, found.crc32
+        content = found.sha256, found.size, found.mtime_ns, found.xxh3
         known = receipt_for(artifact, self._reference, tuple(self._artifacts), *content, url="", proof=artifact.proof)
         staging = self._stagings[artifact.name]
         receipt.write(staging.receipt, known, staging.new_receipt)

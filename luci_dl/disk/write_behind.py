@@ -1,7 +1,7 @@
-"""The threads behind the workers: one writes the blocks, one sums them, one hashes them, one syncs and journals.
+"""The threads behind the workers: one writes the blocks, one hashes them, one syncs and journals.
 
 What arrives in order, or not far ahead of that, is hashed from memory while it is written past the page cache. The rest
-stays in the page cache, and is read back, once, when the hash gets there: by the thread that sums, ahead of the hash.
+stays in the page cache, and one more thread reads it back, once, when the hash gets there.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from luci_dl.plan import Revoked
 
 
 class WriteBehind:
-    """Writes, sums, hashes, syncs and journals one part, from the last of the `states` on.
+    """Writes, hashes, syncs and journals one part, from the last of the `states` on.
 
     Args:
         states: the states of the hash that the journal has, in order; more are added.
+        sums: the digests of the blocks; what has no whole one when it is read back is added.
         size: bytes of the file, once known.
 
     Attributes:
@@ -51,7 +52,7 @@ class WriteBehind:
         self.backlog = Backlog(buffers, states[-1])
         self._reached = threading.Event()
         try:
-            self._threads = [self._start(work) for work in (self._write, self._sum, self._hash, self._sync)]
+            self._threads = [self._start(work) for work in (self._write, self._read, self._hash, self._sync)]
         except StorageError:
             self.stop()
             raise
@@ -112,14 +113,11 @@ class WriteBehind:
             self._file.write(block.data, block.offset, past_cache=block.hashed)
             self.backlog.written(block)
 
-    def _sum(self) -> None:
-        """Sum what arrives, and, while nothing does, read back what the hash needs next."""
-        while block := self.backlog.next_to_sum():
-            if block.arrived:
-                self._sums.add(block.offset, block.data, self._size())
-            else:
-                self._read_back(block)
-            self.backlog.summed(block)
+    def _read(self) -> None:
+        """Read back what the hash needs next."""
+        while block := self.backlog.next_to_read():
+            self._read_back(block)
+            self.backlog.was_read(block)
 
     def _read_back(self, block: Block) -> None:
         if fs.read_into(self._file.raw, block.data, block.offset) < len(block.data):

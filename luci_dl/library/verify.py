@@ -158,7 +158,7 @@ class _Verifier:
         artifact = self._named(known)
         is_proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
         proof = artifact.proof if artifact and is_proved else known.proof  # the catalog has a digest now
-        return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof, crc32=blocks.text())
+        return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof, xxh3=blocks.text())
 
 
 def _verdict(folder: Path, known: Receipt, state: Verdict, expected: str = "", found: str = "") -> Verified:

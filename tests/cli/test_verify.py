@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from luci_dl.disk import receipt
 from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.layout import staging_for
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
+from tests.disk.hands import xxh3_of
 from tests.interrupting import SOON_S, interrupt, patched
 from tests.library.test_verify import flip, rot
 from tests.procs import Spawned, lock_is_free, luci
@@ -157,7 +157,7 @@ def test_every_receipt_has_the_digests_of_all_blocks(shop: Shop, models: Path, t
     assert luci("install", "big", *words).returncode == 0
     known = receipt.read(staging_for(models, "big.gguf").receipt)
     assert known
-    assert known.crc32 == "".join(f"{zlib.crc32(data[at : at + BLOCK]):08x}" for at in range(0, len(data), BLOCK))
+    assert known.xxh3 == "".join(f"{xxh3_of(data[at : at + BLOCK]):08x}" for at in range(0, len(data), BLOCK))
 
 
 class TestRepairByBlocks:
@@ -206,15 +206,15 @@ class TestRepairByBlocks:
         assert known
         flip(self.path, 5)
         blocks = known.blocks
-        blocks[0] = zlib.crc32(self.path.read_bytes()[:BLOCK])
-        receipt.write(staging_for(models, "big.gguf").receipt, replace(known, crc32=blocks.text()))
+        blocks[0] = xxh3_of(self.path.read_bytes()[:BLOCK])
+        receipt.write(staging_for(models, "big.gguf").receipt, replace(known, xxh3=blocks.text()))
         assert self.repair() == self.SIZE
 
     def test_a_receipt_of_an_older_luci_costs_the_whole_file(self, models: Path) -> None:
         """It has no blocks; the new one has."""
         known = receipt.read(staging_for(models, "big.gguf").receipt)
         assert known
-        receipt.write(staging_for(models, "big.gguf").receipt, replace(known, crc32=""))
+        receipt.write(staging_for(models, "big.gguf").receipt, replace(known, xxh3=""))
         flip(self.path, 5)
         assert self.repair() == self.SIZE
         new = receipt.read(staging_for(models, "big.gguf").receipt)

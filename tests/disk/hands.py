@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import backlog, buffers, fs, space
@@ -38,6 +39,11 @@ def gguf(size: int, seed: int = 0) -> bytes:
 
 def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def xxh3_of(block: bytes) -> int:
+    """What luci keeps of a block."""
+    return xxhash.xxh3_64_intdigest(block) & 0xFFFF_FFFF
 
 
 def url_of(name: str = NAME) -> str:

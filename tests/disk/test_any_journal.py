@@ -26,7 +26,7 @@ from tests.procs import files_left
 
 DATA = gguf(1000)
 WORDS = [field.name for kind in (Header, CommitEntry, Receipt) for field in fields(kind)] + [
-    *("at", "blocks", "crc32", "done", "files", "missing")
+    *("at", "blocks", "xxh3", "done", "files", "missing")
 ]
 EDGES = [True, False, -1, 0, 1, 1.0, 1 << 63, 10**30, None, "", "m", "../m", "\ud800"]
 LEAVES: Any = st.sampled_from(EDGES) | st.integers() | st.floats() | st.text(max_size=5)
@@ -50,7 +50,7 @@ ENTRIES = nearly(asdict(ENTRY)) | nearly(asdict(RECEIPT)).map(lambda known: {**a
 LINES = (
     ANYTHING
     | nearly({"at": 1024, "sha256": "0"})
-    | nearly({"blocks": 0, "crc32": "0" * 16})
+    | nearly({"blocks": 0, "xxh3": "0" * 16})
     | nearly({"missing": [[0, 1]]})
     | ENTRIES.map(lambda entry: {"done": entry})
 )

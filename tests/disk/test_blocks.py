@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import random
-import zlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from luci_dl.disk import fs
 from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks, count, damaged, fill_in, segments_of
 from luci_dl.errors import Interrupted
 from luci_dl.plan import Segment
+from tests.disk.hands import xxh3_of
 
 SIZE = 3 * BLOCK + 100
 DATA = random.Random(10).randbytes(SIZE)
@@ -66,7 +66,7 @@ def test_pieces_of_any_length_give_the_same_digests(cuts: list[int]) -> None:
     for start, end in pairwise(edges):
         hash_.update(memoryview(DATA)[start:end])
     blocks = [DATA[at : at + BLOCK] for at in range(0, SIZE, BLOCK)]
-    assert [hash_.blocks[number] for number in range(4)] == list(map(zlib.crc32, blocks))
+    assert [hash_.blocks[number] for number in range(4)] == list(map(xxh3_of, blocks))
     assert len(hash_.blocks) == count(SIZE) == len(blocks)
 
 

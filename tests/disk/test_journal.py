@@ -170,11 +170,10 @@ def test_a_header_that_makes_no_sense_is_no_header(tmp_path: Path, fields: Mappi
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": {}, "record": "../../secret"}},
         {"done": {"size": "1", "sha256": "0", "inode": 1, "receipt": {}, "record": None}},
         {"done": {"size": 1, "sha256": "0", "inode": 1, "receipt": [], "record": None}},
-        {"blocks": 1, "crc32": "0" * 8},
-        {"blocks": -1, "crc32": "0" * 8},
-        {"blocks": 0, "crc32": "0" * 7},
-        {"blocks": 0, "crc32": 5},
-        {"blocks": 0},
+        {"blocks": 1, "xxh3": "0" * 8},
+        {"blocks": -1, "xxh3": "0" * 8},
+        {"blocks": 0, "xxh3": "0" * 7},
+        {"blocks": 0, "xxh3": 5},
         {"missing": []},
         {"missing": [[1, 1]]},
         {"missing": [[0]]},
@@ -207,6 +206,17 @@ def test_a_right_checksum_of_no_json_is_no_line() -> None:
     assert json.loads(journal.encode({"a": 1})[9:]) == {"a": 1}
 
 
+def test_digests_of_another_kind_count_as_unknown(tmp_path: Path) -> None:
+    """What an older version wrote of blocks is passed over; the lines behind it count."""
+    path = tmp_path / "m.journal"
+    path.write_bytes(written())
+    for kind, known in (("crc32", None), ("xxh3", 1)):
+        path.write_bytes(path.read_bytes() + journal.encode({"blocks": 0, kind: "00000001"}))
+        found = journal.read(path)
+        assert found
+        assert found.blocks[0] == known
+
+
 def test_blocks_are_remembered_until_they_are_missing(tmp_path: Path) -> None:
     """The last line about a block counts, and what is beyond a missing byte is proved by blocks only."""
     size = 4 * BLOCK + 5
@@ -232,7 +242,7 @@ def test_blocks_are_remembered_until_they_are_missing(tmp_path: Path) -> None:
 def test_the_journal_of_a_large_file_stays_small() -> None:
     """A MiB at most for one of 40 GiB, however its blocks came, and no line is long."""
     numbers = range(40 * 1024)
-    lines = [{"blocks": first, "crc32": "0" * 8 * (end - first)} for first, end in runs_of(numbers)]
+    lines = [{"blocks": first, "xxh3": "0" * 8 * (end - first)} for first, end in runs_of(numbers)]
     lines += [{"blocks": number, "crc32": "0" * 256} for number in numbers[::32]]
     lines += [{"at": number << 20, "sha256": "0" * 64} for number in numbers[::32]]
     encoded = [*map(journal.encode, lines)]

@@ -35,7 +35,7 @@ def test_no_receipt_is_none(tmp_path: Path) -> None:
 
 def test_receipts_of_older_versions_are_read(tmp_path: Path) -> None:
     """They have no digests of blocks; and what a later version adds is skipped."""
-    older = {key: value for key, value in asdict(RECEIPT).items() if key != "crc32"}
+    older = {key: value for key, value in asdict(RECEIPT).items() if key != "xxh3"}
     (tmp_path / "r").write_text(json.dumps({**older, "added": "later"}))
     assert receipt.read(tmp_path / "r") == RECEIPT
     assert RECEIPT.blocks.known == 0
@@ -44,7 +44,7 @@ def test_receipts_of_older_versions_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "known"), [("0000abcd", 1), ("--------", 0), ("0000abcd" * 2, 0), ("0000ABCD", 0)])
 def test_blocks_are_checked_when_they_are_needed(text: str, known: int) -> None:
     """A text that is none, or is longer than the file, says nothing."""
-    assert replace(RECEIPT, crc32=text).blocks.known == known
+    assert replace(RECEIPT, xxh3=text).blocks.known == known
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_blocks_are_checked_when_they_are_needed(text: str, known: int) -> None:
         {"size": 5.0},
         {"mtime_ns": 1 << 63},
         {"mtime_ns": float("nan")},
-        {"crc32": 5},
+        {"xxh3": 5},
     ],
 )
 def test_a_receipt_with_a_wrong_value_is_none(tmp_path: Path, changes: dict[str, object]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from luci_dl.disk.layout import Staging, staging_for
 from luci_dl.disk.target import Found
 from luci_dl.errors import StorageError
 from luci_dl.model import Artifact, Digest, lfs_pointer_sha1
-from tests.disk.hands import KIB, NAME, artifact_of, digest_of, gguf, install, unproved, url_of
+from tests.disk.hands import KIB, NAME, artifact_of, digest_of, gguf, install, unproved, url_of, xxh3_of
 
 DATA = gguf(8 * KIB)
 WRONG = gguf(8 * KIB, seed=1)
@@ -85,7 +84,7 @@ def test_only_the_mtime_differs(there: Staging) -> None:
     assert look(there.folder, artifact_of(DATA)).state == "installed"
     after = receipt.read(there.receipt)
     assert after
-    assert after == replace(before, mtime_ns=10**9, verified=after.verified, crc32=f"{zlib.crc32(DATA):08x}")
+    assert after == replace(before, mtime_ns=10**9, verified=after.verified, xxh3=f"{xxh3_of(DATA):08x}")
 
 
 def test_a_file_that_has_changed_is_damaged(there: Staging) -> None:
@@ -108,7 +107,7 @@ def test_a_file_without_receipt_that_is_right_is_adoptable(tmp_path: Path, artif
         digest_of(DATA),
         len(DATA),
         (tmp_path / NAME).stat().st_mtime_ns,
-        crc32=f"{zlib.crc32(DATA):08x}",
+        xxh3=f"{xxh3_of(DATA):08x}",
     )
 
 

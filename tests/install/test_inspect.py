@@ -64,7 +64,7 @@ KNOWN = artifact_of(LONG, "a.gguf")
 
 
 @pytest.mark.parametrize(
-    ("crc32", "artifact", "data", "action"),
+    ("xxh3", "artifact", "data", "action"),
     [
         ("0000abcd", KNOWN, LONG, Mend),
         ("0000abcd", replace(KNOWN, size=None), LONG, Mend),
@@ -76,14 +76,14 @@ KNOWN = artifact_of(LONG, "a.gguf")
     ids=["known", "without size", "one block", "no blocks", "no digest", "newer"],
 )
 def test_a_damaged_file_is_mended_if_its_blocks_are_known(
-    tmp_path: Path, crc32: str, artifact: Artifact, data: bytes, action: type[Action]
+    tmp_path: Path, xxh3: str, artifact: Artifact, data: bytes, action: type[Action]
 ) -> None:
     """And are those of the artifact, whose digest will prove the whole."""
     install(tmp_path, (data, "a.gguf"))
     path = staging_for(tmp_path, "a.gguf").receipt
     known = receipt.read(path)
     assert known
-    receipt.write(path, replace(known, crc32=crc32))
+    receipt.write(path, replace(known, xxh3=xxh3))
     os.truncate(tmp_path / "a.gguf", KIB)
     (decided,) = inspect(tmp_path, artifact)
     assert type(decided) is action

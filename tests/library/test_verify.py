@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from luci_dl.library import verify as verifier
 from luci_dl.library.installed import installed
 from luci_dl.library.verify import unmanaged, verify
 from luci_dl.model import Artifact
-from tests.disk.hands import KIB, artifact_of, digest_of, gguf, held, install, is_free
+from tests.disk.hands import KIB, artifact_of, digest_of, gguf, held, install, is_free, xxh3_of
 from tests.procs import files_left, lock_is_free
 
 DATA, OTHER = gguf(64 * KIB), gguf(48 * KIB, seed=1)
@@ -105,10 +104,10 @@ def test_it_says_where_a_file_is_damaged(tmp_path: Path) -> None:
 def test_a_receipt_without_true_blocks_says_nothing_of_where(tmp_path: Path, text: str) -> None:
     """It is of an older luci, or another user wrote it: then all that is known is the SHA-256."""
     install(tmp_path, (DATA, "a.gguf"))
-    before = replace(known(tmp_path, "a.gguf"), crc32=text)
+    before = replace(known(tmp_path, "a.gguf"), xxh3=text)
     receipt.write(staging_for(tmp_path, "a.gguf").receipt, before)
     assert states(tmp_path) == {"a.gguf": "ok"}
-    assert known(tmp_path, "a.gguf").crc32 == f"{zlib.crc32(DATA):08x}"
+    assert known(tmp_path, "a.gguf").xxh3 == f"{xxh3_of(DATA):08x}"
     receipt.write(staging_for(tmp_path, "a.gguf").receipt, before)
     rot(tmp_path / "a.gguf")
     (verdict,) = verify(installed([tmp_path]), nothing, CancelToken(), lambda _: None)
