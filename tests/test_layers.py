@@ -37,6 +37,7 @@ DOORS = {
     "urllib3": ("net/client.py", "net/connections.py", "net/redirects.py", "net/socks.py", "net/translate.py"),
     "tomlkit": ("catalog/edit.py",),
     "truststore": ("net/certificates.py",),
+    "xxhash": ("disk/blocks.py",),
     "socks": ("net/socks.py",),
     "filelock": ("disk/lock.py",),
     "click": ("cli/",),

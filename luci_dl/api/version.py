@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from luci_dl import __version__
 
-LIBRARIES = ("urllib3", "filelock", "click", "rich", "tomlkit", "truststore")
+LIBRARIES = ("urllib3", "filelock", "click", "rich", "tomlkit", "truststore", "xxhash")
 OPTIONAL = ("PySocks",)
 
 
