@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import weakref
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,8 +15,8 @@ SMALL = 256 << 10
 """Bytes of the smallest ones."""
 COLLECTED = 8 << 20
 """Bytes of all blocks of the process that are being filled, about: with many leases each has a smaller one."""
-SPARE = 4
-"""Free buffers that are kept."""
+SPARE = 16 << 20
+"""Bytes of free buffers that are kept, about: as many as are used at a time with many leases."""
 
 
 @dataclass
@@ -45,23 +46,24 @@ class Buffers:
     """Buffers that one thread takes and another one gives back. One that is not given back is freed as usual."""
 
     def __init__(self) -> None:
-        self._spare: deque[mmap.mmap] = deque(maxlen=SPARE)
+        self._spare: dict[int, deque[mmap.mmap]] = {}  # by size
 
     def take(self, size: int) -> memoryview:
         """A buffer of `size` bytes with any content, aligned to a page."""
         try:
-            spare = self._spare.pop()
-        except IndexError:
-            spare = None
-        if spare is None or not size <= len(spare) < 2 * size:
-            spare = mmap.mmap(-1, size)
-        return memoryview(spare)
+            return memoryview(self._spare[size].pop())
+        except LookupError:
+            return memoryview(mmap.mmap(-1, size))
 
     def used(self, block: Block) -> None:
         """One of the block's users is done; the last one gives its memory back. Not from two threads at a time."""
         block.users -= 1
-        if not block.users and block.reusable and isinstance(block.data.obj, mmap.mmap):
-            self._spare.append(block.data.obj)
+        memory = block.data.obj
+        if not block.users and block.reusable and isinstance(memory, mmap.mmap):
+            self._spare.setdefault(len(memory), deque()).append(memory)
+            while sum(size * len(spare) for size, spare in self._spare.items()) > SPARE:
+                with suppress(ValueError, IndexError):  # others take some meanwhile
+                    self._spare[max(size for size, spare in self._spare.items() if spare)].pop()
 
 
 class Collector:

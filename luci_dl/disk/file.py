@@ -20,6 +20,7 @@ _F_PREALLOCATE, _F_ALLOCATEALL, _F_PEOFPOSMODE, _F_FULLFSYNC = 42, 4, 3, 51  # <
 _FICLONE = 0x40049409  # <linux/fs.h>
 _FALLOC_FL_KEEP_SIZE = 1  # <linux/falloc.h>
 _LARGE = 256 << 10  # bytes; smaller writes are better collected in the page cache
+_AT_ONCE = 256 << 10  # bytes into the page cache; for 1 MiB and more, Linux looks long for memory in one piece
 
 
 class File:
@@ -95,7 +96,7 @@ def write_at(file: File, data: bytes | memoryview, offset: int, *, past_cache: b
         direct = past_cache and len(data) >= _LARGE and not (offset | len(data)) % PAGE
         done = _write_direct(file, data, offset) if direct else 0
         while done < len(data):
-            done += os.pwrite(file.fd, memoryview(data)[done:], offset + done)
+            done += os.pwrite(file.fd, memoryview(data)[done : done + _AT_ONCE], offset + done)
 
 
 def _write_direct(file: File, data: bytes | memoryview, offset: int) -> int:

@@ -12,8 +12,8 @@ NETWORK_SHARE = 0.5
 """The network is the bottleneck if the transfers wait for it for this share of their time,"""
 SINK_SHARE = 0.1
 """and for the sink for no more than this share."""
-SLOW_SINK_SHARE = 0.5
-"""If the transfers wait for the sink for this share of their time, fewer of them suffice."""
+SLOW_SINK_SHARE, SLOW_SINK_S = 0.5, 1.0
+"""If the transfers wait for the sink for this share of their time, for so long, fewer of them suffice: a step less."""
 MIN_GROWTH = 1.1
 """While the rate grows by this factor between two measurements, the connections are still getting up to speed."""
 MIN_GAIN = 1.15
@@ -27,7 +27,8 @@ LONG_LINES = ((0.05, 16), (0.01, 4))
 LONG_LINE_BYTES = 8 << 20
 """A file with less than this left to fetch is not worth that."""
 BACKOFF_S = 20.0
-"""After a step that did not pay off, or an overload, the next step waits this long: conditions change."""
+"""After a step that did not pay off, or an overload, the next step waits this long: conditions change. As long it is
+remembered that the network was the bottleneck with fewer connections."""
 QUEUE_BACKOFF_S = 5.0
 """After a step whose first connection had to queue: it may have been by chance."""
 
@@ -81,16 +82,19 @@ class Tuner:
         self._connections_before = 0  # connections before it, while its first one is being made; else 0
         self._backoff_until = 0.0
         self._before_overload = self.connections
+        self._slow_since: float | None = None  # how long the sink has been the bottleneck
+        self._too_few = 0  # with so many connections the network was it,
+        self._too_few_until = 0.0  # and until then that counts
 
     def reduce(self, alive: int, now: float) -> None:
         """Use no more than the `alive` connections for a while: the server is overloaded, or dropped a connection."""
         if now >= self._backoff_until:
             self._before_overload = self.connections
-        self._limit(alive, now)
-
-    def _limit(self, most: int, now: float) -> None:
         if self.connections > 1:
             self._backoff_until = now + BACKOFF_S
+        self._limit(alive)
+
+    def _limit(self, most: int) -> None:
         self.connections = max(1, min(self.connections, most))
         self._before_step, self._connections_before, self._phase = None, 0, None
 
@@ -131,14 +135,23 @@ class Tuner:
         is_growing, self._peak = rate > self._peak * MIN_GROWTH, max(rate, self._peak)
         active_s = max(load.active_s - before.active_s, 1e-9)
         network, sink = (load.network_s - before.network_s) / active_s, (load.sink_s - before.sink_s) / active_s
-        if sink >= SLOW_SINK_SHARE:
-            self._limit(self.connections // STEP, now)
+        self._slow_since = (self._slow_since or now) if sink >= SLOW_SINK_SHARE else None
+        if self._slow_since is not None:
+            self._relieve(now - self._slow_since, now, load)
         elif not (is_growing or self._connections_before) and self._phase:
             began, at_begin = self._phase
             self._end_trial(rate, now - began, now, load)
             average = (load.received - at_begin.received) / (now - began)
             if network >= NETWORK_SHARE and sink <= SINK_SHARE and (load.left or 0) > average * _trial_s(load) > 0:
                 self._step(average, now)
+
+    def _relieve(self, slow_s: float, now: float, load: Load) -> None:
+        """Use fewer connections, if the sink has been slow for long with no more than these, and fewer may suffice."""
+        fewer = max(1, self.connections // STEP)
+        may_suffice = fewer > self._too_few or now >= self._too_few_until
+        if slow_s >= SLOW_SINK_S and load.responding <= self.connections and may_suffice:
+            self._limit(fewer)
+            self._slow_since = None
 
     def _end_trial(self, rate: float, elapsed: float, now: float, load: Load) -> None:
         if self._before_step is None or not self._phase:
@@ -152,6 +165,7 @@ class Tuner:
     def _step(self, average: float, now: float) -> None:
         if self._before_step is None and self.connections < self.most and now >= self._backoff_until:
             self._before_step, self._connections_before = average, self.connections
+            self._too_few, self._too_few_until = self.connections, now + BACKOFF_S
             self.connections += 1
 
     def _continue_step(self, now: float, load: Load) -> None:

@@ -13,6 +13,7 @@ from luci_dl.net.tune import (
     MEASURE_ROUND_TRIPS,
     MEASURE_S,
     QUEUE_BACKOFF_S,
+    SLOW_SINK_S,
     STEP,
     TRIAL_S,
     Load,
@@ -148,12 +149,30 @@ def test_a_slow_sink_gets_no_more_connections() -> None:
 
 
 def test_a_sink_that_becomes_slow_gets_fewer_connections() -> None:
-    """They were added while the network was slow; the disk has become the bottleneck."""
+    """They were added while the network was slow; the disk has become the bottleneck, and stays it."""
     line = Line(each=20e6)
     assert line.run(2)[-1] == MAX_CONNECTIONS
-    line.sink = 50e6
-    assert line.run(2)[-1] == 1
-    assert set(line.run(BACKOFF_S - 5)) == {1}
+    line.sink = 10e6
+    assert line.run(BACKOFF_S + 4 * SLOW_SINK_S)[-1] == 1
+    assert set(line.run(BACKOFF_S)) == {1}
+
+
+@pytest.mark.parametrize("line", [Line(each=20e6), Line(each=20e6, round_trip_s=0.06)])
+def test_a_sink_that_is_slow_for_a_moment_changes_nothing(line: Line) -> None:
+    """A disk that stalls for half a second, over and over, costs no connection."""
+    line.run(2)
+    for _ in range(5):
+        line.sink = 1e6
+        assert set(line.run(SLOW_SINK_S / 2)) == {MAX_CONNECTIONS}
+        line.sink = 1e12
+        assert set(line.run(1)) == {MAX_CONNECTIONS}
+
+
+@pytest.mark.parametrize("round_trip_s", [0.0, 0.06])
+def test_fewer_connections_than_the_sink_takes_are_not_kept(round_trip_s: float) -> None:
+    """Four bring less than the sink takes, sixteen more: nearly all the time there are sixteen."""
+    history = Line(each=40e6, sink=300e6, round_trip_s=round_trip_s).run(60)
+    assert history.count(MAX_CONNECTIONS) > 0.9 * len(history)
 
 
 @pytest.mark.parametrize(("network", "sink"), [(0.3, 0.02), (0.6, 0.3), (0.05, 0.05)])
