@@ -15,7 +15,7 @@ SMALL = 256 << 10
 """Bytes of the smallest ones."""
 COLLECTED = 8 << 20
 """Bytes of all blocks of the process that are being filled, about: with many leases each has a smaller one."""
-SPARE = 16 << 20
+SPARE = 12 << 20
 """Bytes of free buffers that are kept, about: as many as are used at a time with many leases."""
 
 
