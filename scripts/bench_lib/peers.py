@@ -18,6 +18,16 @@ digest, block = hashlib.sha256(), bytes(1 << 20)
 for start in range(0, int(sys.argv[1]), len(block)):
     digest.update(block)
 """
+DISK = """
+import mmap, os, sys
+path, size, block = sys.argv[1], int(sys.argv[2]), mmap.mmap(-1, 4 << 20)
+block[:] = os.urandom(len(block))
+file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+os.posix_fallocate(file, 0, size)
+for start in range(0, size, len(block)):
+    os.write(file, block)
+os.fsync(file)
+"""
 POOCH = """
 import sys, pooch
 url, sha256, folder, name = sys.argv[1:]
@@ -50,11 +60,12 @@ class Tool:
 
     @property
     def is_floor(self) -> bool:
-        """True for what fetches nothing: the least that a digest or a line costs."""
-        return self.name in (FLOOR, LINE_ALONE)
+        """True for what fetches nothing: the least that a digest, a disk or a line costs."""
+        return self.name in (FLOOR, DISK_ALONE, LINE_ALONE)
 
 
 FLOOR = "SHA-256 alone"
+DISK_ALONE = "the disk alone"
 LINE_ALONE = "the line alone"
 
 
@@ -63,6 +74,7 @@ def all_tools(checkouts: Iterable[Path] = ()) -> list[Tool]:
     mine = [luci(count) for count in (None, 1, 4, 16)]
     return [
         Tool(FLOOR, "luci", _sha256, digest=True),
+        Tool(DISK_ALONE, "luci", _written, sync=True),
         Tool(LINE_ALONE, "luci", _nothing),
         *mine,
         *(of_checkout(tool, path) for path in checkouts for tool in mine),
@@ -121,6 +133,10 @@ def _nothing(job: Job) -> list[str]:
 
 def _sha256(job: Job) -> list[str]:
     return [sys.executable, "-I", "-S", "-c", SHA256, str(job.file.size)]
+
+
+def _written(job: Job) -> list[str]:
+    return [sys.executable, "-I", "-S", "-c", DISK, str(job.target), str(job.file.size)]
 
 
 def _curl(job: Job) -> list[str]:

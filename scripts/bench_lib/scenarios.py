@@ -11,7 +11,7 @@ from functools import partial
 from bench_lib.ground import File, Ground, Site
 from bench_lib.lines import Line
 from bench_lib.measure import BenchError, Run, Runs, measure
-from bench_lib.peers import FLOOR, LINE_ALONE, Tool
+from bench_lib.peers import DISK_ALONE, FLOOR, LINE_ALONE, Tool
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,12 @@ LARGE_BYTES = 4 << 30
 LARGE = Scenario(
     "large",
     "Plain HTTP, 4 GiB",
-    (FLOOR, "luci", "luci -c 1", "curl", "aria2c -x16 --checksum"),
+    (FLOOR, DISK_ALONE, "luci", "luci -c 1", "curl", "aria2c -x16 --checksum"),
     size=LARGE_BYTES,
     sparse=True,
 )
 LOOPBACK = (
-    Scenario("plain", "Plain HTTP", (FLOOR, *EVERY)),
+    Scenario("plain", "Plain HTTP", (FLOOR, DISK_ALONE, *EVERY)),
     Scenario("tls", "TLS 1.3", EVERY, tls=True),
     Scenario(
         "throttled",
