@@ -94,7 +94,7 @@ def load_for(words: Collection[str], user_file: Path | None = None) -> Catalog:
         return Catalog.of(())
     own = () if user_file is None else read_user_file(user_file)
     quoted = {f'"{word.casefold()}"' for word in chain(words, *map(words_of, own))}
-    entries = _built_in_text().split(_ENTRY)
+    _header, *entries = _built_in_text().split(_ENTRY)
     relevant = [entry for entry in entries if any(word in entry.casefold() for word in quoted)]
     found = Catalog.of(read_entries(_ENTRY.join(("", *relevant)), str(BUILT_IN)), own)
     return found if all(map(found.find, words)) else Catalog.of(read_built_in(), own)

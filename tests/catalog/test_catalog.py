@@ -200,7 +200,7 @@ def test_a_catalog_may_come_from_any_editor(tmp_path: Path, encoding: str) -> No
 
 
 @pytest.mark.parametrize(
-    "words", [["Mistral"], ["tiny", "llama3.2"], ["deepseek"], ["core"], ["llava", "nothing"], ["other"]]
+    "words", [["Mistral"], ["tiny", "llama3.2"], ["deepseek"], ["core"], ["vision"], ["llava", "nothing"], ["other"]]
 )
 @pytest.mark.parametrize("has_own", [False, True])
 def test_what_is_read_for_some_words_means_the_same_as_all(words: list[str], has_own: bool, user_file: Path) -> None:
