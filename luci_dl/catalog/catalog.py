@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from luci_dl.catalog.entries import read_entries, words_of
-from luci_dl.errors import UsageError
+from luci_dl.errors import UsageError, refusals
 from luci_dl.frozen import frozen
 from luci_dl.model import Model
 from luci_dl.text import SAVE_AS_UTF8, decoded, human_size, nearest, printable
@@ -116,9 +116,9 @@ def read_user_file(path: Path) -> tuple[Model, ...]:
 
 
 def text_of(path: Path) -> str:
-    """The content of a catalog file. Raises: UsageError."""
+    """The content of a catalog file. Raises: UsageError; StorageError, when the system refuses to open a file."""
     try:
-        with open(path, "rb", opener=_opened) as file:
+        with refusals(), open(path, "rb", opener=_opened) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), _WHERE) from error
