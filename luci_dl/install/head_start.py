@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from contextlib import AbstractContextManager
 
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.lock import is_held
 from luci_dl.disk.place import Places
+from luci_dl.disk.target import quick_look
 from luci_dl.errors import LuciError
-from luci_dl.install.actions import Fetch
 from luci_dl.install.context import InstallContext
-from luci_dl.install.inspect import quick_inspect
 from luci_dl.model import Artifact
 from luci_dl.plan import Plan
 
@@ -32,8 +32,9 @@ def head_start(plan: Plan, context: InstallContext) -> AbstractContextManager[No
 def _is_to_fetch(artifact: Artifact, plan: Plan, context: InstallContext) -> bool:
     """Whether nothing of it is on this machine, nobody else works on it, and it has a place. Raises: LuciError."""
     staging = staging_for(plan.folder, artifact.name)
-    (action,) = quick_inspect(plan.folder, [artifact], context.options)
-    if not isinstance(action, Fetch) or action.begun or is_held(staging.lock):
+    if quick_look(staging, artifact).state != "missing" or is_held(staging.lock):
+        return False
+    if any(map(os.path.lexists, (staging.part, staging.journal, staging.commit))):
         return False
     Places().check(staging, artifact.size)
     return not context.copies.find(artifact, staging.target)
