@@ -6,6 +6,7 @@ import contextlib
 import os
 from contextlib import AbstractContextManager
 
+from luci_dl.cancel import run_cancellable
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.lock import is_held
 from luci_dl.disk.place import Places
@@ -30,11 +31,11 @@ def head_start(plan: Plan, context: InstallContext) -> AbstractContextManager[No
 
 
 def _is_to_fetch(artifact: Artifact, plan: Plan, context: InstallContext) -> bool:
-    """Whether nothing of it is on this machine, nobody else works on it, and it has a place. Raises: LuciError."""
+    """Whether nothing of it is on this machine, nobody works on it, and it has a place. Raises: LuciError."""
     staging = staging_for(plan.folder, artifact.name)
     if quick_look(staging, artifact).state != "missing" or is_held(staging.lock):
         return False
     if any(map(os.path.lexists, (staging.part, staging.journal, staging.commit))):
         return False
     Places().check(staging, artifact.size)
-    return not context.copies.find(artifact, staging.target)
+    return not run_cancellable(lambda: context.copies.find(artifact, staging.target), context.token)
