@@ -19,6 +19,7 @@ Where things are; each package imports only from those below it, and the head of
         inspect       what stands at the targets -> actions: the only place that decides what must be done
         local_copies  copies on this machine
         already       a model that is installed, by its receipts alone
+        head_start    the first request, sent while the disk is prepared
         transfer      one model: a transaction around its actions
         filling       the files of one model, side by side: fetching, second_try, copying, shards
         batch         many models: in turn or side by side, and the outcome of each

@@ -13,10 +13,10 @@ T = TypeVar("T")
 def frozen(kind: type[T]) -> type[T]:
     """Make a frozen dataclass, which behaves as one of `dataclass(frozen=True)`.
 
-    That compiles six methods for each class, which took a fifth of the time that luci needs to start. Here it compiles
-    `__init__`, and the others are shared.
+    That compiles six methods for each class, which took a fifth of the time that luci needs to start. Here the first
+    use of a class compiles its `__init__`, and the others are shared.
     """
-    made: Any = dataclass(eq=False, repr=False)(kind)
+    made: Any = dataclass(init=False, eq=False, repr=False)(kind)
     names = {each.name for each in fields(made)}
     compared = attrgetter("__class__", *(each.name for each in fields(made) if each.compare))
     hashed = attrgetter("__class__", *(each.name for each in fields(made) if each.compare and each.hash is not False))
@@ -43,4 +43,19 @@ def frozen(kind: type[T]) -> type[T]:
     for method in (__setattr__, __delattr__, __eq__, __hash__, __repr__):
         if method.__name__ not in vars(kind):
             setattr(kind, method.__name__, method)
+    if "__init__" not in vars(kind):
+        made.__init__ = _Init(kind)
     return kind
+
+
+class _Init:
+    """The `__init__` of a frozen dataclass, compiled when it is first looked up."""
+
+    def __init__(self, kind: Any) -> None:
+        self._kind = kind
+
+    def __get__(self, made: object | None, _kind: type | None = None) -> Any:
+        twin = type(self._kind.__name__, (self._kind,), {"__doc__": self._kind.__doc__})
+        init = vars(dataclass(eq=False, repr=False)(twin))["__init__"]
+        self._kind.__init__ = init
+        return init.__get__(made, self._kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -64,3 +65,12 @@ def test_what_is_frozen_cannot_be_changed() -> None:
     assert dataclasses.asdict(made) == {"name": "a", "secret": "", "headers": {}, "cache": 0, "size": 1}
     assert OURS[1].__match_args__ == THEIRS[1].__match_args__
     assert copy.copy(made) == made == copy.deepcopy(made)
+
+
+def test_what_is_frozen_takes_the_same_arguments() -> None:
+    """Also in the eyes of `help`, and before the first object was made."""
+    for ours, theirs in zip(classes(frozen), THEIRS, strict=True):
+        assert inspect.signature(ours) == inspect.signature(theirs)
+        assert inspect.signature(ours) == inspect.signature(ours)
+        with pytest.raises(TypeError, match=f"{theirs.__name__}.__init__.. missing 1 required positional argument"):
+            ours()

@@ -70,6 +70,10 @@ def looking_up_a_name(server: FaultyServer, models: Path) -> Iterator[Spawned]:
     yield from _halted("import socket; socket.getaddrinfo = halt", server)
 
 
+def looking_for_copies(server: FaultyServer, models: Path) -> Iterator[Spawned]:
+    yield from _halted("from luci_dl.install.local_copies import Copies; Copies.find = halt", server)
+
+
 def syncing(server: FaultyServer, models: Path) -> Iterator[Spawned]:
     yield from _halted("from luci_dl.disk import fs; fs.sync_data = halt", server)
 
@@ -96,7 +100,7 @@ def _halted(code: str, server: FaultyServer) -> Iterator[Spawned]:
 
 
 WITH_PART = [downloading, stalled_body, waiting_for_a_retry, writing, syncing, preallocating]
-WITHOUT_PART = [stalled_head, looking_up_a_name]
+WITHOUT_PART = [stalled_head, looking_up_a_name, looking_for_copies]
 
 
 @pytest.fixture

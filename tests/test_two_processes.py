@@ -39,6 +39,7 @@ def waiting(server: FaultyServer, url: str, others: int, command: Code) -> Itera
     with contextlib.ExitStack() as stack:
         holder = stack.enter_context(Spawned("install", url, command=command))
         assert server.stalled.wait(20)
+        holder.wait_for("Starting fresh")
         spawned = [stack.enter_context(Spawned("install", url)) for _ in range(others)]
         for each in spawned:
             each.wait_for(f"Waiting for pid {holder.pid}")
@@ -157,7 +158,8 @@ def test_two_models_that_share_a_file_fetch_it_once(server: FaultyServer, models
     with contextlib.ExitStack() as stack:
         runs = [stack.enter_context(Spawned("install", name, "--no-adopt", env=catalog)) for name in ("one", "two") * 3]
         assert [run.wait() for run in runs] == [0] * 6
-    assert len(server.exchanges("/mmproj.gguf")) == len(server.exchanges("/a.gguf")) == 1
+    begun = [line.split()[2] for run in runs for line in run.err.splitlines() if "Starting fresh" in line]
+    assert sorted(begun) == ["a.gguf...", "mmproj.gguf...", "z.gguf..."]
     assert_nothing_left(models, "a.gguf", "mmproj.gguf", "z.gguf")
 
 

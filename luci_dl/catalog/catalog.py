@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
+from itertools import chain
 from pathlib import Path
 
 from luci_dl.catalog.entries import read_entries, words_of
-from luci_dl.errors import UsageError
+from luci_dl.errors import UsageError, refusals
 from luci_dl.frozen import frozen
 from luci_dl.model import Model
 from luci_dl.text import SAVE_AS_UTF8, decoded, human_size, nearest, printable
@@ -17,6 +18,8 @@ from luci_dl.text import SAVE_AS_UTF8, decoded, human_size, nearest, printable
 BUILT_IN = Path(__file__).with_name("catalog.toml")
 MAX_BYTES = 16_000_000
 """Size limit of a catalog file."""
+_ENTRY = "\n[[model]]\n"
+"""What each entry of the built-in catalog begins with."""
 _WHERE = "Check its path. LUCI_CATALOG, or `catalog` in config.json, names your own catalog."
 
 
@@ -82,10 +85,29 @@ def load(user_file: Path | None = None) -> Catalog:
     return Catalog.of(read_built_in(), () if user_file is None else read_user_file(user_file))
 
 
+def load_for(words: Collection[str], user_file: Path | None = None) -> Catalog:
+    """The same, but if each of the words names a model, only the entries that matter to them.
+
+    Of the built-in catalog only these are parsed, as all of it takes 10 ms. Raises: UsageError, as `load`.
+    """
+    if not words:
+        return Catalog.of(())
+    own = () if user_file is None else read_user_file(user_file)
+    quoted = {f'"{word.casefold()}"' for word in chain(words, *map(words_of, own))}
+    _header, *entries = _built_in_text().split(_ENTRY)
+    relevant = [entry for entry in entries if any(word in entry.casefold() for word in quoted)]
+    found = Catalog.of(read_entries(_ENTRY.join(("", *relevant)), str(BUILT_IN)), own)
+    return found if all(map(found.find, words)) else Catalog.of(read_built_in(), own)
+
+
 def read_built_in() -> tuple[Model, ...]:
     """The models of the built-in catalog."""
+    return read_entries(_built_in_text(), str(BUILT_IN))
+
+
+def _built_in_text() -> str:
     data = pkgutil.get_data(__package__, BUILT_IN.name)  # luci may be in a zipapp
-    return read_entries((data or b"").decode(), str(BUILT_IN))
+    return (data or b"").decode()
 
 
 def read_user_file(path: Path) -> tuple[Model, ...]:
@@ -94,9 +116,9 @@ def read_user_file(path: Path) -> tuple[Model, ...]:
 
 
 def text_of(path: Path) -> str:
-    """The content of a catalog file. Raises: UsageError."""
+    """The content of a catalog file. Raises: UsageError; StorageError, when the system refuses to open a file."""
     try:
-        with open(path, "rb", opener=_opened) as file:
+        with refusals(), open(path, "rb", opener=_opened) as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), _WHERE) from error

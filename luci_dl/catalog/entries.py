@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
@@ -49,6 +48,8 @@ def read_entries(text: str, file: str) -> tuple[Model, ...]:
 
 def examine(text: str, file: str) -> tuple[tuple[Model, ...], tuple[str, ...]]:
     """The sound models of one catalog file, and its problems, a line each. `file` is its name for messages."""
+    import tomllib  # references do without the catalog
+
     try:
         values = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

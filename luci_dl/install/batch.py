@@ -26,6 +26,7 @@ from luci_dl.frozen import frozen
 from luci_dl.install.already import already_installed
 from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import message_and_hint
+from luci_dl.install.head_start import head_start
 from luci_dl.plan import Plan
 from luci_dl.pool import run_side_by_side
 
@@ -89,12 +90,13 @@ class _Run:
 
     def _into_one_folder(self, plan: Plan) -> Outcome:
         """The planned one, or the backup if that cannot hold the model."""
-        self._context.network.prepare_for(plan.artifacts[0].urls[0])
-        emit, outcome = self._context.emit, self._try(plan)
-        if plan.backup and isinstance(outcome.error, CannotHold):
-            emit(FallbackFolderUsed(plan.reference, str(plan.backup), outcome.error.message))
-            plan = Plan(plan.model, plan.backup)
+        emit = self._context.emit
+        with head_start(plan, self._context):
             outcome = self._try(plan)
+            if plan.backup and isinstance(outcome.error, CannotHold):
+                emit(FallbackFolderUsed(plan.reference, str(plan.backup), outcome.error.message))
+                plan = Plan(plan.model, plan.backup)
+                outcome = self._try(plan)
         if outcome.installed:
             emit(outcome.installed)
         if outcome.error and outcome.status == "failed":

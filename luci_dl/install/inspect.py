@@ -206,12 +206,13 @@ def _fetch(staging: Staging, artifact: Artifact, options: Options) -> Fetch:
     kept = fs.blocks_of(staging.part)
     needs = max(0, (artifact.size or 0) - (kept or 0))
     begun = kept is not None or os.path.lexists(staging.receipt)
-    return Fetch(artifact, staging.target, needs, _resumed(staging, artifact) if options.resume else 0, begun)
+    resumed = _resumed(staging, artifact) if kept is not None and options.resume else 0
+    return Fetch(artifact, staging.target, needs, resumed, begun)
 
 
 def _resumed(staging: Staging, artifact: Artifact) -> int:
     """Bytes of a kept part, according to its journal."""
-    from luci_dl.disk import identity, journal  # not needed where no file is missing
+    from luci_dl.disk import identity, journal  # slow to load
 
     log = journal.read(staging.journal)
     if not (log and fs.is_own(staging.part) and identity.fits(log.header, artifact)):

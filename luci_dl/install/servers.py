@@ -17,6 +17,7 @@ from luci_dl.model import Model
 from luci_dl.net.network import Network
 from luci_dl.net.tune import MAX_CONNECTIONS
 from luci_dl.plan import Options
+from luci_dl.sources.base import source_of
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import endpoints_of
 from luci_dl.sources.selection import FileSelection
@@ -58,4 +59,5 @@ def resolve_words(
     endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
     retries = context.options.retries
     resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)
-    return resolve(words, catalog.load(settings.catalog), selection, resolve_context)
+    names = [word for word in words if source_of(word, endpoints) is None]
+    return resolve(words, catalog.load_for(names, settings.catalog), selection, resolve_context)

@@ -13,6 +13,7 @@ judge           what a response means for the file that is fetched, in one table
 retry           the remedies
 translate       errors of libraries as luci's own
 documents       small responses, such as listings: asked for, retried; document: read; links: the next page
+head_start      a request that is sent before its response is needed
 fetch           one file: worker_pool, pieces (which bytes next), job and worker (one piece),
                 transfer (a worker, observed)
 mirrors         the addresses of one file

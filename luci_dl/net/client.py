@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from http.client import HTTPException
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
-from luci_dl.errors import NetworkError
+from luci_dl.errors import NetworkError, StorageError
 from luci_dl.events import Emit
 from luci_dl.net.bearer import Tokens, authorization
 from luci_dl.net.connections import CONNECT_S, Transport, raw_response, release
 from luci_dl.net.file_names import suggested_names
+from luci_dl.net.head_start import HeadStart
 from luci_dl.net.judge import WITH_BODY, judge
 from luci_dl.net.origin import host_of, origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
-from luci_dl.net.redirects import Location, Send, closed_on_error, follow
+from luci_dl.net.redirects import Answered, Location, Send, closed_on_error, follow
 from luci_dl.net.response import RangeRequest, ResponseInfo
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.net.situation import Answer, Situation
@@ -122,6 +124,19 @@ class Client:
         transport = Transport(connect_s, read_s, log, trust or Trust())
         self._transport = transport
         self._tokens = Tokens(lambda url: _read_document(transport.send, url, {}, _MAX_TOKEN_BYTES))
+        self._head_starts: dict[tuple[object, ...], HeadStart] = {}
+
+    @contextmanager
+    def head_start(self, request: RangeRequest, headers: Mapping[str, str], repository: str) -> Iterator[None]:
+        """Send the request now, if the system allows a thread; a `get` of the same in the block takes the response."""
+        key = request, *headers.items(), repository
+        with suppress(StorageError):
+            self._head_starts[key] = HeadStart(partial(self._ask, request, headers, repository, None))
+        try:
+            yield
+        finally:
+            if started := self._head_starts.pop(key, None):
+                started.close()
 
     def get(
         self,
@@ -140,9 +155,8 @@ class Client:
 
         Raises: AttemptFailed, when another attempt may succeed; IntegrityError; NetworkError; ResolveError.
         """
-        send = self._sender(repository)
-        asked = location or Location(request.url)
-        response, found = follow(send, asked, request.headers(), headers, request.url)
+        started = None if location else self._head_starts.pop((request, *headers.items(), repository), None)
+        response, found = started.take() if started else self._ask(request, headers, repository, location)
         with closed_on_error(response):
             size, sha256 = found.size, found.sha256
             situation = replace(
@@ -154,6 +168,12 @@ class Client:
             names = suggested_names(response.headers, found.url if found.url != request.url else None)
             remote = Remote(request.url, info.size or size, info.validator, sha256, names, host_of(found.url))
             return Response(response, found, remote, info)
+
+    def _ask(
+        self, request: RangeRequest, headers: Mapping[str, str], repository: str, location: Location | None
+    ) -> Answered:
+        asked = location or Location(request.url)
+        return follow(self._sender(repository), asked, request.headers(), headers, request.url)
 
     def document(self, url: str, headers: Mapping[str, str], at_most: int, repository: str = "") -> Document:
         """Send a request, follow redirects, and read the whole response, whatever its status.

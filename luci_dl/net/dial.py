@@ -25,7 +25,7 @@ def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -
 
     Raises: OSError, when all have failed: the reason of the last one; TimeoutError; UnicodeError, for an invalid name.
     """
-    untried = _alternating(socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM))
+    untried = _alternating(socket.getaddrinfo(_encoded(host.strip("[]")), port, type=socket.SOCK_STREAM))
     deadline, options = time.monotonic() + timeout, tuple(options)
     error = OSError("the name has no address")
     with selectors.PollSelector() as attempts:  # needs no extra file descriptor
@@ -54,6 +54,12 @@ def dial(host: str, port: int, timeout: float, options: Iterable[Option] = ()) -
         finally:
             for key in attempts.get_map().values():
                 key.fileobj.close()  # type: ignore[union-attr]
+
+
+def _encoded(name: str) -> str | bytes:
+    """Plain names as bytes: Python takes 4 ms to load the codec that encodes, or refuses, all others."""
+    is_plain = name.isascii() and all(0 < len(label) < 64 for label in name.removesuffix(".").split("."))
+    return name.encode() if is_plain else name
 
 
 def _alternating(found: list[Any]) -> list[Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
+from luci_dl.model import Artifact
 from luci_dl.net.rate_limiter import RateLimiter
 from luci_dl.net.slots import Slots
 from luci_dl.net.trust import Trust
@@ -57,6 +59,13 @@ class Network:
         """Begin to load the certificates, if requests to `url` need them. Does not wait."""
         if url.startswith("https:") and not self.offline:
             self._trust.begin()
+
+    def head_start(self, artifact: Artifact) -> AbstractContextManager[None]:
+        """Request the artifact now; a fetch in the block takes the response. Raises: NetworkError, when offline."""
+        client, url = self.client_for(artifact.urls[0]), artifact.urls[0]
+        from luci_dl.net.response import RangeRequest
+
+        return client.head_start(RangeRequest(url, 0, None), artifact.headers, artifact.repository)
 
     def client_for(self, url: str) -> Client:
         """The client that may request `url`. Raises: NetworkError, when offline."""

@@ -34,9 +34,13 @@ class Location:
     size: int | None = None
 
 
+Answered = tuple[urllib3.BaseHTTPResponse, Location]
+"""A response, and where it came from."""
+
+
 def follow(
     send: Send, location: Location, headers: Mapping[str, str], private_headers: Mapping[str, str], origin: str
-) -> tuple[urllib3.BaseHTTPResponse, Location]:
+) -> Answered:
     """Request what is at the location, and follow redirects.
 
     Args:

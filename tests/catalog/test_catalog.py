@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.catalog.catalog import Catalog, load
+from luci_dl.catalog.catalog import Catalog, load, load_for
 from luci_dl.catalog.entries import RESERVED, words_of
 from luci_dl.errors import UsageError
 from luci_dl.model import Digest, lfs_pointer_sha1
@@ -197,3 +197,27 @@ def test_a_catalog_may_come_from_any_editor(tmp_path: Path, encoding: str) -> No
     path.write_bytes(text.encode("latin-1"))
     with pytest.raises(UsageError, match=r"my\.toml: line 2 is not UTF-8: it has the byte 0xf6"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    "words", [["Mistral"], ["tiny", "llama3.2"], ["deepseek"], ["core"], ["vision"], ["llava", "nothing"], ["other"]]
+)
+@pytest.mark.parametrize("has_own", [False, True])
+def test_what_is_read_for_some_words_means_the_same_as_all(words: list[str], has_own: bool, user_file: Path) -> None:
+    """Names, aliases that the user's own catalog takes over, groups, and words that mean nothing."""
+    everything, some = load(user_file if has_own else None), load_for(words, user_file if has_own else None)
+    for word in words:
+        assert some.find(word) == everything.find(word)
+        assert some.group(word) == everything.group(word)
+    assert (len(some.models) == len(everything.models)) == (None in map(everything.find, words))
+
+
+def test_each_built_in_name_alone_means_the_same_as_among_all(built_in: Catalog) -> None:
+    """Each alias, too."""
+    for word, model in built_in.by_word.items():
+        assert load_for([word]).find(word) == model
+
+
+def test_references_read_no_catalog(tmp_path: Path) -> None:
+    """Not even one that cannot be read."""
+    assert load_for([], tmp_path / "missing.toml").models == ()

@@ -8,18 +8,20 @@ import sys
 
 import pytest
 
-from tests.cli.shop import Shop
+from tests.cli.shop import DATA, Shop, sha256
 
 SLOW = {"urllib3", "ssl", "http.client", "email", "rich", "filelock", "asyncio", "logging", "tomlkit", "truststore"}
 SLOW |= {"subprocess", "tempfile", "importlib.metadata", "luci_dl.disk.transaction"}
 """Modules that take long to load, and that the commands below do without."""
 AT_THE_END = "import atexit, sys; atexit.register(lambda: print('loaded', *sys.modules, file=sys.stderr))"
-AT_THE_FIRST_CONNECTION = """
-import sys
-def show(event, arguments):
-    if event == "socket.connect" and isinstance(arguments[1], tuple):
+BEFORE_THE_FIRST_REQUEST = """
+import sys, threading
+start = threading.Thread.start
+def show(thread):
+    if thread.name == "luci-head-start":
         print("\\nloaded", *sys.modules, file=sys.stderr)
-sys.addaudithook(show)
+    start(thread)
+threading.Thread.start = show
 """
 
 
@@ -43,7 +45,9 @@ def test_the_help_loads_the_commands_alone() -> None:
 def test_an_installed_model_is_answered_without_the_code_that_installs(shop: Shop, files: list[str]) -> None:
     """Nor with locks or the network; `luci path` and `luci list` do without, too."""
     shop.sell("m", files=files)
-    assert "luci_dl.disk.transaction" in loaded("install", "m")
+    first = loaded("install", "m")
+    assert "luci_dl.disk.transaction" in first
+    assert "encodings.idna" not in first  # of international names
     modules = loaded("install", "m")
     assert modules & SLOW == set()
     assert len({name for name in modules if name.startswith("luci_dl.")}) <= 120
@@ -53,10 +57,11 @@ def test_an_installed_model_is_answered_without_the_code_that_installs(shop: Sho
 
 
 def test_the_first_request_waits_for_nothing_that_it_does_not_need(shop: Shop) -> None:
-    """Neither for the parsers of formats, nor for what reads documents and the messages of servers."""
-    shop.sell("m")
-    modules = loaded("install", "m", show=AT_THE_FIRST_CONNECTION)
+    """For locks and parts, the parsers of formats, what reads documents, and the catalog."""
+    url = shop.sell("m")
+    modules = loaded("install", f"{url}#sha256={sha256(DATA)}", show=BEFORE_THE_FIRST_REQUEST)
     assert "luci_dl.net.client" in modules
-    later = {"luci_dl.formats.table", "luci_dl.net.document", "luci_dl.net.server_message", "luci_dl.net.certificates"}
-    assert modules & (later | {"html", "rich", "tomlkit", "truststore"}) == set()
-    assert len({name for name in modules if name.startswith("luci_dl.")}) <= 180
+    assert modules & {"filelock", "html", "rich", "tomlkit", "tomllib", "truststore"} == set()
+    later = {"disk.transaction", "disk.part", "formats", "net.fetch", "net.document", "net.server_message"}
+    assert {name.removeprefix("luci_dl.") for name in modules} & later == set()
+    assert len({name for name in modules if name.startswith("luci_dl.")}) <= 140
