@@ -56,6 +56,7 @@ def _fetch(part: Part, context: InstallContext, report: Report, artifact: Artifa
         emit=context.emit,
         report=report,
         check=part.check,
+        threads=part.has_journal,
     )
     try:
         fetch.run()

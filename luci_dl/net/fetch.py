@@ -34,6 +34,8 @@ class Fetch:
         retries: consecutive failures allowed.
         connections: how many; None to find out by measuring.
         limiter, slots: of the whole process.
+        threads: whether every connection has a thread. Else the calling thread works for the first one, and notices a
+            cancelled token only with the next block: for small files, and callers that need not answer.
         check: called repeatedly; raises the errors of the threads behind the sink.
         report: called with each progress, in addition to `emit`.
     """
@@ -52,12 +54,13 @@ class Fetch:
         connections: int | None = 1,
         limiter: RateLimiter | None = None,
         slots: Slots | None = None,
+        threads: bool = True,
     ) -> None:
         self._artifact = artifact
         self._sink = sink
         self._tuner = Tuner(connections)
         slots = slots or Slots(self._tuner.most)
-        self._pool = WorkerPool(client, artifact, sink, self._tuner, limiter or RateLimiter(), slots)
+        self._pool = WorkerPool(client, artifact, sink, self._tuner, limiter or RateLimiter(), slots, threads)
         self._budget = RetryBudget(retries, sink.received)
         self._token = token
         self._emit = emit
@@ -76,8 +79,7 @@ class Fetch:
         try:
             while not self._is_complete():
                 self._step(time.monotonic())
-                self._pool.wakeup.wait(TICK_S)
-                self._pool.wakeup.clear()
+                self._pool.wait(TICK_S)
                 self._token.check()
                 self._check()
                 self._report_progress()

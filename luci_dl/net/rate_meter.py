@@ -10,7 +10,7 @@ STALL_S = 30.0  # unless --timeout says otherwise
 STALL_BYTES_PER_S = 1024
 """A response that waits `STALL_S` seconds for the network and gets fewer bytes per second than this has stalled."""
 MAX_TICK_S = 1.0
-"""A longer gap between two calls counts as this long: the process was suspended (Ctrl+Z)."""
+"""A longer wait between two calls counts as this long: the process was suspended (Ctrl+Z)."""
 
 
 class RateMeter:
@@ -37,15 +37,14 @@ class StallWatch:
 
     def __init__(self, limit_s: float | None = None) -> None:
         self._limit_s = limit_s or STALL_S
-        self._last: float | None = None
+        self._last = 0.0
         self._waited_s = 0.0
         self._received = 0
 
-    def is_stalled(self, now: float, received: int, reading: bool) -> bool:
-        """Whether the connection, which has `received` bytes so far, has stalled. Only time spent `reading` counts."""
-        if reading and self._last is not None:
-            self._waited_s += min(now - self._last, MAX_TICK_S)
-        self._last = now
+    def is_stalled(self, waited_s: float, received: int) -> bool:
+        """Whether the connection, which has waited so long and received so many bytes so far, has stalled."""
+        self._waited_s += min(waited_s - self._last, MAX_TICK_S)
+        self._last = waited_s
         if self._waited_s < self._limit_s:
             return False
         gained = received - self._received

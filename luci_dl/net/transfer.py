@@ -57,9 +57,10 @@ class Transfer:
 
     def update(self, now: float) -> bool:
         """Measure the rate. Returns: whether the worker has stalled."""
-        has_responded = self.worker.responded is not None  # until then, the client's own limit applies
-        self.rate = self._meter.add(now, self.worker.received) if has_responded else 0.0
-        return self._stall.is_stalled(now, self.worker.received, self.worker.reading and has_responded)
+        if self.worker.responded is None:  # until then, the client's own limit applies
+            return False
+        self.rate = self._meter.add(now, self.worker.received)
+        return self._stall.is_stalled(self.worker.waited_s, self.worker.received)
 
     def times(self, now: float) -> tuple[float, float, float]:
         """Seconds since the response came; of these, it waited for the network, and for the sink."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from luci_dl.cancel import start_thread
@@ -21,11 +22,12 @@ T = TypeVar("T")
 
 
 class Worker:
-    """One attempt at one segment, in its own thread.
+    """One attempt at one segment: `start` it in a thread of its own, or call `work` until it is done.
 
     Attributes:
         received: bytes so far.
         reading: it waits for the network, not for the disk or the rate limit.
+        has_thread: it was started.
         responded: when the response came, by `time.monotonic`; None before.
         blocked_s: seconds that it waited for the sink.
         is_open: its request has no end.
@@ -36,14 +38,12 @@ class Worker:
     """
 
     def __init__(self, client: Client, job: Job, wakeup: threading.Event) -> None:
-        """Start the thread, which sets `wakeup` when a response comes, and when it ends.
-
-        Raises: OutOfResources, when the system refuses the thread. Then the job's lease is still valid.
-        """
+        """`wakeup` is set when a response comes, and when the attempt ends."""
         self.job = job
         self.received = 0
         self.reading = False
         self.done = False
+        self.has_thread = False
         self.responded: float | None = None
         self.blocked_s = 0.0
         self.is_open = job.lease.end in (None, job.sink.size)
@@ -56,10 +56,7 @@ class Worker:
         self._lease = job.lease
         self._response: Response | None = None
         self._stopped = threading.Event()
-        try:
-            start_thread(self._run, "luci-fetch")
-        except StorageError as error:
-            raise OutOfResources(error.message) from error
+        self._steps = self._run()
 
     @property
     def lease(self) -> Lease:
@@ -81,6 +78,18 @@ class Worker:
         """Of its connection; 0 when unknown."""
         return (self._response.round_trip if self._response else None) or 0.0
 
+    def start(self) -> None:
+        """Work in a thread. Raises: OutOfResources, when the system refuses it; then the job's lease is still valid."""
+        try:
+            start_thread(lambda: deque(self._steps, maxlen=0), "luci-fetch")
+        except StorageError as error:
+            raise OutOfResources(error.message) from error
+        self.has_thread = True
+
+    def work(self) -> None:
+        """Fetch the next block, or end the attempt, in the calling thread."""
+        next(self._steps, None)
+
     def stop(self) -> None:
         """End the attempt: first its right to write, then the blocked read. Never waits.
 
@@ -92,10 +101,13 @@ class Worker:
             self.job.sink.revoke(self._lease)
         if self._response:
             self._response.abort()
+        if not self.has_thread:
+            self.work()
 
-    def _run(self) -> None:
+    def _run(self) -> Iterator[None]:
+        """The attempt, one block at a time."""
         try:
-            self._attempt()
+            yield from self._attempt()
         except Revoked:
             pass
         except Exception as error:  # noqa: BLE001 - raised by the thread that runs the fetch
@@ -108,7 +120,7 @@ class Worker:
             self.done = True
             self._wakeup.set()
 
-    def _attempt(self) -> None:
+    def _attempt(self) -> Iterator[None]:
         job, lease = self.job, self._lease
         request = job.request(lease)
         self._response = self._probed(request) if job.probe and not request.is_whole else self._get(request)
@@ -122,7 +134,7 @@ class Worker:
             if info.offset != 0:
                 raise AttemptFailed("the server has another version of the file", remedy=Remedy.NO_RANGES)
             lease = self._claim_beginning()
-        self._copy(lease, self._response)
+        yield from self._copy(lease, self._response)
 
     def _get(self, request: RangeRequest) -> Response:
         return self._outside_sink(lambda: self.job.get(self._client, request))
@@ -153,7 +165,7 @@ class Worker:
             raise Revoked
         return lease
 
-    def _copy(self, lease: Lease, response: Response) -> None:
+    def _copy(self, lease: Lease, response: Response) -> Iterator[None]:
         job, left = self.job, response.info.length
         while left is None or left > 0:
             data = self._read(response, lease, left)
@@ -165,6 +177,7 @@ class Worker:
             if not self._write(lease, data, left != 0):
                 return  # more may follow: the segment was shortened meanwhile, or the server does not end
             self._stopped.wait(job.limiter.delay(len(data)))
+            yield
         if left:
             raise AttemptFailed("the connection was lost")
         self._end_of_body(lease, response)

@@ -31,15 +31,20 @@ class WorkerPool:
 
     Args:
         slots: of all fetches of the run.
-
-    Attributes:
-        wakeup: set by a worker when its response comes, and when it ends.
+        threads: whether every worker has a thread; else one at a time works in `wait`.
     """
 
     def __init__(
-        self, client: Client, artifact: Artifact, sink: Sink, tuner: Tuner, limiter: RateLimiter, slots: Slots
+        self,
+        client: Client,
+        artifact: Artifact,
+        sink: Sink,
+        tuner: Tuner,
+        limiter: RateLimiter,
+        slots: Slots,
+        threads: bool,
     ) -> None:
-        self.wakeup = threading.Event()
+        self._wakeup = threading.Event()
         self.mirrors = Mirrors(artifact.urls if artifact.provable else artifact.urls[:1])
         self._client = client
         self._artifact = artifact
@@ -47,6 +52,7 @@ class WorkerPool:
         self._tuner = tuner
         self._limiter = limiter
         self._slots = slots
+        self._threads = threads
         self._pieces = Pieces(sink, tuner.most)
         self._transfers: list[Transfer] = []
         self._ended = (0.0, 0.0, 0.0)  # `Transfer.times` of those that have ended, added up
@@ -166,11 +172,13 @@ class WorkerPool:
             block_size=BLOCK_BYTES // wanted,
             limiter=self._limiter,
         )
-        try:
-            worker = Worker(self._client, job, self.wakeup)
-        except OutOfResources:
-            self._sink.revoke(lease)
-            raise
+        worker = Worker(self._client, job, self._wakeup)
+        if self._threads or self._transfers:
+            try:
+                worker.start()
+            except OutOfResources:
+                self._sink.revoke(lease)
+                raise
         self._transfers.append(Transfer(worker, address, now, self._client.timeout))
 
     def _situation(self, address: Address, beside: int) -> Situation:
@@ -186,12 +194,20 @@ class WorkerPool:
             failures=address.barren,
         )
 
+    def wait(self, seconds: float) -> None:
+        """Wait until a response comes or a worker ends. One without a thread fetches its next block meanwhile."""
+        here = next((each.worker for each in self._transfers if not each.worker.has_thread), None)
+        if here:
+            here.work()
+        else:
+            self._wakeup.wait(seconds)
+            self._wakeup.clear()
+
     def settle(self, seconds: float) -> None:
         """Wait for the workers, which have nothing left to write: their connections can be used again."""
         deadline = time.monotonic() + seconds
         while not all(transfer.worker.done for transfer in self._transfers) and time.monotonic() < deadline:
-            self.wakeup.wait(deadline - time.monotonic())
-            self.wakeup.clear()
+            self.wait(deadline - time.monotonic())
 
     def stop(self) -> None:
         """Stop all workers, without waiting for them."""

@@ -48,7 +48,9 @@ def work(server: FaultyServer, sink: MemorySink, fault: faults.Fault) -> Worker:
         block_size=1 << 20,
         limiter=RateLimiter(),
     )
-    return Worker(Client(), job, threading.Event())
+    worker = Worker(Client(), job, threading.Event())
+    worker.start()
+    return worker
 
 
 def test_a_worker_that_cannot_claim_the_beginning_writes_nothing(server: FaultyServer) -> None:
