@@ -20,7 +20,7 @@ from luci_dl.install.context import InstallContext
 from luci_dl.install.shards import missing_shards
 from luci_dl.plan import Plan
 
-FILES = 16
+FILES = 24
 """Files of all models that are filled at the same time, if the user names no number of connections."""
 FEW = 8
 """Small files that are not announced together."""

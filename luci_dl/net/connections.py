@@ -176,7 +176,7 @@ def _new_manager(scheme: str, proxy: Proxy | None, trust: Trust) -> urllib3.Pool
     """Pools for addresses of that scheme. Raises: NetworkError, when certificates or SOCKS are not available."""
     secure = scheme == "https" or (proxy and proxy.scheme == "https")
     context = trust.context() if secure else None  # loading them takes time
-    settings: dict[str, Any] = {"num_pools": 8, "maxsize": 16, "ssl_context": context}
+    settings: dict[str, Any] = {"num_pools": 8, "maxsize": 24, "ssl_context": context}
     if proxy and proxy.socks:
         if not find_spec("socks"):
             hint = f"In luci's checkout, run: {INSTALL_SOCKS}"

@@ -16,7 +16,6 @@ class Transfer:
     Attributes:
         address: that it requests, before redirects.
         rate: bytes a second, over the last second.
-        located: what its response says about the location was noted.
     """
 
     def __init__(self, worker: Worker, address: Address, now: float, timeout: float | None) -> None:
@@ -24,7 +23,7 @@ class Transfer:
         self.address = address
         self.began = now
         self.rate = 0.0
-        self.located = worker.job.location is not None
+        self._located = worker.job.location is not None
         self._meter = RateMeter(RATE_S)
         self._stall = StallWatch(timeout)
 
@@ -45,13 +44,6 @@ class Transfer:
         """Whether the address may still redirect it."""
         return self.worker.job.location is None and self.worker.location is None and not self.worker.done
 
-    @property
-    def is_refused_location(self) -> bool:
-        """Whether an earlier redirect's target no longer serves: a signed address expires."""
-        error = self.worker.error
-        is_stale = isinstance(error, AttemptFailed) and error.remedy is Remedy.FRESH_ADDRESS
-        return is_stale and self.worker.job.location is not None
-
     def age(self, now: float) -> float:
         return now - self.worker.responded if self.worker.responded else 0.0
 
@@ -61,6 +53,32 @@ class Transfer:
             return False
         self.rate = self._meter.add(now, self.worker.received)
         return self._stall.is_stalled(self.worker.waited_s, self.worker.received)
+
+    def learn(self) -> None:
+        """Note at the address what the response has shown so far."""
+        worker, address = self.worker, self.address
+        if worker.location and not self._located:
+            self._located = True  # once: it may have been refused to others meanwhile
+            address.learn_location(worker.location)
+        address.served |= worker.received > 0
+        address.range_served |= worker.received > 0 and worker.served_range
+
+    def end(self, *, stalled: bool) -> Exception | None:
+        """Note at the address how it ended. Returns: why; None if that is no failure."""
+        worker, address = self.worker, self.address
+        error = AttemptFailed("the server stalled") if stalled else worker.error
+        remedy = error.remedy if isinstance(error, AttemptFailed) else None
+        if remedy is Remedy.FRESH_ADDRESS and worker.job.location:  # a signed address expires: ask the origin again
+            address.forget_location(worker.job.location)
+            error = None
+        if worker.received:
+            address.barren = 0
+        elif error:
+            address.barren += 1
+            address.in_vain += worker.whole_served
+            if remedy is not Remedy.FEWER:
+                address.forget_location(worker.job.location)
+        return error
 
     def times(self, now: float) -> tuple[float, float, float]:
         """Seconds since the response came; of these, it waited for the network, and for the sink."""

@@ -12,7 +12,7 @@ from luci_dl.net.job import Job
 from luci_dl.net.mirrors import Address, Mirrors
 from luci_dl.net.pieces import Pieces
 from luci_dl.net.rate_limiter import RateLimiter
-from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy
+from luci_dl.net.retry import OutOfResources, Remedy
 from luci_dl.net.situation import PATIENCE, Situation
 from luci_dl.net.slots import Slots
 from luci_dl.net.transfer import Transfer
@@ -72,41 +72,22 @@ class WorkerPool:
             self._learn(transfer)
             if stalled or transfer.worker.done:
                 self._remove(transfer, now)
-                error = AttemptFailed("the server stalled") if stalled else transfer.worker.error
-                if transfer.is_refused_location:  # the next worker asks the origin for another one
-                    transfer.address.forget_location(transfer.worker.job.location)
-                    error = None
-                self._record(transfer, error, now)
-                ended.append((transfer.address.url, error))
+                url, received = transfer.address.url, transfer.worker.received
+                self.mirrors.record_transfer(url, received, now - transfer.began)
+                ended.append((url, transfer.end(stalled=stalled)))
             if stalled:
                 transfer.worker.stop()
         return ended
 
     def _learn(self, transfer: Transfer) -> None:
-        worker, address = transfer.worker, transfer.address
+        worker = transfer.worker
         if worker.supports_ranges is not None and self._supports_ranges is not False:
             self._supports_ranges = worker.supports_ranges
-        if worker.location and not transfer.located:
-            transfer.located = True  # once: it may have been refused to others meanwhile
-            address.learn_location(worker.location)
         if worker.round_trip_s:
             self._round_trip_s = min(self._round_trip_s or worker.round_trip_s, worker.round_trip_s)
-        address.served |= worker.received > 0
         if worker.received and worker.served_range:
-            address.range_served = True
             self._probe = False
-
-    def _record(self, transfer: Transfer, error: Exception | None, now: float) -> None:
-        """Note how a transfer ended."""
-        worker, address = transfer.worker, transfer.address
-        if worker.received:
-            address.barren = 0
-        elif error:
-            address.barren += 1
-            address.in_vain += worker.whole_served
-            if not (isinstance(error, AttemptFailed) and error.remedy is Remedy.FEWER):
-                address.forget_location(worker.job.location)
-        self.mirrors.record_transfer(address.url, worker.received, now - transfer.began)
+        transfer.learn()
 
     def may_pass(self, url: str) -> bool:
         """Whether an error says little of the address: other connections are at work there, or it has served bytes.

@@ -20,13 +20,14 @@ CUT = faults.cut(after=HALF)
 
 @dataclasses.dataclass
 class Run:
-    """One fetch, its sink, its events and its progress reports."""
+    """One fetch, its sink, its events and its progress reports; `threads` as in `Fetch`."""
 
     server: FaultyServer
     sink: MemorySink
     events: list[Event] = dataclasses.field(default_factory=list)
     reports: list[Progress] = dataclasses.field(default_factory=list)
     token: CancelToken = dataclasses.field(default_factory=CancelToken)
+    threads: bool = True
 
     def fetch(self, *scripted: faults.Fault, retries: int = 3) -> None:
         url = self.server.serve("/m.gguf", DATA, faults=scripted)
@@ -39,6 +40,7 @@ class Run:
             emit=self.events.append,
             report=self.reports.append,
             check=lambda: None,
+            threads=self.threads,
         ).run()
 
     @property

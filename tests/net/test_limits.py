@@ -69,6 +69,7 @@ def refuse(request: pytest.FixtureRequest, refuse_threads: Refuse, refuse_descri
     return refuse_threads if request.param == "threads" else refuse_descriptors
 
 
+@pytest.mark.parametrize("run", [True], ids=["thread"], indirect=True)
 def test_a_refusal_is_retried(run: Run, refuse: Refuse) -> None:
     """It may be temporary: other programs end."""
     refuse(range(1))
@@ -77,6 +78,7 @@ def test_a_refusal_is_retried(run: Run, refuse: Refuse) -> None:
     assert len(run.retries) == 1
 
 
+@pytest.mark.parametrize("run", [True], ids=["thread"], indirect=True)
 def test_a_lasting_refusal_is_a_network_error(run: Run, refuse: Refuse) -> None:
     """It names the cause and what to do, and nobody keeps a right to write."""
     refuse(ALWAYS)
