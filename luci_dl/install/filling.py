@@ -21,7 +21,8 @@ from luci_dl.install.shards import missing_shards
 from luci_dl.plan import Plan
 
 FILES = 24
-"""Files of all models that are filled at the same time, if the user names no number of connections."""
+"""Files of all models that are filled at the same time, if the user names no number of connections: small ones wait
+most of the time, for a redirect, an answer, the disk."""
 FEW = 8
 """Small files that are not announced together."""
 LARGE_FILES = 4

@@ -34,6 +34,8 @@ FIRST_BYTE_S = 120.0
 """How long to wait for a response to begin: some proxies fetch and scan a whole file before they send a byte."""
 READ_S = 30.0
 """How long to wait for more of a response."""
+IDLE = 32
+"""Connections to one server that are kept for the next requests: no fewer than there are files fetched side by side."""
 MAX_STALE = 3
 """Reused connections that may fail before a request does."""
 
@@ -176,7 +178,7 @@ def _new_manager(scheme: str, proxy: Proxy | None, trust: Trust) -> urllib3.Pool
     """Pools for addresses of that scheme. Raises: NetworkError, when certificates or SOCKS are not available."""
     secure = scheme == "https" or (proxy and proxy.scheme == "https")
     context = trust.context() if secure else None  # loading them takes time
-    settings: dict[str, Any] = {"num_pools": 8, "maxsize": 24, "ssl_context": context}
+    settings: dict[str, Any] = {"num_pools": 8, "maxsize": IDLE, "ssl_context": context}
     if proxy and proxy.socks:
         if not find_spec("socks"):
             hint = f"In luci's checkout, run: {INSTALL_SOCKS}"

@@ -97,6 +97,22 @@ def test_small_files_do_not_wait_for_each_other(mill: Mill, server: FaultyServer
     mill.assert_ended(artifacts, installed=True)
 
 
+def test_a_small_file_takes_one_thread(mill: Mill, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that fills it works for its connection, too; a large file has threads beside that."""
+    started, start = list[str](), threading.Thread.start
+
+    def note(thread: threading.Thread) -> None:
+        started.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
+    mill.install([mill.sell(f"{number}.bin") for number in range(3)])
+    assert started.count("luci-file") == 3
+    assert "luci-fetch" not in started
+    mill.install([mill.sell("large.bin")])
+    assert started.count("luci-fetch") == 1
+
+
 def test_a_large_file_waits_for_no_small_one_and_lets_none_wait(mill: Mill, server: FaultyServer) -> None:
     """Some large ones are begun, wherever they are in the list; the others wait for one of these."""
     stalled = [faults.stall(100)]
