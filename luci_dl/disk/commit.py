@@ -36,18 +36,25 @@ Files = list[tuple[str, CommitEntry]]
 
 
 def write_record(path: Path, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
-    """Make the files count as installed. All their parts must be synced, and the names of these.
+    """Make the files of one model count as installed. All their parts must be synced, and the names of these.
 
     Raises: StorageError; then they do not count as installed.
     """
+    names = files[0][1].receipt.files
     entries = [
-        {"name": staging.name, "done": {**vars(entry), "receipt": vars(entry.receipt)}} for staging, entry in files
+        {"name": staging.name, "done": {**vars(entry), "receipt": _without_names(entry.receipt)}}
+        for staging, entry in files
     ]
     try:
-        fs.write_file(path, journal.encode({"v": VERSION, "files": entries}))
+        fs.write_file(path, journal.encode({"v": VERSION, "names": names, "files": entries}))
     except StorageError:
         fs.unlink(path)
         raise
+
+
+def _without_names(known: receipt.Receipt) -> dict[str, Any]:
+    """The receipt without the names of all files of its model, which would make a record grow with their square."""
+    return {key: value for key, value in vars(known).items() if key != "files"}
 
 
 def read_record(path: Path) -> Files | None:
@@ -59,16 +66,17 @@ def read_record(path: Path) -> Files | None:
     if fields is None:
         return None
     check_version(fields, path)
-    listed = fields.get("files")
-    found = [_file_from(each, path) for each in listed] if isinstance(listed, list) else [None]
+    listed, names = fields.get("files"), fields.get("names")
+    found = [_file_from(each, names, path) for each in listed] if isinstance(listed, list) else [None]
     files = [each for each in found if each]
     return files if len(files) == len(found) else None
 
 
-def _file_from(fields: Any, path: Path) -> tuple[str, CommitEntry] | None:
+def _file_from(fields: Any, names: Any, path: Path) -> tuple[str, CommitEntry] | None:
+    """`names`: of all files of the model; older records have them in each receipt."""
     if not (isinstance(fields, dict) and journal.is_valid_name(name := fields.get("name"))):
         return None
-    entry = journal.entry_from(fields.get("done"), path)
+    entry = journal.entry_from(fields.get("done"), path, names)
     return (str(name), entry) if entry else None
 
 

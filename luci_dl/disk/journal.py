@@ -207,8 +207,11 @@ def _checkpoint_from(fields: Mapping[str, Any], size: int | None) -> tuple[int, 
     return at, sha256
 
 
-def entry_from(fields: Any, path: Path) -> CommitEntry | None:
+def entry_from(fields: Any, path: Path, names: Any = None) -> CommitEntry | None:
     """What `asdict` made of a `CommitEntry`; None when it is invalid: another user of the folder may have written it.
+
+    Args:
+        names: the `files` of its receipt, if that does not have them.
 
     Raises: StorageError, when its receipt has another format than this luci knows.
     """
@@ -217,7 +220,7 @@ def entry_from(fields: Any, path: Path) -> CommitEntry | None:
     if is_count(receipt.get("v")):
         check_version(receipt, path)
     try:
-        entry = CommitEntry(**{**fields, "receipt": Receipt.from_json(receipt)})
+        entry = CommitEntry(**{**fields, "receipt": Receipt.from_json({"files": names, **receipt})})
     except (ValueError, KeyError, TypeError, AttributeError, UsageError):
         return None
     valid = (

@@ -102,6 +102,25 @@ def test_the_next_install_completes_a_set(tmp_path: Path, renamed: int, settled:
     assert_installed(tmp_path)
 
 
+def test_a_record_names_the_files_of_the_model_once(tmp_path: Path) -> None:
+    """A model may have hundreds of files. Each gets a receipt with all names."""
+    found = record_stands(tmp_path)
+    path = found[0][0].commit
+    assert path.read_text().count('"sub/b.gguf"]') == 1
+    assert commit.read_record(path) == [(str(staging.name), entry) for staging, entry in found]
+
+
+def test_a_record_of_an_older_version_is_completed(tmp_path: Path) -> None:
+    """It has the names in each receipt."""
+    found = record_stands(tmp_path)
+    entries = [
+        {"name": staging.name, "done": {**vars(entry), "receipt": vars(entry.receipt)}} for staging, entry in found
+    ]
+    found[0][0].commit.write_bytes(journal.encode({"v": 1, "files": entries}))
+    assert roll_by_install(tmp_path) == NAMES
+    assert_installed(tmp_path)
+
+
 @pytest.mark.parametrize("targets", [None, NAMES[:1], NAMES[1:]])
 @pytest.mark.parametrize(("renamed", "settled"), CRASHES)
 def test_the_next_clean_completes_a_set(tmp_path: Path, renamed: int, settled: int, targets: list[str] | None) -> None:
