@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from luci_dl.disk import target
-from luci_dl.disk.layout import Staging, staging_for
+from luci_dl.disk.layout import Layout, Staging
 from luci_dl.disk.lock import is_held
 from luci_dl.errors import LuciError
 from luci_dl.events import Installed
@@ -21,13 +21,17 @@ def already_installed(plan: Plan, context: InstallContext) -> Installed | None:
     """
     if context.options.force:
         return None
+    layout, total = Layout(plan.folder), 0
     try:
-        sizes = [_settled_size(staging_for(plan.folder, artifact.name), artifact) for artifact in plan.artifacts]
+        for artifact in plan.artifacts:
+            size = _settled_size(layout.staging(artifact.name), artifact)
+            if size is None:
+                return None
+            total += size
     except LuciError:  # the install will say what is wrong there
         return None
     paths = tuple(str(plan.folder / artifact.name) for artifact in plan.artifacts)
-    known = [size for size in sizes if size is not None]
-    return Installed(plan.reference, paths, sum(known), "already", 0, 0.0) if len(known) == len(sizes) else None
+    return Installed(plan.reference, paths, total, "already", 0, 0.0)
 
 
 def _settled_size(staging: Staging, artifact: Artifact) -> int | None:

@@ -17,7 +17,7 @@ Report = Callable[[Progress], None]
 
 
 def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
-    """Fetch what is missing of the part. `report` gets all progress, beside the events.
+    """Fetch what is missing of the part, and verify it. `report` gets all progress, beside the events.
 
     Returns: the bytes that came from servers. Raises: IntegrityError; NetworkError; ResolveError; StorageError;
         Interrupted.

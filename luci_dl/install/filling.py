@@ -70,7 +70,7 @@ def fill_all(plan: Plan, jobs: Sequence[Job], transaction: Transaction, context:
         token.cancel(context.token.signum)
     if filling.errors:
         raise filling.errors[0]
-    return [filling.filled[job] for job in jobs]
+    return [filling.filled[job.part] for job in jobs]
 
 
 class _Filling:
@@ -83,14 +83,14 @@ class _Filling:
     def __init__(self, plan: Plan, jobs: Sequence[Job], transaction: Transaction, context: InstallContext) -> None:
         self.over = threading.Event()
         self.errors: list[BaseException] = []
-        self.filled: dict[Job, Filled] = {}
+        self.filled: dict[Part, Filled] = {}
         self._plan = plan
         self._transaction = transaction
         self._context = context
         self._jobs = jobs
         self._large = deque(job for job in jobs if job.part.has_journal)
         self._small = deque(job for job in jobs if not job.part.has_journal)
-        self._fetching: list[Job] = []  # of the large ones
+        self._fetching: list[Part] = []  # of the large ones
         self._changed = threading.Condition()  # guards all of these
 
     def start(self, at_most: int) -> int:
@@ -121,26 +121,26 @@ class _Filling:
             if self.over.is_set():
                 return None
             if self._large and self._has_room():
-                self._fetching.append(self._large.popleft())
-                return self._fetching[-1]
+                self._fetching.append(self._large[0].part)
+                return self._large.popleft()
             return self._small.popleft() if self._small else None
 
     def _has_room(self) -> bool:
         """Whether the next large one can be fetched beside the others."""
-        beside = [*self._fetching, self._large[0]]
-        sizes = [LARGE_BYTES if job.part.size is None else job.part.size for job in beside]
+        beside = [*self._fetching, self._large[0].part]
+        sizes = [LARGE_BYTES if part.size is None else part.size for part in beside]
         return len(sizes) == 1 or (len(sizes) <= LARGE_FILES and sum(sizes) <= LARGE_BYTES)
 
-    def _make_room(self, job: Job) -> None:
+    def _make_room(self, part: Part) -> None:
         """The next one begins while this one is hashed and synced to its end."""
         with self._changed:
-            if job in self._fetching:
-                self._fetching.remove(job)
+            if part in self._fetching:
+                self._fetching.remove(part)
                 self._changed.notify_all()
 
     def _finish(self, job: Job, filled: Filled) -> None:
-        self._make_room(job)
-        self.filled[job] = filled
+        self._make_room(job.part)
+        self.filled[job.part] = filled
         if len(self.filled) == len(self._jobs):
             self.end()
 
@@ -152,13 +152,14 @@ class _Filling:
 
     def _fill(self, job: Job) -> Filled:
         part, fetched = job.part, 0
-        report = partial(self._report, job)
+        report = partial(self._report, part)
         copied = self._copy(job.action, part, report)
-        if not copied:
+        if copied:
+            part.verify(self._context.token)
+        else:
             from luci_dl.install.fetching import fetch_into  # not loaded if all is copied
 
             fetched = fetch_into(part, self._context, report)
-        part.verify(self._context.token)
         self._report_missing_shards(part)
         return Filled(fetched, copied)
 
@@ -174,10 +175,10 @@ class _Filling:
         if missing := missing_shards(part.staging, (artifact.name for artifact in self._plan.artifacts)):
             self._context.emit(Warned(missing))
 
-    def _report(self, job: Job, progress: Progress) -> None:
+    def _report(self, part: Part, progress: Progress) -> None:
         """To those who wait for the lock."""
         if progress.done == progress.total:
-            self._make_room(job)
+            self._make_room(part)
         self._transaction.report(progress.name, progress.done, progress.total, progress.rate)
 
 

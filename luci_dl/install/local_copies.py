@@ -89,6 +89,8 @@ class Copies:
         given, by_any = self._lists
         digests = [digest for digest in _possible(artifact, by_any) if _has_digest(artifact, digest)]
         by_digest = [file for digest in digests for file in by_any.get(digest, ())]
+        if not (given or by_digest):
+            return []
         named = (artifact.name, *(urlsplit(url).path for url in artifact.urls))
         names = {unquote(name.rpartition("/")[2]).casefold() for name in named}
         by_name = [file for file in given if file.path in self._given or file.path.name.casefold() in names]
