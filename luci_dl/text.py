@@ -80,7 +80,8 @@ def has_hidden_query(url: str) -> bool:
 def public_text(text: str) -> str:
     """Text in which every address is public, or distinct where it was; one without a scheme, too."""
     text = _ADDRESS.sub(_made_public, text) if "://" in text else text
-    return _WORD_QUERY.sub(r"\1...", _WORD_PASSWORD.sub("", text))
+    text = _WORD_PASSWORD.sub("", text) if "@" in text else text
+    return _WORD_QUERY.sub(r"\1...", text) if "=" in text else text
 
 
 def _made_public(found: re.Match[str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, ClassVar, Literal
 
 from luci_dl.frozen import frozen
@@ -26,8 +25,8 @@ class Event:
     channel: ClassVar[Channel] = "message"
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            object.__setattr__(self, field.name, _public(getattr(self, field.name)))
+        own = vars(self)
+        own.update({name: _public(value) for name, value in own.items() if isinstance(value, str | tuple)})
 
     @property
     def is_problem(self) -> bool:

@@ -20,18 +20,21 @@ class _Group:
     def __init__(self, files: SmallFiles, now: float) -> None:
         self.name = counted(len(files.names), "small file")
         self.total = files.total
-        self.done: dict[str, int] = {}
+        self._done: dict[str, int] = {}
+        self._sum = 0
         self.ended: list[Deleted | Kept] = []
         self.retries_shown_until = 0.0
         self._began = now
         self._first: int | None = None  # bytes that were there before
 
-    def progress(self, now: float) -> Progress:
-        done = sum(self.done.values())
-        self._first = done if self._first is None else self._first
+    def progress(self, name: str, done: int, now: float) -> Progress:
+        """How far they are, now that so much of that one is done."""
+        self._sum += done - self._done.get(name, 0)
+        self._done[name] = done
+        self._first = self._sum if self._first is None else self._first
         seconds = now - self._began
-        rate = (done - self._first) / seconds if seconds > LEAST_S else 0.0
-        return Progress(self.name, min(done, self.total), self.total, rate)
+        rate = (self._sum - self._first) / seconds if seconds > LEAST_S else 0.0
+        return Progress(self.name, min(self._sum, self.total), self.total, rate)
 
 
 class AsOne(Renderer):
@@ -60,12 +63,8 @@ class AsOne(Renderer):
                 group = self._groups[event.reference] = _Group(event, self._clock())
                 self._group_of |= dict.fromkeys(event.names, group)
                 yield Started(group.name, group.total, 0)
-            case Started(name, _, offset) if group:
-                group.done[name] = offset
-                yield group.progress(self._clock())
-            case Progress(name, done) if group:
-                group.done[name] = done
-                yield group.progress(self._clock())
+            case Started(name, _, done) | Progress(name, done) if group:
+                yield group.progress(name, done, self._clock())
             case Retrying(_, _, delay) if group:
                 if self._clock() >= group.retries_shown_until:  # all of them have lost the same network
                     group.retries_shown_until = self._clock() + delay
