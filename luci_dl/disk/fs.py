@@ -85,7 +85,8 @@ def read_own(path: Path) -> bytes | None:
         return None
     with storage_errors("read", path):
         try:
-            return path.read_bytes()
+            with open(path, "rb", buffering=0) as file:
+                return file.readall()
         except FileNotFoundError:  # removed since
             return None
 

@@ -47,6 +47,9 @@ class Staging:
     base: Path
     private_base: Path | None = None
 
+    def __hash__(self) -> int:
+        return hash(str(self.base))  # that of a `Path` takes long, and there are hundreds of these
+
     def private(self, mark: str) -> Staging:
         """With a part, a journal and a new receipt of which the names end in `mark`, before the suffix."""
         room = _name_max(self.folder) - _SUFFIX_MAX - len(mark)

@@ -44,7 +44,7 @@ class Part(PartSink):
         self.inode = self.mtime_ns = 0
         self._left = fs.open_own(staging.part), journal.read(staging.journal)  # by an earlier run, until taken over
         self._watch = watch
-        self._token = CancelToken()
+        self._token: CancelToken  # that of `open`
         self._further: Mapping[Digest, str] = {}  # of the whole: digests of the other kinds that are expected
 
     def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
