@@ -10,6 +10,8 @@ from typing import Protocol
 from luci_dl.cancel import POLL_S, CancelToken, start_thread
 from luci_dl.events import Event, FileProgress
 
+GATHER_S = 0.01
+"""Between two looks for events: to wake the thread for each one costs more than to show it."""
 GRACE_S = 0.2
 """How long `close` waits for the renderer after the run was cancelled, in seconds: nobody may be reading its output."""
 
@@ -39,6 +41,7 @@ class RenderThread:
         self._count = 0
         self._open = True
         self._changed = threading.Condition()
+        self._closing = threading.Event()
         self._ended = threading.Event()
         start_thread(self._run, "luci-ui")
 
@@ -62,6 +65,7 @@ class RenderThread:
         with self._changed:
             self._open = False
             self._changed.notify()
+        self._closing.set()
         while not token.cancelled:
             if self._ended.wait(POLL_S):
                 return True
@@ -86,4 +90,7 @@ class RenderThread:
                 if not self._pending:
                     return
                 event = self._pending.pop(next(iter(self._pending)))
+                is_last = not self._pending
             yield event
+            if is_last:
+                self._closing.wait(GATHER_S)
