@@ -69,10 +69,8 @@ class FileSystem:
 
     def problem_with(self, name: str) -> str:
         """Why no file there can have that name; empty if it can."""
-        problem = windows_problem(name)
-        if self.kind in _WINDOWS_NAMES or (self.kind in _WINDOWS_SERVED and name.endswith(".")):
-            return problem
-        return ""
+        checks = self.kind in _WINDOWS_NAMES or (self.kind in _WINDOWS_SERVED and name.endswith("."))
+        return windows_problem(name) if checks else ""
 
 
 def file_system(path: Path) -> FileSystem | None:

@@ -64,13 +64,27 @@ _LACKS: dict[Lack, tuple[str, str]] = {
 """By what is used up: words that replace the system's reason if that is not clear, and the hint."""
 
 
-@contextlib.contextmanager
-def storage_errors(doing: str, path: Path | str) -> Iterator[None]:
-    """Raises: StorageError, in place of any OSError of the block: "cannot DOING PATH: the system's reason"."""
-    try:
-        yield
-    except OSError as error:
-        raise storage_error(doing, path, error) from error
+class _StorageErrors:
+    """Raises: StorageError, in place of any OSError of the block: "cannot DOING PATH: the system's reason".
+
+    It is around every call of the system, so it is no generator, which would take three times as long.
+    """
+
+    __slots__ = ("_doing", "_path")
+
+    def __init__(self, doing: str, path: Path | str) -> None:
+        self._doing = doing
+        self._path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise storage_error(self._doing, self._path, error) from error
+
+
+storage_errors = _StorageErrors
 
 
 @contextlib.contextmanager
