@@ -207,11 +207,12 @@ class Client:
 
 
 def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, repository: bool) -> Answer:
-    """The head of the response from `url`, and the words of the server if it is an error."""
-    proxy, message = forwarding_proxy_for(url), ""
+    """The head of the response from `url`; of an error also the words of the server, and who may have sent them."""
+    proxy, message = None, ""
     if response.status not in WITH_BODY:
         from luci_dl.net.server_message import server_message  # no success needs it
 
+        proxy = forwarding_proxy_for(url)
         memory = memoryview(bytearray(_MESSAGE_BYTES))
         body = bytes(memory[: raw_response(response).read_within(memory, _MESSAGE_S)])
         message = server_message(response.headers, body).removeprefix(f"{response.status} ")

@@ -142,7 +142,7 @@ class Transport:
     def _send(self, url: str, headers: Mapping[str, str], proxy: Proxy | None) -> urllib3.BaseHTTPResponse:
         with translate_errors(url, proxy):
             request = partial(
-                self._manager(urlsplit(url).scheme, proxy).request,
+                self._manager(urlsplit(url).scheme, proxy).urlopen,
                 "GET",
                 url,
                 headers={"User-Agent": f"luci-dl/{__version__}", "Accept-Encoding": "identity", **headers},

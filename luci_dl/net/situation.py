@@ -45,7 +45,7 @@ class Answer:
     Attributes:
         headers: by lower-case name.
         host: that sent it, when the request was redirected to another one; else empty.
-        through: the proxy that may have sent it itself, in words; else empty.
+        through: the proxy that may have sent an error itself, in words; else empty.
         repository: the request was for a registry's repository.
         message: the server's own words, of an error; may be empty.
     """
