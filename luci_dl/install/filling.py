@@ -20,7 +20,7 @@ from luci_dl.install.context import InstallContext
 from luci_dl.install.shards import missing_shards
 from luci_dl.plan import Plan
 
-FILES = 24
+FILES = 32
 """Files of all models that are filled at the same time, if the user names no number of connections: small ones wait
 most of the time, for a redirect, an answer, the disk."""
 FEW = 8
@@ -91,6 +91,7 @@ class _Filling:
         self._large = deque(job for job in jobs if job.part.has_journal)
         self._small = deque(job for job in jobs if not job.part.has_journal)
         self._fetching: list[Part] = []  # of the large ones
+        self._workers = 0
         self._changed = threading.Condition()  # guards all of these
 
     def start(self, at_most: int) -> int:
@@ -104,6 +105,8 @@ class _Filling:
 
     def work(self) -> None:
         """Take one job after the other, until none is left or one has failed."""
+        with self._changed:
+            self._workers += 1
         try:
             while job := self._take():
                 self._finish(job, self._fill(job))
@@ -114,9 +117,12 @@ class _Filling:
     def _take(self) -> Job | None:
         """The next large one if there is room for it, so that none waits for all small ones; else a small one.
 
-        Returns: None when all are taken, or it is over.
+        Returns: None when all are taken, or it is over; also if others suffice for the large ones that are left.
         """
         with self._changed:
+            if not self._small and self._workers > LARGE_FILES:
+                self._workers -= 1
+                return None
             self._changed.wait_for(lambda: self.over.is_set() or self._small or not self._large or self._has_room())
             if self.over.is_set():
                 return None

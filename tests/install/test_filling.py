@@ -127,6 +127,21 @@ def test_a_large_file_waits_for_no_small_one_and_lets_none_wait(mill: Mill, serv
     mill.assert_ended(artifacts, installed=True)
 
 
+def test_workers_end_when_only_large_files_are_left(mill: Mill, server: FaultyServer) -> None:
+    """No more of them stay than can have one: each file has threads of its own."""
+    artifacts = [mill.sell(f"{number}.bin") for number in range(filling.FILES)]
+    artifacts += [mill.sell(f"large-{number}.bin", faults.stall(100)) for number in range(filling.LARGE_FILES + 1)]
+    end = mill.begin(artifacts)
+
+    def workers() -> int:
+        return sum(thread.name == "luci-file" for thread in threading.enumerate())
+
+    wait_until(lambda: len(mill.started()) == len(artifacts) - 1 and workers() <= filling.LARGE_FILES)
+    server.release()
+    assert end() == []
+    mill.assert_ended(artifacts, installed=True)
+
+
 def test_very_large_files_follow_each_other(mill: Mill, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is fetched alone, so that all connections and all memory are for it; the next begins while it is hashed."""
     monkeypatch.setattr(filling, "LARGE_BYTES", LARGE)
