@@ -83,7 +83,7 @@ def test_the_next_install_starts_fresh(server: FaultyServer, home: Path) -> None
 
     url = server.serve(f"/{MISTRAL}", DATA, faults=[faults.stall(HALF), faults.ok()])
     with Spawned("install", url, terminal=True) as luci:
-        assert server.stalled.wait(10)
+        wait_for_part(home / "models", MISTRAL)
         luci.press("\x03")
         assert luci.wait() == -signal.SIGINT
     with Spawned("install", url, terminal=True) as luci:

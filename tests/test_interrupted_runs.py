@@ -157,7 +157,7 @@ def test_after_an_interrupt_the_next_run_starts_fresh(server: FaultyServer, mode
     """Nothing of the first run counts."""
     url = server.serve("/m.gguf", DATA, faults=[faults.stall(HALF), faults.ok()])
     with Spawned("install", url) as run:
-        assert server.stalled.wait(10)
+        wait_for_part(models)
         interrupt(run, [signal.SIGINT])
     again = luci("install", url)
     assert (again.returncode, "0% | Starting fresh" in again.stderr) == (0, True)

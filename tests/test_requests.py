@@ -128,6 +128,17 @@ def test_an_address_that_is_good_for_one_request_serves(server: FaultyServer, tm
     server.serve("/there", DATA, [faults.expires(1, faults.status(403)) + SLOW])
     url = server.serve("/m.gguf", faults=[faults.Fault(on_answer=redirect)])
     assert install(tmp_path, url, connections=4) == []
+    refused = [exchange.status for exchange in server.exchanges()].count(403)
+    assert 1 < refused <= 2 * 3, "then each connection asks for an address of its own"
+
+
+def test_a_store_that_refuses_a_second_connection_is_not_asked_over_and_over(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    """As if its address had expired: the origin's fresh ones change nothing."""
+    one_at_a_time = faults.further(1, faults.status(403)) + faults.trickle(20e6)
+    install(tmp_path, redirected(server, one_at_a_time), connections=4)
+    assert [exchange.status for exchange in server.exchanges()].count(403) <= 2 * 3
 
 
 # --- pieces

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from luci_dl.net.redirects import Location
+from luci_dl.net.situation import PATIENCE
 
+SHORT_S = 1.0
+"""An address behind a redirect that is refused so soon has not expired: it serves one request, or not so many."""
 MAX_FAILURES = 3
 """A mirror is dropped after this many consecutive failures without a byte in between."""
 
@@ -35,21 +38,25 @@ class Address:
     in_vain: int = 0
     redirects: bool = False
     location: Location | None = None
+    _learned: float = 0.0  # when
+    _short_lived: int = 0  # locations in a row that were refused after a short time
 
     def expected_rate(self, connections: int, average: float) -> float:
         """Of one more connection beside those; `average`: for an address whose rate is not known."""
         rate = average if self.rate is None else self.rate
         return rate / (1 + connections) / (1 + self.failures)
 
-    def learn_location(self, found: Location) -> None:
+    def learn_location(self, found: Location, now: float) -> None:
         """Note where it redirected a request; nothing when that was answered in place."""
         if found.url != self.url:
-            self.location, self.redirects = found, True
+            self.redirects, self._learned = True, now
+            self.location = found if self._short_lived < PATIENCE else None
 
-    def forget_location(self, refused: Location | None) -> None:
-        """Ask the address itself again, if that is not done already."""
-        if self.location is refused:
+    def forget_location(self, refused: Location | None, now: float) -> None:
+        """Ask the address itself again, if that is not done already; before every request, if that comes too often."""
+        if refused is not None and self.location is refused:
             self.location = None
+            self._short_lived = self._short_lived + 1 if now - self._learned < SHORT_S else 0
 
 
 class Mirrors:

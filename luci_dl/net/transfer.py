@@ -54,22 +54,22 @@ class Transfer:
         self.rate = self._meter.add(now, self.worker.received)
         return self._stall.is_stalled(self.worker.waited_s, self.worker.received)
 
-    def learn(self) -> None:
+    def learn(self, now: float) -> None:
         """Note at the address what the response has shown so far."""
         worker, address = self.worker, self.address
         if worker.location and not self._located:
             self._located = True  # once: it may have been refused to others meanwhile
-            address.learn_location(worker.location)
+            address.learn_location(worker.location, now)
         address.served |= worker.received > 0
         address.range_served |= worker.received > 0 and worker.served_range
 
-    def end(self, *, stalled: bool) -> Exception | None:
+    def end(self, now: float, *, stalled: bool) -> Exception | None:
         """Note at the address how it ended. Returns: why; None if that is no failure."""
         worker, address = self.worker, self.address
         error = AttemptFailed("the server stalled") if stalled else worker.error
         remedy = error.remedy if isinstance(error, AttemptFailed) else None
         if remedy is Remedy.FRESH_ADDRESS and worker.job.location:  # a signed address expires: ask the origin again
-            address.forget_location(worker.job.location)
+            address.forget_location(worker.job.location, now)
             error = None
         if worker.received:
             address.barren = 0
@@ -77,7 +77,7 @@ class Transfer:
             address.barren += 1
             address.in_vain += worker.whole_served
             if remedy is not Remedy.FEWER:
-                address.forget_location(worker.job.location)
+                address.forget_location(worker.job.location, now)
         return error
 
     def times(self, now: float) -> tuple[float, float, float]:

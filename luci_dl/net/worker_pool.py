@@ -69,17 +69,17 @@ class WorkerPool:
         ended: list[tuple[str, Exception | None]] = []
         for transfer in list(self._transfers):
             stalled = transfer.update(now) and not transfer.worker.done
-            self._learn(transfer)
+            self._learn(transfer, now)
             if stalled or transfer.worker.done:
                 self._remove(transfer, now)
                 url, received = transfer.address.url, transfer.worker.received
                 self.mirrors.record_transfer(url, received, now - transfer.began)
-                ended.append((url, transfer.end(stalled=stalled)))
+                ended.append((url, transfer.end(now, stalled=stalled)))
             if stalled:
                 transfer.worker.stop()
         return ended
 
-    def _learn(self, transfer: Transfer) -> None:
+    def _learn(self, transfer: Transfer, now: float) -> None:
         worker = transfer.worker
         if worker.supports_ranges is not None and self._supports_ranges is not False:
             self._supports_ranges = worker.supports_ranges
@@ -87,7 +87,7 @@ class WorkerPool:
             self._round_trip_s = min(self._round_trip_s or worker.round_trip_s, worker.round_trip_s)
         if worker.received and worker.served_range:
             self._probe = False
-        transfer.learn()
+        transfer.learn(now)
 
     def may_pass(self, url: str) -> bool:
         """Whether an error says little of the address: other connections are at work there, or it has served bytes.

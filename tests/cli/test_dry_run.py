@@ -12,6 +12,7 @@ from luci_dl.disk.layout import staging_for
 from luci_dl.model import lfs_pointer_sha1
 from tests.cli.shop import DATA, OTHER, Shop, sha256
 from tests.disk.hands import artifact_of, install, kill_after
+from tests.interrupting import wait_for_part
 from tests.procs import Spawned, luci
 from tests.servers import faults
 
@@ -134,7 +135,7 @@ def test_the_lock_holder_is_reported(shop: Shop, models: Path, tmp_path: Path) -
     """And is not disturbed."""
     shop.sell("m", faults=[faults.stall(1000)])
     with Spawned("install", "m") as holder:
-        assert shop.server.stalled.wait(10)
+        wait_for_part(models)
         ended = luci("install", "--dry-run", "m")
         assert ended.returncode == 0
         assert f"would wait for pid {holder.pid} on " in ended.stdout

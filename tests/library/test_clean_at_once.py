@@ -12,6 +12,7 @@ from luci_dl.disk import receipt
 from luci_dl.disk.layout import staging_for
 from luci_dl.library.clean import clean
 from tests.disk.hands import KIB, gguf, install, kill_after
+from tests.interrupting import wait_for_part
 from tests.procs import Spawned, files_left, luci, wait_until
 from tests.servers import FaultyServer, faults
 
@@ -76,7 +77,7 @@ def test_a_running_download_is_safe_from_clean(server: FaultyServer, home: Path)
     """In another terminal: it is left alone, and the pid is reported; after a kill it is removed."""
     url = server.serve("/m.gguf", DATA, [faults.stall(32 * KIB), faults.ok()])
     with Spawned("install", url) as run:
-        assert server.stalled.wait(20)
+        wait_for_part(home / "models")
         ended = luci("clean")
         assert ended.returncode == 0
         assert f"held by pid {run.pid}" in ended.stderr
