@@ -40,15 +40,20 @@ class Journal:
                 fs.set_length(file, log.end)
             self._file, self._end = file, log.end
 
-    def checkpoint(self, offset: int, sha256: str) -> None:
-        """Record that the first `offset` bytes of the part are on disk and have this digest. Raises: StorageError."""
-        with self._gate.change():
-            self._append({"at": offset, "sha256": sha256})
+    def record(self, blocks: Sequence[tuple[int, str]] = (), checkpoint: tuple[int, str] | None = None) -> None:
+        """Record what is on disk, in one write, so that who is killed leaves all of it or nothing.
 
-    def add_blocks(self, number: int, text: str) -> None:
-        """Record that blocks from that number on are on disk, and have the digests in `text`. Raises: StorageError."""
+        Args:
+            blocks: a number, and the digests in a text of the blocks from there on.
+            checkpoint: a number of bytes from the beginning, and their SHA-256.
+
+        Raises: StorageError.
+        """
+        lines: list[Mapping[str, Any]] = [{"blocks": number, KIND: text} for number, text in blocks]
+        if checkpoint:
+            lines.append({"at": checkpoint[0], "sha256": checkpoint[1]})
         with self._gate.change():
-            self._append({"blocks": number, KIND: text})
+            self._append(*lines)
 
     def forget(self, segments: Sequence[Segment]) -> None:
         """Record that these bytes are missing, so that nothing said before about them counts. Raises: StorageError."""
@@ -67,10 +72,10 @@ class Journal:
         """Close the file until the next line."""
         self._file = None
 
-    def _append(self, fields: Mapping[str, Any]) -> None:
-        line = encode(fields)
-        fs.write_at(self._open_file(), line, self._end)
-        self._end += len(line)
+    def _append(self, *lines: Mapping[str, Any]) -> None:
+        text = b"".join(map(encode, lines))
+        fs.write_at(self._open_file(), text, self._end)
+        self._end += len(text)
 
     def _open_file(self) -> fs.File:
         if self._file is None:

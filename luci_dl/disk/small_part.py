@@ -166,7 +166,7 @@ class SmallFiles(PartFiles):
     def keep(self, header: Header, size: int, sha256: str) -> None:
         """Make the journal of a part that was stored. Raises: Revoked; StorageError."""
         self.journal.begin(header)
-        self.journal.checkpoint(size, sha256)
+        self.journal.record(checkpoint=(size, sha256))
 
 
 def _digest_of(digest: Digest, data: bytes) -> str:

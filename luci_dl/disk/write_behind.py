@@ -148,10 +148,10 @@ class WriteBehind:
 
     def _record(self, sync: Sync) -> None:
         """Add what is synced to the journal."""
-        for first, end in runs_of(sync.numbers):
-            self._journal.add_blocks(first, self._sums.blocks.text(first, end))
-        self._sums.recorded(sync.numbers)
         offset, sha = sync.state
-        if offset > self.backlog.journaled:
-            self._journal.checkpoint(offset, sha.hexdigest())
+        goes_on = offset > self.backlog.journaled
+        blocks = [(first, self._sums.blocks.text(first, end)) for first, end in runs_of(sync.numbers)]
+        self._journal.record(blocks, (offset, sha.hexdigest()) if goes_on else None)
+        self._sums.recorded(sync.numbers)
+        if goes_on:
             self._states.append((offset, sha))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import tempfile
 import zlib
 from collections.abc import Mapping
@@ -39,7 +40,7 @@ def written() -> bytes:
         log = Journal(path)
         log.begin(HEADER)
         for at, sha256 in CHECKPOINTS:
-            log.checkpoint(at, sha256)
+            log.record(checkpoint=(at, sha256))
         log.finish(ENTRY)
         return path.read_bytes()
 
@@ -98,7 +99,7 @@ def test_resuming_cuts_off_what_is_torn(tmp_path: Path) -> None:
     assert log
     more = Journal(path)
     more.resume(log)
-    more.checkpoint(*CHECKPOINTS[-1])
+    more.record(checkpoint=CHECKPOINTS[-1])
     assert journal.read(path) == Log(HEADER, CHECKPOINTS, None, path.stat().st_size)
 
 
@@ -108,7 +109,7 @@ def test_beginning_takes_another_file_than_the_one_that_is_there(tmp_path: Path)
     old, new = Journal(path), Journal(path)
     old.begin(HEADER)
     new.begin(HEADER)
-    old.checkpoint(1024, "wrong")
+    old.record(checkpoint=(1024, "wrong"))
     old.finish(ENTRY)
     assert journal.read(path) == Log(HEADER, (), None, path.stat().st_size)
 
@@ -217,21 +218,32 @@ def test_digests_of_another_kind_count_as_unknown(tmp_path: Path) -> None:
         assert found.blocks[0] == known
 
 
+def test_what_one_sync_made_sure_is_recorded_in_one_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in between, a resume would know less than is there."""
+    log, real, lengths = Journal(tmp_path / "m.journal"), os.pwrite, []
+    log.begin(Header("m.gguf", 4 * BLOCK, "0" * 64))
+    monkeypatch.setattr(os, "pwrite", lambda *args: lengths.append(real(*args)) or lengths[-1])
+    log.record([(0, "00000001"), (2, "00000003")], (BLOCK, "a"))
+    assert len(lengths) == 1
+    found = journal.read(log.path)
+    assert found
+    assert (found.checkpoints, found.blocks.known) == (((BLOCK, "a"),), 2)
+
+
 def test_blocks_are_remembered_until_they_are_missing(tmp_path: Path) -> None:
     """The last line about a block counts, and what is beyond a missing byte is proved by blocks only."""
     size = 4 * BLOCK + 5
     log = Journal(tmp_path / "m.journal")
     log.begin(Header("m.gguf", size, "0" * 64))
-    log.checkpoint(BLOCK, "a")
-    log.add_blocks(3, "00000003" + "00000004")
-    log.add_blocks(1, "00000001" + "-" * 8)
-    log.checkpoint(2 * BLOCK, "b")
+    log.record(checkpoint=(BLOCK, "a"))
+    log.record([(3, "00000003" + "00000004")])
+    log.record([(1, "00000001" + "-" * 8)], (2 * BLOCK, "b"))
     found = journal.read(log.path)
     assert found
     assert [found.blocks[number] for number in range(6)] == [None, 1, None, 3, 4, None]
     assert found.proved == 3 * BLOCK + 5
     log.forget([Segment(BLOCK + 1, BLOCK + 2), Segment(4 * BLOCK, size)])
-    log.add_blocks(4, "00000005")
+    log.record([(4, "00000005")])
     found = journal.read(log.path)
     assert found
     assert found.checkpoints == ((BLOCK, "a"),)
