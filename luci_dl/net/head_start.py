@@ -24,20 +24,21 @@ class HeadStart:
 
     def __init__(self, ask: Callable[[], Answered]) -> None:
         self._ask = ask
-        self._began = time.monotonic()
-        self._answered: Future[Answered] = Future()
+        self._answered: Future[tuple[float, Answered]] = Future()  # when, by `time.monotonic`, and what
         start_thread(self._run, "luci-head-start")
 
     def _run(self) -> None:
         try:
-            self._answered.set_result(self._ask())
+            answered = self._ask()
+            self._answered.set_result((time.monotonic(), answered))
         except BaseException as error:  # noqa: BLE001 - raised by `take`
             self._answered.set_exception(error)
 
     def take(self) -> Answered:
-        """What was asked, or what is asked now if that was too long ago. Raises: as `ask`."""
-        if time.monotonic() - self._began < FRESH_S:
-            return self._answered.result()
+        """The response; if it came too long ago, that to another request. Raises: as `ask`."""
+        came, answered = self._answered.result()
+        if time.monotonic() - came < FRESH_S:
+            return answered
         self.close()
         return self._ask()
 
@@ -46,6 +47,7 @@ class HeadStart:
         self._answered.add_done_callback(_close)
 
 
-def _close(answered: Future[Answered]) -> None:
-    if not answered.exception():
-        answered.result()[0].close()
+def _close(future: Future[tuple[float, Answered]]) -> None:
+    if not future.exception():
+        _came, (response, _location) = future.result()
+        response.close()

@@ -9,8 +9,6 @@ AVERAGE_S = 4.0
 STALL_S = 30.0  # unless --timeout says otherwise
 STALL_BYTES_PER_S = 1024
 """A response that waits `STALL_S` seconds for the network and gets fewer bytes per second than this has stalled."""
-MAX_TICK_S = 1.0
-"""A longer wait between two calls counts as this long: the process was suspended (Ctrl+Z)."""
 
 
 class RateMeter:
@@ -37,16 +35,12 @@ class StallWatch:
 
     def __init__(self, limit_s: float | None = None) -> None:
         self._limit_s = limit_s or STALL_S
-        self._last = 0.0
-        self._waited_s = 0.0
-        self._received = 0
+        self._waited_s, self._received = 0.0, 0  # when that was last judged
 
     def is_stalled(self, waited_s: float, received: int) -> bool:
         """Whether the connection, which has waited so long and received so many bytes so far, has stalled."""
-        self._waited_s += min(waited_s - self._last, MAX_TICK_S)
-        self._last = waited_s
-        if self._waited_s < self._limit_s:
+        if waited_s - self._waited_s < self._limit_s:
             return False
         gained = received - self._received
-        self._waited_s, self._received = 0.0, received
+        self._waited_s, self._received = waited_s, received
         return gained < STALL_BYTES_PER_S * self._limit_s

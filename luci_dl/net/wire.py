@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from errno import ETIMEDOUT
 from functools import partial
+from math import inf
 from typing import Any
 
 RECORD_BYTES = 1 << 14
@@ -18,6 +19,8 @@ RECORD_BYTES = 1 << 14
 GATHER_S = 0.005
 GATHER_BYTES = 1 << 18
 """Bytes that follow others are let gather for that long, or until they are that many: every wake-up costs."""
+LOOK_S = 1.0
+"""A wait is made of waits no longer than that. One that took longer counts as that: luci was suspended (Ctrl+Z)."""
 _NOTHING_THERE = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -88,17 +91,23 @@ class Wire(io.RawIOBase):
         """Wait at most that long, without a limit if None, for some bytes. Returns: whether they are there."""
         self._wake_at(min(max(at_least, 1), GATHER_BYTES))
         self._poll.modify(self._sock, select.POLLOUT if isinstance(reason, ssl.SSLWantWriteError) else select.POLLIN)
-        self._waiting_since = began = time.monotonic()
-        ready = self._poll.poll(None if seconds is None else seconds * 1000)
-        self._waiting_since = None
-        self._waited += time.monotonic() - began
+        left = inf if seconds is None else seconds
+        while not (ready := self._look(min(left, LOOK_S))) and left > LOOK_S:
+            left -= LOOK_S
+        return ready
+
+    def _look(self, seconds: float) -> bool:
+        self._waiting_since = time.monotonic()
+        ready = self._poll.poll(seconds * 1000)
+        waited, self._waiting_since = self.waited, None
+        self._waited = waited
         return bool(ready)
 
     @property
     def waited(self) -> float:
         """Seconds that reads have waited for the network, up to now."""
         since = self._waiting_since
-        return self._waited + (time.monotonic() - since if since else 0.0)
+        return self._waited + (min(time.monotonic() - since, LOOK_S) if since else 0.0)
 
     def _wake_at(self, count: int) -> None:
         """Let the system call a socket readable only when so many bytes are there, or the end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -75,6 +76,19 @@ def test_a_response_that_was_left_for_long_is_asked_for_again(
     with client.head_start(RangeRequest(url, 0, None), SECRET, ""):
         assert body(url, client) == DATA
         assert len(server.exchanges("/m.gguf")) == 2
+
+
+def test_a_response_that_is_long_in_coming_is_waited_for(
+    server: FaultyServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is fresh when it comes: a slow server gets no second request."""
+    monkeypatch.setattr(head_start, "FRESH_S", 0.2)
+    url = server.serve("/m.gguf", DATA, [faults.stall_head()])
+    with client.head_start(RangeRequest(url, 0, None), SECRET, ""):
+        threading.Timer(0.5, server.release).start()
+        time.sleep(0.3)
+        assert body(url, client) == DATA
+    assert len(server.exchanges()) == 1
 
 
 def test_its_failure_is_that_of_the_one_who_waits(client: Client) -> None:

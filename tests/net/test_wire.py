@@ -101,6 +101,37 @@ def test_a_wait_counts_while_it_lasts(connect: Connect) -> None:
     assert wire.waited == ended
 
 
+def test_time_in_which_luci_was_suspended_is_no_wait(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl+Z in the middle of a read, for a minute by the clock: no more than one look counts."""
+    wire, peer = connect()
+    real, suspended_s = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: real() + suspended_s[0])
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read, wire)
+        time.sleep(SHORT_S)
+        suspended_s[0] = 60.0
+        assert wire.waited <= wires.LOOK_S
+        peer.sendall(BODY)
+        assert reading.result()
+    assert wire.waited <= wires.LOOK_S
+
+
+def test_a_long_wait_is_made_of_short_ones(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of them count, and their number changes neither what comes nor when it is too late."""
+    monkeypatch.setattr(wires, "LOOK_S", SHORT_S / 7)
+    wire, peer = connect()
+    timer = threading.Timer(SHORT_S, peer.sendall, [BODY])
+    timer.start()
+    assert read(wire) == BODY
+    assert SHORT_S * 0.9 < wire.waited < LONG_S
+    timer.join()
+    wire.timeout = SHORT_S
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        read(wire)
+    assert time.monotonic() - began >= SHORT_S
+
+
 def test_what_comes_soon_is_one_block(connect: Connect) -> None:
     """The read ends when the time is over, although its memory is not full."""
     wire, peer = connect()
