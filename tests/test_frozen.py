@@ -74,3 +74,4 @@ def test_what_is_frozen_takes_the_same_arguments() -> None:
         assert inspect.signature(ours) == inspect.signature(ours)
         with pytest.raises(TypeError, match=f"{theirs.__name__}.__init__.. missing 1 required positional argument"):
             ours()
+        assert inspect.isfunction(vars(ours)["__init__"]), "compiled once, not for each object"

@@ -15,7 +15,7 @@ from luci_dl.disk.blocks import BLOCK, BlockHash
 from luci_dl.disk.journal import Header, Log
 from luci_dl.disk.proof import Proof, prove
 from luci_dl.plan import Segment
-from tests.disk.hands import KIB, NAME, digest_of, gguf
+from tests.disk.hands import KIB, NAME, digest_of, gguf, xxh3_of
 
 DATA = gguf(64 * KIB)
 CHECKPOINTS = tuple((at, digest_of(DATA[:at])) for at in (16 * KIB, 32 * KIB, 48 * KIB))
@@ -42,6 +42,15 @@ def test_the_longest_prefix_that_a_mark_proves_is_kept(tmp_path: Path) -> None:
     """Its hash is the one to continue with; checkpoints may come in any order."""
     assert prefix(tmp_path / "m", DATA) == 48 * KIB
     assert prefix(tmp_path / "m", DATA, CHECKPOINTS[::-1]) == 48 * KIB
+
+
+def test_a_block_goes_on_where_the_last_good_checkpoint_is_in_it(tmp_path: Path) -> None:
+    """Its digest, too, though more of it was read, up to a checkpoint that proved wrong."""
+    checkpoints = (CHECKPOINTS[0], (32 * KIB, digest_of(b"other")))
+    log = Log(Header(NAME, len(DATA), digest_of(DATA)), checkpoints, None, 0)
+    proof = proved(tmp_path / "m", DATA, log)
+    proof.sums.add(proof.offset, DATA[proof.offset :], len(DATA))
+    assert (proof.offset, proof.sums.blocks[0]) == (16 * KIB, xxh3_of(DATA))
 
 
 def test_without_a_checkpoint_nothing_is_verified(tmp_path: Path) -> None:

@@ -63,6 +63,15 @@ def test_a_file_that_is_there_gets_none(
     assert len(shop.server.exchanges("/m-1.gguf")) == 1
 
 
+def test_a_copy_on_this_machine_prevents_it(shop: Shop, home: Path, tmp_path: Path) -> None:
+    """No byte has to come from a server."""
+    shop.sell("m")
+    (tmp_path / "copy.gguf").write_bytes(DATA)
+    luci_dl.install("m", options=Options(copies=(tmp_path / "copy.gguf",)))
+    assert (home / "models" / "m.gguf").read_bytes() == DATA
+    assert not shop.server.exchanges()
+
+
 def test_a_lock_that_is_held_prevents_it(shop: Shop, home: Path) -> None:
     """Nothing is requested for what somebody else fetches."""
     shop.sell("m")

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from unittest import mock
 
 import pytest
 
@@ -53,6 +54,17 @@ def resolves_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     monkeypatch.setattr(dialling, "HEAD_START_S", 0.01)
     return name
+
+
+@pytest.mark.parametrize("host", ["example.com", "[::1]", "b\u00fccher.example", "a..b", "a" * 64 + ".example"])
+def test_a_name_is_looked_up_as_python_would(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bytes are passed on as they are, so only plain names may become bytes."""
+    look_up = mock.Mock(return_value=[])
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with pytest.raises(OSError, match="no address"):
+        dial(host, 80, 1)
+    name = host.strip("[]")
+    assert look_up.call_args.args[0] == (name.encode() if host in ("example.com", "[::1]") else name)
 
 
 def test_an_address_that_does_not_respond_does_not_delay_the_next(resolves_to: Callable[..., None]) -> None:

@@ -136,6 +136,16 @@ def test_the_rate_before_a_step_is_an_average() -> None:
     assert line.run(BACKOFF_S)[-1] == STEP
 
 
+def test_a_slow_sink_takes_a_step_back_only_when_the_last_one_is_done() -> None:
+    """Transfers that are under way are not cut off for it, so it takes a while."""
+    tuner = Tuner()
+    for tick in range(100):
+        now = tick * TICK_S + 1
+        load = Load(int(now * 1e8), MANY, 16 * now, 0.1 * now, 15 * now, round_trip_s=0.06, responding=16)
+        tuner.update(now, load)
+    assert tuner.connections == MAX_CONNECTIONS // STEP
+
+
 def test_a_step_that_does_not_pay_is_followed_later() -> None:
     """Conditions change: after a while the next step is tried."""
     line = Line(each=5e6, line=5e6)
