@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 from luci_dl.frozen import frozen
 from luci_dl.text import distinct_address
@@ -173,6 +173,9 @@ class Model:
         reference: a catalog name, or a reference in its canonical form.
         artifacts: at least one; the first is the one to load.
         license: None if unknown.
+        asked: what the user asked for beside the reference, for receipts: see `FileSelection.asked`.
+        kept: small files that belong to the model and are kept in its receipt: their digest, or "manifest", and their
+            bytes in base64.
     """
 
     reference: str
@@ -181,6 +184,8 @@ class Model:
     groups: tuple[str, ...] = ()
     tier: int | None = None
     license: str | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
     @property
     def size(self) -> int | None:

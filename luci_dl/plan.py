@@ -85,6 +85,7 @@ class Remote:
         sha256: the digest that the Hub sends (X-Linked-Etag); None for other servers.
         names: file names that it suggests, best first, unchecked.
         served_by: the host that sent it, which after a redirect is not that of the `url`; empty if there is none.
+        commit: the one that the file is from, as the Hub says (X-Repo-Commit), 40 hex digits; empty for other servers.
     """
 
     url: str = field(repr=False)
@@ -93,6 +94,7 @@ class Remote:
     sha256: str | None = None
     names: tuple[str, ...] = ()
     served_by: str = ""
+    commit: str = ""
 
 
 class Lease:

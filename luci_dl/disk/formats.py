@@ -10,15 +10,16 @@ from luci_dl.errors import StorageError
 from luci_dl.text import shown
 
 VERSION = 1
+"""Of locks, journals and commit records."""
 _MOST = 1 << 62  # beyond that, system calls overflow
 
 
-def check_version(fields: Mapping[str, Any], path: Path) -> None:
-    """Raises: StorageError, when a luci of another format wrote the file. It is left alone and reported."""
+def check_version(fields: Mapping[str, Any], path: Path, newest: int = VERSION) -> None:
+    """Raises: StorageError, when the file has none of the formats 1 to `newest`. It is left alone and reported."""
     version = fields.get("v")
-    if type(version) is not int or version != VERSION:
+    if type(version) is not int or not 1 <= version <= newest:
         raise StorageError(
-            f"{path} has format {shown(version)}, this luci knows format {VERSION}",
+            f"{path} has format {shown(version)}, this luci knows format {newest}",
             "Update luci, or remove the file to start over.",
         )
 

@@ -23,6 +23,7 @@ from luci_dl.disk import fs
 from luci_dl.disk.block_sums import known_beyond
 from luci_dl.disk.blocks import KIND, Blocks
 from luci_dl.disk.formats import check_version, is_count
+from luci_dl.disk.receipt import VERSION as RECEIPT_VERSION
 from luci_dl.disk.receipt import Receipt
 from luci_dl.errors import UsageError
 from luci_dl.frozen import frozen
@@ -218,7 +219,7 @@ def entry_from(fields: Any, path: Path, names: Any = None) -> CommitEntry | None
     if not (isinstance(fields, dict) and isinstance(receipt := fields.get("receipt"), dict)):
         return None
     if is_count(receipt.get("v")):
-        check_version(receipt, path)
+        check_version(receipt, path, RECEIPT_VERSION)
     try:
         entry = CommitEntry(**{**fields, "receipt": Receipt.from_json({"files": names, **receipt})})
     except (ValueError, KeyError, TypeError, AttributeError, UsageError):

@@ -27,6 +27,7 @@ class PartSink:
         cloned: the part shares the blocks of a local copy, and has all of them.
         mixed: the responses disagreed on the file, so it may be one that was never meant, or bytes of several.
         end_is_certain: False when the connection may have been lost where the file was taken to end.
+        commit: the one that the bytes are from, if the Hub sent them.
     """
 
     def __init__(self, staging: Staging, artifact: Artifact, min_free: int) -> None:
@@ -35,6 +36,7 @@ class PartSink:
         self.cloned = False
         self.mixed = False
         self.end_is_certain = True
+        self.commit = ""
         self._senders = Senders()
         self._min_free = min_free
         self._known = identity.promised(artifact)
@@ -111,6 +113,7 @@ class PartSink:
             else:
                 self._start(remote)
             self._senders.begin(lease, remote)
+            self.commit = remote.commit or self.commit
 
     def sent(self) -> dict[Sender, Blocks]:
         """The digests of the blocks that each sender sent whole, of those that the part has."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken, run_cancellable
@@ -11,7 +12,7 @@ from luci_dl.disk.hashing import hash_file, report_hashing
 from luci_dl.disk.journal import CommitEntry
 from luci_dl.disk.layout import Staging, in_lock_order, staging_folder
 from luci_dl.disk.part import Part
-from luci_dl.disk.receipt import Receipt
+from luci_dl.disk.receipt import ModelFacts, Receipt
 from luci_dl.errors import StorageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact
@@ -23,7 +24,7 @@ class Publication:
     """Puts the parts of one model in their places.
 
     Args:
-        names: of all files of the model, whether they have parts or not.
+        facts: of the model, with the names of all its files, whether they have parts or not.
         seen: what was at the targets when they were looked at.
         private: the locks are unreliable, so the parts have names of their own, and are read back.
 
@@ -35,8 +36,7 @@ class Publication:
     def __init__(
         self,
         parts: Sequence[Part],
-        reference: str,
-        names: Sequence[str],
+        facts: ModelFacts,
         seen: Mapping[str, target.Identity | None],
         private: bool,
         token: CancelToken,
@@ -45,8 +45,7 @@ class Publication:
         self.made: list[Path] = []
         self.done = False
         self._parts = {part.staging: part for part in parts}
-        self._reference = reference
-        self._names = tuple(names)
+        self._facts = facts
         self._seen = seen
         self._private = private
         self._token = token
@@ -85,7 +84,8 @@ class Publication:
     def _entry(self, part: Part, record: str | None) -> CommitEntry:
         digest, size = part.verify(self._token), part.received
         content = digest, size, part.mtime_ns, part.blocks.text()
-        known = receipt_for(part.artifact, self._reference, self._names, *content, url=part.origin, proof=part.proof)
+        known = receipt_for(part.artifact, self._facts, *content, url=part.origin, proof=part.proof)
+        known = replace(known, validator=part.validator(part.origin) or "", commit=part.commit)
         return CommitEntry(size, digest, part.inode, known, record)
 
     def _make_durable(self, files: Files, record: Path | None) -> None:
@@ -117,7 +117,7 @@ class Publication:
         is_lost = not self._private and lost_lock()
         if is_lost or not all(commit.holds(staging.part, entry, self._token) for staging, entry in files):
             raise StorageError(
-                f"another program touched the staging files of {self._reference} in "
+                f"another program touched the staging files of {self._facts.reference} in "
                 f"{staging_folder(files[0][0].folder)}",
                 "Check whether a program cleans up there, or the file system does not support locks; then install "
                 "again.",
@@ -160,8 +160,7 @@ class Publication:
 
 def receipt_for(
     artifact: Artifact,
-    reference: str,
-    names: Sequence[str],
+    facts: ModelFacts,
     sha256: str,
     size: int,
     mtime_ns: int,
@@ -170,12 +169,12 @@ def receipt_for(
     url: str,
     proof: str,
 ) -> Receipt:
-    """The receipt of a file of the model `reference`, which has files with these names."""
+    """The receipt of a file of that model."""
     moment = receipt.now()
     return Receipt(
         artifact.name,
-        reference,
-        tuple(names),
+        facts.reference,
+        facts.files,
         artifact.role,
         url,
         sha256,
@@ -185,4 +184,6 @@ def receipt_for(
         installed=moment,
         verified=moment,
         xxh3=xxh3,
+        asked=facts.asked,
+        kept=facts.kept if artifact.name == facts.files[0] else {},
     )

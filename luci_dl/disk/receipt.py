@@ -6,25 +6,40 @@ import contextlib
 import hashlib
 import json
 import os
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import MISSING, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from luci_dl.disk import fs
 from luci_dl.disk.blocks import KIND, Blocks
-from luci_dl.disk.formats import VERSION, check_version, is_count
+from luci_dl.disk.formats import check_version, is_count
 from luci_dl.environment import home_of
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.frozen import frozen
 from luci_dl.names import check_digest, check_name
 from luci_dl.text import distinct_address
 
+VERSION = 2
+"""Of receipts. Those of version 1 do not say what was `asked`."""
 DISTRUSTED = -1
 """The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
 REMEMBERED = "receipts"
 """The folder, in luci's own one, for newer versions of receipts that are in read-only folders."""
-_TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified")
+MAX_KEPT = 4 << 20
+"""Size limit of what a receipt keeps, in bytes."""
+_TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified", "validator", "commit", KIND)
+
+
+@frozen
+class ModelFacts:
+    """What the receipts of a model's files have in common: see `Receipt`, and `Model` for `asked` and `kept`."""
+
+    reference: str
+    files: tuple[str, ...]
+    asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
 
 @frozen
@@ -42,6 +57,10 @@ class Receipt:
         size: bytes; mtime_ns: of the file when its bytes were last checked, or DISTRUSTED.
         installed, verified: when, ISO 8601 in UTC.
         xxh3: the text of the `blocks`; empty in receipts of older versions, or where they are not known.
+        asked: the options that the model was selected with; None where that is unknown.
+        validator: the strong ETag of the `url` then; empty if it had none.
+        commit: of the Hub's repository, 40 hex digits; empty if unknown.
+        kept: in the receipt of the model's first file, what `Model.kept` says.
     """
 
     name: str
@@ -57,6 +76,10 @@ class Receipt:
     verified: str
     v: int = VERSION
     xxh3: str = ""
+    asked: Mapping[str, Any] | None = field(default=None, hash=False)
+    validator: str = ""
+    commit: str = ""
+    kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("reference", "url"):
@@ -66,15 +89,18 @@ class Receipt:
     @classmethod
     def from_json(cls, facts: Any) -> Receipt:
         """What `asdict` returned, perhaps by way of a file. Raises: TypeError, UsageError, when it is no receipt."""
-        names = {field.name for field in fields(cls)}
-        if not (isinstance(facts, dict) and facts.keys() >= names - {KIND}):
+        names = {each.name for each in fields(cls)}
+        needed = {each.name for each in fields(cls) if (each.default, each.default_factory) == (MISSING, MISSING)}
+        if not (isinstance(facts, dict) and facts.keys() >= needed | {"v"}):
             raise TypeError("not a receipt")
         known = cls(**{name: facts[name] for name in names & facts.keys()})
         if not (
             isinstance(known.files, list | tuple)
-            and isinstance(known.xxh3, str)
+            and (known.asked is None or _is_question(known.asked))
+            and isinstance(known.kept, dict)
+            and all(map(_is_text, (*known.kept, *known.kept.values())))
             and all(_is_text(text) for text in (*known.files, *(getattr(known, name) for name in _TEXTS)))
-            and (is_count(known.v) and known.v == VERSION and is_count(known.size))
+            and (is_count(known.v) and 1 <= known.v <= VERSION and is_count(known.size))
             and (type(known.mtime_ns) is int and -1 << 63 <= known.mtime_ns < 1 << 63)
             and known.name in known.files
         ):
@@ -114,7 +140,7 @@ def _read(path: Path) -> Receipt | None:
     try:
         facts = json.loads(fs.read_own(path) or b"")
         if isinstance(facts, dict):
-            check_version(facts, path)
+            check_version(facts, path, VERSION)
         return Receipt.from_json(facts)
     except (ValueError, TypeError, RecursionError, UsageError):
         return None
@@ -136,6 +162,14 @@ def _remembered(path: Path) -> Path:
     """Where luci's own folder keeps a newer version of the receipt at `path`."""
     key = hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:32]
     return home_of(os.environ) / REMEMBERED / f"{key}.receipt"
+
+
+def _is_question(value: object) -> bool:
+    """Whether it is what `FileSelection.asked` returned, or may be what that of another version did."""
+    if not isinstance(value, dict) or not all(map(_is_text, value)):
+        return False
+    answers = [each for answer in value.values() for each in (answer if isinstance(answer, list) else [answer])]
+    return all(isinstance(answer, bool) or _is_text(answer) for answer in answers)
 
 
 def _is_text(value: object) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import commit, fs, lock_reliability, receipt, target
@@ -17,6 +18,7 @@ from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
 from luci_dl.disk.place import Places, check_names
 from luci_dl.disk.publish import Publication, receipt_for
+from luci_dl.disk.receipt import ModelFacts
 from luci_dl.disk.small_part import part_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
@@ -49,14 +51,20 @@ class Transaction:
         artifacts: Sequence[Artifact],
         *,
         reference: str = "",
+        asked: Mapping[str, Any] | None = None,
+        kept: Mapping[str, str] | None = None,
         options: Options | None = None,
         token: CancelToken | None = None,
         emit: Emit = ignore,
         verb: Verb = "install",
     ) -> None:
-        """Raises: UsageError, for a name that would leave the folder; StorageError."""
+        """Args: `reference`, `asked` and `kept` are for the receipts, as in `Model`.
+
+        Raises: UsageError, for a name that would leave the folder; StorageError.
+        """
         self.endings: list[Event] = []
-        self._reference = reference or artifacts[0].name
+        names = tuple(dict.fromkeys(artifact.name for artifact in artifacts))
+        self._facts = ModelFacts(reference or names[0], names, asked or {}, kept or {})
         self._verb = verb
         self._options = options or Options()
         self._token = token or CancelToken()
@@ -86,7 +94,7 @@ class Transaction:
         files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
         while True:
             self._roll_forward()
-            locks = Locks(files, self._reference, self._verb, self._watch.look)
+            locks = Locks(files, self._facts.reference, self._verb, self._watch.look)
             locks.acquire(self._options.wait, self._token, self._emit)
             try:
                 if not commit.records_of(self._folder, self._stagings.values()):
@@ -123,7 +131,7 @@ class Transaction:
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right. Raises: StorageError."""
         content = found.sha256, found.size, found.mtime_ns, found.xxh3
-        known = receipt_for(artifact, self._reference, tuple(self._artifacts), *content, url="", proof=artifact.proof)
+        known = receipt_for(artifact, self._facts, *content, url="", proof=artifact.proof)
         staging = self._stagings[artifact.name]
         receipt.write(staging.receipt, known, staging.new_receipt)
 
@@ -204,8 +212,7 @@ class Transaction:
         self._watch.end()
         self._publication = Publication(
             list(self._parts.values()),
-            self._reference,
-            tuple(self._artifacts),
+            self._facts,
             self._seen,
             bool(self._unreliable),
             self._token,

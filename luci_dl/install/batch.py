@@ -115,6 +115,8 @@ class _Run:
                 plan.folder,
                 plan.artifacts,
                 reference=plan.reference,
+                asked=plan.model.asked,
+                kept=plan.model.kept,
                 options=context.options,
                 token=context.token,
                 emit=context.emit,

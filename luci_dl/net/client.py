@@ -158,7 +158,7 @@ class Client:
         started = None if location else self._head_starts.pop((request, *headers.items(), repository), None)
         response, found = started.take() if started else self._ask(request, headers, repository, location)
         with closed_on_error(response):
-            size, sha256 = found.size, found.sha256
+            size, sha256 = found.linked.size, found.linked.sha256
             situation = replace(
                 situation, size=situation.size or size, provable=situation.provable or sha256 is not None
             )
@@ -166,7 +166,8 @@ class Client:
             if size is not None and info.size is not None and size != info.size:
                 raise AttemptFailed(f"the Hub reports {size} bytes, but the server it redirects to {info.size}")
             names = suggested_names(response.headers, found.url if found.url != request.url else None)
-            remote = Remote(request.url, info.size or size, info.validator, sha256, names, host_of(found.url))
+            served_by, commit = host_of(found.url), found.linked.commit
+            remote = Remote(request.url, info.size or size, info.validator, sha256, names, served_by, commit)
             return Response(response, found, remote, info)
 
     def _ask(

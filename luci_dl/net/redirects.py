@@ -12,7 +12,7 @@ from luci_dl.errors import NetworkError
 from luci_dl.frozen import frozen
 from luci_dl.net.connections import release
 from luci_dl.net.origin import origin_of
-from luci_dl.net.response import linked_file, redirect_target
+from luci_dl.net.response import LinkedFile, linked_file, redirect_target
 
 MAX_REDIRECTS = 10
 
@@ -26,12 +26,11 @@ class Location:
 
     Attributes:
         url: the address after redirects.
-        sha256, size: by `linked_file`; None where the origin does not say.
+        linked: what the Hub says about the file.
     """
 
     url: str = field(repr=False)
-    sha256: str | None = None
-    size: int | None = None
+    linked: LinkedFile = LinkedFile()
 
 
 Answered = tuple[urllib3.BaseHTTPResponse, Location]
@@ -48,16 +47,16 @@ def follow(
 
     Returns: the last response, and where it came from. Raises: AttemptFailed; NetworkError.
     """
-    url, sha256, size = location.url, location.sha256, location.size
+    url, linked = location.url, location.linked
     for _ in range(MAX_REDIRECTS + 1):
         at_origin = origin_of(url) == origin_of(origin)
         response = send(url, {**headers, **(private_headers if at_origin else {})})
         with closed_on_error(response):
-            if at_origin and sha256 is None:  # the Hub first redirects a renamed repository to itself
-                sha256, size = linked_file(response.headers)
+            if at_origin and linked.sha256 is None:  # the Hub first redirects a renamed repository to itself
+                linked = linked_file(response.headers)
             target = redirect_target(url, response.status, response.headers)
         if target is None:
-            return response, Location(url, sha256, size)
+            return response, Location(url, linked)
         release(response)
         url = target
     raise NetworkError(

@@ -15,6 +15,7 @@ from luci_dl.net.status import LOG_IN
 _CONTENT_RANGE = re.compile(r"bytes[ =]+(\d{1,18}) *- *(\d{1,18}) */ *(\d{1,18}|\*)", re.IGNORECASE)
 _UNSATISFIED_RANGE = re.compile(r"bytes[ =]+\* */ *(\d{1,18})", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_ETAG_LENGTH = 1024
 _PRINTABLE = "".join(map(chr, range(33, 127)))
@@ -118,10 +119,24 @@ def _ascii(netloc: str) -> str:
     return f"{credentials}{at}{name.encode('idna').decode('ascii')}"
 
 
-def linked_file(headers: Mapping[str, str]) -> tuple[str | None, int | None]:
-    """SHA-256 and size that the Hub gives for a file (X-Linked-Etag, X-Linked-Size); None where absent."""
+@frozen
+class LinkedFile:
+    """What the Hub says about a file: SHA-256 (None if absent), size in bytes (None), and its commit (empty)."""
+
+    sha256: str | None = None
+    size: int | None = None
+    commit: str = ""
+
+
+def linked_file(headers: Mapping[str, str]) -> LinkedFile:
+    """From the fields X-Linked-Etag, X-Linked-Size and X-Repo-Commit."""
     digest = headers.get("x-linked-etag", "").strip().strip('"').lower()
-    return digest if _SHA256.fullmatch(digest) else None, content_length(headers.get("x-linked-size"))
+    commit = headers.get("x-repo-commit", "").strip().lower()
+    return LinkedFile(
+        digest if _SHA256.fullmatch(digest) else None,
+        content_length(headers.get("x-linked-size")),
+        commit if _COMMIT.fullmatch(commit) else "",
+    )
 
 
 def strong_etag(value: str | None) -> str | None:

@@ -136,11 +136,11 @@ def test_clean_and_install_ignore_a_last_line_of_the_wrong_shape(
 @pytest.mark.parametrize("part", [True, False])
 def test_clean_and_install_leave_a_last_line_of_another_format_alone(tmp_path: Path, part: bool) -> None:
     """And say so."""
-    planted(tmp_path, {"done": {**asdict(ENTRY), "receipt": {"v": 2}, "record": None}}, part)
+    planted(tmp_path, {"done": {**asdict(ENTRY), "receipt": {"v": 3}, "record": None}}, part)
     before, heard = staged(tmp_path), list[Event]()
     clean(tmp_path, None, False, CancelToken(), heard.append)
-    assert any(isinstance(event, LeftAlone) and "has format 2" in event.reason for event in heard)
-    with pytest.raises(StorageError, match="has format 2"):
+    assert any(isinstance(event, LeftAlone) and "has format 3" in event.reason for event in heard)
+    with pytest.raises(StorageError, match="has format 3"):
         install(tmp_path, (DATA, NAME))
     assert staged(tmp_path) == before
     assert is_free(tmp_path)

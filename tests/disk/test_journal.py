@@ -193,9 +193,9 @@ def test_a_line_that_makes_no_sense_ends_the_reading(fields: Mapping[str, Any]) 
 def test_a_receipt_of_another_format_in_the_last_line_is_left_alone_and_reported(tmp_path: Path) -> None:
     """A later luci has verified this part, and only that one knows the format."""
     path = tmp_path / "m.journal"
-    line = journal.encode({"done": {**asdict(ENTRY), "receipt": {"v": 2, "anything": "else"}}})
+    line = journal.encode({"done": {**asdict(ENTRY), "receipt": {"v": 3, "anything": "else"}}})
     path.write_bytes(written() + line)
-    with pytest.raises(StorageError, match="has format 2, this luci knows format 1"):
+    with pytest.raises(StorageError, match="has format 3, this luci knows format 2"):
         journal.read(path)
     assert files_left(tmp_path) == ["m.journal"]
 

@@ -94,11 +94,11 @@ def test_a_torn_receipt_is_none(tmp_path: Path, text: str) -> None:
     assert receipt.read(tmp_path / "r") is None
 
 
-@pytest.mark.parametrize(("version", "shown"), [(2, "2"), (True, "True"), (1.0, "1.0")])
+@pytest.mark.parametrize(("version", "shown"), [(3, "3"), (True, "True"), (1.0, "1.0")])
 def test_a_receipt_of_another_format_is_an_error(tmp_path: Path, version: object, shown: str) -> None:
     """It is neither used nor changed."""
     (tmp_path / "r").write_text(json.dumps({**asdict(RECEIPT), "v": version}))
-    with pytest.raises(StorageError, match=f"has format {shown}, this luci knows format 1"):
+    with pytest.raises(StorageError, match=f"has format {shown}, this luci knows format 2"):
         receipt.read(tmp_path / "r")
     assert files_left(tmp_path) == ["r"]
 
@@ -120,7 +120,7 @@ def test_any_json_is_a_receipt_or_none_or_another_format(tmp_path: Path, facts: 
     """Another user of the folder, or a later version of luci, may have written it."""
     path = tmp_path / "r"
     path.write_text(json.dumps(facts))
-    if isinstance(facts, dict) and not (type(facts.get("v")) is int and facts["v"] == 1):
+    if isinstance(facts, dict) and not (type(facts.get("v")) is int and facts["v"] in (1, 2)):
         with pytest.raises(StorageError, match="has format"):
             receipt.read(path)
         return
@@ -189,3 +189,28 @@ def test_a_remembered_receipt_that_makes_no_sense_is_ignored(tmp_path: Path, hom
     (remembered,) = (home / "receipts").iterdir()
     remembered.write_bytes(text)
     assert receipt.read(path) == RECEIPT
+
+
+def test_a_receipt_of_version_1_is_read_and_does_not_say_what_was_asked(tmp_path: Path) -> None:
+    """Receipts that earlier versions of luci wrote still serve."""
+    new = ("asked", "validator", "commit", "kept")
+    facts = {name: value for name, value in asdict(RECEIPT).items() if name not in new} | {"v": 1}
+    (tmp_path / "m.receipt").write_text(json.dumps(facts))
+    found = receipt.read(tmp_path / "m.receipt")
+    assert found == replace(RECEIPT, v=1)
+    assert found.asked is None
+
+
+def test_what_was_asked_and_kept_is_read_back(tmp_path: Path) -> None:
+    """A receipt remembers the question, and the small files that came with the model."""
+    asked = {"include": ["*.json"], "projector": False, "output": "other.gguf"}
+    known = replace(RECEIPT, asked=asked, validator='"e"', commit="a" * 40, kept={"manifest": "e30="})
+    receipt.write(tmp_path / "m.receipt", known)
+    assert receipt.read(tmp_path / "m.receipt") == known
+
+
+@pytest.mark.parametrize("asked", [[], {"include": 5}, {"include": [["a"]]}, {"output": "\ud800"}, "all"])
+def test_an_invalid_question_makes_an_invalid_receipt(tmp_path: Path, asked: object) -> None:
+    """Another user of the folder may have written it."""
+    (tmp_path / "m.receipt").write_text(json.dumps({**asdict(RECEIPT), "asked": asked}))
+    assert receipt.read(tmp_path / "m.receipt") is None

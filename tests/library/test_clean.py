@@ -122,12 +122,12 @@ def test_files_of_another_format_are_left_alone_and_reported(tmp_path: Path, suf
     kill_after(tmp_path, DATA, 32 * KIB)
     staging = staging_for(tmp_path, NAME)
     path = staging.base.with_name(NAME + suffix)
-    path.write_bytes(b'{"v": 2}' if suffix == ".receipt" else journal.encode({"v": 2}))
+    path.write_bytes(b'{"v": 3}' if suffix == ".receipt" else journal.encode({"v": 3}))
     before = snapshot(tmp_path)
     report, events = sweep(tmp_path)
     assert snapshot(tmp_path).keys() == before.keys()
     assert report.left_alone == 1
-    assert [event for event in events if isinstance(event, LeftAlone) and "has format 2" in event.reason]
+    assert [event for event in events if isinstance(event, LeftAlone) and "has format 3" in event.reason]
     assert is_free(tmp_path)
 
 

@@ -43,7 +43,7 @@ def odd_receipts(folder: Path) -> Iterator[dict[str, Any]]:
     for name in ("x" * 300, "/".join("d" * 200 for _ in range(30)), "sub/" * 2000 + "x"):
         yield {**asdict(known), "name": name, "files": [name], "reference": "odd"}
     yield {**asdict(known), "name": "odd", "files": ["odd", "o" * 300], "reference": "odd", "installed": "\x1b[31m"}
-    yield {**asdict(known), "v": 2}
+    yield {**asdict(known), "v": 3}
 
 
 def test_no_receipt_keeps_the_others_from_being_listed_and_verified(tmp_path: Path) -> None:
@@ -71,11 +71,11 @@ def test_no_receipt_ends_a_command_with_a_traceback(home: Path) -> None:
 
 def test_a_receipt_of_a_later_version_is_left_alone_and_reported(tmp_path: Path) -> None:
     """Its file may well be installed."""
-    path = put(tmp_path, {"v": 2, "bytes": 5}, "later.gguf")
+    path = put(tmp_path, {"v": 3, "bytes": 5}, "later.gguf")
     events = list[Event]()
     clean(tmp_path, None, False, CancelToken(), events.append)
     assert [event.reason for event in events if isinstance(event, LeftAlone)] == [
-        f"{path} has format 2, this luci knows format 1"
+        f"{path} has format 3, this luci knows format 2"
     ]
     assert path.exists()
 

@@ -8,6 +8,7 @@ import pytest
 
 from luci_dl.errors import NetworkError
 from luci_dl.net.response import (
+    LinkedFile,
     RangeRequest,
     content_length,
     content_range,
@@ -147,13 +148,13 @@ def test_no_other_status_redirects(status: int) -> None:
 @pytest.mark.parametrize(
     ("etag", "size", "found"),
     [
-        ('"' + "AB" * 32 + '"', "7", ("ab" * 32, 7)),
-        ("ab" * 32, "7", ("ab" * 32, 7)),
-        ('"' + "ab" * 20 + '"', "7", (None, 7)),
-        ('"' + "zz" * 32 + '"', "seven", (None, None)),
-        ("", "", (None, None)),
+        ('"' + "AB" * 32 + '"', "7", LinkedFile("ab" * 32, 7)),
+        ("ab" * 32, "7", LinkedFile("ab" * 32, 7)),
+        ('"' + "ab" * 20 + '"', "7", LinkedFile(None, 7)),
+        ('"' + "zz" * 32 + '"', "seven", LinkedFile()),
+        ("", "", LinkedFile()),
     ],
 )
-def test_the_hub_s_headers_give_digest_and_size(etag: str, size: str, found: tuple[str | None, int | None]) -> None:
+def test_the_hub_s_headers_give_digest_and_size(etag: str, size: str, found: LinkedFile) -> None:
     """A git blob SHA-1, as files outside LFS have, is not used as a digest."""
     assert linked_file({"x-linked-etag": etag, "x-linked-size": size}) == found
