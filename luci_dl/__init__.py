@@ -21,14 +21,15 @@ Where things are; each package imports only from those below it, and the head of
         already       a model that is installed, by its receipts alone
         head_start    the first request, sent while the disk is prepared
         transfer      one model: a transaction around its actions
-        filling       the files of one model, side by side: fetching, second_try, copying, shards
+        filling       the files of one model, side by side: fetching, second_try, copying, shards; companions
         batch         many models: in turn or side by side, and the outcome of each
         dry_run       the same actions, reported; pending: what comes before them
         repair        models with damaged files, installed again
+        linking       links to other programs
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
-                  remove, gguf_files
+                  remove, gguf_files; runners (where other programs keep models), links/: one copy for all of them
     catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, edit,
                   refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,

@@ -165,6 +165,10 @@ class Artifact:
         return self.size in (None, size) and all(None in pair or pair[0] == pair[1] for pair in pairs)
 
 
+MANIFEST = "manifest"
+"""What `Model.kept` calls the manifest of a model in a registry."""
+
+
 @frozen
 class Model:
     """What one reference means: artifacts that are installed all or none.
@@ -174,8 +178,9 @@ class Model:
         artifacts: at least one; the first is the one to load.
         license: None if unknown.
         asked: what the user asked for beside the reference, for receipts: see `FileSelection.asked`.
-        kept: small files that belong to the model and are kept in its receipt: their digest, or "manifest", and their
+        kept: small files that belong to the model and are kept in its receipt: their digest, or MANIFEST, and their
             bytes in base64.
+        companions: those of them that are still to be fetched. Their name is the digest.
     """
 
     reference: str
@@ -186,6 +191,7 @@ class Model:
     license: str | None = None
     asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
     kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    companions: tuple[Artifact, ...] = ()
 
     @property
     def size(self) -> int | None:

@@ -48,6 +48,7 @@ class Options:
         offline: make no requests.
         adopt: copy a file from the caches of other programs, if it is there, instead of fetching it.
         copies: further files and folders to look for copies in.
+        links: programs and folders to link the models to.
     """
 
     jobs: int = 1
@@ -64,6 +65,7 @@ class Options:
     offline: bool = False
     adopt: bool = True
     copies: tuple[Path, ...] = ()
+    links: tuple[str, ...] = ()
 
 
 @frozen

@@ -17,6 +17,8 @@ from luci_dl.events import CleanSummary, Emit, ignore
 from luci_dl.library import clean as library
 from luci_dl.library.clean import Report, staged_names
 from luci_dl.library.installed import installed
+from luci_dl.library.links.follow import settle_all
+from luci_dl.library.links.record import has_links
 from luci_dl.library.lookup import look_up, targets_of, unknown
 
 __all__ = ["Report", "clean", "staging_for"]
@@ -50,6 +52,8 @@ def clean(
             total += _clean(path, targets, dry_run, problems, guard)
             if was_used and not dry_run:
                 forget_if_empty(found, path)
+        if not (dry_run or names) and has_links():
+            settle_all(guard.emit)
         total += Report(0, 0, 0, failed=len(problems))
         guard.emit(CleanSummary(total.removed, total.freed, total.left_alone, dry_run))
     return total

@@ -97,6 +97,20 @@ def _help_words(ctx: click.Context) -> Iterator[Item]:
         yield CompletionItem(topic, help=summary)
 
 
+def _link_targets(_ctx: click.Context) -> Iterator[Item]:
+    from luci_dl.api.link import NAMES
+
+    yield from map(CompletionItem, NAMES)
+
+
+def _ways_to_link(_ctx: click.Context) -> Iterator[Item]:
+    from luci_dl.api.link import HOW
+
+    yield from map(CompletionItem, HOW)
+
+
+link_targets = _completer(_link_targets)
+ways_to_link = _completer(_ways_to_link)
 installed = _completer(_installed)
 known = _completer(_known)
 to_install = _completer(_to_install)

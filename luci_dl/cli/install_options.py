@@ -84,6 +84,14 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         shell_complete=complete.files,
         help="Look for a copy in this file or folder first.",
     ),
+    click.option(
+        "--link",
+        "links",
+        multiple=True,
+        metavar="TARGET",
+        shell_complete=complete.link_targets,
+        help="Link the models to hf, ollama, lmstudio, llama-server or a folder: see luci link --help.",
+    ),
     options.flag("--no-adopt", help="Do not look for copies in the caches of Ollama and the Hub's tools."),
     options.flag("--offline", help="Contact no server; say what is installed and what would be needed."),
     options.flag("--dry-run", help="Only show what would be done, and whether it would work."),
@@ -116,6 +124,7 @@ def options_of(given: Given, settings: Settings) -> Options:
         unverified=given["unverified"],
         offline=given["offline"],
         adopt=not given["no_adopt"],
+        links=tuple(dict.fromkeys((*settings.options.links, *given["links"]))),
         copies=tuple(Path(path).absolute() for path in given["copies"]),
     )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter as at
-from operator import methodcaller
+from operator import itemgetter, methodcaller
 from typing import Annotated, Any, TypedDict
 
 from luci_dl.model import Digest
@@ -168,6 +168,24 @@ class Setting(TypedDict):
     ]
 
 
+class LinkProblem(TypedDict):
+    """What is wrong with one name that a link made."""
+
+    path: Annotated[str, "where", itemgetter(0)]
+    problem: Annotated[str, "what is wrong", itemgetter(1)]
+
+
+class LinkState(TypedDict):
+    """A link of a model to another program."""
+
+    model: Annotated[str, "the reference that it was installed by", at("link.reference")]
+    folder: Annotated[str, "its models folder", at("link.folder")]
+    target: Annotated[str, 'the program, or "folder"', at("link.target")]
+    root: Annotated[str, "the program's folder", at("link.root")]
+    name: Annotated[str, "what the program calls the model", at("link.name")]
+    problems: Annotated[list[LinkProblem], "empty if nothing is wrong"]
+
+
 class Override(TypedDict):
     """A name for which a catalog replaces a built-in model."""
 
@@ -233,6 +251,7 @@ ANSWERS: dict[str, Any] = {
     "search": list[OfferedModel],
     "info": ModelInfo,
     "path": InstalledModel,
+    "link --list": list[LinkState],
     "status": list[Running],
     "config list": list[Setting],
     "config get": Setting,

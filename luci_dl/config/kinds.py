@@ -111,6 +111,13 @@ def _host(value: object, what: str, _base: Path) -> str:
     return value.lower()
 
 
+def _link(value: object, what: str, _base: Path) -> str:
+    """Which programs there are is checked where it is used."""
+    if not (isinstance(value, str) and value.strip() and value.isprintable()):
+        raise UsageError(f"{what}: expected a program such as ollama, or a folder, found {shown(value)}")
+    return value
+
+
 def _bytes(value: object, what: str, _base: Path) -> int:
     if type(value) is int and 0 <= value <= MOST_BYTES:
         return value
@@ -200,6 +207,7 @@ FOLDER = Kind("a folder", parse_path, path="dir")
 FOLDERS = Kind("a list of folders", _list_of("folders", parse_path), many=True, path="dir")
 FILE = Kind("a file", parse_path, path="file")
 ADDRESSES = Kind("a list of https:// or http:// addresses", _list_of("addresses", _address), many=True)
+LINKS = Kind("a list of hf, ollama, lmstudio, llama-server or folders", _list_of("names", _link), many=True)
 HOSTS = Kind("a list of hosts, each with or without a port", _list_of("hosts", _host), many=True)
 SIZE = Kind("a size, like 512, 20M, 1.5G or 1GiB", _bytes, text=size_text)
 RATE = Kind(

@@ -42,6 +42,9 @@ class Settings:
         "servers with the same files as the Hub", kinds.ADDRESSES, (), variable="LUCI_MIRRORS"
     )
     http_hosts: tuple[str, ...] = setting("servers on your own network whose plain http you trust", kinds.HOSTS, ())
+    links: tuple[str, ...] = setting(
+        "programs and folders that each installed model is linked to (luci link)", kinds.LINKS, (), option="--link"
+    )
     min_free: int = setting("disk space that stays free", kinds.SIZE, 1 << 30)
     on_interrupt: OnInterrupt = setting(
         "what happens to an interrupted download", kinds.ON_INTERRUPT, "delete", option="--keep-partial"

@@ -22,9 +22,9 @@ from luci_dl.errors import LuciError, StorageError
 
 __all__ = [
     "File", "allocate", "allow_files", "append", "blocks_of", "check_writable", "clone", "create", "forget_cached",
-    "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "read_into", "read_own",
-    "release_blocks", "remove_empty", "rename", "set_length", "storage_errors", "sync_data", "sync_folder", "unlink",
-    "write_at", "write_file",
+    "hard_link", "is_own", "make_folder", "open_own", "open_to_read", "overwrite", "owner_of", "read_at", "read_into",
+    "read_own", "release_blocks", "remove_empty", "rename", "set_length", "storage_errors", "symlink", "sync_data",
+    "sync_folder", "unlink", "write_at", "write_file",
 ]  # fmt: skip
 
 
@@ -131,6 +131,18 @@ def rename(old: Path, new: Path) -> None:
     """Rename the file `old` to `new`, atomically replacing what is there."""
     with storage_errors(f"rename to {new.name} the file", old):
         os.rename(old, new)
+
+
+def hard_link(old: Path, new: Path) -> None:
+    """Give the file `old` another name. Replaces nothing."""
+    with storage_errors("make a hard link", new):
+        os.link(old, new, follow_symlinks=False)
+
+
+def symlink(text: str, new: Path) -> None:
+    """A symlink that leads to `text`. Replaces nothing."""
+    with storage_errors("make a symlink", new):
+        os.symlink(text, new)
 
 
 def unlink(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,7 +14,7 @@ from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.endings import end_parts
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.hashing import report_hashing
-from luci_dl.disk.layout import Layout
+from luci_dl.disk.layout import Layout, Staging
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
 from luci_dl.disk.place import Places, check_names
@@ -126,7 +127,18 @@ class Transaction:
         staging = self._stagings[artifact.name]
         self._seen[artifact.name] = target.identity_of(staging)
         hashed = report_hashing(self._emit, artifact.name, staging.target)
-        return target.look(staging, artifact, self._token, hashed)
+        return self._with_facts(target.look(staging, artifact, self._token, hashed), staging)
+
+    def _with_facts(self, found: Found, staging: Staging) -> Found:
+        """What was found, after its receipt has learned what an older version of luci did not remember."""
+        known, facts = found.receipt, self._facts
+        if found.state != "installed" or known is None or known.reference != facts.reference:
+            return found
+        if known.asked is not None:
+            return found
+        known = replace(known, v=receipt.VERSION, asked=facts.asked)
+        receipt.write(staging.receipt, known, staging.new_receipt)
+        return replace(found, receipt=known)
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right. Raises: StorageError."""
@@ -177,6 +189,10 @@ class Transaction:
             raise vanished(lost)
         for folder in {path.parent for part in parts for path in (part.staging.base, part.staging.target)}:
             fs.check_writable(folder)
+
+    def keep(self, files: Mapping[str, str]) -> None:
+        """Put these small files into the receipt: see `Model.kept`."""
+        self._facts = replace(self._facts, kept=files)
 
     def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:
         """Open the part of that file, and write the whole of it.

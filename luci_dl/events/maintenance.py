@@ -98,6 +98,35 @@ class Removed(Result):
 
 
 @frozen
+class Linked(Result):
+    """The model `reference` is linked to the program `target` (or would be), below its folder `root`.
+
+    `name`: what the program calls it. `how`: "reflink", "hardlink", "symlink", "copy", or empty where no file had to be
+    made. `usage`: a command that uses it; may be empty.
+    """
+
+    reference: str
+    target: str
+    name: str
+    root: str
+    paths: tuple[str, ...]
+    how: str
+    usage: str
+    dry_run: bool
+
+
+@frozen
+class Unlinked(Result):
+    """The link of the model `reference` to the program `target` was removed (or would be), with those at `paths`."""
+
+    reference: str
+    target: str
+    name: str
+    paths: tuple[str, ...]
+    dry_run: bool
+
+
+@frozen
 class Finding(Result):
     """`doctor` or `demo` checked `topic`. `level`: "ok", "warning", or "error" (then with its exit code)."""
 

@@ -30,6 +30,7 @@ _WANTED = {
     "general.alignment",
     "tokenizer.ggml.model",
     "tokenizer.ggml.tokens",
+    "tokenizer.chat_template",
     "split.no",
     "split.count",
 }
@@ -47,6 +48,7 @@ class Header:
         shard, shards: number of this file, from 1, and of all files.
         tensor_types: each with the number of its tensors, the one with the most parameters first.
         needed: the least bytes that a file with these tensors has.
+        has_chat_template: it says how a conversation becomes a prompt.
     """
 
     version: int
@@ -64,6 +66,7 @@ class Header:
     tensors: int
     tensor_types: tuple[tuple[str, int], ...]
     needed: int
+    has_chat_template: bool = False
 
 
 def check(read_at: ReadAt, size: int) -> Header:
@@ -189,5 +192,6 @@ def _header(version: int, big_endian: bool, values: dict[str, Value], found: _Te
         parameters=sum(found.parameters.values()),
         tensors=sum(found.count.values()),
         tensor_types=tuple((name, found.count[name]) for name, _ in found.parameters.most_common()),
+        has_chat_template="tokenizer.chat_template" in values,
         needed=-(-end // alignment) * alignment + found.end if found.end else end,
     )

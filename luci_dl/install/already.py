@@ -40,8 +40,8 @@ def _settled_size(staging: Staging, artifact: Artifact) -> int | None:
     known = found.receipt
     if found.state != "installed" or known is None or known.mtime_ns != found.mtime_ns or artifact.unread:
         return None
-    if known.proof == "none" and artifact.sha256:
-        return None  # its receipt will say that the digest is known now
+    if known.asked is None or (known.proof == "none" and artifact.sha256):
+        return None  # its receipt will say what was asked for, and that the digest is known now
     if is_held(staging.lock) or os.path.lexists(staging.journal) or os.path.lexists(staging.commit):
         return None
     return found.size

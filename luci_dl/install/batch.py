@@ -27,6 +27,7 @@ from luci_dl.install.already import already_installed
 from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import message_and_hint
 from luci_dl.install.head_start import head_start
+from luci_dl.library.links.record import has_links
 from luci_dl.plan import Plan
 from luci_dl.pool import run_side_by_side
 
@@ -82,11 +83,24 @@ class _Run:
             return Outcome(plan.reference, "not started")
         if installed := already_installed(plan, self._context):
             self._context.emit(installed)
-            return Outcome(plan.reference, "installed", installed)
+            return self._linked(plan, Outcome(plan.reference, "installed", installed))
         outcome = self._into_one_folder(plan)
         if outcome.status == "interrupted" or (outcome.error and outcome.error.exit_code == StorageError.exit_code):
             self._halted = True
         return outcome
+
+    def _linked(self, plan: Plan, outcome: Outcome) -> Outcome:
+        """The outcome after the model's links were made anew, and those that the options ask for."""
+        options, token, emit = self._context.options, self._context.token, self._context.emit
+        if outcome.installed and outcome.installed.outcome != "already" and has_links():
+            from luci_dl.library.links.follow import follow
+
+            follow(plan.folder, plan.reference, emit)
+        if not options.links:
+            return outcome
+        from luci_dl.install.linking import link_installed  # not needed by most
+
+        return replace(outcome, error=link_installed(plan, options.links, token, emit))
 
     def _into_one_folder(self, plan: Plan) -> Outcome:
         """The planned one, or the backup if that cannot hold the model."""
@@ -99,6 +113,7 @@ class _Run:
                 outcome = self._try(plan)
         if outcome.installed:
             emit(outcome.installed)
+            return self._linked(plan, outcome)
         if outcome.error and outcome.status == "failed":
             message, hint = message_and_hint(outcome.error, plan.folder, plan.model.size)
             emit(Failed(plan.reference, message, hint, outcome.error.exit_code))

@@ -16,10 +16,10 @@ from luci_dl.disk.layout import is_staging_folder
 from luci_dl.disk.place import device_of
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.same_folder import identity
-from luci_dl.environment import variable
 from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.frozen import frozen
+from luci_dl.library import runners
 from luci_dl.model import Artifact, Digest
 
 MAX_NAMES = 100_000
@@ -27,8 +27,8 @@ MAX_NAMES = 100_000
 _TOO_MANY = f"more than {MAX_NAMES} names; the rest was not searched"
 MAX_BY_SIZE = 4
 """If more files than this have the right size, those with other names are not worth reading."""
+_JAN_DIGEST = re.compile(r"^model_sha256:\s*['\"]?([0-9a-f]{64})\b", re.MULTILINE)
 _DIGEST = re.compile(r"(?:sha256-)?([0-9a-f]{64})|([0-9a-f]{40})")
-_SYSTEM_OLLAMA = Path("/usr/share/ollama/.ollama/models")
 
 
 @frozen
@@ -70,9 +70,11 @@ class Copies:
         self._given = given
         self._emit = emit
         places = [_installed_in(folder) for folder in folders]
-        places.append(_hub_blobs(_hub_cache(environ)))
-        ollama = Path(os.path.expanduser(variable(environ, "OLLAMA_MODELS") or "~/.ollama/models"))
-        places += [_blobs_in(models, "Ollama's models") for models in (ollama, _SYSTEM_OLLAMA)]
+        hub_caches = (runners.hub_cache(environ), runners.llama_cache(environ))
+        places += [_hub_blobs(cache) for cache in hub_caches if cache]
+        places += [_blobs_in(models, "Ollama's models") for models in runners.ollama(environ)]
+        places.append(_files_in(runners.docker(environ) / "blobs" / "sha256", "Docker's models"))
+        places += [_of_jan(), _loose(runners.lm_studio(), "LM Studio"), _loose(runners.gpt4all(), "GPT4All")]
         self._cached = chain.from_iterable(places if caches else [])
         self._lists: tuple[list[_File], dict[str, list[_File]]] | None = None  # those given; all, by digest
         self._lock = threading.Lock()
@@ -89,11 +91,12 @@ class Copies:
         given, by_any = self._lists
         digests = [digest for digest in _possible(artifact, by_any) if _has_digest(artifact, digest)]
         by_digest = [file for digest in digests for file in by_any.get(digest, ())]
-        if not (given or by_digest):
+        if not (given or by_digest or "" in by_any):
             return []
         named = (artifact.name, *(urlsplit(url).path for url in artifact.urls))
         names = {unquote(name.rpartition("/")[2]).casefold() for name in named}
-        by_name = [file for file in given if file.path in self._given or file.path.name.casefold() in names]
+        loose = (*given, *by_any.get("", ())) if artifact.provable else given
+        by_name = [file for file in loose if file.path in self._given or file.path.name.casefold() in names]
         seen: set[object] = {identity(target)}
         likely = [copy for files in (by_digest, by_name) for copy in _copies(files, artifact.size, target, seen)]
         by_size = _copies(given, artifact.size, target, seen) if artifact.size is not None else []
@@ -194,8 +197,27 @@ def _hub_blobs(cache: Path) -> Iterator[_File]:
             yield from _blobs_in(repo, "the Hugging Face cache")
 
 
+def _loose(folder: Path, where: str) -> Iterator[_File]:
+    """Files whose names say nothing about their bytes: they count if name and size are right, and are read then."""
+    yield from (_File(path, where, "") for path in _below(folder) if path.suffix == ".gguf")
+
+
+def _of_jan() -> Iterator[_File]:
+    """Jan's models are all called model.gguf; the file beside each says what it is."""
+    for note in _below(runners.jan()):
+        if note.name == "model.yml":
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                if known := _JAN_DIGEST.search(note.read_text()):
+                    yield _File(note.with_name("model.gguf"), "Jan", known[1])
+
+
 def _blobs_in(folder: Path, where: str) -> Iterator[_File]:
-    for path in _entries(folder / "blobs"):
+    yield from _files_in(folder / "blobs", where)
+
+
+def _files_in(folder: Path, where: str) -> Iterator[_File]:
+    """Files that are named by their digest."""
+    for path in _entries(folder):
         if digest := _digest_in(path.name):
             yield _File(path, where, digest)
 
@@ -205,11 +227,3 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(folder.iterdir())
     except OSError:  # it does not exist, or is not readable
         return []
-
-
-def _hub_cache(environ: Mapping[str, str]) -> Path:
-    home = variable(environ, "HF_HOME") or os.path.join(
-        variable(environ, "XDG_CACHE_HOME") or "~/.cache", "huggingface"
-    )
-    cache = variable(environ, "HF_HUB_CACHE") or variable(environ, "HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
-    return Path(os.path.expanduser(cache))

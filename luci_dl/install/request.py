@@ -46,6 +46,11 @@ class InstallRequest:
 
         Raises: ResolveError; UsageError; NetworkError; StorageError; Interrupted.
         """
+        if options.links:
+            from luci_dl.library.links.targets import target_of  # not needed by most
+
+            for word in options.links:
+                target_of(word)  # before the first byte
         context = context_for(settings, options, token, emit, log)
         models = resolve_words(words, settings, selection, context)
         backup = None if named_folder else settings.backup_models_dir

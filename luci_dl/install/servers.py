@@ -50,6 +50,13 @@ def resolve_words(
 
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
+    asking = resolve_context(settings, context)
+    names = [word for word in words if source_of(word, asking.endpoints) is None]
+    return resolve(words, catalog.load_for(names, settings.catalog), selection, asking)
+
+
+def resolve_context(settings: Settings, context: InstallContext) -> ResolveContext:
+    """What sources ask the servers of the settings with. Raises: UsageError."""
 
     def installed(reference: str) -> Model | None:
         from luci_dl.library.installed import installed_by  # few references need it
@@ -58,6 +65,4 @@ def resolve_words(
 
     endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
     retries = context.options.retries
-    resolve_context = ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)
-    names = [word for word in words if source_of(word, endpoints) is None]
-    return resolve(words, catalog.load_for(names, settings.catalog), selection, resolve_context)
+    return ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)

@@ -42,11 +42,13 @@ class Installation:
             size = sum(map(self._keep, actions))
             todo = [action for action in actions if isinstance(action, Fetch)]
             if todo:
-                from luci_dl.install.filling import Job, fill_all  # not loaded if all is installed
+                from luci_dl.install.companions import fetch_companions  # not loaded if all is installed
+                from luci_dl.install.filling import Job, fill_all
 
                 jobs = [Job(action, self._open(action)) for action in todo]  # room for all before the first byte
                 filled = fill_all(self.plan, jobs, self.transaction, self.context)
                 size += sum(job.part.size or 0 for job in jobs)
+                self.transaction.keep(fetch_companions(self.plan.model, self.context))
             self.transaction.commit()  # nothing below may fail, or look at the disk again
         copied = "copied" if all(each.copied for each in filled) else "downloaded"
         how = copied if filled else _how(actions)

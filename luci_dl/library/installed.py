@@ -84,7 +84,8 @@ def model_of(installed_model: InstalledModel) -> Model:
         Artifact(known.name, (known.url or known.reference,), known.size, known.sha256, role=known.role)
         for known in receipts
     ]
-    return Model(installed_model.reference, tuple(artifacts))
+    kept = {key: data for known in receipts for key, data in known.kept.items()}
+    return Model(installed_model.reference, tuple(artifacts), kept=kept)
 
 
 def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:

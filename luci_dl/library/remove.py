@@ -16,6 +16,7 @@ from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, LeftAlone, Removed, Warned
 from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledFile, InstalledModel, installed
+from luci_dl.library.links.record import has_links
 from luci_dl.library.running import running
 from luci_dl.model import Artifact
 from luci_dl.plan import Options
@@ -119,6 +120,10 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
             )
         events = list(now.events(dry_run=False))
         token.check()
+        if has_links():
+            from luci_dl.library.links.follow import drop  # not needed by most
+
+            drop(removal.folder, removal.reference, emit)  # first: no program may see a link that leads nowhere
         _remove(now)
     for event in events:
         emit(event)

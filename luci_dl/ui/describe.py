@@ -55,6 +55,12 @@ def describe(event: Event) -> list[str]:
             return [] if wrong else [f"✅ {'The file is' if count == 1 else f'All {count} files are'} right"]
         case events.Removed():
             return _removed(event)
+        case events.Linked():
+            return _linked(event)
+        case events.Unlinked(reference, target, name, paths, dry_run):
+            begin = "Would unlink" if dry_run else "Unlinked"
+            title = f"{begin} {printable(reference)} from {target} ({printable(name)})"
+            return [title, *(INDENT + printable(path) for path in paths)]
         case events.RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
         case events.Finding():
@@ -199,6 +205,22 @@ def _removed(event: events.Removed) -> list[str]:
         f"{begin} {printable(event.reference)} ({human_size(event.freed)})",
         *(INDENT + printable(path) for path in event.paths),
     ]
+
+
+def _linked(event: events.Linked) -> list[str]:
+    begin = "Would link" if event.dry_run else "🔗 Linked"
+    how = f", {_HOW[event.how]}" if event.how in _HOW else ""
+    where = event.root if event.target == "folder" else event.target
+    lines = [f"{begin} {printable(event.reference)} to {printable(where)} as {printable(event.name)}{how}"]
+    return lines + ([INDENT + printable(event.usage)] if event.usage else [])
+
+
+_HOW = {
+    "reflink": "sharing its blocks",
+    "hardlink": "as a hard link",
+    "symlink": "as a symlink",
+    "copy": "as a copy",
+}
 
 
 def _clean_summary(event: events.CleanSummary) -> str:

@@ -104,7 +104,7 @@ def test_a_receipt_of_another_format_is_named(stocked: Shop, home: Path) -> None
     """A later luci wrote it, so its model is not just left out."""
     assert luci("install", "two").returncode == 0
     newer = home / "models" / ".luci" / "two.gguf.receipt"
-    newer.write_text(newer.read_text().replace('"v": 1', '"v": 99'))
+    newer.write_text(newer.read_text().replace('"v": 2', '"v": 99'))
     ended = luci("list")
     assert ("one.gguf" in ended.stdout, "two.gguf" in ended.stdout) == (True, False)
     assert ended.stderr.count(str(newer)) == 1

@@ -57,7 +57,8 @@ def test_the_model_layer_is_the_file(registry: Registry, context: ResolveContext
     where = f"{registry.address}/v2/library/m"
     url = f"{where}/blobs/{digest_of(DATA)}"
     file = Artifact("m-latest.gguf", (url,), len(DATA), digest_of(DATA)[7:], repository=where)
-    assert model == Model("ollama:m:latest", (file,))
+    assert (model.reference, model.artifacts) == ("ollama:m:latest", (file,))
+    assert [each.sha256 for each in model.companions] == [digest_of(data)[7:] for data in (b"{{ .Prompt }}", b"{}")]
 
 
 def test_the_projector_comes_along_unless_it_is_left_out(registry: Registry, context: ResolveContext) -> None:

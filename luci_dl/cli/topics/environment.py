@@ -22,6 +22,10 @@ OTHERS = {
         "see HF_ENDPOINT.",
         "OLLAMA_MODELS": "The models of Ollama, among which luci looks for copies; ~/.ollama/models.",
     },
+    "Other programs": {
+        "LLAMA_CACHE": "The cache of llama.cpp, in the layout of the Hub's, in which luci looks for copies.",
+        "MODELS_PATH": "The models of Docker, among which luci looks for copies; ~/.docker/models.",
+    },
     "Proxies": {
         "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY": "Address of the proxy: http://, https://, socks5://, socks5h:// (the "
         "proxy resolves names), socks4:// or socks4a://, with USER:PASSWORD@ before the host, where : / @ # are "

@@ -15,6 +15,8 @@ HOME = {
     "catalog.toml": "Your own catalog: `luci help catalog`.",
     "models/": "The models, and nothing else; the setting models_dir or --dir names another such folder.",
     f"{REMEMBERED}/": "When files in folders that you may only read were last checked.",
+    "links/": "What `luci link` made in other programs' folders, a file for each link.",
+    "llama-server.ini": "The presets that `luci link llama-server` keeps; sections that you add stay.",
     "shell_history": "What was typed at the prompt of `luci shell`.",
     "*.lock": "Held while config.json or your catalog is changed.",
 }
@@ -23,7 +25,8 @@ STAGING = {
     "journal": "What a resumed download needs, with digests that verify the bytes so far. A file of less than 1 MiB "
     "has one only when it is kept unfinished: after a crash it is fetched again.",
     "lock": "Who is downloading the file: process, machine, progress. An idle one may stay.",
-    "receipt": "Of an installed file: reference, address, SHA-256, size, times, checksums of its blocks. It stays.",
+    "receipt": "Of an installed file: reference, address, SHA-256, size, times, checksums of its blocks, what was "
+    "asked for, small files from a registry. It stays.",
     "new_receipt": "A receipt that is being written.",
     "commit": "The files of a model, all of them verified, while they get their final names.",
 }

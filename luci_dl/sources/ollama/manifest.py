@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from luci_dl.errors import ResolveError
 from luci_dl.frozen import frozen
@@ -19,9 +22,9 @@ ACCEPTED = (
 MAX_BYTES = 4 << 20
 """Size limit of a manifest, the one of registries themselves."""
 
-_MODEL, _PROJECTOR, _ADAPTER, _TENSOR = (
-    f"application/vnd.ollama.image.{kind}" for kind in ("model", "projector", "adapter", "tensor")
-)
+_OLLAMA = "application/vnd.ollama.image."
+_MODEL, _PROJECTOR, _ADAPTER, _TENSOR = (f"{_OLLAMA}{kind}" for kind in ("model", "projector", "adapter", "tensor"))
+_SMALL = ("template", "params", "system", "license", "messages", "prompt")
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _MAX_SIZE = 1 << 50
 _PERHAPS_ON_HUB = "Look for it on the Hub: luci install hf:OWNER/REPO:QUANT"
@@ -42,11 +45,13 @@ class Manifest:
     Attributes:
         projector: None when there is none.
         has_adapter: it includes a LoRA, which changes the model's output.
+        small: the other files that it names: template, parameters, licences, and the description of the whole.
     """
 
     model: Layer
     projector: Layer | None
     has_adapter: bool
+    small: tuple[Layer, ...] = ()
 
 
 def read_manifest(document: Document, what: str, with_projector: bool) -> Manifest:
@@ -54,7 +59,8 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
 
     Raises: ResolveError, for a manifest that is invalid or that luci cannot install; NetworkError, if it is not JSON.
     """
-    by_kind = _layers(document.json(), what, document.reason)
+    answer = document.json()
+    by_kind = _layers(answer, what, document.reason)
     models, projectors = by_kind.get(_MODEL, []), by_kind.get(_PROJECTOR, []) if with_projector else []
     if not models:
         raise _no_model(by_kind, what)
@@ -74,7 +80,16 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
         raise ResolveError(
             f"{what} names one file both as its model and as its projector", "Leave it out with --no-projector."
         )
-    return Manifest(model, projector, has_adapter=_ADAPTER in by_kind)
+    return Manifest(model, projector, _ADAPTER in by_kind, tuple(_small(answer, by_kind, what)))
+
+
+def _small(answer: Any, by_kind: Mapping[str, list[dict[str, object]]], what: str) -> Iterator[Layer]:
+    """The files that belong to the model, but are not its bytes. One without a sound digest is left out."""
+    small = [layer for kind, layers in by_kind.items() if kind.removeprefix(_OLLAMA) in _SMALL for layer in layers]
+    config = answer.get("config")
+    for facts in (*small, *([config] if isinstance(config, dict) else [])):
+        with contextlib.suppress(ResolveError):
+            yield _layer(facts, what)
 
 
 def _layers(answer: object, what: str, reason: str) -> dict[str, list[dict[str, object]]]:

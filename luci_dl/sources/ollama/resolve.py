@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from urllib.parse import urlsplit
 
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Warned
-from luci_dl.model import Artifact, Model
+from luci_dl.model import MANIFEST, Artifact, Model
 from luci_dl.names import check_name
 from luci_dl.net.document import Document
 from luci_dl.sources.context import ResolveContext
@@ -43,7 +44,18 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     files = [artifact(manifest.model, name.targets[0], "model")]
     if manifest.projector:
         files.append(artifact(manifest.projector, name.targets[1], "projector"))
-    return Model(str(name), tuple(files))
+    companions = tuple(
+        Artifact(
+            f"sha256:{layer.sha256}",
+            (f"{repository}/blobs/sha256:{layer.sha256}",),
+            layer.size,
+            layer.sha256,
+            repository=repository,
+        )
+        for layer in dict.fromkeys(manifest.small)
+    )
+    kept = {MANIFEST: base64.b64encode(document.body).decode()}
+    return Model(str(name), tuple(files), kept=kept, companions=companions)
 
 
 def _refusal(name: Name, repository: str, document: Document, context: ResolveContext) -> LuciError:

@@ -1,0 +1,91 @@
+"""Links follow their model: made anew after it is installed again or moved, removed with it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk.layout import staging_folder
+from luci_dl.errors import LuciError
+from luci_dl.events import Emit, Unlinked, Warned
+from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.library.links.base import HubFile, Question
+from luci_dl.library.links.hub_files import hub_files
+from luci_dl.library.links.link import all_links, changing_links, is_current, link_of, make, unmake
+from luci_dl.library.links.record import Link
+from luci_dl.library.links.targets import by_name
+from luci_dl.sources.endpoints import unchecked_endpoints
+
+
+def follow(folder: Path, reference: str, emit: Emit, now: Path | None = None) -> None:
+    """Make the links anew of a model that was in the folder, and is there again, or in the folder `now`.
+
+    Raises nothing: what fails is a warning, and the next `luci clean` tries again.
+    """
+    links = _links_of(folder, reference)
+    model = _model(now or folder, reference) if links else None
+    for link in links:
+        _renew_or_warn(link, model, emit)
+
+
+def drop(folder: Path, reference: str, emit: Emit) -> None:
+    """Remove the links of a model that is removed. Raises nothing: what fails is a warning."""
+    for link in _links_of(folder, reference):
+        try:
+            with changing_links():
+                removed, _ = unmake(link)
+            emit(Unlinked(reference, link.target, link.name, tuple(map(str, removed)), False))
+        except LuciError as error:
+            emit(Warned(f"the link of {reference} to {link.target} was not removed: {error.message}. {error.hint}"))
+
+
+def renew(link: Link, model: InstalledModel | None) -> bool:
+    """Make the link again for the model as it is now; without one, remove it. Within `changing_links`.
+
+    Returns: whether it is made. Raises: LuciError.
+    """
+    if model is None or model.state == "missing":
+        unmake(link)
+        return False
+
+    hub: dict[str, HubFile] = hub_files(model, None, unchecked_endpoints(os.environ), lambda _repo, _revision: "")
+    target = by_name(link.target)
+    drafted = target.draft(Question(model, model.reference, link.given, hub), link.root)
+    replace(link, complete=False).write()  # so that what fails is not forgotten
+    new = link_of(target, drafted, model.folder, model.reference, link.given, link.how)
+    make(new, CancelToken())
+    if new.path != link.path:
+        unmake(link)
+    return True
+
+
+def settle_all(emit: Emit) -> None:
+    """Finish what a crash cut off: links half made, of an earlier version, or of a model that was removed.
+
+    What fails is a warning.
+    """
+    for link in all_links():
+        if not os.path.isdir(staging_folder(link.folder)):
+            continue  # its disk is not mounted
+        model = _model(link.folder, link.reference)
+        if model is None or not link.complete or not is_current(link):
+            _renew_or_warn(link, model, emit)
+
+
+def _renew_or_warn(link: Link, model: InstalledModel | None, emit: Emit) -> None:
+    try:
+        with changing_links():
+            renew(link, model)
+    except LuciError as error:
+        what = f"the link of {link.reference} to {link.target}"
+        emit(Warned(f"{what} was not renewed: {error.message}. `luci clean` tries again"))
+
+
+def _model(folder: Path, reference: str) -> InstalledModel | None:
+    return next((each for each in installed([folder]) if each.reference == reference), None)
+
+
+def _links_of(folder: Path, reference: str) -> list[Link]:
+    return [link for link in all_links() if link.is_of(folder, reference)]

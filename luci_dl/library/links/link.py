@@ -1,0 +1,247 @@
+"""Links made and removed: all names of one, or none, one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from luci_dl.cancel import CancelToken
+from luci_dl.disk import fs, lock
+from luci_dl.disk.layout import OnError
+from luci_dl.errors import LuciError
+from luci_dl.frozen import frozen
+from luci_dl.library.folder import skip
+from luci_dl.library.links import entries as names
+from luci_dl.library.links.base import Draft, Target
+from luci_dl.library.links.entries import Entry, How
+from luci_dl.library.links.record import Link, links_folder, lock_path, records
+from luci_dl.library.links.targets import by_name
+
+
+@contextlib.contextmanager
+def changing_links() -> Iterator[None]:
+    """Keeps other processes from changing links while the block runs. Raises: StorageError."""
+    with lock.file_lock(lock_path()):
+        yield
+
+
+def link_of(target: Target, drafted: Draft, folder: Path, reference: str, given: str, how: How) -> Link:
+    """What is to be made, as a record."""
+    return Link(target.NAME, drafted.root, drafted.name, given, how, folder, reference, drafted.entries)
+
+
+def check(link: Link) -> None:
+    """Whether all of it can be made. Raises: IntegrityError; StorageError; UsageError."""
+    earlier = _earlier(link)
+    for entry in link.entries:
+        if not _is_replaceable(earlier.get(entry.path)):
+            names.check(entry, _source(link, entry))
+
+
+def make(link: Link, token: CancelToken) -> Link:
+    """Make all of it, or none. What luci made there earlier, for this model or another version of it, is replaced.
+
+    Returns: the link as it was made. Call it within `changing_links`.
+    Raises: IntegrityError; StorageError; UsageError; Interrupted.
+    """
+    check(link)
+    before = next((each for each in records(skip) if each.path == link.path), None)
+    earlier = {path: entry for path, entry in _earlier(link).items() if _is_replaceable(entry)}
+    if before:
+        link = _with_owned(link, before)
+    token.check()
+    making = _Making(link, before, earlier)
+    making.write()
+    try:
+        for number in range(len(link.entries)):
+            making.make(number, token)
+        done = replace(link, entries=tuple(making.entries), complete=True)
+        done.write()
+    except BaseException:
+        if not before:  # else `follow.settle_all` tries again
+            with contextlib.suppress(LuciError):
+                unmake(making.link)
+        raise
+    if before:
+        _remove_entries(before, {entry.path for entry in done.entries})
+    return done
+
+
+class _Making:
+    """A link that is being made, with its record: what luci has made is there before it can be seen."""
+
+    def __init__(self, link: Link, before: Link | None, earlier: Mapping[Path, Entry]) -> None:
+        self._link = link
+        self._earlier = earlier
+        self._rest = [entry for entry in before.entries if entry.owned] if before else []
+        self.entries = list(map(self._planned, link.entries))
+
+    def _planned(self, entry: Entry) -> Entry:
+        if entry.owned:
+            return entry
+        is_missing = names.state_of(entry, _source(self._link, entry)) == "missing"
+        return replace(entry, owned=is_missing or entry.path in self._earlier)
+
+    @property
+    def link(self) -> Link:
+        """As it is now, with what an earlier version of it made and this one does not need."""
+        paths = {entry.path for entry in self.entries if entry.identity or entry.kind != "file"}
+        rest = [entry for entry in self._rest if entry.path not in paths]
+        kept = {entry.path for entry in rest}
+        return replace(self._link, entries=(*rest, *(entry for entry in self.entries if entry.path not in kept)))
+
+    def write(self) -> None:
+        """Write the record. Raises: StorageError."""
+        self.link.write()
+
+    def make(self, number: int, token: CancelToken) -> None:
+        """Make one entry. Raises: StorageError; IntegrityError; Interrupted."""
+
+        def note(made: Entry) -> None:
+            self.entries[number] = made
+            if made.kind == "file":
+                self.write()
+
+        entry = self.entries[number]
+        replaces = entry.path in self._earlier and not self._link.entries[number].owned
+        names.make(entry, _source(self._link, entry), self._link.how, token, note, replaces=replaces)
+
+
+def _with_owned(link: Link, before: Link) -> Link:
+    """The link, with what an earlier version of it made and is as this one needs it, too."""
+    old = {entry.path: entry for entry in before.entries if entry.owned}
+
+    def known(entry: Entry) -> Entry:
+        there = old.get(entry.path)
+        if there is None or there.sha256 != entry.sha256 or (entry.kind != "file" and there.content != entry.content):
+            return entry
+        candidate = replace(entry, owned=True, identity=there.identity, how=there.how, content=there.content)
+        return candidate if _is_current(link, candidate) else entry
+
+    return replace(link, entries=tuple(map(known, link.entries)))
+
+
+def _is_current(link: Link, entry: Entry) -> bool:
+    """Whether what luci made still is what it should be: a hard link to the file that is installed now, say."""
+    source = _source(link, entry)
+    if names.state_of(entry, source) != "ours":
+        return False
+    if entry.kind != "file" or source is None or entry.how in ("copy", "reflink"):
+        return True
+    try:
+        return os.path.samefile(entry.path, source)
+    except OSError:
+        return False
+
+
+def is_current(link: Link) -> bool:
+    """Whether no name of it has the bytes of an earlier version."""
+    return not any(_is_outdated(link, entry) for entry in link.entries)
+
+
+def _is_outdated(link: Link, entry: Entry) -> bool:
+    return names.state_of(entry, _source(link, entry)) == "ours" and not _is_current(link, entry)
+
+
+def _earlier(link: Link) -> dict[Path, Entry]:
+    """What luci made at these paths, for whichever model."""
+    paths = {entry.path for entry in link.entries}
+    found = (entry for each in records(skip) for entry in each.entries)
+    return {entry.path: entry for entry in found if entry.path in paths and entry.owned}
+
+
+def _is_replaceable(entry: Entry | None) -> bool:
+    return entry is not None and entry.kind != "section" and names.state_of(entry) in ("ours", "missing")
+
+
+def _source(link: Link, entry: Entry) -> Path | None:
+    return link.folder / entry.source if entry.kind == "file" else None
+
+
+def unmake(link: Link) -> tuple[list[Path], list[Path]]:
+    """Remove the link. Call it within `changing_links`.
+
+    Returns: the paths that were removed, and those that were left, because they are not as luci made them, or others
+        need them. Raises: StorageError; what is left then can be removed again.
+    """
+    replace(link, complete=False).write()
+    removed, left = _remove_entries(link, set())
+    _forget(link)
+    return removed, left
+
+
+def _remove_entries(link: Link, keep: set[Path]) -> tuple[list[Path], list[Path]]:
+    needed = by_name(link.target).used_elsewhere(link.root, link.entries)
+    heirs = {entry.path: other for other in records(skip) if other.path != link.path for entry in other.entries}
+    removed, left = list[Path](), list[Path]()
+    for entry in reversed(link.entries):
+        if not entry.owned or entry.shared or entry.path in keep:
+            continue
+        if entry.path in heirs:
+            _inherit(heirs[entry.path], entry)
+            left.append(entry.path)
+        elif entry.path in needed:
+            left.append(entry.path)
+        else:
+            (removed if names.remove(entry) else left).append(entry.path)
+            names.remove_empty_folders(entry, link.root)
+    return removed, left
+
+
+def _inherit(heir: Link, entry: Entry) -> None:
+    """Another link needs the name, too: from now on it is that one's to remove."""
+    current = next((link for link in records(skip) if link.path == heir.path), heir)
+    changed = tuple(
+        replace(each, owned=True, identity=entry.identity, how=entry.how) if each.path == entry.path else each
+        for each in current.entries
+    )
+    replace(current, entries=changed).write()
+
+
+def _forget(link: Link) -> None:
+    fs.unlink(link.path)
+
+
+@frozen
+class Checked:
+    """A link, and what is wrong with it: each path with a reason."""
+
+    link: Link
+    problems: tuple[tuple[Path, str], ...]
+
+
+def examine(on_error: OnError) -> Iterator[Checked]:
+    """All links, with what is wrong with each."""
+    for link in records(on_error):
+        problems = []
+        for entry in link.entries:
+            try:
+                problem = _problem(link, entry)
+            except LuciError as error:
+                problem = error.message
+            if problem:
+                problems.append((entry.path, problem))
+        yield Checked(link, tuple(problems))
+
+
+def _problem(link: Link, entry: Entry) -> str:
+    """What is wrong with one name; empty if nothing is."""
+    source = _source(link, entry)
+    state = names.state_of(entry, source)
+    if state == "missing":
+        return "is missing"
+    if state == "foreign":
+        return "is not what luci made there"
+    if source and not os.path.exists(source):
+        return f"belongs to {source}, which is missing"
+    if state == "ours" and not _is_current(link, entry):
+        return "has the bytes of an earlier version"
+    return ""
+
+
+def all_links(on_error: OnError = skip) -> Sequence[Link]:
+    """Every link that luci has made."""
+    return list(records(on_error)) if os.path.isdir(links_folder()) else []

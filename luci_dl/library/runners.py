@@ -1,0 +1,66 @@
+"""Where other programs keep their models: read from their environment variables and settings, never changed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from luci_dl.environment import variable
+
+_SYSTEM_OLLAMA = Path("/usr/share/ollama/.ollama/models")
+
+
+def hub_cache(environ: Mapping[str, str]) -> Path:
+    """The cache of huggingface_hub, which transformers, vLLM and llama.cpp share."""
+    home = variable(environ, "HF_HOME") or os.path.join(
+        variable(environ, "XDG_CACHE_HOME") or "~/.cache", "huggingface"
+    )
+    cache = variable(environ, "HF_HUB_CACHE") or variable(environ, "HUGGINGFACE_HUB_CACHE") or os.path.join(home, "hub")
+    return Path(os.path.expanduser(cache))
+
+
+def llama_cache(environ: Mapping[str, str]) -> Path | None:
+    """The cache that llama.cpp prefers to the Hub's, in the same layout; None if it uses the Hub's."""
+    cache = variable(environ, "LLAMA_CACHE")
+    return Path(os.path.expanduser(cache)) if cache else None
+
+
+def ollama(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Ollama's models, those of the user first, then those of the system service."""
+    own = variable(environ, "OLLAMA_MODELS")
+    return (Path(os.path.expanduser(own or "~/.ollama/models")), _SYSTEM_OLLAMA)
+
+
+def lm_studio() -> Path:
+    """LM Studio's models, PUBLISHER/MODEL/FILE."""
+    home, older = Path(os.path.expanduser("~/.lmstudio")), Path(os.path.expanduser("~/.cache/lm-studio"))
+    if older.is_dir() and not home.is_dir():
+        home = older
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        home = Path(Path(os.path.expanduser("~/.lmstudio-home-pointer")).read_text().strip() or home)
+    with contextlib.suppress(OSError, ValueError):
+        chosen = json.loads((home / "settings.json").read_text()).get("downloadsFolder")
+        if isinstance(chosen, str) and os.path.isabs(chosen):
+            return Path(chosen)
+    return home / "models"
+
+
+def docker(environ: Mapping[str, str]) -> Path:
+    """The store of Docker's model runner."""
+    return Path(os.path.expanduser(variable(environ, "MODELS_PATH") or "~/.docker/models"))
+
+
+def jan() -> Path:
+    """Jan's models, ORG/REPO/model.gguf beside a model.yml."""
+    data = "~/Library/Application Support/Jan/data" if sys.platform == "darwin" else "~/.local/share/Jan/data"
+    return Path(os.path.expanduser(data)) / "llamacpp" / "models"
+
+
+def gpt4all() -> Path:
+    """GPT4All's models, all in one folder."""
+    share = "~/Library/Application Support" if sys.platform == "darwin" else "~/.local/share"
+    return Path(os.path.expanduser(share)) / "nomic.ai" / "GPT4All"

@@ -1,0 +1,359 @@
+"""`luci link` and `unlink`: one copy for several programs, all names or none, and nothing foreign is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from luci_dl.cli.demo_gguf import make_gguf
+from tests.cli.shop import DATA, OTHER, Shop, assert_refused, sha256
+from tests.docker_registry import docker_registry
+from tests.procs import files_left, luci
+from tests.servers.hub import Hub
+from tests.servers.registry import MANIFEST, MODEL, PROJECTOR, TEMPLATE
+
+REPO = "me/model"
+LICENSE = "application/vnd.ollama.image.license"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub that stands in for the real one."""
+    with Hub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        yield hub
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The cache of the Hub's own tools, which does not exist yet."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def ollama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ollama's models, of which there are none."""
+    (tmp_path / "ollama").mkdir()
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    return tmp_path / "ollama"
+
+
+def tool(code: str, *arguments: str) -> str:
+    """What a program that uses the real huggingface_hub, offline, prints."""
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    ended = subprocess.run([sys.executable, "-c", code, *arguments], env=offline, text=True, capture_output=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()
+
+
+def linked(home: Path) -> list[str]:
+    """What `luci link --list` says of each link: the program, and how many names are wrong."""
+    rows = json.loads(luci("link", "--list", "--json").stdout)
+    return [f"{row['target']} {len(row['problems'])}" for row in rows]
+
+
+# --- the cache of the Hub's own tools
+
+
+def test_the_real_huggingface_hub_finds_what_is_linked(hub: Hub, cache: Path, models: Path) -> None:
+    """Offline, by the name of the repository; its scan of the cache finds nothing wrong, and no byte is there twice."""
+    repo = hub.add(REPO, {"see-Q4_K_M.gguf": DATA, "sub/mmproj-F16.gguf": OTHER, "config.json": b"{}"})
+    assert luci("install", "hf:me/model", "--all-files").returncode == 0
+    ended = luci("link", "hf", "hf:me/model")
+    assert ended.returncode == 0, ended.stderr
+    find = "import sys; from huggingface_hub import *; print(hf_hub_download(sys.argv[1], sys.argv[2]))"
+    for name in ("see-Q4_K_M.gguf", "sub/mmproj-F16.gguf", "config.json"):
+        found = Path(tool(find, REPO, name))
+        assert found == cache / f"models--me--model/snapshots/{repo.commit('main')}" / name
+        assert found.read_bytes() == (models / REPO / name).read_bytes()
+        assert os.path.samefile(found, models / REPO / name)
+    scan = "from huggingface_hub import *; i = scan_cache_dir(); print(len(i.warnings), len(i.repos), i.size_on_disk)"
+    assert tool(scan) == f"0 1 {len(DATA) + len(OTHER) + 2}"
+    assert linked(cache) == ["hf 0"]
+
+
+def test_the_hub_s_own_verification_agrees(hub: Hub, cache: Path) -> None:
+    """`hf cache verify` compares each file with the Hub."""
+    hub.add(REPO, {"see-Q4_K_M.gguf": DATA, "config.json": b"{}"})
+    assert luci("install", "hf:me/model", "--all-files").returncode == 0
+    assert luci("link", "hf", "hf:me/model").returncode == 0
+    hf = Path(sys.executable).with_name("hf")
+    ended = subprocess.run([hf, "cache", "verify", REPO], text=True, capture_output=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_a_model_of_the_catalog_is_linked_by_the_commit_that_the_hub_said(
+    hub: Hub, cache: Path, shop: Shop, models: Path
+) -> None:
+    """Its address names the branch alone."""
+    repo = hub.add(REPO, {"m.gguf": DATA})
+    url = f"{hub.endpoint}/{REPO}/resolve/main/m.gguf"
+    shop.file.write_text(
+        f'[[model]]\nname = "m"\n[[model.file]]\nfilename = "m.gguf"\nurl = "{url}"\nsha256 = "{sha256(DATA)}"'
+    )
+    assert luci("install", "m").returncode == 0
+    assert luci("link", "hf", "m", "--offline").returncode == 0
+    assert (cache / "models--me--model/refs/main").read_text() == repo.commit("main")
+
+
+def test_a_ref_of_another_program_stays(hub: Hub, cache: Path) -> None:
+    """The snapshot is linked all the same, and luci says so."""
+    hub.add(REPO, {"m-Q4_K_M.gguf": DATA})
+    assert luci("install", "hf:me/model").returncode == 0
+    ref = cache / "models--me--model/refs/main"
+    ref.parent.mkdir(parents=True)
+    ref.write_text("b" * 40)
+    ended = luci("link", "hf", "hf:me/model")
+    assert (ended.returncode, "stays at" in ended.stderr, ref.read_text()) == (0, True, "b" * 40)
+    assert luci("unlink", "hf", "hf:me/model").returncode == 0
+    assert ref.read_text() == "b" * 40
+    assert not list(cache.rglob("*.gguf"))
+
+
+def test_a_blob_that_another_snapshot_needs_stays(hub: Hub, cache: Path) -> None:
+    """Another program made a snapshot that points to it."""
+    hub.add(REPO, {"m-Q4_K_M.gguf": DATA})
+    assert luci("install", "hf:me/model").returncode == 0
+    assert luci("link", "hf", "hf:me/model").returncode == 0
+    other = cache / "models--me--model/snapshots" / ("c" * 40) / "m.gguf"
+    other.parent.mkdir()
+    other.symlink_to(f"../../blobs/{sha256(DATA)}")
+    ended = luci("unlink", "hf", "hf:me/model")
+    assert (ended.returncode, "stays" in ended.stderr, other.read_bytes()) == (0, True, DATA)
+
+
+def test_a_model_that_is_not_from_the_hub_is_refused(shop: Shop, cache: Path) -> None:
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert_refused(luci("link", "hf", "m"), 3, "not known to be on the Hub")
+    assert not cache.exists()
+
+
+# --- Ollama
+
+
+def blob(root: Path, digest: str) -> Path:
+    return root / "blobs" / digest.replace(":", "-")
+
+
+def read_as_ollama(root: Path, name: str) -> dict[str, bytes]:
+    """The layers of a model by their media types, read by Ollama's rules. Raises: AssertionError."""
+    text = (root / "manifests" / name).read_bytes()
+    found = json.loads(text)
+    layers = {}
+    for layer in (*found["layers"], found["config"]):
+        data = blob(root, layer["digest"]).read_bytes()
+        assert (len(data), f"sha256:{hashlib.sha256(data).hexdigest()}") == (layer["size"], layer["digest"])
+        layers[layer["mediaType"]] = data
+    assert all(path.name.startswith("sha256-") and len(path.name) == 71 for path in (root / "blobs").iterdir())
+    assert all(
+        len(path.relative_to(root / "manifests").parts) == 4 for path in root.glob("manifests/**/*") if path.is_file()
+    )
+    return layers
+
+
+def test_a_model_of_a_registry_is_linked_by_the_registry_s_own_manifest(
+    tmp_path: Path, models: Path, ollama: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Byte for byte, with the small files that were kept at install: the registry is not asked again."""
+    with docker_registry(tmp_path / "registry") as real:
+        real.push("library/m", "1b", (TEMPLATE, b"{{ .Prompt }}"), (LICENSE, b"MIT"), (MODEL, DATA), (PROJECTOR, OTHER))
+        monkeypatch.setenv("OLLAMA_REGISTRY", real.address)
+        assert luci("install", "ollama:m:1b").returncode == 0
+        manifest = urlopen(Request(f"{real.address}/v2/library/m/manifests/1b", headers={"Accept": MANIFEST})).read()
+    ended = luci("link", "ollama", "ollama:m:1b")
+    assert ended.returncode == 0, ended.stderr
+    name = "registry.ollama.ai/library/m/1b"
+    assert (ollama / "manifests" / name).read_bytes() == manifest
+    layers = read_as_ollama(ollama, name)
+    assert (layers[MODEL], layers[TEMPLATE], layers[LICENSE], layers[PROJECTOR]) == (
+        DATA,
+        b"{{ .Prompt }}",
+        b"MIT",
+        OTHER,
+    )
+    assert os.path.samefile(blob(ollama, f"sha256:{sha256(DATA)}"), models / "m-1b.gguf")
+    assert luci("unlink", "ollama", "m:1b").returncode == 0
+    assert [path for path in ollama.rglob("*") if path.is_file()] == []
+
+
+def test_a_model_from_elsewhere_gets_a_manifest_that_ollama_reads(shop: Shop, ollama: Path) -> None:
+    """Its description comes from the GGUF header."""
+    shop.sell("m", files=["m.gguf", "m-proj.gguf"])
+    assert luci("install", "m").returncode == 0
+    assert luci("link", "ollama", "m", "--as", "mine:v1").returncode == 0
+    layers = read_as_ollama(ollama, "registry.ollama.ai/library/mine/v1")
+    config = json.loads(layers["application/vnd.docker.container.image.v1+json"])
+    assert (config["model_format"], config["model_families"], config["os"]) == ("gguf", ["llama", "clip"], "linux")
+    assert luci("link", "ollama", "m").stdout.startswith("🔗 Linked m to ollama as m:latest")
+
+
+def test_a_blob_of_another_manifest_stays(shop: Shop, ollama: Path) -> None:
+    """Ollama itself made a model from it."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert luci("link", "ollama", "m").returncode == 0
+    manifest = ollama / "manifests/registry.ollama.ai/library/m/latest"
+    copy = ollama / "manifests/registry.ollama.ai/library/theirs/latest"
+    copy.parent.mkdir()
+    copy.write_bytes(manifest.read_bytes())
+    assert luci("unlink", "ollama", "m").returncode == 0
+    assert not manifest.exists()
+    read_as_ollama(ollama, "registry.ollama.ai/library/theirs/latest")
+
+
+def test_a_foreign_manifest_is_refused(shop: Shop, ollama: Path) -> None:
+    """And nothing is made beside it."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    taken = ollama / "manifests/registry.ollama.ai/library/m/latest"
+    taken.parent.mkdir(parents=True)
+    taken.write_text("theirs")
+    assert_refused(luci("link", "ollama", "m"), 5, "luci did not make it", "--as")
+    assert [path for path in ollama.rglob("*") if path.is_file()] == [taken]
+
+
+# --- folders, LM Studio, llama-server
+
+
+def test_flat_stays_flat_and_several_files_share_a_folder(shop: Shop, tmp_path: Path) -> None:
+    shop.sell("one")
+    shop.sell("set", files=["set-1.gguf", "set-proj.gguf"])
+    assert luci("install", "one", "set").returncode == 0
+    assert luci("link", f"{tmp_path}/other/", "one", "set").returncode == 0
+    assert files_left(tmp_path / "other") == ["one.gguf", "set/", "set/set-1.gguf", "set/set-proj.gguf"]
+
+
+def test_lm_studio_gets_two_folders(shop: Shop, tmp_path: Path) -> None:
+    """If it is there at all."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert_refused(luci("link", "lmstudio", "m"), 6, "LM Studio is not there")
+    (tmp_path / "user/.lmstudio").mkdir(parents=True)
+    assert luci("link", "lmstudio", "m").returncode == 0
+    assert (tmp_path / "user/.lmstudio/models/luci/m/m.gguf").read_bytes() == DATA
+
+
+def test_llama_server_gets_a_preset_and_keeps_what_the_user_wrote(shop: Shop, home: Path, models: Path) -> None:
+    shop.sell("m", files=["m.gguf", "m-proj.gguf"])
+    assert luci("install", "m").returncode == 0
+    file = home / "llama-server.ini"
+    assert f"--models-preset {file}" in luci("link", "llama-server", "m").stdout
+    assert file.read_text() == f"version = 1\n\n[m]\nmodel = {models}/m.gguf\nmmproj = {models}/m-proj.gguf\n"
+    file.write_text(file.read_text() + "\n[mine]\nmodel = /x.gguf\n")
+    assert luci("unlink", "llama-server", "m").returncode == 0
+    assert file.read_text() == "version = 1\n\n[mine]\nmodel = /x.gguf\n"
+    shop.sell("mine")
+    assert luci("install", "mine").returncode == 0
+    assert_refused(luci("link", "llama-server", "mine"), 5, "section [mine]")
+
+
+@pytest.mark.parametrize(("how", "kind"), [("hardlink", "same"), ("symlink", "link"), ("copy", "copy")])
+def test_how_decides_how_bytes_are_shared(shop: Shop, models: Path, tmp_path: Path, how: str, kind: str) -> None:
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert luci("link", f"{tmp_path}/other/", "m", "--how", how).returncode == 0
+    there = tmp_path / "other/m.gguf"
+    is_same = os.path.samefile(there, models / "m.gguf")
+    found = "link" if there.is_symlink() else "same" if is_same else "copy"
+    assert (found, there.read_bytes()) == (kind, DATA)
+    assert luci("unlink", f"{tmp_path}/other/", "m").returncode == 0
+    assert not os.path.lexists(there)
+
+
+# --- links follow their model
+
+
+def test_an_install_links_and_remove_unlinks(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """By the option, and by the setting."""
+    shop.sell("m")
+    assert luci("install", "m", "--link", f"{tmp_path}/one/").returncode == 0
+    assert luci("config", "set", "links", f"{tmp_path}/two/").returncode == 0
+    assert luci("install", "m").returncode == 0
+    assert [(tmp_path / name / "m.gguf").read_bytes() for name in ("one", "two")] == [DATA, DATA]
+    assert luci("remove", "m", "--yes").returncode == 0
+    assert files_left(tmp_path / "one") == files_left(tmp_path / "two") == []
+    assert luci("link", "--list", "--json").stdout == "[]\n"
+
+
+def test_a_program_that_is_not_there_fails_before_the_first_byte(shop: Shop, models: Path) -> None:
+    shop.sell("m")
+    assert_refused(luci("install", "m", "--link", "ollama"), 6, "Ollama is not there")
+    assert_refused(luci("install", "m", "--link", "olama"), 2, "did you mean ollama?")
+    assert not models.exists()
+
+
+def test_a_link_follows_a_new_version(shop: Shop, tmp_path: Path) -> None:
+    """A hard link would keep the old bytes."""
+    shop.sell("m")
+    assert luci("install", "m", "--link", f"{tmp_path}/other/").returncode == 0
+    newer = make_gguf(300_000, seed=7)
+    shop.sell("m", newer)
+    assert luci("install", "m", "--force").returncode == 0
+    assert (tmp_path / "other/m.gguf").read_bytes() == newer
+    assert luci("link", "--list", "--json").stdout.count('"problems": []') == 1
+
+
+def test_what_replaced_a_link_is_not_removed(shop: Shop, tmp_path: Path) -> None:
+    """Somebody put a file of their own there."""
+    shop.sell("m")
+    assert luci("install", "m", "--link", f"{tmp_path}/other/").returncode == 0
+    there = tmp_path / "other/m.gguf"
+    there.unlink()
+    there.write_bytes(b"mine")
+    assert "is not what luci made there" in luci("link", "--list").stdout
+    assert luci("unlink", f"{tmp_path}/other", "m").returncode == 0
+    assert there.read_bytes() == b"mine"
+
+
+# --- all or none
+
+
+def test_a_name_that_is_taken_leaves_everything_as_it_was(shop: Shop, tmp_path: Path) -> None:
+    """For all models of the command."""
+    shop.sell("one")
+    shop.sell("two")
+    assert luci("install", "one", "two").returncode == 0
+    taken = tmp_path / "other/two.gguf"
+    taken.parent.mkdir()
+    taken.write_bytes(b"theirs")
+    assert_refused(luci("link", f"{tmp_path}/other", "one", "two"), 5, "two.gguf exists")
+    assert files_left(tmp_path / "other") == ["two.gguf"]
+    assert luci("link", "--list", "--json").stdout == "[]\n"
+
+
+def test_a_dry_run_changes_nothing(shop: Shop, tmp_path: Path, home: Path) -> None:
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    before = files_left(home)
+    assert "Would link m" in luci("link", f"{tmp_path}/other/", "m", "--dry-run").stdout
+    assert (files_left(home), (tmp_path / "other").exists()) == (before, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "texts"),
+    [
+        (["olama", "m"], 2, ["did you mean ollama?"]),
+        (["hf"], 2, ["give a program and a model"]),
+        (["hf", "nosuch"], 3, ["there is no model"]),
+        (["ollama", "m", "--how", "steal"], 2, ["reflink"]),
+        (["ollama", "m", "--as", "a b"], 2, ["not a valid MODEL"]),
+        (["--list", "hf"], 2, ["takes no words"]),
+    ],
+)
+def test_bad_words_get_one_clear_message(
+    shop: Shop, ollama: Path, words: list[str], code: int, texts: list[str]
+) -> None:
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert_refused(luci("link", *words), code, *texts)
+    assert files_left(ollama) == []
