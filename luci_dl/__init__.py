@@ -26,6 +26,7 @@ Where things are; each package imports only from those below it, and the head of
         dry_run       the same actions, reported; pending: what comes before them
         repair        models with damaged files, installed again
         linking       links to other programs
+        outdated      what is no longer what its reference names; upgrade: installed again
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,

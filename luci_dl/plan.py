@@ -43,6 +43,7 @@ class Options:
         keep_partial: keep partial downloads when interrupted.
         resume: resume a kept partial download, as far as its bytes are proved.
         force: replace an existing file at the target, even one that luci did not install.
+        upgrade: replace files that luci installed by newer versions.
         unverified: allow plain http without a digest.
         min_free: bytes of the disk to leave free.
         offline: make no requests.
@@ -60,6 +61,7 @@ class Options:
     keep_partial: bool = False
     resume: bool = True
     force: bool = False
+    upgrade: bool = False
     unverified: bool = False
     min_free: int = 1 << 30
     offline: bool = False

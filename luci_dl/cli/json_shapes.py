@@ -186,6 +186,18 @@ class LinkState(TypedDict):
     problems: Annotated[list[LinkProblem], "empty if nothing is wrong"]
 
 
+class Standing(TypedDict):
+    """How an installed model compares with what its reference names now."""
+
+    name: Annotated[str, "the reference that it was installed by", at("model.reference")]
+    folder: Annotated[str, "its models folder", at("model.folder")]
+    state: Annotated[str, '"current", "outdated", "gone", "unknown" or "pinned"']
+    reason: Annotated[str, "why it is gone, unknown or pinned; else empty"]
+    installed: Annotated[str, "SHA-256 of the file to load", at("installed_sha256")]
+    available: Annotated[str | None, "SHA-256 of the file to load now, if it is known", at("available_sha256")]
+    fetch: Annotated[int, "bytes that an upgrade fetches"]
+
+
 class Override(TypedDict):
     """A name for which a catalog replaces a built-in model."""
 
@@ -252,6 +264,7 @@ ANSWERS: dict[str, Any] = {
     "info": ModelInfo,
     "path": InstalledModel,
     "link --list": list[LinkState],
+    "outdated": list[Standing],
     "status": list[Running],
     "config list": list[Setting],
     "config get": Setting,

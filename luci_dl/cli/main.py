@@ -26,6 +26,8 @@ COMMANDS = {
     "path": "Print the path of an installed model, and nothing else.",
     "verify": "Check that installed files are unchanged.",
     "remove": "Uninstall models.",
+    "outdated": "Show which installed models are no longer what their references name.",
+    "upgrade": "Install models again that are no longer what their references name.",
     "link": "Let other programs use installed models, without a second copy.",
     "unlink": "Remove what `luci link` made; the models stay installed.",
     "status": "Show what luci is installing now.",

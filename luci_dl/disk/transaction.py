@@ -19,7 +19,7 @@ from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
 from luci_dl.disk.place import Places, check_names
 from luci_dl.disk.publish import Publication, receipt_for
-from luci_dl.disk.receipt import ModelFacts
+from luci_dl.disk.receipt import ModelFacts, Receipt
 from luci_dl.disk.small_part import part_for
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
@@ -77,6 +77,7 @@ class Transaction:
         self._locks: Locks | None = None
         self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
+        self._new_receipts: dict[Staging, Receipt] = {}  # of files that stay
         self._watch = Watch(self.check_staging)
         self._publication: Publication | None = None
         self._places = Places()
@@ -127,18 +128,17 @@ class Transaction:
         staging = self._stagings[artifact.name]
         self._seen[artifact.name] = target.identity_of(staging)
         hashed = report_hashing(self._emit, artifact.name, staging.target)
-        return self._with_facts(target.look(staging, artifact, self._token, hashed), staging)
+        found = target.look(staging, artifact, self._token, hashed)
+        self._note_old_receipt(found, staging)
+        return found
 
-    def _with_facts(self, found: Found, staging: Staging) -> Found:
-        """What was found, after its receipt has learned what an older version of luci did not remember."""
+    def _note_old_receipt(self, found: Found, staging: Staging) -> None:
+        """A file that stays gets a new receipt if the old one does not say what was asked, or names other files."""
         known, facts = found.receipt, self._facts
-        if found.state != "installed" or known is None or known.reference != facts.reference:
-            return found
-        if known.asked is not None:
-            return found
-        known = replace(known, v=receipt.VERSION, asked=facts.asked)
-        receipt.write(staging.receipt, known, staging.new_receipt)
-        return replace(found, receipt=known)
+        if found.state == "installed" and known and known.reference == facts.reference:
+            new = replace(known, v=receipt.VERSION, files=facts.files, asked=facts.asked)
+            if known.asked is None or known.files != facts.files:
+                self._new_receipts[staging] = new
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right. Raises: StorageError."""
@@ -223,8 +223,15 @@ class Transaction:
         Raises: IntegrityError; Interrupted; StorageError. After the last rename nothing is raised: errors become
             warnings.
         """
-        if not self._parts:
-            return
+        if self._parts:
+            self._publish()
+        for staging, known in self._new_receipts.items():
+            try:
+                receipt.write(staging.receipt, known, staging.new_receipt)
+            except StorageError as error:
+                self._emit(Warned(f"{error.message}; the next install tries again"))
+
+    def _publish(self) -> None:
         self._watch.end()
         self._publication = Publication(
             list(self._parts.values()),

@@ -19,12 +19,12 @@ def already_installed(plan: Plan, context: InstallContext) -> Installed | None:
 
     Returns: None where it takes a lock, or a look at more than names, to answer.
     """
-    if context.options.force:
+    if context.options.force or context.options.upgrade:
         return None
-    layout, total = Layout(plan.folder), 0
+    layout, total, names = Layout(plan.folder), 0, {artifact.name for artifact in plan.artifacts}
     try:
         for artifact in plan.artifacts:
-            size = _settled_size(layout.staging(artifact.name), artifact)
+            size = _settled_size(layout.staging(artifact.name), artifact, plan, names)
             if size is None:
                 return None
             total += size
@@ -34,14 +34,16 @@ def already_installed(plan: Plan, context: InstallContext) -> Installed | None:
     return Installed(plan.reference, paths, total, "already", 0, 0.0)
 
 
-def _settled_size(staging: Staging, artifact: Artifact) -> int | None:
+def _settled_size(staging: Staging, artifact: Artifact, plan: Plan, names: set[str]) -> int | None:
     """The size of the installed file; None if it is missing, has changed, is worked on, or is to be examined."""
     found = target.quick_look(staging, artifact)
     known = found.receipt
     if found.state != "installed" or known is None or known.mtime_ns != found.mtime_ns or artifact.unread:
         return None
-    if known.asked is None or (known.proof == "none" and artifact.sha256):
-        return None  # its receipt will say what was asked for, and that the digest is known now
+    if known.reference == plan.reference and (known.asked is None or set(known.files) != names):
+        return None  # its receipt will say what was asked for, and which files belong together
+    if known.proof == "none" and artifact.sha256:
+        return None  # its receipt will say that the digest is known now
     if is_held(staging.lock) or os.path.lexists(staging.journal) or os.path.lexists(staging.commit):
         return None
     return found.size

@@ -24,7 +24,7 @@ from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Mend, Refu
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import LocalCopy
 from luci_dl.model import Artifact
-from luci_dl.plan import Options
+from luci_dl.plan import Options, Remote
 from luci_dl.text import printable
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class Inspector:
             if isinstance(compared, Refuse):
                 return {artifact: compared}
             found.update([compared])
-        decided = _decide(found, self.folder, self.context.options.force)
+        decided = _decide(found, self.folder, self.context.options)
         return {artifact: each for artifact, each in decided.items() if isinstance(each, Refuse)} or decided
 
     def _or_refuse(self, work: Callable[[Artifact], T], artifact: Artifact) -> T | Refuse:
@@ -131,7 +131,7 @@ def quick_inspect(folder: Path, artifacts: Sequence[Artifact], options: Options)
     layout = Layout(folder)
     stagings = {artifact: layout.staging(artifact.name) for artifact in artifacts}
     found = {artifact: target.quick_look(staging, artifact) for artifact, staging in stagings.items()}
-    decided = _decide(found, folder, options.force)
+    decided = _decide(found, folder, options)
     return [
         _fetch(stagings[artifact], artifact, options) if isinstance(each, Found) else each
         for artifact, each in decided.items()
@@ -152,14 +152,17 @@ def read_only_look(folder: Path, context: InstallContext) -> Callable[[Artifact]
     return look
 
 
-def _decide(found: Mapping[Artifact, Found], folder: Path, force: bool) -> dict[Artifact, Action | Found]:
+def _decide(found: Mapping[Artifact, Found], folder: Path, options: Options) -> dict[Artifact, Action | Found]:
     """What is done about each file; what is there now where it must be fetched or copied."""
-    replaced = {"missing", "damaged", *(("foreign", "unproved") if force else ())}
-    if force or any(here.state in replaced for here in found.values()):
+    replaced = {"missing", "damaged", *(("foreign", "unproved") if options.force else ())}
+    anew = options.force or options.upgrade
+    if anew or any(here.state in replaced for here in found.values()):
         replaced |= {"newer", "elsewhere"}  # files of two versions do not make a model
     return {
         artifact: here
-        if here.state in replaced or (force and not artifact.provable)
+        if here.state in replaced
+        or (anew and not artifact.provable and here.receipt)
+        or (options.force and not artifact.provable)
         else _left(artifact, folder / artifact.name, here)
         for artifact, here in found.items()
     }
@@ -225,12 +228,17 @@ def ask_server(artifact: Artifact, context: InstallContext, why: str) -> Artifac
 
     `why`: comes before the reason in the message of an error. Raises: NetworkError; ResolveError; Interrupted.
     """
+    reported = remote_of(artifact, context, why)
+    return replace(artifact, sha256=artifact.sha256 or reported.sha256, size=artifact.size or reported.size)
+
+
+def remote_of(artifact: Artifact, context: InstallContext, why: str) -> Remote:
+    """What its server says about the file. Arguments and errors as of `ask_server`."""
     from luci_dl.net.documents import ask_about
     from luci_dl.net.retry import AttemptFailed
 
     client = context.network.client_for(artifact.urls[0])
     try:
-        reported = run_cancellable(lambda: ask_about(client, artifact), context.token)
+        return run_cancellable(lambda: ask_about(client, artifact), context.token)
     except AttemptFailed as failure:
         raise NetworkError(f"{why} {failure.reason}", "Try again later.") from failure
-    return replace(artifact, sha256=artifact.sha256 or reported.sha256, size=artifact.size or reported.size)

@@ -129,6 +129,25 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
         emit(event)
 
 
+def remove_superseded(old: InstalledModel, token: CancelToken, emit: Emit) -> None:
+    """Remove those files of the old version of a model that no installed model needs.
+
+    Raises: LockedError, when one of them is in use; StorageError; Interrupted.
+    """
+    names = tuple(file.receipt.name for file in old.files)
+    artifacts = [Artifact(name, (old.reference,)) for name in names]
+    options = Options(wait=0.0)
+    with Transaction(old.folder, artifacts, reference=old.reference, options=options, token=token, verb="remove"):
+        others = {name for model in installed([old.folder]) if model.names != old.names for name in model.names}
+        files = tuple(file for file in old.files if file.receipt.name not in others)
+        removal = Removal(old.folder, old.reference, tuple(file.receipt.name for file in files), files, (), ())
+        events = list(removal.events(dry_run=False))
+        token.check()
+        _remove(removal)
+    for event in events:
+        emit(event)
+
+
 def _remove(removal: Removal) -> None:
     """Delete the files first and the receipts last: after a crash in between, the model can be removed again."""
     stagings = {name: staging_for(removal.folder, name) for name in removal.names}
