@@ -26,11 +26,13 @@ Where things are; each package imports only from those below it, and the head of
         dry_run       the same actions, reported; pending: what comes before them
         repair        models with damaged files, installed again
         linking       links to other programs
+        relocation    models moved to another folder; stick: exported and imported
         outdated      what is no longer what its reference names; upgrade: installed again
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
-                  remove, gguf_files; runners (where other programs keep models), links/: one copy for all of them
+                  remove, gguf_files, sums (SHA256SUMS); runners (where other programs keep models), links/: one copy
+                  for all of them
     catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, edit,
                   refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,

@@ -38,6 +38,13 @@ def without_preallocation(folder: Path, size: int) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def another_disk(folder: Path, size: int = 64 * MIB) -> Iterator[Path]:
+    """An ext4."""
+    with _mounted(folder, size, ["mkfs.ext4", "-q", "-F"], ["mount", "-o", "loop"]) as there:
+        yield there
+
+
+@contextlib.contextmanager
 def fat(folder: Path, size: int) -> Iterator[Path]:
     """A FAT32, by FUSE."""
     with _mounted(folder, size, ["mkfs.vfat", "-F", "32"], ["fusefat", "-o", "rw+"]) as there:

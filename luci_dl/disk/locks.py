@@ -36,10 +36,11 @@ REPORT_S = 1.0
 MANY = 32
 """A model of more files has its locks in a `DescriptorStore`."""
 
-Verb = Literal["install", "remove"]
+Verb = Literal["install", "remove", "move"]
 _HINTS: dict[Verb, str] = {
     "install": "Leave out --no-wait (or give --wait more seconds) to wait for it.",
     "remove": "Interrupt that, or wait until it is done.",
+    "move": "Interrupt that, or wait until it is done.",
 }
 
 

@@ -86,6 +86,7 @@ class Publication:
         content = digest, size, part.mtime_ns, part.blocks.text()
         known = receipt_for(part.artifact, self._facts, *content, url=part.origin, proof=part.proof)
         known = replace(known, validator=part.validator(part.origin) or "", commit=part.commit)
+        known = self._facts.inherited(known)
         return CommitEntry(size, digest, part.inode, known, record)
 
     def _make_durable(self, files: Files, record: Path | None) -> None:

@@ -27,6 +27,7 @@ DISTRUSTED = -1
 """The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
 REMEMBERED = "receipts"
 """The folder, in luci's own one, for newer versions of receipts that are in read-only folders."""
+_ORIGIN = ("url", "proof", "installed", "asked", "validator", "commit", "kept", "v")
 MAX_KEPT = 4 << 20
 """Size limit of what a receipt keeps, in bytes."""
 _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified", "validator", "commit", KIND)
@@ -34,12 +35,22 @@ _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "v
 
 @frozen
 class ModelFacts:
-    """What the receipts of a model's files have in common: see `Receipt`, and `Model` for `asked` and `kept`."""
+    """What the receipts of a model's files have in common: see `Receipt`, and `Model` for `asked` and `kept`.
+
+    Attributes:
+        earlier: receipts by name, of files that are moved or copied from another models folder.
+    """
 
     reference: str
     files: tuple[str, ...]
     asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
     kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    earlier: Mapping[str, Receipt] = field(default_factory=dict, hash=False, repr=False)
+
+    def inherited(self, known: Receipt) -> Receipt:
+        """The receipt with what the earlier one of the file says about its origin."""
+        old = self.earlier.get(known.name)
+        return replace(known, **{name: getattr(old, name) for name in _ORIGIN}) if old else known
 
 
 @frozen

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.disk import commit, fs, lock_reliability, receipt, target
+from luci_dl.disk import commit, fs, lock_reliability, receipt, relocate, target
 from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.endings import end_parts
 from luci_dl.disk.filesystems import file_system
@@ -54,18 +54,19 @@ class Transaction:
         reference: str = "",
         asked: Mapping[str, Any] | None = None,
         kept: Mapping[str, str] | None = None,
+        earlier: Mapping[str, Receipt] | None = None,
         options: Options | None = None,
         token: CancelToken | None = None,
         emit: Emit = ignore,
         verb: Verb = "install",
     ) -> None:
-        """Args: `reference`, `asked` and `kept` are for the receipts, as in `Model`.
+        """Args: `reference`, `asked`, `kept` and `earlier` are for the receipts, as in `ModelFacts`.
 
         Raises: UsageError, for a name that would leave the folder; StorageError.
         """
         self.endings: list[Event] = []
         names = tuple(dict.fromkeys(artifact.name for artifact in artifacts))
-        self._facts = ModelFacts(reference or names[0], names, asked or {}, kept or {})
+        self._facts = ModelFacts(reference or names[0], names, asked or {}, kept or {}, earlier or {})
         self._verb = verb
         self._options = options or Options()
         self._token = token or CancelToken()
@@ -145,7 +146,7 @@ class Transaction:
         content = found.sha256, found.size, found.mtime_ns, found.xxh3
         known = receipt_for(artifact, self._facts, *content, url="", proof=artifact.proof)
         staging = self._stagings[artifact.name]
-        receipt.write(staging.receipt, known, staging.new_receipt)
+        receipt.write(staging.receipt, self._facts.inherited(known), staging.new_receipt)
 
     def open(self, artifact: Artifact, source: fs.File | None = None) -> Part:
         """The part of that file, with what is proved of an earlier run, and with its room on the disk.
@@ -193,6 +194,20 @@ class Transaction:
     def keep(self, files: Mapping[str, str]) -> None:
         """Put these small files into the receipt: see `Model.kept`."""
         self._facts = replace(self._facts, kept=files)
+
+    def take(self, sources: Mapping[str, Path]) -> bool:
+        """Give files of the same file system their places here, beside those that they have, and commit.
+
+        Args:
+            sources: where each file is; the `earlier` receipts are about them.
+
+        Returns: False if that is impossible here: there is another file system, or it has no hard links.
+        Raises: StorageError; Interrupted. Then nothing has changed.
+        """
+        receipts = {name: replace(self._facts.earlier[name], files=self._facts.files) for name in sources}
+        return not self._unreliable and relocate.take(
+            [(self._stagings[name], path, receipts[name]) for name, path in sources.items()], self._token, self._emit
+        )
 
     def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:
         """Open the part of that file, and write the whole of it.

@@ -98,6 +98,20 @@ class Removed(Result):
 
 
 @frozen
+class Moved(Result):
+    """The model `reference` has the files at `paths` now: moved, exported or imported from the folder `source`.
+
+    `outcome`: "moved", "exported", "imported", or "already" (it was there). `size`: bytes of all files.
+    """
+
+    reference: str
+    paths: tuple[str, ...]
+    source: str
+    size: int
+    outcome: str
+
+
+@frozen
 class Linked(Result):
     """The model `reference` is linked to the program `target` (or would be), below its folder `root`.
 

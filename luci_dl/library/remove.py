@@ -124,9 +124,19 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
             from luci_dl.library.links.follow import drop  # not needed by most
 
             drop(removal.folder, removal.reference, emit)  # first: no program may see a link that leads nowhere
-        _remove(now)
+        remove_now(now)
     for event in events:
         emit(event)
+
+
+def removal_of(old: InstalledModel) -> Removal:
+    """The removal of those files that no other installed model needs, not even one of the same reference."""
+    models = (
+        model for model in installed([old.folder]) if (model.reference, model.names) != (old.reference, old.names)
+    )
+    others = {name for model in models for name in model.names}
+    files = tuple(file for file in old.files if file.receipt.name not in others)
+    return Removal(old.folder, old.reference, tuple(file.receipt.name for file in files), files, (), ())
 
 
 def remove_superseded(old: InstalledModel, token: CancelToken, emit: Emit) -> None:
@@ -138,18 +148,19 @@ def remove_superseded(old: InstalledModel, token: CancelToken, emit: Emit) -> No
     artifacts = [Artifact(name, (old.reference,)) for name in names]
     options = Options(wait=0.0)
     with Transaction(old.folder, artifacts, reference=old.reference, options=options, token=token, verb="remove"):
-        others = {name for model in installed([old.folder]) if model.names != old.names for name in model.names}
-        files = tuple(file for file in old.files if file.receipt.name not in others)
-        removal = Removal(old.folder, old.reference, tuple(file.receipt.name for file in files), files, (), ())
+        removal = removal_of(old)
         events = list(removal.events(dry_run=False))
         token.check()
-        _remove(removal)
+        remove_now(removal)
     for event in events:
         emit(event)
 
 
-def _remove(removal: Removal) -> None:
-    """Delete the files first and the receipts last: after a crash in between, the model can be removed again."""
+def remove_now(removal: Removal) -> None:
+    """Delete the files first and the receipts last: after a crash in between, the model can be removed again.
+
+    Call it under the locks of its files.
+    """
     stagings = {name: staging_for(removal.folder, name) for name in removal.names}
     removed = [stagings[file.receipt.name] for file in removal.to_remove]
     check_removable(removal)

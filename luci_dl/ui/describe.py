@@ -55,6 +55,8 @@ def describe(event: Event) -> list[str]:
             return [] if wrong else [f"✅ {'The file is' if count == 1 else f'All {count} files are'} right"]
         case events.Removed():
             return _removed(event)
+        case events.Moved():
+            return _moved(event)
         case events.Linked():
             return _linked(event)
         case events.Unlinked(reference, target, name, paths, dry_run):
@@ -205,6 +207,14 @@ def _removed(event: events.Removed) -> list[str]:
         f"{begin} {printable(event.reference)} ({human_size(event.freed)})",
         *(INDENT + printable(path) for path in event.paths),
     ]
+
+
+def _moved(event: events.Moved) -> list[str]:
+    name = printable(event.reference)
+    if event.outcome == "already":
+        return [f"✅ {name} is already there", *(INDENT + printable(path) for path in event.paths)]
+    title = f"✅ {event.outcome.capitalize()} {name} ({human_size(event.size)})"
+    return [title, *(INDENT + printable(path) for path in event.paths)]
 
 
 def _linked(event: events.Linked) -> list[str]:

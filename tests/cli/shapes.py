@@ -173,6 +173,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "verify_summary": {"files": int, "wrong": int, "unmanaged": int},
     "removed": {"reference": str, "paths": [str], "freed": int, "dry_run": bool},
+    "moved": {"reference": str, "paths": [str], "source": str, "size": int, "outcome": str},
     "linked": {
         "reference": str,
         "target": str,

@@ -32,7 +32,20 @@ from tests.cli import shapes
 from tests.cli.shop import assert_refused
 from tests.procs import ROOT, luci
 
-PRINT_EVENTS = {"install", "clean", "verify", "remove", "upgrade", "link", "unlink", "doctor", "demo"}
+PRINT_EVENTS = {
+    "install",
+    "clean",
+    "verify",
+    "remove",
+    "upgrade",
+    "move",
+    "export",
+    "import",
+    "link",
+    "unlink",
+    "doctor",
+    "demo",
+}
 """The commands of which `--json` prints events."""
 
 

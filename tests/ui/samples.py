@@ -53,6 +53,7 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         events.Verified(name, f"/models/{name}", "mistral", "changed", text, text),
         events.VerifySummary(3, 1, 1),
         events.Removed(name, (f"/models/{name}",), GB, False),
+        events.Moved(name, (f"/data/{name}",), "/models", GB, "moved"),
         events.Linked(name, "ollama", text, "/models", (f"/blobs/{name}",), "hardlink", text, False),
         events.Unlinked(name, "ollama", text, (f"/blobs/{name}",), False),
         events.RolledForward(name),

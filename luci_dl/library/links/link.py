@@ -131,6 +131,8 @@ def _is_current(link: Link, entry: Entry) -> bool:
         return False
     if entry.kind != "file" or source is None or entry.how in ("copy", "reflink"):
         return True
+    if entry.how == "symlink":
+        return entry.content == os.fsencode(source)
     try:
         return os.path.samefile(entry.path, source)
     except OSError:
