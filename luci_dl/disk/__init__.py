@@ -16,6 +16,7 @@ part_files      the files below them; guarded_file: nothing is written after the
 watch           notices what vanishes meanwhile
 publish         the last checks (hashing) and the renames; commit: the record of several, and rolling it forward
 endings         what becomes of parts without a commit
+relocate        files that get their places in another models folder without a copy
 locks           of one transaction; lock (one), lock_info (its text), stored_lock (many), folder_lock (on a full disk)
 lock_reliability  where a lock may be granted to everyone
 space           room: claimed, measured, watched

@@ -85,7 +85,7 @@ def test_tab_completes_in_a_real_shell(shop: Shop, tmp_path: Path, monkeypatch: 
         ("config set jobs ", []),
         ("config unset models", ["models_dir"]),
         ("help comp", ["completion"]),
-        ("help e", ["exit-codes", "environment", "events"]),
+        ("help e", ["export", "exit-codes", "environment", "events"]),
         ("help cat", ["catalog"]),
         ("completion z", ["zsh"]),
         ("nonsense z", []),
