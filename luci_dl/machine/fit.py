@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luci_dl.frozen import frozen
-from luci_dl.machine.graphics import Graphics, graphics
-from luci_dl.machine.memory import Memory, main_memory
+from luci_dl.machine.memory import ROOT, Memory, main_memory
 from luci_dl.text import human_size
+
+if TYPE_CHECKING:
+    from luci_dl.machine.graphics import Graphics
 
 CONTEXT = 8192
 """Tokens that a model remembers, if nobody says otherwise."""
@@ -25,6 +28,11 @@ class Verdict(Enum):
     MEMORY = "fits memory"
     NO = "does not fit"
 
+    @property
+    def word(self) -> str:
+        """The same in one word, for tables."""
+        return {"CARD": "card", "PART": "partly", "MEMORY": "memory", "NO": "no"}[self.name]
+
 
 @frozen
 class Machine:
@@ -33,18 +41,18 @@ class Machine:
     memory: Memory | None
     graphics: Graphics | None = None
 
-    def fit(self, weights: int, cache: int | None = None, context: int = CONTEXT) -> Fit:
+    def load(self, weights: int, cache: int | None = None, context: int = CONTEXT) -> Load:
         """Whether a model fits.
 
         Args:
             weights: bytes of its files, with all shards and the projector.
             cache: bytes of its KV cache for `context` tokens; None if that is unknown, then it is left out.
         """
-        return Fit(weights, cache, context, self)
+        return Load(weights, cache, context, self)
 
 
 @frozen
-class Fit:
+class Load:
     """What a model takes, on a machine. The verdict goes by all memory, used or not."""
 
     weights: int
@@ -81,7 +89,7 @@ class Fit:
         parts = [f"{human_size(self.weights)} of weights"]
         if self.cache is not None:
             parts.append(f"{human_size(self.cache)} of cache for {self.context} tokens")
-        sum_ = f"{' + '.join(parts)} + {human_size(REST)} = {human_size(self.needed)}"
+        sum_ = f"{' + '.join(parts)} + {human_size(REST)} for the rest = {human_size(self.needed)}"
         without = " without its cache" if self.cache is None else ""
         return f"it takes {sum_}{without}; {self._places}"
 
@@ -103,7 +111,9 @@ class Fit:
 
 
 @functools.cache
-def this_machine(root: Path = Path("/")) -> Machine:
+def this_machine(root: Path = ROOT) -> Machine:
     """The machine that luci runs on, looked at once in a run. May take three seconds, if a driver hangs."""
+    from luci_dl.machine.graphics import graphics  # slow to load
+
     memory = main_memory(root)
     return Machine(memory, graphics(root, memory))

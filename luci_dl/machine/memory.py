@@ -10,6 +10,8 @@ from pathlib import Path
 
 from luci_dl.frozen import frozen
 
+ROOT = Path("/")
+
 
 @frozen
 class Memory:
@@ -19,7 +21,7 @@ class Memory:
     free: int | None = None
 
 
-def main_memory(root: Path) -> Memory | None:
+def main_memory(root: Path = ROOT) -> Memory | None:
     """The memory that programs may use here; None if the system does not say. `root`: where proc/ and sys/ are."""
     total, available = _of_system(), _number(_text(root / "proc/meminfo"), r"^MemAvailable: +(\d+) kB")
     found = [] if total is None else [Memory(total, None if available is None else available * 1024)]
