@@ -23,6 +23,7 @@ Where things are; each package imports only from those below it, and the head of
         transfer      one model: a transaction around its actions
         filling       the files of one model, side by side: fetching, second_try, copying, shards; companions
         batch         many models: in turn or side by side, and the outcome of each
+        too_large     a warning before what this machine cannot run
         dry_run       the same actions, reported; pending: what comes before them
         repair        models with damaged files, installed again
         linking       links to other programs
@@ -42,6 +43,7 @@ Where things are; each package imports only from those below it, and the head of
                   responses), fetch (one file over several connections)
     disk/         bytes onto disk: transaction (one model), part (the bytes of one file), locks, space, fs (the calls
                   whose order matters), layout (all paths)
+    machine/      what this machine can run: memory, graphics, fit
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
     model.py plan.py rate_limit.py errors.py events/ cancel.py pool.py environment.py text.py frozen.py names.py (which
                   names files may have): shared types and helpers

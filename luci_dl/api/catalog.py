@@ -9,7 +9,7 @@ from luci_dl.api.folders import Problems, folders_of
 from luci_dl.catalog.catalog import Catalog, load, read_built_in, read_user_file
 from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
 from luci_dl.catalog.entries import FILE_KEYS, MODEL_KEYS, RESERVED
-from luci_dl.catalog.fit import Fit, this_machine
+from luci_dl.catalog.fit import Fit, this_place
 from luci_dl.catalog.search import search as search_in
 from luci_dl.events import Emit, ignore
 from luci_dl.frozen import frozen
@@ -53,7 +53,7 @@ def own_models(settings: Settings) -> list[Model]:
 def offers(models: Sequence[Model], settings: Settings, folder: Folder = None, *, emit: Emit = ignore) -> list[Offer]:
     """The models, each with what lists show about it. Warns about what cannot be read."""
     problems = Problems(emit)
-    machine = this_machine(settings.models_dir, settings.min_free)
+    place = this_place(settings.models_dir, settings.min_free)
     by_word: dict[str, list[InstalledModel]] = {}
     for each in installed(folders_of(settings, folder, problems), problems):
         for word in {each.reference, *each.names}:
@@ -62,5 +62,5 @@ def offers(models: Sequence[Model], settings: Settings, folder: Folder = None, *
     for model in models:
         candidates = [*by_word.get(model.reference, ()), *by_word.get(model.artifacts[0].name, ())]
         here = bool(installed_of(model, candidates))
-        found.append(Offer(model, here, machine.fit(model, installed=here)))
+        found.append(Offer(model, here, place.fit(model, installed=here)))
     return found

@@ -9,24 +9,28 @@ from pathlib import Path
 from luci_dl.api.config import Folder, settings
 from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import Problems, folders_of
-from luci_dl.cancel import CancelToken
+from luci_dl.api.repository import Quantisation, quantisations_of
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.catalog.catalog import load
+from luci_dl.catalog.fit import weights_of
 from luci_dl.disk import target
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import REMEMBERED
-from luci_dl.errors import IntegrityError, ResolveError, StorageError
-from luci_dl.events import Emit, Hashing, ignore
+from luci_dl.errors import IntegrityError, NetworkError, ResolveError, StorageError, UsageError
+from luci_dl.events import Emit, Hashing, Warned, ignore
 from luci_dl.formats.gguf import Header
 from luci_dl.frozen import frozen
 from luci_dl.library.gguf_files import GgufFile, read_all
-from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.library.installed import InstalledModel, installed, model_of
 from luci_dl.library.lookup import Found, find_installed, look_up, unknown
 from luci_dl.library.partials import Partial, partials
 from luci_dl.library.verify import verify
+from luci_dl.machine.fit import CONTEXT, Load, this_machine
 from luci_dl.model import Model
 from luci_dl.text import printable
 
-__all__ = ["REMEMBERED", "GgufFile", "Header", "Info", "Partial", "info", "path", "sound_model"]
+__all__ = ["CONTEXT", "REMEMBERED", "GgufFile", "Header", "Info", "Load", "Partial", "Quantisation", "info", "path"]
+__all__ += ["sound_model"]
 
 
 @frozen
@@ -38,6 +42,8 @@ class Info:
         installed: one for each folder that has it.
         gguf: the header of each installed GGUF file.
         partials: unfinished downloads of it.
+        running: what running it takes; None for what is no GGUF file, and where its size is unknown.
+        quantisations: of a repository of the Hub: all its models, the smallest first.
     """
 
     name: str
@@ -45,6 +51,8 @@ class Info:
     installed: tuple[InstalledModel, ...]
     gguf: tuple[GgufFile, ...]
     partials: tuple[Partial, ...]
+    running: Load | None = None
+    quantisations: tuple[Quantisation, ...] = ()
 
 
 def path(name: str, folder: Folder = None, *, token: CancelToken | None = None, emit: Emit = ignore) -> Path:
@@ -101,22 +109,57 @@ def _progress_to(emit: Emit) -> Emit:
     return lambda event: emit(event) if isinstance(event, Hashing) else None
 
 
-def info(name: str, folder: Folder = None, *, emit: Emit = ignore) -> Info:
+def info(
+    name: str,
+    folder: Folder = None,
+    *,
+    context: int = CONTEXT,
+    token: CancelToken | None = None,
+    emit: Emit = ignore,
+) -> Info:
     """Everything known of one model, installed or not. What cannot be read is emitted.
 
+    For `hf:OWNER/REPO` the Hub is asked what there is; if the model is installed, its silence is only a warning.
+
+    Args:
+        context: tokens that the model shall remember, which decides how large its cache is.
+
     Raises: ResolveError, if there is no such model; UsageError; StorageError, if it is not found, but something cannot
-        be read.
+        be read; NetworkError; Interrupted.
     """
-    found, problems = settings(folder), Problems(emit)
-    with problems.explain():
-        folders, catalog = folders_of(found, folder, problems), load(found.catalog)
-        models = installed(folders, problems)
-        meant = look_up(name, catalog, models)
-        begun = _begun(name, meant, partials(folders, problems))
-        if not meant and not begun:
+    if context < 1:
+        raise UsageError(f"expected a number of tokens, found {context}", "For example: --context 32768")
+    with EmitGuard(token, emit) as guard:
+        found, problems = settings(folder), Problems(guard.emit)
+        with problems.explain():
+            folders, catalog = folders_of(found, folder, problems), load(found.catalog)
+            models = installed(folders, problems)
+            meant = look_up(name, catalog, models)
+            begun = _begun(name, meant, partials(folders, problems))
+        try:
+            there = quantisations_of(name, found, models, context, guard.token, guard.emit)
+        except (NetworkError, ResolveError) as error:
+            if not meant and not begun:
+                raise
+            guard.emit(Warned(f"what else the repository has is unknown: {error.message}"))
+            there = ()
+        if not meant and not begun and not there:
             raise unknown(name, catalog, models)
-    files = [file.path for model in meant.installed for file in model.files if file.state != "missing"]
-    return Info(_title(meant, begun), meant.entry, meant.installed, tuple(read_all(files)), begun)
+        files = [file.path for model in meant.installed for file in model.files if file.state != "missing"]
+        headers = tuple(read_all(files))
+        running = _running(meant, headers, context, guard.token)
+        title = _title(meant, begun) if meant or begun else name
+        return Info(title, meant.entry, meant.installed, headers, begun, running, there)
+
+
+def _running(found: Found, headers: Sequence[GgufFile], context: int, token: CancelToken) -> Load | None:
+    """What running the model takes, with the cache that its header determines if it is installed."""
+    model = model_of(found.installed[0]) if found.installed else found.entry
+    if model is None or (weights := weights_of(model.artifacts)) is None:
+        return None
+    cache = next((file.header.cache for file in headers if file.header and file.header.cache), None)
+    machine = run_cancellable(this_machine, token)
+    return machine.load(weights, None if cache is None else cache.size(context), context)
 
 
 def _begun(word: str, found: Found, begun: Sequence[Partial]) -> tuple[Partial, ...]:

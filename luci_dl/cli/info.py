@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import click
 
-from luci_dl.api.info import Info, Partial, info
+from luci_dl.api.info import CONTEXT, Info, Partial, info
 from luci_dl.api.list import InstalledFile
-from luci_dl.cli import complete, gguf_rows, options, session
+from luci_dl.cancel import CancelToken
+from luci_dl.cli import complete, fit_rows, gguf_rows, options, session
 from luci_dl.cli.json_answers import answer
+from luci_dl.cli.table import table
+from luci_dl.events import Emit
 from luci_dl.model import Artifact, Digest, Model
 from luci_dl.text import human_size, local_time, printable
 from luci_dl.ui.figures import percent
@@ -30,30 +33,50 @@ Row = tuple[str, str]
 
 @click.command(
     epilog=options.examples(
-        "luci info mistral", "luci info mistral-7b-instruct-v0.2.Q4_K_M.gguf", "luci info mistral --json"
+        "luci info mistral",
+        "luci info mistral-7b-instruct-v0.2.Q4_K_M.gguf",
+        "luci info hf:unsloth/Qwen3-8B-GGUF",
+        "luci info mistral --context 32768 --json",
     )
 )
 @click.argument("name", shell_complete=complete.known_or_installed)
+@click.option(
+    "--context",
+    type=int,
+    default=CONTEXT,
+    metavar="TOKENS",
+    help="Say what it takes to run the model with so many tokens of context.",
+    show_default=True,
+)
 @options.folder("Look into this models folder only.")
 @options.json_answer
-def command(name: str, folder: str | None, as_json: bool) -> int:
+def command(name: str, context: int, folder: str | None, as_json: bool) -> int:
     """Show everything known about one model, installed or not.
 
-    NAME is a name or alias from the catalog, an address as it was installed, or a file name.
+    NAME is a name or alias from the catalog, an address as it was installed, or a file name. For hf:OWNER/REPO the Hub
+    is asked, and each of its quantisations is listed: how large it is, and whether it fits this machine.
     """
-    found, output = info(name, folder, emit=session.warn), session.output()
-    if as_json:
-        output.results([answer("info", found)])
-    else:
-        rows = (f"  {label:<11}{printable(text)}".rstrip() for label, text in _rows(found))
-        output.results([printable(found.name), *rows])
-    return 0
+
+    def work(token: CancelToken, emit: Emit) -> int:
+        found = info(name, folder, context=context, token=token, emit=session.warn if as_json else emit)
+        session.output().results([answer("info", found)] if as_json else _lines(found))
+        return 0
+
+    return session.run(work, json=as_json, what="Look-up")
+
+
+def _lines(found: Info) -> list[str]:
+    rows = [f"  {label:<11}{printable(text)}".rstrip() for label, text in _rows(found)]
+    listed = fit_rows.table_of(found.quantisations)
+    return [printable(found.name), *rows, *(table(listed, session.output().out, (0,)) if found.quantisations else [])]
 
 
 def _rows(found: Info) -> Iterator[Row]:
     if found.entry:
         yield from _of_entry(found.entry)
-    if not found.installed:
+    if found.running:
+        yield from fit_rows.rows(found.running)
+    if not found.installed and (found.entry or found.partials):
         yield "Installed", "not yet" if found.partials else f"no; luci install {found.name}"
     headers = {file.path: file for file in found.gguf}
     for model in found.installed:

@@ -43,11 +43,39 @@ class CatalogModel(TypedDict):
     files: Annotated[list[CatalogFile], "the file to load is the first", at("artifacts")]
 
 
+class Memory(TypedDict):
+    """Memory of this machine."""
+
+    total: Annotated[int, "bytes, used or not"]
+    free: Annotated[int | None, "bytes that are free now"]
+
+
+class Load(TypedDict):
+    """What it takes to run a model, and where that is possible."""
+
+    verdict: Annotated[
+        str | None,
+        '"fits the card", "part on the processor", "fits memory" or "does not fit"; null if the memory is unknown',
+        lambda load: load.verdict and load.verdict.value,
+    ]
+    needed: Annotated[int, "bytes in all"]
+    weights: Annotated[int, "bytes of its files, the projector among them"]
+    cache: Annotated[int | None, "bytes of its KV cache; null if that is unknown, and left out"]
+    context: Annotated[int, "tokens that the cache is for"]
+    memory: Annotated[Memory | None, "main memory", at("machine.memory")]
+    graphics: Annotated[
+        Memory | None,
+        "memory of the graphics cards; null without any",
+        lambda load: load.machine.graphics and load.machine.graphics.memory,
+    ]
+
+
 class Fit(TypedDict):
     """Whether a model fits this machine; null where that is unknown."""
 
     disk: Annotated[bool | None, "it is installed, or there is enough free space"]
-    memory: Annotated[bool | None, "the files and a fifth more are not larger than the memory"]
+    memory: Annotated[bool | None, "it runs here, on a graphics card or not"]
+    running: Annotated[Load | None, "what running it takes; null for what is no GGUF file"]
 
 
 class OfferedModel(CatalogModel):
@@ -120,6 +148,18 @@ class PartialFile(TypedDict):
     running: Annotated[bool, "whether it is being downloaded now"]
 
 
+class Quantisation(TypedDict):
+    """One model of a repository."""
+
+    label: Annotated[str, 'the quantisation, like "Q4_K_M"; empty if its name has none']
+    reference: Annotated[str, "what `luci install` takes"]
+    files: Annotated[Sequence[str], "its files in the repository"]
+    size: Annotated[int, "bytes of all files"]
+    is_default: Annotated[bool, "whether it is what the repository's name alone means"]
+    installed: Annotated[bool, "whether it is installed"]
+    fit: Annotated[Load, "what running it takes"]
+
+
 class ModelInfo(TypedDict):
     """Everything known about one model."""
 
@@ -128,6 +168,8 @@ class ModelInfo(TypedDict):
     installed: Annotated[list[InstalledModel], "one for each folder that has it"]
     gguf: Annotated[list[Gguf], "its installed GGUF files"]
     partial: Annotated[list[PartialFile], "its partial downloads", at("partials")]
+    running: Annotated[Load | None, "what running it takes; null for what is no GGUF file"]
+    quantisations: Annotated[list[Quantisation], "of a Hub repository: its models, the smallest first"]
 
 
 def _percent(run: Any) -> int | None:

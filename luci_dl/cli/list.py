@@ -33,8 +33,8 @@ def command(available: bool, tier: int | None, folder: str | None, as_json: bool
     """Show the installed models, or those of the catalog.
 
     Installed models are listed from every folder that was ever used. A model of the catalog FITS if the disk has room
-    for it besides the space that stays free (min_free), and if this machine has memory for it and the extra fifth
-    that it needs while it runs.
+    for it besides the space that stays free (min_free), and if it can run here: in the memory of the graphics cards, in
+    main memory, or in both, with half a GiB to spare. `luci info NAME` shows the numbers.
     """
     found = settings(folder)
     if available or tier is not None:

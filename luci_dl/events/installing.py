@@ -127,6 +127,17 @@ class Requested(Event):
 
 
 @frozen
+class Chosen(Event):
+    """`reference` stands for `chosen`, the best that fits this machine: `verdict` says where, `numbers` why."""
+
+    reference: str
+    chosen: str
+    size: int
+    verdict: str
+    numbers: str
+
+
+@frozen
 class Warned(Event):
     """Something that the user should know; nothing failed."""
 

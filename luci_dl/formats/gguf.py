@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import struct
 from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from luci_dl.formats.cursor import Cursor
 from luci_dl.formats.ggml import FILES, tensor_type
+from luci_dl.formats.kv_cache import KEYS, MAX_LAYERS, Cache, Value, cache_of
 from luci_dl.formats.reading import Damaged, ReadAt, Unsupported
 from luci_dl.frozen import frozen
 from luci_dl.text import quoted
@@ -35,8 +38,6 @@ _WANTED = {
     "split.count",
 }
 
-Value = str | int | float
-
 
 @frozen
 class Header:
@@ -49,6 +50,7 @@ class Header:
         tensor_types: each with the number of its tensors, the one with the most parameters first.
         needed: the least bytes that a file with these tensors has.
         has_chat_template: it says how a conversation becomes a prompt.
+        cache: what the model keeps of each token; None if the header does not determine it.
     """
 
     version: int
@@ -67,6 +69,7 @@ class Header:
     tensor_types: tuple[tuple[str, int], ...]
     needed: int
     has_chat_template: bool = False
+    cache: Cache | None = None
 
 
 def check(read_at: ReadAt, size: int) -> Header:
@@ -82,6 +85,28 @@ def check(read_at: ReadAt, size: int) -> Header:
 
 def parse(read_at: ReadAt, size: int) -> Header:
     """Parse the header of a file of `size` bytes. Raises: Damaged; Unsupported; what `read_at` raises."""
+    version, big_endian, cursor = _begin(read_at, size)
+    tensors = _count(cursor, "tensors", _MAX_TENSORS)
+    values: dict[str, Value] = {}
+    _read_values(cursor, _count(cursor, "values", _MAX_VALUES), values)
+    found = _Tensors()
+    for _ in range(tensors):
+        _tensor(cursor, found)
+    return _header(version, big_endian, values, found, cursor.pos)
+
+
+def cache_in(beginning: bytes) -> Cache | None:
+    """The cache, by the first bytes of a file: what it depends on stands before the vocabulary. None if it does not."""
+    values: dict[str, Value] = {}
+    with suppress(Damaged, Unsupported):
+        cursor = _begin(lambda count, pos: beginning[pos : pos + count], len(beginning))[2]
+        cursor.length()
+        _read_values(cursor, min(cursor.length(), _MAX_VALUES), values)
+    return _cache(values)
+
+
+def _begin(read_at: ReadAt, size: int) -> tuple[int, bool, Cursor]:
+    """The version, whether the bytes are in big-endian order, and where the header goes on."""
     begin = read_at(8, 0)
     if len(begin) < 8:
         raise Damaged(f"it has only {size} bytes")
@@ -95,13 +120,7 @@ def parse(read_at: ReadAt, size: int) -> Header:
         raise Damaged("its header has version 0")
     if version > 3:
         raise Unsupported(f"its header has version {version}")
-    cursor = Cursor(read_at, size, 8, big_endian=big_endian, wide=version > 1)
-    tensors = _count(cursor, "tensors", _MAX_TENSORS)
-    values = _values(cursor, _count(cursor, "values", _MAX_VALUES))
-    found = _Tensors()
-    for _ in range(tensors):
-        _tensor(cursor, found)
-    return _header(version, big_endian, values, found, cursor.pos)
+    return version, big_endian, Cursor(read_at, size, 8, big_endian=big_endian, wide=version > 1)
 
 
 def _count(cursor: Cursor, what: str, most: int) -> int:
@@ -113,18 +132,18 @@ def _count(cursor: Cursor, what: str, most: int) -> int:
     return count
 
 
-def _values(cursor: Cursor, count: int) -> dict[str, Value]:
-    """The values that `Header` needs; of an array, its length."""
-    values = {}
+def _read_values(cursor: Cursor, count: int, values: dict[str, Value]) -> None:
+    """Add the values that `Header` needs, as they come; of an array that is not needed as such, its length."""
     for _ in range(count):
         key = cursor.text(_MAX_KEY)
-        value = _value(cursor, cursor.u32())
-        if key in _WANTED or key.endswith(".context_length"):
+        of_cache = key.partition(".")[2] in KEYS
+        value = _value(cursor, cursor.u32(), MAX_LAYERS if of_cache else 0)
+        if of_cache or key in _WANTED or key.endswith(".context_length"):
             values[key] = value
-    return values
 
 
-def _value(cursor: Cursor, kind: int) -> Value:
+def _value(cursor: Cursor, kind: int, kept: int) -> Value:
+    """A value. `kept`: a longer array of numbers is skipped."""
     if kind in _NUMBERS:
         return cursor.number(_NUMBERS[kind])
     if kind == _STRING:
@@ -132,6 +151,8 @@ def _value(cursor: Cursor, kind: int) -> Value:
     if kind != _ARRAY:
         raise Damaged(f"its header has a value of type {kind}, which does not exist")
     kind, count = cursor.u32(), cursor.length()
+    if kind in _NUMBERS and count <= kept:
+        return tuple(cursor.number(_NUMBERS[kind]) for _ in range(count))
     if kind in _NUMBERS:
         cursor.skip(count * struct.calcsize("<" + _NUMBERS[kind]))
     elif kind == _STRING:
@@ -141,6 +162,12 @@ def _value(cursor: Cursor, kind: int) -> Value:
     else:
         raise Damaged(f"its header has an array of type {kind}, which does not exist")
     return count
+
+
+def _cache(values: Mapping[str, Value]) -> Cache | None:
+    architecture = values.get("general.architecture")
+    of_it = {key.removeprefix(f"{architecture}."): value for key, value in values.items()}
+    return cache_of(str(architecture), of_it) if architecture else None
 
 
 @dataclass
@@ -193,5 +220,6 @@ def _header(version: int, big_endian: bool, values: dict[str, Value], found: _Te
         tensors=sum(found.count.values()),
         tensor_types=tuple((name, found.count[name]) for name, _ in found.parameters.most_common()),
         has_chat_template="tokenizer.chat_template" in values,
+        cache=_cache(values),
         needed=-(-end // alignment) * alignment + found.end if found.end else end,
     )

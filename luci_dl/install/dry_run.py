@@ -15,6 +15,7 @@ from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import how_to_free_space
 from luci_dl.install.inspect import Inspector, read_only_look
 from luci_dl.install.pending import pending
+from luci_dl.install.too_large import warn_if_too_large
 from luci_dl.plan import Plan
 from luci_dl.sources.base import source_of
 
@@ -29,7 +30,10 @@ def dry_run(plans: Sequence[Plan], context: InstallContext) -> int:
     for plan in plans:
         inspector = Inspector(plan.folder, context, read_only_look(plan.folder, context), ask_sizes=True)
         try:
-            for action in pending(plan.folder, plan.artifacts) or inspector.actions(plan.artifacts):
+            actions = pending(plan.folder, plan.artifacts) or inspector.actions(plan.artifacts)
+            if any(isinstance(action, Fetch) for action in actions):
+                warn_if_too_large(plan.model, context)
+            for action in actions:
                 emit(_would_install(action, plan))
                 if isinstance(action, Fetch):
                     device = device_of(action.target.parent)

@@ -53,7 +53,9 @@ def resolve(
     if selection.output is not None or selection.sha256 is not None:
         found = [_with_options(found, selection.output, selection.sha256)]
     found = without_pickles(found, context.emit) if selection.safe_only else found
-    models = merge([replace(context.endpoints.with_mirrors(model), asked=selection.asked) for model in found])
+    models = merge(
+        [replace(context.endpoints.with_mirrors(model), asked={**model.asked, **selection.asked}) for model in found]
+    )
     if selection.by_pattern:
         warn_of_pickles(models, context.emit)
     if not selection.unverified:

@@ -44,7 +44,9 @@ class Installation:
             if todo:
                 from luci_dl.install.companions import fetch_companions  # not loaded if all is installed
                 from luci_dl.install.filling import Job, fill_all
+                from luci_dl.install.too_large import warn_if_too_large
 
+                warn_if_too_large(self.plan.model, self.context)
                 jobs = [Job(action, self._open(action)) for action in todo]  # room for all before the first byte
                 filled = fill_all(self.plan, jobs, self.transaction, self.context)
                 size += sum(job.part.size or 0 for job in jobs)

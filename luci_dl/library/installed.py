@@ -58,6 +58,11 @@ class InstalledModel:
         return "changed" if "changed" in states else "ok"
 
     @property
+    def asked(self) -> str:
+        """The word that the reference was chosen for, like hf:OWNER/REPO:fit; the reference itself if it was not."""
+        return str((self.to_load.receipt.asked or {}).get("word", self.reference))
+
+    @property
     def to_load(self) -> InstalledFile:
         """The file to pass to a program that loads models: the first shard, never the projector."""
         return next((file for file in self.files if file.receipt.role == "model"), self.files[0])
@@ -89,12 +94,12 @@ def model_of(installed_model: InstalledModel) -> Model:
 
 
 def find(models: Sequence[InstalledModel], word: str) -> list[InstalledModel]:
-    """The models whose reference or file below the folder is the word.
+    """The models whose reference or file below the folder is the word, or that were chosen for it.
 
     If there is none: by the reference in upper or lower case, by the same address with another query, or else by the
     last part of a file's name.
     """
-    exact = [model for model in models if word == model.reference or word in model.names]
+    exact = [model for model in models if word in (model.reference, model.asked, *model.names)]
     alike = exact or [model for model in models if word.casefold() == model.reference.casefold()]
     alike = alike or [
         model for model in models if "://" in word and public_address(word) == public_address(model.reference)

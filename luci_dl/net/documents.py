@@ -54,6 +54,19 @@ def ask_about(client: Client, artifact: Artifact) -> Remote:
     return response.remote
 
 
+def read_beginning(client: Client, artifact: Artifact, at_most: int) -> bytes:
+    """The first bytes of the file, in one attempt, whatever its server says beside. Raises: as `Client.get`."""
+    end = at_most if artifact.size is None else min(at_most, artifact.size)
+    situation = Situation(artifact.name, artifact.size, artifact.provable)
+    request = RangeRequest(artifact.urls[0], 0, end)
+    response = client.get(request, situation, artifact.headers, artifact.repository)
+    found, memory = 0, memoryview(bytearray(end))
+    with closing(response):
+        while count := response.read_into(memory[found:]):
+            found += count
+    return bytes(memory[:found])
+
+
 def with_retries(attempt: Callable[[], T], url: str, token: CancelToken, emit: Emit, retries: int) -> T:
     """Make attempts until one succeeds; `retries` consecutive failures are allowed.
 

@@ -74,6 +74,12 @@ class ResolveContext:
 
         return self._ask(artifact.urls[0], lambda client: ask_about(client, artifact)).names
 
+    def beginning(self, artifact: Artifact, at_most: int) -> bytes:
+        """The first bytes of a file on its server. Raises: LuciError, as a fetch."""
+        from luci_dl.net.documents import read_beginning
+
+        return self._ask(artifact.urls[0], lambda client: read_beginning(client, artifact, at_most))
+
     def _ask(self, url: str, attempt: Callable[[Client], T]) -> T:
         from luci_dl.net.documents import with_retries
 

@@ -31,6 +31,8 @@ def describe(event: Event) -> list[str]:
             return [f"Retrying in {about(round(delay))}: {cause} | {base_name(name)}"]
         case events.Requested():
             return [_requested(event)]
+        case events.Chosen(reference, chosen, _, verdict, numbers):
+            return [f"📦 {printable(reference)} is {printable(chosen)}, which {verdict}: {_one_line(numbers)}"]
         case events.Warned(message):
             return _with_emoji("⚠️  ", message)
         case events.Installed():

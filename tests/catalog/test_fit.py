@@ -1,65 +1,69 @@
-"""Whether a model fits this machine, as far as that is known."""
+"""Whether a model of the catalog fits this machine, as far as that is known."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
-from luci_dl.catalog.fit import Fit, Machine, this_machine
+from luci_dl.catalog.fit import Place, this_place, weights_of
+from luci_dl.machine.fit import REST, Machine
+from luci_dl.machine.memory import Memory
 from luci_dl.model import Artifact, Model
 from tests.disk.hands import free_on
 
 GB = 10**9
 
 
+def file(name: str, size: int | None, role: str = "model") -> Artifact:
+    return Artifact(name, (f"https://h/{name}",), size, role=role)
+
+
 def model(size: int | None) -> Model:
-    return Model("m", (Artifact("m.gguf", ("https://h/m.gguf",), size),))
+    return Model("m", (file("m.gguf", size),))
 
 
 @pytest.mark.parametrize(
     ("size", "free", "memory", "fit"),
     [
-        (5 * GB, 5 * GB, 6 * GB, Fit(disk=True, memory=True)),
-        (5 * GB, 5 * GB - 1, 6 * GB - 1, Fit(disk=False, memory=False)),
-        (5 * GB, None, None, Fit(disk=None, memory=None)),
-        (None, 5 * GB, 6 * GB, Fit(disk=None, memory=None)),
-        (0, 0, 0, Fit(disk=True, memory=True)),
+        (5 * GB, 5 * GB, 5 * GB + REST, (True, True)),
+        (5 * GB, 5 * GB - 1, 5 * GB + REST - 1, (False, False)),
+        (5 * GB, None, None, (None, None)),
+        (None, 5 * GB, 6 * GB, (None, None)),
+        (0, 0, REST, (True, True)),
     ],
 )
-def test_a_model_fits_the_disk_as_it_is_and_the_memory_with_a_fifth_more(
-    size: int | None, free: int | None, memory: int | None, fit: Fit
+def test_a_model_fits_the_disk_as_it_is_and_the_memory_with_the_rest(
+    size: int | None, free: int | None, memory: int | None, fit: tuple[bool | None, bool | None]
 ) -> None:
     """Unknown values stay unknown."""
-    assert Machine(free, memory).fit(model(size), installed=False) == fit
+    found = Place(free, Machine(None if memory is None else Memory(memory))).fit(model(size), installed=False)
+    assert (found.disk, found.memory) == fit
 
 
 @pytest.mark.parametrize("size", [5 * GB, None])
 def test_an_installed_model_has_room_on_the_disk(size: int | None) -> None:
     """It takes no more of it."""
-    assert Machine(0, None).fit(model(size), installed=True) == Fit(disk=True, memory=None)
+    found = Place(0, Machine(None)).fit(model(size), installed=True)
+    assert (found.disk, found.memory, found.verdict) == (True, None, None)
 
 
 def test_the_reserve_does_not_count_as_free(tmp_path: Path) -> None:
     """Free space is never negative; the models folder need not exist."""
     free = free_on(tmp_path)
     reserve = free // 2
-    found = this_machine(tmp_path / "not" / "there", reserve).free
+    found = this_place(tmp_path / "not" / "there", reserve).free
     assert found is not None
     assert abs(found - (free - reserve)) < free // 4  # others write, too
-    assert this_machine(tmp_path, 1 << 60).free == 0
+    assert this_place(tmp_path, 1 << 60).free == 0
 
 
-def test_the_memory_is_that_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nearly as in /proc/meminfo; None if the system does not report it."""
-    (line,) = [line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:")]
-    found = this_machine(tmp_path, 0).memory
-    assert found is not None
-    assert abs(found - int(line.split()[1]) * 1024) < found // 10
-
-    def silent(name: str) -> int:
-        raise ValueError(name)
-
-    monkeypatch.setattr(os, "sysconf", silent)
-    assert this_machine(tmp_path, 0).memory is None
+def test_what_is_loaded_is_the_first_file_with_its_shards_and_one_projector() -> None:
+    """Not what else a repository has; unknown for what is no GGUF file, and where a size is unknown."""
+    shards = [file(f"big-0000{number}-of-00003.gguf", 10) for number in (1, 2, 3)]
+    eye, eyes = file("mmproj-F16.gguf", 4, "projector"), file("mmproj-F32.gguf", 8, "projector")
+    assert weights_of([*shards, file("other-Q8_0.gguf", 100), eye, eyes]) == 34
+    assert weights_of([file("a.gguf", 3), file("b.gguf", 5)]) == 3
+    assert weights_of([*shards[:2], file(shards[2].name, None)]) is None
+    assert weights_of([eye]) is None
+    assert weights_of([file("model.safetensors", 3)]) is None

@@ -33,7 +33,17 @@ ENTRY = {
     "size": Maybe(int),
     "files": [FILE],
 }
-OFFERED = ENTRY | {"installed": bool, "fits": {"disk": Maybe(bool), "memory": Maybe(bool)}}
+MEMORY = {"total": int, "free": Maybe(int)}
+LOAD = {
+    "verdict": Maybe(str),
+    "needed": int,
+    "weights": int,
+    "cache": Maybe(int),
+    "context": int,
+    "memory": Maybe(MEMORY),
+    "graphics": Maybe(MEMORY),
+}
+OFFERED = ENTRY | {"installed": bool, "fits": {"disk": Maybe(bool), "memory": Maybe(bool), "running": Maybe(LOAD)}}
 INSTALLED_FILE = {
     "path": str,
     "role": str,
@@ -69,6 +79,18 @@ INFO = {
     "installed": [INSTALLED],
     "gguf": [{"path": str, "header": Maybe(HEADER), "problem": str}],
     "partial": [{"path": str, "target": str, "done": int, "total": Maybe(int), "running": bool}],
+    "running": Maybe(LOAD),
+    "quantisations": [
+        {
+            "label": str,
+            "reference": str,
+            "files": [str],
+            "size": int,
+            "is_default": bool,
+            "installed": bool,
+            "fit": LOAD,
+        }
+    ],
 }
 RUNNING = {
     "model": str,
@@ -136,6 +158,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "seconds": NUMBER,
         "reason": str,
     },
+    "chosen": {"reference": str, "chosen": str, "size": int, "verdict": str, "numbers": str},
     "warned": {"message": str},
     "installed": {"reference": str, "paths": [str], "size": int, "outcome": str, "fetched": int, "seconds": NUMBER},
     "deleted": {"name": str},

@@ -23,6 +23,7 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         events.Hashing(name, GB, 2 * GB),
         events.Retrying(name, text, 8.0, 2, 10),
         events.Requested("GET", f"https://example.com/{name}", "bytes=0-1023", (text,), 206, 0.12, text),
+        events.Chosen(name, text, 2 * GB, "fits memory", text),
         events.Warned(text),
         events.Installed(name, (f"/models/{name}",), 2 * GB, "downloaded", 2 * GB, 20.0),
         events.Deleted(name),

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
 from luci_dl.events import Warned
 from luci_dl.frozen import frozen
-from luci_dl.model import Content, Digest
+from luci_dl.model import Artifact, Content, Digest
 from luci_dl.names import check_digest
 from luci_dl.net.document import Document
 from luci_dl.net.hub import hub_refusal
@@ -62,6 +62,26 @@ class Listing:
     commit: str
     files: tuple[RepoFile, ...]
     base: str
+
+
+def is_sound(path: str) -> bool:
+    """True if the path can be part of an address."""
+    return path.isprintable() and not {"", ".", ".."} & set(path.split("/"))
+
+
+def artifact_of(listing: Listing, file: RepoFile, name: str, context: ResolveContext) -> Artifact:
+    """The file at that commit, to be installed as `name`. Its path has to be sound."""
+    path = f"/{listing.repo}/resolve/{listing.commit}/{quote(file.path)}"
+    urls = context.endpoints.hub_urls(path, listing.base)
+    headers = context.endpoints.headers_for(urls[0])
+    role = "projector" if is_projector(file.path) else "model"
+    return Artifact(name, urls, file.size, file.sha256, file.digests, headers=headers, role=role)
+
+
+def is_projector(path: str) -> bool:
+    """True for the file that a vision model needs beside it."""
+    name = path.rpartition("/")[2].casefold()
+    return name.endswith(".gguf") and "mmproj" in name
 
 
 def list_files(context: ResolveContext, repo: str, revision: str = "main") -> Listing:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from luci_dl.errors import ResolveError
-from luci_dl.sources.huggingface.hub import RepoFile
+from luci_dl.sources.huggingface.hub import RepoFile, is_projector
 from luci_dl.text import did_you_mean, human_size, nearest, printable
 
 PREFERRED = ("Q4_K_M", "Q8_0")
@@ -15,15 +15,10 @@ PREFERRED = ("Q4_K_M", "Q8_0")
 _SHARD = re.compile(r"(?P<stem>.*)-(?P<number>\d{5})-of-(?P<count>\d{5})(?P<kind>\.\w+)", re.DOTALL)
 _LABEL = re.compile(r"(?<![A-Za-z0-9])((?:UD-)?(?:I?Q\d|TQ\d|MXFP\d|NVFP\d|BF16|F16|F32|FP16)(?:_[A-Z0-9]+)*)", re.I)
 _COMPANION = re.compile(
-    r"(?<![a-z0-9])(imatrix|draft|mtp|nextn|eagle\d*|speculator|lora|adapter|vocab)(?![a-z0-9])", re.I
+    r"(?<![a-z0-9])(imatrix|draft|mtp|nextn|eagle\d*|dflash|dspark|speculator|lora|adapter|vocab)(?![a-z0-9])", re.I
 )
 """In the path of a file that only works beside a model. It counts only if there are others in the repository."""
 _MAX_SHOWN = 40
-
-
-def is_projector(path: str) -> bool:
-    name = _name(path).casefold()
-    return name.endswith(".gguf") and "mmproj" in name
 
 
 def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
@@ -41,7 +36,7 @@ def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
         hint = f"--all-files installs all its files ({len(files)} files, {total}), --include GLOB some of them."
         raise ResolveError(f"{what} has no GGUF file", hint)
     if not _COMPANION.search(quant):
-        models = [model for model in models if not _COMPANION.search(model[0].path)] or models
+        models = _without_companions(models)
     for wanted in [quant] if quant else PREFERRED:
         matching = _matching(models, wanted)
         if len(matching) == 1:
@@ -56,6 +51,11 @@ def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
     if len(models) == 1:
         return whole(models[0], files)
     raise _which(f"{what} has {len(models)} models, but neither {' nor '.join(PREFERRED)}", models)
+
+
+def models_of(files: Sequence[RepoFile]) -> list[list[RepoFile]]:
+    """The GGUF files that are models of their own, the shards of one model together."""
+    return _without_companions(_models(files))
 
 
 def whole(model: Sequence[RepoFile], files: Iterable[RepoFile]) -> list[RepoFile]:
@@ -88,8 +88,8 @@ def projector_for(model: RepoFile, files: Sequence[RepoFile]) -> RepoFile | None
     folder = _folder(model.path)
 
     def distance(file: RepoFile) -> tuple[int, int, bool, str]:
-        bits, label = _bits(file.path), _label(file.path)
-        return -len(_folder(file.path)), abs(bits - _bits(model.path)), label.casefold() == "bf16", file.path
+        bits, label = bits_of(file.path), label_of(file.path)
+        return -len(_folder(file.path)), abs(bits - bits_of(model.path)), label.casefold() == "bf16", file.path
 
     above = [file for file in projectors(files) if _folder(file.path) == folder[: len(_folder(file.path))]]
     if not above:
@@ -124,9 +124,13 @@ def _models(files: Iterable[RepoFile]) -> list[list[RepoFile]]:
     return list(models.values())
 
 
+def _without_companions(models: list[list[RepoFile]]) -> list[list[RepoFile]]:
+    return [model for model in models if not _COMPANION.search(model[0].path)] or models
+
+
 def _matching(models: Sequence[list[RepoFile]], quant: str) -> list[list[RepoFile]]:
     """Those that are labelled exactly so, or else those that have the text in their path: UD-Q4_K_M for Q4_K_M."""
-    exact = [model for model in models if _label(model[0].path).casefold() == quant.casefold()]
+    exact = [model for model in models if label_of(model[0].path).casefold() == quant.casefold()]
     word = re.compile(rf"(?<![A-Za-z0-9]){re.escape(quant)}[./-]", re.IGNORECASE)
     return exact or [model for model in models if word.search(model[0].path)]
 
@@ -150,12 +154,13 @@ def _folder(path: str) -> list[str]:
     return path.split("/")[:-1]
 
 
-def _label(path: str) -> str:
+def label_of(path: str) -> str:
     """The last quantisation in the path; empty without one."""
     labels: list[str] = _LABEL.findall(path)
     return labels[-1] if labels else ""
 
 
-def _bits(path: str) -> int:
-    digits = re.search(r"\d+", _label(path))
+def bits_of(path: str) -> int:
+    """The bits of each number, by the last quantisation in the path; 0 without one."""
+    digits = re.search(r"\d+", label_of(path))
     return int(digits[0]) if digits else 0

@@ -12,12 +12,21 @@ from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
-from luci_dl.sources.huggingface.quants import choose, is_projector, near_paths, projector_for, projectors, whole
+from luci_dl.sources.huggingface.hub import (
+    Listing,
+    RepoFile,
+    artifact_of,
+    is_projector,
+    is_sound,
+    list_files,
+)
+from luci_dl.sources.huggingface.quants import choose, near_paths, projector_for, projectors, whole
 from luci_dl.sources.huggingface.reference import ADDRESS, HubReference, parse
 from luci_dl.sources.selection import FileSelection
 from luci_dl.text import counted, did_you_mean, printable
 
+FIT = "fit"
+"""In place of a quantisation: the best one that fits this machine."""
 MAX_FILES = 400
 """Files of one model."""
 _MAX_SHOWN = 3
@@ -41,11 +50,16 @@ def resolve_reference(word: str, selection: FileSelection, context: ResolveConte
     if reference.sha256:
         context = replace(context, may_be_tampered=True)
     listing = list_files(context, reference.repo, reference.revision)
-    reference = replace(reference, repo=listing.repo)
+    reference, asked = replace(reference, repo=listing.repo), {}
+    if reference.quant.casefold() == FIT:
+        from luci_dl.sources.huggingface.fitting import fitting  # most name a quantisation, or none
+
+        asked = {"word": replace(reference, quant=FIT).text}
+        reference = fitting(reference, listing, selection, context)
     files = _select(listing.files, reference, selection, context.emit)
     artifacts = tuple(_artifact(listing, file, selection, context) for file in files)
     _refuse_twins(reference, artifacts)
-    return Model(reference.text, _with_digest(reference, artifacts))
+    return Model(reference.text, _with_digest(reference, artifacts), asked=asked)
 
 
 def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileSelection, emit: Emit) -> list[RepoFile]:
@@ -130,7 +144,7 @@ def _parts_match(parts: Sequence[str], patterns: Sequence[str]) -> bool:
 
 def _installable(files: Sequence[RepoFile], repo: str, emit: Emit) -> list[RepoFile]:
     """The files without those that cannot have their names in a models folder. Warns about these."""
-    problems = {file.path: _name_error(repo, file.path) for file in files if _is_sound(file.path)}
+    problems = {file.path: _name_error(repo, file.path) for file in files if is_sound(file.path)}
     errors = [error.message for error in problems.values() if error]
     if errors:
         emit(Warned(f"left out {counted(len(errors), 'file')} of {repo}: " + "; ".join(errors[:_MAX_SHOWN])))
@@ -144,32 +158,17 @@ def _load_order(file: RepoFile) -> tuple[int, str]:
 
 def _artifact(listing: Listing, file: RepoFile, selection: FileSelection, context: ResolveContext) -> Artifact:
     name = _target(listing, file, selection)  # first, because it refuses paths that make no sound address
-    path = f"/{listing.repo}/resolve/{listing.commit}/{quote(file.path)}"
-    urls = context.endpoints.hub_urls(path, listing.base)
-    return Artifact(
-        name,
-        urls,
-        file.size,
-        file.sha256,
-        file.digests,
-        headers=context.endpoints.headers_for(urls[0]),
-        role="projector" if is_projector(file.path) else "model",
-    )
+    return artifact_of(listing, file, name, context)
 
 
 def _target(listing: Listing, file: RepoFile, selection: FileSelection) -> str:
     """The path of the file below the models folder. Raises: ResolveError, for a name that is not allowed there."""
-    if selection.output and _is_sound(file.path):
+    if selection.output and is_sound(file.path):
         return selection.output
     if error := _name_error(listing.repo, file.path):
         hint = "Leave it out with --exclude." if selection.by_pattern else error.hint
         raise ResolveError(f"{listing.repo} has a file that cannot be installed: {error.message}", hint) from error
     return f"{listing.repo}/{file.path}"
-
-
-def _is_sound(path: str) -> bool:
-    """True if the path can be part of an address."""
-    return path.isprintable() and not {"", ".", ".."} & set(path.split("/"))
 
 
 def _name_error(repo: str, path: str) -> UsageError | None:

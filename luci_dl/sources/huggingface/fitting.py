@@ -1,0 +1,144 @@
+"""The quantisations of a repository: how large each is, whether it fits this machine, and which fits best."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from luci_dl.cancel import run_cancellable
+from luci_dl.errors import Interrupted, LuciError, ResolveError
+from luci_dl.events import Chosen, Warned
+from luci_dl.formats.gguf import cache_in
+from luci_dl.formats.kv_cache import Cache
+from luci_dl.frozen import frozen
+from luci_dl.machine.fit import CONTEXT, Load, Verdict, this_machine
+from luci_dl.sources.context import ResolveContext
+from luci_dl.sources.huggingface.hub import Listing, RepoFile, artifact_of, is_sound
+from luci_dl.sources.huggingface.quants import bits_of, choose, label_of, models_of, projector_for, whole
+from luci_dl.sources.huggingface.reference import HubReference, parse
+from luci_dl.sources.selection import FileSelection
+from luci_dl.text import printable
+
+_HEADER_BYTES = 1 << 19
+"""Of a model's file, to see how large its cache is: that stands before the vocabulary."""
+_POOR = 3
+"""Quantisations with fewer bits lose much of what the model can do."""
+
+
+@frozen
+class Quantisation:
+    """One model of a repository.
+
+    Attributes:
+        label: "Q4_K_M" and the like; empty if its name has none.
+        word: what installs it after the name of the repository: ":Q4_K_M" or "/FILE".
+        files: the shards in order, then the projector.
+        is_default: it is what the name of the repository alone means.
+    """
+
+    label: str
+    word: str
+    files: tuple[RepoFile, ...]
+    fit: Load
+    is_default: bool
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(file.size for file in self.files)
+
+
+def fitting(
+    reference: HubReference, listing: Listing, selection: FileSelection, context: ResolveContext
+) -> HubReference:
+    """The reference to the model that fits this machine best. Raises: ResolveError; Interrupted."""
+    chosen = best(quantisations(listing, context, projector=selection.projector), reference.text)
+    found, fit = parse(replace(reference, quant="").text + chosen.word), chosen.fit
+    context.emit(Chosen(reference.text, found.text, chosen.size, fit.verdict.value if fit.verdict else "", fit.numbers))
+    if is_poor(chosen):
+        context.emit(Warned(f"nothing above {chosen.label} fits, and with so few bits a model loses much quality"))
+    return found
+
+
+def quantisations(
+    listing: Listing, context: ResolveContext, *, tokens: int = CONTEXT, projector: bool = True
+) -> list[Quantisation]:
+    """The complete models of a repository, the smallest first. All are taken to have the cache of the first.
+
+    Args:
+        tokens: that the model shall remember.
+        projector: take the projector of a vision model, too.
+
+    Raises: Interrupted.
+    """
+    files = [file for file in listing.files if is_sound(file.path)]
+    found = sorted(_whole(files, projector=projector), key=lambda each: sum(file.size for file in each))
+    machine = run_cancellable(this_machine, context.token)
+    cache = _read_cache(listing, found[0][0], context) if found else None
+    kept = None if cache is None else cache.size(tokens)
+    default, listed = _chosen(files, ""), []
+    for each in found:
+        path, label = each[0].path, label_of(each[0].path)
+        word = f":{label}" if label and _chosen(files, label) == path else f"/{path}"
+        fit = machine.load(sum(file.size for file in each), kept, tokens)
+        listed.append(Quantisation(label, word, tuple(each), fit, path == default))
+    return listed
+
+
+def _read_cache(listing: Listing, file: RepoFile, context: ResolveContext) -> Cache | None:
+    """The cache by the header of the file on the server; None if that cannot be read. Raises: Interrupted."""
+    try:
+        return cache_in(context.beginning(artifact_of(listing, file, file.path, context), _HEADER_BYTES))
+    except Interrupted:
+        raise
+    except LuciError as error:
+        context.emit(Warned(f"the header of {printable(file.path)} cannot be read: {error.message}"))
+        return None
+
+
+def best(found: Sequence[Quantisation], what: str) -> Quantisation:
+    """The largest that fits the card, else the largest that fits memory; below three bits only if no other fits.
+
+    Raises: ResolveError, if none fits.
+    """
+    places: tuple[Callable[[Quantisation], bool], ...] = (
+        lambda each: each.fit.verdict is Verdict.CARD,
+        lambda each: each.fit.runs is True,
+    )
+    good = [each for each in found if not is_poor(each)]
+    for group in (good, found):
+        for fits in places:
+            if fitting := [each for each in group if fits(each)]:
+                return max(fitting, key=lambda each: each.size)
+    if not found:
+        raise ResolveError(f"{what} has no GGUF file", "`:fit` chooses among quantisations in GGUF files.")
+    least = found[0]
+    named = printable(least.label or least.files[0].path)
+    raise ResolveError(
+        f"none of the {len(found)} models of {what} fits this machine: the smallest is {named}, {least.fit.numbers}",
+        f"It can be installed all the same: luci install hf:OWNER/REPO{printable(least.word)}",
+    )
+
+
+def is_poor(quantisation: Quantisation) -> bool:
+    """Whether it has so few bits that the model loses much of what it can do."""
+    return 0 < bits_of(quantisation.label) < _POOR
+
+
+def _whole(files: Sequence[RepoFile], *, projector: bool) -> Iterator[list[RepoFile]]:
+    """The files of each model that has all its shards."""
+    for model in models_of(files):
+        try:
+            shards = whole(model, files)
+        except ResolveError:
+            continue
+        beside = projector_for(shards[0], files) if projector else None
+        yield [*shards, *([beside] if beside else [])]
+
+
+def _chosen(files: Sequence[RepoFile], quant: str) -> str | None:
+    """The first file that an install of that quantisation would take; None if it would take none."""
+    try:
+        return choose(files, quant, "")[0].path
+    except LuciError:
+        return None
