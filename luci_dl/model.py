@@ -177,6 +177,8 @@ class Model:
         reference: a catalog name, or a reference in its canonical form.
         artifacts: at least one; the first is the one to load.
         license: None if unknown.
+        family: the series that it belongs to, like "qwen"; empty for what is not in a catalog.
+        in_all: `luci install all models` includes it.
         asked: what the user asked for beside the reference, for receipts: see `FileSelection.asked`.
         kept: small files that belong to the model and are kept in its receipt: their digest, or MANIFEST, and their
             bytes in base64.
@@ -189,6 +191,8 @@ class Model:
     groups: tuple[str, ...] = ()
     tier: int | None = None
     license: str | None = None
+    family: str = ""
+    in_all: bool = True
     asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
     kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     companions: tuple[Artifact, ...] = ()

@@ -9,6 +9,7 @@ from luci_dl.api.folders import Problems, folders_of
 from luci_dl.catalog.catalog import Catalog, load, read_built_in, read_user_file
 from luci_dl.catalog.check import Checked, Override, check_built_in, check_file
 from luci_dl.catalog.entries import FILE_KEYS, MODEL_KEYS, RESERVED
+from luci_dl.catalog.estimate import about
 from luci_dl.catalog.fit import Fit, this_place
 from luci_dl.catalog.search import search as search_in
 from luci_dl.events import Emit, ignore
@@ -18,16 +19,21 @@ from luci_dl.library.lookup import installed_of
 from luci_dl.model import Model
 
 __all__ = ["FILE_KEYS", "MODEL_KEYS", "RESERVED", "Catalog", "Checked", "Fit", "Offer", "Override"]
-__all__ += ["catalog", "check_built_in", "check_file", "load", "offers", "own_models", "search"]
+__all__ += ["catalog", "check_built_in", "check_file", "in_families", "load", "offers", "own_models", "search"]
 
 
 @frozen
 class Offer:
-    """A model of the catalog: whether it is installed, and whether it fits this machine."""
+    """A model of the catalog: whether it is installed, and whether it fits this machine.
+
+    Attributes:
+        about: bytes of all its files; estimated by its name if the catalog does not know them, None if that fails.
+    """
 
     model: Model
     installed: bool
     fit: Fit
+    about: int | None = None
 
 
 def catalog() -> list[Model]:
@@ -62,5 +68,17 @@ def offers(models: Sequence[Model], settings: Settings, folder: Folder = None, *
     for model in models:
         candidates = [*by_word.get(model.reference, ()), *by_word.get(model.artifacts[0].name, ())]
         here = bool(installed_of(model, candidates))
-        found.append(Offer(model, here, place.fit(model, installed=here)))
+        size = about(model)
+        found.append(Offer(model, here, place.fit(model, installed=here, about=size), size))
     return found
+
+
+def in_families(found: Sequence[Offer]) -> list[Offer]:
+    """By family, those with current models first; in each the current models first, then by size."""
+    current = {each.model.family for each in found if not each.model.in_all}
+
+    def place(offer: Offer) -> tuple[bool, str, bool, bool, int]:
+        model, size = offer.model, offer.about
+        return model.family not in current, model.family, model.in_all, size is None, size or 0
+
+    return sorted(found, key=place)

@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from itertools import chain
 from pathlib import Path
 
-from luci_dl.catalog.entries import read_entries, words_of
+from luci_dl.catalog.entries import family_of, read_entries, words_of
 from luci_dl.errors import UsageError, refusals
 from luci_dl.frozen import frozen
 from luci_dl.model import Model
@@ -55,17 +55,22 @@ class Catalog:
     def groups(self) -> tuple[str, ...]:
         """The names of all groups."""
         named = dict.fromkeys(group.casefold() for model in self.models for group in model.groups)
-        return ("all", *named)
+        return ("all", "everything", *named)
 
     def find(self, word: str) -> Model | None:
         """The model with that name or alias; case does not matter."""
         return self.by_word.get(word.casefold())
 
     def group(self, name: str) -> tuple[Model, ...] | None:
-        """The models of a group, None if there is none; of "all", core first and then from the highest tier down."""
+        """The models of a group, None if there is none.
+
+        "everything" is all of them, "all" those that are not left out of it: core first, then from the highest tier
+        down.
+        """
         name = name.casefold()
-        if name == "all":
-            return tuple(sorted(self.models, key=_place_in_all))
+        if name in ("all", "everything"):
+            models = (model for model in self.models if model.in_all or name == "everything")
+            return tuple(sorted(models, key=_place_in_all))
         members = tuple(model for model in self.models if name in map(str.casefold, model.groups))
         return members or None
 
@@ -145,7 +150,10 @@ def _in_place_of(old: Model | None, new: Model) -> Model:
     if old is None:
         return new
     tier = old.tier if new.tier is None else new.tier
-    return replace(new, aliases=new.aliases or old.aliases, groups=new.groups or old.groups, tier=tier)
+    own_family = new.family if new.family != family_of(new.reference) else old.family
+    return replace(
+        new, aliases=new.aliases or old.aliases, groups=new.groups or old.groups, tier=tier, family=own_family
+    )
 
 
 def _with_aliases(model: Model, name: str, owners: Mapping[str, str]) -> Model:

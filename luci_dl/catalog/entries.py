@@ -13,10 +13,10 @@ from luci_dl.names import check_digest, check_name, target_key
 from luci_dl.sources.url import Address, parse_address
 from luci_dl.text import MOST_BYTES, printable, shown
 
-RESERVED = ("all", "core", "models")
+RESERVED = ("all", "core", "everything", "models")
 """Words of the command line, not allowed as names of models."""
 
-MODEL_KEYS = ("name", "aliases", "tier", "groups", "license", "file")
+MODEL_KEYS = ("name", "aliases", "family", "tier", "groups", "license", "all", "file")
 FILE_KEYS = ("filename", "url", "commit", "size", *(digest.key for digest in Digest), "role")
 """The keys of a model and of a file, in their usual order."""
 
@@ -94,6 +94,14 @@ class _Table:
         """The same for an optional value."""
         return self.need(key, kind, rule) if key in self.values else None
 
+    def flag(self, key: str, *, default: bool) -> bool:
+        """An optional yes or no."""
+        value = self.values.get(key, default)
+        if isinstance(value, bool):
+            return value
+        self.wrong(key, f"expected true or false, found {shown(value)}")
+        return default
+
     def each(self, key: str, kind: type[V], rule: Callable[[V], T]) -> tuple[T, ...]:
         """The sound items of an optional list, each of that kind and converted by the rule."""
         items = self.maybe(key, list, list) or ()
@@ -117,6 +125,12 @@ class _Table:
             return None
 
 
+def family_of(name: str) -> str:
+    """The family of a model that does not state it: the letters at the beginning of its name."""
+    found = re.match(r"[^\W\d_]+", name)
+    return found[0].casefold() if found else name.casefold()
+
+
 def _model(table: _Table) -> Model | None:
     name = table.need("name", str, _name)
     model = Model(
@@ -126,6 +140,8 @@ def _model(table: _Table) -> Model | None:
         groups=table.each("groups", str, _group),
         tier=table.maybe("tier", int, _not_negative),
         license=table.maybe("license", str, str),
+        family=table.maybe("family", str, _name) or family_of(name or ""),
+        in_all=table.flag("all", default=True),
     )
     if not table.values.get("file", []):
         table.wrong("file", "expected at least one [[model.file]], found none")

@@ -44,9 +44,15 @@ class Place:
     free: int | None
     machine: Machine
 
-    def fit(self, model: Model, *, installed: bool) -> Fit:
-        """Whether the model fits. Installed, it needs no more disk; its cache is unknown, and left out."""
+    def fit(self, model: Model, *, installed: bool, about: int | None = None) -> Fit:
+        """Whether the model fits. Installed, it needs no more disk; its cache is unknown, and left out.
+
+        Args:
+            about: an estimate of its size, for where that is unknown.
+        """
         size, weights = model.size, weights_of(model.artifacts)
+        if size is None and is_gguf(model.artifacts[0]):
+            size = weights = about
         disk = installed or (None if None in (size, self.free) else (size or 0) <= (self.free or 0))
         return Fit(disk, None if weights is None else self.machine.load(weights))
 
@@ -60,13 +66,18 @@ def this_place(models_dir: Path, min_free: int) -> Place:
     return Place(None if free is None else max(0, free - min_free), this_machine())
 
 
+def is_gguf(artifact: Artifact) -> bool:
+    """Whether it is a model that the usual programs run."""
+    return artifact.role == "model" and artifact.name.casefold().endswith(".gguf")
+
+
 def weights_of(artifacts: Sequence[Artifact]) -> int | None:
     """Bytes that are loaded to run the first file: with its shards, and with a projector.
 
     None if a size is unknown, and for what is no GGUF file.
     """
     first = artifacts[0]
-    if first.role != "model" or not first.name.casefold().endswith(".gguf"):
+    if not is_gguf(first):
         return None
     stem, is_set, _ = first.name.partition("-00001-of-")
     others = [each for each in artifacts[1:] if is_set and each.name.startswith(f"{stem}-")]

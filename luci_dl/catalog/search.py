@@ -1,4 +1,4 @@
-"""Searches models by name, alias, group, licence and file name."""
+"""Searches models by name, alias, family, group, licence and file name."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from luci_dl.errors import ResolveError, UsageError
 from luci_dl.model import Model
 from luci_dl.text import did_you_mean, nearest, printable
 
-_EXACT, _PREFIX, _WITHIN, _ELSEWHERE = range(4)
+_EXACT, _PREFIX, _WITHIN, _FAMILY, _ELSEWHERE = range(5)
 
 
 def search(text: str, catalog: Catalog) -> list[Model]:
-    """The models that have every word of the text in a name, alias, group, licence or file name, the best match first.
+    """The models that have every word of the text in a name, alias, family, group, licence or file name, best first.
 
     Raises: ResolveError, with similar words, if there is none; UsageError, if there is no word.
     """
@@ -37,6 +37,8 @@ def _rank(word: str, model: Model) -> int | None:
         return _PREFIX
     if any(word in name for name in names):
         return _WITHIN
+    if word in (model.family, *map(str.casefold, model.groups)):
+        return _FAMILY
     files = [artifact.name for artifact in model.artifacts]
     return _ELSEWHERE if any(word in text.casefold() for text in (*model.groups, model.license or "", *files)) else None
 
@@ -52,4 +54,8 @@ def _near(word: str, catalog: Catalog) -> Iterator[str]:
     """Words of the catalog similar to one that it does not have."""
     if not any(_rank(word, model) is not None for model in catalog.models):
         licenses = dict.fromkeys(model.license.casefold() for model in catalog.models if model.license)
-        yield from (*catalog.suggest(word), *nearest(word, (*catalog.groups[1:], *licenses), 1))
+        yield from (*catalog.suggest(word), *nearest(word, (*catalog.groups[2:], *_families(catalog), *licenses), 1))
+
+
+def _families(catalog: Catalog) -> list[str]:
+    return list(dict.fromkeys(model.family for model in catalog.models))

@@ -92,6 +92,7 @@ def _rows(found: Info) -> Iterator[Row]:
 
 def _of_entry(model: Model) -> Iterator[Row]:
     yield "Aliases", ", ".join(model.aliases) or "none"
+    yield "Family", model.family
     yield "Groups", ", ".join(model.groups) or "none"
     yield "Tier", "none" if model.tier is None else str(model.tier)
     yield "License", model.license or "unknown"

@@ -72,7 +72,7 @@ def command(
         )
         if dry_run:
             return request.forecast()
-        if "all" in (word.casefold() for word in words) and not yes:
+        if {"all", "everything"} & {word.casefold() for word in words} and not yes:
             _confirm_all(request.models, token)
         plans = request.plans()
         with remembered(settings, plans, token, emit, named=named_folder):

@@ -36,6 +36,7 @@ class CatalogModel(TypedDict):
 
     name: Annotated[str, "what `luci install` takes", at("reference")]
     aliases: Annotated[Sequence[str], "other names"]
+    family: Annotated[str, 'the series that it belongs to, like "qwen"']
     groups: Annotated[Sequence[str], "groups that it belongs to"]
     tier: Annotated[int | None, "0 (runs anywhere) to 4 (needs a big machine)"]
     license: Annotated[str | None, "its licence"]
@@ -82,6 +83,7 @@ class OfferedModel(CatalogModel):
     """A model of the catalog, seen from this machine."""
 
     installed: Annotated[bool, "whether it is installed"]
+    size_about: Annotated[int | None, "bytes of all files; estimated where the catalog does not know them"]
     fits: Annotated[Fit, "whether it fits this machine"]
 
 

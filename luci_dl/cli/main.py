@@ -22,7 +22,7 @@ COMMANDS = {
     "install": "Install models.",
     "clean": "Remove what interrupted downloads and crashes left behind.",
     "list": "Show the installed models, or those of the catalog.",
-    "search": "Search the catalog: names, aliases, groups, licences and file names.",
+    "search": "Search the catalog: names, aliases, families, groups, licences and file names.",
     "info": "Show everything known about one model, installed or not.",
     "path": "Print the path of an installed model, and nothing else.",
     "verify": "Check that installed files are unchanged.",

@@ -12,7 +12,7 @@ from luci_dl.cli import catalog_table, complete, options, session
 @click.command(
     epilog=options.examples(
         "luci search qwen",
-        "luci search vision apache",
+        "luci search gemma vision",
         "luci search q4_k_m coder --json",
         more="Exit code 3: nothing was found.",
     )
@@ -21,7 +21,7 @@ from luci_dl.cli import catalog_table, complete, options, session
 @options.folder("Check the disk space of this models folder.", may_be_missing=True)
 @options.json_answer
 def command(text: tuple[str, ...], folder: str | None, as_json: bool) -> int:
-    """Search the catalog: names, aliases, groups, licences and file names.
+    """Search the catalog: names, aliases, families, groups, licences and file names.
 
     A model is found if it contains every word; models of that name come first.
     """

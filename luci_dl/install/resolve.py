@@ -19,7 +19,7 @@ from luci_dl.sources.selection import FileSelection
 from luci_dl.sources.url import refuse_unproved_http
 from luci_dl.text import did_you_mean, nearest, printable
 
-_BARE_GROUPS = ("all", "core")
+_BARE_GROUPS = ("all", "core", "everything")
 
 
 @frozen

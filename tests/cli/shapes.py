@@ -27,6 +27,7 @@ FILE = {
 ENTRY = {
     "name": str,
     "aliases": [str],
+    "family": str,
     "groups": [str],
     "tier": Maybe(int),
     "license": Maybe(str),
@@ -43,7 +44,11 @@ LOAD = {
     "memory": Maybe(MEMORY),
     "graphics": Maybe(MEMORY),
 }
-OFFERED = ENTRY | {"installed": bool, "fits": {"disk": Maybe(bool), "memory": Maybe(bool), "running": Maybe(LOAD)}}
+OFFERED = ENTRY | {
+    "installed": bool,
+    "size_about": Maybe(int),
+    "fits": {"disk": Maybe(bool), "memory": Maybe(bool), "running": Maybe(LOAD)},
+}
 INSTALLED_FILE = {
     "path": str,
     "role": str,

@@ -12,9 +12,11 @@ MODEL = {
     "name": 'Needed. What `luci install` takes: a word without spaces, ":" and "/", and without a dash in front. '
     f"Reserved: {', '.join(RESERVED)}.",
     "aliases": "A list of other names.",
+    "family": 'The series that it belongs to, like "qwen"; without it, the letters at the beginning of the name.',
     "tier": "A number: 0 (runs anywhere) to 4 (needs a big machine).",
     "groups": "A list of groups, for `luci install GROUP models`. The group core may be joined.",
     "license": "A text.",
+    "all": "false: `luci install all models` leaves it out, and `luci install everything models` does not.",
     "file": "Needed. One [[model.file]] table for each file; the first is the one to load.",
 }
 FILE = {
