@@ -69,7 +69,7 @@ def cache_of(architecture: str | None, values: Mapping[str, Value]) -> Cache | N
     kv_heads = facts.per_layer("attention.head_count_kv", count, heads)
     width = (facts.number("embedding_length") or 0) // heads if heads else None
     key, value = facts.number("attention.key_length") or width, facts.number("attention.value_length") or width
-    if kv_heads is None or key is None or value is None:
+    if kv_heads is None or not key or not value:
         return Cache((), recurrent) if recurrent and heads in (None, 0) else None
     if rank := facts.number("attention.kv_lora_rank"):  # multi-head latent attention: one compressed row
         return Cache((Layer(rank + (facts.number("rope.dimension_count") or 0)),) * count, recurrent)

@@ -52,8 +52,9 @@ def fitting(
     reference: HubReference, listing: Listing, selection: FileSelection, context: ResolveContext
 ) -> HubReference:
     """The reference to the model that fits this machine best. Raises: ResolveError; Interrupted."""
-    chosen = best(quantisations(listing, context, projector=selection.projector), reference.text)
-    found, fit = parse(replace(reference, quant="").text + chosen.word), chosen.fit
+    repo = replace(reference, quant="").text
+    chosen = best(quantisations(listing, context, projector=selection.projector), repo)
+    found, fit = parse(repo + chosen.word), chosen.fit
     context.emit(Chosen(reference.text, found.text, chosen.size, fit.verdict.value if fit.verdict else "", fit.numbers))
     if is_poor(chosen):
         context.emit(Warned(f"nothing above {chosen.label} fits, and with so few bits a model loses much quality"))
@@ -116,7 +117,7 @@ def best(found: Sequence[Quantisation], what: str) -> Quantisation:
     named = printable(least.label or least.files[0].path)
     raise ResolveError(
         f"none of the {len(found)} models of {what} fits this machine: the smallest is {named}, {least.fit.numbers}",
-        f"It can be installed all the same: luci install hf:OWNER/REPO{printable(least.word)}",
+        f"It can be installed all the same: luci install {printable(what.removesuffix(':fit'))}{printable(least.word)}",
     )
 
 
