@@ -100,7 +100,7 @@ class Artifact:
         headers: sent only to the host of the first address, not to where it redirects.
         repository: for a file in a registry, which may require a token first: the prefix of the addresses of all files
             that the token is valid for; else empty.
-        role: "model", or "projector" for the file beside a vision model.
+        role: "model", or "projector" for the file beside a vision model, or "companion": see `Model`.
     """
 
     name: str
@@ -167,6 +167,10 @@ class Artifact:
 
 MANIFEST = "manifest"
 """What `Model.kept` calls the manifest of a model in a registry."""
+MAX_KEPT = 4 << 20
+"""Size limit of all that is kept with a model, in bytes."""
+MAX_COMPANION = 1 << 20
+"""Size limit of each small file that is kept with a model, in bytes."""
 
 
 @frozen
@@ -196,6 +200,10 @@ class Model:
     asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
     kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     companions: tuple[Artifact, ...] = ()
+
+    def is_whole(self, kept: Mapping[str, str]) -> bool:
+        """Whether these small files, as a receipt keeps them, are all that belong to the model, and its manifest."""
+        return kept.items() >= self.kept.items() and all(each.name in kept for each in self.companions)
 
     @property
     def size(self) -> int | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
-from tests import crash_points
+from tests import crash_points, ollama_rules
 from tests.cli.shop import sha256
 from tests.crash_points import Ended
 from tests.procs import files_left
@@ -88,6 +88,7 @@ def test_a_link_that_is_killed_is_finished_by_clean(linking: Linking) -> None:
     for point in range(points):
         linking.start()
         assert linking.luci("link", "ollama", "m", point=point, signum=signal.SIGKILL).code == -signal.SIGKILL
+        ollama_rules.listed(linking.ollama)
         assert linking.luci("clean").code == 0
         outcomes.add(linking.check())
     assert outcomes == {True, False}
@@ -113,6 +114,7 @@ def test_an_unlink_that_is_killed_can_be_done_again(linking: Linking) -> None:
     for point in range(points):
         linking.start(linked=True)
         linking.luci("unlink", "ollama", "m", point=point, signum=signal.SIGKILL)
+        ollama_rules.listed(linking.ollama)
         assert linking.luci("clean").code == 0
         if linking.check():
             assert linking.luci("unlink", "ollama", "m").code == 0

@@ -28,8 +28,6 @@ DISTRUSTED = -1
 REMEMBERED = "receipts"
 """The folder, in luci's own one, for newer versions of receipts that are in read-only folders."""
 _ORIGIN = ("url", "proof", "installed", "asked", "validator", "commit", "kept", "v")
-MAX_KEPT = 4 << 20
-"""Size limit of what a receipt keeps, in bytes."""
 _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified", "validator", "commit", KIND)
 
 

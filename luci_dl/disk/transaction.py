@@ -78,7 +78,7 @@ class Transaction:
         self._locks: Locks | None = None
         self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
-        self._new_receipts: dict[Staging, Receipt] = {}  # of files that stay
+        self._old_receipts: dict[Staging, Receipt] = {}  # of files that stay
         self._watch = Watch(self.check_staging)
         self._publication: Publication | None = None
         self._places = Places()
@@ -130,23 +130,17 @@ class Transaction:
         self._seen[artifact.name] = target.identity_of(staging)
         hashed = report_hashing(self._emit, artifact.name, staging.target)
         found = target.look(staging, artifact, self._token, hashed)
-        self._note_old_receipt(found, staging)
+        if found.state == "installed" and found.receipt and found.receipt.reference == self._facts.reference:
+            self._old_receipts[staging] = found.receipt
         return found
-
-    def _note_old_receipt(self, found: Found, staging: Staging) -> None:
-        """A file that stays gets a new receipt if the old one does not say what was asked, or names other files."""
-        known, facts = found.receipt, self._facts
-        if found.state == "installed" and known and known.reference == facts.reference:
-            new = replace(known, v=receipt.VERSION, files=facts.files, asked=facts.asked)
-            if known.asked is None or known.files != facts.files:
-                self._new_receipts[staging] = new
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
         """Write a receipt for a file that luci did not install, but that is right. Raises: StorageError."""
         content = found.sha256, found.size, found.mtime_ns, found.xxh3
         known = receipt_for(artifact, self._facts, *content, url="", proof=artifact.proof)
         staging = self._stagings[artifact.name]
-        receipt.write(staging.receipt, self._facts.inherited(known), staging.new_receipt)
+        self._old_receipts[staging] = self._facts.inherited(known)
+        receipt.write(staging.receipt, self._old_receipts[staging], staging.new_receipt)
 
     def open(self, artifact: Artifact, source: fs.File | None = None) -> Part:
         """The part of that file, with what is proved of an earlier run, and with its room on the disk.
@@ -240,11 +234,23 @@ class Transaction:
         """
         if self._parts:
             self._publish()
-        for staging, known in self._new_receipts.items():
+        for staging, known in self._old_receipts.items():
+            new = self._with_facts(known)
             try:
-                receipt.write(staging.receipt, known, staging.new_receipt)
+                if new != known:
+                    receipt.write(staging.receipt, new, staging.new_receipt)
             except StorageError as error:
                 self._emit(Warned(f"{error.message}; the next install tries again"))
+
+    def _with_facts(self, known: Receipt) -> Receipt:
+        """The receipt of a file that stays: it learns what was asked, which files there are, and the small files."""
+        facts = self._facts
+        if facts.earlier:
+            return known
+        if known.asked is None or known.files != facts.files:
+            known = replace(known, v=receipt.VERSION, files=facts.files, asked=facts.asked)
+        is_first = known.name == facts.files[0]
+        return replace(known, v=receipt.VERSION, kept=facts.kept) if is_first and facts.kept else known
 
     def _publish(self) -> None:
         self._watch.end()

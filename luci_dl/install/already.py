@@ -42,6 +42,8 @@ def _settled_size(staging: Staging, artifact: Artifact, plan: Plan, names: set[s
         return None
     if known.reference == plan.reference and (known.asked is None or set(known.files) != names):
         return None  # its receipt will say what was asked for, and which files belong together
+    if known.reference == plan.reference and artifact == plan.artifacts[0] and not plan.model.is_whole(known.kept):
+        return None  # its receipt will have the small files
     if known.proof == "none" and artifact.sha256:
         return None  # its receipt will say that the digest is known now
     if is_held(staging.lock) or os.path.lexists(staging.journal) or os.path.lexists(staging.commit):

@@ -7,43 +7,49 @@ import hashlib
 from collections.abc import Mapping
 
 from luci_dl.cancel import run_cancellable
-from luci_dl.errors import LuciError
+from luci_dl.errors import Interrupted, LuciError
 from luci_dl.events import Warned
 from luci_dl.install.context import InstallContext
-from luci_dl.model import Artifact, Model
-from luci_dl.net.documents import read_document
-from luci_dl.net.retry import AttemptFailed
+from luci_dl.model import MAX_COMPANION, Artifact, Model
+from luci_dl.net.documents import read_document, with_retries
 from luci_dl.pool import run_side_by_side
 
-MOST_EACH, MOST = 1 << 20, 4 << 20
-"""Size limits of one file, and of all, in bytes."""
 _SIDE_BY_SIDE = 8
+_RETRIES = 2
 
 
-def fetch_companions(model: Model, context: InstallContext) -> Mapping[str, str]:
-    """`Model.kept` with the companions. What cannot be had is left out, with a warning: the model works without it.
+def fetch_companions(model: Model, known: Mapping[str, str], context: InstallContext) -> Mapping[str, str]:
+    """`Model.kept` with the companions, of which some are `known` from a receipt.
 
-    Raises: Interrupted.
+    What cannot be had is left out, with a warning: the model works without it. Raises: Interrupted.
     """
-    if not model.companions:
-        return model.kept
-    small = [each for each in model.companions if (each.size or 0) <= MOST_EACH]
-    if sum(each.size or 0 for each in small) > MOST:
-        small = []
+    there = {each.name: known[each.name] for each in model.companions if each.name in known}
+    missing = [each for each in model.companions if each.name not in there]
+    found = run_cancellable(
+        lambda: run_side_by_side(lambda each: _fetched(each, context), missing, None, _SIDE_BY_SIDE), context.token
+    )
+    fetched = {each.name: data for each, data in zip(missing, found, strict=True) if data is not None}
+    if lost := len(missing) - len(fetched):
+        what = f"{lost} of the small files of {model.reference} (template, parameters, licences)"
+        context.emit(Warned(f"{what} could not be fetched; the model works without, and the next install tries again"))
+    return {**model.kept, **there, **fetched}
 
-    def fetch(artifact: Artifact) -> tuple[str, str] | None:
-        url = artifact.urls[0]
-        client = context.network.client_for(url)
-        try:
-            document = read_document(client, url, artifact.headers, (artifact.size or 0) + 1, artifact.repository)
-        except (AttemptFailed, LuciError):
-            return None
-        is_right = document.is_success and hashlib.sha256(document.body).hexdigest() == artifact.sha256
-        return (artifact.name, base64.b64encode(document.body).decode()) if is_right else None
 
-    found = run_cancellable(lambda: run_side_by_side(fetch, small, None, _SIDE_BY_SIDE), context.token)
-    fetched = dict(filter(None, found))
-    if missing := len(model.companions) - len(fetched):
-        what = f"{missing} of the small files of {model.reference} (template, parameters, licences)"
-        context.emit(Warned(f"{what} could not be kept with it; the model itself is complete"))
-    return {**model.kept, **fetched}
+def _fetched(artifact: Artifact, context: InstallContext) -> str | None:
+    """The file in base64; None where it cannot be had, or is not what it should be. Raises: Interrupted."""
+    url = artifact.urls[0]
+    client, retries = context.network.client_for(url), min(_RETRIES, context.options.retries)
+    try:
+        document = with_retries(
+            lambda: read_document(client, url, artifact.headers, MAX_COMPANION, artifact.repository),
+            url,
+            context.token,
+            context.emit,
+            retries,
+        )
+    except Interrupted:
+        raise
+    except LuciError:
+        return None
+    is_right = document.is_success and hashlib.sha256(document.body).hexdigest() == artifact.sha256
+    return base64.b64encode(document.body).decode() if is_right else None

@@ -49,7 +49,7 @@ def plan_link(
         there; StorageError; NetworkError; UsageError; Interrupted.
     """
     places = hub_files(model, entry, unchecked_endpoints(os.environ), ask if program.NEEDS_HUB else unknown_commit)
-    drafted = program.draft(Question(model, model.reference, given, places), root)
+    drafted = program.draft(Question(model, model.reference, given, places, how), root)
     made = link_of(program, drafted, model.folder, model.reference, given, how)
     links.check(made)
     return LinkPlan(made, drafted)

@@ -42,15 +42,14 @@ class Installation:
             size = sum(map(self._keep, actions))
             todo = [action for action in actions if isinstance(action, Fetch)]
             if todo:
-                from luci_dl.install.companions import fetch_companions  # not loaded if all is installed
-                from luci_dl.install.filling import Job, fill_all
+                from luci_dl.install.filling import Job, fill_all  # not loaded if all is installed
                 from luci_dl.install.too_large import warn_if_too_large
 
                 warn_if_too_large(self.plan.model, self.context)
                 jobs = [Job(action, self._open(action)) for action in todo]  # room for all before the first byte
                 filled = fill_all(self.plan, jobs, self.transaction, self.context)
                 size += sum(job.part.size or 0 for job in jobs)
-                self.transaction.keep(fetch_companions(self.plan.model, self.context))
+            self._keep_companions(actions)
             self.transaction.commit()  # nothing below may fail, or look at the disk again
         copied = "copied" if all(each.copied for each in filled) else "downloaded"
         how = copied if filled else _how(actions)
@@ -101,6 +100,16 @@ class Installation:
         size = action.found.size
         self.transaction.report(action.artifact.name, size, size, 0.0)
         return size
+
+    def _keep_companions(self, actions: Sequence[Action]) -> None:
+        """Fetch the small files of the model that no receipt of it has. Raises: Interrupted."""
+        if not self.plan.model.companions:
+            return
+        from luci_dl.install.companions import fetch_companions  # few models have some
+
+        receipts = (action.found.receipt for action in actions if isinstance(action, Keep))
+        known = {key: data for each in receipts if each for key, data in each.kept.items()}
+        self.transaction.keep(fetch_companions(self.plan.model, known, self.context))
 
     def _open(self, action: Fetch) -> Part:
         if isinstance(action, Mend):

@@ -20,3 +20,11 @@ def shop(server: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     shop = Shop(server, tmp_path / "catalog.toml")
     monkeypatch.setenv("LUCI_CATALOG", str(shop.file))
     return shop
+
+
+@pytest.fixture
+def ollama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Ollama's folder, which is empty."""
+    (tmp_path / "ollama").mkdir()
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    return tmp_path / "ollama"

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import Request, urlopen
 
 import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
 from tests.cli.shop import DATA, OTHER, Shop, assert_refused, sha256
-from tests.docker_registry import docker_registry
 from tests.procs import files_left, luci
 from tests.servers.hub import Hub
-from tests.servers.registry import MANIFEST, MODEL, PROJECTOR, TEMPLATE
 
 REPO = "me/model"
-LICENSE = "application/vnd.ollama.image.license"
 
 
 @pytest.fixture
@@ -37,14 +32,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The cache of the Hub's own tools, which does not exist yet."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
-
-
-@pytest.fixture
-def ollama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Ollama's models, of which there are none."""
-    (tmp_path / "ollama").mkdir()
-    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
-    return tmp_path / "ollama"
 
 
 def tool(code: str, *arguments: str) -> str:
@@ -136,90 +123,6 @@ def test_a_model_that_is_not_from_the_hub_is_refused(shop: Shop, cache: Path) ->
     assert luci("install", "m").returncode == 0
     assert_refused(luci("link", "hf", "m"), 3, "not known to be on the Hub")
     assert not cache.exists()
-
-
-# --- Ollama
-
-
-def blob(root: Path, digest: str) -> Path:
-    return root / "blobs" / digest.replace(":", "-")
-
-
-def read_as_ollama(root: Path, name: str) -> dict[str, bytes]:
-    """The layers of a model by their media types, read by Ollama's rules. Raises: AssertionError."""
-    text = (root / "manifests" / name).read_bytes()
-    found = json.loads(text)
-    layers = {}
-    for layer in (*found["layers"], found["config"]):
-        data = blob(root, layer["digest"]).read_bytes()
-        assert (len(data), f"sha256:{hashlib.sha256(data).hexdigest()}") == (layer["size"], layer["digest"])
-        layers[layer["mediaType"]] = data
-    assert all(path.name.startswith("sha256-") and len(path.name) == 71 for path in (root / "blobs").iterdir())
-    assert all(
-        len(path.relative_to(root / "manifests").parts) == 4 for path in root.glob("manifests/**/*") if path.is_file()
-    )
-    return layers
-
-
-def test_a_model_of_a_registry_is_linked_by_the_registry_s_own_manifest(
-    tmp_path: Path, models: Path, ollama: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Byte for byte, with the small files that were kept at install: the registry is not asked again."""
-    with docker_registry(tmp_path / "registry") as real:
-        real.push("library/m", "1b", (TEMPLATE, b"{{ .Prompt }}"), (LICENSE, b"MIT"), (MODEL, DATA), (PROJECTOR, OTHER))
-        monkeypatch.setenv("OLLAMA_REGISTRY", real.address)
-        assert luci("install", "ollama:m:1b").returncode == 0
-        manifest = urlopen(Request(f"{real.address}/v2/library/m/manifests/1b", headers={"Accept": MANIFEST})).read()
-    ended = luci("link", "ollama", "ollama:m:1b")
-    assert ended.returncode == 0, ended.stderr
-    name = "registry.ollama.ai/library/m/1b"
-    assert (ollama / "manifests" / name).read_bytes() == manifest
-    layers = read_as_ollama(ollama, name)
-    assert (layers[MODEL], layers[TEMPLATE], layers[LICENSE], layers[PROJECTOR]) == (
-        DATA,
-        b"{{ .Prompt }}",
-        b"MIT",
-        OTHER,
-    )
-    assert os.path.samefile(blob(ollama, f"sha256:{sha256(DATA)}"), models / "m-1b.gguf")
-    assert luci("unlink", "ollama", "m:1b").returncode == 0
-    assert [path for path in ollama.rglob("*") if path.is_file()] == []
-
-
-def test_a_model_from_elsewhere_gets_a_manifest_that_ollama_reads(shop: Shop, ollama: Path) -> None:
-    """Its description comes from the GGUF header."""
-    shop.sell("m", files=["m.gguf", "m-proj.gguf"])
-    assert luci("install", "m").returncode == 0
-    assert luci("link", "ollama", "m", "--as", "mine:v1").returncode == 0
-    layers = read_as_ollama(ollama, "registry.ollama.ai/library/mine/v1")
-    config = json.loads(layers["application/vnd.docker.container.image.v1+json"])
-    assert (config["model_format"], config["model_families"], config["os"]) == ("gguf", ["llama", "clip"], "linux")
-    assert luci("link", "ollama", "m").stdout.startswith("🔗 Linked m to ollama as m:latest")
-
-
-def test_a_blob_of_another_manifest_stays(shop: Shop, ollama: Path) -> None:
-    """Ollama itself made a model from it."""
-    shop.sell("m")
-    assert luci("install", "m").returncode == 0
-    assert luci("link", "ollama", "m").returncode == 0
-    manifest = ollama / "manifests/registry.ollama.ai/library/m/latest"
-    copy = ollama / "manifests/registry.ollama.ai/library/theirs/latest"
-    copy.parent.mkdir()
-    copy.write_bytes(manifest.read_bytes())
-    assert luci("unlink", "ollama", "m").returncode == 0
-    assert not manifest.exists()
-    read_as_ollama(ollama, "registry.ollama.ai/library/theirs/latest")
-
-
-def test_a_foreign_manifest_is_refused(shop: Shop, ollama: Path) -> None:
-    """And nothing is made beside it."""
-    shop.sell("m")
-    assert luci("install", "m").returncode == 0
-    taken = ollama / "manifests/registry.ollama.ai/library/m/latest"
-    taken.parent.mkdir(parents=True)
-    taken.write_text("theirs")
-    assert_refused(luci("link", "ollama", "m"), 5, "luci did not make it", "--as")
-    assert [path for path in ollama.rglob("*") if path.is_file()] == [taken]
 
 
 # --- folders, LM Studio, llama-server

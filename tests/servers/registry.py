@@ -100,7 +100,7 @@ class Registry:
     def push(self, repository: str, tag: str, *layers: tuple[str, bytes]) -> None:
         """A model of these layers: media type and bytes."""
         self.put(repository, tag, manifest([layer(kind, data) for kind, data in layers]))
-        for _, data in layers:
+        for data in (b"{}", *(data for _, data in layers)):
             self._blobs[digest_of(data)] = File.of(data)
 
     def put(self, repository: str, tag: str, manifest: bytes) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledFile, InstalledModel
-from luci_dl.library.links.entries import Entry
+from luci_dl.library.links.entries import Entry, How
 
 
 @frozen
@@ -36,12 +36,14 @@ class Question:
         name: what the user calls the model: its name in the catalog, or its reference.
         given: the name that the user wants the program to use; empty if none.
         hub: for each file from the Hub, by its name below the models folder, where it is there.
+        how: how the bytes will be shared.
     """
 
     model: InstalledModel
     name: str
     given: str = ""
     hub: Mapping[str, HubFile] | None = None
+    how: How = "auto"
 
 
 @frozen

@@ -52,7 +52,7 @@ def renew(link: Link, model: InstalledModel | None) -> bool:
 
     hub: dict[str, HubFile] = hub_files(model, None, unchecked_endpoints(os.environ), lambda _repo, _revision: "")
     target = by_name(link.target)
-    drafted = target.draft(Question(model, model.reference, link.given, hub), link.root)
+    drafted = target.draft(Question(model, model.reference, link.given, hub, link.how), link.root)
     replace(link, complete=False).write()  # so that what fails is not forgotten
     new = link_of(target, drafted, model.folder, model.reference, link.given, link.how)
     make(new, CancelToken())

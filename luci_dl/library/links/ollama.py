@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from luci_dl.errors import ResolveError, StorageError, UsageError
+from luci_dl.environment import variable
+from luci_dl.errors import IntegrityError, ResolveError, StorageError
 from luci_dl.library import runners
 from luci_dl.library.installed import InstalledModel
-from luci_dl.library.links import ollama_manifest
+from luci_dl.library.links import ollama_manifest, ollama_names
 from luci_dl.library.links.base import Draft, Question, file_entry
 from luci_dl.library.links.entries import Entry
-from luci_dl.library.links.folders import plain_name
-from luci_dl.sources.ollama.name import DEFAULT_HOST, DEFAULT_NAMESPACE, Name, is_name, parse_name
+from luci_dl.library.links.ollama_service import unreadable
+from luci_dl.model import MANIFEST
+from luci_dl.sources.ollama.manifest import MAX_BYTES
+from luci_dl.sources.ollama.name import Name, is_name
 from luci_dl.text import printable
 
 NAME = "ollama"
 NEEDS_HUB = False
-_HUB = "hf.co"
+_BLOB = re.compile(rb"sha256[:-]([0-9a-f]{64})", re.I)
 
 
 def place() -> Path:
-    """As `base.Target`: the first of Ollama's folders that is there."""
+    """As `base.Target`: the folder that OLLAMA_MODELS names, else the first of Ollama's that is there."""
     roots = runners.ollama(os.environ)
-    for root in roots:
-        if root.is_dir() or root.parent.is_dir():
-            return root
+    if variable(os.environ, "OLLAMA_MODELS"):
+        roots = roots[:1]
+    there = [root for root in roots if os.path.isdir(root)] or [root for root in roots if os.path.isdir(root.parent)]
+    if there:
+        return there[0]
     raise StorageError(
         f"Ollama is not there: none of {', '.join(map(str, roots))} exists",
         "Install Ollama and run it once, or name its folder in OLLAMA_MODELS.",
@@ -36,82 +43,87 @@ def place() -> Path:
 
 def draft(question: Question, root: Path) -> Draft:
     """As `base.Target`. Ollama sees the model at once, without a restart."""
-    model, name = question.model, _name(question)
-    kept = _kept(model)
-    notes: list[str] = []
-    if "manifest" in kept and is_name(question.name):
-        manifest, small = kept["manifest"], {digest: data for digest, data in kept.items() if digest != "manifest"}
-    else:
-        manifest, small, notes = ollama_manifest.make(model)
+    model, name = question.model, ollama_names.name_of(question)
+    manifest, small, notes = _manifest(question)
+    paths = ollama_names.manifest_paths(root, name)
+    _refuse_hidden(paths, manifest, name)
     files = {f"sha256:{file.receipt.sha256}": file for file in model.files}
-    entries: list[Entry] = []
-    for digest in ollama_manifest.digests(manifest, name):
+    small_blobs, large_blobs = list[Entry](), list[Entry]()
+    for digest, kind in ollama_manifest.layers(manifest, name).items():
         blob = root / "blobs" / digest.replace(":", "-")
         if digest in files:
-            entries.append(file_entry(files[digest], blob, named_by_digest=True, scratch=root))
+            large_blobs.append(file_entry(files[digest], blob, named_by_digest=True, scratch=root))
         elif digest in small:
-            entries.append(Entry("text", blob, content=small[digest], scratch=root))
+            small_blobs.append(Entry("text", blob, content=small[digest], scratch=root))
         else:
             raise ResolveError(
-                f"{printable(question.name)} cannot be linked to ollama: its manifest names {digest[:19]}..., which "
-                "luci did not install (an adapter, a large licence, or a projector)",
-                f"Let Ollama fetch it: ollama pull {name}",
+                f"{printable(question.name)} cannot be linked to ollama: its manifest names a file that luci did not "
+                f"install ({printable(kind)})",
+                f"Install it with all its files: luci install {printable(question.name)}; or let Ollama fetch it: "
+                f"ollama pull {ollama_names.shown(name)}",
             )
-    path = root / "manifests" / name.host / name.namespace / name.model / name.tag
-    entries.append(Entry("text", path, content=manifest))
-    shown = _shown(name)
-    return Draft(root, shown, tuple(entries), tuple(notes), f"ollama run {shown}")
+    # Ollama removes blobs that are old and in no manifest, so the large ones, which are old, come just before it
+    entries = (*small_blobs, *large_blobs, Entry("text", paths.own, content=manifest, scratch=root))
+    shown = ollama_names.shown(name)
+    return Draft(root, shown, entries, (*notes, *unreadable(question, root)), f"ollama run {shown}")
+
+
+def _manifest(question: Question) -> tuple[bytes, Mapping[str, bytes], Sequence[str]]:
+    """The manifest, the small files that it may name, and what the user should know. Raises: as `draft`."""
+    if not is_name(question.name):
+        return ollama_manifest.make(question.model)
+    kept = dict(_kept(question.model))
+    if manifest := kept.pop(MANIFEST, None):
+        return manifest, kept, ()
+    manifest, small, notes = ollama_manifest.make(question.model)
+    lost = f"its template and parameters were not kept; with them: luci install {printable(question.name)}, then link"
+    return manifest, small, (*notes, lost)
+
+
+def _refuse_hidden(paths: ollama_names.ManifestPaths, manifest: bytes, name: Name) -> None:
+    """Raises: IntegrityError, when Ollama has another model of that name, which hides luci's."""
+    if os.path.lexists(paths.newer) and (not os.path.exists(paths.newer) or paths.newer.read_bytes() != manifest):
+        raise IntegrityError(
+            f"Ollama has a model {ollama_names.shown(name)} already: {paths.newer}",
+            f"Link under another name with --as, or remove it: ollama rm {ollama_names.shown(name)}",
+        )
 
 
 def used_elsewhere(root: Path, entries: Sequence[Entry]) -> set[Path]:
-    """The blobs that manifests other than those of these entries name."""
+    """The blobs that manifests other than those of these entries name; all, where one of these cannot be read."""
     own = {entry.path for entry in entries}
-    found: set[Path] = set()
-    for path in _manifests(root):
-        if path not in own:
-            try:
-                digests = ollama_manifest.digests(path.read_bytes(), None)
-            except (OSError, ResolveError):
-                continue
-            found.update(root / "blobs" / digest.replace(":", "-") for digest in digests)
+    todo, found = [path for path in _manifests(root) if path not in own], set[Path]()
+    while todo:
+        try:
+            data = todo.pop().read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return own
+        named = {root / "blobs" / f"sha256-{digest.decode().lower()}" for digest in _BLOB.findall(data)} - found
+        todo += filter(_may_be_manifest, named)  # a list of manifests names them by their digests
+        found |= named
     return found
 
 
 def _manifests(root: Path) -> Iterator[Path]:
-    for where, _folders, names in os.walk(root / "manifests"):
-        yield from (Path(where, name) for name in names)
+    for folder in ollama_names.FOLDERS:
+        for where, _folders, names in os.walk(root / folder):
+            yield from (Path(where, name) for name in names)
 
 
-def _name(question: Question) -> Name:
-    """What Ollama calls the model. Raises: UsageError, for a name that it does not take."""
-    if question.given:
-        return _parsed(question.given)
-    if is_name(question.name):
-        return parse_name(question.name)
-    place = (question.hub or {}).get(question.model.to_load.receipt.name)
-    if place:
-        header = ollama_manifest.header_of(question.model.to_load.path)
-        return _parsed(f"{_HUB}/{place.repo}:{header.file_type or 'latest'}")
-    return _parsed(f"{plain_name(question.name)}:latest")
-
-
-def _parsed(text: str) -> Name:
+def _may_be_manifest(blob: Path) -> bool:
     try:
-        return parse_name(f"ollama:{text}")
-    except ResolveError as error:
-        raise UsageError(f"--as: {error.message}", error.hint) from error
-
-
-def _shown(name: Name) -> str:
-    host = "" if name.host == DEFAULT_HOST else f"{name.host}/"
-    namespace = "" if not host and name.namespace == DEFAULT_NAMESPACE else f"{name.namespace}/"
-    return f"{host}{namespace}{name.model}:{name.tag}"
+        return os.stat(blob).st_size <= MAX_BYTES
+    except OSError:
+        return False
 
 
 def _kept(model: InstalledModel) -> Mapping[str, bytes]:
-    """The small files that came with the model."""
+    """The small files that came with the model, and are as they came."""
     kept = {key: data for file in model.files for key, data in file.receipt.kept.items()}
     try:
-        return {key: base64.b64decode(data, validate=True) for key, data in kept.items()}
+        found = {key: base64.b64decode(data, validate=True) for key, data in kept.items()}
     except ValueError:
         return {}
+    return {key: data for key, data in found.items() if key in (MANIFEST, f"sha256:{hashlib.sha256(data).hexdigest()}")}

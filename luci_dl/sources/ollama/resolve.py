@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 
 from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Warned
-from luci_dl.model import MANIFEST, Artifact, Model
+from luci_dl.model import MANIFEST, MAX_COMPANION, MAX_KEPT, Artifact, Model
 from luci_dl.names import check_name
 from luci_dl.net.document import Document
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, read_manifest
+from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, Manifest, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
 from luci_dl.sources.pages import HUB_SITES
 from luci_dl.sources.selection import FileSelection
@@ -44,18 +44,22 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     files = [artifact(manifest.model, name.targets[0], "model")]
     if manifest.projector:
         files.append(artifact(manifest.projector, name.targets[1], "projector"))
-    companions = tuple(
-        Artifact(
-            f"sha256:{layer.sha256}",
-            (f"{repository}/blobs/sha256:{layer.sha256}",),
-            layer.size,
-            layer.sha256,
-            repository=repository,
-        )
-        for layer in dict.fromkeys(manifest.small)
-    )
+    small = _kept_layers(manifest, name, len(document.body), context)
+    companions = tuple(artifact(layer, f"sha256:{layer.sha256}", "companion") for layer in small)
     kept = {MANIFEST: base64.b64encode(document.body).decode()}
     return Model(str(name), tuple(files), kept=kept, companions=companions)
+
+
+def _kept_layers(manifest: Manifest, name: Name, size: int, context: ResolveContext) -> list[Layer]:
+    """The small files to keep with the model; `size`: of the manifest, in bytes."""
+    small = list(dict.fromkeys(manifest.small))
+    kept = [layer for layer in small if layer.size <= MAX_COMPANION]
+    while kept and size + sum(layer.size for layer in kept) > MAX_KEPT:
+        kept.remove(max(kept, key=lambda layer: layer.size))
+    if len(kept) < len(small):
+        what = f"{name} names a licence, or another file beside the model, that is too large to be kept"
+        context.emit(Warned(f"{what}: luci cannot link it to Ollama"))
+    return kept
 
 
 def _refusal(name: Name, repository: str, document: Document, context: ResolveContext) -> LuciError:
