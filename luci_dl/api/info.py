@@ -136,15 +136,15 @@ def info(
             models = installed(folders, problems)
             meant = look_up(name, catalog, models)
             begun = _begun(name, meant, partials(folders, problems))
-        try:
-            there = quantisations_of(name, found, models, context, guard.token, guard.emit)
-        except (NetworkError, ResolveError) as error:
-            if not meant and not begun:
-                raise
-            guard.emit(Warned(f"what else the repository has is unknown: {error.message}"))
-            there = ()
-        if not meant and not begun and not there:
-            raise unknown(name, catalog, models)
+            try:
+                there = quantisations_of(name, found, models, context, guard.token, guard.emit)
+            except (NetworkError, ResolveError) as error:
+                if not meant and not begun:
+                    raise
+                guard.emit(Warned(f"what else the repository has is unknown: {error.message}"))
+                there = ()
+            if not meant and not begun and not there:
+                raise unknown(name, catalog, models)
         files = [file.path for model in meant.installed for file in model.files if file.state != "missing"]
         headers = tuple(read_all(files))
         running = _running(meant, headers, context, guard.token)
