@@ -13,6 +13,7 @@ from typing import Protocol
 from luci_dl.model import Model
 from luci_dl.sources import url
 from luci_dl.sources.context import ResolveContext
+from luci_dl.sources.docker import source as docker
 from luci_dl.sources.endpoints import Endpoints, Server
 from luci_dl.sources.huggingface import source as huggingface
 from luci_dl.sources.ollama import source as ollama
@@ -50,7 +51,7 @@ class Source(Protocol):
         """The servers that `luci doctor` checks, none if the reference itself names the server."""
 
 
-SOURCES: tuple[Source, ...] = (huggingface, ollama, url)
+SOURCES: tuple[Source, ...] = (huggingface, ollama, docker, url)
 """The first one that claims a word resolves it; `url` claims every address that the others leave."""
 
 _DEFAULT = Endpoints()

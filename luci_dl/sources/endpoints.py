@@ -44,6 +44,7 @@ class Endpoints:
         hub_token: sent only to the host of `hub`; None without one.
         mirrors: serve the same paths as the Hub, and are trusted only as far as a digest proves the bytes.
         ollama: the registry of Ollama names that do not name a host.
+        docker: the registry of Docker names that do not name a host.
         http_hosts: whose plain http is trusted.
     """
 
@@ -51,6 +52,7 @@ class Endpoints:
     hub_token: str | None = field(default=None, repr=False)
     mirrors: tuple[str, ...] = ()
     ollama: str = "https://registry.ollama.ai"
+    docker: str = "https://registry-1.docker.io"
     http_hosts: tuple[str, ...] = ()
 
     @property
@@ -73,7 +75,7 @@ class Endpoints:
         """Raises: UsageError, when somebody on the way could change what a server states about files."""
         if is_safe(url, self.http_hosts):
             return
-        named = {"HF_ENDPOINT": self.hub, "OLLAMA_REGISTRY": self.ollama}
+        named = {"HF_ENDPOINT": self.hub, "OLLAMA_REGISTRY": self.ollama, "DOCKER_REGISTRY": self.docker}
         variable = next((name for name, base in named.items() if url.startswith(f"{base}/")), "LUCI_MIRRORS")
         raise UsageError(
             f"{variable}: {host_of(url)} would be asked in plain http, so its digests could be tampered with",
@@ -113,6 +115,7 @@ def endpoints_of(
         mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in named)
         or tuple(_base(text, "mirrors") for text in mirrors),
         ollama=_base(variable(environ, "OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY"),
+        docker=_base(variable(environ, "DOCKER_REGISTRY") or default.docker, "DOCKER_REGISTRY"),
         http_hosts=http_hosts,
     )
 

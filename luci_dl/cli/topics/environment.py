@@ -22,9 +22,13 @@ OTHERS = {
         "see HF_ENDPOINT.",
         "OLLAMA_MODELS": "The models of Ollama, among which luci looks for copies; ~/.ollama/models.",
     },
+    "Docker's models": {
+        "DOCKER_REGISTRY": "Address of another registry in place of https://registry-1.docker.io. For plain http, see "
+        "HF_ENDPOINT.",
+        "MODELS_PATH": "The models of Docker, among which luci looks for copies; ~/.docker/models.",
+    },
     "Other programs": {
         "LLAMA_CACHE": "The cache of llama.cpp, in the layout of the Hub's, in which luci looks for copies.",
-        "MODELS_PATH": "The models of Docker, among which luci looks for copies; ~/.docker/models.",
     },
     "Proxies": {
         "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY": "Address of the proxy: http://, https://, socks5://, socks5h:// (the "

@@ -74,8 +74,8 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> Manife
             f"{what} has {len(projectors)} projectors, but a model can use only one",
             "Leave them out with --no-projector.",
         )
-    model = _layer(models[0], what)
-    projector = _layer(projectors[0], what) if projectors else None
+    model = layer_of(models[0], what)
+    projector = layer_of(projectors[0], what) if projectors else None
     if projector and projector.sha256 == model.sha256:
         raise ResolveError(
             f"{what} names one file both as its model and as its projector", "Leave it out with --no-projector."
@@ -89,7 +89,7 @@ def _small(answer: Any, by_kind: Mapping[str, list[dict[str, object]]], what: st
     config = answer.get("config")
     for facts in (*small, *([config] if isinstance(config, dict) else [])):
         with contextlib.suppress(ResolveError):
-            yield _layer(facts, what)
+            yield layer_of(facts, what)
 
 
 def _layers(answer: object, what: str, reason: str) -> dict[str, list[dict[str, object]]]:
@@ -112,7 +112,8 @@ def _layers(answer: object, what: str, reason: str) -> dict[str, list[dict[str, 
     return by_kind
 
 
-def _layer(facts: dict[str, object], what: str) -> Layer:
+def layer_of(facts: Mapping[str, object], what: str) -> Layer:
+    """Digest and size of a layer. Raises: ResolveError, when they are invalid."""
     digest, size = facts.get("digest"), facts.get("size")
     found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
     if not found:

@@ -1,0 +1,1 @@
+"""References to model artifacts in Docker's registry, and in others that hold such."""
