@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luci_dl.api.config import Folder, settings
 from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import Problems, folders_of
-from luci_dl.api.repository import Quantisation, quantisations_of
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.catalog.catalog import load
 from luci_dl.catalog.fit import weights_of
@@ -29,7 +29,10 @@ from luci_dl.machine.fit import CONTEXT, Load, this_machine
 from luci_dl.model import Model
 from luci_dl.text import printable
 
-__all__ = ["CONTEXT", "REMEMBERED", "GgufFile", "Header", "Info", "Load", "Partial", "Quantisation", "info", "path"]
+if TYPE_CHECKING:
+    from luci_dl.api.repository import Quantisation
+
+__all__ = ["CONTEXT", "REMEMBERED", "GgufFile", "Header", "Info", "Load", "Partial", "info", "path"]
 __all__ += ["sound_model"]
 
 
@@ -127,6 +130,8 @@ def info(
     Raises: ResolveError, if there is no such model; UsageError; StorageError, if it is not found, but something cannot
         be read; NetworkError; Interrupted.
     """
+    from luci_dl.api.repository import no_gguf, quantisations_of  # `path` needs no server
+
     if context < 1:
         raise UsageError(f"expected a number of tokens, found {context}", "For example: --context 32768")
     with EmitGuard(token, emit) as guard:
@@ -142,14 +147,14 @@ def info(
                 if not meant and not begun:
                     raise
                 guard.emit(Warned(f"what else the repository has is unknown: {error.message}"))
-                there = ()
+                there = None
             if not meant and not begun and not there:
-                raise unknown(name, catalog, models)
+                raise unknown(name, catalog, models) if there is None else no_gguf(name)
         files = [file.path for model in meant.installed for file in model.files if file.state != "missing"]
         headers = tuple(read_all(files))
         running = _running(meant, headers, context, guard.token)
         title = _title(meant, begun) if meant or begun else name
-        return Info(title, meant.entry, meant.installed, headers, begun, running, there)
+        return Info(title, meant.entry, meant.installed, headers, begun, running, there or ())
 
 
 def _running(found: Found, headers: Sequence[GgufFile], context: int, token: CancelToken) -> Load | None:

@@ -17,6 +17,11 @@ from luci_dl.sources.base import source_of
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import endpoints_of
 from luci_dl.sources.huggingface import source as huggingface
+from luci_dl.sources.huggingface.fitting import no_gguf, quantisations
+from luci_dl.sources.huggingface.hub import list_files
+from luci_dl.sources.huggingface.reference import parse
+
+__all__ = ["Quantisation", "no_gguf", "quantisations_of"]
 
 
 @frozen
@@ -41,8 +46,8 @@ class Quantisation:
 
 def quantisations_of(
     word: str, settings: Settings, here: Sequence[InstalledModel], context: int, token: CancelToken, emit: Emit
-) -> tuple[Quantisation, ...]:
-    """The models of the repository that the word names, the smallest first; none if it names anything else.
+) -> tuple[Quantisation, ...] | None:
+    """The models of the repository that the word names, the smallest first; None if it names anything else.
 
     Args:
         here: the installed models.
@@ -52,14 +57,10 @@ def quantisations_of(
     """
     endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
     if source_of(word, endpoints) is not huggingface:
-        return ()
-    from luci_dl.sources.huggingface.fitting import quantisations
-    from luci_dl.sources.huggingface.hub import list_files
-    from luci_dl.sources.huggingface.reference import parse
-
+        return None
     reference, options = parse(word, endpoints.hub), settings.options
     if reference.path or reference.quant.casefold() not in ("", "fit"):
-        return ()
+        return None
     asking = ResolveContext(network_for(options), endpoints, token, emit, options.retries)
     listing = list_files(asking, reference.repo, reference.revision)
     names = {name for model in here if model.state != "missing" for name in model.names}

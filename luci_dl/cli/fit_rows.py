@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from luci_dl.api.info import Load, Quantisation
+from luci_dl.api.info import Load
+from luci_dl.api.repository import Quantisation
 from luci_dl.text import human_size
 
 _TITLES = ("QUANTISATION", "SIZE", "RUNNING", "FITS", "")

@@ -25,13 +25,19 @@ KEYS = {
     "attention.shared_kv_layers",
     "attention.causal",
     "rope.dimension_count",
+    "ssm.conv_kernel",
+    "ssm.group_count",
+    "ssm.inner_size",
     "ssm.state_size",
 }
 """What is needed, each after the architecture and a dot."""
 
 MAX_LAYERS = 4096
 _BYTES = 2  # of a number in the cache
+_STATE_BYTES = 4  # of a number in the state of a recurrent layer
 _BATCH = 512  # tokens that are kept besides a sliding window
+_INTERVALS = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4}
+"""Every so many layers, the last one has attention; the others are recurrent."""
 _PERIODS = {"gemma2": 2, "gemma3": 6, "gemma3n": 5, "gpt-oss": 2, "cohere2": 4}
 """Every so many layers, the last one keeps all tokens; the others only those in the sliding window."""
 
@@ -46,45 +52,53 @@ class Layer:
 
 @frozen
 class Cache:
-    """What a model keeps of each token. `recurrent`: it also has layers with a state of fixed size."""
+    """What a model keeps of earlier tokens. `state`: bytes of its recurrent layers, however many tokens there are."""
 
     layers: tuple[Layer, ...]
-    recurrent: bool = False
+    state: int = 0
 
     def size(self, context: int) -> int:
         """Bytes for so many tokens."""
-        return sum(layer.numbers * _BYTES * min(context, layer.window or context) for layer in self.layers)
+        of_tokens = sum(layer.numbers * _BYTES * min(context, layer.window or context) for layer in self.layers)
+        return of_tokens + self.state
 
 
 def cache_of(architecture: str | None, values: Mapping[str, Value]) -> Cache | None:
     """The cache by the values of the header, keyed without the architecture; None if they do not determine it."""
     facts = _Facts(values)
-    count, heads = facts.number("block_count"), facts.number("attention.head_count")
-    recurrent = "ssm.state_size" in values
     if values.get("attention.causal") == 0:
         return Cache(())
+    count, heads = facts.number("block_count"), facts.number("attention.head_count")
     if count is None or count > MAX_LAYERS:
         return None
     count -= facts.number("nextn_predict_layers") or 0
+    interval = facts.number("full_attention_interval") or _INTERVALS.get(architecture or "", 1)
     kv_heads = facts.per_layer("attention.head_count_kv", count, heads)
+    if kv_heads is None and not facts.state:
+        return None
+    has_attention = [bool(kv_heads and kv_heads[at]) and (at + 1) % interval == 0 for at in range(count)]
+    layers = _layers(architecture, facts, kv_heads or (), has_attention)
+    return None if layers is None else Cache(tuple(layers), facts.state * has_attention.count(False))
+
+
+def _layers(
+    architecture: str | None, facts: _Facts, kv_heads: Sequence[int], has_attention: Sequence[bool]
+) -> list[Layer] | None:
+    """Those with attention that have a cache of their own: the last ones may use that of others."""
+    heads, count = facts.number("attention.head_count"), len(has_attention)
     width = (facts.number("embedding_length") or 0) // heads if heads else None
     key, value = facts.number("attention.key_length") or width, facts.number("attention.value_length") or width
-    if kv_heads is None or not key or not value:
-        return Cache((), recurrent) if recurrent and heads in (None, 0) else None
+    own = [at for at in range(count - (facts.number("attention.shared_kv_layers") or 0)) if has_attention[at]]
     if rank := facts.number("attention.kv_lora_rank"):  # multi-head latent attention: one compressed row
-        return Cache((Layer(rank + (facts.number("rope.dimension_count") or 0)),) * count, recurrent)
+        return [Layer(rank + (facts.number("rope.dimension_count") or 0)) for _ in own]
+    if own and not (key and value):
+        return None
+    key, value = key or 0, value or 0
     small = (facts.number("attention.key_length_swa") or key) + (facts.number("attention.value_length_swa") or value)
     window = facts.number("attention.sliding_window")
-    kept = None if not window else -(-(window + _BATCH) // 256) * 256
+    kept = -(-(window + _BATCH) // 256) * 256 if window else None
     windowed = _windowed(architecture, facts, count) if kept else (False,) * count
-    own = count - (facts.number("attention.shared_kv_layers") or 0)  # the last ones use the cache of others
-    interval = facts.number("full_attention_interval") or 1
-    layers = [
-        Layer(kv_heads[at] * (small if windowed[at] else key + value), kept if windowed[at] else None)
-        for at in range(own)
-        if (at + 1) % interval == 0
-    ]
-    return Cache(tuple(layer for layer in layers if layer.numbers), recurrent)
+    return [Layer(kv_heads[at] * small, kept) if windowed[at] else Layer(kv_heads[at] * (key + value)) for at in own]
 
 
 def _windowed(architecture: str | None, facts: _Facts, count: int) -> Sequence[bool]:
@@ -104,6 +118,14 @@ class _Facts:
         """A whole number that is not negative."""
         value = self.values.get(key)
         return value if isinstance(value, int) and value >= 0 else None
+
+    @property
+    def state(self) -> int:
+        """Bytes of the state of one recurrent layer: the last inputs of its convolution, and what it remembers."""
+        size, inner = self.number("ssm.state_size") or 0, self.number("ssm.inner_size") or 0
+        inputs = inner + 2 * (self.number("ssm.group_count") or 0) * size
+        kept = max(0, (self.number("ssm.conv_kernel") or 0) - 1)
+        return (kept * inputs + size * inner) * _STATE_BYTES if size else 0
 
     def per_layer(self, key: str, count: int, default: int | None) -> Sequence[int] | None:
         """One number for each layer, whether the header has one for all or an array."""

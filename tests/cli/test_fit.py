@@ -89,6 +89,16 @@ def test_info_without_a_line_shows_what_is_installed(hub: Hub, monkeypatch: pyte
     assert_refused(luci("info", "hf:me/other"), 3, "me/other")
 
 
+def test_info_of_a_repository_without_gguf_says_so(hub: Hub) -> None:
+    """If it is installed, it is shown as before."""
+    hub.add("me/other", {"model.safetensors": b"x" * 100})
+    assert_refused(luci("info", "hf:me/other"), 3, "hf:me/other has no GGUF file", "--all-files")
+    hub.add("me/other", {"config.json": b"{}"})
+    luci("install", "hf:me/other", "--all-files")
+    shown = luci("info", "hf:me/other")
+    assert ("Installed" in shown.stdout, "QUANTISATION" in shown.stdout, shown.stderr) == (True, False, "")
+
+
 def test_a_context_of_nothing_is_refused(hub: Hub) -> None:
     assert_refused(luci("info", "hf:me/m", "--context", "0"), 2, "expected a number of tokens, found 0")
 

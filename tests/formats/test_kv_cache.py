@@ -31,7 +31,8 @@ GPT_OSS: dict[str, Value] = {
     "attention.value_length": 64,
     "attention.sliding_window": 128,
 }
-HYBRID: dict[str, Value] = HEADS | {"full_attention_interval": 4, "ssm.state_size": 128}
+SSM: dict[str, Value] = {"ssm.conv_kernel": 4, "ssm.inner_size": 4096, "ssm.group_count": 16, "ssm.state_size": 128}
+STATE = 4 * (4096 * 128 + 3 * (4096 + 2 * 16 * 128))
 PER_LAYER: dict[str, Value] = HEADS | {"block_count": 4, "attention.head_count_kv": (0, 8, 0, 8)}
 LATENT: dict[str, Value] = {
     "block_count": 61,
@@ -63,7 +64,8 @@ def mib(architecture: str, values: Mapping[str, Value], context: int = 8192) -> 
         ("gemma3n", GEMMA3_270M | {"attention.shared_kv_layers": 3}, 36),
         ("gpt-oss", GPT_OSS, 210),
         ("unheard-of", GEMMA3_270M, 144),
-        ("qwen35", HYBRID, 256),
+        ("qwen35", HEADS, 256),
+        ("any", HEADS | {"full_attention_interval": 2}, 512),
         ("lfm2", PER_LAYER, 64),
         ("deepseek2", LATENT, 549),
     ],
@@ -97,14 +99,21 @@ def test_what_the_header_does_not_determine_is_unknown(values: Mapping[str, Valu
     assert cache_of("llama", values) is None
 
 
-@pytest.mark.parametrize(
-    ("values", "recurrent"),
-    [(LLAMA | {"attention.causal": 0}, False), ({"block_count": 64, "ssm.state_size": 16}, True)],
-)
-def test_a_model_without_attention_over_earlier_tokens_keeps_nothing(
-    values: Mapping[str, Value], recurrent: bool
-) -> None:
-    assert cache_of("any", values) == Cache((), recurrent)
+def test_recurrent_layers_have_a_state_of_fixed_size() -> None:
+    """Those without attention; with none at all, that is the whole cache."""
+    for architecture, values, layers in (
+        ("qwen35", HEADS | SSM, 24),
+        ("jamba", PER_LAYER | SSM, 2),
+        ("mamba", {"block_count": 64} | SSM, 64),
+    ):
+        found = cache_of(architecture, values)
+        assert found is not None
+        assert found.state == layers * STATE
+        assert found.size(8192) - found.size(4096) == sum(layer.numbers for layer in found.layers) * 2 * 4096
+
+
+def test_a_model_that_makes_no_text_keeps_nothing() -> None:
+    assert cache_of("bert", LLAMA | {"attention.causal": 0}) == Cache(())
 
 
 def header(*more: bytes) -> bytes:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from luci_dl.cancel import run_cancellable
@@ -72,17 +73,17 @@ def quantisations(
 
     Raises: Interrupted.
     """
-    files = [file for file in listing.files if is_sound(file.path)]
-    found = sorted(_whole(files, projector=projector), key=lambda each: sum(file.size for file in each))
+    found = run_cancellable(lambda: _whole(listing, projector=projector), context.token)
     machine = run_cancellable(this_machine, context.token)
     cache = _read_cache(listing, found[0][0], context) if found else None
     kept = None if cache is None else cache.size(tokens)
-    default, listed = _chosen(files, ""), []
-    for each in found:
-        path, label = each[0].path, label_of(each[0].path)
-        word = f":{label}" if label and _chosen(files, label) == path else f"/{path}"
-        fit = machine.load(sum(file.size for file in each), kept, tokens)
-        listed.append(Quantisation(label, word, tuple(each), fit, path == default))
+    labels = Counter(label_of(files[0].path).casefold() for files in models_of(listing.files))
+    default, listed = _default(listing), []
+    for files in found:
+        path, label = files[0].path, label_of(files[0].path)
+        word = f":{label}" if labels[label.casefold()] == 1 and label else f"/{path}"
+        fit = machine.load(sum(file.size for file in files), kept, tokens)
+        listed.append(Quantisation(label, word, tuple(files), fit, path == default))
     return listed
 
 
@@ -112,7 +113,7 @@ def best(found: Sequence[Quantisation], what: str) -> Quantisation:
             if fitting := [each for each in group if fits(each)]:
                 return max(fitting, key=lambda each: each.size)
     if not found:
-        raise ResolveError(f"{what} has no GGUF file", "`:fit` chooses among quantisations in GGUF files.")
+        raise no_gguf(what)
     least = found[0]
     named = printable(least.label or least.files[0].path)
     raise ResolveError(
@@ -121,25 +122,35 @@ def best(found: Sequence[Quantisation], what: str) -> Quantisation:
     )
 
 
+def no_gguf(what: str) -> ResolveError:
+    """The error for a repository that has nothing to choose from."""
+    return ResolveError(f"{printable(what)} has no GGUF file", "`luci install --all-files` installs all its files.")
+
+
 def is_poor(quantisation: Quantisation) -> bool:
     """Whether it has so few bits that the model loses much of what it can do."""
     return 0 < bits_of(quantisation.label) < _POOR
 
 
-def _whole(files: Sequence[RepoFile], *, projector: bool) -> Iterator[list[RepoFile]]:
-    """The files of each model that has all its shards."""
-    for model in models_of(files):
+def _whole(listing: Listing, *, projector: bool) -> list[list[RepoFile]]:
+    """The files of each model that has all its shards, the smallest model first."""
+    found, ggufs = (
+        [],
+        [file for file in listing.files if file.path.casefold().endswith(".gguf") and is_sound(file.path)],
+    )
+    for model in models_of(ggufs):
         try:
-            shards = whole(model, files)
+            shards = whole(model, ggufs)
         except ResolveError:
             continue
-        beside = projector_for(shards[0], files) if projector else None
-        yield [*shards, *([beside] if beside else [])]
+        beside = projector_for(shards[0], ggufs) if projector else None
+        found.append([*shards, *([beside] if beside else [])])
+    return sorted(found, key=lambda files: sum(file.size for file in files))
 
 
-def _chosen(files: Sequence[RepoFile], quant: str) -> str | None:
-    """The first file that an install of that quantisation would take; None if it would take none."""
+def _default(listing: Listing) -> str | None:
+    """The first file of what the repository's name alone means; None if that is ambiguous."""
     try:
-        return choose(files, quant, "")[0].path
-    except LuciError:
+        return choose(listing.files, "", "")[0].path
+    except ResolveError:
         return None
