@@ -50,6 +50,14 @@ class ModelFacts:
         old = self.earlier.get(known.name)
         return replace(known, **{name: getattr(old, name) for name in _ORIGIN}) if old else known
 
+    def renewed(self, known: Receipt) -> Receipt:
+        """The receipt of a file that stays: it learns what was asked, which files there are, and the small files."""
+        if self.earlier:
+            return known
+        if known.asked is None or known.files != self.files:
+            known = replace(known, v=VERSION, files=self.files, asked=self.asked)
+        return replace(known, v=VERSION, kept=self.kept) if self.kept and known.name == self.files[0] else known
+
 
 @frozen
 class Receipt:

@@ -235,22 +235,12 @@ class Transaction:
         if self._parts:
             self._publish()
         for staging, known in self._old_receipts.items():
-            new = self._with_facts(known)
+            new = self._facts.renewed(known)
             try:
                 if new != known:
                     receipt.write(staging.receipt, new, staging.new_receipt)
             except StorageError as error:
                 self._emit(Warned(f"{error.message}; the next install tries again"))
-
-    def _with_facts(self, known: Receipt) -> Receipt:
-        """The receipt of a file that stays: it learns what was asked, which files there are, and the small files."""
-        facts = self._facts
-        if facts.earlier:
-            return known
-        if known.asked is None or known.files != facts.files:
-            known = replace(known, v=receipt.VERSION, files=facts.files, asked=facts.asked)
-        is_first = known.name == facts.files[0]
-        return replace(known, v=receipt.VERSION, kept=facts.kept) if is_first and facts.kept else known
 
     def _publish(self) -> None:
         self._watch.end()

@@ -13,9 +13,11 @@ from urllib.request import Request, urlopen
 import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.library import runners
 from luci_dl.library.installed import installed
 from luci_dl.library.links.base import Question
 from luci_dl.library.links.entries import How
+from luci_dl.library.links.ollama import place
 from luci_dl.library.links.ollama_service import unreadable
 from tests import ollama_rules
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
@@ -313,3 +315,41 @@ def test_a_link_follows_a_newer_version(registry: Registry, ollama: Path) -> Non
     assert {path.name for path in (ollama / "blobs").iterdir()} == {
         f"sha256-{sha256(data)}" for data in (newer, PROMPT, b"{}")
     }
+
+
+def test_a_folder_that_cannot_be_written_is_refused(shop: Shop, ollama: Path) -> None:
+    """Before anything is made, with a hint that fits."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    (ollama / "blobs").write_text("a file")
+    assert_refused(luci("link", "ollama", "m"), 6, str(ollama / "blobs"))
+    assert files_left(ollama) == ["blobs"]
+
+
+@pytest.mark.parametrize(
+    ("there", "variable", "expected"),
+    [
+        (["own/models"], "", "own/models"),
+        (["own", "service/.ollama/models"], "", "service/.ollama/models"),
+        (["own"], "", "own/models"),
+        (["own/models", "other"], "other/new", "other/new"),
+    ],
+)
+def test_the_folder_that_ollama_uses_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: list[str], variable: str, expected: str
+) -> None:
+    """A folder with models before one that could have some: every client of Ollama makes ~/.ollama."""
+    for name in there:
+        (tmp_path / name).mkdir(parents=True)
+    roots = (tmp_path / (variable or "own/models"), tmp_path / "service/.ollama/models")
+    monkeypatch.setattr(runners, "ollama", lambda _environ: roots)
+    monkeypatch.setenv("OLLAMA_MODELS", variable and str(tmp_path / variable))
+    assert place() == tmp_path / expected
+
+
+def test_what_is_no_gguf_file_is_refused(shop: Shop, ollama: Path) -> None:
+    """Ollama runs nothing else."""
+    shop.sell("w", b"lmgg" * 1000, files=["ggml-w.bin"])
+    assert luci("install", "w").returncode == 0
+    assert_refused(luci("link", "ollama", "w"), 3, "Ollama needs a GGUF file, and ggml-w.bin is none")
+    assert files_of(ollama) == []

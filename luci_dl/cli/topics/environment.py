@@ -20,7 +20,7 @@ OTHERS = {
     "Ollama": {
         "OLLAMA_REGISTRY": "Address of another registry in place of https://registry.ollama.ai. For plain http, "
         "see HF_ENDPOINT.",
-        "OLLAMA_MODELS": "The models of Ollama, among which luci looks for copies; ~/.ollama/models.",
+        "OLLAMA_MODELS": "Ollama's models, among which luci looks for copies, and to which it links; ~/.ollama/models.",
     },
     "Docker's models": {
         "DOCKER_REGISTRY": "Address of another registry in place of https://registry-1.docker.io. For plain http, see "

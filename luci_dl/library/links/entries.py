@@ -150,7 +150,11 @@ def check(entry: Entry, source: Path | None) -> None:
             "Move it away, or link under another name with --as.",
         )
     if state == "missing":
-        fs.check_writable(entry.path.parent)
+        try:
+            fs.check_writable(entry.path.parent)
+        except StorageError as error:
+            hint = "luci has to write there: run this as the user to whom it belongs, or mount it writable."
+            raise StorageError(error.message, hint, error.reason) from error
 
 
 def make(

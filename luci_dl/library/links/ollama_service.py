@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from luci_dl.disk import fs
 from luci_dl.environment import variable
 from luci_dl.library import runners
 from luci_dl.library.links.base import Question
@@ -22,7 +22,7 @@ def unreadable(question: Question, root: Path) -> Iterator[str]:
         where = os.stat(root)
         if where.st_uid in (0, os.geteuid()):
             return
-        user = _name_of(where.st_uid)
+        user = fs.owner_of(root)
         for path in (file.path for file in question.model.files):
             info = os.stat(path)
             if not info.st_mode & stat.S_IROTH:
@@ -38,10 +38,3 @@ def _closed(path: Path) -> Path | None:
     """The uppermost folder that keeps others from the file."""
     folders = reversed(path.absolute().parents)
     return next((folder for folder in folders if not os.stat(folder).st_mode & stat.S_IXOTH), None)
-
-
-def _name_of(user: int) -> str:
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return f"the user {user}"
