@@ -32,8 +32,8 @@ Where things are; each package imports only from those below it, and the head of
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
-                  remove, gguf_files, sums (SHA256SUMS); runners (where other programs keep models), links/: one copy
-                  for all of them
+                  remove, sharing, gguf_files, sums (SHA256SUMS); runners (where other programs keep models), links/:
+                  one copy for all of them
     catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, edit,
                   refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
@@ -62,8 +62,10 @@ if TYPE_CHECKING:
     from luci_dl.api.info import Info, info, path
     from luci_dl.api.install import Forecast, forecast, install
     from luci_dl.api.list import installed
+    from luci_dl.api.outdated import Standing, outdated
     from luci_dl.api.remove import remove
     from luci_dl.api.status import status
+    from luci_dl.api.upgrade import upgrade
     from luci_dl.api.verify import verify
     from luci_dl.cancel import CancelToken
     from luci_dl.config.settings import Settings
@@ -92,6 +94,7 @@ __all__ = [
     "RateLimit",
     "Running",
     "Settings",
+    "Standing",
     "Transaction",
     "__version__",
     "catalog",
@@ -100,11 +103,13 @@ __all__ = [
     "info",
     "install",
     "installed",
+    "outdated",
     "path",
     "remove",
     "search",
     "settings",
     "status",
+    "upgrade",
     "verify",
 ]
 
@@ -115,8 +120,10 @@ _HOMES = {
     "api.info": ("Info", "info", "path"),
     "api.install": ("Forecast", "forecast", "install"),
     "api.list": ("installed",),
+    "api.outdated": ("Standing", "outdated"),
     "api.remove": ("remove",),
     "api.status": ("status",),
+    "api.upgrade": ("upgrade",),
     "api.verify": ("verify",),
     "model": ("Artifact", "Model"),
     "cancel": ("CancelToken",),

@@ -3,6 +3,7 @@
     LuciError                  1        roll back
     ├── UsageError             2        roll back
     ├── ResolveError           3        suspend
+    │   └── NotFound                    there is no such thing, where all others are found
     ├── NetworkError           4        suspend
     ├── IntegrityError         5        roll back
     │   └── OtherFile                   a file of another kind than its name says
@@ -56,6 +57,10 @@ class ResolveError(LuciError):
 
     exit_code = 3
     ending = "suspend"
+
+
+class NotFound(ResolveError):
+    """Its server, or the catalog, has no such model or file."""
 
 
 class NetworkError(LuciError):

@@ -14,11 +14,18 @@ from luci_dl.rate_limit import UNLIMITED, RateLimit
 
 @frozen
 class Plan:
-    """One model to install into one folder, all its files or none; into the `backup` if the folder cannot hold it."""
+    """One model to install into one folder, all its files or none.
+
+    Attributes:
+        backup: where it goes if the folder cannot hold it.
+        replaces: names of all files of the installed version that this one replaces: those that it does not have, and
+            no other model needs, are removed.
+    """
 
     model: Model
     folder: Path
     backup: Path | None = None
+    replaces: tuple[str, ...] = ()
 
     @property
     def reference(self) -> str:

@@ -15,7 +15,19 @@ from luci_dl.disk import small_part
 from tests.forked import close_fork_server
 from tests.servers import FaultyServer
 
-USER_VARIABLES = ("LUCI_", "HF_", "HUGGING_FACE_", "OLLAMA_", "SSL_CERT_", "REQUESTS_CA_", "CURL_CA_", "XDG_")
+USER_VARIABLES = (
+    "LUCI_",
+    "HF_",
+    "HUGGING_FACE_",
+    "OLLAMA_",
+    "DOCKER_",
+    "LLAMA_",
+    "MODELS_PATH",
+    "SSL_CERT_",
+    "REQUESTS_CA_",
+    "CURL_CA_",
+    "XDG_",
+)
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
 TERMINAL_VARIABLES = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "LC_ALL", "LC_CTYPE")
 PYTHON_VARIABLES = ("PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONDEVMODE", "PYTHONUTF8", "PYTHONIOENCODING")

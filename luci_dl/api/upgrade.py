@@ -1,120 +1,57 @@
-"""`luci outdated` and `luci upgrade`: what is no longer what its reference names, and its replacement."""
+"""`luci upgrade`: installing models again that are no longer what their references name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from luci_dl.api.config import Folder, Settings, settings
+from luci_dl.api.config import Folder, settings
 from luci_dl.api.emit_guard import EmitGuard
-from luci_dl.api.folders import Problems, folders_of
+from luci_dl.api.outdated import models_named
 from luci_dl.cancel import CancelToken
-from luci_dl.catalog.catalog import load
-from luci_dl.errors import LuciError, ResolveError
-from luci_dl.events import Emit, Warned, ignore
-from luci_dl.install.batch import Outcome, exit_code
-from luci_dl.install.context import InstallContext
-from luci_dl.install.dry_run import dry_run
-from luci_dl.install.outdated import Standing, standings
-from luci_dl.install.servers import context_for
-from luci_dl.install.upgrade import plans_of, upgrade_models
-from luci_dl.library.installed import InstalledModel, installed
-from luci_dl.library.lookup import find_installed
-from luci_dl.plan import Options, Plan
-from luci_dl.text import printable
+from luci_dl.events import Emit, ignore
+from luci_dl.install.batch import exit_code
+from luci_dl.install.upgrade import Upgrade
+from luci_dl.plan import Options
 
-__all__ = ["Outcome", "Standing", "exit_code", "forecast", "look", "outdated", "plans_of", "upgrade", "upgrade_all"]
-
-
-def outdated(
-    *names: str,
-    folder: Folder = None,
-    options: Options | None = None,
-    token: CancelToken | None = None,
-    emit: Emit = ignore,
-) -> list[Standing]:
-    """How installed models compare with what their references name now, as `luci outdated` shows it.
-
-    Args:
-        names: of the catalog, references as they were installed, or files; none means all.
-        folder: look only into this models folder.
-        options: how to ask servers; by default with the settings of config.json.
-
-    Returns: one for each model; where a server could not be asked, with the `error`.
-    Raises: ResolveError, for a name that is not installed; UsageError; StorageError; Interrupted; what `emit` raised.
-    """
-    with EmitGuard(token, emit) as guard:
-        return look(names, folder, options, guard.token, guard.emit)[0]
-
-
-def look(
-    names: Sequence[str], folder: Folder, options: Options | None, token: CancelToken, emit: Emit
-) -> tuple[list[Standing], InstallContext]:
-    """The same, and what the servers were asked with."""
-    found = settings(folder)
-    context = context_for(found, options or found.options, token, emit)
-    return standings(_models(names, folder, found, emit), found, context), context
-
-
-def _models(names: Sequence[str], folder: Folder, found: Settings, emit: Emit) -> list[InstalledModel]:
-    problems = Problems(emit)
-    with problems.explain():
-        everything = installed(folders_of(found, folder, problems), problems)
-        if not names:
-            return everything
-        catalog = load(found.catalog)
-        return list(dict.fromkeys(each for name in names for each in find_installed(name, catalog, everything)))
+__all__ = ["Upgrade", "exit_code", "plan_upgrade", "upgrade"]
 
 
 def upgrade(
     *names: str,
     folder: Folder = None,
+    dry_run: bool = False,
     options: Options | None = None,
     token: CancelToken | None = None,
     emit: Emit = ignore,
 ) -> list[Path]:
-    """Install outdated models again, as `luci upgrade NAME...` does; without names all of them.
-
-    Args: as of `outdated`.
-
-    Returns: the paths of all files that were installed. Raises: the first LuciError, when all else is done; as
-        `outdated`; what `emit` raised.
-    """
-    with EmitGuard(token, emit) as guard:
-        found, context = look(names, folder, options, guard.token, guard.emit)
-        outcomes, error = upgrade_all(found, context, named=bool(names))
-        error = next((outcome.error for outcome in outcomes if outcome.error), None) or error
-        if error:
-            raise error
-        guard.token.check()
-        return [Path(path) for outcome in outcomes if outcome.installed for path in outcome.installed.paths]
-
-
-def forecast(plans: Sequence[Plan], context: InstallContext) -> int:
-    """Emit what installing these would do. Returns: the exit code that it would have. Raises: Interrupted."""
-    return dry_run(plans, context)
-
-
-def upgrade_all(
-    found: Sequence[Standing], context: InstallContext, *, named: bool
-) -> tuple[list[Outcome], LuciError | None]:
-    """Upgrade those that are outdated, and report why others are not.
+    """Install outdated models again, as `luci upgrade NAME...` does. Usable in any thread.
 
     Args:
-        named: the user named the models, so it is an error if one cannot be upgraded.
+        names: of the catalog, references as they were installed, or files; none means all.
+        folder: look only into this models folder.
+        dry_run: change nothing.
+        options: how; by default with the settings of config.json.
+        emit: gets the state of each model, and the events of the install.
 
-    Returns: the outcomes, and the error about the first model that cannot be upgraded.
+    Returns: the paths of all files of the models that were upgraded (or would be). Raises: the first LuciError; models
+        that did not fail are upgraded all the same. What `emit` raised.
     """
-    first: LuciError | None = None
-    for each in found:
-        name = printable(each.model.reference)
-        if each.state == "pinned":
-            context.emit(Warned(f"{name} stays as it is: {each.reason}"))
-        elif each.state in ("gone", "unknown"):
-            what = "is gone" if each.state == "gone" else "cannot be compared"
-            error = each.error or ResolveError(f"{name} {what}: {each.reason}", "What is installed stays.")
-            context.emit(Warned(f"{name} {what}: {each.reason}"))
-            first = first or (error if named or each.error else None)
-    work = replace(context, options=replace(context.options, adopt=True))
-    return upgrade_models(found, work), first
+    with EmitGuard(token, emit) as guard:
+        plan = plan_upgrade(names, folder, options, guard.token, guard.emit)
+        if dry_run:
+            plan.forecast()
+        errors = [*plan.errors, *(outcome.error for outcome in ([] if dry_run else plan.run()) if outcome.error)]
+        if errors:
+            raise errors[0]
+        guard.token.check()  # cancelled between two models
+        return [each.folder / artifact.name for each in plan.plans if each.replaces for artifact in each.artifacts]
+
+
+def plan_upgrade(
+    names: Sequence[str], folder: Folder, options: Options | None, token: CancelToken, emit: Emit
+) -> Upgrade:
+    """What upgrading the models will do, after they were compared. Raises: as `upgrade`."""
+    found = settings(folder)
+    models = models_named(names, found, folder, emit)
+    return Upgrade.of(models, bool(names), found, options or found.options, token, emit)

@@ -239,7 +239,7 @@ class Standing(TypedDict):
     reason: Annotated[str, "why it is gone, unknown or pinned; else empty"]
     installed: Annotated[str, "SHA-256 of the file to load", at("installed_sha256")]
     available: Annotated[str | None, "SHA-256 of the file to load now, if it is known", at("available_sha256")]
-    fetch: Annotated[int, "bytes that an upgrade fetches"]
+    fetch: Annotated[int | None, "bytes that an upgrade would fetch"]
 
 
 class Override(TypedDict):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,16 +14,25 @@ from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.errors import NetworkError
 from luci_dl.events import Emit
-from luci_dl.text import human_size
+from luci_dl.text import counted, human_size
+
+if TYPE_CHECKING:
+    from luci_dl.api.outdated import Standing
+
+_TITLES = ("NAME", "STATE", "FETCH", "WHY")
+_STATES = """\b
+The states:
+  current     it is what its reference names now
+  outdated    its reference names other files; `luci upgrade` installs them
+  gone        its reference names nothing any more; it stays installed
+  unknown     cannot tell, for the reason in the last column
+  pinned      a commit or a SHA-256 was given, so it cannot change
+
+Exit codes: 0 whatever it finds, 3 not installed, 4 a server could not be asked.
+"""
 
 
-@click.command(
-    epilog=options.examples(
-        "luci outdated",
-        "luci outdated mistral --json",
-        more="Exit codes: 0 whatever it finds, 3 not installed, 4 a server could not be asked.",
-    )
-)
+@click.command(epilog=options.examples("luci outdated", "luci outdated mistral --json", more=_STATES))
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.installed)
 @options.folder("Look into this models folder only.")
 @options.flag("-a", "--all", "everything", help="Show models that are up to date, too.")
@@ -30,29 +41,37 @@ from luci_dl.text import human_size
 def command(names: tuple[str, ...], folder: str | None, everything: bool, offline: bool, as_json: bool) -> int:
     """Show which installed models are no longer what their references name.
 
-    What counts is the digest of the files, not a date or a commit. A model whose reference names a commit or a digest
-    is pinned. Where two versions cannot be told apart, that is said, and why.
+    Each server is asked again for what was installed, with the same options, and the digests are compared; dates and
+    commits do not count. FETCH is what an upgrade would fetch. NAME is a name or alias from the catalog, an address as
+    it was installed, or a file name; without NAMEs, all models are compared.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.api.config import settings
-        from luci_dl.api.upgrade import look
+        from luci_dl.api.outdated import check
 
-        asking = replace(settings(folder).options, offline=offline, retries=2)
-        found, _ = look(names, folder, asking, token, emit)
-        output = session.output()
+        asking = replace(settings(folder).options, offline=offline)
+        found, output = check(names, folder, asking, token, session.warn), session.output()
         if as_json:
             output.results([answer("outdated", found)])
-        else:
-            shown = [each for each in found if everything or names or each.state != "current"]
-            rows = [
-                (each.model.reference, each.state, human_size(each.fetch) if each.fetch else "", each.reason)
-                for each in shown
-            ]
-            if rows:
-                output.results(table([("NAME", "STATE", "FETCH", "WHY"), *rows], output.out, (0, 3)))
-            current = sum(each.state == "current" for each in found)
-            output.say([f"{current} of {len(found)} models are up to date"] if found else ["No models are installed"])
-        return NetworkError.exit_code if any(each.error for each in found) else 0
+            return _exit_code(found)
+        shown = [each for each in found if everything or names or each.state != "current"]
+        if shown:
+            output.results(table([_TITLES, *map(_row, shown)], output.out, (0, -1)))
+        current = sum(each.state == "current" for each in found)
+        output.say([f"{current} of {counted(len(found), 'model')} up to date" if found else "No models are installed."])
+        if code := _exit_code(found):
+            what = f"the servers of {counted(sum(each.unreachable for each in found), 'model')} could not be asked"
+            return session.report(NetworkError(what, "Try again later; `luci doctor` checks the connection.")) or code
+        return 0
 
-    return session.run(work, json=False, quiet=as_json, what="Looking")
+    return session.run(work, json=as_json, what="Comparison")
+
+
+def _row(found: Standing) -> tuple[str, ...]:
+    fetch = "?" if found.fetch is None else human_size(found.fetch) if found.state == "outdated" else ""
+    return found.model.reference, found.state, fetch, found.reason
+
+
+def _exit_code(found: Sequence[Standing]) -> int:
+    return NetworkError.exit_code if any(each.unreachable for each in found) else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,55 +12,56 @@ from luci_dl.errors import UsageError
 from luci_dl.events import Emit
 from luci_dl.text import counted, human_size
 
+if TYPE_CHECKING:
+    from luci_dl.api.upgrade import Upgrade
+
 
 @click.command(
     epilog=options.examples(
         "luci upgrade mistral",
+        "luci upgrade --all",
         "luci upgrade --all --dry-run",
-        more="Exit codes: 2 usage, 3 gone or cannot be compared, 4 network, 5 wrong bytes, 6 disk, 7 locked.",
+        more="Exit codes: 2 not confirmed, 3 not installed, gone, or cannot tell, 4 network, 5 wrong bytes, 6 disk, "
+        "7 locked by another luci.",
     )
 )
 @click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete.installed)
-@options.flag("-a", "--all", "everything", help="Upgrade all installed models.")
+@options.flag("-a", "--all", "everything", help="Upgrade every installed model that is outdated.")
 @options.folder("Look into this models folder only.")
 @options.flag("-n", "--dry-run", help="Only show what would be done, and whether it would work.")
 @options.flag("-y", "--yes", help="Do not ask before upgrading all models.")
 @options.json_events
 @options.quiet
 def command(
-    names: tuple[str, ...],
-    everything: bool,
-    folder: str | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-    quiet: bool,
+    names: tuple[str, ...], everything: bool, folder: str | None, dry_run: bool, yes: bool, as_json: bool, quiet: bool
 ) -> int:
-    """Install models again that are no longer what their references name.
+    """Install models again that are outdated: all files of each, or none.
 
-    All files of a model are replaced or none; the old ones stay until the new ones are complete and verified. A model
-    whose reference names a commit or a digest stays as it is. `luci outdated` shows what would be upgraded.
+    Each model is asked for again with the options of its install, and replaced in its folder if the digests differ;
+    until then the old files stay. Old files that the new version does not have are removed, unless another model needs
+    them. `luci outdated` shows which models that would be.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.config import settings
-        from luci_dl.api.upgrade import exit_code, look, plans_of, upgrade_all
+        from luci_dl.api.upgrade import exit_code, plan_upgrade
 
         if bool(names) == everything:
-            raise UsageError("give the models to upgrade, or --all", "`luci outdated` shows which are out of date.")
-        asking = replace(settings(folder).options, upgrade=True)
-        found, context = look(names, folder, asking, token, emit)
-        plans = plans_of(found)
+            what = "--all upgrades every model, so it takes no names" if names else "no model given"
+            raise UsageError(what, "Name models, or give --all; `luci outdated` shows which have newer versions.")
+        plan = plan_upgrade(names, folder, None, token, emit)
         if dry_run:
-            from luci_dl.api.upgrade import forecast
+            return plan.forecast()
+        if everything and plan.outdated and not yes:
+            _confirm(plan, token)
+        code = exit_code(plan.run())
+        return next((error.exit_code for error in plan.errors), code)
 
-            return forecast(plans, context)
-        if everything and plans and not yes:
-            fetch = human_size(sum(each.fetch for each in found))
-            what = f"{counted(len(plans), 'model')}, {fetch}"
-            if not session.confirmed(f"Upgrade {what}?", f"to upgrade {what}", token):
-                raise UsageError("nothing was upgraded", "Name the models that you want.")
-        outcomes, error = upgrade_all(found, context, named=bool(names))
-        return exit_code(outcomes) or (error.exit_code if error else 0)
+    return session.run(work, json=as_json, quiet=quiet, what="Upgrade")
 
-    return session.run(work, json=as_json, quiet=quiet)
+
+def _confirm(plan: Upgrade, token: CancelToken) -> None:
+    """Raises: UsageError, unless the user confirms; Interrupted."""
+    at_least = "at least " if plan.at_least else ""
+    what = f"{counted(plan.outdated, 'model')}, {at_least}{human_size(plan.fetch)}"
+    if not session.confirmed(f"Upgrade {what}?", f"to upgrade {what}", token):
+        raise UsageError("nothing was upgraded", "Name the models that you want.")

@@ -15,6 +15,7 @@ senders         who sent which bytes
 part_files      the files below them; guarded_file: nothing is written after the lock is released
 watch           notices what vanishes meanwhile
 publish         the last checks (hashing) and the renames; commit: the record of several, and rolling it forward
+succession      the files of an older version: those that stay, those that go
 endings         what becomes of parts without a commit
 relocate        files that get their places in another models folder without a copy
 locks           of one transaction; lock (one), lock_info (its text), stored_lock (many), folder_lock (on a full disk)

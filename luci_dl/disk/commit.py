@@ -31,30 +31,36 @@ SYNCS = 8
 """Receipts that are synced at the same time: the file system puts them on disk together."""
 OPEN_RECEIPTS = 64
 """Receipts that are open at the same time."""
-Files = list[tuple[str, CommitEntry]]
-"""The content of a commit record: names below the models folder, and what is known of their bytes."""
+Files = list[tuple[str, CommitEntry | None]]
+"""The content of a commit record: names below the models folder, and what is known of their bytes; None for a file of
+an older version that is to be removed."""
+Entries = Sequence[tuple[Staging, CommitEntry | None]]
+"""The same, with the paths of the files."""
 
 
-def write_record(path: Path, files: Sequence[tuple[Staging, CommitEntry]]) -> None:
+def write_record(path: Path, files: Entries) -> None:
     """Make the files of one model count as installed. All their parts must be synced, and the names of these.
 
     Raises: StorageError; then they do not count as installed.
     """
-    names = files[0][1].receipt.files
+    names = next((entry.receipt.files for _, entry in files if entry), ())
     entries = [
-        {"name": staging.name, "done": {**vars(entry), "receipt": _without_names(entry.receipt)}}
+        {"name": staging.name, "done": {**vars(entry), "receipt": _without_names(entry.receipt, names)}}
         for staging, entry in files
+        if entry
     ]
+    dropped = [staging.name for staging, entry in files if entry is None]
+    more = {"dropped": dropped} if dropped else {}
     try:
-        fs.write_file(path, journal.encode({"v": VERSION, "names": names, "files": entries}))
+        fs.write_file(path, journal.encode({"v": VERSION, "names": names, "files": entries, **more}))
     except StorageError:
         fs.unlink(path)
         raise
 
 
-def _without_names(known: receipt.Receipt) -> dict[str, Any]:
-    """The receipt without the names of all files of its model, which would make a record grow with their square."""
-    return {key: value for key, value in vars(known).items() if key != "files"}
+def _without_names(known: receipt.Receipt, names: Sequence[str]) -> dict[str, Any]:
+    """The receipt without these names of all files of its model, which would make a record grow with their square."""
+    return {key: value for key, value in vars(known).items() if key != "files" or value != names}
 
 
 def read_record(path: Path) -> Files | None:
@@ -68,8 +74,11 @@ def read_record(path: Path) -> Files | None:
     check_version(fields, path)
     listed, names = fields.get("files"), fields.get("names")
     found = [_file_from(each, names, path) for each in listed] if isinstance(listed, list) else [None]
-    files = [each for each in found if each]
-    return files if len(files) == len(found) else None
+    files: Files = [each for each in found if each]
+    dropped = fields.get("dropped", [])
+    if len(files) < len(found) or not (isinstance(dropped, list) and all(map(journal.is_valid_name, dropped))):
+        return None
+    return [*files, *((name, None) for name in dropped)]
 
 
 def _file_from(fields: Any, names: Any, path: Path) -> tuple[str, CommitEntry] | None:
@@ -139,12 +148,12 @@ def complete(folder: Path, path: Path, wait: float | None, token: CancelToken, e
     try:
         if read_record(path) != files:
             return []  # another process completed it, and there may be a new one
-        return [name for name, _ in files] if roll_forward(path, staged, token, emit) else None
+        return [name for name, entry in files if entry] if roll_forward(path, staged, token, emit) else None
     finally:
         locks.release("rolled forward")
 
 
-def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token: CancelToken, emit: Emit) -> bool:
+def roll_forward(path: Path, files: Entries, token: CancelToken, emit: Emit) -> bool:
     """Complete the renames of the record at `path`, which lists `files`, under the locks of all of them.
 
     Returns: False when that is impossible for good (a part is gone). Then the record is removed, and the remaining
@@ -152,8 +161,8 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token
     Raises: StorageError; then record and parts stay. Interrupted, while a part whose inode changed is read.
     """
     for staging, entry in files:
-        where = staging.part if fs.is_own(staging.part) else staging.target
-        if not holds(where, entry, token):
+        where = staging.part if fs.is_own(staging.part) else Path(os.path.realpath(staging.target))
+        if entry and not holds(where, entry, token):
             fs.unlink(path)
             return False
     rename_all(files)
@@ -161,22 +170,25 @@ def roll_forward(path: Path, files: Sequence[tuple[Staging, CommitEntry]], token
     return True
 
 
-def rename_all(files: Sequence[tuple[Staging, CommitEntry]]) -> None:
+def rename_all(files: Entries) -> None:
     """Do the renames of a written record. Raises: StorageError."""
-    for folder in dict.fromkeys(staging.target.parent for staging, _ in files):
+    to_rename = [staging for staging, entry in files if entry and fs.is_own(staging.part)]
+    for folder in dict.fromkeys(staging.target.parent for staging in to_rename):
         fs.make_folder(folder)
-    for staging, _ in files:
-        if fs.is_own(staging.part):
-            fs.rename(staging.part, staging.target)
+    for staging in to_rename:
+        fs.rename(staging.part, staging.target)
 
 
-def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]], emit: Emit) -> None:
-    """After all renames: sync the targets' names, write the receipts, remove the journals and the record at `path`.
+def settle_all(path: Path | None, entries: Entries, emit: Emit) -> None:
+    """After all renames: sync the targets' names, write the receipts, remove what must go and the record at `path`.
+
+    What must go are the journals, and the files of the older version that the new one does not have.
 
     All of that is tried for every file, even if one fails. Emits a warning for each folder that could not be synced.
     Raises: StorageError, the first; then the record stays.
     """
     errors: list[StorageError] = []
+    files = [(staging, entry) for staging, entry in entries if entry]
     unsynced = _sync_folders({staging.target.parent for staging, _ in files}, errors)
     durable = [(staging, entry) for staging, entry in files if staging.target.parent in unsynced]
     for start in range(0, len(durable), OPEN_RECEIPTS):
@@ -187,6 +199,10 @@ def settle_all(path: Path | None, files: Sequence[tuple[Staging, CommitEntry]], 
         raise errors[0]
     for staging, _ in files:
         fs.unlink(staging.journal)
+    if dropped := [staging for staging, entry in entries if entry is None]:
+        from luci_dl.disk.succession import drop  # of an upgrade only
+
+        drop(dropped)
     if path:
         fs.unlink(path)
 

@@ -25,6 +25,7 @@ class Publication:
 
     Args:
         facts: of the model, with the names of all its files, whether they have parts or not.
+        replaced: what becomes of files of the version that is replaced.
         seen: what was at the targets when they were looked at.
         private: the locks are unreliable, so the parts have names of their own, and are read back.
 
@@ -37,6 +38,7 @@ class Publication:
         self,
         parts: Sequence[Part],
         facts: ModelFacts,
+        replaced: commit.Entries,
         seen: Mapping[str, target.Identity | None],
         private: bool,
         token: CancelToken,
@@ -46,6 +48,8 @@ class Publication:
         self.done = False
         self._parts = {part.staging: part for part in parts}
         self._facts = facts
+        self._replaced = replaced
+        self._first = (in_lock_order(self._parts) or in_lock_order(staging for staging, _ in replaced))[0]
         self._seen = seen
         self._private = private
         self._token = token
@@ -60,9 +64,9 @@ class Publication:
         Raises: IntegrityError; Interrupted; StorageError.
         """
         stagings = in_lock_order(self._parts)
-        is_recorded = len(stagings) > 1 or not self._parts[stagings[0]].has_journal
-        first = stagings[0].name if is_recorded and not self._private else None
-        record = stagings[0].commit if first else None
+        is_single = len(stagings) == 1 and self._parts[stagings[0]].has_journal and not self._replaced
+        first = None if is_single or self._private else self._first.name
+        record = self._first.commit if first else None
         files = run_cancellable(
             lambda: [(staging, self._entry(self._parts[staging], first)) for staging in stagings], self._token
         )
@@ -75,7 +79,7 @@ class Publication:
         self._token.check()
         self._rename(files, record)
         try:
-            commit.settle_all(record, files, self._emit)
+            commit.settle_all(record, [*files, *self._replaced], self._emit)
             outer = {folder.parent for folder in self.made} - {staging.target.parent for staging in stagings}
             commit.warn_of_unsynced({folder: fs.sync_folder(folder) for folder in outer}, self._emit)
         except (StorageError, OSError) as error:
@@ -119,12 +123,12 @@ class Publication:
         if is_lost or not all(commit.holds(staging.part, entry, self._token) for staging, entry in files):
             raise StorageError(
                 f"another program touched the staging files of {self._facts.reference} in "
-                f"{staging_folder(files[0][0].folder)}",
+                f"{staging_folder(self._first.folder)}",
                 "Check whether a program cleans up there, or the file system does not support locks; then install "
                 "again.",
             )
-        for staging, entry in files:
-            if staging.name in self._seen:
+        for staging, entry in (*files, *self._replaced):
+            if entry and staging.name in self._seen:
                 self._check_target(staging, entry)
 
     def _check_target(self, staging: Staging, entry: CommitEntry) -> None:
@@ -150,7 +154,7 @@ class Publication:
                 fs.rename(staging.part, staging.target)
             self.done = True
             return
-        commit.write_record(record, files)
+        commit.write_record(record, [*files, *self._replaced])
         self.done = True
         try:
             commit.rename_all(files)

@@ -9,18 +9,19 @@ from types import TracebackType
 from typing import Any
 
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.disk import commit, fs, lock_reliability, receipt, relocate, target
+from luci_dl.disk import commit, fs, lock_reliability, receipt, target
 from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.endings import end_parts
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.hashing import report_hashing
-from luci_dl.disk.layout import Layout, Staging
+from luci_dl.disk.layout import Layout
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
 from luci_dl.disk.place import Places, check_names
 from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.receipt import ModelFacts, Receipt
 from luci_dl.disk.small_part import part_for
+from luci_dl.disk.succession import Succession, write_receipts
 from luci_dl.disk.target import Found
 from luci_dl.disk.watch import Watch, vanished
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, StorageError
@@ -55,12 +56,14 @@ class Transaction:
         asked: Mapping[str, Any] | None = None,
         kept: Mapping[str, str] | None = None,
         earlier: Mapping[str, Receipt] | None = None,
+        replaces: Sequence[str] = (),
         options: Options | None = None,
         token: CancelToken | None = None,
         emit: Emit = ignore,
         verb: Verb = "install",
     ) -> None:
-        """Args: `reference`, `asked`, `kept` and `earlier` are for the receipts, as in `ModelFacts`.
+        """Args: `reference`, `asked`, `kept` and `earlier` are for the receipts, as in `ModelFacts`; `replaces`: as in
+            `Plan`.
 
         Raises: UsageError, for a name that would leave the folder; StorageError.
         """
@@ -75,10 +78,10 @@ class Transaction:
         self._artifacts = {artifact.name: artifact for artifact in artifacts}
         layout = Layout(self._folder)
         self._stagings = {name: layout.staging(name) for name in self._artifacts}
+        self._succession = Succession(layout, replaces, self._artifacts)
         self._locks: Locks | None = None
         self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
-        self._old_receipts: dict[Staging, Receipt] = {}  # of files that stay
         self._watch = Watch(self.check_staging)
         self._publication: Publication | None = None
         self._places = Places()
@@ -95,12 +98,14 @@ class Transaction:
             raise RuntimeError("a Transaction serves one `with` block")
         check_names(file_system(self._folder), self._folder, self._artifacts)
         files = [(self._stagings[name], artifact) for name, artifact in self._artifacts.items()]
+        obsolete = self._succession.obsolete.items()
+        files += [(staging, Artifact(name, (self._facts.reference,), 0)) for name, staging in obsolete]
         while True:
             self._roll_forward()
             locks = Locks(files, self._facts.reference, self._verb, self._watch.look)
             locks.acquire(self._options.wait, self._token, self._emit)
             try:
-                if not commit.records_of(self._folder, self._stagings.values()):
+                if not self._records():
                     for name, staging in self._stagings.items():
                         if commit.finish_cut_off(staging, self._token, self._emit):
                             self._emit(RolledForward(name))
@@ -119,8 +124,11 @@ class Transaction:
             mark = lock_reliability.private_mark()
             self._stagings = {name: staging.private(mark) for name, staging in self._stagings.items()}
 
+    def _records(self) -> list[Path]:
+        return commit.records_of(self._folder, [*self._stagings.values(), *self._succession.obsolete.values()])
+
     def _roll_forward(self) -> None:
-        for path in commit.records_of(self._folder, self._stagings.values()):
+        for path in self._records():
             for name in commit.complete(self._folder, path, self._options.wait, self._token, self._emit) or ():
                 self._emit(RolledForward(name))
 
@@ -130,8 +138,8 @@ class Transaction:
         self._seen[artifact.name] = target.identity_of(staging)
         hashed = report_hashing(self._emit, artifact.name, staging.target)
         found = target.look(staging, artifact, self._token, hashed)
-        if found.state == "installed" and found.receipt and found.receipt.reference == self._facts.reference:
-            self._old_receipts[staging] = found.receipt
+        if found.state == "installed" and found.receipt:
+            self._succession.note(staging, found.receipt)
         return found
 
     def adopt(self, artifact: Artifact, found: Found) -> None:
@@ -139,8 +147,9 @@ class Transaction:
         content = found.sha256, found.size, found.mtime_ns, found.xxh3
         known = receipt_for(artifact, self._facts, *content, url="", proof=artifact.proof)
         staging = self._stagings[artifact.name]
-        self._old_receipts[staging] = self._facts.inherited(known)
-        receipt.write(staging.receipt, self._old_receipts[staging], staging.new_receipt)
+        known = self._facts.inherited(known)
+        receipt.write(staging.receipt, known, staging.new_receipt)
+        self._succession.note(staging, known)
 
     def open(self, artifact: Artifact, source: fs.File | None = None) -> Part:
         """The part of that file, with what is proved of an earlier run, and with its room on the disk.
@@ -198,6 +207,8 @@ class Transaction:
         Returns: False if that is impossible here: there is another file system, or it has no hard links.
         Raises: StorageError; Interrupted. Then nothing has changed.
         """
+        from luci_dl.disk import relocate  # for moves only
+
         receipts = {name: replace(self._facts.earlier[name], files=self._facts.files) for name in sources}
         return not self._unreliable and relocate.take(
             [(self._stagings[name], path, receipts[name]) for name, path in sources.items()], self._token, self._emit
@@ -226,27 +237,25 @@ class Transaction:
         """Let those who wait for the lock of `name` know the progress."""
         self._held().report(name, done, total, rate)
 
-    def commit(self) -> None:
+    def commit(self, needed: Mapping[str, Receipt] | None = None) -> None:
         """Verify every part that was opened, and put all of them in their places, or none.
+
+        Args:
+            needed: new receipts of files of the replaced version which other models need; the others that the new
+                version does not have are removed.
 
         Raises: IntegrityError; Interrupted; StorageError. After the last rename nothing is raised: errors become
             warnings.
         """
-        if self._parts:
-            self._publish()
-        for staging, known in self._old_receipts.items():
-            new = self._facts.renewed(known)
-            try:
-                if new != known:
-                    receipt.write(staging.receipt, new, staging.new_receipt)
-            except StorageError as error:
-                self._emit(Warned(f"{error.message}; the next install tries again"))
-
-    def _publish(self) -> None:
+        replaced = self._succession.entries(self._facts, self._parts, needed or {})
+        if not (self._parts or any(entry is None for _, entry in replaced)):
+            write_receipts(replaced, self._emit)
+            return
         self._watch.end()
         self._publication = Publication(
             list(self._parts.values()),
             self._facts,
+            replaced,
             self._seen,
             bool(self._unreliable),
             self._token,

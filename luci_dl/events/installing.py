@@ -163,6 +163,30 @@ class Installed(Event):
 
 
 @frozen
+class Compared(Event):
+    """`upgrade` compared the model `reference`, in `folder`, with what its reference names now.
+
+    `state`: "current"; "outdated" (of the new version, `fetch` bytes are not there yet; null if unknown); "gone";
+    "unknown"; "pinned" (it means the same bytes for ever). `reason`: why it is gone, unknown or pinned; else empty.
+    """
+
+    reference: str
+    folder: str
+    state: str
+    reason: str
+    fetch: int | None
+
+
+@frozen
+class Superseded(Event):
+    """An upgrade removed (or would remove) the file at `path`: the new version of `reference` does not have it."""
+
+    reference: str
+    path: str
+    dry_run: bool
+
+
+@frozen
 class Deleted(Event):
     """The partial file of `name` was deleted."""
 

@@ -132,6 +132,7 @@ class _Run:
                 reference=plan.reference,
                 asked=plan.model.asked,
                 kept=plan.model.kept,
+                replaces=plan.replaces,
                 options=context.options,
                 token=context.token,
                 emit=context.emit,
@@ -154,9 +155,10 @@ def _install(installation: Installation) -> Installed:
         fs.check_writable(staging_folder(folder))
         return installation.run()
     except StorageError:
-        if installed := installation.look_only():
-            return installed
-        raise
+        installed = None if installation.plan.replaces else installation.look_only()
+        if installed is None:
+            raise
+        return installed
 
 
 def _without_repeated_warnings(emit: Emit) -> Emit:

@@ -1,32 +1,35 @@
-"""Which installed models are no longer what their references name: by the digests of the files, not by dates."""
+"""Compares installed models with what their references name now: by digests, never by dates or commits."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal
 
-from luci_dl.catalog import catalog
 from luci_dl.config.settings import Settings
-from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.disk import target
+from luci_dl.disk.layout import staging_for
+from luci_dl.disk.receipt import Receipt
+from luci_dl.errors import Interrupted, LuciError, NetworkError, NotFound
 from luci_dl.frozen import frozen
 from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import remote_of
-from luci_dl.install.servers import resolve_context, resolve_words
-from luci_dl.library.installed import InstalledFile, InstalledModel
+from luci_dl.install.servers import resolve_words
+from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact, Model
 from luci_dl.net.network import ASK_SERVERS
-from luci_dl.plan import Remote
 from luci_dl.pool import run_side_by_side
 from luci_dl.sources.base import source_of
-from luci_dl.sources.huggingface.reference import is_reference, parse
 from luci_dl.sources.selection import FileSelection
-from luci_dl.text import has_hidden_query, printable
+from luci_dl.text import distinct_address, has_hidden_query, printable
+
+ASKED_AT_ONCE = 8
+"""Models that servers are asked about at the same time."""
+RETRIES = 2
+"""Failures allowed for each request, where the setting is not lower: a list should not wait for a dead server."""
 
 State = Literal["current", "outdated", "gone", "unknown", "pinned"]
-_SIDE_BY_SIDE = 8
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @frozen
@@ -34,15 +37,19 @@ class Standing:
     """How an installed model compares with what its reference names now.
 
     Attributes:
+        state: "current"; "outdated": the reference names other files; "gone": it names nothing any more; "unknown":
+            that could not be found out; "pinned": it means the same bytes for ever, so no server was asked.
         reason: why it is gone, unknown or pinned; else empty.
-        available: what the reference names now; None if that is not known.
-        error: why a server could not be asked.
+        available: what the reference names now; None if that was not found out.
+        fetch: bytes that an upgrade would fetch; None if unknown.
+        error: what made it gone or unknown, if anything failed.
     """
 
     model: InstalledModel
     state: State
     reason: str = ""
     available: Model | None = None
+    fetch: int | None = 0
     error: LuciError | None = None
 
     @property
@@ -56,102 +63,98 @@ class Standing:
         return self.available.artifacts[0].sha256 if self.available else None
 
     @property
-    def fetch(self) -> int:
-        """Bytes that an upgrade fetches, as far as the sizes are known."""
-        if self.state != "outdated" or self.available is None:
-            return 0
-        there = {file.receipt.sha256 for file in self.model.files}
-        return sum(each.size or 0 for each in self.available.artifacts if each.sha256 not in there)
+    def unreachable(self) -> bool:
+        """Whether a server could not be asked."""
+        return isinstance(self.error, NetworkError)
 
 
-def standings(models: Sequence[InstalledModel], settings: Settings, context: InstallContext) -> list[Standing]:
-    """One for each model, in order. Servers are asked side by side. Raises: UsageError; Interrupted."""
-    ask = _Asker(settings, context)
-    return run_side_by_side(ask.standing, models, context.token, _SIDE_BY_SIDE)
+def compare(
+    models: Sequence[InstalledModel], settings: Settings, context: InstallContext, *, guess: bool = False
+) -> list[Standing]:
+    """Compare the models, several at a time.
+
+    Args:
+        guess: ask with the default options where a receipt does not say what was asked.
+
+    Returns: one for each model, in the same order. Raises: Interrupted.
+    """
+    options = replace(context.options, retries=min(RETRIES, context.options.retries))
+    one = partial(_compare, settings=settings, context=replace(context, options=options), guess=guess)
+    return run_side_by_side(one, models, context.token, ASKED_AT_ONCE)
 
 
-class _Asker:
-    def __init__(self, settings: Settings, context: InstallContext) -> None:
-        self._settings = settings
-        self._context = context
-        self._endpoints = resolve_context(settings, context).endpoints
-        self._catalog = catalog.load(settings.catalog)
-
-    def standing(self, model: InstalledModel) -> Standing:
-        """Raises: Interrupted."""
-        asked = model.to_load.receipt.asked
-        if asked is None:
-            why = "it was installed by an older luci, which did not remember what was asked for"
-            return Standing(model, "unknown", f"{why}; installing it again does")
-        if has_hidden_query(model.reference):
-            return Standing(model, "unknown", "its address had a query, which luci does not keep")
-        if reason := self._pin(model):
-            return Standing(model, "pinned", reason)
-        try:
-            available = self._available(model, FileSelection.from_asked(asked))
-        except ResolveError as error:
-            return Standing(model, "gone", error.message)
-        except NetworkError as error:
-            return Standing(model, "unknown", error.message, error=error)
-        return self._compare(model, replace(available, asked=asked))
-
-    def _pin(self, model: InstalledModel) -> str:
-        """Why there can be no newer version; empty if there can."""
-        first = model.to_load.receipt
-        if first.asked and "sha256" in first.asked:
-            return "its digest was given"
-        if is_reference(model.reference, self._endpoints.hub):
-            revision = parse(model.reference, self._endpoints.hub).revision
-            return "its reference names a commit" if _COMMIT.fullmatch(revision) else ""
-        is_address = source_of(model.reference, self._endpoints) and "://" in model.reference
-        return "its digest was given" if is_address and first.proof == "sha256" else ""
-
-    def _available(self, model: InstalledModel, selection: FileSelection) -> Model:
-        """What the reference names now. Raises: ResolveError; NetworkError; UsageError; Interrupted."""
-        if source_of(model.reference, self._endpoints) is None:
-            if self._catalog.find(model.reference) is None:
-                raise ResolveError("the catalog does not have it any more")
-        elif self._context.network.offline:
-            raise NetworkError(f"{printable(model.reference)} cannot be looked up offline", ASK_SERVERS)
-        (found,) = resolve_words([model.reference], self._settings, selection, self._context)
-        return found
-
-    def _compare(self, model: InstalledModel, available: Model) -> Standing:
-        """Raises: Interrupted."""
-        files = {file.receipt.name: file for file in model.files}
-        if {each.name for each in available.artifacts} != set(files):
-            return Standing(model, "outdated", available=available)
-        unsure = ""
-        for artifact in available.artifacts:
-            try:
-                verdict = self._compare_file(files[artifact.name], artifact)
-            except (NetworkError, ResolveError) as error:
-                state: State = "gone" if isinstance(error, ResolveError) else "unknown"
-                is_network = isinstance(error, NetworkError)
-                return Standing(model, state, error.message, error=error if is_network else None)
-            if verdict == "newer":
-                return Standing(model, "outdated", available=available)
-            unsure = unsure or verdict
-        return Standing(model, "unknown" if unsure else "current", unsure, available)
-
-    def _compare_file(self, file: InstalledFile, artifact: Artifact) -> str:
-        """Empty if it is the same file, "newer", or why that cannot be told. Raises: NetworkError; ResolveError."""
-        known = file.receipt
-        if artifact.provable:
-            return "" if artifact.may_be(known.sha256, known.size) else "newer"
-        if self._context.network.offline:
-            raise NetworkError(f"{printable(artifact.name)} cannot be compared offline", ASK_SERVERS)
-        remote = remote_of(artifact, self._context, f"{artifact.name} could not be compared:")
-        return _by_remote(file, remote)
+def _compare(installed: InstalledModel, settings: Settings, context: InstallContext, guess: bool) -> Standing:
+    """Raises: Interrupted."""
+    if has_hidden_query(installed.reference):
+        return Standing(installed, "unknown", "its address had a query, which luci does not keep")
+    if pin := _pin(installed):
+        return Standing(installed, "pinned", pin)
+    if installed.question is None and not guess:
+        why = "an older luci installed it, and did not note with which options; install or upgrade it to note them"
+        return Standing(installed, "unknown", why)
+    try:
+        if context.network.offline and source_of(installed.reference):
+            raise NetworkError(f"{printable(installed.reference)} cannot be looked up offline", ASK_SERVERS)
+        selection = FileSelection.from_asked(installed.question or {})
+        (model,) = resolve_words([installed.reference], settings, selection, context)
+        model = replace(model, asked=model.asked if installed.question is None else installed.question)
+        return _compare_files(installed, model, context)
+    except Interrupted:
+        raise
+    except LuciError as error:
+        state: State = "gone" if isinstance(error, NotFound) else "unknown"
+        return Standing(installed, state, error.message, error=error)
 
 
-def _by_remote(file: InstalledFile, remote: Remote) -> str:
-    """The same, by what a server says about the file."""
-    known = file.receipt
-    if remote.sha256:
-        return "" if remote.sha256 == known.sha256 else "newer"
-    if remote.size is not None and remote.size != known.size:
-        return "newer"
-    if known.validator and remote.validator:
-        return "" if remote.validator == known.validator else "newer"
-    return "its server says nothing by which two versions of a file could be told apart"
+def _pin(installed: InstalledModel) -> str:
+    """Why the reference means the same bytes for ever; empty if it need not."""
+    if "sha256" in (installed.question or {}):
+        return "it was installed by its SHA-256"
+    source = source_of(installed.reference)
+    return "its reference names a commit" if source and source.is_pinned(installed.reference) else ""
+
+
+def _compare_files(installed: InstalledModel, model: Model, context: InstallContext) -> Standing:
+    """Raises: LuciError, when a server cannot be asked, or a file cannot be read."""
+    known = {file.receipt.name: file.receipt for file in installed.files}
+    here = {file.receipt.sha256 for file in installed.files if file.state != "missing"}
+    same_names = {artifact.name for artifact in model.artifacts} == set(installed.names)
+    if installed.question is None and not same_names:
+        return Standing(installed, "unknown", "it has other files now, and with which options is not noted")
+    files = [_compare_file(installed, known.get(artifact.name), artifact, context) for artifact in model.artifacts]
+    model = replace(model, artifacts=tuple(artifact for artifact, _ in files))
+    sizes = [0 if artifact.sha256 in here else artifact.size for artifact, is_same in files if is_same is False]
+    fetch = None if None in sizes else sum(size for size in sizes if size is not None)
+    if not same_names or any(is_same is False for _, is_same in files):
+        return Standing(installed, "outdated", available=model, fetch=fetch)
+    if any(is_same is None for _, is_same in files):
+        why = "its server states neither a digest nor a validator (ETag) to compare"
+        return Standing(installed, "unknown", why, model)
+    return Standing(installed, "current", available=model)
+
+
+def _compare_file(
+    installed: InstalledModel, known: Receipt | None, artifact: Artifact, context: InstallContext
+) -> tuple[Artifact, bool | None]:
+    """The artifact with what its server says about it, and whether it is the installed file; None if unknown."""
+    if known is None:
+        return artifact, False
+    validator, asked = None, artifact
+    if not artifact.provable:
+        remote = remote_of(artifact, context, f"{artifact.name} could not be looked up:")
+        asked = replace(artifact, sha256=remote.sha256, size=artifact.size or remote.size)
+        validator = remote.validator
+    if not asked.may_be(known.sha256, known.size):
+        return asked, False
+    if asked.unread:
+        look = target.look(staging_for(installed.folder, known.name), asked, context.token, _unheard, read_only=True)
+        return asked, look.state != "newer"
+    if asked.provable:
+        return asked, True
+    if validator and known.validator and known.url == distinct_address(artifact.urls[0]):
+        return asked, validator == known.validator
+    return asked, None
+
+
+def _unheard(_done: int) -> None:
+    """Small files alone are read here, so nobody waits for the progress."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from luci_dl.catalog.catalog import Catalog
 from luci_dl.catalog.merge import merge
-from luci_dl.errors import ResolveError, UsageError
+from luci_dl.errors import NotFound, ResolveError, UsageError
 from luci_dl.frozen import frozen
 from luci_dl.install.pickles import warn_of_pickles, without_pickles
 from luci_dl.model import Model
@@ -20,6 +21,7 @@ from luci_dl.sources.url import refuse_unproved_http
 from luci_dl.text import did_you_mean, nearest, printable
 
 _BARE_GROUPS = ("all", "core", "everything")
+_DIGEST = re.compile(r"#sha256=([0-9a-f]{64})$", re.IGNORECASE)
 
 
 @frozen
@@ -108,6 +110,8 @@ def _look_up_all(
                     found[phrase] = _look_up(phrase, catalog, selection, context)
             except ResolveError as error:
                 errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
         if errors:
             messages = dict.fromkeys(error.message for error in errors)
             hints = dict.fromkeys(error.hint for error in errors if error.hint)
@@ -118,7 +122,8 @@ def _look_up_all(
 def _look_up(phrase: _Phrase, catalog: Catalog, selection: FileSelection, context: ResolveContext) -> tuple[Model, ...]:
     word = phrase.word
     if phrase.source:
-        return (phrase.source.resolve(word, selection, context),)
+        found, pin = phrase.source.resolve(word, selection, context), _DIGEST.search(word)
+        return (replace(found, asked={**found.asked, "sha256": pin[1].lower()}) if pin else found,)
     if phrase.is_group or word.casefold() in _BARE_GROUPS:
         members = catalog.group(word)
         if members is None:
@@ -144,7 +149,7 @@ def _no_model(word: str, catalog: Catalog) -> ResolveError:
         return ResolveError(message, "The word `models` must follow a group.")
     near = [*catalog.suggest(word), *(f"`{group} models`" for group in nearest(word, catalog.groups, 1))]
     message = f'there is no model "{printable(word)}"' + did_you_mean(*near)
-    return ResolveError(message, "`luci list --available` shows all.")
+    return NotFound(message, "`luci list --available` shows all.")
 
 
 def _without_projector(model: Model) -> Model:

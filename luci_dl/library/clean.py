@@ -88,7 +88,8 @@ class _Sweep:
                 self._remove(path, partial(fs.unlink, path))
         if not self._dry_run:
             for path in self._models.folders():
-                fs.remove_empty(path)
+                if fs.remove_empty(path) and path != staging:
+                    fs.remove_empty(self._models.path / path.relative_to(staging))  # made for a target that never came
 
     def _is_writable(self, staging: Path) -> bool:
         """Where it is not, that is reported only if there is anything to remove but locks, which may stay."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from luci_dl.disk.layout import OnError
 from luci_dl.disk.receipt import Receipt
@@ -43,6 +43,12 @@ class InstalledModel:
     def size(self) -> int:
         """Bytes of all files together."""
         return sum(file.receipt.size for file in self.files)
+
+    @property
+    def question(self) -> Mapping[str, Any] | None:
+        """The options that it was selected with; None if they are unknown."""
+        own = (file.receipt for file in self.files if file.receipt.reference == self.reference)
+        return next((known.asked for known in own), None)  # a file of two models has the receipt of one
 
     @property
     def lost(self) -> tuple[str, ...]:

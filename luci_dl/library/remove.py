@@ -139,23 +139,6 @@ def removal_of(old: InstalledModel) -> Removal:
     return Removal(old.folder, old.reference, tuple(file.receipt.name for file in files), files, (), ())
 
 
-def remove_superseded(old: InstalledModel, token: CancelToken, emit: Emit) -> None:
-    """Remove those files of the old version of a model that no installed model needs.
-
-    Raises: LockedError, when one of them is in use; StorageError; Interrupted.
-    """
-    names = tuple(file.receipt.name for file in old.files)
-    artifacts = [Artifact(name, (old.reference,)) for name in names]
-    options = Options(wait=0.0)
-    with Transaction(old.folder, artifacts, reference=old.reference, options=options, token=token, verb="remove"):
-        removal = removal_of(old)
-        events = list(removal.events(dry_run=False))
-        token.check()
-        remove_now(removal)
-    for event in events:
-        emit(event)
-
-
 def remove_now(removal: Removal) -> None:
     """Delete the files first and the receipts last: after a crash in between, the model can be removed again.
 

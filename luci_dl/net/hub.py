@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit
 
-from luci_dl.errors import ResolveError
+from luci_dl.errors import NotFound, ResolveError
 from luci_dl.net.sent_secrets import without_sent
 from luci_dl.text import printable
 
@@ -46,7 +46,7 @@ def hub_refusal(url: str, status: int, headers: Mapping[str, str]) -> ResolveErr
         "EntryNotFound": (f'{repo} has no file "{path}" on {host} ({status})', f"See its files at {page}/tree/main"),
     }
     if code in refusals:
-        return ResolveError(*refusals[code])
+        return (NotFound if code.endswith("NotFound") else ResolveError)(*refusals[code])
     if "disabled" in reason.lower():
         return ResolveError(f"{repo} is disabled on {host} ({status}): {reason}", f"Its page may explain why: {page}")
     if status == 401:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.errors import LuciError, NetworkError, NotFound, ResolveError
 
 _NOT_TEMPORARY = {501, 505, 511}
 _TEMPORARY = {202, 408, 421, 425, 429}
@@ -45,5 +45,5 @@ def refusal(url: str, status: int, who: str, reason: str, *, is_page: bool = Fal
     message = f"{url}: {meaning}" + (f": {who} returned {status}" if who else f" ({status})")
     message += f": {reason}" if reason else ""
     if 400 <= status < 500:
-        return ResolveError(message, hint)
+        return (NotFound if status in (404, 410) else ResolveError)(message, hint)
     return NetworkError(message, hint if status in _MEANINGS else "This is not a valid response for a file.")

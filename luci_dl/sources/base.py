@@ -41,6 +41,9 @@ class Source(Protocol):
     def canonical(self, word: str, endpoints: Endpoints) -> str:
         """The one form of all spellings of a claimed word, as receipts keep it. Raises: UsageError; ResolveError."""
 
+    def is_pinned(self, reference: str) -> bool:
+        """Whether a canonical reference means the same bytes for ever."""
+
     def targets(self, reference: str) -> Iterable[str]:
         """The targets that a canonical reference can have, as far as it alone shows that."""
 

@@ -43,10 +43,13 @@ class FileSelection:
 
     @classmethod
     def from_asked(cls, asked: Mapping[str, Any]) -> FileSelection:
-        """The selection of a receipt; what another version of luci may have added to it is left out."""
-        names = {each.name for each in fields(cls)} - {"headers"}
-        answers: dict[str, Any] = {name: _from_json(answer) for name, answer in asked.items() if name in names}
-        return cls(**answers)
+        """The selection of a receipt, without what is unknown or of another type: anyone may have written it."""
+        answers: dict[str, Any] = {name: _from_json(answer) for name, answer in asked.items()}
+        default = vars(cls()) | {"output": "", "sha256": ""}
+        known = default.keys() - {"headers"}
+        return cls(
+            **{name: answers[name] for name in known & answers.keys() if _same_type(answers[name], default[name])}
+        )
 
     @property
     def by_pattern(self) -> bool:
@@ -56,6 +59,12 @@ class FileSelection:
 
 def _to_json(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
+
+
+def _same_type(answer: Any, default: Any) -> bool:
+    if isinstance(answer, tuple) and not all(isinstance(each, str) for each in answer):
+        return False
+    return type(answer) is type(default)
 
 
 def _from_json(answer: Any) -> Any:

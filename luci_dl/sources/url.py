@@ -42,6 +42,10 @@ def canonical(word: str, endpoints: Endpoints) -> str:
     return distinct_address(parse_address(word, endpoints.hubs).url)
 
 
+def is_pinned(_reference: str) -> bool:
+    return False
+
+
 def targets(reference: str) -> Iterator[str]:
     try:
         name = telling_name(reference)

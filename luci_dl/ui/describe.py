@@ -37,6 +37,10 @@ def describe(event: Event) -> list[str]:
             return _with_emoji("⚠️  ", message)
         case events.Installed():
             return _installed(event)
+        case events.Compared():
+            return _compared(event)
+        case events.Superseded(_, path, dry_run):
+            return [f"{'Would remove' if dry_run else 'Removed'} {printable(path)}: the new version does not have it"]
         case events.Stopped(_, operation):
             return [f"⚠️  {operation} interrupted by user"]
         case events.Deleted() | events.NotDeleted() | events.Kept():
@@ -174,6 +178,18 @@ def _installed(event: events.Installed) -> list[str]:
     if event.fetched and event.seconds > 0:
         figures += f", {human_size(int(event.fetched / event.seconds))}/s"
     return [f"✅ Installed {name} ({figures})"]
+
+
+def _compared(event: events.Compared) -> list[str]:
+    name, reason = printable(event.reference), _one_line(event.reason)
+    match event.state:
+        case "current":
+            return [f"✅ {name} is up to date"]
+        case "outdated":
+            return [f"{name} has a newer version" + (f" ({human_size(event.fetch)} to fetch)" if event.fetch else "")]
+        case "pinned":
+            return [f"{name} stays as it is: {reason}"]
+    return _with_emoji("⚠️  ", f"cannot tell whether {name} is up to date: {reason}")
 
 
 def _part_ended(event: events.Deleted | events.NotDeleted | events.Kept) -> list[str]:

@@ -61,6 +61,15 @@ INSTALLED_FILE = {
     "state": str,
 }
 INSTALLED = {"name": str, "folder": str, "path": str, "size": int, "state": str, "files": [INSTALLED_FILE]}
+STANDING = {
+    "name": str,
+    "folder": str,
+    "state": str,
+    "reason": str,
+    "installed": str,
+    "available": Maybe(str),
+    "fetch": Maybe(int),
+}
 HEADER = {
     "version": int,
     "big_endian": bool,
@@ -166,6 +175,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     "chosen": {"reference": str, "chosen": str, "size": int, "verdict": str, "numbers": str},
     "warned": {"message": str},
     "installed": {"reference": str, "paths": [str], "size": int, "outcome": str, "fetched": int, "seconds": NUMBER},
+    "compared": {"reference": str, "folder": str, "state": str, "reason": str, "fetch": Maybe(int)},
+    "superseded": {"reference": str, "path": str, "dry_run": bool},
     "deleted": {"name": str},
     "not_deleted": {"name": str, "reason": str, "path": str},
     "kept": {"name": str, "done": int, "total": Maybe(int)},

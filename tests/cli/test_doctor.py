@@ -27,6 +27,7 @@ def servers(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> FaultyServ
     """The Hub and the registry on the loopback."""
     monkeypatch.setenv("HF_ENDPOINT", server.url(""))
     monkeypatch.setenv("OLLAMA_REGISTRY", server.url(""))
+    monkeypatch.setenv("DOCKER_REGISTRY", server.url(""))
     monkeypatch.setenv("LUCI_MODELS_DIR", os.environ["LUCI_HOME"] + "/models")
     for page in ("/robots.txt", "/v2/", "/api/whoami-v2"):
         server.serve(page, b"{}")

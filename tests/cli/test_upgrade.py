@@ -1,257 +1,258 @@
-"""`luci outdated` and `upgrade`: by the digests of the files, all files of a model or none."""
+"""`luci upgrade` as a user runs it: all files of the new version or none, and nothing of the old one is left."""
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
-from tests import crash_points
-from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
-from tests.procs import files_left, luci
-from tests.servers import FaultyServer
+from tests.cli.shapes import events_misfits
+from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused
+from tests.cli.test_outdated import FILE, REFERENCE, as_of_version_1, states
+from tests.interrupting import wait_for_part
+from tests.procs import Spawned, luci
+from tests.servers import FaultyServer, faults
 from tests.servers.hub import Hub
-from tests.servers.registry import MODEL, Registry
+from tests.servers.registry import MODEL, PROJECTOR, Registry
 
-NEWER = make_gguf(300_000, seed=5)
-FOLDER = "me/model"
+OLD = [f"big-Q4_K_M-{number:05}-of-00003.gguf" for number in (1, 2, 3)]
+NEW = [f"big-Q4_K_M-{number:05}-of-00002.gguf" for number in (1, 2)]
+BIG = "me/big"
 
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A Hub that stands in for the real one."""
+    """A Hub that stands in for the real one, with a model of one file and one of three shards."""
     with Hub() as hub:
+        hub.add("me/model", {"m-Q4_K_M.gguf": DATA})
+        hub.add(BIG, dict.fromkeys(OLD, DATA))
         monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
         yield hub
 
 
-def standing(*names: str, code: int = 0) -> list[dict[str, Any]]:
-    """What `luci outdated` says of each model."""
-    ended = luci("outdated", *names, "--json")
-    assert ended.returncode == code, ended.stderr
-    rows: list[dict[str, Any]] = json.loads(ended.stdout)
-    return rows
+def test_what_is_outdated_is_installed_again(hub: Hub, models: Path) -> None:
+    """Its path is printed, and the next time it is up to date."""
+    assert luci("install", REFERENCE).returncode == 0
+    ended = luci("upgrade", REFERENCE)
+    assert (ended.returncode, ended.stdout, "is up to date" in ended.stderr) == (0, "", True)
+    hub.repos["me/model"].revisions["main"]["m-Q4_K_M.gguf"] = OTHER
+    ended = luci("upgrade", REFERENCE)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == f"{models / FILE}\n"
+    assert (models / FILE).read_bytes() == OTHER
+    assert states() == {REFERENCE: "current"}
+    assert luci("upgrade", REFERENCE).stdout == ""
+    assert_nothing_left(models, "me/", "me/model/", FILE)
 
 
-def state(*names: str, code: int = 0) -> list[str]:
-    return [row["state"] for row in standing(*names, code=code)]
+def test_files_that_the_new_version_does_not_have_are_removed(hub: Hub, models: Path) -> None:
+    """With fewer shards, the old ones go; the dry run says so and changes nothing."""
+    assert luci("install", "hf:me/big").returncode == 0
+    hub.repos[BIG].revisions["main"] = dict.fromkeys(NEW, OTHER)
+    dry = luci("upgrade", "hf:me/big", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+    assert all(f"Would remove {models}/{BIG}/{name}" in dry.stderr for name in OLD)
+    assert all(f"{name} (300kB): would be downloaded" in dry.stdout for name in NEW)
+    assert sorted(path.name for path in (models / BIG).iterdir()) == sorted(OLD)
+    ended = luci("upgrade", "hf:me/big")
+    assert ended.stdout.splitlines() == [f"{models}/{BIG}/{name}" for name in NEW], ended.stderr
+    assert f"Removed {models}/{BIG}/{OLD[0]}" in ended.stderr
+    assert_nothing_left(models, "me/", "me/big/", *(f"{BIG}/{name}" for name in NEW))
+    (listed,) = luci_dl.installed()
+    assert (listed.state, listed.names) == ("ok", tuple(f"{BIG}/{name}" for name in NEW))
 
 
-def there(models: Path) -> dict[str, bytes]:
-    """The installed files."""
-    return {
-        name: (models / name).read_bytes()
-        for name in files_left(models)
-        if not name.startswith(".luci/") and not name.endswith("/")
-    }
-
-
-# --- what is out of date
-
-
-def test_a_new_commit_with_the_same_files_is_current(hub: Hub) -> None:
-    """Commits and dates do not count."""
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA, "README.md": b"one"})
-    assert luci("install", "hf:me/model").returncode == 0
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA, "README.md": b"two"})
-    assert state() == ["current"]
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": NEWER, "README.md": b"two"})
-    (row,) = standing()
-    assert (row["state"], row["installed"], row["available"]) == ("outdated", sha256(DATA), sha256(NEWER))
-    assert row["fetch"] == len(NEWER)
-
-
-def test_the_same_question_is_asked_again(hub: Hub, models: Path) -> None:
-    """With the patterns and options of the install."""
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA, "mmproj-F16.gguf": OTHER, "a.json": b"1"})
-    assert luci("install", "hf:me/model", "--no-projector").returncode == 0
-    assert state() == ["current"]
-    assert luci("install", "hf:me/model", "--include", "*.json").returncode == 0
-    assert state() == ["current", "current"]
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA, "mmproj-F16.gguf": OTHER, "a.json": b"1", "b.json": b"2"})
-    assert sorted(state()) == ["current", "outdated"]
-
-
-def test_a_commit_and_a_digest_are_pinned(hub: Hub, server: FaultyServer) -> None:
-    """There is nothing to ask."""
-    repo = hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
-    assert luci("install", f"hf:me/model@{repo.commit('main')}").returncode == 0
-    url = server.serve("/m.gguf", DATA)
-    assert luci("install", url, "--sha256", sha256(DATA)).returncode == 0
-    asked = len(server.exchanges())
-    assert (state(), len(server.exchanges())) == (["pinned", "pinned"], asked)
-    ended = luci("upgrade", "--all")
-    assert (ended.returncode, ended.stderr.count("stays as it is")) == (0, 2)
-
-
-def test_a_plain_address_is_compared_by_what_its_server_says(server: FaultyServer) -> None:
-    """Its validator, and its length."""
-    url = server.serve("/m.gguf", DATA)
-    assert luci("install", url).returncode == 0
-    assert state() == ["current"]
-    server.serve("/m.gguf", NEWER)
-    assert state() == ["outdated"]
-    assert luci("upgrade", url).returncode == 0
-    assert state() == ["current"]
-
-
-def test_what_is_gone_stays_installed(hub: Hub, models: Path) -> None:
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
-    assert luci("install", "hf:me/model").returncode == 0
-    hub.add(FOLDER, {"other.txt": b"x"})
-    assert state() == ["gone"]
+def test_files_that_stay_belong_to_the_new_version(hub: Hub, models: Path) -> None:
+    """Nothing is fetched for them; where only a file was dropped, nothing is fetched at all."""
+    files = hub.repos["me/model"].revisions["main"]
+    files.update({"a.json": b"1", "b.json": b"2"})
+    assert luci("install", "hf:me/model", "--all-files").returncode == 0
+    files["a.json"] = b"3"
+    assert luci("upgrade", "hf:me/model").returncode == 0
+    del files["b.json"]
+    fetched = len(hub.seen("store"))
     ended = luci("upgrade", "hf:me/model")
-    assert (ended.returncode, "is gone" in ended.stderr) == (3, True)
-    assert there(models) == {f"{FOLDER}/m-Q4_K_M.gguf": DATA}
+    assert ended.returncode == 0, ended.stderr
+    assert len(hub.seen("store")) == fetched
+    assert_nothing_left(models, "me/", "me/model/", FILE, "me/model/a.json")
+    assert (models / "me/model/a.json").read_bytes() == b"3"
+    (listed,) = luci_dl.installed()
+    assert (listed.state, listed.names) == ("ok", (FILE, "me/model/a.json"))
+    assert states() == {"hf:me/model": "current"}
 
 
-def test_a_server_that_cannot_be_asked_is_exit_4(hub: Hub, shop: Shop) -> None:
-    """The others are listed all the same."""
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
-    shop.sell("one")
-    assert luci("install", "hf:me/model", "one").returncode == 0
-    ended = luci("outdated", "--json", "--offline")
-    assert ended.returncode == 4
-    assert {row["name"]: row["state"] for row in json.loads(ended.stdout)} == {
-        "hf:me/model": "unknown",
-        "one": "current",
+def test_a_file_that_another_model_needs_stays(shop: Shop, models: Path) -> None:
+    """It belongs to that one from then on."""
+    shop.sell("one", files=["a.gguf", "b.gguf"])
+    shop.sell("two", files=["b.gguf", "c.gguf"])
+    assert luci("install", "two", "one").returncode == 0
+    shop.sell("one", OTHER, files=["a.gguf"])
+    ended = luci("upgrade", "one")
+    assert ended.returncode == 0, ended.stderr
+    assert_nothing_left(models, "a.gguf", "b.gguf", "c.gguf")
+    assert {model.reference: (model.state, model.names) for model in luci_dl.installed()} == {
+        "one": ("ok", ("a.gguf",)),
+        "two": ("ok", ("b.gguf", "c.gguf")),
     }
+    assert luci("verify").returncode == 0
 
 
-def test_a_receipt_of_an_older_luci_cannot_tell_until_the_next_install(hub: Hub, models: Path) -> None:
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
-    assert luci("install", "hf:me/model").returncode == 0
-    receipt = models / ".luci" / FOLDER / "m-Q4_K_M.gguf.receipt"
-    facts = json.loads(receipt.read_text())
-    for name in ("asked", "validator", "commit", "kept"):
-        del facts[name]
-    receipt.write_text(json.dumps(facts | {"v": 1}))
-    (row,) = standing()
-    assert (row["state"], "older luci" in row["reason"]) == ("unknown", True)
-    assert luci("upgrade", "hf:me/model").returncode == 3
-    assert luci("install", "hf:me/model").returncode == 0
-    assert state() == ["current"]
+def test_a_file_of_others_at_a_new_name_is_not_replaced(shop: Shop, models: Path) -> None:
+    """Nothing has changed then."""
+    shop.sell("one", files=["a.gguf"])
+    assert luci("install", "one").returncode == 0
+    (models / "b.gguf").write_bytes(b"mine")
+    shop.sell("one", OTHER, files=["a.gguf", "b.gguf"])
+    assert_refused(luci("upgrade", "one"), 5, "luci did not install it")
+    assert (models / "a.gguf").read_bytes() == DATA
+    assert (models / "b.gguf").read_bytes() == b"mine"
+    assert_nothing_left(models, "a.gguf", "b.gguf")
+
+
+def test_wrong_bytes_leave_the_old_version_whole(hub: Hub, models: Path) -> None:
+    """All files or none: also those that arrived right."""
+    assert luci("install", "hf:me/big").returncode == 0
+    repo = hub.repos[BIG]
+    repo.revisions["main"] = dict.fromkeys(OLD, OTHER)
+    repo.swapped[OLD[2]] = DATA
+    assert_refused(luci("upgrade", "hf:me/big"), 5, OLD[2])
+    assert all((models / BIG / name).read_bytes() == DATA for name in OLD)
+    assert luci("path", "hf:me/big").returncode == 0
+    assert_nothing_left(models, "me/", "me/big/", *(f"{BIG}/{name}" for name in OLD))
+
+
+def test_an_interrupt_leaves_the_old_version_whole(shop: Shop, models: Path) -> None:
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    shop.sell("m", OTHER, [faults.stall(150_000)])
+    with Spawned("upgrade", "m") as run:
+        wait_for_part(models, "m.gguf")
+        run.signal(signal.SIGINT)
+        assert run.wait() == -signal.SIGINT
+    assert (models / "m.gguf").read_bytes() == DATA
+    assert luci("verify").returncode == 0
+    assert_nothing_left(models, "m.gguf")
+
+
+def test_what_cannot_be_upgraded_is_said(hub: Hub, server: FaultyServer, models: Path) -> None:
+    """Gone and unknown are exit code 3, pinned is none; with --all the others are upgraded all the same."""
+    bare = server.serve("/bare.gguf", DATA, [faults.no_etag()] * 9)
+    pinned = f"hf:me/model@{hub.repos['me/model'].commit('main')}"
+    assert luci("install", REFERENCE, "hf:me/big", bare).returncode == 0
+    hub.repos["me/model"].revisions["main"]["m-Q4_K_M.gguf"] = OTHER
+    del hub.repos[BIG]
+    assert_refused(luci("upgrade", "hf:me/big"), 3, "hf:me/big is gone", "It stays installed")
+    assert_refused(luci("upgrade", bare), 3, "cannot tell", "--force")
+    ended = luci("upgrade", "--all", "--yes")
+    assert (ended.returncode, ended.stdout) == (3, f"{models / FILE}\n")
+    assert f"cannot tell whether {bare} is up to date" in ended.stderr
+    assert (models / FILE).read_bytes() == OTHER
+    assert luci("remove", REFERENCE, "--yes").returncode == 0
+    hub.repos["me/model"].revisions["main"]["m-Q4_K_M.gguf"] = DATA
+    assert luci("install", pinned).returncode == 0
+    hub.repos["me/model"].revisions["main"]["m-Q4_K_M.gguf"] = OTHER
+    ended = luci("upgrade", pinned)
+    assert (ended.returncode, f"{pinned} stays as it is" in ended.stderr) == (0, True)
+
+
+def test_all_is_asked_for(shop: Shop, models: Path) -> None:
+    """Without a terminal it takes --yes; names and --all exclude each other."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    shop.sell("m", OTHER)
+    assert_refused(luci("upgrade"), 2, "no model given", "--all")
+    assert_refused(luci("upgrade", "--all", "m"), 2, "takes no names")
+    ended = luci("upgrade", "--all")
+    assert (ended.returncode, "1 model, 300kB" in ended.stderr, "--yes" in ended.stderr) == (2, True, True)
+    assert (models / "m.gguf").read_bytes() == DATA
+    with Spawned("upgrade", "--all", terminal=True) as asking:
+        asking.wait_for("Upgrade 1 model, 300kB? [y/N]")
+        asking.press("y\n")
+        assert asking.wait() == 0
+    assert (models / "m.gguf").read_bytes() == OTHER
+
+
+def test_a_receipt_of_an_older_luci_is_asked_about_with_the_default_options(hub: Hub, models: Path) -> None:
+    """If its files have the same names, that is what was asked; the receipt notes it."""
+    assert luci("install", REFERENCE, "hf:me/big").returncode == 0
+    as_of_version_1(models, FILE)
+    assert luci("upgrade", REFERENCE).returncode == 0
+    assert states(REFERENCE) == {REFERENCE: "current"}
+    for name in OLD:
+        as_of_version_1(models, f"{BIG}/{name}")
+    hub.repos[BIG].revisions["main"] = dict.fromkeys(NEW, OTHER)
+    assert_refused(luci("upgrade", "hf:me/big"), 3, "which options is not noted")
+    assert luci("path", "hf:me/big").returncode == 0
+
+
+def test_a_plain_address_with_another_validator_is_fetched_again(server: FaultyServer, models: Path) -> None:
+    address = server.serve("/m.gguf", DATA)
+    assert luci("install", address).returncode == 0
+    server.serve("/m.gguf", OTHER)
+    assert luci("upgrade", address).returncode == 0
+    assert (models / "m.gguf").read_bytes() == OTHER
+    assert states() == {address: "current"}
+
+
+def test_events_and_the_api(shop: Shop, models: Path) -> None:
+    """The events have their shapes; the function returns the paths."""
+    shop.sell("m", files=["a.gguf", "b.gguf"])
+    assert luci("install", "m").returncode == 0
+    shop.sell("m", OTHER, files=["a.gguf"])
+    printed = [json.loads(line) for line in luci("upgrade", "m", "--json").stdout.splitlines()]
+    assert not events_misfits(printed)
+    kinds = [line["event"] for line in printed]
+    assert (kinds[0], kinds[-1], "superseded" in kinds) == ("compared", "installed", True)
+    shop.sell("m", make_gguf(200_000), files=["a.gguf"])
+    assert [found.state for found in luci_dl.outdated()] == ["outdated"]
+    assert luci_dl.upgrade("m", dry_run=True) == [models / "a.gguf"]
+    assert (models / "a.gguf").read_bytes() == OTHER
+    assert luci_dl.upgrade() == [models / "a.gguf"]
+    assert [found.state for found in luci_dl.outdated()] == ["current"]
 
 
 def test_a_tag_of_a_registry_moves(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small files of the new version are kept, though the model itself may be the same."""
     with Registry() as registry:
         monkeypatch.setenv("OLLAMA_REGISTRY", registry.address)
-        registry.push("library/m", "latest", (MODEL, DATA))
+        registry.push("library/m", "latest", (MODEL, DATA), (PROJECTOR, DATA[:100_000]))
         assert luci("install", "ollama:m").returncode == 0
-        assert state() == ["current"]
-        registry.push("library/m", "latest", (MODEL, NEWER))
-        assert state() == ["outdated"]
+        assert states() == {"ollama:m:latest": "current"}
+        registry.push("library/m", "latest", (MODEL, DATA), (PROJECTOR, OTHER))
+        assert states() == {"ollama:m:latest": "outdated"}
         assert luci("upgrade", "ollama:m").returncode == 0
-        assert there(models) == {"m-latest.gguf": NEWER}
-        assert state() == ["current"]
+        manifest = registry.manifests["library/m", "latest"]
+        assert states() == {"ollama:m:latest": "current"}
+    assert_nothing_left(models, "m-latest.gguf", "m-latest.mmproj.gguf")
+    assert (models / "m-latest.mmproj.gguf").read_bytes() == OTHER
+    receipt = json.loads((models / ".luci/m-latest.gguf.receipt").read_text())
+    assert base64.b64decode(receipt["kept"]["manifest"]) == manifest
 
 
-# --- upgrades
-
-
-def test_an_upgrade_replaces_all_files_or_none(hub: Hub, models: Path) -> None:
-    """When one of the new files is wrong, all the old ones stay."""
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA, "mmproj-F16.gguf": OTHER})
-    assert luci("install", "hf:me/model").returncode == 0
-    before = there(models)
-    repo = hub.add(FOLDER, {"m-Q4_K_M.gguf": NEWER, "mmproj-F16.gguf": NEWER})
-    repo.swapped["mmproj-F16.gguf"] = DATA
-    assert luci("upgrade", "hf:me/model").returncode == 5
-    assert there(models) == before
-    repo.swapped.clear()
-    assert luci("upgrade", "hf:me/model").returncode == 0
-    assert set(there(models).values()) == {NEWER}
-    assert state() == ["current"]
-
-
-def test_files_that_only_the_old_version_had_are_removed(hub: Hub, models: Path) -> None:
-    """After the new ones are there; a file that both have is not fetched again."""
-    hub.add(FOLDER, {"m-Q4_K_M-00001-of-00002.gguf": DATA, "m-Q4_K_M-00002-of-00002.gguf": OTHER})
-    assert luci("install", "hf:me/model").returncode == 0
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": NEWER})
-    ended = luci("upgrade", "hf:me/model")
-    assert ended.returncode == 0, ended.stderr
-    assert there(models) == {f"{FOLDER}/m-Q4_K_M.gguf": NEWER}
-    assert_nothing_left(models, "me/", "me/model/", f"{FOLDER}/m-Q4_K_M.gguf")
-    assert state() == ["current"]
-
-
-def test_a_file_of_both_versions_stays_and_belongs_to_the_new_one(hub: Hub, models: Path) -> None:
-    hub.add(FOLDER, {"a.json": b"1", "b.json": b"2"})
-    assert luci("install", "hf:me/model", "--all-files").returncode == 0
-    hub.add(FOLDER, {"a.json": b"1", "c.json": b"3"})
-    assert luci("upgrade", "hf:me/model").returncode == 0
-    assert there(models) == {f"{FOLDER}/a.json": b"1", f"{FOLDER}/c.json": b"3"}
-    assert state() == ["current"]
-    assert len(json.loads(luci("list", "--json").stdout)) == 1
-
-
-def test_a_dry_run_shows_what_would_be_fetched(hub: Hub, models: Path) -> None:
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
-    assert luci("install", "hf:me/model").returncode == 0
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": NEWER})
-    before = files_left(models)
-    ended = luci("upgrade", "--all", "--dry-run")
-    assert (ended.returncode, "m-Q4_K_M.gguf" in ended.stdout) == (0, True)
-    assert (files_left(models), there(models)) == (before, {f"{FOLDER}/m-Q4_K_M.gguf": DATA})
-
-
-def test_all_asks_first(hub: Hub) -> None:
-    """Without a terminal and without --yes it refuses."""
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
-    assert luci("install", "hf:me/model").returncode == 0
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": NEWER})
-    assert_refused(luci("upgrade", "--all"), 2, "--yes")
-    assert luci("upgrade", "--all", "--yes").returncode == 0
-    assert state() == ["current"]
-
-
-def test_a_foreign_file_is_not_replaced(hub: Hub, models: Path) -> None:
-    """The new version has a file of a name that somebody else has taken."""
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": DATA})
-    assert luci("install", "hf:me/model").returncode == 0
-    hub.add(FOLDER, {"m-Q4_K_M.gguf": NEWER, "mmproj-F16.gguf": OTHER})
-    taken = models / FOLDER / "mmproj-F16.gguf"
-    taken.write_bytes(b"mine")
-    assert luci("upgrade", "hf:me/model").returncode == 5
-    assert there(models) == {f"{FOLDER}/m-Q4_K_M.gguf": DATA, f"{FOLDER}/mmproj-F16.gguf": b"mine"}
-
-
-@pytest.mark.parametrize("words", [[], ["m", "--all"], ["nosuch"]])
-def test_bad_words_get_one_clear_message(shop: Shop, words: list[str]) -> None:
-    shop.sell("m")
+def test_links_follow(shop: Shop, tmp_path: Path) -> None:
+    """To the new files."""
+    shop.sell("m", files=["a.gguf"])
     assert luci("install", "m").returncode == 0
-    assert_refused(luci("upgrade", *words), 3 if words == ["nosuch"] else 2)
+    folder = tmp_path / "linked"
+    assert luci("link", f"{folder}/", "m").returncode == 0
+    assert (folder / "a.gguf").read_bytes() == DATA
+    shop.sell("m", OTHER, files=["b.gguf"])
+    assert luci("upgrade", "m").returncode == 0
+    assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("b.gguf", OTHER)]
 
 
-def test_an_upgrade_that_is_killed_leaves_one_version_whole(tmp_path: Path, server: FaultyServer) -> None:
-    """At every change to the disk; the next upgrade completes it, and clean leaves nothing over."""
-    files = ("m-1.gguf", "m-2.gguf")
-    old, new = make_gguf(20_000), make_gguf(20_000, seed=3)
-    shop = Shop(server, tmp_path / "catalog.toml")
-    home = tmp_path / "home"
-    env = {"LUCI_CATALOG": str(shop.file)}
-
-    def run(*args: str, point: int = -1) -> crash_points.Ended:
-        signum = signal.SIGKILL if point >= 0 else 0
-        return crash_points.run(*args, home=home, env=env, point=point, signum=signum)
-
-    def start() -> None:
-        shop.sell("m", old, files=files)
-        assert run("install", "m", "--force").code == 0
-        shop.sell("m", new, files=files)
-
-    start()
-    points = run("upgrade", "m").points
-    for point in range(0, points, 4):
-        start()
-        assert run("upgrade", "m", point=point).code == -signal.SIGKILL
-        assert run("clean").code == 0
-        assert {(home / "models" / name).read_bytes() for name in files} in ({old}, {new})
-        assert run("upgrade", "m").code == 0
-        assert {(home / "models" / name).read_bytes() for name in files} == {new}
+def test_a_forced_install_of_an_old_receipt_keeps_the_new_one(server: FaultyServer, models: Path) -> None:
+    """The digest in it is that of the new file."""
+    address = server.serve("/m.gguf", DATA)
+    assert luci("install", address).returncode == 0
+    as_of_version_1(models, "m.gguf")
+    server.serve("/m.gguf", OTHER)
+    assert luci("install", address, "--force").returncode == 0
+    assert (models / "m.gguf").read_bytes() == OTHER
+    assert luci("verify").returncode == 0

@@ -26,6 +26,8 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         events.Chosen(name, text, 2 * GB, "fits memory", text),
         events.Warned(text),
         events.Installed(name, (f"/models/{name}",), 2 * GB, "downloaded", 2 * GB, 20.0),
+        events.Compared(name, f"/models/{name}", "unknown", text, None),
+        events.Superseded(name, f"/models/{name}", True),
         events.Deleted(name),
         events.NotDeleted(name, text, f"/models/.luci/{name}.part"),
         events.Kept(name, GB, 2 * GB),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
-from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
+from luci_dl.errors import LuciError, NetworkError, NotFound, ResolveError, UsageError
 from luci_dl.events import Warned
 from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Content, Digest
@@ -191,7 +191,7 @@ def _no_revision(context: ResolveContext, base: str, repo: str, revision: str, d
     except (ResolveError, NetworkError):
         names = []
     message, hint = (refusal.message, refusal.hint) if refusal else (f"{repo} has no such revision", "")
-    return ResolveError(message + did_you_mean(*nearest(revision, names[:1000], 3)), hint)
+    return NotFound(message + did_you_mean(*nearest(revision, names[:1000], 3)), hint)
 
 
 def _file(page: Document, facts: Mapping[str, object]) -> RepoFile:

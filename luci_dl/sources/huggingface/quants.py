@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from luci_dl.errors import ResolveError
+from luci_dl.errors import NotFound, ResolveError
 from luci_dl.sources.huggingface.hub import RepoFile, is_projector
 from luci_dl.text import did_you_mean, human_size, nearest, printable
 
@@ -34,7 +34,7 @@ def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
     if not models:
         total = human_size(sum(file.size for file in files))
         hint = f"--all-files installs all its files ({len(files)} files, {total}), --include GLOB some of them."
-        raise ResolveError(f"{what} has no GGUF file", hint)
+        raise NotFound(f"{what} has no GGUF file", hint)
     if not _COMPANION.search(quant):
         models = _without_companions(models)
     for wanted in [quant] if quant else PREFERRED:
@@ -47,7 +47,7 @@ def choose(files: Sequence[RepoFile], quant: str, what: str) -> list[RepoFile]:
         labels = {label.casefold(): label for model in models for label in _LABEL.findall(model[0].path)}
         guess = did_you_mean(*(labels[label] for label in nearest(quant, labels, 3)))
         it_has = f"{guess} It has" if guess else "; it has"
-        raise _which(f"{what} has no model that matches {printable(quant)}{it_has}", models)
+        raise _which(f"{what} has no model that matches {printable(quant)}{it_has}", models, NotFound)
     if len(models) == 1:
         return whole(models[0], files)
     raise _which(f"{what} has {len(models)} models, but neither {' nor '.join(PREFERRED)}", models)
@@ -135,11 +135,11 @@ def _matching(models: Sequence[list[RepoFile]], quant: str) -> list[list[RepoFil
     return exact or [model for model in models if word.search(model[0].path)]
 
 
-def _which(problem: str, models: Sequence[Sequence[RepoFile]]) -> ResolveError:
+def _which(problem: str, models: Sequence[Sequence[RepoFile]], kind: type[ResolveError] = ResolveError) -> ResolveError:
     lines = [f"   {human_size(sum(file.size for file in model)):>6}  {_named(model)}" for model in models[:_MAX_SHOWN]]
     if len(models) > _MAX_SHOWN:
         lines.append(f"   and {len(models) - _MAX_SHOWN} more")
-    return ResolveError("\n".join([f"{problem}:", *lines]), "Name one: hf:OWNER/REPO:QUANT, or hf:OWNER/REPO/FILE.")
+    return kind("\n".join([f"{problem}:", *lines]), "Name one: hf:OWNER/REPO:QUANT, or hf:OWNER/REPO/FILE.")
 
 
 def _named(model: Sequence[RepoFile]) -> str:

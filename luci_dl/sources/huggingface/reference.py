@@ -23,6 +23,7 @@ _TEXT = re.compile(
 )
 _PLAIN = re.compile(r"/(?:(?:datasets|spaces)/[^/]+(?:/[^/]+)?|[^/]+)/(?:resolve|raw|blob)/")
 _ANCHOR = re.compile("#(?!sha256=).*", re.IGNORECASE | re.DOTALL)
+COMMIT = re.compile(r"[0-9a-f]{40}", re.IGNORECASE)
 _REFS = re.compile(r"refs/[^/]+/[^/]+")
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from urllib.parse import quote
 
-from luci_dl.errors import ResolveError, UsageError
+from luci_dl.errors import NotFound, ResolveError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
@@ -72,7 +72,7 @@ def _select(files: Sequence[RepoFile], reference: HubReference, selection: FileS
     below = [file for file in files if not reference.path or file.path.startswith(f"{reference.path}/")]
     if reference.path and not below:
         guess = did_you_mean(*near_paths(reference.path, files))
-        raise ResolveError(
+        raise NotFound(
             f'{reference.repo} has no file "{printable(reference.path)}"{guess}',
             f"All its files: {ADDRESS}/{reference.repo}/tree/{quote(reference.revision)}",
         )

@@ -27,6 +27,12 @@ def canonical(word: str, endpoints: Endpoints) -> str:
     return parse(word, endpoints.hub).text
 
 
+def is_pinned(reference: str) -> bool:
+    from luci_dl.sources.huggingface.reference import COMMIT, parse
+
+    return COMMIT.fullmatch(parse(reference).revision) is not None
+
+
 def targets(reference: str) -> Iterator[str]:
     from luci_dl.sources.huggingface.reference import parse
 

@@ -6,7 +6,7 @@ import base64
 import re
 from urllib.parse import urlsplit
 
-from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.errors import LuciError, NetworkError, NotFound, ResolveError
 from luci_dl.events import Warned
 from luci_dl.model import MANIFEST, MAX_COMPANION, MAX_KEPT, Artifact, Model
 from luci_dl.names import check_name
@@ -79,7 +79,7 @@ def _refusal(name: Name, repository: str, document: Document, context: ResolveCo
     return NetworkError(f"{name}: {host} answered {status}{reason}", "Try again later.")
 
 
-def _not_found(name: Name, repository: str, context: ResolveContext) -> ResolveError:
+def _not_found(name: Name, repository: str, context: ResolveContext) -> NotFound:
     """The error for a missing model or a missing tag, as far as the registry distinguishes the two."""
     host = urlsplit(repository).netloc
     listed = context.document(f"{repository}/tags/list", {}, repository=repository, at_most=MAX_BYTES)
@@ -87,13 +87,13 @@ def _not_found(name: Name, repository: str, context: ResolveContext) -> ResolveE
     if tags:
         shown = list(dict.fromkeys((*nearest(name.tag, tags, 3), *tags)))[:_MAX_TAGS]
         more = f" and {len(tags) - len(shown)} more" if len(tags) > len(shown) else ""
-        return ResolveError(
+        return NotFound(
             f'{name}: {name.model} has no tag "{name.tag}"',
             f"Its tags: {', '.join(shown)}{more}. Name one after a colon.",
         )
     if listed.status == 404 and '"NAME_UNKNOWN"' in listed.body[:1000].decode("latin-1"):
-        return ResolveError(f"{name}: {host} has no such model", _where_to_look(name, host))
-    return ResolveError(f"{name}: {host} has no such model or tag", _where_to_look(name, host))
+        return NotFound(f"{name}: {host} has no such model", _where_to_look(name, host))
+    return NotFound(f"{name}: {host} has no such model or tag", _where_to_look(name, host))
 
 
 def _where_to_look(name: Name, host: str) -> str:

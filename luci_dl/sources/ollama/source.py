@@ -27,6 +27,10 @@ def canonical(word: str, _endpoints: Endpoints) -> str:
     return str(parse_name(word))
 
 
+def is_pinned(_reference: str) -> bool:
+    return False
+
+
 def targets(reference: str) -> tuple[str, ...]:
     from luci_dl.sources.ollama.name import parse_name
 
