@@ -236,7 +236,7 @@ class Standing(TypedDict):
     name: Annotated[str, "the reference that it was installed by", at("model.reference")]
     folder: Annotated[str, "its models folder", at("model.folder")]
     state: Annotated[str, '"current", "outdated", "gone", "unknown" or "pinned"']
-    reason: Annotated[str, "why it is gone, unknown or pinned; else empty"]
+    reason: Annotated[str, "why it is gone, unknown or pinned, or outdated with the same files; else empty"]
     installed: Annotated[str, "SHA-256 of the file to load", at("installed_sha256")]
     available: Annotated[str | None, "SHA-256 of the file to load now, if it is known", at("available_sha256")]
     fetch: Annotated[int | None, "bytes that an upgrade would fetch"]

@@ -42,8 +42,9 @@ def command(names: tuple[str, ...], folder: str | None, everything: bool, offlin
     """Show which installed models are no longer what their references name.
 
     Each server is asked again for what was installed, with the same options, and the digests are compared; dates and
-    commits do not count. FETCH is what an upgrade would fetch. NAME is a name or alias from the catalog, an address as
-    it was installed, or a file name; without NAMEs, all models are compared.
+    commits do not count. A registry's model is outdated when its template has changed, too. FETCH is what an upgrade
+    would fetch. NAME is a name or alias from the catalog, an address as it was installed, or a file name; without
+    NAMEs, all models are compared.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

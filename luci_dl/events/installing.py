@@ -149,9 +149,10 @@ class Installed(Event):
     """The model `reference` is installed at `paths`; the first is the file to load.
 
     `outcome`: "downloaded"; "copied" (everything that was missing, from copies on this machine); "already" (it was
-    there and right); "adopted" (it was there and right, without a receipt); "newer" (it was there and right, but the
-    reference now names other bytes); "elsewhere" (it was there and right, but came from another address, and no digest
-    shows whether the reference names the same bytes). `fetched` bytes came over the network.
+    there and right); "renewed" (it was, and its small files, like a template, were fetched); "adopted" (it was there
+    and right, without a receipt); "newer" (it was there and right, but the reference now names other bytes);
+    "elsewhere" (it was there and right, but came from another address, and no digest shows whether the reference names
+    the same bytes). `fetched` bytes came over the network.
     """
 
     reference: str

@@ -17,7 +17,7 @@ from luci_dl.install.context import InstallContext
 from luci_dl.install.inspect import remote_of
 from luci_dl.install.servers import resolve_words
 from luci_dl.library.installed import InstalledModel
-from luci_dl.model import Artifact, Model
+from luci_dl.model import MANIFEST, Artifact, Model
 from luci_dl.net.network import ASK_SERVERS
 from luci_dl.pool import run_side_by_side
 from luci_dl.sources.base import source_of
@@ -39,7 +39,7 @@ class Standing:
     Attributes:
         state: "current"; "outdated": the reference names other files; "gone": it names nothing any more; "unknown":
             that could not be found out; "pinned": it means the same bytes for ever, so no server was asked.
-        reason: why it is gone, unknown or pinned; else empty.
+        reason: why it is gone, unknown or pinned, or outdated though its files are the same; else empty.
         available: what the reference names now; None if that was not found out.
         fetch: bytes that an upgrade would fetch; None if unknown.
         error: what made it gone or unknown, if anything failed.
@@ -130,7 +130,18 @@ def _compare_files(installed: InstalledModel, model: Model, context: InstallCont
     if any(is_same is None for _, is_same in files):
         why = "its server states neither a digest nor a validator (ETag) to compare"
         return Standing(installed, "unknown", why, model)
+    small = _changed_companions(installed, model)
+    if small is not None:
+        return Standing(installed, "outdated", "its template or another small file has changed", model, small)
     return Standing(installed, "current", available=model)
+
+
+def _changed_companions(installed: InstalledModel, model: Model) -> int | None:
+    """Bytes of the small files that a registry's manifest names and no receipt has; None if it is the one we kept."""
+    kept = installed.to_load.receipt.kept
+    if MANIFEST not in kept or kept[MANIFEST] == model.kept.get(MANIFEST, kept[MANIFEST]):
+        return None
+    return sum(each.size or 0 for each in model.companions if each.name not in kept)
 
 
 def _compare_file(

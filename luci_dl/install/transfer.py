@@ -50,13 +50,14 @@ class Installation:
                 jobs = [Job(action, self._open(action)) for action in todo]  # room for all before the first byte
                 filled = fill_all(self.plan, jobs, self.transaction, self.context)
                 size += sum(job.part.size or 0 for job in jobs)
-            self._keep_companions(actions)
+            renewed = self._keep_companions(actions)
             needed = self._needed_elsewhere()
             self.transaction.commit(needed)  # nothing below may fail, or look at the disk again
         for event in superseded(self.plan, needed, dry_run=False):
             self.context.emit(event)
         copied = "copied" if all(each.copied for each in filled) else "downloaded"
         how = copied if filled else _how(actions)
+        how = "renewed" if renewed and how == "already" else how
         return self._installed(how, size, sum(each.fetched for each in filled), began)
 
     def _needed_elsewhere(self) -> Mapping[str, Receipt]:
@@ -112,15 +113,20 @@ class Installation:
         self.transaction.report(action.artifact.name, size, size, 0.0)
         return size
 
-    def _keep_companions(self, actions: Sequence[Action]) -> None:
-        """Fetch the small files of the model that no receipt of it has. Raises: Interrupted."""
+    def _keep_companions(self, actions: Sequence[Action]) -> bool:
+        """Fetch the small files of the model that no receipt of it has.
+
+        Returns: whether there is something new to keep. Raises: Interrupted.
+        """
         if not self.plan.model.companions:
-            return
+            return False
         from luci_dl.install.companions import fetch_companions  # few models have some
 
         receipts = (action.found.receipt for action in actions if isinstance(action, Keep))
         known = {key: data for each in receipts if each for key, data in each.kept.items()}
-        self.transaction.keep(fetch_companions(self.plan.model, known, self.context))
+        kept = fetch_companions(self.plan.model, known, self.context)
+        self.transaction.keep(kept)
+        return kept != known
 
     def _open(self, action: Fetch) -> Part:
         if isinstance(action, Mend):

@@ -166,6 +166,8 @@ def _installed(event: events.Installed) -> list[str]:
     match event.outcome:
         case "already":
             return [f"✅ {name} is already installed"]
+        case "renewed":
+            return [f"✅ {name} is already installed; its small files (template, parameters, licences) are new"]
         case "adopted":
             return [f"✅ Adopted {name}: it was there already, and is right"]
         case "newer":

@@ -295,11 +295,20 @@ def test_a_model_of_ollama_s_own_that_would_hide_the_link_is_refused(registry: R
     assert ollama_rules.listed(ollama)[M]["template"] == PROMPT
 
 
-def test_a_changed_template_reaches_the_link_by_a_new_one(registry: Registry, models: Path, ollama: Path) -> None:
-    """The model's bytes stay."""
+@pytest.mark.parametrize("words", [("install", "ollama:m"), ("upgrade", "ollama:m", "--yes")])
+def test_a_changed_template_reaches_the_link(
+    registry: Registry, models: Path, ollama: Path, words: tuple[str, ...]
+) -> None:
+    """The model's bytes stay, and are not fetched again."""
     assert luci("install", "ollama:m", "--link", "ollama").returncode == 0
     registry.push("library/m", "latest", (MODEL, DATA), (TEMPLATE, b"new"))
-    assert luci("install", "ollama:m", "--link", "ollama").returncode == 0
+    [row] = json.loads(luci("outdated", "--json").stdout)
+    assert (row["state"], row["fetch"]) == ("outdated", 3)
+    before = len(registry.store.exchanges())
+    ended = luci(*words)
+    assert (ended.returncode, "small files" in ended.stderr) == (0, True)
+    assert len(registry.store.exchanges()) == before + 1
+    assert json.loads(luci("outdated", "--json").stdout)[0]["state"] == "current"
     assert ollama_rules.listed(ollama)[M]["template"] == b"new"
     assert (models / "m-latest.gguf").read_bytes() == DATA
     assert ollama_rules.blob(ollama, digest_of(DATA)).stat().st_size == len(DATA)

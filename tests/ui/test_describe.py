@@ -96,6 +96,10 @@ def test_the_sentence_of(event: Event, text: str) -> None:
     [
         ("downloaded", "✅ Installed a.gguf and 1 more file (2.0GB, 98MB/s)"),
         ("already", "✅ a.gguf and 1 more file is already installed"),
+        (
+            "renewed",
+            "✅ a.gguf and 1 more file is already installed; its small files (template, parameters, licences) are new",
+        ),
         ("adopted", "✅ Adopted a.gguf and 1 more file: it was there already, and is right"),
         ("newer", NEWER),
         ("elsewhere", ELSEWHERE),
