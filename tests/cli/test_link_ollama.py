@@ -22,6 +22,7 @@ from luci_dl.library.links.ollama_service import unreadable
 from tests import ollama_rules
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
 from tests.docker_registry import docker_registry
+from tests.formats.files import V3
 from tests.procs import Spawned, files_left, lock_is_free, luci, wait_until
 from tests.servers import faults
 from tests.servers.hub import Hub
@@ -354,6 +355,16 @@ def test_the_folder_that_ollama_uses_is_taken(
     monkeypatch.setattr(runners, "ollama", lambda _environ: roots)
     monkeypatch.setenv("OLLAMA_MODELS", variable and str(tmp_path / variable))
     assert place() == tmp_path / expected
+
+
+def test_one_shard_of_several_is_refused(shop: Shop, ollama: Path) -> None:
+    """Though it is the model's only file, as its header says that there are more."""
+    shop.sell(
+        "m", V3.file([V3.string("general.architecture", "llama"), V3.u32("split.no", 0), V3.u32("split.count", 2)])
+    )
+    assert luci("install", "m").returncode == 0
+    assert_refused(luci("link", "ollama", "m"), 3, "has 2 files")
+    assert files_of(ollama) == []
 
 
 def test_what_is_no_gguf_file_is_refused(shop: Shop, ollama: Path) -> None:

@@ -33,7 +33,7 @@ def test_every_fact_of_a_header_is_read(form: Form) -> None:
     assert (header.version, header.big_endian) == (form.version, form.order == ">")
     assert (header.architecture, header.name, header.license) == ("llama", "Tiny", "mit")
     assert (header.file_type, header.context_length) == ("Q4_K_M", 4096)
-    assert (header.tokenizer, header.tokens) == ("gpt2", 100)
+    assert (header.tokenizer, header.tokens, header.has_chat_template) == ("gpt2", 100, True)
     assert (header.parameters, header.tensors) == (64 + 1024, 2)
     assert header.tensor_types == (("Q4_K", 1), ("F32", 1))
     assert header.needed == len(model(form))
@@ -52,7 +52,7 @@ def test_what_the_writer_of_llama_cpp_wrote(data: bytes) -> None:
 def test_an_empty_header_is_valid() -> None:
     header = parsed(V3.file())
     assert (header.architecture, header.context_length, header.file_type, header.tokens) == (None,) * 4
-    assert (header.parameters, header.needed) == (0, 24)
+    assert (header.parameters, header.needed, header.has_chat_template) == (0, 24, False)
 
 
 def test_values_of_unexpected_types_are_ignored() -> None:
