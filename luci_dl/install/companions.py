@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.errors import Interrupted, LuciError
-from luci_dl.events import Warned
+from luci_dl.events import Warned, ignore
 from luci_dl.install.context import InstallContext
 from luci_dl.model import MAX_COMPANION, Artifact, Model
 from luci_dl.net.documents import read_document, with_retries
@@ -16,6 +18,12 @@ from luci_dl.pool import run_side_by_side
 
 _SIDE_BY_SIDE = 8
 _RETRIES = 2
+_MOST_S = 15.0
+"""Seconds to wait for all of them: the model is complete by then, and the next install tries again."""
+
+
+class _TooLateError(Exception):
+    pass
 
 
 def fetch_companions(model: Model, known: Mapping[str, str], context: InstallContext) -> Mapping[str, str]:
@@ -25,14 +33,29 @@ def fetch_companions(model: Model, known: Mapping[str, str], context: InstallCon
     """
     there = {each.name: known[each.name] for each in model.companions if each.name in known}
     missing = [each for each in model.companions if each.name not in there]
-    found = run_cancellable(
-        lambda: run_side_by_side(lambda each: _fetched(each, context), missing, None, _SIDE_BY_SIDE), context.token
-    )
-    fetched = {each.name: data for each, data in zip(missing, found, strict=True) if data is not None}
+    fetched = _fetch_all(missing, context)
     if lost := len(missing) - len(fetched):
         what = f"{lost} of the small files of {model.reference} (template, parameters, licences)"
         context.emit(Warned(f"{what} could not be fetched; the model works without, and the next install tries again"))
     return {**model.kept, **there, **fetched}
+
+
+def _fetch_all(missing: Sequence[Artifact], context: InstallContext) -> dict[str, str]:
+    """Those of the files that can be had in time, by name, in base64. Raises: Interrupted."""
+    fetched: dict[str, str] = {}
+    deadline = time.monotonic() + _MOST_S
+
+    def fetch(artifact: Artifact) -> None:
+        if data := _fetched(artifact, context):
+            fetched[artifact.name] = data
+
+    def check_time() -> None:
+        if time.monotonic() > deadline:
+            raise _TooLateError
+
+    with contextlib.suppress(_TooLateError):
+        run_cancellable(lambda: run_side_by_side(fetch, missing, None, _SIDE_BY_SIDE), context.token, check_time)
+    return dict(fetched)
 
 
 def _fetched(artifact: Artifact, context: InstallContext) -> str | None:
@@ -44,7 +67,7 @@ def _fetched(artifact: Artifact, context: InstallContext) -> str | None:
             lambda: read_document(client, url, artifact.headers, MAX_COMPANION, artifact.repository),
             url,
             context.token,
-            context.emit,
+            ignore,
             retries,
         )
     except Interrupted:

@@ -12,7 +12,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.install import companions
 from luci_dl.library import runners
 from luci_dl.library.installed import installed
 from luci_dl.library.links.base import Question
@@ -121,6 +123,21 @@ def test_a_small_file_with_wrong_bytes_is_not_kept(registry: Registry, models: P
     ended = luci("install", "ollama:m")
     assert (ended.returncode, "could not be fetched" in ended.stderr) == (0, True)
     assert kept(models) == {"manifest"}
+
+
+def test_a_registry_that_hangs_at_the_end_costs_little(
+    registry: Registry, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model is complete then; the next install asks for the rest."""
+    monkeypatch.setattr(companions, "_MOST_S", 0.3)
+    registry.on_blob = [faults.ok(), faults.ok(), faults.stall_head()]
+    began = time.monotonic()
+    luci_dl.install("ollama:m")
+    assert time.monotonic() - began < 10
+    assert len(kept(models)) == 2
+    registry.on_blob = [faults.ok()]
+    luci_dl.install("ollama:m")
+    assert len(kept(models)) == 4
 
 
 def test_an_interrupt_while_small_files_are_fetched_ends_the_install(registry: Registry, models: Path) -> None:
