@@ -187,9 +187,9 @@ class Transaction:
         return part
 
     def link(self, artifact: Artifact, path: Path) -> bool:
-        """Give the verified file at `path`, whose receipt is an `earlier` one, a second name at the target when committing.
+        """When committing, give the file at `path`, which is as its `earlier` receipt says, a second name: the target.
 
-        Returns: whether that is possible: both are on one file system, and that has hard links. Raises: CannotHold.
+        Returns: whether both are on one file system that has hard links. Raises: CannotHold; StorageError.
         """
         staging, known = self._stagings[artifact.name], self._facts.earlier[artifact.name]
         self._places.check(staging, artifact.size)

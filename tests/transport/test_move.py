@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,12 @@ import luci_dl
 from luci_dl.api.link import link
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt, space
+from luci_dl.disk.journal import CommitEntry, entry_from
 from luci_dl.disk.layout import staging_for
 from luci_dl.errors import IntegrityError, Interrupted, LockedError, NoRoom, ResolveError, StorageError, UsageError
 from luci_dl.events import Copying, Event
 from luci_dl.library.installed import installed
-from tests.disk.hands import install, url_of
+from tests.disk.hands import KIB, install, kill_after, url_of
 from tests.interrupting import held
 from tests.procs import luci
 from tests.transport.conftest import DATA, OTHER, receipt_of, there
@@ -228,3 +229,24 @@ def test_the_command_line_says_what_it_does(models: Path, tmp_path: Path) -> Non
     moved = luci("move", "a.gguf", "--to", big, "--json")
     (event,) = map(json.loads, moved.stdout.splitlines())
     assert (event["event"], event["outcome"], event["paths"]) == ("moved", "moved", [str(big / "a.gguf")])
+
+
+def test_an_unfinished_download_there_is_replaced(models: Path, tmp_path: Path) -> None:
+    """Its part never is another name of the model's file, which a resumed download would cut off."""
+    install(models, (DATA, "a.gguf"))
+    kill_after(tmp_path / "big", DATA, 32 * KIB, "a.gguf")
+    luci_dl.move("a.gguf", to=tmp_path / "big")
+    assert (there(models), there(tmp_path / "big")) == ([], ["a.gguf"])
+    assert (tmp_path / "big/a.gguf").read_bytes() == DATA
+
+
+def test_records_of_older_versions_are_completed(models: Path, tmp_path: Path) -> None:
+    """They have no source."""
+    install(models, (DATA, "a.gguf"))
+    known = receipt_of(models, "a.gguf")
+    inode = (models / "a.gguf").stat().st_ino
+    entry = asdict(CommitEntry(len(DATA), known.sha256, inode, known, None))
+    del entry["source"]
+    again = entry_from(entry, models)
+    assert again
+    assert again.source == ""
