@@ -27,13 +27,13 @@ Where things are; each package imports only from those below it, and the head of
         dry_run       the same actions, reported; pending: what comes before them
         repair        models with damaged files, installed again
         linking       links to other programs
-        relocation    models moved to another folder; stick: exported and imported
         outdated      what is no longer what its reference names; upgrade: installed again
+    transport/    installed models to another folder or disk, onto a stick, and from it
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
-                  remove, sharing, gguf_files, sums (SHA256SUMS); runners (where other programs keep models), links/:
-                  one copy for all of them
+                  remove, sharing, gguf_files; runners (where other programs keep models), links/: one copy for all of
+                  them
     catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, edit,
                   refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
@@ -59,9 +59,12 @@ if TYPE_CHECKING:
     from luci_dl.api.catalog import catalog, search
     from luci_dl.api.clean import clean
     from luci_dl.api.config import settings
+    from luci_dl.api.export import export_models
+    from luci_dl.api.import_ import import_models
     from luci_dl.api.info import Info, info, path
     from luci_dl.api.install import Forecast, forecast, install
     from luci_dl.api.list import installed
+    from luci_dl.api.move import move
     from luci_dl.api.outdated import Standing, outdated
     from luci_dl.api.remove import remove
     from luci_dl.api.status import status
@@ -99,10 +102,13 @@ __all__ = [
     "__version__",
     "catalog",
     "clean",
+    "export_models",
     "forecast",
+    "import_models",
     "info",
     "install",
     "installed",
+    "move",
     "outdated",
     "path",
     "remove",
@@ -117,9 +123,12 @@ _HOMES = {
     "api.catalog": ("catalog", "search"),
     "api.clean": ("clean",),
     "api.config": ("settings",),
+    "api.export": ("export_models",),
+    "api.import_": ("import_models",),
     "api.info": ("Info", "info", "path"),
     "api.install": ("Forecast", "forecast", "install"),
     "api.list": ("installed",),
+    "api.move": ("move",),
     "api.outdated": ("Standing", "outdated"),
     "api.remove": ("remove",),
     "api.status": ("status",),

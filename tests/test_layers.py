@@ -19,7 +19,11 @@ MAY_IMPORT = {
     "__init__": {"api", "config", "library", "sources", "disk"},
     "cli": {"ui", "api"},
     "ui": set(),
-    "api": {"install", "doctor", "library", "catalog", "sources", "config", "machine", "net", "formats", "disk"},
+    "api": {
+        *("transport", "install", "doctor", "library", "catalog", "sources", "config", "machine", "net", "formats"),
+        "disk",
+    },
+    "transport": {"install", "library", "catalog", "disk"},
     "install": {"library", "catalog", "sources", "config", "machine", "net", "formats", "disk"},
     "doctor": {"library", "catalog", "sources", "config", "net", "disk"},
     "library": {"catalog", "sources", "formats", "disk"},
@@ -154,7 +158,7 @@ def faults_of(package: Path) -> list[str]:
     return [fault for path in sorted(package.rglob("*.py")) for fault in Source(path, package).faults()]
 
 
-LISTED = {"config", "disk", "doctor", "formats", "install", "library", "net", "sources", "ui"}
+LISTED = {"config", "disk", "doctor", "formats", "install", "library", "net", "sources", "transport", "ui"}
 """The folders whose modules are listed one by one; of the others each is a command, or a name says it all."""
 
 

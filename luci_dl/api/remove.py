@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from luci_dl.api.config import Folder, settings
@@ -58,7 +58,12 @@ def plan_removals(names: Sequence[str], folder: Folder, emit: Emit) -> list[Remo
     with problems.explain():
         folders, catalog = folders_of(found, folder, problems), load(found.catalog)
         models = installed(folders, problems)
-        meant = dict.fromkeys(_find(name, catalog, folders, models) for name in names)
+        meant = dict.fromkeys(find_one(name, catalog, folders, models) for name in names)
+    return removals_of(meant)
+
+
+def removals_of(meant: Iterable[tuple[Path, str]]) -> list[Removal]:
+    """Removals of the models, by folder and reference, all of which are possible now. Raises: as `remove`."""
     removals = [plan_removal(path, reference) for path, reference in meant]
     for removal in removals:
         check_idle(removal)
@@ -76,7 +81,9 @@ def remove_all(removals: Sequence[Removal], token: CancelToken, emit: Emit, *, d
             emit(event)
 
 
-def _find(word: str, catalog: Catalog, folders: Sequence[Path], models: Sequence[InstalledModel]) -> tuple[Path, str]:
+def find_one(
+    word: str, catalog: Catalog, folders: Sequence[Path], models: Sequence[InstalledModel]
+) -> tuple[Path, str]:
     """The folder and the reference of the one model that the word means. Raises: ResolveError; LockedError."""
     found = look_up(word, catalog, models)
     name = printable(word)

@@ -12,30 +12,31 @@ from luci_dl.events import Emit
 
 @click.command(
     epilog=options.examples(
-        "luci export mistral /media/stick",
-        "luci export mistral phi-3 /media/stick --dry-run",
-        more="Exit codes: 2 usage, 3 not installed, 5 the file has changed, 6 disk.",
+        "luci export mistral phi-3 /media/usb",
+        "luci export mistral /media/usb/models --dry-run",
+        more="Exit codes: 3 not installed, 5 has changed or something else is there, 6 disk, 7 in use.",
     )
 )
-@click.argument("words", nargs=-1, metavar="NAME... DIR", shell_complete=complete.installed)
-@options.folder("Look into this models folder only.")
-@options.flag("-n", "--dry-run", help="Only show what would be done, and whether it would work.")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=complete.installed)
+@click.argument("to", metavar="DIR", required=False, default="", shell_complete=complete.folders)
+@options.folder("Export from this models folder only.")
+@options.flag("-n", "--dry-run", help="Only show what would be exported.")
 @options.json_events
 @options.quiet
-def command(words: tuple[str, ...], folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    """Copy installed models to a stick, for a machine without a line.
+def command(names: tuple[str, ...], to: str, folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Copy installed models to a stick, for machines without a network.
 
-    DIR gets the files, their receipts, and a SHA256SUMS that `sha256sum -c` reads. There, `luci import DIR` installs
-    them. What a FAT file system cannot hold (4 GiB and more) is refused before the first byte.
+    DIR then has the models, what luci knows of them (so that `luci list --dir DIR` works there), and a SHA256SUMS for
+    `sha256sum -c`. A file that the stick cannot hold is refused before the first byte: FAT holds no file of 4 GiB. On
+    the other machine: luci import DIR.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.move import export_models
+        from luci_dl.api.export import export_all
 
-        if len(words) < 2:
-            raise UsageError("give the models, and the folder last", "For example: luci export mistral /media/stick")
-        *names, to = words
-        export_models(*names, to=to, folder=folder, dry_run=dry_run, token=token, emit=emit)
-        return 0
+        if not names or not to.strip():
+            raise UsageError("give the models, and the folder last", "For example: luci export mistral /media/usb")
+        error = export_all(names, to, folder, token, emit, dry_run=dry_run)
+        return error.exit_code if error else 0
 
     return session.run(work, json=as_json, quiet=quiet, what="Export")

@@ -12,30 +12,31 @@ from luci_dl.events import Emit
 
 @click.command(
     epilog=options.examples(
-        "luci import /media/stick",
-        "luci import /media/stick mistral --dry-run",
-        more="Exit codes: 2 usage, 3 not on the stick, 5 wrong bytes or an invalid receipt, 6 disk, 7 locked.",
+        "luci import /media/usb",
+        "luci import /media/usb mistral --dir /data/models",
+        more="Exit codes: 3 not in the folder, 5 wrong bytes, 6 disk, 7 in use.",
     )
 )
 @click.argument("source", metavar="DIR", required=False, default="", shell_complete=complete.folders)
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=complete.known)
 @options.folder("Import into this models folder.", may_be_missing=True)
-@options.flag("-n", "--dry-run", help="Only show what would be done, and whether it would work.")
+@options.flag("-n", "--dry-run", help="Only show what would be imported.")
 @options.json_events
 @options.quiet
 def command(source: str, names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    """Install models from a stick that `luci export` wrote. No server is asked.
+    """Install models from a stick, without a network.
 
-    Every file is proved by the digest in its receipt, or in the SHA256SUMS of DIR; its name proves nothing. A model is
-    imported as a whole or not at all.
+    DIR has what `luci export` wrote, or model files that a SHA256SUMS lists. Each file is verified while it is copied;
+    of a model with a wrong one nothing is imported. A file that luci did not export gets the name of the model in the
+    catalog that has its digest. Without NAME, everything is imported.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
-        from luci_dl.api.move import import_models
+        from luci_dl.api.import_ import import_all
 
-        if not source:
-            raise UsageError("give the folder to import from", "For example: luci import /media/stick")
-        import_models(source, *names, folder=folder, dry_run=dry_run, token=token, emit=emit)
-        return 0
+        if not source.strip():
+            raise UsageError("give the folder to import from", "For example: luci import /media/usb")
+        error = import_all(source, names, folder, token, emit, dry_run=dry_run)
+        return error.exit_code if error else 0
 
     return session.run(work, json=as_json, quiet=quiet, what="Import")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib
+import keyword
 import os
 import sys
 from collections.abc import Sequence
-from keyword import iskeyword
 
 import click
 
@@ -29,9 +29,9 @@ COMMANDS = {
     "remove": "Uninstall models.",
     "outdated": "Show which installed models are no longer what their references name.",
     "upgrade": "Install models again that are no longer what their references name.",
-    "move": "Move installed models to another models folder.",
-    "export": "Copy installed models to a stick, for a machine without a line.",
-    "import": "Install models from a stick that `luci export` wrote.",
+    "move": "Move installed models to another folder or disk.",
+    "export": "Copy installed models to a stick, for machines without a network.",
+    "import": "Install models from a stick, without a network.",
     "link": "Let other programs use installed models, without a second copy.",
     "unlink": "Remove what `luci link` made; the models stay installed.",
     "status": "Show what luci is installing now.",
@@ -62,7 +62,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"luci_dl.cli.{name}{'_' if iskeyword(name) else ''}")
+        module = importlib.import_module(f"luci_dl.cli.{name}{'_' if keyword.iskeyword(name) else ''}")
         command: click.Command = module.command
         return command
 

@@ -17,7 +17,6 @@ watch           notices what vanishes meanwhile
 publish         the last checks (hashing) and the renames; commit: the record of several, and rolling it forward
 succession      the files of an older version: those that stay, those that go
 endings         what becomes of parts without a commit
-relocate        files that get their places in another models folder without a copy
 locks           of one transaction; lock (one), lock_info (its text), stored_lock (many), folder_lock (on a full disk)
 lock_reliability  where a lock may be granted to everyone
 space           room: claimed, measured, watched

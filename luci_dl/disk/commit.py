@@ -161,8 +161,7 @@ def roll_forward(path: Path, files: Entries, token: CancelToken, emit: Emit) -> 
     Raises: StorageError; then record and parts stay. Interrupted, while a part whose inode changed is read.
     """
     for staging, entry in files:
-        where = staging.part if fs.is_own(staging.part) else Path(os.path.realpath(staging.target))
-        if entry and not holds(where, entry, token):
+        if entry and not holds(bytes_of(staging, entry), entry, token):
             fs.unlink(path)
             return False
     rename_all(files)
@@ -170,13 +169,27 @@ def roll_forward(path: Path, files: Entries, token: CancelToken, emit: Emit) -> 
     return True
 
 
+def bytes_of(staging: Staging, entry: CommitEntry) -> Path:
+    """Where the verified bytes are until all is done: in the part or the source, and afterwards at the target."""
+    if _is_placed(staging, entry):
+        return Path(os.path.realpath(staging.target))
+    return Path(entry.source) if entry.source else staging.part
+
+
+def _is_placed(staging: Staging, entry: CommitEntry) -> bool:
+    return os.path.lexists(staging.target) if entry.source else not fs.is_own(staging.part)
+
+
 def rename_all(files: Entries) -> None:
-    """Do the renames of a written record. Raises: StorageError."""
-    to_rename = [staging for staging, entry in files if entry and fs.is_own(staging.part)]
-    for folder in dict.fromkeys(staging.target.parent for staging in to_rename):
+    """Do the renames of a written record, and make the second names. Raises: StorageError."""
+    to_place = [(staging, entry) for staging, entry in files if entry and not _is_placed(staging, entry)]
+    for folder in dict.fromkeys(staging.target.parent for staging, _ in to_place):
         fs.make_folder(folder)
-    for staging in to_rename:
-        fs.rename(staging.part, staging.target)
+    for staging, entry in to_place:
+        if entry.source:
+            fs.hard_link(Path(entry.source), staging.target)
+        else:
+            fs.rename(staging.part, staging.target)
 
 
 def settle_all(path: Path | None, entries: Entries, emit: Emit) -> None:
@@ -197,7 +210,9 @@ def settle_all(path: Path | None, entries: Entries, emit: Emit) -> None:
     warn_of_unsynced(unsynced, emit)
     if errors:
         raise errors[0]
-    for staging, _ in files:
+    for staging, entry in files:
+        if entry.source:
+            fs.unlink(staging.part)  # of a download that is not needed any more
         fs.unlink(staging.journal)
     if dropped := [staging for staging, entry in entries if entry is None]:
         from luci_dl.disk.succession import drop  # of an upgrade only

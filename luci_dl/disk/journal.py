@@ -73,6 +73,7 @@ class CommitEntry:
         inode: the part's, which the rename carries over to the target.
         receipt: the one that the target will get.
         record: for one of several files, the name of the target that the commit record lies beside; else None.
+        source: the path of a file in another models folder that gets a second name, in place of a part; else empty.
     """
 
     size: int
@@ -80,6 +81,7 @@ class CommitEntry:
     inode: int
     receipt: Receipt
     record: str | None
+    source: str = ""
 
 
 @frozen
@@ -228,6 +230,7 @@ def entry_from(fields: Any, path: Path, names: Any = None) -> CommitEntry | None
         is_count(entry.size)
         and is_count(entry.inode)
         and isinstance(entry.sha256, str)
+        and isinstance(entry.source, str)
         and (entry.record is None or is_valid_name(entry.record))
     )
     return entry if valid else None

@@ -36,12 +36,10 @@ REPORT_S = 1.0
 MANY = 32
 """A model of more files has its locks in a `DescriptorStore`."""
 
-Verb = Literal["install", "remove", "move"]
-_HINTS: dict[Verb, str] = {
-    "install": "Leave out --no-wait (or give --wait more seconds) to wait for it.",
-    "remove": "Interrupt that, or wait until it is done.",
-    "move": "Interrupt that, or wait until it is done.",
-}
+Verb = Literal["install", "remove", "move", "export", "import"]
+_HINT = "Interrupt that, or wait until it is done."
+_HINT_TO_WAIT = "Leave out --no-wait (or give --wait more seconds) to wait for it."
+_PASSIVE = {"remove": "removed", "move": "moved", "export": "exported", "import": "imported"}
 
 
 class Locks:
@@ -63,7 +61,7 @@ class Locks:
         self._artifacts = {staging: artifacts[staging] for staging in in_lock_order(artifacts)}
         self._stagings = {staging.name: staging for staging in self._artifacts}
         self._store = DescriptorStore() if len(artifacts) > MANY else None
-        folders = {staging.lock.parent for staging in artifacts} if verb == "remove" else ()
+        folders = {staging.lock.parent for staging in artifacts} if verb in ("remove", "move") else ()
         self._stand_ins = {path: FolderLock(path) for path in folders}
         self._locks = {staging: self._lock(staging.lock) for staging in self._artifacts}
         self._infos: dict[Staging, LockInfo] = {}
@@ -106,9 +104,10 @@ class Locks:
             holder = _holder_of(lock)
             left = POLL_S if end is None else end - time.monotonic()
             if left <= 0:
-                doing = "removed" if holder and holder.command.startswith("luci remove ") else "installed"
+                verb = holder.command.split(" ")[1:2] if holder else []
+                doing = _PASSIVE.get("".join(verb), "installed")
                 message = f"{artifact.name} is being {doing} by {_described(holder)}"
-                raise LockedError(message, _HINTS[self._verb])
+                raise LockedError(message, _HINT if self._verb in _PASSIVE else _HINT_TO_WAIT)
             emit(self._waiting(artifact.name, holder))
             waited = True
             token.wait(min(POLL_S, left))

@@ -97,6 +97,24 @@ def rehearse(staging: Staging) -> None:
         fs.unlink(new)
 
 
+def can_link(staging: Staging, path: Path) -> bool:
+    """Whether the file at `path` can get a second name where the target goes. Under the lock of the target.
+
+    What a kill leaves is removed as after `rehearse`. Raises: StorageError.
+    """
+    there = staging.rehearsal_in(existing(staging.target.parent))
+    fs.unlink(there)
+    try:
+        if not fs.is_own(path):
+            return False
+        fs.hard_link(path, there)
+    except StorageError:
+        return False
+    finally:
+        fs.unlink(there)
+    return True
+
+
 def check_names(on: FileSystem | None, folder: Path, names: Iterable[str]) -> None:
     """Check the targets' names against what is known of the folder's file system. Raises: CannotHold."""
     for part in (part for name in names for part in name.split("/")):

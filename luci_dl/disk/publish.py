@@ -24,6 +24,7 @@ class Publication:
     """Puts the parts of one model in their places.
 
     Args:
+        links: files elsewhere that get a second name, beside the parts.
         facts: of the model, with the names of all its files, whether they have parts or not.
         replaced: what becomes of files of the version that is replaced.
         seen: what was at the targets when they were looked at.
@@ -37,6 +38,7 @@ class Publication:
     def __init__(
         self,
         parts: Sequence[Part],
+        links: Mapping[Staging, CommitEntry],
         facts: ModelFacts,
         replaced: commit.Entries,
         seen: Mapping[str, target.Identity | None],
@@ -47,9 +49,11 @@ class Publication:
         self.made: list[Path] = []
         self.done = False
         self._parts = {part.staging: part for part in parts}
+        self._links = links
         self._facts = facts
         self._replaced = replaced
-        self._first = (in_lock_order(self._parts) or in_lock_order(staging for staging, _ in replaced))[0]
+        new = in_lock_order([*self._parts, *links])
+        self._first = (new or in_lock_order(staging for staging, _ in replaced))[0]
         self._seen = seen
         self._private = private
         self._token = token
@@ -63,13 +67,11 @@ class Publication:
 
         Raises: IntegrityError; Interrupted; StorageError.
         """
-        stagings = in_lock_order(self._parts)
-        is_single = len(stagings) == 1 and self._parts[stagings[0]].has_journal and not self._replaced
+        stagings = in_lock_order([*self._parts, *self._links])
+        is_single = len(stagings) == 1 and not (self._replaced or self._links) and self._parts[stagings[0]].has_journal
         first = None if is_single or self._private else self._first.name
         record = self._first.commit if first else None
-        files = run_cancellable(
-            lambda: [(staging, self._entry(self._parts[staging], first)) for staging in stagings], self._token
-        )
+        files = run_cancellable(lambda: [(staging, self._entry(staging, first)) for staging in stagings], self._token)
         run_cancellable(lambda: self._make_durable(files, record), self._token)
         for folder in dict.fromkeys(staging.target.parent for staging in stagings):
             self.made += fs.make_folder(folder)
@@ -85,12 +87,15 @@ class Publication:
         except (StorageError, OSError) as error:
             self._emit(Warned(f"{error}; once that is corrected, the next luci install or luci clean completes it"))
 
-    def _entry(self, part: Part, record: str | None) -> CommitEntry:
+    def _entry(self, staging: Staging, record: str | None) -> CommitEntry:
+        if link := self._links.get(staging):
+            return replace(link, record=record)
+        part = self._parts[staging]
         digest, size = part.verify(self._token), part.received
         content = digest, size, part.mtime_ns, part.blocks.text()
         known = receipt_for(part.artifact, self._facts, *content, url=part.origin, proof=part.proof)
-        known = replace(known, validator=part.validator(part.origin) or "", commit=part.commit)
-        known = self._facts.inherited(known)
+        if staging.name not in self._facts.earlier:
+            known = replace(known, validator=part.validator(part.origin) or "", commit=part.commit)
         return CommitEntry(size, digest, part.inode, known, record)
 
     def _make_durable(self, files: Files, record: Path | None) -> None:
@@ -120,7 +125,9 @@ class Publication:
         for part in self._parts.values():
             part.close()  # all bytes are there, so whatever still wants to change them is a thread left behind
         is_lost = not self._private and lost_lock()
-        if is_lost or not all(commit.holds(staging.part, entry, self._token) for staging, entry in files):
+        if is_lost or not all(
+            commit.holds(commit.bytes_of(staging, entry), entry, self._token) for staging, entry in files
+        ):
             raise StorageError(
                 f"another program touched the staging files of {self._facts.reference} in "
                 f"{staging_folder(self._first.folder)}",
@@ -176,6 +183,8 @@ def receipt_for(
 ) -> Receipt:
     """The receipt of a file of that model."""
     moment = receipt.now()
+    if known := facts.earlier.get(artifact.name):
+        return replace(known, size=size, mtime_ns=mtime_ns, verified=moment, xxh3=xxh3 or known.xxh3)
     return Receipt(
         artifact.name,
         facts.reference,

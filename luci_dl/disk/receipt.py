@@ -27,7 +27,6 @@ DISTRUSTED = -1
 """The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
 REMEMBERED = "receipts"
 """The folder, in luci's own one, for newer versions of receipts that are in read-only folders."""
-_ORIGIN = ("url", "proof", "installed", "asked", "validator", "commit", "kept", "v")
 _TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified", "validator", "commit", KIND)
 
 
@@ -36,7 +35,7 @@ class ModelFacts:
     """What the receipts of a model's files have in common: see `Receipt`, and `Model` for `asked` and `kept`.
 
     Attributes:
-        earlier: receipts by name, of files that are moved or copied from another models folder.
+        earlier: receipts that files bring along from another models folder, by the names of the targets.
     """
 
     reference: str
@@ -44,11 +43,6 @@ class ModelFacts:
     asked: Mapping[str, Any] = field(default_factory=dict, hash=False)
     kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     earlier: Mapping[str, Receipt] = field(default_factory=dict, hash=False, repr=False)
-
-    def inherited(self, known: Receipt) -> Receipt:
-        """The receipt with what the earlier one of the file says about its origin."""
-        old = self.earlier.get(known.name)
-        return replace(known, **{name: getattr(old, name) for name in _ORIGIN}) if old else known
 
     def renewed(self, known: Receipt) -> Receipt:
         """The receipt of a file that stays: it learns what was asked, which files there are, and the small files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from luci_dl.disk.blocks import Blocks
 from luci_dl.disk.endings import end_parts
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.hashing import report_hashing
-from luci_dl.disk.layout import Layout
+from luci_dl.disk.journal import CommitEntry
+from luci_dl.disk.layout import Layout, Staging
 from luci_dl.disk.locks import Locks, Verb
 from luci_dl.disk.part import Part
-from luci_dl.disk.place import Places, check_names
+from luci_dl.disk.place import Places, can_link, check_names
 from luci_dl.disk.publish import Publication, receipt_for
 from luci_dl.disk.receipt import ModelFacts, Receipt
 from luci_dl.disk.small_part import part_for
@@ -82,6 +84,7 @@ class Transaction:
         self._locks: Locks | None = None
         self._seen: dict[str, target.Identity | None] = {}  # what `look` saw at the targets
         self._parts: dict[str, Part] = {}
+        self._links: dict[Staging, CommitEntry] = {}
         self._watch = Watch(self.check_staging)
         self._publication: Publication | None = None
         self._places = Places()
@@ -147,7 +150,6 @@ class Transaction:
         content = found.sha256, found.size, found.mtime_ns, found.xxh3
         known = receipt_for(artifact, self._facts, *content, url="", proof=artifact.proof)
         staging = self._stagings[artifact.name]
-        known = self._facts.inherited(known)
         receipt.write(staging.receipt, known, staging.new_receipt)
         self._succession.note(staging, known)
 
@@ -184,6 +186,20 @@ class Transaction:
             part.mend(source, known, self._token, report_hashing(self._emit, artifact.name, path))
         return part
 
+    def link(self, artifact: Artifact, path: Path) -> bool:
+        """When committing, give the file at `path`, which is as its `earlier` receipt says, a second name: the target.
+
+        Returns: whether both are on one file system that has hard links. Raises: CannotHold; StorageError.
+        """
+        staging, known = self._stagings[artifact.name], self._facts.earlier[artifact.name]
+        self._places.check(staging, artifact.size)
+        if self._unreliable or not can_link(staging, path):
+            return False
+        with fs.storage_errors("look at", path):
+            inode = os.lstat(path).st_ino
+        self._links[staging] = CommitEntry(known.size, known.sha256, inode, known, None, str(path))
+        return True
+
     def check_staging(self) -> None:
         """Raises: StorageError, when a part or a lock file has vanished, or nothing can be written there any more."""
         parts = list(self._parts.values())
@@ -197,22 +213,6 @@ class Transaction:
     def keep(self, files: Mapping[str, str]) -> None:
         """Put these small files into the receipt: see `Model.kept`."""
         self._facts = replace(self._facts, kept=files)
-
-    def take(self, sources: Mapping[str, Path]) -> bool:
-        """Give files of the same file system their places here, beside those that they have, and commit.
-
-        Args:
-            sources: where each file is; the `earlier` receipts are about them.
-
-        Returns: False if that is impossible here: there is another file system, or it has no hard links.
-        Raises: StorageError; Interrupted. Then nothing has changed.
-        """
-        from luci_dl.disk import relocate  # for moves only
-
-        receipts = {name: replace(self._facts.earlier[name], files=self._facts.files) for name in sources}
-        return not self._unreliable and relocate.take(
-            [(self._stagings[name], path, receipts[name]) for name, path in sources.items()], self._token, self._emit
-        )
 
     def fill(self, artifact: Artifact, blocks: Iterable[bytes]) -> None:
         """Open the part of that file, and write the whole of it.
@@ -248,12 +248,13 @@ class Transaction:
             warnings.
         """
         replaced = self._succession.entries(self._facts, self._parts, needed or {})
-        if not (self._parts or any(entry is None for _, entry in replaced)):
+        if not (self._parts or self._links or any(entry is None for _, entry in replaced)):
             write_receipts(replaced, self._emit)
             return
         self._watch.end()
         self._publication = Publication(
             list(self._parts.values()),
+            self._links,
             self._facts,
             replaced,
             self._seen,

@@ -98,20 +98,6 @@ class Removed(Result):
 
 
 @frozen
-class Moved(Result):
-    """The model `reference` has the files at `paths` now: moved, exported or imported from the folder `source`.
-
-    `outcome`: "moved", "exported", "imported", or "already" (it was there). `size`: bytes of all files.
-    """
-
-    reference: str
-    paths: tuple[str, ...]
-    source: str
-    size: int
-    outcome: str
-
-
-@frozen
 class Linked(Result):
     """The model `reference` is linked to the program `target` (or would be), below its folder `root`.
 
@@ -138,6 +124,34 @@ class Unlinked(Result):
     name: str
     paths: tuple[str, ...]
     dry_run: bool
+
+
+@frozen
+class Moved(Result):
+    """The model `reference`, which is in `source`, is in `folder` now (or would be), its files at `paths`.
+
+    `outcome`: "moved" (it is no longer in `source`), "exported", "imported", or "already" (it was there). `size` is
+    that of all files, and `copied` of it was copied; the rest shares blocks or got new names.
+    """
+
+    reference: str
+    paths: tuple[str, ...]
+    source: str
+    folder: str
+    outcome: str
+    size: int
+    copied: int
+    dry_run: bool
+
+
+@frozen
+class ExportSummary(Event):
+    """The end of `export`: the `folder` now has `files` of `size` bytes in all that its `sums` list, and is synced."""
+
+    folder: str
+    files: int
+    size: int
+    sums: str
 
 
 @frozen

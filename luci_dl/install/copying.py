@@ -9,7 +9,7 @@ from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.disk.part import Part
 from luci_dl.errors import IntegrityError, StorageError
-from luci_dl.events import CopyFound, Copying, Hashing, Warned
+from luci_dl.events import CopyFound, Copying, Emit, Hashing, Warned
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import LocalCopy
 from luci_dl.net.rate_meter import RateMeter
@@ -19,7 +19,7 @@ BLOCK = 1 << 20
 TICK_S = 0.1
 
 
-class _Unusable(Exception):
+class Unusable(Exception):
     """The copy cannot be read, or has changed. The message continues a sentence that begins with its path."""
 
 
@@ -35,9 +35,9 @@ def copy_into(
         before = 0 if part.cloned else part.received
         context.emit(CopyFound(part.artifact.name, str(copy.path), copy.where, copy.size))
         try:
-            _fill(part, copy, context, report)
+            fill_from(part, copy, context.token, context.emit, report)
             part.verify(context.token)
-        except (_Unusable, IntegrityError) as error:
+        except (Unusable, IntegrityError) as error:
             what = "has the wrong bytes" if isinstance(error, IntegrityError) else str(error)
             context.emit(Warned(f"{copy.path} {what}, so it is not used for {part.artifact.name}"))
             if part.received != before:
@@ -48,21 +48,21 @@ def copy_into(
     return False
 
 
-def _fill(part: Part, copy: LocalCopy, context: InstallContext, report: Callable[[Copying], None]) -> None:
-    """Raises: _Unusable; StorageError; Interrupted."""
+def fill_from(part: Part, copy: LocalCopy, token: CancelToken, emit: Emit, report: Callable[[Copying], None]) -> None:
+    """Fill the part from the copy. Raises: Unusable; StorageError; Interrupted."""
     meter = RateMeter()
 
     def tick() -> None:
         part.check()
         done = part.received
         progress = Copying(part.artifact.name, done, part.size, meter.add(time.monotonic(), done))
-        context.emit(progress)
+        emit(progress)
         report(progress)
 
     if part.cloned:
-        _wait_for_the_hash(part, context)
+        _wait_for_the_hash(part, token, emit)
     else:
-        run_cancellable(lambda: _copy(part, copy, context.token), context.token, tick)
+        run_cancellable(lambda: _copy(part, copy, token), token, tick)
         tick()
 
 
@@ -86,27 +86,27 @@ def _copy_segment(part: Part, source: fs.File, lease: Lease, token: CancelToken)
         try:
             data = fs.read_at(source, BLOCK, lease.pos)
         except StorageError as error:
-            raise _Unusable(f"cannot be read ({error.reason})") from error
+            raise Unusable(f"cannot be read ({error.reason})") from error
         if not data:
-            raise _Unusable("was truncated")
+            raise Unusable("was truncated")
         part.write(lease, data)
 
 
-def _wait_for_the_hash(part: Part, context: InstallContext) -> None:
+def _wait_for_the_hash(part: Part, token: CancelToken, emit: Emit) -> None:
     """A clone has all its bytes at once, so nothing but the hash takes time."""
     size = part.size or 0
     while part.frontier < size:
         part.check()
-        context.emit(Hashing(part.artifact.name, part.frontier, size))
-        context.token.wait(TICK_S)
-        context.token.check()
+        emit(Hashing(part.artifact.name, part.frontier, size))
+        token.wait(TICK_S)
+        token.check()
 
 
 def first_opened(copies: Sequence[LocalCopy]) -> fs.File | None:
     """The first copy, opened; None if that is not possible."""
     try:
         return _opened(copies[0]) if copies else None
-    except _Unusable:
+    except Unusable:
         return None
 
 
@@ -114,7 +114,7 @@ def _opened(copy: LocalCopy) -> fs.File:
     try:
         source = fs.open_to_read(copy.path)
     except StorageError as error:
-        raise _Unusable(f"cannot be read ({error.reason})") from error
+        raise Unusable(f"cannot be read ({error.reason})") from error
     if source.size != copy.size:
-        raise _Unusable("has changed its size")
+        raise Unusable("has changed its size")
     return source

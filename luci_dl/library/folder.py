@@ -57,6 +57,11 @@ class ModelsFolder:
         """Of all installed files."""
         return (known for _, known in self._read(layout.RECEIPT, receipt.read))
 
+    def damaged_receipts(self) -> Iterator[Path]:
+        """The paths of receipts that are no receipts."""
+        known = {path for path, _ in self._read(layout.RECEIPT, receipt.read)}
+        return (path for path in self._tree[0] if path.name.endswith(layout.RECEIPT) and path not in known)
+
     def journals(self) -> Iterator[tuple[Staging, Log]]:
         """Of all parts that are being fetched or may be resumed; not of those that are private to a process."""
         for path, log in self._read(layout.JOURNAL, journal.read):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
 from luci_dl.disk.layout import staging_for
+from luci_dl.disk.locks import Verb
 from luci_dl.disk.place import check_deletable
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LockedError, ResolveError
@@ -40,6 +42,12 @@ class Removal:
     to_remove: tuple[InstalledFile, ...]
     shared: tuple[tuple[InstalledFile, InstalledModel], ...]
     unknown: tuple[Path, ...]
+
+    @property
+    def files(self) -> tuple[InstalledFile, ...]:
+        """All files of the model that have a receipt, the one to load first."""
+        files = {file.receipt.name: file for file in (*self.to_remove, *(file for file, _ in self.shared))}
+        return tuple(files[name] for name in self.names if name in files)
 
     @property
     def freed(self) -> int:
@@ -102,15 +110,35 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
     Raises: LockedError, when one of its files is in use, or the model has changed since the removal was planned;
         StorageError; Interrupted. What is left can be removed again.
     """
+    with locked(removal, "remove", token, emit) as (_, now):
+        events = list(now.events(dry_run=False))
+        token.check()
+        if has_links():
+            from luci_dl.library.links.follow import drop  # not needed by most
+
+            drop(removal.folder, removal.reference, emit)  # first: no program may see a link that leads nowhere
+        delete(now)
+    for event in events:
+        emit(event)
+
+
+@contextlib.contextmanager
+def locked(removal: Removal, verb: Verb, token: CancelToken, emit: Emit) -> Iterator[tuple[Transaction, Removal]]:
+    """Hold the locks of the model, and yield them with the removal as it is now.
+
+    Raises: LockedError, when one of its files is in use, or the model has changed since the removal was planned;
+        StorageError; Interrupted.
+    """
     check_removable(removal)
     transaction = Transaction(
         removal.folder,
         [Artifact(name, (removal.reference,)) for name in removal.names],
         reference=removal.reference,
+        earlier={file.receipt.name: file.receipt for file in removal.files},
         options=Options(wait=0.0),
         token=token,
         emit=emit,
-        verb="remove",
+        verb=verb,
     )
     with transaction:
         now = plan_removal(removal.folder, removal.reference)
@@ -118,32 +146,11 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
             raise LockedError(
                 f"another process has just changed {printable(removal.reference)}", "See `luci list`, then try again."
             )
-        events = list(now.events(dry_run=False))
-        token.check()
-        if has_links():
-            from luci_dl.library.links.follow import drop  # not needed by most
-
-            drop(removal.folder, removal.reference, emit)  # first: no program may see a link that leads nowhere
-        remove_now(now)
-    for event in events:
-        emit(event)
+        yield transaction, now
 
 
-def removal_of(old: InstalledModel) -> Removal:
-    """The removal of those files that no other installed model needs, not even one of the same reference."""
-    models = (
-        model for model in installed([old.folder]) if (model.reference, model.names) != (old.reference, old.names)
-    )
-    others = {name for model in models for name in model.names}
-    files = tuple(file for file in old.files if file.receipt.name not in others)
-    return Removal(old.folder, old.reference, tuple(file.receipt.name for file in files), files, (), ())
-
-
-def remove_now(removal: Removal) -> None:
-    """Delete the files first and the receipts last: after a crash in between, the model can be removed again.
-
-    Call it under the locks of its files.
-    """
+def delete(removal: Removal) -> None:
+    """Under its locks, delete files first and receipts last: after a crash in between, it can be removed again."""
     stagings = {name: staging_for(removal.folder, name) for name in removal.names}
     removed = [stagings[file.receipt.name] for file in removal.to_remove]
     check_removable(removal)

@@ -61,14 +61,17 @@ def describe(event: Event) -> list[str]:
             return [] if wrong else [f"✅ {'The file is' if count == 1 else f'All {count} files are'} right"]
         case events.Removed():
             return _removed(event)
-        case events.Moved():
-            return _moved(event)
         case events.Linked():
             return _linked(event)
         case events.Unlinked(reference, target, name, paths, dry_run):
             begin = "Would unlink" if dry_run else "Unlinked"
             title = f"{begin} {printable(reference)} from {target} ({printable(name)})"
             return [title, *(INDENT + printable(path) for path in paths)]
+        case events.Moved():
+            return _carried(event)
+        case events.ExportSummary(folder, count, size, sums):
+            what = f"{counted(count, 'file')}, {human_size(size)}, and {base_name(sums)}"
+            return [f"✅ {printable(folder)} has {what}; all is written, so the disk can be unmounted"]
         case events.RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
         case events.Finding():
@@ -229,14 +232,6 @@ def _removed(event: events.Removed) -> list[str]:
     ]
 
 
-def _moved(event: events.Moved) -> list[str]:
-    name = printable(event.reference)
-    if event.outcome == "already":
-        return [f"✅ {name} is already there", *(INDENT + printable(path) for path in event.paths)]
-    title = f"✅ {event.outcome.capitalize()} {name} ({human_size(event.size)})"
-    return [title, *(INDENT + printable(path) for path in event.paths)]
-
-
 def _linked(event: events.Linked) -> list[str]:
     begin = "Would link" if event.dry_run else "🔗 Linked"
     how = f", {_HOW[event.how]}" if event.how in _HOW else ""
@@ -251,6 +246,19 @@ _HOW = {
     "symlink": "as a symlink",
     "copy": "as a copy",
 }
+
+
+def _carried(event: events.Moved) -> list[str]:
+    name, folder = printable(event.reference), printable(event.folder)
+    if event.outcome == "already":
+        return [f"✅ {name} is already there: {folder}"]
+    to_copy = f" of {human_size(event.size)} to copy" if event.dry_run else f" of {human_size(event.size)} copied"
+    verb = {"moved": "move", "exported": "export", "imported": "import"}[event.outcome]
+    begin = f"Would {verb}" if event.dry_run else f"✅ {event.outcome.capitalize()}"
+    return [
+        f"{begin} {name} to {folder} ({human_size(event.copied)}{to_copy})",
+        *(INDENT + printable(path) for path in event.paths),
+    ]
 
 
 def _clean_summary(event: events.CleanSummary) -> str:

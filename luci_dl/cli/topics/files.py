@@ -41,6 +41,9 @@ DISKS = {
     "creates belongs to the group, whatever the umask: every member can wait for, resume, clean and remove what "
     "another one began. In a folder that you may only read, `list`, `path`, `info`, `verify` and the install of what "
     "is there work; anything else ends with exit code 6 and names the owner of the folder.",
+    "Sticks": "The folder of `luci export` is a models folder with a SHA256SUMS beside the models: `luci list --dir` "
+    "and `luci verify --dir` work there, and so does `sha256sum -c SHA256SUMS`. min_free does not hold there, and the "
+    "folder is not remembered. `luci import` takes what has a receipt, and model files that SHA256SUMS lists.",
     "Network disks": "On NFS, CIFS, Lustre, GPFS, 9p, sshfs and unknown FUSE file systems, and wherever a lock is "
     "granted to everyone, each process has its own partial file, reads it back from the disk before it gets its final "
     "name, and cannot resume it; luci says so once. `luci clean` removes such a file when its process has ended; if "

@@ -132,7 +132,7 @@ def _is_current(link: Link, entry: Entry) -> bool:
     if entry.kind != "file" or source is None or entry.how in ("copy", "reflink"):
         return True
     if entry.how == "symlink":
-        return entry.content == os.fsencode(source)
+        return entry.content == os.fsencode(source)  # after a move on one disk the old path leads to the same file
     try:
         return os.path.samefile(entry.path, source)
     except OSError:

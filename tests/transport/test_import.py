@@ -1,0 +1,156 @@
+"""From a stick: digests count, not names; what cannot be right is refused, and nothing of it imported."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import luci_dl
+from luci_dl.disk.layout import staging_for
+from luci_dl.errors import IntegrityError, LockedError, ResolveError, StorageError
+from luci_dl.events import Event, Failed
+from luci_dl.library.installed import installed
+from tests.disk.hands import install
+from tests.interrupting import held
+from tests.procs import files_left, luci
+from tests.transport.conftest import DATA, OTHER, receipt_of, there
+
+ENTRY = """
+[[model]]
+name = "known"
+[[model.file]]
+filename = "known/model.gguf"
+url = "https://nowhere.invalid/m.gguf"
+sha256 = "{}"
+"""
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> Path:
+    """A model of two files, and one of one."""
+    folder = tmp_path / "stick"
+    install(folder, (DATA, "o/a.gguf"), (OTHER, "o/b.gguf"))
+    install(folder, (OTHER, "c.gguf"))
+    return folder
+
+
+def sums_of(folder: Path, **names: bytes) -> None:
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in names.items()]
+    (folder / "SHA256SUMS").write_text("".join(lines))
+
+
+def test_all_of_it_is_imported(models: Path, stick: Path) -> None:
+    """With its receipts; the stick stays as it is, and a second time it is there already."""
+    before = files_left(stick)
+    assert [each.outcome for each in luci_dl.import_models(stick)] == ["imported", "imported"]
+    assert there(models) == ["c.gguf", "o/a.gguf", "o/b.gguf"]
+    known, old = receipt_of(models, "o/a.gguf"), receipt_of(stick, "o/a.gguf")
+    assert known == replace(old, mtime_ns=known.mtime_ns, verified=known.verified)
+    assert [each.outcome for each in luci_dl.import_models(stick)] == ["already", "already"]
+    assert files_left(stick) == before
+
+
+def test_only_the_named_models_are(models: Path, stick: Path, tmp_path: Path) -> None:
+    """Into the named folder, which is remembered."""
+    luci_dl.import_models(stick, "c.gguf", folder=tmp_path / "big")
+    assert (there(models), there(tmp_path / "big")) == ([], ["c.gguf"])
+    assert luci_dl.path("c.gguf") == tmp_path / "big/c.gguf"
+    assert luci_dl.import_models(stick, "c.gguf")[0].folder == str(tmp_path / "big")
+    with pytest.raises(ResolveError, match=r"did you mean c\.gguf"):
+        luci_dl.import_models(stick, "cc.gguf")
+
+
+def test_wrong_bytes_are_refused(models: Path, stick: Path) -> None:
+    """And nothing of that model is there afterwards; others are imported."""
+    (stick / "o/b.gguf").write_bytes(OTHER[:-1] + b"!")
+    events = list[Event]()
+    with pytest.raises(IntegrityError, match=r"b\.gguf does not have the bytes that its receipt says"):
+        luci_dl.import_models(stick, emit=events.append)
+    assert [event.reference for event in events if isinstance(event, Failed)] == ["o/a.gguf"]
+    assert there(models) == ["c.gguf"]
+
+
+@pytest.mark.parametrize("name", ["../evil.gguf", "/tmp/evil.gguf", "o/../../evil.gguf"])
+def test_a_receipt_that_leads_out_is_refused(models: Path, stick: Path, name: str) -> None:
+    """Nothing is changed."""
+    path = staging_for(stick, "c.gguf").receipt
+    fields = json.loads(path.read_text())
+    path.write_text(json.dumps(fields | {"name": name, "files": [name]}))
+    with pytest.raises(IntegrityError, match="is invalid: damaged, or about a file outside"):
+        luci_dl.import_models(stick)
+    assert (there(models), (stick.parent / "evil.gguf").exists()) == ([], False)
+
+
+def test_sums_that_lead_out_are_refused(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "evil.gguf").write_bytes(DATA)
+    (tmp_path / "s").mkdir()
+    sums_of(tmp_path / "s", **{"../evil.gguf": DATA})
+    with pytest.raises(IntegrityError, match="could leave the models folder"):
+        luci_dl.import_models(tmp_path / "s")
+    assert there(models) == []
+
+
+def test_two_digests_for_one_file_are_refused(models: Path, stick: Path) -> None:
+    sums_of(stick, **{"c.gguf": DATA})
+    with pytest.raises(IntegrityError, match="two SHA-256 digests"):
+        luci_dl.import_models(stick, "c.gguf")
+    assert there(models) == []
+
+
+def test_a_sum_is_enough(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that the catalog knows gets that name; another one keeps its own. Other kinds of files stay there."""
+    catalog, stick = tmp_path / "catalog.toml", tmp_path / "stick"
+    catalog.write_text(ENTRY.format(hashlib.sha256(DATA).hexdigest()))
+    monkeypatch.setenv("LUCI_CATALOG", str(catalog))
+    (stick / "x").mkdir(parents=True)
+    files = {"renamed.gguf": DATA, "x/own.gguf": OTHER, "notes.txt": OTHER[:9]}
+    for name, data in files.items():
+        (stick / name).write_bytes(data)
+    sums_of(stick, **files)
+    luci_dl.import_models(stick)
+    assert there(models) == ["known/model.gguf", "x/own.gguf"]
+    assert [(model.reference, model.state) for model in installed([models])] == [("known", "ok"), ("x/own.gguf", "ok")]
+    assert receipt_of(models, "known/model.gguf").proof == "sha256"
+
+
+def test_a_sum_is_checked(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/a.gguf").write_bytes(OTHER)
+    sums_of(tmp_path / "s", **{"a.gguf": DATA})
+    with pytest.raises(IntegrityError):
+        luci_dl.import_models(tmp_path / "s")
+    assert there(models) == []
+
+
+def test_another_version_is_not_replaced(models: Path, stick: Path) -> None:
+    """Nor a model in use."""
+    install(models, (DATA, "c.gguf"))
+    with pytest.raises(IntegrityError, match="another version"):
+        luci_dl.import_models(stick, "c.gguf")
+    assert (models / "c.gguf").read_bytes() == DATA
+    with held(staging_for(models, "o/a.gguf").lock), pytest.raises(LockedError):
+        luci_dl.import_models(stick, "a.gguf")
+    assert there(models) == ["c.gguf"]
+
+
+def test_there_must_be_something_to_import(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="does not exist"):
+        luci_dl.import_models(tmp_path / "usb")
+    (tmp_path / "usb").mkdir()
+    with pytest.raises(ResolveError, match="no models that can be imported"):
+        luci_dl.import_models(tmp_path / "usb")
+
+
+def test_the_command_line_says_what_it_does(models: Path, stick: Path) -> None:
+    """A dry run changes nothing."""
+    dry = luci("import", stick, "c.gguf", "--dry-run", "--json")
+    (event,) = map(json.loads, dry.stdout.splitlines())
+    assert (event["outcome"], event["dry_run"], event["copied"], there(models)) == ("imported", True, len(OTHER), [])
+    assert luci("import").returncode == 2
+    ended = luci("import", stick, "c.gguf")
+    assert (ended.returncode, there(models)) == (0, ["c.gguf"])
+    assert ended.stdout.startswith(f"✅ Imported c.gguf to {models}")
