@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "install": {"library", "catalog", "sources", "config", "machine", "net", "formats", "disk"},
     "doctor": {"library", "catalog", "sources", "config", "net", "disk"},
     "library": {"catalog", "sources", "formats", "disk"},
-    "catalog": {"sources", "machine", "disk"},
+    "catalog": {"sources", "machine", "formats", "disk"},
     "sources": {"machine", "net", "formats"},
     "config": {"disk"},
     "net": {"formats"},

@@ -12,7 +12,7 @@ from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.catalog.catalog import load
-from luci_dl.catalog.fit import weights_of
+from luci_dl.catalog.fit import load_of
 from luci_dl.disk import target
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import REMEMBERED
@@ -160,11 +160,10 @@ def info(
 def _running(found: Found, headers: Sequence[GgufFile], context: int, token: CancelToken) -> Load | None:
     """What running the model takes, with the cache that its header determines if it is installed."""
     model = model_of(found.installed[0]) if found.installed else found.entry
-    if model is None or (weights := weights_of(model.artifacts)) is None:
+    if model is None:
         return None
     cache = next((file.header.cache for file in headers if file.header and file.header.cache), None)
-    machine = run_cancellable(this_machine, token)
-    return machine.load(weights, None if cache is None else cache.size(context), context)
+    return load_of(model, run_cancellable(this_machine, token), cache, context)
 
 
 def _begun(word: str, found: Found, begun: Sequence[Partial]) -> tuple[Partial, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from luci_dl.catalog.estimate import about
 from luci_dl.disk import space
 from luci_dl.disk.place import existing
 from luci_dl.errors import StorageError
+from luci_dl.formats.kv_cache import Cache
 from luci_dl.frozen import frozen
-from luci_dl.machine.fit import Load, Machine, this_machine
+from luci_dl.machine.fit import CONTEXT, Load, Machine, this_machine
 from luci_dl.model import Artifact, Model
 
 
@@ -31,10 +33,10 @@ class Fit:
         return self.running.runs if self.running else None
 
     @property
-    def verdict(self) -> str | None:
-        """Where it runs, in words; None where that is unknown."""
-        found = self.running and self.running.verdict
-        return found.value if found else None
+    def word(self) -> str:
+        """Where it runs, in a word; empty where that is unknown."""
+        verdict = self.running.verdict if self.running else None
+        return verdict.word if verdict else ""
 
 
 @frozen
@@ -50,11 +52,9 @@ class Place:
         Args:
             about: an estimate of its size, for where that is unknown.
         """
-        size, weights = model.size, weights_of(model.artifacts)
-        if size is None and is_gguf(model.artifacts[0]):
-            size = weights = about
+        size = about if model.size is None and is_gguf(model.artifacts[0]) else model.size
         disk = installed or (None if None in (size, self.free) else (size or 0) <= (self.free or 0))
-        return Fit(disk, None if weights is None else self.machine.load(weights))
+        return Fit(disk, load_of(model, self.machine))
 
 
 def this_place(models_dir: Path, min_free: int) -> Place:
@@ -64,6 +64,20 @@ def this_place(models_dir: Path, min_free: int) -> Place:
     except StorageError:
         free = None
     return Place(None if free is None else max(0, free - min_free), this_machine())
+
+
+def load_of(model: Model, machine: Machine, cache: Cache | None = None, context: int = CONTEXT) -> Load | None:
+    """What running the model takes, by an estimate of its size where that is unknown; None for what is no GGUF file.
+
+    Args:
+        cache: by the header of its file, if that is known.
+        context: tokens that it shall remember.
+    """
+    known = weights_of(model.artifacts)
+    weights = about(model) if known is None and is_gguf(model.artifacts[0]) else known
+    if weights is None:
+        return None
+    return machine.load(weights, None if cache is None else cache.size(context), context, estimated=known is None)
 
 
 def is_gguf(artifact: Artifact) -> bool:

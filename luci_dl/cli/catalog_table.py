@@ -84,10 +84,10 @@ def _size(offer: Offer) -> str:
 
 
 def _fits(fit: Fit) -> str:
-    """Whether a model fits, in a word; empty where that is unknown."""
+    """Where a model runs if it fits, in a word; empty where that is unknown."""
     match fit.disk, fit.memory:
         case True, True:
-            return "yes"
+            return fit.word
         case False, False:
             return "no: both"
         case False, _:

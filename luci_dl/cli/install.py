@@ -25,6 +25,7 @@ from luci_dl.text import human_size
         "luci install llama3.2",
         "luci install core models",
         "luci install hf:OWNER/REPO:Q4_K_M",
+        "luci install hf:OWNER/REPO:fit",
         "luci install https://example.com/model.gguf --sha256 HEX",
         "luci install mistral phi-3 -j 2 --dir /data/models",
         "luci install mistral --from /media/usb --dry-run",
@@ -47,8 +48,8 @@ def command(
     """Install models.
 
     Each WORD is a name or alias from the catalog, a group (`core models`, `all models`), a Hub repository
-    (hf:OWNER/REPO:QUANT), an Ollama model (ollama:MODEL:TAG) or an https:// address. A file appears under its final
-    name only when it is complete, verified and safely on disk.
+    (hf:OWNER/REPO:QUANT, or :fit for the largest that this machine can run), an Ollama model (ollama:MODEL:TAG) or an
+    https:// address. A file appears under its final name only when it is complete, verified and safely on disk.
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")

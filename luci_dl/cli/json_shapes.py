@@ -61,6 +61,7 @@ class Load(TypedDict):
     ]
     needed: Annotated[int, "bytes in all"]
     weights: Annotated[int, "bytes of its files, the projector among them"]
+    estimated: Annotated[bool, "whether the weights are an estimate"]
     cache: Annotated[int | None, "bytes of its KV cache; null if that is unknown, and left out"]
     context: Annotated[int, "tokens that the cache is for"]
     memory: Annotated[Memory | None, "main memory", at("machine.memory")]

@@ -41,14 +41,15 @@ class Machine:
     memory: Memory | None
     graphics: Graphics | None = None
 
-    def load(self, weights: int, cache: int | None = None, context: int = CONTEXT) -> Load:
+    def load(self, weights: int, cache: int | None = None, context: int = CONTEXT, *, estimated: bool = False) -> Load:
         """Whether a model fits.
 
         Args:
             weights: bytes of its files, with all shards and the projector.
             cache: bytes of its KV cache for `context` tokens; None if that is unknown, then it is left out.
+            estimated: the weights are an estimate.
         """
-        return Load(weights, cache, context, self)
+        return Load(weights, cache, context, self, estimated)
 
 
 @frozen
@@ -59,6 +60,7 @@ class Load:
     cache: int | None
     context: int
     machine: Machine
+    estimated: bool = False
 
     @property
     def needed(self) -> int:
@@ -86,7 +88,7 @@ class Load:
     @property
     def numbers(self) -> str:
         """The sum that the verdict comes from, and what there is of it here."""
-        parts = [f"{human_size(self.weights)} of weights"]
+        parts = [f"{'about ' if self.estimated else ''}{human_size(self.weights)} of weights"]
         if self.cache is not None:
             parts.append(f"{human_size(self.cache)} of cache for {self.context} tokens")
         sum_ = f"{' + '.join(parts)} + {human_size(REST)} for the rest = {human_size(self.needed)}"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from luci_dl.catalog.fit import Place, this_place, weights_of
+from luci_dl.catalog.fit import Place, load_of, this_place, weights_of
+from luci_dl.formats.kv_cache import Cache, Layer
 from luci_dl.machine.fit import REST, Machine
 from luci_dl.machine.memory import Memory
 from luci_dl.model import Artifact, Model
@@ -45,7 +46,7 @@ def test_a_model_fits_the_disk_as_it_is_and_the_memory_with_the_rest(
 def test_an_installed_model_has_room_on_the_disk(size: int | None) -> None:
     """It takes no more of it."""
     found = Place(0, Machine(None)).fit(model(size), installed=True)
-    assert (found.disk, found.memory, found.verdict) == (True, None, None)
+    assert (found.disk, found.memory, found.word) == (True, None, "")
 
 
 def test_the_reserve_does_not_count_as_free(tmp_path: Path) -> None:
@@ -56,6 +57,20 @@ def test_the_reserve_does_not_count_as_free(tmp_path: Path) -> None:
     assert found is not None
     assert abs(found - (free - reserve)) < free // 4  # others write, too
     assert this_place(tmp_path, 1 << 60).free == 0
+
+
+def test_where_the_size_is_unknown_an_estimate_counts_as_such() -> None:
+    """Nothing is known of what is no GGUF file, and of one whose name says nothing."""
+    machine, cache = Machine(Memory(8 * GB)), Cache((Layer(1000),))
+    load = load_of(Model("m", (file("m-8B-Q8_0.gguf", None),)), machine, cache, 1000)
+    assert load is not None
+    assert (load.weights, load.cache, load.estimated, load.runs) == (8_500_000_000, 2_000_000, True, False)
+    assert "it takes about 8.5GB of weights" in load.numbers
+    known = load_of(model(5 * GB), machine)
+    assert known is not None
+    assert (known.weights, known.cache, known.estimated, known.runs) == (5 * GB, None, False, True)
+    assert load_of(model(None), machine) is None
+    assert load_of(Model("m", (file("m-8B-Q8_0.bin", 5 * GB),)), machine) is None
 
 
 def test_what_is_loaded_is_the_first_file_with_its_shards_and_one_projector() -> None:

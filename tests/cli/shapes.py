@@ -39,6 +39,7 @@ LOAD = {
     "verdict": Maybe(str),
     "needed": int,
     "weights": int,
+    "estimated": bool,
     "cache": Maybe(int),
     "context": int,
     "memory": Maybe(MEMORY),

@@ -80,7 +80,7 @@ def test_the_catalog_is_listed_whole_or_by_tier(stocked: Shop) -> None:
     assert len(rows) == 1 + 183 + 2
     assert rows[0].split() == ["NAME", "SIZE", "TIER", "FITS", "LICENSE", "INSTALLED", "GROUPS", "ALIASES"]
     one = next(row for row in rows if row.startswith("one "))
-    assert one.split() == ["one", "300kB", "3", "yes", "mit", "yes", "numbers", "uno"]
+    assert one.split() == ["one", "300kB", "3", "memory", "mit", "yes", "numbers", "uno"]
     tier = json.loads(luci("list", "--tier", "3", "--json").stdout)
     assert {model["tier"] for model in tier} == {3}
     one = next(model for model in tier if model["name"] == "one")
@@ -94,7 +94,7 @@ def test_the_catalog_says_what_fits(shop: Shop) -> None:
     shop.sell("unknown", tier=9, digest=False)
     shop.file.write_text(shop.file.read_text() + SOLD.format("huge", 10**15))
     shown = [row.split()[3:] for row in luci("list", "--tier", "9").stdout.splitlines()[1:]]
-    assert shown == [["no:", "both"], ["yes"], []]
+    assert shown == [["no:", "both"], ["memory"], []]
     fits = {model["name"]: model["fits"] for model in json.loads(luci("list", "--tier", "9", "--json").stdout)}
     assert {name: (fit["disk"], fit["memory"]) for name, fit in fits.items()} == {
         "small": (True, True),

@@ -77,10 +77,44 @@ def test_the_cache_holds_keys_and_values_of_each_layer_and_token(
     assert mib(architecture, values) == expected
 
 
-@pytest.mark.parametrize(("context", "expected"), [(512, 9), (8192, 39), (32768, 111)])
-def test_it_is_what_llama_cpp_takes(context: int, expected: int) -> None:
-    """For Gemma 3 with 270 million parameters, as llama-fit-params prints it."""
-    assert mib("gemma3", GEMMA3_270M, context) == expected
+def grouped(layers: int, heads: int, width: int, **more: Value) -> dict[str, Value]:
+    """Values of a model with `heads` pairs of keys and values of that width in each layer."""
+    numbers = {"head_count": 8, "head_count_kv": heads, "key_length": width, "value_length": width, **more}
+    return {"block_count": layers, **{f"attention.{key}": value for key, value in numbers.items()}}
+
+
+@pytest.mark.parametrize(
+    ("architecture", "values", "expected"),
+    [
+        ("llama", grouped(32, 2, 64), (32, 128, 512)),
+        ("qwen3", grouped(36, 4, 128), (144, 576, 2304)),
+        ("gemma2", grouped(26, 4, 128, sliding_window=4096), (104, 325, 949)),
+        ("gemma3", grouped(34, 4, 128, sliding_window=1024), (107, 167, 407)),
+        ("gemma3", GEMMA3_270M, (21, 39, 111)),
+        ("cohere2", grouped(32, 4, 128, sliding_window=4096), (128, 344, 728)),
+        ("gpt-oss", GPT_OSS, (66, 210, 786)),
+        ("deepseek2", LATENT | {"block_count": 4, "attention.kv_lora_rank": 128}, (3, 12, 48)),
+        (
+            "gemma4",
+            grouped(
+                12,
+                2,
+                256,
+                head_count_kv=(2, 2, 2, 2, 2, 1) * 2,
+                key_length_swa=128,
+                value_length_swa=128,
+                sliding_window=1024,
+                sliding_window_pattern=(1, 1, 1, 1, 1, 0) * 2,
+            ),
+            (19, 31, 79),
+        ),
+    ],
+)
+def test_it_is_what_llama_cpp_takes(
+    architecture: str, values: Mapping[str, Value], expected: tuple[int, int, int]
+) -> None:
+    """With 2048, 8192 and 32768 tokens, as its llama-fit-params prints it for a file with this header, in MiB."""
+    assert tuple(mib(architecture, values, context) for context in (2048, 8192, 32768)) == expected
 
 
 @pytest.mark.parametrize(
