@@ -32,12 +32,12 @@ Where things are; each package imports only from those below it, and the head of
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
-                  remove, sharing, gguf_files; runners (where other programs keep models), links/: one copy for all of
-                  them
-    catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, edit,
-                  refresh, file
+                  remove, sharing (files of several models), gguf_files; runners (where other programs keep models),
+                  everywhere (what they hold), links/: one copy for all of them
+    catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, estimate,
+                  edit, refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
-                  url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser means
+                  docker/, url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser means
     config/       settings (one dataclass, each field with its key), keys, kinds, show, edit, file: config.json
     net/          bytes from servers: client (one request), judge (what the response means for a file), documents (small
                   responses), fetch (one file over several connections)
@@ -59,10 +59,12 @@ if TYPE_CHECKING:
     from luci_dl.api.catalog import catalog, search
     from luci_dl.api.clean import clean
     from luci_dl.api.config import settings
+    from luci_dl.api.everywhere import Found, everywhere
     from luci_dl.api.export import export_models
     from luci_dl.api.import_ import import_models
     from luci_dl.api.info import Info, info, path
     from luci_dl.api.install import Forecast, forecast, install
+    from luci_dl.api.link import link, links, unlink
     from luci_dl.api.list import installed
     from luci_dl.api.move import move
     from luci_dl.api.outdated import Standing, outdated
@@ -89,6 +91,7 @@ __all__ = [
     "Event",
     "FileSelection",
     "Forecast",
+    "Found",
     "Info",
     "InstalledModel",
     "LuciError",
@@ -102,12 +105,15 @@ __all__ = [
     "__version__",
     "catalog",
     "clean",
+    "everywhere",
     "export_models",
     "forecast",
     "import_models",
     "info",
     "install",
     "installed",
+    "link",
+    "links",
     "move",
     "outdated",
     "path",
@@ -115,6 +121,7 @@ __all__ = [
     "search",
     "settings",
     "status",
+    "unlink",
     "upgrade",
     "verify",
 ]
@@ -125,6 +132,8 @@ _HOMES = {
     "api.config": ("settings",),
     "api.export": ("export_models",),
     "api.import_": ("import_models",),
+    "api.everywhere": ("Found", "everywhere"),
+    "api.link": ("link", "links", "unlink"),
     "api.info": ("Info", "info", "path"),
     "api.install": ("Forecast", "forecast", "install"),
     "api.list": ("installed",),

@@ -18,7 +18,7 @@ from luci_dl.library import clean as library
 from luci_dl.library.clean import Report, staged_names
 from luci_dl.library.installed import installed
 from luci_dl.library.links.follow import settle_all
-from luci_dl.library.links.record import has_links
+from luci_dl.library.links.place import has_links
 from luci_dl.library.lookup import look_up, targets_of, unknown
 
 __all__ = ["Report", "clean", "staging_for"]

@@ -213,6 +213,26 @@ class Setting(TypedDict):
     ]
 
 
+class HeldFile(TypedDict):
+    """A file of a model that a program on this machine holds."""
+
+    program: Annotated[str, 'the program, like "Ollama"; "luci" for installed models', at("file.program")]
+    name: Annotated[str, "what the program calls it", at("file.name")]
+    path: Annotated[str, "where it is", at("file.path")]
+    size: Annotated[int, "bytes", at("file.size")]
+    sha256: Annotated[str | None, "64 hex digits; null if it is unknown", lambda found: found.file.sha256 or None]
+    twice: Annotated[
+        Sequence[str],
+        "paths with the same bytes elsewhere on the disk; with an unknown digest those of the same name and size",
+        lambda found: [str(each.path) for each in found.twice],
+    ]
+    shared: Annotated[
+        Sequence[str],
+        "other names of the same file, which take no room",
+        lambda found: [str(each.path) for each in found.shared],
+    ]
+
+
 class LinkProblem(TypedDict):
     """What is wrong with one name that a link made."""
 
@@ -305,6 +325,7 @@ class CatalogUpdate(TypedDict):
 ANSWERS: dict[str, Any] = {
     "list": list[InstalledModel],
     "list --available": list[OfferedModel],
+    "list --everywhere": list[HeldFile],
     "search": list[OfferedModel],
     "info": ModelInfo,
     "path": InstalledModel,

@@ -28,9 +28,16 @@ _KEPT = 40
 
 
 @click.command(
-    epilog=options.examples("luci list", "luci list --available", "luci list --fits --group vision", "luci list --json")
+    epilog=options.examples(
+        "luci list",
+        "luci list --available",
+        "luci list --fits --group vision",
+        "luci list --everywhere",
+        "luci list --json",
+    )
 )
 @options.flag("-a", "--available", help="Show the models of the catalog.")
+@options.flag("-e", "--everywhere", help="Show what other programs on this machine hold, too, and what is there twice.")
 @click.option("--tier", type=int, metavar="N", help="Only tier N: 0 runs anywhere, 4 needs a big machine.")
 @click.option("--group", metavar="GROUP", help="Only a group: small, medium, large, vision, code, reasoning ...")
 @click.option("--family", metavar="FAMILY", help="Only a family: qwen, gemma, llama ...")
@@ -39,6 +46,7 @@ _KEPT = 40
 @options.json_answer
 def command(
     available: bool,
+    everywhere: bool,
     tier: int | None,
     group: str | None,
     family: str | None,
@@ -54,6 +62,8 @@ def command(
     the model's name: the server says the real one.
     """
     found = settings(folder)
+    if everywhere:
+        return _show_everywhere(folder, as_json)
     wanted = _Wanted(tier, group, family, fits)
     if available or wanted != _Wanted():
         return _show_available(wanted, found, folder, as_json)
@@ -70,6 +80,13 @@ def command(
         where = "" if folder is None else f" in {printable(str(found.models_dir))}"
         output.say([f"No models are installed{where}. `luci list --available` shows the models of the catalog."])
     return 0
+
+
+def _show_everywhere(folder: str | None, as_json: bool) -> int:
+    from luci_dl.api.everywhere import everywhere
+    from luci_dl.cli import everywhere_table
+
+    return everywhere_table.show(everywhere(folder, emit=session.warn), session.output(), as_json=as_json)
 
 
 @frozen

@@ -27,7 +27,6 @@ from luci_dl.install.already import already_installed
 from luci_dl.install.context import InstallContext
 from luci_dl.install.free_space import message_and_hint
 from luci_dl.install.head_start import head_start
-from luci_dl.library.links.record import has_links
 from luci_dl.plan import Plan
 from luci_dl.pool import run_side_by_side
 
@@ -91,6 +90,8 @@ class _Run:
 
     def _linked(self, plan: Plan, outcome: Outcome) -> Outcome:
         """The outcome after the model's links were made anew, and those that the options ask for."""
+        from luci_dl.library.links.place import has_links  # not needed before the first request
+
         options, token, emit = self._context.options, self._context.token, self._context.emit
         if outcome.installed and outcome.installed.outcome != "already" and has_links():
             from luci_dl.library.links.follow import follow

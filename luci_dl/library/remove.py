@@ -18,7 +18,7 @@ from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, LeftAlone, Removed, Warned
 from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledFile, InstalledModel, installed
-from luci_dl.library.links.record import has_links
+from luci_dl.library.links.place import has_links
 from luci_dl.library.running import running
 from luci_dl.model import Artifact
 from luci_dl.plan import Options

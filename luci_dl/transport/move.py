@@ -7,7 +7,7 @@ from dataclasses import replace
 from luci_dl.disk.transaction import Transaction
 from luci_dl.events import Moved
 from luci_dl.library.installed import InstalledFile, InstalledModel
-from luci_dl.library.links.record import has_links
+from luci_dl.library.links.place import has_links
 from luci_dl.library.remove import Removal, delete, locked
 from luci_dl.transport.carry import Carrier, artifact_of
 

@@ -1,7 +1,7 @@
 """One copy on disk for several programs: names in their folders that lead to installed files.
 
 entries       one name that a link makes: made, recognised, removed
-record        what luci has made for one model in one program, in luci's own folder
+record        what luci has made for one model in one program, in luci's own folder (place)
 targets       the programs, by name; what each needs of a model
 hub_cache     the cache of huggingface_hub, and of all that use it
 ollama        Ollama's manifests and blobs; ollama_manifest: what they say; ollama_names: what it calls a model;

@@ -17,7 +17,8 @@ from luci_dl.library.folder import skip
 from luci_dl.library.links import entries as names
 from luci_dl.library.links.base import Draft, Target
 from luci_dl.library.links.entries import Entry, How
-from luci_dl.library.links.record import Link, links_folder, lock_path, records
+from luci_dl.library.links.place import links_folder, lock_path
+from luci_dl.library.links.record import Link, records
 from luci_dl.library.links.targets import by_name
 
 

@@ -16,12 +16,11 @@ from typing import Any
 from luci_dl.disk import fs
 from luci_dl.disk.formats import VERSION, check_version
 from luci_dl.disk.layout import OnError
-from luci_dl.environment import home_of
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.frozen import frozen
 from luci_dl.library.links.entries import Entry, How
+from luci_dl.library.links.place import links_folder
 
-_FOLDER = "links"
 _SUFFIX = ".json"
 
 
@@ -66,21 +65,6 @@ class Link:
         facts = {**vars(self), **paths, "entries": [entry.to_json() for entry in self.entries], "v": VERSION}
         fs.make_folder(self.path.parent)
         fs.write_file(self.path, json.dumps(facts).encode() + b"\n")
-
-
-def links_folder() -> Path:
-    """Where the records are. Raises: UsageError."""
-    return home_of(os.environ) / _FOLDER
-
-
-def lock_path() -> Path:
-    """Held by whoever changes links. Raises: UsageError."""
-    return links_folder() / "links.lock"
-
-
-def has_links() -> bool:
-    """Whether luci has ever made a link."""
-    return os.path.isdir(links_folder())
 
 
 def records(on_error: OnError) -> Iterator[Link]:

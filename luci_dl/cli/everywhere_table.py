@@ -1,0 +1,42 @@
+"""The table of `luci list --everywhere`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from luci_dl.api.everywhere import Found, wasted
+from luci_dl.cli.json_answers import answer
+from luci_dl.cli.table import table
+from luci_dl.text import human_size
+from luci_dl.ui.stream import Output
+
+_TITLES = ("PROGRAM", "NAME", "SIZE", "SAME BYTES", "PATH")
+_NAME, _SAME, _PATH = map(_TITLES.index, ("NAME", "SAME BYTES", "PATH"))
+
+
+def show(found: Sequence[Found], output: Output, *, as_json: bool) -> int:
+    """Show what programs hold. Returns: the exit code."""
+    if as_json:
+        output.results([answer("list --everywhere", found)])
+        return 0
+    if not found:
+        output.say(["No program on this machine has models where luci looks for them"])
+        return 0
+    output.results(table([_TITLES, *map(_row, found)], output.out, (_NAME, _PATH), optional=(_PATH, _SAME)))
+    if saved := wasted(found):
+        hint = "`luci link` lets several programs use one copy"
+        output.say([f"At most {human_size(saved)} could be saved: {hint}"])
+    return 0
+
+
+def _row(found: Found) -> tuple[str, ...]:
+    file = found.file
+    return file.program, file.name, human_size(file.size), _same(found), str(file.path)
+
+
+def _same(found: Found) -> str:
+    """Where else the bytes are."""
+    twice = ", ".join(dict.fromkeys(each.program for each in found.twice))
+    shared = ", ".join(dict.fromkeys(each.program for each in found.shared))
+    texts = [f"{'twice' if found.sure else 'perhaps twice'}: {twice}"] if twice else []
+    return "; ".join(texts + ([f"shared: {shared}"] if shared else []))
