@@ -37,7 +37,8 @@ Where things are; each package imports only from those below it, and the head of
     catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, estimate,
                   edit, refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
-                  docker/, url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser means
+                  docker/, url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser
+                  means
     config/       settings (one dataclass, each field with its key), keys, kinds, show, edit, file: config.json
     net/          bytes from servers: client (one request), judge (what the response means for a file), documents (small
                   responses), fetch (one file over several connections)
