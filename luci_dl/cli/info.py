@@ -24,6 +24,7 @@ PROOFS = {
 }
 STATES = {
     "ok": "size and time are unchanged since it was verified",
+    "touched": "only its time has changed since it was verified; luci path and luci install check it before it is used",
     "changed": "it has changed since it was verified; luci install checks and repairs it",
     "missing": "it is missing; luci install fetches it again",
 }

@@ -99,7 +99,7 @@ class InstalledFile(TypedDict):
     url: Annotated[str, "where it came from; empty if it was there already", at("receipt.url")]
     installed_at: Annotated[str, "time of the install", at("receipt.installed")]
     verified_at: Annotated[str, "time when it was last verified", at("receipt.verified")]
-    state: Annotated[str, '"ok", "changed" or "missing", by size and time alone']
+    state: Annotated[str, '"ok", "touched" (only its time differs), "changed" or "missing", by size and time alone']
 
 
 class InstalledModel(TypedDict):

@@ -74,7 +74,7 @@ def command(
     elif models:
         rows = [_TITLES, *(_row(model, found.models_dir) for model in models)]
         output.results(table(rows, output.out, (_NAME, _FILE), optional=(_INSTALLED,), kept=_KEPT))
-        if any(model.state != "ok" for model in models):
+        if any(model.state in ("changed", "missing") for model in models):
             output.say(["`luci verify` shows what is wrong; `luci verify --repair` installs it again."])
     else:
         where = "" if folder is None else f" in {printable(str(found.models_dir))}"

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from luci_dl.disk.layout import OnError
-from luci_dl.disk.receipt import Receipt
+from luci_dl.disk.receipt import DISTRUSTED, Receipt
 from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder, skip
 from luci_dl.model import Artifact, Model
 from luci_dl.text import public_address
 
-State = Literal["ok", "changed", "missing"]
+State = Literal["ok", "touched", "changed", "missing"]
+"""From the best to the worst."""
 
 
 @frozen
 class InstalledFile:
-    """One installed file. `state` by size and mtime only: "ok", "changed", or "missing"."""
+    """One installed file.
+
+    Attributes:
+        state: by size and mtime only: "ok"; "touched": only its mtime differs, as when another program used it, so that
+            the file is hashed before it is used; "changed"; "missing".
+    """
 
     path: Path
     receipt: Receipt
@@ -58,10 +64,9 @@ class InstalledModel:
     @property
     def state(self) -> State:
         """The worst state of its files."""
-        states = {file.state for file in self.files}
-        if self.lost or "missing" in states:
+        if self.lost:
             return "missing"
-        return "changed" if "changed" in states else "ok"
+        return max((file.state for file in self.files), key=get_args(State).index)
 
     @property
     def asked(self) -> str:
@@ -128,4 +133,6 @@ def _state(folder: Path, known: Receipt) -> State:
         info = (folder / known.name).stat()
     except OSError:
         return "missing"
-    return "ok" if (info.st_size, info.st_mtime_ns) == (known.size, known.mtime_ns) else "changed"
+    if info.st_mtime_ns == known.mtime_ns and info.st_size == known.size:
+        return "ok"
+    return "touched" if info.st_size == known.size and known.mtime_ns != DISTRUSTED else "changed"

@@ -57,8 +57,9 @@ class Removal:
     def events(self, *, dry_run: bool) -> Iterator[Event]:
         """What to report about it."""
         for file in self.to_remove:
-            if file.state == "changed":
-                yield Warned(f"{file.path} has changed since luci installed it")
+            if file.state in ("touched", "changed"):
+                may = "may have" if file.state == "touched" else "has"
+                yield Warned(f"{file.path} {may} changed since luci installed it")
         for file, other in self.shared:
             yield LeftAlone(str(file.path), f"{other.reference} also needs it")
         for path in self.unknown:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -66,7 +65,7 @@ def test_in_a_terminal_the_list_is_cut_to_its_width(shop: Shop) -> None:
 
 def test_list_marks_what_is_changed_or_missing(stocked: Shop, models: Path) -> None:
     """And says what to do about it, on stderr."""
-    os.utime(models / "one.gguf", (1, 1))
+    (models / "one.gguf").write_text("mine")
     (models / "set-2.gguf").unlink()
     ended = luci("list")
     assert [line.split()[3] for line in ended.stdout.splitlines()] == ["VERIFIED", "changed", "missing"]

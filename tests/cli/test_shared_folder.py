@@ -254,10 +254,10 @@ def test_what_was_found_in_a_folder_that_one_may_only_read_is_remembered(
 ) -> None:
     """Only the times of the file have changed, as in a copy of the folder: it is read once, not refused for ever."""
     os.utime(read_only / "m.gguf", (1, 1))
-    assert "changed" in bob.luci("list").stdout
+    assert "touched" in bob.luci("list").stdout
     ended = bob.luci(*words.split())
     assert (ended.returncode, f"{read_only}/m.gguf" in ended.stdout) == (0, True), ended.stderr
-    assert "changed" not in bob.luci("list").stdout
+    assert "touched" not in bob.luci("list").stdout
     assert len(list((bob.home / ".luci" / "receipts").iterdir())) == 1
     assert bob.luci("path", "m").stdout == f"{read_only}/m.gguf\n"
 

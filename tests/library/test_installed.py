@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,9 @@ def test_the_state_is_the_worst_of_the_files(tmp_path: Path) -> None:
     """By size and time alone; a file without receipt is missing."""
     put(tmp_path, "1", "2", "3")
     assert installed([tmp_path])[0].state == "ok"
-    (tmp_path / "1").write_bytes(b"other")
+    os.utime(tmp_path / "3", (1, 1))
+    assert installed([tmp_path])[0].state == "touched"
+    (tmp_path / "1").write_bytes(b"longer than before")
     assert installed([tmp_path])[0].state == "changed"
     (tmp_path / "2").unlink()
     assert installed([tmp_path])[0].state == "missing"

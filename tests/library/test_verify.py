@@ -165,7 +165,7 @@ def test_when_it_was_verified_is_noted(tmp_path: Path) -> None:
     install(tmp_path, (DATA, "a.gguf"))
     age(tmp_path, "a.gguf")
     os.utime(tmp_path / "a.gguf", (1, 1))
-    assert installed([tmp_path])[0].state == "changed"
+    assert installed([tmp_path])[0].state == "touched"
     assert states(tmp_path) == {"a.gguf": "ok"}
     assert known(tmp_path, "a.gguf").verified > LONG_AGO
     assert installed([tmp_path])[0].state == "ok"
