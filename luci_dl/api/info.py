@@ -12,7 +12,6 @@ from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.catalog.catalog import load
-from luci_dl.catalog.fit import load_of
 from luci_dl.disk import target
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import REMEMBERED
@@ -159,6 +158,8 @@ def info(
 
 def _running(found: Found, headers: Sequence[GgufFile], context: int, token: CancelToken) -> Load | None:
     """What running the model takes, with the cache that its header determines if it is installed."""
+    from luci_dl.catalog.fit import load_of  # not for `path`
+
     model = model_of(found.installed[0]) if found.installed else found.entry
     if model is None:
         return None
