@@ -21,7 +21,9 @@ def lines() -> Iterator[str]:
     yield from text(
         "If several models are installed, all are tried, except after exit code 6 or a signal. The first failure "
         "determines the exit code. An invalid catalog or config.json is 2. `luci doctor` ends with the exit code of "
-        "the first error that it finds, `luci verify` with 5 if a file is wrong and with 6 if one cannot be read."
+        "the first error that it finds, `luci verify` with 5 if a file is wrong and with 6 if one cannot be read, "
+        "`luci outdated` with 4 if a server could not be asked. `luci upgrade` ends with 3 if a model is gone, or a "
+        "named one cannot be compared."
     )
 
 
