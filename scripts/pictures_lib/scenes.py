@@ -52,10 +52,32 @@ def status(ground: Ground) -> Windows:
         return [asking.screen()]
 
 
+def available(ground: Ground) -> Windows:
+    """What the machine can run, of one group."""
+    with ground.luci("list --available --group reasoning") as shot:
+        shot.wait()
+        return [shot.screen()]
+
+
+def link(ground: Ground) -> Windows:
+    """One copy for two programs."""
+    (ground.home / ".lmstudio").mkdir(exist_ok=True)
+    with ground.luci("install llama3.2 --quiet") as shot:
+        shot.wait()
+    windows = []
+    for words in ("link lmstudio llama3.2", "link llama-server llama3.2", "link --list"):
+        with ground.luci(words) as shot:
+            shot.wait()
+            windows.append(shot.screen())
+    return windows
+
+
 SCENES: dict[str, tuple[str, Callable[[Ground], Windows]]] = {
     "install": ("luci install with bars: one model is there, one on its way", install),
     "interrupt": ("luci install before Ctrl+C and after it: the partial file is deleted", interrupt),
     "two-terminals": ("Two terminals install one model: the second waits", two_terminals),
+    "available": ("luci list --available: the models of one group, by family, and where they run", available),
+    "link": ("luci link: one copy for several programs", link),
     "status": ("luci status: what is being installed, in every terminal", status),
 }
 """The title and the scene of each picture."""
