@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luci_dl.api.config import Folder, settings
+from luci_dl.api.config import Folder, Settings, settings
 from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken, run_cancellable
@@ -21,7 +21,7 @@ from luci_dl.formats.gguf import Header
 from luci_dl.frozen import frozen
 from luci_dl.library.gguf_files import GgufFile, read_all
 from luci_dl.library.installed import InstalledModel, installed, model_of
-from luci_dl.library.lookup import Found, find_installed, look_up, unknown
+from luci_dl.library.lookup import Found, find_installed, is_reference, look_up, unknown
 from luci_dl.library.partials import Partial, partials
 from luci_dl.library.verify import verify
 from luci_dl.machine.fit import CONTEXT, Load, this_machine
@@ -129,8 +129,6 @@ def info(
     Raises: ResolveError, if there is no such model; UsageError; StorageError, if it is not found, but something cannot
         be read; NetworkError; Interrupted.
     """
-    from luci_dl.api.repository import no_gguf, quantisations_of  # `path` needs no server
-
     if context < 1:
         raise UsageError(f"expected a number of tokens, found {context}", "For example: --context 32768")
     with EmitGuard(token, emit) as guard:
@@ -140,20 +138,35 @@ def info(
             models = installed(folders, problems)
             meant = look_up(name, catalog, models)
             begun = _begun(name, meant, partials(folders, problems))
-            try:
-                there = quantisations_of(name, found, models, context, guard.token, guard.emit)
-            except (NetworkError, ResolveError) as error:
-                if not meant and not begun:
-                    raise
-                guard.emit(Warned(f"what else the repository has is unknown: {error.message}"))
-                there = None
-            if not meant and not begun and not there:
-                raise unknown(name, catalog, models) if there is None else no_gguf(name)
+            known = bool(meant or begun)
+            there = _quantisations(name, found, models, context, guard, known=known)
+            if not known and not there:
+                raise unknown(name, catalog, models)
         files = [file.path for model in meant.installed for file in model.files if file.state != "missing"]
         headers = tuple(read_all(files))
         running = _running(meant, headers, context, guard.token)
-        title = _title(meant, begun) if meant or begun else name
-        return Info(title, meant.entry, meant.installed, headers, begun, running, there or ())
+        title = _title(meant, begun) if known else name
+        return Info(title, meant.entry, meant.installed, headers, begun, running, there)
+
+
+def _quantisations(
+    name: str, settings: Settings, models: Sequence[InstalledModel], context: int, guard: EmitGuard, *, known: bool
+) -> tuple[Quantisation, ...]:
+    """Those of the repository that the name means; if the name is `known` without them, failures are only warnings."""
+    if not is_reference(name):
+        return ()
+    from luci_dl.api.repository import no_gguf, quantisations_of  # what asks no server does without
+
+    try:
+        there = quantisations_of(name, settings, models, context, guard.token, guard.emit)
+    except (NetworkError, ResolveError) as error:
+        if not known:
+            raise
+        guard.emit(Warned(f"what else the repository has is unknown: {error.message}"))
+        return ()
+    if there == () and not known:
+        raise no_gguf(name)
+    return there or ()
 
 
 def _running(found: Found, headers: Sequence[GgufFile], context: int, token: CancelToken) -> Load | None:
