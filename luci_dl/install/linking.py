@@ -49,8 +49,9 @@ def plan_link(
         there; StorageError; NetworkError; UsageError; Interrupted.
     """
     places = hub_files(model, entry, unchecked_endpoints(os.environ), ask if program.NEEDS_HUB else unknown_commit)
-    drafted = program.draft(Question(model, model.reference, given, places, how), root)
-    made = link_of(program, drafted, model.folder, model.reference, given, how)
+    question = Question(model, model.reference, given, places, how)
+    drafted = program.draft(question, root)
+    made = link_of(program, drafted, question)
     links.check(made)
     return LinkPlan(made, drafted)
 

@@ -92,6 +92,27 @@ def test_a_model_of_the_catalog_is_linked_by_the_commit_that_the_hub_said(
     assert (cache / "models--me--model/refs/main").read_text() == repo.commit("main")
 
 
+def test_a_link_keeps_its_name_when_the_model_is_moved(
+    hub: Hub, cache: Path, ollama: Path, shop: Shop, tmp_path: Path
+) -> None:
+    """Although the receipt alone does not say where on the Hub the file is: it came from another disk."""
+    hub.add(REPO, {"m-Q4_K_M.gguf": DATA})
+    url = f"https://huggingface.co/{REPO}/resolve/main/m-Q4_K_M.gguf"
+    file = f'filename = "m.gguf"\nurl = "{url}"\ncommit = "{"a" * 40}"\nsha256 = "{sha256(DATA)}"\nsize = {len(DATA)}'
+    shop.file.write_text(f'[[model]]\nname = "m"\n[[model.file]]\n{file}')
+    (tmp_path / "usb").mkdir()
+    (tmp_path / "usb/m.gguf").write_bytes(DATA)
+    assert luci("install", "m", "--from", f"{tmp_path}/usb", "--offline").returncode == 0
+    assert luci("link", "hf", "m").returncode == 0
+    assert luci("link", "ollama", "m").returncode == 0
+    before = [(row["target"], row["name"]) for row in json.loads(luci("link", "--list", "--json").stdout)]
+    assert before[1] == ("ollama", "hf.co/me/model:Q4_K_M")
+    assert luci("move", "m", "--to", f"{tmp_path}/other").returncode == 0
+    after = json.loads(luci("link", "--list", "--json").stdout)
+    assert [(row["target"], row["name"]) for row in after] == before
+    assert [row["problems"] for row in after] == [[], []]
+
+
 def test_a_ref_of_another_program_stays(hub: Hub, cache: Path) -> None:
     """The snapshot is linked all the same, and luci says so."""
     hub.add(REPO, {"m-Q4_K_M.gguf": DATA})

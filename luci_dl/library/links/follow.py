@@ -10,9 +10,9 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk.layout import staging_folder
 from luci_dl.errors import LuciError
 from luci_dl.events import Emit, Unlinked, Warned
-from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.library.installed import InstalledFile, InstalledModel, installed
 from luci_dl.library.links.base import HubFile, Question
-from luci_dl.library.links.hub_files import hub_files
+from luci_dl.library.links.hub_files import etag_of, hub_files
 from luci_dl.library.links.link import all_links, changing_links, is_current, link_of, make, unmake
 from luci_dl.library.links.record import Link
 from luci_dl.library.links.targets import by_name
@@ -49,16 +49,23 @@ def renew(link: Link, model: InstalledModel | None) -> bool:
     if model is None or model.state == "missing":
         unmake(link)
         return False
-
-    hub: dict[str, HubFile] = hub_files(model, None, unchecked_endpoints(os.environ), lambda _repo, _revision: "")
+    found = hub_files(model, None, unchecked_endpoints(os.environ), lambda _repo, _revision: "")
+    same = {file.receipt.name for file in model.files if _is_same(link.hub.get(file.receipt.name), file)}
+    hub = {**{name: place for name, place in link.hub.items() if name in same}, **found}
     target = by_name(link.target)
-    drafted = target.draft(Question(model, model.reference, link.given, hub, link.how), link.root)
+    question = Question(model, model.reference, link.given, hub, link.how)
+    drafted = target.draft(question, link.root)
     replace(link, complete=False).write()  # so that what fails is not forgotten
-    new = link_of(target, drafted, model.folder, model.reference, link.given, link.how)
+    new = link_of(target, drafted, question)
     make(new, CancelToken())
     if new.path != link.path:
         unmake(link)
     return True
+
+
+def _is_same(place: HubFile | None, file: InstalledFile) -> bool:
+    """Whether the file still is the one on the Hub that it was when it was linked."""
+    return place is not None and place.etag == etag_of(file)
 
 
 def settle_all(emit: Emit) -> None:

@@ -49,7 +49,7 @@ def hub_files(
         commit = known or ask_commit(place.repo, place.revision)
         if commit:
             revision = _revision(model.reference, place, endpoints)
-            found[file.receipt.name] = HubFile(place.repo, commit, place.path, revision, _etag(file))
+            found[file.receipt.name] = HubFile(place.repo, commit, place.path, revision, etag_of(file))
     return found
 
 
@@ -84,8 +84,8 @@ def _revision(reference: str, place: _Place, endpoints: Endpoints) -> str:
     return "" if _COMMIT.fullmatch(revision) else revision
 
 
-def _etag(file: InstalledFile) -> str:
-    """Raises: StorageError."""
+def etag_of(file: InstalledFile) -> str:
+    """What the Hub calls its bytes: the SHA-256 of a file in LFS, else its git blob SHA-1. Raises: StorageError."""
     known = file.receipt
     if known.proof != Digest.GIT_BLOB.proof or Digest.GIT_BLOB.start is None:
         return known.sha256

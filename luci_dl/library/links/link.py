@@ -15,8 +15,8 @@ from luci_dl.errors import LuciError
 from luci_dl.frozen import frozen
 from luci_dl.library.folder import skip
 from luci_dl.library.links import entries as names
-from luci_dl.library.links.base import Draft, Target
-from luci_dl.library.links.entries import Entry, How
+from luci_dl.library.links.base import Draft, Question, Target
+from luci_dl.library.links.entries import Entry
 from luci_dl.library.links.place import links_folder, lock_path
 from luci_dl.library.links.record import Link, records
 from luci_dl.library.links.targets import by_name
@@ -29,9 +29,20 @@ def changing_links() -> Iterator[None]:
         yield
 
 
-def link_of(target: Target, drafted: Draft, folder: Path, reference: str, given: str, how: How) -> Link:
+def link_of(target: Target, drafted: Draft, question: Question) -> Link:
     """What is to be made, as a record."""
-    return Link(target.NAME, drafted.root, drafted.name, given, how, folder, reference, drafted.entries)
+    model = question.model
+    return Link(
+        target.NAME,
+        drafted.root,
+        drafted.name,
+        question.given,
+        question.how,
+        model.folder,
+        model.reference,
+        drafted.entries,
+        hub=question.hub or {},
+    )
 
 
 def check(link: Link) -> None:

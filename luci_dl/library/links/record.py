@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from luci_dl.disk.formats import VERSION, check_version
 from luci_dl.disk.layout import OnError
 from luci_dl.errors import StorageError, UsageError
 from luci_dl.frozen import frozen
+from luci_dl.library.links.base import HubFile
 from luci_dl.library.links.entries import Entry, How
 from luci_dl.library.links.place import links_folder
 
@@ -37,6 +39,7 @@ class Link:
         folder, reference: the models folder, and the model.
         entries: in the order in which they are made; those that have to be `owned` are removed in the opposite one.
         complete: all entries are made.
+        hub: where its files are on the Hub, as far as that was known, by their names below the models folder.
     """
 
     target: str
@@ -48,6 +51,7 @@ class Link:
     reference: str
     entries: tuple[Entry, ...]
     complete: bool = False
+    hub: Mapping[str, HubFile] = field(default_factory=dict, hash=False)
 
     @property
     def path(self) -> Path:
@@ -62,7 +66,11 @@ class Link:
     def write(self) -> None:
         """Atomically and durably. Raises: StorageError."""
         paths = {"root": str(self.root), "folder": str(self.folder)}
-        facts = {**vars(self), **paths, "entries": [entry.to_json() for entry in self.entries], "v": VERSION}
+        parts = {
+            "entries": [entry.to_json() for entry in self.entries],
+            "hub": {name: vars(place) for name, place in self.hub.items()},
+        }
+        facts = {**vars(self), **paths, **parts, "v": VERSION}
         fs.make_folder(self.path.parent)
         fs.write_file(self.path, json.dumps(facts).encode() + b"\n")
 
@@ -90,7 +98,8 @@ def _read(path: Path) -> Link:
         entries = tuple(map(Entry.from_json, facts["entries"]))
         fields = {key: value for key, value in facts.items() if key != "v"}
         places = {"root": Path(fields["root"]), "folder": Path(fields["folder"])}
-        link = Link(**{**fields, **places, "entries": entries})
+        hub = {name: HubFile(**place) for name, place in fields.get("hub", {}).items()}
+        link = Link(**{**fields, **places, "entries": entries, "hub": hub})
         if link.path != path:
             raise ValueError("another name")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError) as error:
