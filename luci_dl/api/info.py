@@ -11,7 +11,7 @@ from luci_dl.api.config import Folder, Settings, settings
 from luci_dl.api.emit_guard import EmitGuard
 from luci_dl.api.folders import Problems, folders_of
 from luci_dl.cancel import CancelToken, run_cancellable
-from luci_dl.catalog.catalog import load
+from luci_dl.catalog.catalog import load, load_for
 from luci_dl.disk import target
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import REMEMBERED
@@ -75,7 +75,7 @@ def sound_model(name: str, folder: Folder, token: CancelToken, emit: Emit) -> In
     found, problems = settings(folder), Problems(emit)
     with problems.explain():
         everything = installed(folders_of(found, folder, problems), problems)
-        models = find_installed(name, load(found.catalog), everything)
+        models = find_installed(name, load_for([name], found.catalog), everything)
     names = dict.fromkeys(model.to_load.receipt.name for model in models)
     if len(names) > 1:
         which = printable(", ".join(names))
