@@ -8,9 +8,9 @@ from luci_dl.api.config import Folder, settings
 from luci_dl.api.folders import Problems, folders_of
 from luci_dl.events import Emit, ignore
 from luci_dl.library import everywhere as library
-from luci_dl.library.everywhere import Found, Held, wasted
+from luci_dl.library.everywhere import Found, Held, perhaps_wasted, wasted
 
-__all__ = ["Found", "Held", "everywhere", "wasted"]
+__all__ = ["Found", "Held", "everywhere", "perhaps_wasted", "wasted"]
 
 
 def everywhere(folder: Folder = None, *, emit: Emit = ignore) -> list[Found]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from luci_dl.api.everywhere import Found, wasted
+from luci_dl.api.everywhere import Found, perhaps_wasted, wasted
 from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.text import human_size
@@ -23,9 +23,13 @@ def show(found: Sequence[Found], output: Output, *, as_json: bool) -> int:
         output.say(["No program on this machine has models where luci looks for them"])
         return 0
     output.results(table([_TITLES, *map(_row, found)], output.out, (_NAME, _PATH), optional=(_PATH, _SAME)))
-    if saved := wasted(found):
-        hint = "`luci link` lets several programs use one copy"
-        output.say([f"At most {human_size(saved)} could be saved: {hint}"])
+    saved, perhaps = wasted(found), perhaps_wasted(found)
+    if saved:
+        output.say([f"At most {human_size(saved)} could be saved (less, where the file system shares blocks)"])
+    if perhaps:
+        output.say([f"Perhaps {human_size(perhaps)} more: the sizes are the same, but not all digests are known"])
+    if saved or perhaps:
+        output.say(["To share one copy, remove it in the other program; then: luci link PROGRAM NAME"])
     return 0
 
 
@@ -36,7 +40,6 @@ def _row(found: Found) -> tuple[str, ...]:
 
 def _same(found: Found) -> str:
     """Where else the bytes are."""
-    twice = ", ".join(dict.fromkeys(each.program for each in found.twice))
-    shared = ", ".join(dict.fromkeys(each.program for each in found.shared))
-    texts = [f"{'twice' if found.sure else 'perhaps twice'}: {twice}"] if twice else []
-    return "; ".join(texts + ([f"shared: {shared}"] if shared else []))
+    kinds = {"twice": found.twice, "perhaps twice": found.perhaps, "shared": found.shared}
+    programs = {kind: ", ".join(dict.fromkeys(each.program for each in files)) for kind, files in kinds.items()}
+    return "; ".join(f"{kind}: {names}" for kind, names in programs.items() if names)

@@ -223,8 +223,13 @@ class HeldFile(TypedDict):
     sha256: Annotated[str | None, "64 hex digits; null if it is unknown", lambda found: found.file.sha256 or None]
     twice: Annotated[
         Sequence[str],
-        "paths with the same bytes elsewhere on the disk; with an unknown digest those of the same name and size",
+        "paths with the same bytes elsewhere on the disk; reflinks are not told from copies",
         lambda found: [str(each.path) for each in found.twice],
+    ]
+    perhaps: Annotated[
+        Sequence[str],
+        "paths of the same size elsewhere on the disk, where a digest is unknown",
+        lambda found: [str(each.path) for each in found.perhaps],
     ]
     shared: Annotated[
         Sequence[str],

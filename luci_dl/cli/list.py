@@ -62,10 +62,13 @@ def command(
     the model's name: the server says the real one.
     """
     found = settings(folder)
+    wanted = _Wanted(tier, group, family, fits)
+    of_catalog = available or wanted != _Wanted()
+    if everywhere and of_catalog:
+        raise UsageError("--everywhere shows what is on this machine, and does not go with options for the catalog")
     if everywhere:
         return _show_everywhere(folder, as_json)
-    wanted = _Wanted(tier, group, family, fits)
-    if available or wanted != _Wanted():
+    if of_catalog:
         return _show_available(wanted, found, folder, as_json)
     models = installed(folder, emit=session.warn)
     output = session.output()

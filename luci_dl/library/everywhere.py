@@ -9,21 +9,28 @@ import json
 import os
 import re
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from luci_dl.disk.layout import OnError
+from luci_dl.disk.same_folder import distinct
 from luci_dl.disk.storage_errors import storage_error
+from luci_dl.errors import StorageError
 from luci_dl.frozen import frozen
 from luci_dl.library import runners
 from luci_dl.library.installed import installed
+from luci_dl.library.links.ollama_names import FOLDERS, HOST_IN_NEWER, shown
+from luci_dl.sources.ollama.name import DEFAULT_HOST, Name
 
 _DIGEST = re.compile(r"(?:sha256[:-])?([0-9a-f]{64})")
 _JAN_DIGEST = re.compile(r"^model_sha256:\s*['\"]?([0-9a-f]{64})\b", re.MULTILINE)
 _MODELS = (".gguf", ".safetensors", ".bin")
 _MODEL_LAYER = ("application/vnd.ollama.image.model", "application/vnd.ollama.image.projector")
 _LEAST = 1 << 20  # bytes; smaller files are no models
+_MAX_NAMES = 100_000  # below a program's folder; the rest is not searched
 _MOST_NOTES = 1 << 20  # bytes of a manifest or a note that are read
 
 
@@ -50,29 +57,31 @@ class Found:
     """A file, and the others with the same bytes.
 
     Attributes:
-        twice: files with the same bytes elsewhere on the disk; where a digest is unknown, of the same name and size.
+        twice: files with the same bytes elsewhere on the disk.
+        perhaps: files of the same size elsewhere on the disk, where a digest is unknown.
         shared: other names of the same file, which take no room.
-        sure: False where the digest is unknown.
     """
 
     file: Held
     twice: tuple[Held, ...]
+    perhaps: tuple[Held, ...]
     shared: tuple[Held, ...]
-    sure: bool = True
 
 
 def everywhere(environ: Mapping[str, str], folders: Sequence[Path], on_error: OnError) -> list[Found]:
     """All models of luci and of the other programs. What cannot be read is passed to `on_error`."""
-    see = _Seeing(on_error)
-    held = list(see.all(environ, folders))
-    by_digest, by_look = _grouped(held, lambda each: each.sha256), _grouped(held, _look)
+    held = list(_Seeing(on_error).all(environ, folders))
+    known = {each.inode: each.sha256 for each in held if each.sha256}  # a name may say what another one does not
+    held = [replace(each, sha256=known.get(each.inode, "")) for each in held]
+    of_inode, of_digest = _grouped(held, lambda each: each.inode), _grouped(held, lambda each: each.sha256)
+    of_size, unknown = _grouped(held, _size), _grouped((each for each in held if not each.sha256), _size)
     found = []
     for each in held:
-        same = by_digest.get(each.sha256, []) if each.sha256 else by_look[_look(each)]
-        others = [other for other in same if other.path != each.path]
-        twice = tuple(other for other in others if other.inode != each.inode)
-        shared = tuple(other for other in others if other.inode == each.inode)
-        found.append(Found(each, twice, shared, bool(each.sha256)))
+        shared = tuple(other for other in of_inode[each.inode] if other.path != each.path)
+        same = of_digest[each.sha256] if each.sha256 else []
+        alike = unknown.get(each.size, []) if each.sha256 else of_size[each.size]
+        twice, perhaps = (tuple(other for other in some if other.inode != each.inode) for some in (same, alike))
+        found.append(Found(each, twice, perhaps, shared))
     return found
 
 
@@ -85,8 +94,16 @@ def wasted(found: Iterable[Found]) -> int:
     return sum(sum(sizes.values()) - max(sizes.values()) for sizes in inodes.values())
 
 
-def _look(held: Held) -> tuple[str, int]:
-    return held.path.name.casefold(), held.size
+def perhaps_wasted(found: Sequence[Found]) -> int:
+    """Bytes that might be saved besides: of files whose digests are unknown, and which have the size of others."""
+    unknown = {each.file.inode: each.file.size for each in found if not each.file.sha256}
+    known = {each.file.size for each in found if each.file.sha256}
+    sizes = Counter(unknown.values())
+    return sum(size * (count - (size not in known)) for size, count in sizes.items())
+
+
+def _size(held: Held) -> int:
+    return held.size
 
 
 def _grouped(held: Iterable[Held], key: Callable[[Held], Any]) -> dict[Any, list[Held]]:
@@ -106,10 +123,11 @@ class _Seeing:
         """Everything, luci's own first."""
         for model in installed(folders, self._on_error):
             for file in model.files:
-                yield from self._held("luci", model.reference, file.path, file.receipt.sha256)
-        for cache in dict.fromkeys(filter(None, (runners.hub_cache(environ), runners.llama_cache(environ)))):
+                digest = "" if file.state == "changed" else file.receipt.sha256
+                yield from self._held("luci", model.reference, file.path, digest)
+        for cache in distinct(filter(None, (runners.hub_cache(environ), runners.llama_cache(environ)))):
             yield from self._of_hub(cache)
-        for root in runners.ollama(environ):
+        for root in distinct(runners.ollama(environ)):
             yield from self._of_ollama(root)
         yield from self._of_docker(runners.docker(environ))
         yield from self._of_jan(runners.jan())
@@ -129,14 +147,18 @@ class _Seeing:
                     yield from self._held("Hugging Face", f"{name}/{inner}", path, _digest(pointed) or _digest(blob))
 
     def _of_ollama(self, root: Path) -> Iterator[Held]:
-        manifests = root / "manifests"
-        for path in self._below(manifests):
-            host, *rest = path.relative_to(manifests).parts
-            shown = "/".join(part for part in (host, *rest[:-1]) if part not in ("registry.ollama.ai", "library"))
-            for layer in _list_of(self._json(path), "layers"):
-                digest = _digest(layer.get("digest"))
-                if digest and layer.get("mediaType") in _MODEL_LAYER:
-                    yield from self._held("Ollama", f"{shown}:{path.name}", root / "blobs" / f"sha256-{digest}", digest)
+        for manifests in (root / folder for folder in FOLDERS):
+            for path in self._below(manifests):
+                parts = path.relative_to(manifests).parts
+                if len(parts) == 4:
+                    host = DEFAULT_HOST if parts[0] == HOST_IN_NEWER else parts[0]
+                    yield from self._of_manifest(path, shown(Name(host, *parts[1:])), root / "blobs")
+
+    def _of_manifest(self, path: Path, name: str, blobs: Path) -> Iterator[Held]:
+        for layer in _list_of(self._json(path), "layers"):
+            digest = _digest(layer.get("digest"))
+            if digest and layer.get("mediaType") in _MODEL_LAYER:
+                yield from self._held("Ollama", name, blobs / f"sha256-{digest}", digest)
 
     def _of_docker(self, root: Path) -> Iterator[Held]:
         for model in _list_of(self._json(root / "models.json"), "models"):
@@ -177,9 +199,16 @@ class _Seeing:
             if not isinstance(error, FileNotFoundError | NotADirectoryError):
                 self._on_error(folder, storage_error("read", folder, error))
 
+        seen = 0
         for where, inner, names in os.walk(folder, onerror=failed):
             inner.sort()
             yield from (Path(where, name) for name in sorted(names))
+            seen += len(inner) + len(names)
+            if seen > _MAX_NAMES:
+                self._on_error(
+                    folder, StorageError(f"{folder} has more than {_MAX_NAMES} names", "The rest is left out.")
+                )
+                return
 
     def _text(self, path: Path) -> str:
         try:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
-from tests.cli.shop import Shop, sha256
+from tests.cli.shop import Shop, assert_refused, sha256
 from tests.procs import luci
 
 DATA = make_gguf(2 << 20)
 OTHER = make_gguf(2 << 20, seed=1)
+UNKNOWN = ("LM Studio me/model/m.gguf", "GPT4All other.gguf")
+"""Programs that keep no digests."""
 
 
 @pytest.fixture
@@ -73,10 +76,13 @@ def test_every_program_is_looked_into(shop: Shop, user: Path, models: Path) -> N
     }  # fmt: skip
     assert len(found["luci m"]["twice"]) == 4
     assert found["LM Studio me/model/m.gguf"]["sha256"] is None
-    assert len(found["LM Studio me/model/m.gguf"]["twice"]) == 2  # those of the same name and size
-    assert found["GPT4All other.gguf"]["twice"] == []
+    assert found["luci m"]["perhaps"] == [found[name]["path"] for name in UNKNOWN]
+    for name in UNKNOWN:  # the size is the same
+        assert (len(found[name]["twice"]), len(found[name]["perhaps"])) == (0, 6)
     shown = luci("list", "--everywhere")
     assert f"At most {4 * len(DATA) / 1e6:.1f}MB could be saved" in shown.stderr
+    assert f"Perhaps {2 * len(DATA) / 1e6:.1f}MB more" in shown.stderr
+    assert "luci link" in shown.stderr
     assert "perhaps twice: luci" in shown.stdout
 
 
@@ -88,6 +94,65 @@ def test_what_is_linked_takes_no_room(shop: Shop, user: Path) -> None:
     found = rows()
     assert (len(found["luci m"]["shared"]), found["luci m"]["twice"]) == (1, [])
     assert "could be saved" not in luci("list", "--everywhere").stderr
+
+
+def test_names_of_one_file_are_shared_whatever_they_are(shop: Shop, user: Path, models: Path) -> None:
+    """A hard link and a symlink take no room; what one name says of the digest holds for all."""
+    shop.sell("m", DATA)
+    assert luci("install", "m").returncode == 0
+    linked = user / ".lmstudio/models/me/model/other-name.gguf"
+    linked.parent.mkdir(parents=True)
+    linked.hardlink_to(models / "m.gguf")
+    pointer = user / ".local/share/nomic.ai/GPT4All/pointer.gguf"
+    pointer.parent.mkdir(parents=True)
+    pointer.symlink_to(models / "m.gguf")
+    found = rows()
+    assert found["luci m"]["shared"] == [str(linked), str(pointer)]
+    assert {row["sha256"] for row in found.values()} == {sha256(DATA)}
+    assert not any(row["twice"] or row["perhaps"] for row in found.values())
+    assert "could be saved" not in luci("list", "--everywhere").stderr
+
+
+def test_a_changed_file_has_no_known_digest(shop: Shop, user: Path, models: Path) -> None:
+    """Its receipt speaks of other bytes; a file of which only the time is another still counts."""
+    shop.sell("m", DATA)
+    assert luci("install", "m").returncode == 0
+    in_ollama(user / ".ollama/models", "m/latest", DATA)
+    os.utime(models / "m.gguf", ns=(1, 1))
+    assert len(rows()["luci m"]["twice"]) == 1
+    (models / "m.gguf").write_bytes(DATA + b"more")
+    found = rows()
+    assert (found["luci m"]["sha256"], found["luci m"]["twice"], found["luci m"]["perhaps"]) == (None, [], [])
+
+
+def test_ollama_has_two_folders_of_manifests_and_four_levels(user: Path) -> None:
+    """Names as Ollama shows them; of a manifest elsewhere it knows nothing, and luci neither."""
+    root = user / ".ollama/models"
+    in_ollama(root, "m/latest", DATA)
+    known = (root / "manifests/registry.ollama.ai/library/m/latest").read_bytes()
+    for name in ("manifests-v2/ollama.com/me/mine/tag", "manifests/hf.co/o/r/Q4_K_M", "manifests/x", "manifests/a/b/c"):
+        put(root / name, known)
+    found = rows()
+    assert set(found) == {"Ollama m:latest", "Ollama me/mine:tag", "Ollama hf.co/o/r:Q4_K_M"}
+    assert not any(row["twice"] or row["shared"] for row in found.values())
+
+
+def test_a_folder_that_cannot_be_read_is_reported_once(user: Path) -> None:
+    """The others are listed all the same."""
+    put(user / ".local/share/nomic.ai/GPT4All/g.gguf", DATA)
+    hub = user / ".cache/huggingface/hub"
+    hub.parent.mkdir(parents=True)
+    hub.symlink_to(hub)
+    ended = luci("list", "--everywhere")
+    assert ended.returncode == 0
+    assert "g.gguf" in ended.stdout
+    assert ended.stderr.count(f"cannot read {hub}") == 1
+
+
+def test_options_for_the_catalog_are_refused(user: Path) -> None:
+    """They are about other models."""
+    assert_refused(luci("list", "--everywhere", "--available"), 2, "--everywhere")
+    assert_refused(luci("list", "--everywhere", "--tier", "1"), 2, "--everywhere")
 
 
 def test_nothing_is_read_but_names_and_notes(shop: Shop, user: Path) -> None:

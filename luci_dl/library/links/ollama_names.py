@@ -14,7 +14,8 @@ from luci_dl.sources.ollama.name import DEFAULT_HOST, DEFAULT_NAMESPACE, Name, i
 
 FOLDERS = ("manifests", "manifests-v2")
 """Of manifests, below Ollama's folder. Since 2026 it looks in the second one first, and writes there."""
-_DEFAULT_HOST_IN_NEWER = "ollama.com"
+HOST_IN_NEWER = "ollama.com"
+"""What the newer folder calls Ollama's own registry."""
 _HUB = "hf.co"
 _LONGEST = 80
 
@@ -30,7 +31,7 @@ class ManifestPaths:
 def manifest_paths(root: Path, name: Name) -> ManifestPaths:
     """Those of a model, below Ollama's folder."""
     own, newer = (root / folder for folder in FOLDERS)
-    host = _DEFAULT_HOST_IN_NEWER if name.host == DEFAULT_HOST else name.host
+    host = HOST_IN_NEWER if name.host == DEFAULT_HOST else name.host
     rest = Path(name.namespace, name.model, name.tag)
     return ManifestPaths(own / name.host / rest, newer / host / rest)
 
