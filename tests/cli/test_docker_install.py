@@ -52,6 +52,15 @@ def test_a_model_of_a_real_registry_is_installed(real: DockerRegistry, models: P
     assert_nothing_left(models, "ai/", "ai/smol-latest.gguf")
 
 
+def test_a_tag_that_is_gone_is_gone(registry: Registry, models: Path) -> None:
+    """What is installed stays."""
+    registry.push("ai/m", "latest", (GGUF, DATA))
+    assert luci("install", "docker:m").returncode == 0
+    del registry.manifests["ai/m", "latest"]
+    assert json.loads(luci("outdated", "--json").stdout)[0]["state"] == "gone"
+    assert (models / "ai/m-latest.gguf").read_bytes() == DATA
+
+
 def test_a_vision_model_and_its_projector_share_a_folder(real: DockerRegistry, models: Path) -> None:
     """The model is the file to load."""
     real.push("ai/see", "4B-Q4_K_M", (MMPROJ, OTHER), (GGUF, DATA))

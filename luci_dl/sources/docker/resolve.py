@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
+from luci_dl.errors import LuciError, NetworkError, NotFound, ResolveError, UsageError
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
 from luci_dl.net.document import Document
@@ -79,7 +79,7 @@ def _refusal(name: Name, repository: str, document: Document) -> LuciError:
         )
     if status == 404:
         where = "See https://hub.docker.com/u/ai" if name.host == DEFAULT_HOST else "Check host, namespace and name."
-        return ResolveError(f"{name}: {host} has no such model or tag", where)
+        return NotFound(f"{name}: {host} has no such model or tag", where)
     if 400 <= status < 500:
         return ResolveError(f"{name}: {host} refused the request ({status}{reason})", "Check the name.")
     return NetworkError(f"{name}: {host} answered {status}{reason}", "Try again later.")
