@@ -139,6 +139,16 @@ def test_on_a_real_stick(models: Path, tmp_path: Path) -> None:
         assert there(stick) == ["SHA256SUMS", "o/a.gguf", "o/b.gguf"]
 
 
+def test_on_one_btrfs_blocks_are_shared(models: Path, tmp_path: Path) -> None:
+    """Nothing is copied, and yet each has a file of its own."""
+    with mounts.full_btrfs(tmp_path / "disk") as disk:
+        install(disk / "models", (DATA, "a.gguf"))
+        (exported,) = luci_dl.export_models("a.gguf", to=disk / "stick", folder=disk / "models")
+        assert (exported.outcome, exported.copied) == ("exported", 0)
+        assert (disk / "stick/a.gguf").stat().st_nlink == 1
+        assert (disk / "stick/a.gguf").read_bytes() == DATA
+
+
 def test_the_command_line_says_what_it_does(models: Path, tmp_path: Path) -> None:
     """A dry run changes nothing; without names it is a usage error."""
     install(models, (DATA, "a.gguf"))
