@@ -390,3 +390,17 @@ def test_what_is_no_gguf_file_is_refused(shop: Shop, ollama: Path) -> None:
     assert luci("install", "w").returncode == 0
     assert_refused(luci("link", "ollama", "w"), 3, "Ollama needs a GGUF file, and ggml-w.bin is none")
     assert files_of(ollama) == []
+
+
+def test_two_names_of_one_model_share_their_blobs(shop: Shop, ollama: Path) -> None:
+    """Unlinking one leaves the other whole, and nothing else is left."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert luci("link", "ollama", "m").returncode == 0
+    assert luci("link", "ollama", "m", "--as", "mine:v1").returncode == 0
+    blobs = {path.name for path in (ollama / "blobs").iterdir()}
+    assert [path.name for path in ollama.iterdir() if path.name not in ("blobs", "manifests")] == []
+    assert luci("unlink", "ollama", "m:latest").returncode == 0
+    assert {path.name for path in (ollama / "blobs").iterdir()} == blobs
+    assert luci("unlink", "ollama", "mine:v1").returncode == 0
+    assert [path for path in ollama.rglob("*") if path.is_file()] == []

@@ -1,6 +1,6 @@
 """One copy on disk for several programs: names in their folders that lead to installed files.
 
-entries       one name that a link makes: made, recognised, removed
+entries       one name that a link makes: recognised, removed; making: how it is made
 record        what luci has made for one model in one program, in luci's own folder (place)
 targets       the programs, by name; what each needs of a model
 hub_cache     the cache of huggingface_hub, and of all that use it

@@ -17,6 +17,7 @@ from luci_dl.library.folder import skip
 from luci_dl.library.links import entries as names
 from luci_dl.library.links.base import Draft, Question, Target
 from luci_dl.library.links.entries import Entry
+from luci_dl.library.links.making import make as make_name
 from luci_dl.library.links.place import links_folder, lock_path
 from luci_dl.library.links.record import Link, records
 from luci_dl.library.links.targets import by_name
@@ -119,7 +120,7 @@ class _Making:
 
         entry = self.entries[number]
         replaces = entry.path in self._earlier and not self._link.entries[number].owned
-        names.make(entry, _source(self._link, entry), self._link.how, token, note, replaces=replaces)
+        make_name(entry, _source(self._link, entry), self._link.how, token, note, replaces=replaces)
 
 
 def _with_owned(link: Link, before: Link) -> Link:
