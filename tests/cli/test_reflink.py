@@ -23,7 +23,7 @@ from tests.tools import need
 DATA = make_gguf(20 << 20)
 DISK = 32 << 20
 """Too small for two of them."""
-HANG = "from luci_dl.install import copying\ncopying._wait_for_the_hash = lambda _, context: context.token.wait(600)"
+HANG = "from luci_dl.install import copying\ncopying._wait_for_the_hash = lambda _, token, _emit: token.wait(600)"
 
 
 @contextlib.contextmanager
