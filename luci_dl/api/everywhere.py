@@ -1,4 +1,4 @@
-"""`luci list --everywhere`: what all programs on this machine hold, and which bytes lie there twice."""
+"""`luci list --everywhere`: what all programs on this machine hold, and which bytes are on the disk twice."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ _KEPT = 40
     )
 )
 @options.flag("-a", "--available", help="Show the models of the catalog.")
-@options.flag("-e", "--everywhere", help="Show what other programs on this machine hold, too, and what is there twice.")
+@options.flag("-e", "--everywhere", help="Show what other programs hold, too, and what is on the disk twice.")
 @click.option("--tier", type=int, metavar="N", help="Only tier N: 0 runs anywhere, 4 needs a big machine.")
 @click.option("--group", metavar="GROUP", help="Only a group: small, medium, large, vision, code, reasoning ...")
 @click.option("--family", metavar="FAMILY", help="Only a family: qwen, gemma, llama ...")

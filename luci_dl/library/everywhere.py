@@ -1,4 +1,4 @@
-"""What the programs on this machine hold: models by name, and which bytes lie there twice. Reads no contents of models.
+"""What the programs on this machine hold, and which bytes are on the disk twice. Reads no contents of models.
 
 Digests come from names, manifests and receipts. Files that share blocks (reflinks) cannot be told from copies.
 """

@@ -20,6 +20,8 @@ from luci_dl.net.wire import Wire
 
 BODY = bytes(range(256)) * 256
 SHORT_S, LONG_S = 0.1, 30.0
+SLACK_S = 0.1
+"""By which a look may be late on a busy machine."""
 
 Connect = Callable[[], tuple[Wire, Any]]
 
@@ -110,10 +112,10 @@ def test_time_in_which_luci_was_suspended_is_no_wait(connect: Connect, monkeypat
         reading = pool.submit(read, wire)
         time.sleep(SHORT_S)
         suspended_s[0] = 60.0
-        assert wire.waited <= wires.LOOK_S
+        assert wire.waited < wires.LOOK_S + SLACK_S
         peer.sendall(BODY)
         assert reading.result()
-    assert wire.waited <= wires.LOOK_S
+    assert wire.waited < wires.LOOK_S + SLACK_S
 
 
 def test_a_long_wait_is_made_of_short_ones(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,8 @@ def make(
     state = state_of(entry, source)
     if entry.kind != "section":
         fs.unlink(entry.new)  # a crash may have left it
-    if state in ("ours", "same"):
+    is_old_symlink = replaces and os.path.islink(entry.path)  # to where the file was before a move
+    if state == "ours" or (state == "same" and not is_old_symlink):
         return
     if state == "foreign" and not replaces:
         check(entry, source)
