@@ -12,7 +12,8 @@ import os
 import select
 import signal
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import NoReturn, TypeVar
 
@@ -22,6 +23,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CTRL_C = signal.SIGINT
 POLL_S = 0.05
 """How often a wait for another thread checks the token, in seconds."""
+LATEST_S = 0.25
+"""How late a signal is noticed at most, in seconds: one that arrives right before a system call does not interrupt it,
+and Python runs its handler only when the call returns."""
 _CONTINUED: list[int] = []
 """One item for each time that the process continued after it was stopped."""
 
@@ -59,19 +63,16 @@ class CancelToken:
 
     def wait(self, seconds: float) -> bool:
         """Sleep for up to `seconds`. Returns: True, at once, when the token is cancelled."""
-        if not self.cancelled:
-            poll = select.poll()
-            poll.register(self._reader, select.POLLIN)
-            poll.poll(max(0.0, seconds) * 1000)
+        end = time.monotonic() + seconds
+        while not self.cancelled and (left := end - time.monotonic()) > 0:
+            _wait_to_read([self._reader], min(left, LATEST_S))
         return self.cancelled
 
     def wait_to_read(self, fd: int) -> None:
         """Wait until `fd` can be read or has ended. Raises: Interrupted, when the token is cancelled first."""
         self.check()
-        poll = select.poll()
-        for one in (fd, self._reader):
-            poll.register(one, select.POLLIN)
-        poll.poll()
+        while not _wait_to_read([fd, self._reader], LATEST_S):
+            self.check()
         self.check()
 
     def wait_for(self, event: threading.Event, tick: Callable[[], None] | None = None) -> None:
@@ -88,6 +89,14 @@ class CancelToken:
         for fd in (self._reader, self._writer):
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+
+def _wait_to_read(fds: Sequence[int], seconds: float) -> bool:
+    """Whether one of them can be read, or has ended, within that time."""
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def start_thread(work: Callable[[], object], name: str) -> threading.Thread:
@@ -158,7 +167,7 @@ def signals_call(function: Callable[[int], object]) -> Iterator[list[int]]:
         received.append(signum)
         function(signum)
 
-    with _handled_by(lambda _signum: handler):
+    with signals_handled_by(lambda _signum: handler):
         yield received
 
 
@@ -178,45 +187,8 @@ def never_stopped_by_output() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def at_a_prompt(leave: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, Ctrl+C raises KeyboardInterrupt; SIGTERM and SIGHUP call `leave`, then end the process.
-
-    For times when there is nothing to clean up. Main thread only.
-    """
-
-    def end(signum: int, _frame: FrameType | None) -> None:
-        leave()
-        die_of(signum)
-
-    with _handled_by(lambda signum: signal.default_int_handler if signum == CTRL_C else end):
-        yield
-
-
-@contextlib.contextmanager
-def typing(leave: Callable[[], None]) -> Iterator[None]:
-    """While the block runs, Ctrl+Z calls `leave` and stops the process; when it continues, it raises KeyboardInterrupt.
-
-    For a line editor, which has to redraw its line then. Main thread only.
-    """
-
-    def stop(signum: int, _frame: FrameType | None) -> None:
-        leave()
-        signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)
-        raise KeyboardInterrupt
-
-    ours = signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL  # else the parent process ignores it
-    if ours:
-        signal.signal(signal.SIGTSTP, stop)
-    try:
-        yield
-    finally:
-        if ours:
-            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
-
-
-@contextlib.contextmanager
-def _handled_by(handler: Callable[[int], Callable[[int, FrameType | None], object]]) -> Iterator[None]:
+def signals_handled_by(handler: Callable[[int], Callable[[int, FrameType | None], object]]) -> Iterator[None]:
+    """While the block runs, the handler that `handler` names for each of the `heard_signals`. Main thread only."""
     before = {signum: signal.signal(signum, handler(signum)) for signum in heard_signals()}
     try:
         yield

@@ -47,7 +47,7 @@ DOORS = {
     "filelock": ("disk/lock.py",),
     "click": ("cli/",),
     "rich": ("ui/",),
-    "signal": ("cancel.py",),
+    "signal": ("cancel.py", "cli/shell_signals.py"),
     "ctypes": ("disk/file.py",),
     "tempfile": ("cli/demo",),
 }

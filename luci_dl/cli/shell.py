@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator
 import click
 
 from luci_dl.api.config import home_of
-from luci_dl.cancel import CTRL_C, at_a_prompt, die_of, signal_name, typing
+from luci_dl.cancel import CTRL_C, die_of, signal_name
 from luci_dl.cli import options, session
 from luci_dl.cli.child import run_in_foreground
 from luci_dl.cli.shell_completion import LEAVE, complete_line
 from luci_dl.cli.shell_editor import Editor
+from luci_dl.cli.shell_signals import at_a_prompt, typing
 from luci_dl.errors import LuciError, UsageError
 
 PROMPT = "LuciferAI> "

@@ -17,7 +17,7 @@ from luci_dl import __version__
 from luci_dl.cli.demo_gguf import make_gguf
 from tests.cli.shop import Shop, assert_nothing_left
 from tests.interrupting import DELETED, STOPPED, patched, wait_for_part
-from tests.procs import LUCI, ROOT, Spawned, luci, plain_text, wait_until
+from tests.procs import LUCI, ROOT, Code, Spawned, luci, plain_text, wait_until
 from tests.servers import faults
 
 VERSION = f"luci {__version__}"
@@ -239,6 +239,21 @@ def test_tab_completes_commands_models_and_paths(shop: Shop, shell: Spawned, tmp
     type_in(shell, f"list --dir {tmp_path}/some\t", "/some-folder/")
     type_in(shell, f"luci list --dir={tmp_path}/some\t", "/some-folder/")
     type_in(shell, "exi\t", "exit")
+
+
+CTRL_C_IN_TAB = """
+import os, signal
+import luci_dl.cli.shell as shell
+shell.complete_line = lambda _line: os.kill(os.getpid(), signal.SIGINT) or []
+"""
+
+
+def test_ctrl_c_while_a_word_is_completed_clears_the_line(home: Path) -> None:
+    """The line editor drops what a completer raises, and then waits for a key."""
+    with Spawned("shell", terminal=True, command=Code(CTRL_C_IN_TAB)) as shell:
+        shell.wait_for(PROMPT)
+        obey(shell, "inst\t")
+        assert VERSION in obey(shell, "version\n")
 
 
 def test_a_question_that_is_interrupted_takes_nothing_of_what_comes_next(shop: Shop, shell: Spawned) -> None:
