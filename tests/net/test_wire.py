@@ -125,7 +125,7 @@ def test_a_long_wait_is_made_of_short_ones(connect: Connect, monkeypatch: pytest
     timer = threading.Timer(SHORT_S, peer.sendall, [BODY[:1000]])  # a single record of TLS: a read may get no more
     timer.start()
     assert read(wire) == BODY[:1000]
-    assert SHORT_S * 0.9 < wire.waited < LONG_S
+    assert SHORT_S / 2 < wire.waited < LONG_S  # the timer ran a little before the wait began
     timer.join()
     wire.timeout = SHORT_S
     began = time.monotonic()
