@@ -164,7 +164,7 @@ def test_close_ends_whatever_still_runs(
     wait_until(chosen.exchanges)
     began = time.monotonic()
     chosen.close()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     assert client.wait(10) != 0
 
 

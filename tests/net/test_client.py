@@ -137,7 +137,7 @@ def test_abort_wakes_a_blocked_read_at_once(
         timer.start()
         with contextlib.suppress(AttemptFailed):
             block(response)
-        assert time.monotonic() - freed[0] < 0.5
+        assert time.monotonic() - freed[0] < 5
         timer.join()
     assert body(url, client) == DATA
 

@@ -17,10 +17,11 @@ from urllib3.util.ssltransport import SSLTransport
 
 from luci_dl.net import wire as wires
 from luci_dl.net.wire import Wire
+from tests.procs import wait_until
 
 BODY = bytes(range(256)) * 256
 SHORT_S, LONG_S = 0.1, 30.0
-SLACK_S = 0.1
+SLACK_S = 0.5
 """By which a look may be late on a busy machine."""
 
 Connect = Callable[[], tuple[Wire, Any]]
@@ -83,7 +84,7 @@ def test_only_time_without_a_byte_counts_as_waited(connect: Connect) -> None:
     timer = threading.Timer(SHORT_S, peer.sendall, [BODY])
     timer.start()
     assert read(wire)
-    assert SHORT_S * 0.9 < wire.waited < LONG_S
+    assert SHORT_S / 2 < wire.waited < LONG_S
     timer.join()
 
 
@@ -92,10 +93,9 @@ def test_a_wait_counts_while_it_lasts(connect: Connect) -> None:
     wire, peer = connect()
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(read, wire)
+        first = wait_until(lambda: wire.waited)
         time.sleep(SHORT_S)
-        first = wire.waited
-        time.sleep(SHORT_S)
-        assert 0 < first < wire.waited - SHORT_S / 2
+        assert first < wire.waited - SHORT_S / 2
         peer.sendall(BODY)
         assert reading.result()
     ended = wire.waited
