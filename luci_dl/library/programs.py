@@ -20,6 +20,7 @@ MAX_NAMES = 100_000
 """How many names below a folder are considered."""
 _DIGEST = re.compile(r"(?:sha256[:-])?([0-9a-f]{64})|([0-9a-f]{40})")
 _JAN_DIGEST = re.compile(r"^model_sha256:\s*['\"]?([0-9a-f]{64})\b", re.MULTILINE)
+_REPOSITORIES = ("models", "datasets", "spaces")
 _MODELS = (".gguf", ".safetensors", ".bin")
 _MODEL_LAYER = ("application/vnd.ollama.image.model", "application/vnd.ollama.image.projector")
 _MOST_NOTES = 1 << 20  # bytes of a manifest or a note that are read
@@ -57,11 +58,8 @@ class ProgramFile:
 def program_files(environ: Mapping[str, str], on_error: OnError) -> Iterator[ProgramFile]:
     """All that programs hold, one after the other. What cannot be read is passed to `on_error`."""
     reader = _Reader(on_error)
-    llama = runners.llama_caches(environ)
-    for cache in distinct((runners.hub_cache(environ), *llama)):
-        yield from reader.hub(cache)
-    for cache in distinct(llama):
-        yield from reader.flat(cache)
+    for cache in distinct((runners.hub_cache(environ), *runners.llama_caches(environ))):
+        yield from reader.cache(cache)
     for root in distinct(runners.ollama(environ)):
         yield from reader.ollama(root)
     yield from reader.docker(runners.docker(environ))
@@ -72,13 +70,17 @@ def program_files(environ: Mapping[str, str], on_error: OnError) -> Iterator[Pro
 
 def below(top: Path, on_error: OnError) -> Iterator[Path]:
     """The files below the folder, up to `MAX_NAMES`, except those that luci keeps for itself."""
+
+    def failed(error: OSError) -> None:
+        _report(Path(error.filename or top), error, on_error)
+
     seen = 0
-    for where, folders, names in os.walk(top, onerror=lambda error: _report(Path(error.filename), error, on_error)):
+    for where, folders, names in os.walk(top, onerror=failed):
         folders[:] = sorted(name for name in folders if not is_staging_folder(name))
         yield from (Path(where, name) for name in sorted(names))
         seen += len(folders) + len(names)
         if seen > MAX_NAMES:
-            on_error(top, StorageError(f"{top} has more than {MAX_NAMES} names", "The rest was not searched."))
+            on_error(top, StorageError(f"{top} has more than {MAX_NAMES} names; the rest was not searched"))
             return
 
 
@@ -94,21 +96,13 @@ class _Reader:
     def __init__(self, on_error: OnError) -> None:
         self._on_error = on_error
 
-    def hub(self, cache: Path) -> Iterator[ProgramFile]:
-        """The names in the snapshots, then the blobs, which are named by SHA-256, or by git blob SHA-1 without LFS."""
-        for repo in self._entries(cache):
-            kind, _, name = repo.name.partition("--")
-            snapshots = repo / "snapshots"
-            for path in below(snapshots, self._on_error) if kind == "models" else ():
-                inner = "/".join(path.relative_to(snapshots).parts[1:])
-                yield ProgramFile("Hugging Face", f"{name.replace('--', '/', 1)}/{inner}", path, _pointed(path))
-            if name:
-                yield from self._blobs("Hugging Face", repo / "blobs")
-
-    def flat(self, cache: Path) -> Iterator[ProgramFile]:
-        """OWNER_REPO_FILE.gguf, as llama.cpp named them until 2026. The tag beside it may be of any kind: not read."""
-        for path in self._entries(cache):
-            if path.suffix == ".gguf":
+    def cache(self, root: Path) -> Iterator[ProgramFile]:
+        """Repositories, and the files of llama.cpp until 2026, OWNER_REPO_FILE.gguf; the tags beside these vary."""
+        for path in self._entries(root):
+            kind, _, name = path.name.partition("--")
+            if kind in _REPOSITORIES and name:
+                yield from self._repository(path, name if kind == "models" else "")
+            elif path.suffix == ".gguf":
                 yield ProgramFile("llama.cpp", path.name, path, "")
 
     def ollama(self, root: Path) -> Iterator[ProgramFile]:
@@ -149,6 +143,14 @@ class _Reader:
         for path in below(root, self._on_error):
             if path.suffix in _MODELS:
                 yield ProgramFile(program, str(path.relative_to(root)), path, "")
+
+    def _repository(self, repo: Path, name: str) -> Iterator[ProgramFile]:
+        """The names in the snapshots, then the blobs, which are named by SHA-256, or by git blob SHA-1 without LFS."""
+        snapshots = repo / "snapshots"
+        for path in below(snapshots, self._on_error) if name else ():
+            inner = "/".join(path.relative_to(snapshots).parts[1:])
+            yield ProgramFile("Hugging Face", f"{name.replace('--', '/', 1)}/{inner}", path, _pointed(path))
+        yield from self._blobs("Hugging Face", repo / "blobs")
 
     def _of_manifest(self, path: Path, name: str, blobs: Path) -> Iterator[ProgramFile]:
         for layer in _list_of(self._json(path), "layers"):
