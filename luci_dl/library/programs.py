@@ -23,7 +23,6 @@ _JAN_DIGEST = re.compile(r"^model_sha256:\s*['\"]?([0-9a-f]{64})\b", re.MULTILIN
 _REPOSITORIES = ("models", "datasets", "spaces")
 _MODELS = (".gguf", ".safetensors", ".bin")
 _MODEL_LAYER = ("application/vnd.ollama.image.model", "application/vnd.ollama.image.projector")
-_MOST_NOTES = 1 << 20  # bytes of a manifest or a note that are read
 _WHERE = {
     "Hugging Face": "the Hugging Face cache",
     "Ollama": "Ollama's models",
@@ -167,11 +166,7 @@ class _Reader:
         return self._read(folder, lambda: [folder / name for name in sorted(os.listdir(folder))], [])
 
     def _text(self, path: Path) -> str:
-        def beginning() -> str:
-            with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-                return (file.read(_MOST_NOTES) or b"").decode(errors="replace")
-
-        return self._read(path, beginning, "")
+        return self._read(path, lambda: runners.read_note(path).decode(errors="replace"), "")
 
     def _json(self, path: Path) -> Any:
         try:

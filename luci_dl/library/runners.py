@@ -11,7 +11,14 @@ from pathlib import Path
 
 from luci_dl.environment import variable
 
+_MOST_NOTES = 1 << 20  # bytes
 _SYSTEM_OLLAMA = Path("/usr/share/ollama/.ollama/models")
+
+
+def read_note(path: Path) -> bytes:
+    """The beginning of a small file of another program; nothing of a pipe, which may never end. Raises: OSError."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        return file.read(_MOST_NOTES) or b""
 
 
 def hub_cache(environ: Mapping[str, str]) -> Path:
@@ -43,9 +50,9 @@ def lm_studio() -> Path:
     if older.is_dir() and not home.is_dir():
         home = older
     with contextlib.suppress(OSError, ValueError):
-        home = _folder((Path(os.path.expanduser("~/.lmstudio-home-pointer"))).read_text().strip()) or home
+        home = _folder(read_note(Path(os.path.expanduser("~/.lmstudio-home-pointer"))).decode().strip()) or home
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        chosen = json.loads((home / "settings.json").read_text())
+        chosen = json.loads(read_note(home / "settings.json"))
         if isinstance(chosen, dict) and (folder := _folder(chosen.get("downloadsFolder"))):
             return folder
     return home / "models"

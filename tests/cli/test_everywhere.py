@@ -252,7 +252,7 @@ def test_strange_entries_stop_neither_the_list_nor_an_install(shop: Shop, user: 
     (strange.parent / "x_m.gguf").symlink_to("x_m.gguf")
     (strange.parent / "y_m.gguf").mkdir()
     pipes = user / ".docker/models/models.json", user / ".local/share/Jan/data/llamacpp/models/a/model.yml"
-    for pipe in (*pipes, user / ".ollama/models/manifests/a/b/c/d"):
+    for pipe in (*pipes, user / ".ollama/models/manifests/a/b/c/d", user / ".lmstudio/settings.json"):
         pipe.parent.mkdir(parents=True, exist_ok=True)
         os.mkfifo(pipe)
     found = rows()
