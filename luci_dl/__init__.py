@@ -33,7 +33,7 @@ Where things are; each package imports only from those below it, and the head of
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
                   remove, sharing (files of several models), gguf_files; runners (where other programs keep models),
-                  everywhere (what they hold), links/: one copy for all of them
+                  programs (what they hold), everywhere (and what is there twice), links/: one copy for all of them
     catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, estimate,
                   edit, refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,

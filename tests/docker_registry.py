@@ -20,7 +20,7 @@ from cryptography.x509 import load_pem_x509_certificate
 
 from tests.nginx import accepts, free_port
 from tests.procs import wait_until
-from tests.servers.registry import MANIFEST, digest_of, layer, manifest
+from tests.servers.registry import INDEX, MANIFEST, digest_of, index, layer, manifest
 from tests.tools import need
 
 CONFIG = """
@@ -62,13 +62,19 @@ class DockerRegistry:
     address: str
     signer: Signer | None = field(repr=False)
 
-    def push(self, repository: str, tag: str, *layers: tuple[str, bytes]) -> None:
-        """A model of these layers: media type and bytes."""
+    def push(self, repository: str, tag: str, *layers: tuple[str, bytes]) -> bytes:
+        """A model of these layers: media type and bytes. Returns: its manifest."""
         for _, data in [*layers, ("", b"{}")]:
             place = self._send("POST", repository, f"{self.address}/v2/{repository}/blobs/uploads/", b"")
             self._send("PUT", repository, f"{place}&digest={digest_of(data)}", data)
         body = manifest([layer(kind, data) for kind, data in layers])
         self._send("PUT", repository, f"{self.address}/v2/{repository}/manifests/{tag}", body, MANIFEST)
+        return body
+
+    def push_index(self, repository: str, tag: str, *entries: Mapping[str, object]) -> None:
+        """An index of manifests that were pushed before; `index_entry` makes its entries."""
+        body = index(*entries)
+        self._send("PUT", repository, f"{self.address}/v2/{repository}/manifests/{tag}", body, INDEX)
 
     def _send(self, method: str, repository: str, url: str, body: bytes, kind: str = "application/octet-stream") -> str:
         """Returns: where the answer points to."""

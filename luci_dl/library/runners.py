@@ -11,7 +11,14 @@ from pathlib import Path
 
 from luci_dl.environment import variable
 
+_MOST_NOTES = 1 << 20  # bytes
 _SYSTEM_OLLAMA = Path("/usr/share/ollama/.ollama/models")
+
+
+def read_note(path: Path) -> bytes:
+    """The beginning of a small file of another program; nothing of a pipe, which may never end. Raises: OSError."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        return file.read(_MOST_NOTES) or b""
 
 
 def hub_cache(environ: Mapping[str, str]) -> Path:
@@ -23,10 +30,12 @@ def hub_cache(environ: Mapping[str, str]) -> Path:
     return Path(os.path.expanduser(cache))
 
 
-def llama_cache(environ: Mapping[str, str]) -> Path | None:
-    """The cache that llama.cpp prefers to the Hub's, in the same layout; None if it uses the Hub's."""
-    cache = variable(environ, "LLAMA_CACHE")
-    return Path(os.path.expanduser(cache)) if cache else None
+def llama_caches(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The caches of llama.cpp besides the Hub's: the one it prefers, if any, and its own until 2026."""
+    chosen = variable(environ, "LLAMA_CACHE")
+    caches = "~/Library/Caches" if sys.platform == "darwin" else variable(environ, "XDG_CACHE_HOME") or "~/.cache"
+    own = os.path.join(caches, "llama.cpp")
+    return tuple(Path(os.path.expanduser(cache)) for cache in (chosen, own) if cache)
 
 
 def ollama(environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -40,13 +49,20 @@ def lm_studio() -> Path:
     home, older = Path(os.path.expanduser("~/.lmstudio")), Path(os.path.expanduser("~/.cache/lm-studio"))
     if older.is_dir() and not home.is_dir():
         home = older
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        home = Path(Path(os.path.expanduser("~/.lmstudio-home-pointer")).read_text().strip() or home)
     with contextlib.suppress(OSError, ValueError):
-        chosen = json.loads((home / "settings.json").read_text()).get("downloadsFolder")
-        if isinstance(chosen, str) and os.path.isabs(chosen):
-            return Path(chosen)
+        home = _folder(read_note(Path(os.path.expanduser("~/.lmstudio-home-pointer"))).decode().strip()) or home
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        chosen = json.loads(read_note(home / "settings.json"))
+        if isinstance(chosen, dict) and (folder := _folder(chosen.get("downloadsFolder"))):
+            return folder
     return home / "models"
+
+
+def _folder(text: object) -> Path | None:
+    """The folder that a setting names; None if it names none."""
+    if not isinstance(text, str) or not os.path.isabs(text) or b"\0" in os.fsencode(text):
+        return None
+    return Path(text)
 
 
 def docker(environ: Mapping[str, str]) -> Path:

@@ -7,7 +7,7 @@ endpoints    which servers to ask, with which token; the mirrors of the Hub
 huggingface  the Hub: reference (what is asked for), hub (what a repository has), quants (what is selected),
              fitting (what fits this machine)
 ollama       the registry of Ollama and others of its kind: name (what is asked for), manifest (what a model has)
-docker       Docker's registry of models: name, manifest, and resolve
+docker       Docker's registry of models: name, manifest, index (which of several manifests), and resolve
 url          a plain http(s) address
 pages        pages of a browser: which file they show
 file_names   what the file at a plain address is called

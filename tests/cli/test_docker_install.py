@@ -11,7 +11,7 @@ import pytest
 from tests.cli.shop import DATA, OTHER, assert_nothing_left, assert_refused
 from tests.docker_registry import DockerRegistry, docker_registry
 from tests.procs import luci
-from tests.servers.registry import Registry, layer, manifest
+from tests.servers.registry import INDEX, Registry, digest_of, index, index_entry, layer, manifest
 
 AI = "application/vnd.docker.ai."
 GGUF, MMPROJ, LICENSE = f"{AI}gguf.v3", f"{AI}mmproj", f"{AI}license"
@@ -97,6 +97,64 @@ def test_layers_that_say_where_they_belong_go_there(registry: Registry, models: 
     assert luci("path", "docker:team/m:v2").stdout == f"{folder}/weights/m.gguf\n"
 
 
+ATTESTATION = {"annotations": {"vnd.docker.reference.type": "attestation-manifest"}}
+CONTAINER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+def test_an_index_with_one_usable_entry_is_followed(real: DockerRegistry, models: Path) -> None:
+    """What says how it was built is none; the receipt proves the model the next time, too."""
+    model = real.push("ai/smol", "model", (GGUF, DATA), (LICENSE, b"MIT"))
+    built = real.push("ai/smol", "built", ("application/vnd.in-toto+json", b"{}"))
+    real.push_index("ai/smol", "latest", index_entry(model, "amd64"), index_entry(built, "unknown", **ATTESTATION))
+    ended = luci("install", "docker:smol")
+    assert ended.returncode == 0, ended.stderr
+    assert (models / "ai/smol-latest.gguf").read_bytes() == DATA
+    assert json.loads(luci("outdated", "--json").stdout)[0]["state"] == "current"
+    assert_nothing_left(models, "ai/", "ai/smol-latest.gguf")
+
+
+def test_of_an_index_the_entry_with_a_gguf_is_taken(real: DockerRegistry, models: Path) -> None:
+    """Beside a container and a model in another format; two platforms with the same files are one."""
+    container, other = real.push("ai/m", "c", (CONTAINER, b"x")), real.push("ai/m", "s", (f"{AI}safetensors", OTHER))
+    model, same = real.push("ai/m", "a", (GGUF, DATA)), real.push("ai/m", "b", (GGUF, DATA), (LICENSE, b"MIT"))
+    bodies = {"amd64": container, "arm64": other, "riscv64": model, "s390x": same}
+    real.push_index("ai/m", "latest", *(index_entry(body, name) for name, body in bodies.items()))
+    ended = luci("install", "docker:m")
+    assert ended.returncode == 0, ended.stderr
+    assert (models / "ai/m-latest.gguf").read_bytes() == DATA
+
+
+def test_an_index_of_two_models_or_none_is_refused_by_what_it_holds(real: DockerRegistry, models: Path) -> None:
+    one, two = real.push("ai/m", "1", (GGUF, DATA)), real.push("ai/m", "2", (GGUF, OTHER))
+    container = real.push("ai/m", "c", (CONTAINER, b"x"))
+    text = real.push("ai/m", "t", ("text/plain", b"x"))
+    real.push_index("ai/m", "two", *(index_entry(body, name) for name, body in {"amd64": one, "arm64": two}.items()))
+    real.push_index("ai/m", "no", index_entry(container, "amd64"), index_entry(text, "arm64"))
+    assert_refused(
+        luci("install", "docker:m:two"), 3, "2 models", "linux/amd64 has one of 300kB", "linux/arm64 has one of"
+    )
+    assert_refused(
+        luci("install", "docker:m:no"), 3, "no model", "linux/amd64 is a container image", "arm64 has no model",
+    )  # fmt: skip
+    assert not models.exists()
+
+
+def test_a_manifest_with_other_bytes_than_its_index_names_is_refused(registry: Registry, models: Path) -> None:
+    """A missing one, and an index that stands in its place, too."""
+    good, evil = manifest([layer(GGUF, DATA)]), manifest([layer(GGUF, OTHER)])
+    inner = index(index_entry(good, "arm64"))
+    registry.push("ai/m", digest_of(good), (GGUF, OTHER))
+    registry.put("ai/m", digest_of(good), evil)
+    registry.put("ai/m", digest_of(inner), inner)
+    registry.put("ai/m", "latest", index(index_entry(good, "amd64")))
+    registry.put("ai/m", "gone", index(index_entry(b"{}", "amd64")))
+    registry.put("ai/m", "nested", index(index_entry(inner, "amd64")))
+    assert_refused(luci("install", "docker:m"), 5, "linux/amd64 is not the one that the registry's index names")
+    assert_refused(luci("install", "docker:m:gone"), 3, "no such model")
+    assert_refused(luci("install", "docker:m:nested"), 3, "is an index where")
+    assert not models.exists()
+
+
 @pytest.mark.parametrize("path", ["../evil.gguf", "/etc/evil.gguf", "a/../../evil.gguf", ".hidden/x.gguf", "x.lock"])
 def test_a_path_that_leaves_the_folder_is_refused(registry: Registry, models: Path, path: str) -> None:
     registry.push("ai/m", "latest", (GGUF, DATA), (GGUF, OTHER))
@@ -114,7 +172,10 @@ def test_a_path_that_leaves_the_folder_is_refused(registry: Registry, models: Pa
         ),
         (manifest([layer("application/vnd.oci.image.layer.v1.tar+gzip", b"x")]), ["container image"]),
         (manifest([layer(GGUF, DATA)], schemaVersion=3), ["format 3", "Update luci"]),
-        (manifest([], manifests=[{}]), ["several platforms"]),
+        (manifest([], manifests=[{}]), ["index of 1 entries, none of which"]),
+        (manifest([], manifests=[5, index_entry(b"{}", "arm64", mediaType=INDEX)]), ["index of 2 entries, none"]),
+        (index(*(index_entry(b"%d" % number, "arm64") for number in range(33))), ["33 manifests", "up to 32"]),
+        (index(index_entry(b"", "arm64", size=1, digest="sha256:../../x")), ["digest"]),
         (manifest([layer("text/plain", b"x")]), ["no model", "text/plain"]),
         (manifest([layer(GGUF, DATA) | {"digest": "sha256:../../x"}]), ["digest"]),
         (manifest([layer(GGUF, DATA), layer(MMPROJ, OTHER), layer(MMPROJ, DATA)]), ["2 projectors", "--no-projector"]),

@@ -69,10 +69,12 @@ def test_every_program_is_looked_into(shop: Shop, user: Path, models: Path) -> N
     put(user / ".docker/models/blobs/sha256" / sha256(DATA), DATA)
     listed = {"models": [{"id": "sha256:1", "tags": ["ai/m:latest"], "files": [f"sha256:{sha256(DATA)}"]}]}
     put(user / ".docker/models/models.json", json.dumps(listed).encode())
+    put(user / ".cache/llama.cpp/me_model_m.gguf", OTHER + b"more")
     found = rows()
     assert set(found) == {
         "luci m", "Ollama llama3.2:1b", "Hugging Face me/model/m.gguf", "LM Studio me/model/m.gguf",
         "GPT4All other.gguf", "Jan me/m", "Docker ai/m:latest",
+        "llama.cpp me_model_m.gguf",
     }  # fmt: skip
     assert len(found["luci m"]["twice"]) == 4
     assert found["LM Studio me/model/m.gguf"]["sha256"] is None
@@ -166,7 +168,9 @@ def test_nothing_is_read_but_names_and_notes(shop: Shop, user: Path) -> None:
     assert "No program" in ended.stderr
 
 
-@pytest.mark.parametrize("program", ["lmstudio", "gpt4all", "jan", "docker", "llama"])
+@pytest.mark.parametrize(
+    "program", ["lmstudio", "gpt4all", "jan", "docker", "llama", "flat", "flat-default", "no-links"]
+)
 def test_an_install_finds_its_copy_there(
     shop: Shop, user: Path, models: Path, monkeypatch: pytest.MonkeyPatch, program: str
 ) -> None:
@@ -186,6 +190,76 @@ def test_an_install_finds_its_copy_there(
         case "llama":
             monkeypatch.setenv("LLAMA_CACHE", str(user / "llama"))
             in_hub(user / "llama", "me/model", "m.gguf", DATA)
+        case "flat":
+            monkeypatch.setenv("LLAMA_CACHE", str(user / "llama"))
+            put(user / "llama/ME_Model_M.gguf", DATA)
+            put(user / "llama/ME_Model_M.gguf.etag", b"etag")
+        case "flat-default":
+            put(user / ".cache/llama.cpp/ME_Model_M.gguf", DATA)
+            put(user / ".cache/llama.cpp/ME_Model_M.gguf.json", b"[")
+        case "no-links":
+            put(user / ".cache/huggingface/hub/models--me--model/snapshots/abc/m.gguf", DATA)
+    ended = luci("install", "m", "--offline")
+    assert ended.returncode == 0, ended.stderr
+    assert (models / "m.gguf").read_bytes() == DATA
+
+
+def test_of_the_older_cache_of_llama_cpp_only_the_right_bytes_are_taken(
+    shop: Shop, user: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of the right name and size is proved; what is not whole, or is called otherwise, is not even read."""
+    shop.sell("m", DATA)
+    monkeypatch.setenv("LLAMA_CACHE", str(user / "llama"))
+    put(user / "llama/a_b_m.gguf", OTHER)
+    put(user / "llama/a_b_xm.gguf", OTHER)
+    put(user / "llama/c_d_m.gguf.downloadInProgress", DATA)
+    put(user / "llama/short_m.gguf", DATA[:-1])
+    ended = luci("install", "m")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stderr.count("has the wrong bytes") == 1
+    assert f"{user}/llama/a_b_m.gguf has the wrong bytes" in ended.stderr
+    assert (models / "m.gguf").read_bytes() == DATA
+
+
+def test_a_blob_of_another_size_is_not_the_same_bytes(user: Path) -> None:
+    """Its name is a digest that it does not have: one of the two is damaged."""
+    in_ollama(user / ".ollama/models", "m/latest", DATA)
+    pointer = in_hub(user / ".cache/huggingface/hub", "me/model", "m.gguf", DATA)
+    pointer.resolve().write_bytes(DATA + b"more")
+    assert not any(row["twice"] or row["perhaps"] for row in rows().values())
+    assert "could be saved" not in luci("list", "--everywhere").stderr
+
+
+@pytest.mark.parametrize(
+    "note", [b"[]", b'{"downloadsFolder": "/a\\u0000b"}', b'{"downloadsFolder": "/\\ud800"}', b"[" * 9999]
+)
+def test_settings_of_lm_studio_that_name_no_folder_are_passed_over(user: Path, note: bytes) -> None:
+    """So is a pointer to its home."""
+    put(user / ".lmstudio/settings.json", note)
+    put(user / ".lmstudio-home-pointer", b"/a\0b")
+    put(user / ".lmstudio/models/a/b/c.gguf", DATA)
+    assert set(rows()) == {"LM Studio a/b/c.gguf"}
+
+
+def test_strange_entries_stop_neither_the_list_nor_an_install(shop: Shop, user: Path, models: Path) -> None:
+    """Loops, dangling symlinks, pipes in place of notes, and names with newlines or in no encoding."""
+    hub = in_hub(user / ".cache/huggingface/hub", "me/model", "m.gguf", DATA)
+    (hub.parent / "loop").symlink_to("loop")
+    (hub.parent / "gone.gguf").symlink_to("../../blobs/gone")
+    (hub.parent / "up").symlink_to("..")
+    strange = user / ".cache/llama.cpp" / os.fsdecode(b"a_b_\xff\nm.gguf")
+    put(strange, OTHER)
+    (strange.parent / "x_m.gguf").symlink_to("x_m.gguf")
+    (strange.parent / "y_m.gguf").mkdir()
+    pipes = user / ".docker/models/models.json", user / ".local/share/Jan/data/llamacpp/models/a/model.yml"
+    for pipe in (*pipes, user / ".ollama/models/manifests/a/b/c/d", user / ".lmstudio/settings.json"):
+        pipe.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(pipe)
+    found = rows()
+    assert set(found) == {"Hugging Face me/model/m.gguf", f"llama.cpp {strange.name}"}
+    shown = luci("list", "--everywhere")
+    assert (shown.returncode, len(shown.stdout.splitlines())) == (0, 3)
+    shop.sell("m", DATA)
     ended = luci("install", "m", "--offline")
     assert ended.returncode == 0, ended.stderr
     assert (models / "m.gguf").read_bytes() == DATA

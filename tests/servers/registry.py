@@ -15,6 +15,7 @@ from tests.servers.honest import Answer, File, Request
 from tests.servers.server import FaultyServer
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 MODEL, PROJECTOR, TEMPLATE, ADAPTER = (
     f"application/vnd.ollama.image.{kind}" for kind in ("model", "projector", "template", "adapter")
 )
@@ -32,6 +33,15 @@ def manifest(layers: Sequence[Mapping[str, object]], **more: object) -> bytes:
     """A manifest as Ollama pushes it; `more` goes over its keys."""
     config = layer("application/vnd.docker.container.image.v1+json", b"{}")
     return json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers} | more).encode()
+
+
+def index_entry(body: bytes, architecture: str, **more: object) -> dict[str, object]:
+    """What an index says of a manifest; `more` goes over its keys."""
+    return layer(MANIFEST, body) | {"platform": {"os": "linux", "architecture": architecture}} | more
+
+
+def index(*entries: Mapping[str, object]) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
 
 
 class Scripted(FaultyServer):

@@ -28,7 +28,7 @@ OTHERS = {
         "MODELS_PATH": "The models of Docker, among which luci looks for copies; ~/.docker/models.",
     },
     "Other programs": {
-        "LLAMA_CACHE": "The cache of llama.cpp, in the layout of the Hub's, in which luci looks for copies.",
+        "LLAMA_CACHE": "The cache of llama.cpp, in its older layout or the Hub's, in which luci looks for copies.",
     },
     "Proxies": {
         "HTTPS_PROXY, HTTP_PROXY, ALL_PROXY": "Address of the proxy: http://, https://, socks5://, socks5h:// (the "

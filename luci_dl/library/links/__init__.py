@@ -5,7 +5,7 @@ record        what luci has made for one model in one program, in luci's own fol
 targets       the programs, by name; what each needs of a model
 hub_cache     the cache of huggingface_hub, and of all that use it
 ollama        Ollama's manifests and blobs; ollama_manifest: what they say; ollama_names: what it calls a model;
-              ollama_service: what it may not read
+              ollama_paths: where it keeps them; ollama_service: what it may not read
 folders       LM Studio, and any folder
 llama_server  the presets of llama-server
 link          links made and removed, all names of one or none

@@ -13,7 +13,7 @@ from luci_dl.environment import variable
 from luci_dl.errors import IntegrityError, ResolveError, StorageError
 from luci_dl.library import runners
 from luci_dl.library.installed import InstalledModel
-from luci_dl.library.links import ollama_manifest, ollama_names
+from luci_dl.library.links import ollama_manifest, ollama_names, ollama_paths
 from luci_dl.library.links.base import Draft, Question, file_entry
 from luci_dl.library.links.entries import Entry
 from luci_dl.library.links.ollama_service import unreadable
@@ -45,7 +45,7 @@ def draft(question: Question, root: Path) -> Draft:
     """As `base.Target`. Ollama sees the model at once, without a restart."""
     model, name = question.model, ollama_names.name_of(question)
     manifest, small, notes = _manifest(question)
-    paths = ollama_names.manifest_paths(root, name)
+    paths = ollama_paths.manifest_paths(root, name)
     _refuse_hidden(paths, manifest, name)
     files = {f"sha256:{file.receipt.sha256}": file for file in model.files}
     small_blobs, large_blobs = list[Entry](), list[Entry]()
@@ -60,11 +60,11 @@ def draft(question: Question, root: Path) -> Draft:
                 f"{printable(question.name)} cannot be linked to ollama: its manifest names a file that luci did not "
                 f"install ({printable(kind)})",
                 f"Install it with all its files: luci install {printable(question.name)}; or let Ollama fetch it: "
-                f"ollama pull {ollama_names.shown(name)}",
+                f"ollama pull {ollama_paths.shown(name)}",
             )
     # Ollama removes blobs that are old and in no manifest, so the large ones, which are old, come just before it
     entries = (*small_blobs, *large_blobs, Entry("text", paths.own, content=manifest, scratch=root))
-    shown = ollama_names.shown(name)
+    shown = ollama_paths.shown(name)
     return Draft(root, shown, entries, (*notes, *unreadable(question, root)), f"ollama run {shown}")
 
 
@@ -80,12 +80,12 @@ def _manifest(question: Question) -> tuple[bytes, Mapping[str, bytes], Sequence[
     return manifest, small, (*notes, lost)
 
 
-def _refuse_hidden(paths: ollama_names.ManifestPaths, manifest: bytes, name: Name) -> None:
+def _refuse_hidden(paths: ollama_paths.ManifestPaths, manifest: bytes, name: Name) -> None:
     """Raises: IntegrityError, when Ollama has another model of that name, which hides luci's."""
     if os.path.lexists(paths.newer) and (not os.path.exists(paths.newer) or paths.newer.read_bytes() != manifest):
         raise IntegrityError(
-            f"Ollama has a model {ollama_names.shown(name)} already: {paths.newer}",
-            f"Link under another name with --as, or remove it: ollama rm {ollama_names.shown(name)}",
+            f"Ollama has a model {ollama_paths.shown(name)} already: {paths.newer}",
+            f"Link under another name with --as, or remove it: ollama rm {ollama_paths.shown(name)}",
         )
 
 
@@ -107,7 +107,7 @@ def used_elsewhere(root: Path, entries: Sequence[Entry]) -> set[Path]:
 
 
 def _manifests(root: Path) -> Iterator[Path]:
-    for folder in ollama_names.FOLDERS:
+    for folder in ollama_paths.FOLDERS:
         for where, _folders, names in os.walk(root / folder):
             yield from (Path(where, name) for name in names)
 

@@ -43,7 +43,7 @@ def read_manifest(document: Document, what: str, with_projector: bool) -> list[F
         raise ResolveError(f"{what}: expected a manifest with layers{document.reason}", "Is this a registry of models?")
     if isinstance(answer.get("manifests"), list):
         raise ResolveError(
-            f"{what} is a list of images for several platforms, not a model", "Name the tag of one of its models."
+            f"{what} is an index where the manifest of a model is expected", "Report it to its publisher."
         )
     if answer.get("schemaVersion") != 2:
         raise ResolveError(

@@ -10,7 +10,8 @@ from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
 from luci_dl.net.document import Document
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.docker.manifest import File, read_manifest
+from luci_dl.sources.docker.index import read_files
+from luci_dl.sources.docker.manifest import File
 from luci_dl.sources.docker.name import DEFAULT_HOST, Name, parse_name
 from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES
 from luci_dl.sources.selection import FileSelection
@@ -22,11 +23,15 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     repository = name.repository(context.endpoints.docker, context.endpoints.http_hosts)
     if context.network.offline:
         return context.installed_offline(urlsplit(repository).netloc, str(name))
-    url = f"{repository}/manifests/{name.tag}"
-    document = context.document(url, {"Accept": ", ".join(ACCEPTED)}, repository=repository, at_most=MAX_BYTES)
-    if not document.is_success:
-        raise _refusal(name, repository, document)
-    files = read_manifest(document, str(name), selection.projector)
+
+    def ask(reference: str) -> Document:
+        url = f"{repository}/manifests/{reference}"
+        document = context.document(url, {"Accept": ", ".join(ACCEPTED)}, repository=repository, at_most=MAX_BYTES)
+        if not document.is_success:
+            raise _refusal(name, repository, document)
+        return document
+
+    files = read_files(ask(name.tag), str(name), selection.projector, lambda sha256: ask(f"sha256:{sha256}"))
     targets = _targets(name, files)
 
     def artifact(file: File, target: str) -> Artifact:

@@ -12,13 +12,14 @@ from luci_dl.frozen import frozen
 from luci_dl.net.document import Document
 from luci_dl.text import printable, shown
 
+MANIFESTS = ("application/vnd.docker.distribution.manifest.v2+json", "application/vnd.oci.image.manifest.v1+json")
+"""Media types of the manifest of one model."""
 ACCEPTED = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
+    *MANIFESTS,
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 )
-"""Media types to ask for. luci cannot install the last two, but with them its message can say what they are."""
+"""Media types to ask for. The last two are lists of manifests, which Ollama's models never are."""
 MAX_BYTES = 4 << 20
 """Size limit of a manifest, the one of registries themselves."""
 
