@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from tests.servers.faults.base import Fault, answer_with, headers
@@ -19,8 +20,14 @@ def closes() -> Fault:
 
 
 def stall(after: int) -> Fault:
-    """Nothing comes after the first `after` bytes of the body, until `release`; then the rest does."""
-    return answer_with(stop=after, ending="stall")
+    """No byte of the file from `after` on comes until `release`, whichever range is asked for; then the rest does."""
+
+    def halt(answer: Answer) -> Answer:
+        found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
+        start = int(found[1]) if found else 0
+        return replace(answer, stop=max(0, after - start), ending="stall")
+
+    return Fault(on_answer=halt)
 
 
 def stall_head() -> Fault:
