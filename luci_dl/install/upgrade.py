@@ -16,9 +16,8 @@ from luci_dl.install.context import InstallContext
 from luci_dl.install.outdated import Standing, compare
 from luci_dl.install.pending import pending
 from luci_dl.install.servers import context_for
-from luci_dl.install.transfer import superseded
 from luci_dl.library.installed import InstalledModel
-from luci_dl.library.sharing import needed_elsewhere
+from luci_dl.library.sharing import needed_elsewhere, superseded
 from luci_dl.plan import Options, Plan
 from luci_dl.text import printable
 

@@ -100,7 +100,10 @@ def test_a_file_of_two_models_is_copied(shop: Shop, models: Path, tmp_path: Path
     shop.sell("b", files=["b.gguf", "both-proj.gguf"])
     assert luci("install", "a").returncode == 0
     assert luci("install", "b").returncode == 0
-    assert luci("move", "a", "--to", f"{tmp_path}/other").returncode == 0
+    stays = f"Left alone {models}/both-proj.gguf: b also needs it"
+    for dry in (["--dry-run"], []):
+        ended = luci("move", "a", "--to", f"{tmp_path}/other", *dry)
+        assert (ended.returncode, stays in ended.stderr) == (0, True), ended.stderr
     assert set(there(tmp_path / "other")) == {"a.gguf", "both-proj.gguf"}
     assert set(there(models)) == {"b.gguf", "both-proj.gguf"}
 
