@@ -14,8 +14,10 @@ from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.same_folder import identity
 from luci_dl.errors import LuciError, ResolveError, StorageError
 from luci_dl.events import Emit, Moved, ignore
-from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.library.installed import InstalledModel, installed, model_of
+from luci_dl.library.links.targets import check_targets
 from luci_dl.library.lookup import look_up
+from luci_dl.plan import Plan
 from luci_dl.text import did_you_mean, nearest, printable
 from luci_dl.transport.carry import Carrier
 from luci_dl.transport.stick import models_on
@@ -50,23 +52,42 @@ def import_models(
 def import_all(
     source: str | Path, names: Sequence[str], folder: Folder, token: CancelToken, emit: Emit, *, dry_run: bool
 ) -> LuciError | None:
-    """Import the models, or emit what that would do. Returns: the first error, emitted. Raises: as `import_models`."""
+    """Import the models, or emit what that would do. Returns: the first error, emitted. Raises: as `import_models`.
+
+    They are linked to what the setting `links` names.
+    """
     found, stick = settings(folder), settings(source).models_dir
     target = found.models_dir
     if error := missing_folder(found, target):
         raise error
-    carrier = Carrier(target, "import", found.options, token, emit)
-    new = []
-    for model in _chosen(stick, names, load(found.catalog)):
-        if there := _installed_elsewhere(model, found, folder):
-            emit(carried(Trip(model, None), there.folder, "already", 0))
-        else:
-            new.append(model)
-    trips = plan_trips(new, carrier)
+    carrier, catalog = Carrier(target, "import", found.options, token, emit), load(found.catalog)
+    check_targets(found.links)
+
+    def link(trip: Trip, moved: Moved) -> LuciError | None:
+        return None if dry_run else _link(trip.model, Path(moved.folder), catalog, found.links, token, emit)
+
+    chosen = _chosen(stick, names, catalog)
+    there = {model: other.folder for model in chosen if (other := _installed_elsewhere(model, found, folder))}
+    already = [Trip(model, None) for model in there]
+    first = run_trips(already, lambda trip: carried(trip, there[trip.model], "already", 0), emit, link)
+    trips = plan_trips([model for model in chosen if model not in there], carrier)
     if dry_run:
         return run_trips(trips, lambda trip: replace(carried(trip, target, "imported", trip.needs), dry_run=True), emit)
     with folder_for(trips, target, found, token, emit, named=folder is not None):
-        return run_trips(trips, lambda trip: carried(trip, target, "imported", carrier.carry(trip.model)), emit)
+        later = run_trips(trips, lambda trip: carried(trip, target, "imported", carrier.carry(trip.model)), emit, link)
+    return first or later
+
+
+def _link(
+    model: InstalledModel, folder: Path, catalog: Catalog, targets: Sequence[str], token: CancelToken, emit: Emit
+) -> LuciError | None:
+    """Link the model, which is in the folder now, as an install does. Returns: the first error, which was emitted."""
+    if not targets:
+        return None
+    from luci_dl.install.linking import link_installed  # not needed by most
+
+    known = catalog.find(model.reference) or model_of(model)
+    return link_installed(Plan(replace(known, reference=model.reference), folder), targets, token, emit)
 
 
 def _chosen(stick: Path, names: Sequence[str], catalog: Catalog) -> list[InstalledModel]:
