@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from luci_dl.events import Emit, Moved, ignore
 from luci_dl.library.installed import InstalledModel, installed, model_of
 from luci_dl.library.links.targets import check_targets
 from luci_dl.library.lookup import look_up
+from luci_dl.library.verify import verify_unsure
 from luci_dl.plan import Plan
 from luci_dl.text import did_you_mean, nearest, printable
 from luci_dl.transport.carry import Carrier
@@ -66,8 +67,12 @@ def import_all(
     def link(trip: Trip, moved: Moved) -> LuciError | None:
         return None if dry_run else _link(trip.model, Path(moved.folder), catalog, found.links, token, emit)
 
+    def elsewhere(model: InstalledModel) -> InstalledModel | None:
+        same = _installed_elsewhere(model, found, folder)
+        return next((each for each in same if dry_run or _is_sound(each, token, emit)), None)
+
     chosen = _chosen(stick, names, catalog)
-    there = {model: other.folder for model in chosen if (other := _installed_elsewhere(model, found, folder))}
+    there = {model: other.folder for model in chosen if (other := elsewhere(model))}
     already = [Trip(model, None) for model in there]
     first = run_trips(already, lambda trip: carried(trip, there[trip.model], "already", 0), emit, link)
     trips = plan_trips([model for model in chosen if model not in there], carrier)
@@ -111,14 +116,18 @@ def _chosen(stick: Path, names: Sequence[str], catalog: Catalog) -> list[Install
     return list(chosen or models)
 
 
-def _installed_elsewhere(model: InstalledModel, found: Settings, folder: Folder) -> InstalledModel | None:
-    """The same model where it is installed, if that is another folder than the one to import into."""
+def _is_sound(model: InstalledModel, token: CancelToken, emit: Emit) -> bool:
+    """Whether the files have the bytes that were installed; those that a program touched are read."""
+    return model.state == "ok" or not any(verdict.wrong for verdict in verify_unsure(model, token, emit))
+
+
+def _installed_elsewhere(model: InstalledModel, found: Settings, folder: Folder) -> Iterator[InstalledModel]:
+    """The same model where it is installed by size, if no folder to import into was named; those untouched first."""
     digests = {file.receipt.name: file.receipt.sha256 for file in model.files}
     stick = identity(model.folder)
     folders = [] if folder is not None else [path for path in found.every_folder if identity(path) != stick]
-    same = (
-        each
-        for each in installed(folders)
-        if each.state == "ok" and {file.receipt.name: file.receipt.sha256 for file in each.files} == digests
-    )
-    return next(same, None)
+    there = installed(folders)
+    for state in ("ok", "touched"):
+        for each in there:
+            if each.state == state and {file.receipt.name: file.receipt.sha256 for file in each.files} == digests:
+                yield each

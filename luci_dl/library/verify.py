@@ -20,7 +20,7 @@ from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
 from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import IntegrityError, OtherFile, StorageError, UsageError
-from luci_dl.events import Emit, Verdict, Verified, Warned
+from luci_dl.events import Emit, Event, Hashing, Verdict, Verified, Warned
 from luci_dl.library.folder import skip
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
@@ -51,6 +51,21 @@ def verify(models: Sequence[InstalledModel], named: Named, token: CancelToken, e
                 verdicts.append(Verified(name, str(folder / name), model.reference, "missing", found="no receipt"))
                 emit(verdicts[-1])
     return verdicts
+
+
+def verify_unsure(model: InstalledModel, token: CancelToken, emit: Emit) -> list[Verified]:
+    """Hash those files of the model that may have changed, by size and mtime, and note it. `emit` gets the progress.
+
+    Returns: one verdict for each of these. Raises: Interrupted.
+    """
+
+    def progress(event: Event) -> None:
+        if isinstance(event, Hashing):
+            emit(event)
+
+    unsure = tuple(file for file in model.files if file.state != "ok")
+    names = tuple(file.receipt.name for file in unsure)
+    return verify([replace(model, files=unsure, names=names)], lambda _known: None, token, progress)
 
 
 def unmanaged(
