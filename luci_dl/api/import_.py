@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from luci_dl.api.carried import Noted, carried, folder_for
 from luci_dl.api.config import Folder, Settings, settings
-from luci_dl.api.folders import missing_folder
+from luci_dl.api.folders import missing_folder, without_missing_backup
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
-from luci_dl.disk.same_folder import identity
-from luci_dl.errors import LuciError, ResolveError, StorageError
-from luci_dl.events import Emit, Moved, ignore
+from luci_dl.disk.same_folder import distinct, identity
+from luci_dl.errors import CannotHold, LuciError, ResolveError, StorageError
+from luci_dl.events import Emit, FallbackFolderUsed, Moved, ignore
 from luci_dl.library.installed import InstalledModel, installed, model_of
 from luci_dl.library.links.targets import check_targets
 from luci_dl.library.lookup import look_up
@@ -55,13 +57,14 @@ def import_all(
 ) -> LuciError | None:
     """Import the models, or emit what that would do. Returns: the first error, emitted. Raises: as `import_models`.
 
-    They are linked to what the setting `links` names.
+    As by an install, they are linked to what the setting `links` names, and the backup folder takes what the first one
+    cannot hold.
     """
     found, stick = settings(folder), settings(source).models_dir
     target = found.models_dir
     if error := missing_folder(found, target):
         raise error
-    carrier, catalog = Carrier(target, "import", found.options, token, emit), load(found.catalog)
+    catalog, named = load(found.catalog), folder is not None
     check_targets(found.links)
 
     def link(trip: Trip, moved: Moved) -> LuciError | None:
@@ -75,12 +78,51 @@ def import_all(
     there = {model: other.folder for model in chosen if (other := elsewhere(model))}
     already = [Trip(model, None) for model in there]
     first = run_trips(already, lambda trip: carried(trip, there[trip.model], "already", 0), emit, link)
-    trips = plan_trips([model for model in chosen if model not in there], carrier)
-    if dry_run:
-        return run_trips(trips, lambda trip: replace(carried(trip, target, "imported", trip.needs), dry_run=True), emit)
-    with folder_for(trips, target, found, token, emit, named=folder is not None):
-        later = run_trips(trips, lambda trip: carried(trip, target, "imported", carrier.carry(trip.model)), emit, link)
-    return first or later
+    backup = None if named else without_missing_backup(found, emit).backup_models_dir
+    carriers = [
+        Carrier(path, "import", found.options, token, emit) for path in distinct(filter(None, (target, backup)))
+    ]
+    for carrier, trips in _placed([model for model in chosen if model not in there], carriers, emit):
+        here = folder_for(trips, carrier.folder, found, token, emit, named=named)
+        with contextlib.nullcontext() if dry_run else here:
+            failed = run_trips(trips, partial(_carry, carrier, dry_run), emit, link)
+        first = first or failed
+    return first
+
+
+def _placed(
+    models: Sequence[InstalledModel], carriers: Sequence[Carrier], emit: Emit
+) -> list[tuple[Carrier, list[Trip]]]:
+    """What is carried to each place: to the second one, if there is one, what the first cannot hold.
+
+    Raises: as `plan_trips`.
+    """
+    first, *others = carriers
+    try:
+        return [(first, plan_trips(models, first))]
+    except CannotHold:
+        if not others:
+            raise
+    kept: list[InstalledModel] = []
+    refused: dict[InstalledModel, CannotHold] = {}
+    for model in models:
+        try:
+            plan_trips([*kept, model], first)
+            kept.append(model)
+        except CannotHold as why:
+            refused[model] = why
+    placed = [
+        (carrier, plan_trips(mine, carrier)) for carrier, mine in ((first, kept), (others[0], list(refused))) if mine
+    ]
+    for model, error in refused.items():
+        emit(FallbackFolderUsed(model.reference, str(others[0].folder), error.message))
+    return placed
+
+
+def _carry(carrier: Carrier, dry_run: bool, trip: Trip) -> Moved:
+    """Carry the model, or only say so."""
+    copied = trip.needs if dry_run else carrier.carry(trip.model)
+    return replace(carried(trip, carrier.folder, "imported", copied), dry_run=dry_run)
 
 
 def _link(
