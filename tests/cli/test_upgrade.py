@@ -188,6 +188,23 @@ def test_an_interrupt_leaves_the_old_version_whole(shop: Shop, models: Path) -> 
     assert_nothing_left(models, "m.gguf")
 
 
+def test_an_upgrade_that_was_kept_is_resumed_by_upgrade(shop: Shop, models: Path) -> None:
+    """The message says so: an install would leave the old version where it is."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert luci("config", "set", "on_interrupt", "keep").returncode == 0
+    shop.sell("m", OTHER, [faults.stall(150_000)])
+    with Spawned("upgrade", "m") as run:
+        wait_for_part(models, "m.gguf")
+        run.signal(signal.SIGINT)
+        assert run.wait() == -signal.SIGINT
+    assert ("Run the upgrade command again to re" in run.err, "install command" in run.err) == (True, False), run.err
+    shop.sell("m", OTHER)
+    assert luci("upgrade", "m").returncode == 0
+    assert (models / "m.gguf").read_bytes() == OTHER
+    assert_nothing_left(models, "m.gguf")
+
+
 def test_what_cannot_be_upgraded_is_said(hub: Hub, server: FaultyServer, models: Path) -> None:
     """Gone and unknown are exit code 3, pinned is none; with --all the others are upgraded all the same."""
     bare = server.serve("/bare.gguf", DATA, [faults.no_etag()] * 9)
