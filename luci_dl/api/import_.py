@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from luci_dl.api.carried import Noted, carried, folder_for
 from luci_dl.api.config import Folder, Settings, settings
-from luci_dl.api.folders import missing_folder
+from luci_dl.api.folders import missing_folder, without_missing_backup
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
-from luci_dl.disk.same_folder import identity
-from luci_dl.errors import LuciError, ResolveError, StorageError
-from luci_dl.events import Emit, Moved, ignore
-from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.disk.same_folder import distinct, identity
+from luci_dl.errors import CannotHold, LuciError, ResolveError, StorageError
+from luci_dl.events import Emit, FallbackFolderUsed, Moved, ignore
+from luci_dl.library.installed import InstalledModel, installed, model_of
+from luci_dl.library.links.targets import check_targets
 from luci_dl.library.lookup import look_up
+from luci_dl.library.verify import verify_unsure
+from luci_dl.plan import Plan
 from luci_dl.text import did_you_mean, nearest, printable
 from luci_dl.transport.carry import Carrier
 from luci_dl.transport.stick import models_on
@@ -50,23 +55,86 @@ def import_models(
 def import_all(
     source: str | Path, names: Sequence[str], folder: Folder, token: CancelToken, emit: Emit, *, dry_run: bool
 ) -> LuciError | None:
-    """Import the models, or emit what that would do. Returns: the first error, emitted. Raises: as `import_models`."""
+    """Import the models, or emit what that would do. Returns: the first error, emitted. Raises: as `import_models`.
+
+    As by an install, they are linked to what the setting `links` names, and the backup folder takes what the first one
+    cannot hold.
+    """
     found, stick = settings(folder), settings(source).models_dir
     target = found.models_dir
     if error := missing_folder(found, target):
         raise error
-    carrier = Carrier(target, "import", found.options, token, emit)
-    new = []
-    for model in _chosen(stick, names, load(found.catalog)):
-        if there := _installed_elsewhere(model, found, folder):
-            emit(carried(Trip(model, None), there.folder, "already", 0))
-        else:
-            new.append(model)
-    trips = plan_trips(new, carrier)
-    if dry_run:
-        return run_trips(trips, lambda trip: replace(carried(trip, target, "imported", trip.needs), dry_run=True), emit)
-    with folder_for(trips, target, found, token, emit, named=folder is not None):
-        return run_trips(trips, lambda trip: carried(trip, target, "imported", carrier.carry(trip.model)), emit)
+    catalog, named = load(found.catalog), folder is not None
+    check_targets(found.links)
+
+    def link(trip: Trip, moved: Moved) -> LuciError | None:
+        return None if dry_run else _link(trip.model, Path(moved.folder), catalog, found.links, token, emit)
+
+    def elsewhere(model: InstalledModel) -> InstalledModel | None:
+        same = _installed_elsewhere(model, found, folder)
+        return next((each for each in same if dry_run or _is_sound(each, token, emit)), None)
+
+    chosen = _chosen(stick, names, catalog)
+    there = {model: other.folder for model in chosen if (other := elsewhere(model))}
+    already = [Trip(model, None) for model in there]
+    first = run_trips(already, lambda trip: carried(trip, there[trip.model], "already", 0), emit, link)
+    backup = None if named else without_missing_backup(found, emit).backup_models_dir
+    carriers = [
+        Carrier(path, "import", found.options, token, emit) for path in distinct(filter(None, (target, backup)))
+    ]
+    for carrier, trips in _placed([model for model in chosen if model not in there], carriers, emit):
+        here = folder_for(trips, carrier.folder, found, token, emit, named=named)
+        with contextlib.nullcontext() if dry_run else here:
+            failed = run_trips(trips, partial(_carry, carrier, dry_run), emit, link)
+        first = first or failed
+    return first
+
+
+def _placed(
+    models: Sequence[InstalledModel], carriers: Sequence[Carrier], emit: Emit
+) -> list[tuple[Carrier, list[Trip]]]:
+    """What is carried to each place: to the second one, if there is one, what the first cannot hold.
+
+    Raises: as `plan_trips`.
+    """
+    first, *others = carriers
+    try:
+        return [(first, plan_trips(models, first))]
+    except CannotHold:
+        if not others:
+            raise
+    kept: list[InstalledModel] = []
+    refused: dict[InstalledModel, CannotHold] = {}
+    for model in models:
+        try:
+            plan_trips([*kept, model], first)
+            kept.append(model)
+        except CannotHold as why:
+            refused[model] = why
+    placed = [
+        (carrier, plan_trips(mine, carrier)) for carrier, mine in ((first, kept), (others[0], list(refused))) if mine
+    ]
+    for model, error in refused.items():
+        emit(FallbackFolderUsed(model.reference, str(others[0].folder), error.message))
+    return placed
+
+
+def _carry(carrier: Carrier, dry_run: bool, trip: Trip) -> Moved:
+    """Carry the model, or only say so."""
+    copied = trip.needs if dry_run else carrier.carry(trip.model)
+    return replace(carried(trip, carrier.folder, "imported", copied), dry_run=dry_run)
+
+
+def _link(
+    model: InstalledModel, folder: Path, catalog: Catalog, targets: Sequence[str], token: CancelToken, emit: Emit
+) -> LuciError | None:
+    """Link the model, which is in the folder now, as an install does. Returns: the first error, which was emitted."""
+    if not targets:
+        return None
+    from luci_dl.install.linking import link_installed  # not needed by most
+
+    known = catalog.find(model.reference) or model_of(model)
+    return link_installed(Plan(replace(known, reference=model.reference), folder), targets, token, emit)
 
 
 def _chosen(stick: Path, names: Sequence[str], catalog: Catalog) -> list[InstalledModel]:
@@ -90,14 +158,18 @@ def _chosen(stick: Path, names: Sequence[str], catalog: Catalog) -> list[Install
     return list(chosen or models)
 
 
-def _installed_elsewhere(model: InstalledModel, found: Settings, folder: Folder) -> InstalledModel | None:
-    """The same model where it is installed, if that is another folder than the one to import into."""
+def _is_sound(model: InstalledModel, token: CancelToken, emit: Emit) -> bool:
+    """Whether the files have the bytes that were installed; those that a program touched are read."""
+    return model.state == "ok" or not any(verdict.wrong for verdict in verify_unsure(model, token, emit))
+
+
+def _installed_elsewhere(model: InstalledModel, found: Settings, folder: Folder) -> Iterator[InstalledModel]:
+    """The same model where it is installed by size, if no folder to import into was named; those untouched first."""
     digests = {file.receipt.name: file.receipt.sha256 for file in model.files}
     stick = identity(model.folder)
     folders = [] if folder is not None else [path for path in found.every_folder if identity(path) != stick]
-    same = (
-        each
-        for each in installed(folders)
-        if each.state == "ok" and {file.receipt.name: file.receipt.sha256 for file in each.files} == digests
-    )
-    return next(same, None)
+    there = installed(folders)
+    for state in ("ok", "touched"):
+        for each in there:
+            if each.state == state and {file.receipt.name: file.receipt.sha256 for file in each.files} == digests:
+                yield each

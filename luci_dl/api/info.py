@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,14 +15,14 @@ from luci_dl.disk import target
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import REMEMBERED
 from luci_dl.errors import IntegrityError, NetworkError, ResolveError, StorageError, UsageError
-from luci_dl.events import Emit, Hashing, Warned, ignore
+from luci_dl.events import Emit, Warned, ignore
 from luci_dl.formats.gguf import Header
 from luci_dl.frozen import frozen
 from luci_dl.library.gguf_files import GgufFile, read_all
 from luci_dl.library.installed import InstalledModel, installed, model_of
 from luci_dl.library.lookup import Found, find_installed, is_reference, look_up, unknown
 from luci_dl.library.partials import Partial, partials
-from luci_dl.library.verify import verify
+from luci_dl.library.verify import verify_unsure
 from luci_dl.machine.fit import CONTEXT, Load, this_machine
 from luci_dl.model import Model
 from luci_dl.text import printable
@@ -93,22 +92,15 @@ def _check_sound(model: InstalledModel, default: Path, token: CancelToken, emit:
     hint = f"This checks and repairs it: luci install {printable(model.reference)}{where}"
     for name in model.lost:
         raise IntegrityError(f"{printable(str(model.folder / name))} is missing", hint)
-    unsure = tuple(file for file in model.files if file.state != "ok")
-    for file in unsure:
+    for file in model.files:
         staging = staging_for(model.folder, file.receipt.name, to_read=True)
         target.stat_of(staging)  # which says what stands there if it is no file
-    read_again = replace(model, files=unsure, names=tuple(file.receipt.name for file in unsure))
-    for verdict in verify([read_again], lambda _known: None, token, _progress_to(emit)):
+    for verdict in verify_unsure(model, token, emit):
         if verdict.state == "unreadable":
             raise StorageError(f"{printable(verdict.path)} cannot be read: {printable(verdict.found)}", hint)
         if verdict.wrong:
             what = "is missing" if verdict.state == "missing" else "has changed since luci installed it"
             raise IntegrityError(f"{printable(verdict.path)} {what}", hint)
-
-
-def _progress_to(emit: Emit) -> Emit:
-    """Passes on nothing but the progress."""
-    return lambda event: emit(event) if isinstance(event, Hashing) else None
 
 
 def info(

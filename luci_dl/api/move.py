@@ -60,7 +60,9 @@ def move_all(
     removals = _removals(names, target, folder, emit)
     trips = plan_trips([model_in(each) for each in removals], carrier)
     if dry_run:
-        for trip in trips:
+        for trip, removal in zip(trips, removals, strict=True):
+            for event in removal.left:
+                emit(event)
             emit(replace(carried(trip, target, "moved", trip.needs), outcome="moved", dry_run=True))
         return None
     by_model = {trip.model: removal for trip, removal in zip(trips, removals, strict=True)}

@@ -28,7 +28,8 @@ def command(source: str, names: tuple[str, ...], folder: str | None, dry_run: bo
 
     DIR has what `luci export` wrote, or model files that a SHA256SUMS lists. Each file is verified while it is copied;
     of a model with a wrong one nothing is imported. A file that luci did not export gets the name of the model in the
-    catalog that has its digest. Without NAME, everything is imported.
+    catalog that has its digest. Without NAME, everything is imported. The settings `links` and `backup_models_dir`
+    count as for `luci install`.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

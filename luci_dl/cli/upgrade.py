@@ -39,7 +39,7 @@ def command(
 
     Each model is asked for again with the options of its install, and replaced in its folder if the digests differ;
     until then the old files stay. Old files that the new version does not have are removed, unless another model needs
-    them. `luci outdated` shows which models that would be.
+    them. The models are linked as the setting `links` says. `luci outdated` shows which models that would be.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

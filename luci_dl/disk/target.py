@@ -11,7 +11,7 @@ from typing import Literal
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, receipt
-from luci_dl.disk.blocks import BLOCK, BlockHash
+from luci_dl.disk.blocks import BLOCK, BlockHash, Blocks
 from luci_dl.disk.hashing import Hashed, hash_again, hash_file
 from luci_dl.disk.layout import Staging
 from luci_dl.disk.receipt import Receipt
@@ -81,8 +81,9 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
 
     Raises: StorageError, if the target is not a file or cannot be read; Interrupted.
     """
-    found, read = quick_look(staging, artifact), BlockHash()
+    found = quick_look(staging, artifact)
     if found.state == "unproved" and artifact.provable:
+        read = BlockHash()
         digest, size = hash_file(staging.target, token, hashed, read)
         is_right = artifact.may_be(digest, size) and _has_digests(staging, artifact, digest, size, token, hashed)
         found = replace(found, sha256=digest, size=size, xxh3=read.blocks.text())
@@ -93,10 +94,10 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
         return found
     known = found.receipt
     if found.mtime_ns != known.mtime_ns:
-        digest, size = hash_file(staging.target, token, hashed, read)
-        if (digest, size) != (known.sha256, known.size):
-            return replace(found, state="damaged", sha256=digest, size=size)
-        known = replace(known, mtime_ns=found.mtime_ns, verified=receipt.now(), xxh3=read.blocks.text())
+        again = read_again(staging, known, found.mtime_ns, token, hashed)
+        if again.receipt is None:
+            return replace(found, state="damaged", sha256=again.sha256, size=again.size)
+        known = again.receipt
     if known.proof == "none" and artifact.sha256 == known.sha256:
         known = replace(known, proof="sha256")  # the digest became known after the install
     if known != found.receipt and not read_only:
@@ -105,6 +106,36 @@ def look(staging: Staging, artifact: Artifact, token: CancelToken, hashed: Hashe
     if state == "installed" and not _has_digests(staging, artifact, known.sha256, known.size, token, hashed):
         state = "newer"
     return replace(found, state=state, receipt=known)
+
+
+@frozen
+class Reread:
+    """An installed file that was read again.
+
+    Attributes:
+        blocks: the digests of its blocks.
+        receipt: with the results; None if the bytes are not those that were installed.
+    """
+
+    sha256: str
+    size: int
+    blocks: Blocks
+    receipt: Receipt | None
+
+
+def read_again(staging: Staging, known: Receipt, mtime_ns: int, token: CancelToken, hashed: Hashed) -> Reread:
+    """Hash the file at the target, which may have changed since its receipt was written: `known`.
+
+    Args:
+        mtime_ns: of the file, from before.
+
+    Raises: StorageError, if it cannot be read; Interrupted.
+    """
+    found = BlockHash()
+    sha256, size = hash_file(staging.target, token, hashed, found)
+    is_right = (sha256, size) == (known.sha256, known.size)
+    new = replace(known, mtime_ns=mtime_ns, verified=receipt.now(), xxh3=found.blocks.text()) if is_right else None
+    return Reread(sha256, size, found.blocks, new)
 
 
 def to_mend(found: Found, artifact: Artifact) -> Receipt | None:

@@ -189,9 +189,10 @@ class Superseded(Event):
 
 @frozen
 class Deleted(Event):
-    """The partial file of `name` was deleted."""
+    """The partial file of `name` was deleted. The luci `command` starts again."""
 
     name: str
+    command: str = "install"
 
 
 @frozen
@@ -205,11 +206,12 @@ class NotDeleted(Problem):
 
 @frozen
 class Kept(Event):
-    """The partial file of `name` is kept; `done` bytes of it are verified."""
+    """The partial file of `name` is kept; `done` bytes of it are verified. The luci `command` resumes it."""
 
     name: str
     done: int
     total: int | None
+    command: str = "install"
 
 
 @frozen

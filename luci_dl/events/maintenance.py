@@ -43,7 +43,7 @@ class CleanSummary(Event):
 
 @frozen
 class LeftAlone(Event):
-    """`clean` or `remove` did not touch the file at `path`, for `reason`."""
+    """`clean`, `remove`, `move` or `upgrade` left the file at `path` as it is, for `reason`."""
 
     path: str
     reason: str

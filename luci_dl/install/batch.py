@@ -17,6 +17,7 @@ from luci_dl.events import (
     Failed,
     FallbackFolderUsed,
     Installed,
+    Kept,
     Planned,
     Stopped,
     Summary,
@@ -144,7 +145,12 @@ class _Run:
             installed = _install(Installation(plan, transaction, context))
         except LuciError as error:
             status: Status = "interrupted" if isinstance(error, Interrupted) else "failed"
-            return Outcome(plan.reference, status, error=error, endings=tuple(transaction.endings))
+            command = "upgrade" if context.options.upgrade else "install"
+            endings = (
+                replace(event, command=command) if isinstance(event, Deleted | Kept) else event
+                for event in transaction.endings
+            )
+            return Outcome(plan.reference, status, error=error, endings=tuple(endings))
         return Outcome(plan.reference, "installed", installed)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.config.settings import Settings
-from luci_dl.errors import LuciError, NetworkError
+from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Failed, Linked, Warned
 from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledModel, installed
@@ -114,18 +114,33 @@ def _linked(made: Link, drafted: Draft, *, dry_run: bool) -> Linked:
 
 
 def link_installed(plan: Plan, targets: Sequence[str], token: CancelToken, emit: Emit) -> LuciError | None:
-    """Link a model that was just installed to these programs and folders.
+    """Link a model that was just installed, or was installed already, to these programs and folders.
 
     Returns: the first error, which was emitted like all others: the model is installed all the same.
     """
     first: LuciError | None = None
     for word in targets:
         try:
-            model = next(each for each in installed([plan.folder]) if each.reference == plan.reference)
             program, root = target_of(word)
-            make_links([plan_link(program, root, model, "", "auto", plan.model, unknown_commit)], token, emit)
+            make_links(
+                [plan_link(program, root, _as_installed(plan), "", "auto", plan.model, unknown_commit)], token, emit
+            )
         except LuciError as error:
             what = f"{plan.reference} is installed, but not linked to {word}: {error.message}"
             emit(Failed(plan.reference, what, error.hint, error.exit_code))
             first = first or error
     return first
+
+
+def _as_installed(plan: Plan) -> InstalledModel:
+    """The model as it is in its folder: by its reference, or by another one that it shares all files with.
+
+    Raises: ResolveError, if another process has removed it; StorageError.
+    """
+    names = {artifact.name for artifact in plan.artifacts}
+    found = [
+        each for each in installed([plan.folder]) if each.reference == plan.reference or names.issubset(each.names)
+    ]
+    if not found:
+        raise ResolveError(f"it is not in {plan.folder} any more", "Install it again.")
+    return min(found, key=lambda each: (each.reference != plan.reference, names != set(each.names)))

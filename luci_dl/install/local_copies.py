@@ -156,12 +156,13 @@ def _ignore(_path: Path, _error: StorageError) -> None:
 
 
 def _installed_in(folder: Path) -> Iterator[_File]:
-    """Installed files, unchanged since, and those that somebody may have renamed."""
+    """Installed files, those unchanged since, then those whose mtime has changed, then what may have been renamed."""
     from luci_dl.library.installed import installed
 
     with contextlib.suppress(LuciError):
         files = [file for model in installed([folder]) for file in model.files]
-        yield from (_File(file.path, str(folder), file.receipt.sha256) for file in files if file.state == "ok")
+        for state in ("ok", "touched"):
+            yield from (_File(file.path, str(folder), file.receipt.sha256) for file in files if file.state == state)
         missing = [file.receipt for file in files if file.state == "missing"]
         yield from _renamed_in(folder, missing, {file.path for file in files})
 

@@ -14,7 +14,7 @@ from luci_dl.errors import LuciError, NetworkError, ResolveError
 from luci_dl.events import Emit, Failed, Verified
 from luci_dl.install.batch import install_models
 from luci_dl.install.context import InstallContext
-from luci_dl.install.servers import context_for, resolve_words
+from luci_dl.install.servers import install_context, resolve_words
 from luci_dl.library.installed import InstalledModel, model_of
 from luci_dl.model import Model
 from luci_dl.plan import Plan
@@ -31,7 +31,7 @@ def repair(
 
     Returns: the first error, which was emitted like all others. Raises: UsageError; StorageError; Interrupted.
     """
-    context = context_for(settings, replace(settings.options, force=True), token, emit)
+    context = install_context(settings, replace(settings.options, force=True), token, emit)
     paths = {verdict.path for verdict in wrong}
     unproved = {verdict.path for verdict in wrong if verdict.state == "truncated" and not verdict.expected}
     plans: list[Plan] = []

@@ -11,7 +11,7 @@ from luci_dl.frozen import frozen
 from luci_dl.install.batch import Outcome, install_models
 from luci_dl.install.context import InstallContext
 from luci_dl.install.placement import Placement
-from luci_dl.install.servers import context_for, resolve_words
+from luci_dl.install.servers import install_context, resolve_words
 from luci_dl.model import Model
 from luci_dl.plan import Options, Plan
 from luci_dl.sources.selection import FileSelection
@@ -46,12 +46,7 @@ class InstallRequest:
 
         Raises: ResolveError; UsageError; NetworkError; StorageError; Interrupted.
         """
-        if options.links:
-            from luci_dl.library.links.targets import target_of  # not needed by most
-
-            for word in options.links:
-                target_of(word)  # before the first byte
-        context = context_for(settings, options, token, emit, log)
+        context = install_context(settings, options, token, emit, log)
         models = resolve_words(words, settings, selection, context)
         backup = None if named_folder else settings.backup_models_dir
         return cls(models, context, Placement(settings.models_dir, backup, context))

@@ -43,6 +43,20 @@ def context_for(
     return InstallContext(options, network_for(options, log), copies, token, emit)
 
 
+def install_context(
+    settings: Settings, options: Options, token: CancelToken, emit: Emit, log: Emit | None = None
+) -> InstallContext:
+    """The same for what is going to install: the programs to link to are there, too.
+
+    Raises: UsageError; StorageError, when a program is not there.
+    """
+    if options.links:
+        from luci_dl.library.links.targets import check_targets  # not needed by most
+
+        check_targets(options.links)
+    return context_for(settings, options, token, emit, log)
+
+
 def resolve_words(
     words: Sequence[str], settings: Settings, selection: FileSelection, context: InstallContext
 ) -> list[Model]:

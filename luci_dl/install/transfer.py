@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from luci_dl.cancel import run_cancellable
 from luci_dl.disk import receipt
@@ -14,7 +15,7 @@ from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import StorageError
-from luci_dl.events import Installed, Superseded
+from luci_dl.events import Installed, LeftAlone, Superseded
 from luci_dl.frozen import frozen
 from luci_dl.install.actions import Action, Adopt, Copy, Fetch, Keep, Mend, Refuse
 from luci_dl.install.context import InstallContext
@@ -51,21 +52,27 @@ class Installation:
                 filled = fill_all(self.plan, jobs, self.transaction, self.context)
                 size += sum(job.part.size or 0 for job in jobs)
             renewed = self._keep_companions(actions)
-            needed = self._needed_elsewhere()
-            self.transaction.commit(needed)  # nothing below may fail, or look at the disk again
-        for event in superseded(self.plan, needed, dry_run=False):
-            self.context.emit(event)
+            needed, superseded = self._superseded()
+            self.transaction.commit(needed)  # nothing below may fail
+        for event in superseded:
+            if isinstance(event, LeftAlone) or not os.path.lexists(event.path):
+                self.context.emit(event)
         copied = "copied" if all(each.copied for each in filled) else "downloaded"
         how = copied if filled else _how(actions)
         how = "renewed" if renewed and how == "already" else how
         return self._installed(how, size, sum(each.fetched for each in filled), began)
 
-    def _needed_elsewhere(self) -> Mapping[str, Receipt]:
-        if not self.plan.replaces:
-            return {}
-        from luci_dl.library.sharing import needed_elsewhere  # of an upgrade only
+    def _superseded(self) -> tuple[Mapping[str, Receipt], Sequence[Superseded | LeftAlone]]:
+        """Files of the replaced version that other models need; what to report of all that the new one does not have.
 
-        return needed_elsewhere(self.plan)
+        Raises: StorageError.
+        """
+        if not self.plan.replaces:
+            return {}, ()
+        from luci_dl.library.sharing import needed_elsewhere, superseded  # of an upgrade only
+
+        needed = needed_elsewhere(self.plan)
+        return needed, superseded(self.plan, needed, dry_run=False)
 
     def look_only(self) -> Installed | None:
         """The model if all of it is there and right, else None. Takes no lock, writes nothing into the folder.
@@ -137,12 +144,6 @@ class Installation:
 
         source = run_cancellable(lambda: first_opened(action.copies), self.context.token)
         return self.transaction.open(action.artifact, source)
-
-
-def superseded(plan: Plan, needed: Collection[str], *, dry_run: bool) -> Iterator[Superseded]:
-    """An event for each file that the plan removes: of those that it replaces, the ones that nothing needs any more."""
-    stay = {*needed, *(artifact.name for artifact in plan.artifacts)}
-    return (Superseded(plan.reference, str(plan.folder / name), dry_run) for name in plan.replaces if name not in stay)
 
 
 def _how(actions: Sequence[Action]) -> str:

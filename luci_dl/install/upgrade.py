@@ -15,10 +15,9 @@ from luci_dl.install.batch import Outcome, install_models
 from luci_dl.install.context import InstallContext
 from luci_dl.install.outdated import Standing, compare
 from luci_dl.install.pending import pending
-from luci_dl.install.servers import context_for
-from luci_dl.install.transfer import superseded
+from luci_dl.install.servers import install_context
 from luci_dl.library.installed import InstalledModel
-from luci_dl.library.sharing import needed_elsewhere
+from luci_dl.library.sharing import needed_elsewhere, superseded
 from luci_dl.plan import Options, Plan
 from luci_dl.text import printable
 
@@ -54,9 +53,9 @@ class Upgrade:
         Args:
             named: the user named them, so that each must be upgraded if it is outdated.
 
-        Raises: UsageError; Interrupted.
+        Raises: UsageError; StorageError, when a program to link to is not there; Interrupted.
         """
-        context = context_for(settings, replace(options, upgrade=True, links=()), token, emit)
+        context = install_context(settings, replace(options, upgrade=True), token, emit)
         found = compare(models, settings, replace(context, emit=lambda _event: None), guess=True)
         errors = [error for each in found if (error := _report(each, named, emit))]
         outdated = [each for each in found if each.state == "outdated"]

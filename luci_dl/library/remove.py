@@ -20,6 +20,7 @@ from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledFile, InstalledModel, installed
 from luci_dl.library.links.place import has_links
 from luci_dl.library.running import running
+from luci_dl.library.sharing import needed_by, without_receipt
 from luci_dl.model import Artifact
 from luci_dl.plan import Options
 from luci_dl.text import printable
@@ -54,17 +55,21 @@ class Removal:
         """Bytes on disk of the files that are deleted."""
         return sum(_blocks(file.path) for file in self.to_remove)
 
+    @property
+    def left(self) -> Iterator[LeftAlone]:
+        """The files that stay, and why."""
+        yield from (needed_by(other.reference, file.path) for file, other in self.shared if os.path.lexists(file.path))
+        yield from map(without_receipt, self.unknown)
+
     def events(self, *, dry_run: bool) -> Iterator[Event]:
         """What to report about it."""
         for file in self.to_remove:
             if file.state in ("touched", "changed"):
                 may = "may have" if file.state == "touched" else "has"
                 yield Warned(f"{file.path} {may} changed since luci installed it")
-        for file, other in self.shared:
-            yield LeftAlone(str(file.path), f"{other.reference} also needs it")
-        for path in self.unknown:
-            yield LeftAlone(str(path), "luci has no receipt for it")
-        yield Removed(self.reference, tuple(str(file.path) for file in self.to_remove), self.freed, dry_run)
+        yield from self.left
+        paths = tuple(str(file.path) for file in self.to_remove if os.path.lexists(file.path))
+        yield Removed(self.reference, paths, self.freed, dry_run)
 
 
 def plan_removal(folder: Path, reference: str) -> Removal:

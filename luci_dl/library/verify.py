@@ -12,15 +12,15 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt, target
-from luci_dl.disk.blocks import BlockHash, Blocks, count, segments_of
-from luci_dl.disk.hashing import hash_file, report_hashing
+from luci_dl.disk.blocks import Blocks, count, segments_of
+from luci_dl.disk.hashing import report_hashing
 from luci_dl.disk.identity import check_contents
 from luci_dl.disk.layout import OnError, Staging, is_staging_folder, staging_for
 from luci_dl.disk.lock import Lock
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
 from luci_dl.disk.storage_errors import storage_error
 from luci_dl.errors import IntegrityError, OtherFile, StorageError, UsageError
-from luci_dl.events import Emit, Verdict, Verified, Warned
+from luci_dl.events import Emit, Event, Hashing, Verdict, Verified, Warned
 from luci_dl.library.folder import skip
 from luci_dl.library.installed import InstalledModel
 from luci_dl.model import Artifact
@@ -51,6 +51,21 @@ def verify(models: Sequence[InstalledModel], named: Named, token: CancelToken, e
                 verdicts.append(Verified(name, str(folder / name), model.reference, "missing", found="no receipt"))
                 emit(verdicts[-1])
     return verdicts
+
+
+def verify_unsure(model: InstalledModel, token: CancelToken, emit: Emit) -> list[Verified]:
+    """Hash those files of the model that may have changed, by size and mtime, and note it. `emit` gets the progress.
+
+    Returns: one verdict for each of these. Raises: Interrupted.
+    """
+
+    def progress(event: Event) -> None:
+        if isinstance(event, Hashing):
+            emit(event)
+
+    unsure = tuple(file for file in model.files if file.state != "ok")
+    names = tuple(file.receipt.name for file in unsure)
+    return verify([replace(model, files=unsure, names=names)], lambda _known: None, token, progress)
 
 
 def unmanaged(
@@ -97,41 +112,42 @@ class _Verifier:
         for _ in range(_ATTEMPTS):
             known = receipt.read(staging.receipt) or known
             seen = target.identity_of(staging)
-            found = BlockHash()
-            verdict = self._compare(staging, known, found)
+            verdict, right = self._compare(staging, known)
             if seen == target.identity_of(staging):
-                self._note(staging, known, seen, verdict, found.blocks)
+                self._note(staging, known, seen, self._updated(known, seen, verdict, right))
                 break
         return verdict
 
-    def _compare(self, staging: Staging, known: Receipt, blocks: BlockHash) -> Verified:
+    def _compare(self, staging: Staging, known: Receipt) -> tuple[Verified, Receipt | None]:
+        """The verdict, and if the bytes are right, the receipt with that result."""
         self._token.check()
         folder, info = staging.folder, target.stat_of(staging)
         if info is None:
-            return _verdict(folder, known, "missing")
+            return _verdict(folder, known, "missing"), None
         if info.st_size != known.size:
             state: Verdict = "truncated" if info.st_size < known.size else "changed"
-            return _verdict(folder, known, state, f"{known.size} bytes", f"{info.st_size} bytes")
+            return _verdict(folder, known, state, f"{known.size} bytes", f"{info.st_size} bytes"), None
         hashed = report_hashing(self._emit, known.name, staging.target)
-        digest, size = hash_file(staging.target, self._token, hashed, blocks)
-        if (digest, size) != (known.sha256, known.size):
-            return _changed(folder, known, digest, blocks.blocks)
+        again = target.read_again(staging, known, info.st_mtime_ns, self._token, hashed)
+        if again.receipt is None:
+            return _changed(folder, known, again.sha256, again.blocks), None
+        return self._judged(staging, known), again.receipt
+
+    def _judged(self, staging: Staging, known: Receipt) -> Verified:
+        """The verdict on a file whose bytes are those that were installed."""
         if known.proof == "none":
             try:
                 check_contents(staging.target, staging.target.name)
             except IntegrityError as error:
                 what: Verdict = "invalid" if isinstance(error, OtherFile) else "truncated"
-                return _verdict(folder, known, what, found=error.message)
+                return _verdict(staging.folder, known, what, found=error.message)
         artifact = self._named(known)
-        if artifact and artifact.best_digest and not artifact.may_be(digest, size):
-            expected = f"{artifact.best_digest.label} {artifact.best_hex}"
-            return _verdict(folder, known, "newer", f"{expected} by the catalog", f"SHA-256 {digest}")
-        return _verdict(folder, known, "ok")
+        if artifact and artifact.best_digest and not artifact.may_be(known.sha256, known.size):
+            expected = f"{artifact.best_digest.label} {artifact.best_hex} by the catalog"
+            return _verdict(staging.folder, known, "newer", expected, f"SHA-256 {known.sha256}")
+        return _verdict(staging.folder, known, "ok")
 
-    def _note(
-        self, staging: Staging, known: Receipt, seen: target.Identity | None, verdict: Verified, blocks: Blocks
-    ) -> None:
-        new = self._updated(known, seen, verdict, blocks)
+    def _note(self, staging: Staging, known: Receipt, seen: target.Identity | None, new: Receipt) -> None:
         if new == known:
             return
         try:
@@ -146,19 +162,18 @@ class _Verifier:
             if is_new:
                 self._emit(Warned(f"{error.message}; the results of the verification are not noted there"))
 
-    def _updated(self, known: Receipt, seen: target.Identity | None, verdict: Verified, blocks: Blocks) -> Receipt:
-        """The receipt after that verdict on a file with these blocks."""
-        if seen is None:
-            return known
-        moment = seen[-1]
-        if verdict.state == "changed" and moment == known.mtime_ns:
+    def _updated(
+        self, known: Receipt, seen: target.Identity | None, verdict: Verified, right: Receipt | None
+    ) -> Receipt:
+        """The receipt after that verdict."""
+        if verdict.state == "changed" and seen and seen[-1] == known.mtime_ns:
             return replace(known, mtime_ns=DISTRUSTED)
-        if verdict.wrong:
+        if verdict.wrong or right is None:
             return known
         artifact = self._named(known)
         is_proved = known.proof == "none" and artifact and artifact.provable and verdict.state == "ok"
         proof = artifact.proof if artifact and is_proved else known.proof  # the catalog has a digest now
-        return replace(known, mtime_ns=moment, verified=receipt.now(), proof=proof, xxh3=blocks.text())
+        return replace(right, proof=proof)
 
 
 def _verdict(folder: Path, known: Receipt, state: Verdict, expected: str = "", found: str = "") -> Verified:

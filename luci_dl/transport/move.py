@@ -31,6 +31,7 @@ def move(removal: Removal, carrier: Carrier) -> Moved:
         model = replace(model_in(now), files=tuple(file for file, _ in looked_at))
         shared = {file.path for file, _ in now.shared}
         proved = {file.path for file, is_right in looked_at if is_right} - shared
+        left = list(now.left)
         copied = carrier.carry(model, lambda file: file.path in proved)
         carrier.check_settled(model)
         if has_links():
@@ -38,6 +39,8 @@ def move(removal: Removal, carrier: Carrier) -> Moved:
 
             follow(now.folder, now.reference, carrier.emit, carrier.folder)
         delete(now)
+    for event in left:
+        carrier.emit(event)
     paths = tuple(str(carrier.folder / name) for name in model.names)
     return Moved(model.reference, paths, str(model.folder), str(carrier.folder), "moved", model.size, copied, False)
 

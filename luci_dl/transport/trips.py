@@ -46,21 +46,37 @@ def plan_trips(models: Sequence[InstalledModel], carrier: Carrier) -> list[Trip]
     return trips
 
 
-def run_trips(trips: Sequence[Trip], carry: Callable[[Trip], Moved], emit: Emit) -> LuciError | None:
+def nothing_more(_trip: Trip, _moved: Moved) -> LuciError | None:
+    """What `run_trips` does with a model that it has carried, if nothing else is said."""
+    return None
+
+
+def run_trips(
+    trips: Sequence[Trip],
+    carry: Callable[[Trip], Moved],
+    emit: Emit,
+    then: Callable[[Trip, Moved], LuciError | None] = nothing_more,
+) -> LuciError | None:
     """Carry the models one after the other. A full or failing disk ends that, other failures do not.
+
+    Args:
+        then: called with each that was carried; returns an error that it has emitted.
 
     Returns: the first error; each was emitted. Raises: Interrupted.
     """
     first: LuciError | None = None
     for trip in trips:
         try:
-            emit(carry(trip))
+            moved = carry(trip)
+            emit(moved)
+            error = then(trip, moved)
+            first = first or error
         except Interrupted:
             raise
-        except LuciError as error:
-            emit(Failed(trip.model.reference, error.message, error.hint, error.exit_code))
-            first = first or error
-            if isinstance(error, StorageError):
+        except LuciError as failure:
+            emit(Failed(trip.model.reference, failure.message, failure.hint, failure.exit_code))
+            first = first or failure
+            if isinstance(failure, StorageError):
                 break
     return first
 

@@ -84,9 +84,10 @@ class AsOne(Renderer):
         """What became of the parts of each group, once all of that is known."""
         for group in self._groups.values():
             deleted = [event for event in group.ended if isinstance(event, Deleted)]
-            kept = [event.done for event in group.ended if isinstance(event, Kept)]
+            kept = [event for event in group.ended if isinstance(event, Kept)]
             group.ended = []
             if deleted:
-                yield Deleted(counted(len(deleted), "small file"))
+                yield replace(deleted[0], name=counted(len(deleted), "small file"))
             if kept:
-                yield Kept(counted(len(kept), "small file"), sum(kept), group.total)
+                done = sum(event.done for event in kept)
+                yield replace(kept[0], name=counted(len(kept), "small file"), done=done, total=group.total)

@@ -199,14 +199,14 @@ def _compared(event: events.Compared) -> list[str]:
 
 def _part_ended(event: events.Deleted | events.NotDeleted | events.Kept) -> list[str]:
     match event:
-        case events.Deleted(name):
-            restart = "Run the install command again to restart"
+        case events.Deleted(name, command):
+            restart = f"Run the {printable(command)} command again to restart"
             return [f"🗑️  Deleted partial download: {base_name(name)}", INDENT + restart]
         case events.NotDeleted(_, reason, path):
             return [f"⚠️  Could not delete partial file: {_one_line(reason)}", f"📦 Partial file at: {printable(path)}"]
-        case events.Kept(name, done, total):
+        case events.Kept(name, done, total, command):
             share = human_size(done) if total is None else f"{percent(done, total)} %"
-            resume = "Run the install command again to resume"
+            resume = f"Run the {printable(command)} command again to resume"
             return [f"📦 Kept partial download: {base_name(name)} ({share})", INDENT + resume]
 
 

@@ -87,19 +87,25 @@ def test_the_models_of_ollama(
 
 
 def test_another_models_folder(shop: Shop, models: Path, tmp_path: Path) -> None:
-    """By its receipt, under another name, as long as nobody has changed it."""
+    """By its receipt, under another name, also if a program changed its mtime; its bytes are proved in any case."""
     shop.sell("first")
     luci("install", "first", "--dir", tmp_path / "other")
     shop.sell("m")
     shop.server.serve("/m.gguf", OTHER)  # or the test would not notice
-    asked = len(shop.server.exchanges())
+    asked, copy = len(shop.server.exchanges()), tmp_path / "other/first.gguf"
+    for _ in range(2):
+        ended = luci("install", "m")
+        assert f"Found in {tmp_path / 'other'}: m.gguf" in ended.stderr
+        assert ended.returncode == 0
+        assert len(shop.server.exchanges()) == asked
+        (models / "m.gguf").unlink()
+        copy.touch()
+    shop.server.serve("/m.gguf", DATA)
+    copy.write_bytes(ROTTEN)
     ended = luci("install", "m")
-    assert f"Found in {tmp_path / 'other'}: m.gguf" in ended.stderr
-    assert ended.returncode == 0
-    assert len(shop.server.exchanges()) == asked
-    (tmp_path / "other" / "first.gguf").write_bytes(DATA)
-    (models / "m.gguf").unlink()
-    assert "Found in" not in luci("install", "m").stderr
+    assert (ended.returncode, f"{copy} has the wrong bytes, so it is not used" in ended.stderr) == (0, True)
+    assert ((models / "m.gguf").read_bytes(), copy.read_bytes()) == (DATA, ROTTEN)
+    assert_nothing_left(models, "m.gguf")
 
 
 @pytest.mark.parametrize("source", ["m.gguf", "deep/down/M.GGUF", "called/otherwise.bin"])

@@ -159,7 +159,7 @@ def test_the_example_of_an_event_is_one() -> None:
     """With the keys of its class."""
     (example,) = (line for line in topics.lines("events") if line.startswith("  {"))
     event = json.loads(example)
-    assert {"event", *shapes.EVENTS["kept"]} == event.keys()
+    assert {"event", *shapes.EVENTS["deleted"]} == event.keys()
 
 
 SHAPES = {shape.__name__: shape for answer in ANSWERS.values() for shape in shapes_in(answer)}

@@ -209,6 +209,69 @@ def test_an_install_links_and_remove_unlinks(shop: Shop, models: Path, tmp_path:
     assert luci("link", "--list", "--json").stdout == "[]\n"
 
 
+def test_the_setting_counts_for_all_that_installs(
+    shop: Shop, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Upgrade, repair, a forced install and import link as install does, and say so in their events."""
+    newer, linked = make_gguf(300_000, seed=7), tmp_path / "linked/m.gguf"
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert luci("export", "m", f"{tmp_path}/stick").returncode == 0
+    assert luci("config", "set", "links", f"{tmp_path}/linked/").returncode == 0
+
+    def links(*args: str, data: bytes) -> None:
+        ended = luci(*args, "--json")
+        assert ended.returncode == 0, ended.stderr
+        assert '"event": "linked"' in ended.stdout
+        assert linked.read_bytes() == data
+        assert luci("unlink", f"{tmp_path}/linked/", "m").returncode == 0
+        assert not linked.exists()
+
+    links("import", f"{tmp_path}/stick", data=DATA)  # it is there already, as for an install
+    shop.sell("m", newer)
+    links("upgrade", "m", data=newer)
+    links("install", "m", "--force", data=newer)
+    (models / "m.gguf").write_bytes(OTHER)
+    links("verify", "m", "--repair", data=newer)
+    assert luci("remove", "m", "--yes").returncode == 0
+    links("import", f"{tmp_path}/stick", data=DATA)
+
+
+def test_a_link_that_cannot_be_made_has_the_same_exit_code_everywhere(shop: Shop, models: Path, tmp_path: Path) -> None:
+    """The model is installed all the same; a program that is not there is refused before anything is changed."""
+    taken = tmp_path / "linked/m.gguf"
+    taken.parent.mkdir()
+    taken.write_bytes(b"mine")
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert luci("export", "m", f"{tmp_path}/stick").returncode == 0
+    assert luci("config", "set", "links", "ollama").returncode == 0
+    shop.sell("m", OTHER)
+    for words in (["install", "m", "--force"], ["upgrade", "m"], ["import", f"{tmp_path}/stick"]):
+        assert_refused(luci(*words), 6, "Ollama is not there")
+    assert (models / "m.gguf").read_bytes() == DATA
+    assert luci("config", "set", "links", f"{taken.parent}/").returncode == 0
+    for words in (
+        ["upgrade", "m"],
+        ["install", "m", "--force"],
+        ["import", f"{tmp_path}/stick", "--dir", f"{tmp_path}/x"],
+    ):
+        ended = luci(*words)
+        assert (ended.returncode, "m is installed, but not linked to" in ended.stderr) == (5, True), ended.stderr
+        assert taken.read_bytes() == b"mine"
+    assert ((models / "m.gguf").read_bytes(), (tmp_path / "x/m.gguf").read_bytes()) == (OTHER, DATA)
+
+
+def test_a_model_that_shares_all_its_files_is_linked(shop: Shop, tmp_path: Path) -> None:
+    """Its receipt names the other model, under which it is linked."""
+    shop.sell("one", files=["a.gguf"])
+    shop.sell("two", files=["a.gguf"])
+    assert luci("install", "one").returncode == 0
+    ended = luci("install", "two", "--link", f"{tmp_path}/linked/")
+    assert (ended.returncode, "Linked one" in ended.stdout) == (0, True), ended.stderr
+    assert (tmp_path / "linked/a.gguf").read_bytes() == DATA
+
+
 def test_a_program_that_is_not_there_fails_before_the_first_byte(shop: Shop, models: Path) -> None:
     shop.sell("m")
     assert_refused(luci("install", "m", "--link", "ollama"), 6, "Ollama is not there")

@@ -100,7 +100,10 @@ def test_a_file_of_two_models_is_copied(shop: Shop, models: Path, tmp_path: Path
     shop.sell("b", files=["b.gguf", "both-proj.gguf"])
     assert luci("install", "a").returncode == 0
     assert luci("install", "b").returncode == 0
-    assert luci("move", "a", "--to", f"{tmp_path}/other").returncode == 0
+    stays = f"Left alone {models}/both-proj.gguf: b also needs it"
+    for dry in (["--dry-run"], []):
+        ended = luci("move", "a", "--to", f"{tmp_path}/other", *dry)
+        assert (ended.returncode, stays in ended.stderr) == (0, True), ended.stderr
     assert set(there(tmp_path / "other")) == {"a.gguf", "both-proj.gguf"}
     assert set(there(models)) == {"b.gguf", "both-proj.gguf"}
 
@@ -181,6 +184,21 @@ def test_a_stick_takes_models_to_a_machine_without_a_line(
     assert luci("verify").returncode == 0
     assert luci("path", "one").stdout == f"{tmp_path}/elsewhere/models/one.gguf\n"
     assert "already there" in luci("import", str(stick), "one").stdout
+
+
+def test_what_is_installed_in_another_folder_is_not_imported_again(stocked: Shop, models: Path, tmp_path: Path) -> None:
+    """Also if a program touched it: it is read then; one that has changed does not count, and stays as it is."""
+    stick, other, name = tmp_path / "stick", tmp_path / "other", "one.gguf"
+    assert luci("export", "one", str(stick)).returncode == 0
+    assert luci("move", "one", "--to", str(other)).returncode == 0
+    os.utime(other / name, (1, 1))
+    for dry in (["--dry-run"], []):
+        assert f"already there: {other}" in luci("import", str(stick), *dry).stdout
+        assert name not in there(models)
+    assert luci("list", "--json").stdout.count('"touched"') == 0
+    (other / name).write_bytes(OTHER)
+    ended = luci("import", str(stick))
+    assert (ended.returncode, there(models)[name], (other / name).read_bytes()) == (0, DATA, OTHER), ended.stderr
 
 
 def test_an_export_shares_nothing_with_the_original(stocked: Shop, models: Path, tmp_path: Path) -> None:

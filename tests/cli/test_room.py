@@ -79,6 +79,31 @@ def test_a_kept_part_needs_only_the_missing_space(shop: Shop, disk: Path) -> Non
     assert (disk / "big.gguf").read_bytes() == BIG
 
 
+def test_the_backup_folder_takes_what_an_import_has_no_room_for(
+    shop: Shop, disk: Path, backup: Path, tmp_path: Path
+) -> None:
+    """As for an install; the dry run says the same and makes no folder. A folder that is named has no backup."""
+    shop.sell("small", SMALL)
+    shop.sell("big", BIG)
+    stick = tmp_path / "stick"
+    assert luci("install", "small", "big", "--dir", f"{tmp_path}/from").returncode == 0
+    assert luci("export", "small", "big", str(stick)).returncode == 0
+    assert luci("remove", "small", "big", "--yes").returncode == 0
+    (disk / "other").write_bytes(bytes(2 * MIB))
+    assert_refused(luci("import", str(stick), "--dir", str(disk)), 6, f"no room for what is missing in {disk}")
+    assert_nothing_left(disk, "other")
+    for words, begin in (["--dry-run"], "Would import"), ([], "✅ Imported"):
+        assert not backup.exists()
+        ended = luci("import", str(stick), *words)
+        assert ended.returncode == 0, ended.stderr
+        assert f"big goes to {backup}" in ended.stderr
+        assert f"{begin} big to {backup} " in ended.stdout
+        assert f"{begin} small to {disk} " in ended.stdout
+    assert_nothing_left(disk, "small.gguf", "other")
+    assert_nothing_left(backup, "big.gguf")
+    assert luci("verify").returncode == 0
+
+
 def test_the_backup_folder_takes_what_the_first_cannot(shop: Shop, disk: Path, backup: Path) -> None:
     """Each model goes where it fits; luci says so, and every command finds it there."""
     shop.sell("small", SMALL)

@@ -12,6 +12,9 @@ import pytest
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
+from luci_dl.disk import fs
+from luci_dl.errors import StorageError
+from luci_dl.events import Event, Superseded, Warned
 from tests.cli.shapes import events_misfits
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused
 from tests.cli.test_outdated import FILE, REFERENCE, as_of_version_1, states
@@ -103,6 +106,51 @@ def test_a_file_that_another_model_needs_stays(shop: Shop, models: Path) -> None
     assert luci("verify").returncode == 0
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_what_an_upgrade_says_of_old_files_is_true(shop: Shop, models: Path, dry: list[str]) -> None:
+    """One without receipt and one that another model needs stay; one that was deleted is not mentioned."""
+    shop.sell("one", files=["a.gguf", "b.gguf", "c.gguf", "d.gguf", "e.gguf"])
+    shop.sell("two", files=["e.gguf", "f.gguf"])
+    assert luci("install", "two", "one").returncode == 0
+    (models / ".luci/b.gguf.receipt").unlink()
+    (models / "c.gguf").unlink()
+    shop.sell("one", OTHER, files=["a.gguf"])
+    ended = luci("upgrade", "one", *dry)
+    assert ended.returncode == 0, ended.stderr
+    remove = "Would remove" if dry else "Removed"
+    lines = [line for line in ended.stderr.splitlines() if line.startswith((remove, "Left alone"))]
+    assert lines == [
+        f"Left alone {models}/b.gguf: luci has no receipt for it; delete it yourself if nothing else needs it",
+        f"{remove} {models}/d.gguf: the new version does not have it",
+        f"Left alone {models}/e.gguf: two also needs it",
+    ]
+    assert_nothing_left(models, "a.gguf", "b.gguf", "e.gguf", "f.gguf", *(["d.gguf"] if dry else []))
+
+
+def test_an_old_file_that_cannot_be_removed_is_not_said_to_be(
+    shop: Shop, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The new version is installed; a warning says why the old file is still there, and `clean` removes it."""
+    shop.sell("m", files=["a.gguf", "b.gguf"])
+    assert luci("install", "m").returncode == 0
+    shop.sell("m", OTHER, files=["a.gguf"])
+    real, events = fs.unlink, list[Event]()
+
+    def unlink(path: Path) -> bool:
+        if path == models / "b.gguf":
+            raise StorageError(f"cannot delete {path}: busy", "Close it.")
+        return real(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fs, "unlink", unlink)
+        assert luci_dl.upgrade("m", emit=events.append) == [models / "a.gguf"]
+    assert not [event for event in events if isinstance(event, Superseded)]
+    assert any("b.gguf: busy" in event.message for event in events if isinstance(event, Warned))
+    assert ((models / "a.gguf").read_bytes(), (models / "b.gguf").read_bytes()) == (OTHER, DATA)
+    assert luci("clean").returncode == 0
+    assert_nothing_left(models, "a.gguf")
+
+
 def test_a_file_of_others_at_a_new_name_is_not_replaced(shop: Shop, models: Path) -> None:
     """Nothing has changed then."""
     shop.sell("one", files=["a.gguf"])
@@ -137,6 +185,23 @@ def test_an_interrupt_leaves_the_old_version_whole(shop: Shop, models: Path) -> 
         assert run.wait() == -signal.SIGINT
     assert (models / "m.gguf").read_bytes() == DATA
     assert luci("verify").returncode == 0
+    assert_nothing_left(models, "m.gguf")
+
+
+def test_an_upgrade_that_was_kept_is_resumed_by_upgrade(shop: Shop, models: Path) -> None:
+    """The message says so: an install would leave the old version where it is."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    assert luci("config", "set", "on_interrupt", "keep").returncode == 0
+    shop.sell("m", OTHER, [faults.stall(150_000)])
+    with Spawned("upgrade", "m") as run:
+        wait_for_part(models, "m.gguf")
+        run.signal(signal.SIGINT)
+        assert run.wait() == -signal.SIGINT
+    assert ("Run the upgrade command again to re" in run.err, "install command" in run.err) == (True, False), run.err
+    shop.sell("m", OTHER)
+    assert luci("upgrade", "m").returncode == 0
+    assert (models / "m.gguf").read_bytes() == OTHER
     assert_nothing_left(models, "m.gguf")
 
 

@@ -199,3 +199,15 @@ def test_a_digest_that_becomes_known_later_is_recorded(there: Staging, tmp_path:
     after = receipt.read(there.receipt)
     assert after
     assert (found.state, after.proof) == ("installed", "sha256")
+
+
+@pytest.mark.parametrize("is_right", [True, False])
+def test_reading_again_renews_the_receipt_of_right_bytes_alone(there: Staging, is_right: bool) -> None:
+    """It writes nothing: some callers hold the lock, others take it."""
+    change(there, DATA if is_right else WRONG)
+    before = receipt.read(there.receipt)
+    assert before
+    again = target.read_again(there, before, 7, CancelToken(), lambda _done: None)
+    assert (again.sha256, again.size) == (digest_of(DATA if is_right else WRONG), before.size)
+    assert (again.receipt and again.receipt.mtime_ns) == (7 if is_right else None)
+    assert receipt.read(there.receipt) == before

@@ -89,6 +89,16 @@ def test_a_file_without_receipt_stays(tmp_path: Path) -> None:
     assert left(tmp_path) == [".luci/", "b.gguf"]
 
 
+def test_a_file_that_was_deleted_is_not_said_to_be_removed(tmp_path: Path) -> None:
+    """Its receipt goes all the same."""
+    install(tmp_path, (DATA, "a.gguf"), (OTHER, "b.gguf"))
+    (tmp_path / "b.gguf").unlink()
+    (event,) = removed(tmp_path, "a.gguf")
+    assert isinstance(event, Removed)
+    assert event.paths == (str(tmp_path / "a.gguf"),)
+    assert left(tmp_path) == [".luci/"]
+
+
 def test_a_symlink_is_removed_and_its_target_stays(tmp_path: Path) -> None:
     """A user may keep a large file elsewhere."""
     install(tmp_path / "models", (DATA, "a.gguf"))

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.disk import fs, hashing, receipt
+from luci_dl.disk import fs, hashing, receipt, target
 from luci_dl.disk.blocks import BLOCK as MIB
 from luci_dl.disk.layout import staging_for
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
@@ -243,7 +243,7 @@ def test_files_are_read_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyP
             meeting.wait()
         return real(path, token, hashed, *more)
 
-    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    monkeypatch.setattr(target, "hash_file", hash_file)
     assert list(states(tmp_path).values()) == ["ok"] * 7
 
 
@@ -255,7 +255,7 @@ def test_progress_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         hashed(5)
         return digest_of(DATA), len(DATA)
 
-    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    monkeypatch.setattr(target, "hash_file", hash_file)
     events = list[Event]()
     verify(installed([tmp_path]), nothing, CancelToken(), events.append)
     assert events[0] == Hashing("a.gguf", 5, len(DATA))
@@ -286,7 +286,7 @@ def test_a_bug_in_a_thread_comes_out(tmp_path: Path, monkeypatch: pytest.MonkeyP
     def hash_file(*_args: object) -> tuple[str, int]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    monkeypatch.setattr(target, "hash_file", hash_file)
     with pytest.raises(ZeroDivisionError):
         states(tmp_path)
 
@@ -305,7 +305,7 @@ def test_a_file_that_is_replaced_meanwhile_is_checked_again(tmp_path: Path, monk
         rounds.append(found[0])
         return found
 
-    monkeypatch.setattr(verifier, "hash_file", hash_file)
+    monkeypatch.setattr(target, "hash_file", hash_file)
     assert states(tmp_path) == {"a.gguf": "ok"}
     assert rounds == [digest_of(DATA), digest_of(OTHER)]
     assert known(tmp_path, "a.gguf").sha256 == digest_of(OTHER)

@@ -17,7 +17,7 @@ def lines() -> Iterator[str]:
         "event, the other keys are listed below; `luci help json` describes units and types. Python programs get the "
         "same events as classes of luci_dl.events."
     )
-    yield from block('{"event": "kept", "name": "model.gguf", "done": 1048576, "total": 2097152}')
+    yield from block('{"event": "deleted", "name": "model.gguf", "command": "install"}')
     yield from text(
         "Without --json, a result goes to stdout, progress is redrawn in place on a terminal, and a message goes to "
         "stderr. `name` of a file is always its path below the models folder."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from luci_dl.environment import parse_path
@@ -31,6 +31,12 @@ def target_of(word: str) -> tuple[Target, Path]:
         f'there is no program "{printable(word)}"{did_you_mean(*nearest(word.casefold(), NAMES, 1))}',
         f"luci links to {', '.join(NAMES)}, and to folders: a new one needs a slash, like ./{printable(word)}",
     )
+
+
+def check_targets(words: Iterable[str]) -> None:
+    """Check that there is something to link to, before the first byte. Raises: as `target_of`."""
+    for word in words:
+        target_of(word)
 
 
 def by_name(name: str) -> Target:
