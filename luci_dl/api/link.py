@@ -57,7 +57,7 @@ def link(
     """
     program, root = target_of(target)
     if given and len(names) != 1:
-        raise UsageError("--as names one model", "Link the others separately.")
+        raise UsageError("--as can name only one model", "Link the others separately.")
     with EmitGuard(token, emit) as guard:
         models = [sound_model(name, folder, guard.token, guard.emit) for name in names]
         ask = asker(settings(folder), offline, guard.token, guard.emit)

@@ -20,16 +20,18 @@ def show(found: Sequence[Found], output: Output, *, as_json: bool) -> int:
         output.results([answer("list --everywhere", found)])
         return 0
     if not found:
-        output.say(["No program on this machine has models where luci looks for them"])
+        output.say(["No program on this machine has models in the places where luci looks"])
         return 0
     output.results(table([_TITLES, *map(_row, found)], output.out, (_NAME, _PATH), optional=(_PATH, _SAME)))
     saved, perhaps = wasted(found), perhaps_wasted(found)
     if saved:
-        output.say([f"At most {human_size(saved)} could be saved (less, where the file system shares blocks)"])
+        output.say([f"Up to {human_size(saved)} could be saved, less where the file system already shares blocks"])
     if perhaps:
-        output.say([f"Perhaps {human_size(perhaps)} more: the sizes are the same, but not all digests are known"])
+        output.say(
+            [f"Perhaps {human_size(perhaps)} more: some files have the same size, but luci does not know their digests"]
+        )
     if saved or perhaps:
-        output.say(["To share one copy, remove it in the other program; then: luci link PROGRAM NAME"])
+        output.say(["To keep one copy, delete the model in the other program, then link it: luci link PROGRAM NAME"])
     return 0
 
 

@@ -24,11 +24,11 @@ from luci_dl.events import Emit
 @options.json_events
 @options.quiet
 def command(names: tuple[str, ...], to: str, folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    """Copy installed models to a stick, for machines without a network.
+    """Copy installed models to a USB stick, for machines without a network.
 
-    DIR then has the models, what luci knows of them (so that `luci list --dir DIR` works there), and a SHA256SUMS for
-    `sha256sum -c`. A file that the stick cannot hold is refused before the first byte: FAT holds no file of 4 GiB. On
-    the other machine: luci import DIR.
+    DIR then contains the models, what luci knows about them (so that `luci list --dir DIR` works), and a SHA256SUMS for
+    `sha256sum -c`. A file that is too large for the stick is refused before the first byte: FAT cannot hold one of
+    4 GiB. On the other machine: luci import DIR.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

@@ -24,7 +24,7 @@ from luci_dl.events import Emit
 @options.json_events
 @options.quiet
 def command(source: str, names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    """Install models from a stick, without a network.
+    """Install models from a USB stick, without a network.
 
     DIR has what `luci export` wrote, or model files that a SHA256SUMS lists. Each file is verified while it is copied;
     of a model with a wrong one nothing is imported. A file that luci did not export gets the name of the model in the

@@ -29,7 +29,9 @@ from luci_dl.text import human_size
         "luci install https://example.com/model.gguf --sha256 HEX",
         "luci install mistral phi-3 -j 2 --dir /data/models",
         "luci install mistral --from /media/usb --dry-run",
-        more="Exit codes: 0 done, 2 usage, 3 unknown name, 4 network, 5 wrong bytes, 6 disk, "
+        more="GLOB without a slash matches the file name in any folder, else the whole path: * stays within a folder, "
+        "** does not, and a slash at the end means everything below. Hidden files are left out; 400 files at most.\n\n"
+        "Exit codes: 0 done, 2 usage, 3 unknown name, 4 network, 5 wrong bytes, 6 disk, "
         "7 locked by another luci, 128+n killed by signal n.",
     )
 )

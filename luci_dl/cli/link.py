@@ -55,8 +55,9 @@ def command(
     """Let other programs use installed models, without a second copy.
 
     TARGET is hf (the cache of the Hub's own tools), ollama, lmstudio, llama-server (a file of presets), or a folder.
-    Files are shared: by their blocks where the file system can do that, else as hard links, else as symlinks. What luci
-    did not make stays as it is. The links follow the model when it is upgraded or moved, and go when it is removed.
+    The program gets the same bytes: as shared blocks where the file system can do that, else by a hard link, else by a
+    symlink. What luci did not make stays as it is. Links follow a model that is upgraded or moved, and are removed
+    with it.
     """
     if list_them:
         return _list(target, names, as_json=as_json)

@@ -27,8 +27,8 @@ def command(names: tuple[str, ...], to: str, folder: str | None, dry_run: bool, 
     """Move installed models to another folder or disk.
 
     On the same disk nothing is copied. To another disk, the files are copied, verified and synced before the old ones
-    are removed: at every moment one of the folders has all of the model. A file that another model shares stays with
-    that one, and is copied. The links of `luci link` follow. The other folder is remembered.
+    are removed, so that one of the folders has the whole model at every moment. A file that another model needs, too,
+    is copied, and stays where it is. The links of `luci link` follow. luci remembers the other folder.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

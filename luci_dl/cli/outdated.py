@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _TITLES = ("NAME", "STATE", "FETCH", "WHY")
 _STATES = """\b
 The states:
-  current     it is what its reference names now
-  outdated    its reference names other files; `luci upgrade` installs them
-  gone        its reference names nothing any more; it stays installed
-  unknown     cannot tell, for the reason in the last column
-  pinned      a commit or a SHA-256 was given, so it cannot change
+  current     the same as upstream
+  outdated    upstream has other files; `luci upgrade` installs them
+  gone        no longer upstream; it stays installed
+  unknown     luci cannot tell; the last column says why
+  pinned      installed by a commit or a SHA-256, so it cannot change
 
 Exit codes: 0 whatever it finds, 3 not installed, 4 a server could not be asked.
 """
@@ -39,12 +39,12 @@ Exit codes: 0 whatever it finds, 3 not installed, 4 a server could not be asked.
 @options.flag("--offline", help="Ask no server: compare with the catalog alone.")
 @options.json_answer
 def command(names: tuple[str, ...], folder: str | None, everything: bool, offline: bool, as_json: bool) -> int:
-    """Show which installed models are no longer what their references name.
+    """Show which installed models have changed upstream.
 
     Each server is asked again for what was installed, with the same options, and the digests are compared; dates and
-    commits do not count. A registry's model is outdated when its template has changed, too. FETCH is what an upgrade
-    would fetch. NAME is a name or alias from the catalog, an address as it was installed, or a file name; without
-    NAMEs, all models are compared.
+    commits do not count. A model from a registry is outdated, too, if only its template has changed. FETCH is how much
+    an upgrade would download. NAME is a name or alias from the catalog, an address as it was installed, or a file name;
+    without NAMEs, all models are compared.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
@@ -59,14 +59,18 @@ def command(names: tuple[str, ...], folder: str | None, everything: bool, offlin
         shown = [each for each in found if everything or names or each.state != "current"]
         if shown:
             output.results(table([_TITLES, *map(_row, shown)], output.out, (0, -1)))
-        current = sum(each.state == "current" for each in found)
-        output.say([f"{current} of {counted(len(found), 'model')} up to date" if found else "No models are installed."])
+        output.say([_count(found) if found else "No models are installed."])
         if code := _exit_code(found):
             what = f"the servers of {counted(sum(each.unreachable for each in found), 'model')} could not be asked"
             return session.report(NetworkError(what, "Try again later; `luci doctor` checks the connection.")) or code
         return 0
 
     return session.run(work, json=as_json, what="Comparison")
+
+
+def _count(found: Sequence[Standing]) -> str:
+    current, pinned = (sum(each.state == state for each in found) for state in ("current", "pinned"))
+    return f"{current} of {counted(len(found), 'model')} up to date" + (f", {pinned} pinned" if pinned else "")
 
 
 def _row(found: Standing) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ from luci_dl.events import Emit
 def command(target: str, names: tuple[str, ...], folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
     """Remove what `luci link` made; the models stay installed.
 
-    TARGET is the program or the folder that the models were linked to. What has changed since, or what something else
-    in the program's folder needs, stays.
+    TARGET is the program or the folder that the models were linked to. What has been changed there since, or is needed
+    by something else, stays.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def command(
     names: tuple[str, ...], everything: bool, folder: str | None, dry_run: bool, yes: bool, as_json: bool, quiet: bool
 ) -> int:
-    """Install models again that are outdated: all files of each, or none.
+    """Replace outdated models by their new versions: all files of a model, or none.
 
     Each model is asked for again with the options of its install, and replaced in its folder if the digests differ;
     until then the old files stay. Old files that the new version does not have are removed, unless another model needs

@@ -90,7 +90,7 @@ def _compare(installed: InstalledModel, settings: Settings, context: InstallCont
     if pin := _pin(installed):
         return Standing(installed, "pinned", pin)
     if installed.question is None and not guess:
-        why = "an older luci installed it, and did not note with which options; install or upgrade it to note them"
+        why = "an older luci installed it without recording the options; install or upgrade it to record them"
         return Standing(installed, "unknown", why)
     try:
         if context.network.offline and source_of(installed.reference):
@@ -120,7 +120,7 @@ def _compare_files(installed: InstalledModel, model: Model, context: InstallCont
     here = {file.receipt.sha256 for file in installed.files if file.state != "missing"}
     same_names = {artifact.name for artifact in model.artifacts} == set(installed.names)
     if installed.question is None and not same_names:
-        return Standing(installed, "unknown", "it has other files now, and with which options is not noted")
+        return Standing(installed, "unknown", "it has other files now, and the options of its install are not recorded")
     files = [_compare_file(installed, known.get(artifact.name), artifact, context) for artifact in model.artifacts]
     model = replace(model, artifacts=tuple(artifact for artifact, _ in files))
     sizes = [0 if artifact.sha256 in here else artifact.size for artifact, is_same in files if is_same is False]
@@ -128,7 +128,7 @@ def _compare_files(installed: InstalledModel, model: Model, context: InstallCont
     if not same_names or any(is_same is False for _, is_same in files):
         return Standing(installed, "outdated", available=model, fetch=fetch)
     if any(is_same is None for _, is_same in files):
-        why = "its server states neither a digest nor a validator (ETag) to compare"
+        why = "its server gives neither a digest nor an ETag to compare"
         return Standing(installed, "unknown", why, model)
     small = _changed_companions(installed, model)
     if small is not None:

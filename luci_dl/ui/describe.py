@@ -65,13 +65,14 @@ def describe(event: Event) -> list[str]:
             return _linked(event)
         case events.Unlinked(reference, target, name, paths, dry_run):
             begin = "Would unlink" if dry_run else "Unlinked"
-            title = f"{begin} {printable(reference)} from {target} ({printable(name)})"
+            where = "a folder" if target == "folder" else target
+            title = f"{begin} {printable(reference)} from {where} ({printable(name)})"
             return [title, *(INDENT + printable(path) for path in paths)]
         case events.Moved():
             return _carried(event)
         case events.ExportSummary(folder, count, size, sums):
             what = f"{counted(count, 'file')}, {human_size(size)}, and {base_name(sums)}"
-            return [f"✅ {printable(folder)} has {what}; all is written, so the disk can be unmounted"]
+            return [f"✅ {printable(folder)} has {what}; everything is written: you can unmount the disk"]
         case events.RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
         case events.Finding():
@@ -193,7 +194,7 @@ def _compared(event: events.Compared) -> list[str]:
         case "outdated":
             return [f"{name} has a newer version" + (f" ({human_size(event.fetch)} to fetch)" if event.fetch else "")]
         case "pinned":
-            return [f"{name} stays as it is: {reason}"]
+            return [f"{name} is pinned: {reason}"]
     return _with_emoji("⚠️  ", f"cannot tell whether {name} is up to date: {reason}")
 
 
@@ -251,7 +252,7 @@ _HOW = {
 def _carried(event: events.Moved) -> list[str]:
     name, folder = printable(event.reference), printable(event.folder)
     if event.outcome == "already":
-        return [f"✅ {name} is already there: {folder}"]
+        return [f"✅ {name} is already in {folder}"]
     to_copy = f" of {human_size(event.size)} to copy" if event.dry_run else f" of {human_size(event.size)} copied"
     verb = {"moved": "move", "exported": "export", "imported": "import"}[event.outcome]
     begin = f"Would {verb}" if event.dry_run else f"✅ {event.outcome.capitalize()}"

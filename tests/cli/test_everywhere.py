@@ -82,7 +82,7 @@ def test_every_program_is_looked_into(shop: Shop, user: Path, models: Path) -> N
     for name in UNKNOWN:  # the size is the same
         assert (len(found[name]["twice"]), len(found[name]["perhaps"])) == (0, 6)
     shown = luci("list", "--everywhere")
-    assert f"At most {4 * len(DATA) / 1e6:.1f}MB could be saved" in shown.stderr
+    assert f"Up to {4 * len(DATA) / 1e6:.1f}MB could be saved" in shown.stderr
     assert f"Perhaps {2 * len(DATA) / 1e6:.1f}MB more" in shown.stderr
     assert "luci link" in shown.stderr
     assert "perhaps twice: luci" in shown.stdout

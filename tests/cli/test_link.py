@@ -181,6 +181,20 @@ def test_llama_server_gets_a_preset_and_keeps_what_the_user_wrote(shop: Shop, ho
     assert_refused(luci("link", "llama-server", "mine"), 5, "section [mine]")
 
 
+def test_a_preset_follows_a_move(shop: Shop, home: Path, tmp_path: Path) -> None:
+    """Another model's section, and one that the user wrote, stay."""
+    shop.sell("m")
+    shop.sell("other")
+    assert luci("install", "m", "other", "--link", "llama-server").returncode == 0
+    file = home / "llama-server.ini"
+    file.write_text(file.read_text() + "\n[mine]\nmodel = /x.gguf\n")
+    others = file.read_text().partition("[other]")[2]
+    ended = luci("move", "m", "--to", f"{tmp_path}/big")
+    assert (ended.returncode, "not renewed" in ended.stderr) == (0, False), ended.stderr
+    assert file.read_text() == f"version = 1\n\n[m]\nmodel = {tmp_path}/big/m.gguf\n\n[other]{others}"
+    assert luci("link", "--list", "--json").stdout.count('"problems": []') == 2
+
+
 @pytest.mark.parametrize(("how", "kind"), [("hardlink", "same"), ("symlink", "link"), ("copy", "copy")])
 def test_how_decides_how_bytes_are_shared(shop: Shop, models: Path, tmp_path: Path, how: str, kind: str) -> None:
     shop.sell("m")

@@ -57,7 +57,7 @@ def test_a_move_on_one_disk_copies_nothing(stocked: Shop, models: Path, tmp_path
     assert json.loads((other / ".luci/one.gguf.receipt").read_text()) == before
     assert luci("path", "one").stdout == f"{other}/one.gguf\n"
     assert luci("verify").returncode == 0
-    assert "already there" in luci("move", "one", "--to", f"{tmp_path}/other").stdout
+    assert "is already in " in luci("move", "one", "--to", f"{tmp_path}/other").stdout
     assert_nothing_left(other, "one.gguf", "set/", "set/set-1.gguf", "set/set-proj.gguf")
 
 
@@ -183,7 +183,7 @@ def test_a_stick_takes_models_to_a_machine_without_a_line(
     assert len(stocked.server.exchanges()) == asked
     assert luci("verify").returncode == 0
     assert luci("path", "one").stdout == f"{tmp_path}/elsewhere/models/one.gguf\n"
-    assert "already there" in luci("import", str(stick), "one").stdout
+    assert "is already in " in luci("import", str(stick), "one").stdout
 
 
 def test_what_is_installed_in_another_folder_is_not_imported_again(stocked: Shop, models: Path, tmp_path: Path) -> None:

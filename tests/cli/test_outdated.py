@@ -126,6 +126,7 @@ def test_a_plain_address_is_compared_by_its_validator(server: FaultyServer, home
     pinned = server.serve("/pinned.gguf", DATA)
     assert luci("install", tagged, bare, f"{pinned}#sha256={sha256(DATA)}").returncode == 0
     assert states() == {tagged: "current", bare: "unknown", pinned: "pinned"}
+    assert "1 of 3 models up to date, 1 pinned" in luci("outdated").stderr
     server.serve("/tagged.gguf", OTHER)
     server.serve("/bare.gguf", make_gguf(400_000), [faults.no_etag()] * 9)
     assert states() == {tagged: "outdated", bare: "outdated", pinned: "pinned"}

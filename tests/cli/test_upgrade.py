@@ -223,7 +223,7 @@ def test_what_cannot_be_upgraded_is_said(hub: Hub, server: FaultyServer, models:
     assert luci("install", pinned).returncode == 0
     hub.repos["me/model"].revisions["main"]["m-Q4_K_M.gguf"] = OTHER
     ended = luci("upgrade", pinned)
-    assert (ended.returncode, f"{pinned} stays as it is" in ended.stderr) == (0, True)
+    assert (ended.returncode, f"{pinned} is pinned" in ended.stderr) == (0, True)
 
 
 def test_all_is_asked_for(shop: Shop, models: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_receipt_of_an_older_luci_is_asked_about_with_the_default_options(hub:
     for name in OLD:
         as_of_version_1(models, f"{BIG}/{name}")
     hub.repos[BIG].revisions["main"] = dict.fromkeys(NEW, OTHER)
-    assert_refused(luci("upgrade", "hf:me/big"), 3, "which options is not noted")
+    assert_refused(luci("upgrade", "hf:me/big"), 3, "options of its install are not recorded")
     assert luci("path", "hf:me/big").returncode == 0
 
 

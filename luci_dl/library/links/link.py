@@ -50,7 +50,7 @@ def check(link: Link) -> None:
     """Whether all of it can be made. Raises: IntegrityError; StorageError; UsageError."""
     earlier = _earlier(link)
     for entry in link.entries:
-        if not _is_replaceable(earlier.get(entry.path)):
+        if not _is_replaceable(earlier.get(entry.place)):
             names.check(entry, _source(link, entry))
 
 
@@ -86,7 +86,7 @@ def make(link: Link, token: CancelToken) -> Link:
 class _Making:
     """A link that is being made, with its record: what luci has made is there before it can be seen."""
 
-    def __init__(self, link: Link, before: Link | None, earlier: Mapping[Path, Entry]) -> None:
+    def __init__(self, link: Link, before: Link | None, earlier: Mapping[tuple[Path, str], Entry]) -> None:
         self._link = link
         self._earlier = earlier
         self._rest = [entry for entry in before.entries if entry.owned] if before else []
@@ -96,7 +96,7 @@ class _Making:
         if entry.owned:
             return entry
         is_missing = names.state_of(entry, _source(self._link, entry)) == "missing"
-        return replace(entry, owned=is_missing or entry.path in self._earlier)
+        return replace(entry, owned=is_missing or entry.place in self._earlier)
 
     @property
     def link(self) -> Link:
@@ -119,7 +119,7 @@ class _Making:
                 self.write()
 
         entry = self.entries[number]
-        replaces = entry.path in self._earlier and not self._link.entries[number].owned
+        replaces = entry.place in self._earlier and not self._link.entries[number].owned
         make_name(entry, _source(self._link, entry), self._link.how, token, note, replaces=replaces)
 
 
@@ -161,15 +161,15 @@ def _is_outdated(link: Link, entry: Entry) -> bool:
     return names.state_of(entry, _source(link, entry)) == "ours" and not _is_current(link, entry)
 
 
-def _earlier(link: Link) -> dict[Path, Entry]:
-    """What luci made at these paths, for whichever model."""
-    paths = {entry.path for entry in link.entries}
+def _earlier(link: Link) -> dict[tuple[Path, str], Entry]:
+    """What luci made at these places, for whichever model."""
+    places = {entry.place for entry in link.entries}
     found = (entry for each in records(skip) for entry in each.entries)
-    return {entry.path: entry for entry in found if entry.path in paths and entry.owned}
+    return {entry.place: entry for entry in found if entry.place in places and entry.owned}
 
 
 def _is_replaceable(entry: Entry | None) -> bool:
-    return entry is not None and entry.kind != "section" and names.state_of(entry) in ("ours", "missing")
+    return entry is not None and names.state_of(entry) in ("ours", "missing")
 
 
 def _source(link: Link, entry: Entry) -> Path | None:

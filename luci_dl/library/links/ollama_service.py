@@ -26,10 +26,10 @@ def unreadable(question: Question, root: Path) -> Iterator[str]:
         for path in (file.path for file in question.model.files):
             info = os.stat(path)
             if not info.st_mode & stat.S_IROTH:
-                yield f"{path} can only be read by others after chmod o+r, and Ollama runs as {user}"
+                yield f"Ollama runs as {user}, who may not read {path}: run chmod o+r on it"
             is_symlink = question.how == "symlink" or (question.how == "auto" and info.st_dev != where.st_dev)
             if is_symlink and (closed := _closed(path)):
-                yield f"{user}, as whom Ollama runs, may not enter {closed}, so a symlink does not work; use --how copy"
+                yield f"Ollama runs as {user}, who may not enter {closed}, so a symlink does not work: use --how copy"
     except OSError:
         return
 
