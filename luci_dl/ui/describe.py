@@ -72,7 +72,7 @@ def describe(event: Event) -> list[str]:
             return _carried(event)
         case events.ExportSummary(folder, count, size, sums):
             what = f"{counted(count, 'file')}, {human_size(size)}, and {base_name(sums)}"
-            return [f"✅ {printable(folder)} has {what}; everything is written: you can unmount the disk"]
+            return [f"✅ {printable(folder)} has {what}; everything is written, so the disk can be unmounted"]
         case events.RolledForward(name):
             return [f"✅ Completed an install that had been cut off: {base_name(name)}"]
         case events.Finding():
