@@ -10,7 +10,7 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.config.settings import Settings
-from luci_dl.errors import LuciError, NetworkError
+from luci_dl.errors import LockedError, LuciError, NetworkError
 from luci_dl.events import Emit, Failed, Linked, Warned
 from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledModel, installed
@@ -21,9 +21,11 @@ from luci_dl.library.links.hub_files import AskCommit, hub_files
 from luci_dl.library.links.link import all_links, changing_links, link_of, make, unmake
 from luci_dl.library.links.record import Link
 from luci_dl.library.links.targets import target_of
+from luci_dl.library.lookup import installed_of
 from luci_dl.model import Model
 from luci_dl.plan import Plan
 from luci_dl.sources.endpoints import unchecked_endpoints
+from luci_dl.text import printable
 
 
 @frozen
@@ -32,6 +34,7 @@ class LinkPlan:
 
     link: Link
     draft: Draft
+    model: InstalledModel
 
 
 def plan_link(
@@ -53,7 +56,7 @@ def plan_link(
     drafted = program.draft(question, root)
     made = link_of(program, drafted, question)
     links.check(made)
-    return LinkPlan(made, drafted)
+    return LinkPlan(made, drafted, model)
 
 
 def unknown_commit(_repo: str, _revision: str) -> str:
@@ -92,10 +95,12 @@ def make_links(plans: Sequence[LinkPlan], token: CancelToken, emit: Emit, *, dry
 
 def _make_all(plans: Sequence[LinkPlan], token: CancelToken) -> list[Link]:
     made: list[Link] = []
-    with changing_links():
+    with changing_links(token):
         known = {each.path for each in all_links()}
         try:
             for plan in plans:
+                token.check()
+                _check_unchanged(plan.model)
                 made += [make(plan.link, token)]
         except BaseException:
             for each in made:
@@ -104,6 +109,30 @@ def _make_all(plans: Sequence[LinkPlan], token: CancelToken) -> list[Link]:
                         unmake(each)
             raise
     return made
+
+
+def _check_unchanged(model: InstalledModel) -> None:
+    """Raises: LockedError, when the model was removed, moved or installed again since the link was planned."""
+    now = [each for each in installed([model.folder]) if each.reference == model.reference]
+    if [_digests(each) for each in now] != [_digests(model)]:
+        raise _changed(model.reference)
+
+
+def _installed_now(plan: Plan) -> InstalledModel:
+    """The model that was just installed; perhaps it was there already, by another reference. Raises: LockedError."""
+    there = installed_of(plan.model, installed([plan.folder]))
+    if not there:
+        raise _changed(plan.reference)
+    return min(there, key=lambda each: each.reference != plan.reference)
+
+
+def _changed(reference: str) -> LockedError:
+    what = f"another process has just changed {printable(reference)}"
+    return LockedError(what, "See `luci list`, then try again.")
+
+
+def _digests(model: InstalledModel) -> dict[str, str]:
+    return {file.receipt.name: file.receipt.sha256 for file in model.files if file.state != "missing"}
 
 
 def _linked(made: Link, drafted: Draft, *, dry_run: bool) -> Linked:
@@ -121,7 +150,7 @@ def link_installed(plan: Plan, targets: Sequence[str], token: CancelToken, emit:
     first: LuciError | None = None
     for word in targets:
         try:
-            model = next(each for each in installed([plan.folder]) if each.reference == plan.reference)
+            model = _installed_now(plan)
             program, root = target_of(word)
             make_links([plan_link(program, root, model, "", "auto", plan.model, unknown_commit)], token, emit)
         except LuciError as error:

@@ -114,11 +114,13 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
     with locked(removal, "remove", token, emit) as (_, now):
         events = list(now.events(dry_run=False))
         token.check()
-        if has_links():
-            from luci_dl.library.links.follow import drop  # not needed by most
+        with contextlib.ExitStack() as stack:
+            if has_links():
+                from luci_dl.library.links.follow import dropped  # not needed by most
 
-            drop(removal.folder, removal.reference, emit)  # first: no program may see a link that leads nowhere
-        delete(now)
+                # first: no program may see a link that leads nowhere
+                stack.enter_context(dropped(removal.folder, removal.reference, token, emit))
+            delete(now)
     for event in events:
         emit(event)
 

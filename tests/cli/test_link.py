@@ -209,6 +209,16 @@ def test_an_install_links_and_remove_unlinks(shop: Shop, models: Path, tmp_path:
     assert luci("link", "--list", "--json").stdout == "[]\n"
 
 
+def test_an_install_links_what_is_there_under_another_name(shop: Shop, tmp_path: Path) -> None:
+    """Two models of the catalog may be one file, and only the first has a receipt."""
+    for name in ("one", "two"):
+        shop.sell(name, files=["x.gguf"])
+    assert luci("install", "one").returncode == 0
+    ended = luci("install", "two", "--link", f"{tmp_path}/other/")
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "other/x.gguf").read_bytes() == DATA
+
+
 def test_a_program_that_is_not_there_fails_before_the_first_byte(shop: Shop, models: Path) -> None:
     shop.sell("m")
     assert_refused(luci("install", "m", "--link", "ollama"), 6, "Ollama is not there")

@@ -81,6 +81,11 @@ class Entry:
         return entry
 
     @property
+    def place(self) -> tuple[Path, str]:
+        """What no two names share: the path; in an INI file each section is one."""
+        return self.path, self.source if self.kind == "section" else ""
+
+    @property
     def new(self) -> Path:
         """Where it is made before it gets its name."""
         name = _NEW + hashlib.sha256(os.fsencode(self.path)).hexdigest()[:16]

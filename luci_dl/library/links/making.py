@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.library.links.entries import Entry, How, check, identity_of, state_of, write_section
@@ -99,6 +99,10 @@ def _symlink(entry: Entry, source: Path, _token: CancelToken) -> Entry:
 
 
 def _copy(entry: Entry, source: Path, token: CancelToken) -> Entry:
+    return run_cancellable(lambda: _copied(entry, source, token), token)
+
+
+def _copied(entry: Entry, source: Path, token: CancelToken) -> Entry:
     original, file, sha = fs.open_to_read(source), fs.create(entry.new), hashlib.sha256()
     at = 0
     while data := fs.read_at(original, _COPY_BLOCK, at):
