@@ -11,7 +11,7 @@ from luci_dl.api.config import Folder, settings
 from luci_dl.api.info import sound_model
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.storage_errors import advice
-from luci_dl.errors import LuciError, StorageError
+from luci_dl.errors import CannotHold, LuciError, StorageError
 from luci_dl.events import Emit, ExportSummary, Moved, ignore
 from luci_dl.transport import sums
 from luci_dl.transport.carry import Carrier
@@ -59,7 +59,7 @@ def export_all(
     options = replace(found.options, min_free=0)  # a stick may be filled
     carrier = Carrier(target, "export", options, token, emit, _REPLACED)
     models = dict.fromkeys(sound_model(name, folder, token, emit) for name in names)
-    with advice("Use another disk, or format this one as exFAT, which holds large files."):
+    with advice("Use another disk, or format this one as exFAT, which holds large files.", CannotHold):
         trips = plan_trips(list(models), carrier)
 
     def carry(trip: Trip) -> Moved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -72,7 +73,8 @@ def import_all(
 def _chosen(stick: Path, names: Sequence[str], catalog: Catalog) -> list[InstalledModel]:
     """The models in the folder that the names mean. Raises: ResolveError; IntegrityError; StorageError."""
     if not stick.is_dir():
-        raise StorageError(f"{stick} does not exist", "Is the stick mounted?")
+        what = "is not a folder" if os.path.lexists(stick) else "does not exist"
+        raise StorageError(f"{stick} {what}", "Is the stick mounted?")
     models = models_on(stick, catalog)
     if not models:
         hint = "It needs what `luci export` writes, or a SHA256SUMS that lists model files."

@@ -94,6 +94,55 @@ def test_sums_that_lead_out_are_refused(models: Path, tmp_path: Path) -> None:
     assert there(models) == []
 
 
+def test_sums_that_contradict_themselves_are_refused(models: Path, tmp_path: Path) -> None:
+    """Whichever line is last."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/a.gguf").write_bytes(DATA)
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for data, name in ((OTHER, "a.gguf"), (DATA, "./a.gguf"))]
+    (tmp_path / "s/SHA256SUMS").write_text("".join(lines))
+    with pytest.raises(IntegrityError, match=r"two SHA-256 digests for a\.gguf"):
+        luci_dl.import_models(tmp_path / "s")
+    assert there(models) == []
+
+
+def test_files_with_the_same_bytes_are_all_imported(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / "s" / name).write_bytes(DATA)
+    sums_of(tmp_path / "s", **{"a.gguf": DATA, "b.gguf": DATA})
+    assert len(luci_dl.import_models(tmp_path / "s")) == 2
+    assert there(models) == ["a.gguf", "b.gguf"]
+
+
+def test_models_of_the_catalog_that_share_a_file_are_all_imported(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a projector; or a model that has the same bytes twice."""
+    digest, other = hashlib.sha256(DATA).hexdigest(), hashlib.sha256(OTHER).hexdigest()
+    entries = []
+    for model, files in {"one": ("one", "p"), "two": ("two", "p")}.items():
+        entries.append(f'[[model]]\nname = "{model}"\n')
+        for name, sha in zip(files, (digest, other), strict=True):
+            entries.append(
+                f'[[model.file]]\nfilename = "{model}/{name}.gguf"\nurl = "https://x.invalid/{model}{name}"\n'
+            )
+            entries.append(f'sha256 = "{sha}"\n')
+    (tmp_path / "catalog.toml").write_text("".join(entries))
+    monkeypatch.setenv("LUCI_CATALOG", str(tmp_path / "catalog.toml"))
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/x.gguf").write_bytes(DATA)
+    (tmp_path / "s/y.gguf").write_bytes(OTHER)
+    sums_of(tmp_path / "s", **{"x.gguf": DATA, "y.gguf": OTHER})
+    assert sorted(each.reference for each in luci_dl.import_models(tmp_path / "s")) == ["one", "two"]
+    assert there(models) == ["one/one.gguf", "one/p.gguf", "two/p.gguf", "two/two.gguf"]
+
+
+def test_a_file_is_no_stick(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"")
+    with pytest.raises(StorageError, match="is not a folder"):
+        luci_dl.import_models(tmp_path / "f")
+
+
 def test_two_digests_for_one_file_are_refused(models: Path, stick: Path) -> None:
     sums_of(stick, **{"c.gguf": DATA})
     with pytest.raises(IntegrityError, match="two SHA-256 digests"):

@@ -13,7 +13,7 @@ import pytest
 import luci_dl
 from luci_dl.cancel import CancelToken
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.errors import Interrupted, LockedError, ResolveError
+from luci_dl.errors import Interrupted, LockedError, ResolveError, StorageError
 from luci_dl.install.linking import make_links
 from luci_dl.library.links.link import changing_links
 from tests.disk.hands import install
@@ -142,3 +142,18 @@ def test_a_copy_that_hangs_can_be_interrupted(
         luci_dl.link(f"{tmp_path}/other/", "a.gguf", how="copy", token=token)
     assert time.monotonic() - began < 1
     assert os.listdir(tmp_path / "other") == []
+
+
+def test_a_file_is_no_folder_for_links(home: Path, models: Path, tmp_path: Path) -> None:
+    """Nothing of the link is left, nor when its folder becomes a file later."""
+    (tmp_path / "other").write_bytes(b"")
+    for dry_run in (True, False):
+        with pytest.raises(StorageError, match="is not a folder"):
+            luci_dl.link(f"{tmp_path}/other/", "a.gguf", dry_run=dry_run)
+    (tmp_path / "other").unlink()
+    luci_dl.link(f"{tmp_path}/other/", "a.gguf")
+    (tmp_path / "other/a.gguf").unlink()
+    (tmp_path / "other").rmdir()
+    (tmp_path / "other").write_bytes(b"")
+    luci_dl.unlink(f"{tmp_path}/other/", "a.gguf")
+    assert records(home) == []
