@@ -14,12 +14,13 @@ from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.same_folder import identity
 from luci_dl.errors import LuciError, ResolveError, StorageError
-from luci_dl.events import Emit, Moved, ignore
+from luci_dl.events import Emit, Moved, Warned, ignore
 from luci_dl.library.installed import InstalledModel, installed
 from luci_dl.library.lookup import look_up
 from luci_dl.text import did_you_mean, nearest, printable
+from luci_dl.transport import sums
 from luci_dl.transport.carry import Carrier
-from luci_dl.transport.stick import models_on
+from luci_dl.transport.stick import missing_on, models_on
 from luci_dl.transport.trips import Trip, plan_trips, run_trips
 
 
@@ -63,6 +64,8 @@ def import_all(
             emit(carried(Trip(model, None), there.folder, "already", 0))
         else:
             new.append(model)
+    for name in [] if names else missing_on(stick):
+        emit(Warned(f"{sums.NAME} lists {printable(name)}, which is not in {stick}"))
     trips = plan_trips(new, carrier)
     if dry_run:
         return run_trips(trips, lambda trip: replace(carried(trip, target, "imported", trip.needs), dry_run=True), emit)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.config.settings import Settings
-from luci_dl.errors import LockedError, LuciError, NetworkError
+from luci_dl.errors import LuciError, NetworkError
 from luci_dl.events import Emit, Failed, Linked, Warned
 from luci_dl.frozen import frozen
-from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.library.installed import InstalledModel, changed_meanwhile, check_unchanged, installed
 from luci_dl.library.links import link as links
 from luci_dl.library.links.base import Draft, Question, Target
 from luci_dl.library.links.entries import How
@@ -25,7 +25,6 @@ from luci_dl.library.lookup import installed_of
 from luci_dl.model import Model
 from luci_dl.plan import Plan
 from luci_dl.sources.endpoints import unchecked_endpoints
-from luci_dl.text import printable
 
 
 @frozen
@@ -100,7 +99,7 @@ def _make_all(plans: Sequence[LinkPlan], token: CancelToken) -> list[Link]:
         try:
             for plan in plans:
                 token.check()
-                _check_unchanged(plan.model)
+                check_unchanged(plan.model)
                 made += [make(plan.link, token)]
         except BaseException:
             for each in made:
@@ -111,28 +110,12 @@ def _make_all(plans: Sequence[LinkPlan], token: CancelToken) -> list[Link]:
     return made
 
 
-def _check_unchanged(model: InstalledModel) -> None:
-    """Raises: LockedError, when the model was removed, moved or installed again since the link was planned."""
-    now = [each for each in installed([model.folder]) if each.reference == model.reference]
-    if [_digests(each) for each in now] != [_digests(model)]:
-        raise _changed(model.reference)
-
-
 def _installed_now(plan: Plan) -> InstalledModel:
     """The model that was just installed; perhaps it was there already, by another reference. Raises: LockedError."""
     there = installed_of(plan.model, installed([plan.folder]))
     if not there:
-        raise _changed(plan.reference)
+        raise changed_meanwhile(plan.reference)
     return min(there, key=lambda each: each.reference != plan.reference)
-
-
-def _changed(reference: str) -> LockedError:
-    what = f"another process has just changed {printable(reference)}"
-    return LockedError(what, "See `luci list`, then try again.")
-
-
-def _digests(model: InstalledModel) -> dict[str, str]:
-    return {file.receipt.name: file.receipt.sha256 for file in model.files if file.state != "missing"}
 
 
 def _linked(made: Link, drafted: Draft, *, dry_run: bool) -> Linked:

@@ -17,7 +17,7 @@ from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, LeftAlone, Removed, Warned
 from luci_dl.frozen import frozen
-from luci_dl.library.installed import InstalledFile, InstalledModel, installed
+from luci_dl.library.installed import InstalledFile, InstalledModel, changed_meanwhile, installed
 from luci_dl.library.links.place import has_links
 from luci_dl.library.running import running
 from luci_dl.model import Artifact
@@ -146,9 +146,7 @@ def locked(removal: Removal, verb: Verb, token: CancelToken, emit: Emit) -> Iter
     with transaction:
         now = plan_removal(removal.folder, removal.reference)
         if set(now.names) != set(removal.names):
-            raise LockedError(
-                f"another process has just changed {printable(removal.reference)}", "See `luci list`, then try again."
-            )
+            raise changed_meanwhile(removal.reference)
         yield transaction, now
 
 

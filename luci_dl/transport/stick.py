@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def models_on(folder: Path, catalog: Catalog) -> list[InstalledModel]:
             raise IntegrityError(f"{file.path} has two SHA-256 digests: {what}", "Export the model again.")
     ours = {name for model in models for name in model.names}
     return [*models, *_loose(folder, {name: each for name, each in digests.items() if name not in ours}, catalog)]
+
+
+def missing_on(folder: Path) -> list[str]:
+    """The model files that SHA256SUMS lists, and that are not there. Raises: as `models_on`."""
+    listed = (name for name in sums.read(folder).digests if name.lower().endswith(MODEL_FILES))
+    return [name for name in listed if not os.path.exists(folder / name)]
 
 
 def _refuse(_path: Path, error: StorageError) -> None:

@@ -59,7 +59,8 @@ def update(folder: Path) -> tuple[int, int]:
     digests = {name: digest for name, digest in before.digests.items() if os.path.exists(folder / name)}
     digests |= {each.name: each.sha256 for each in known}
     lines = [*before.others, *(_line(name, digests[name]) for name in sorted(digests, key=os.fsencode))]
-    fs.write_file(folder / NAME, b"\n".join([*lines, b""]), new=staging_for(folder, NAME).new_receipt)
+    if lines or os.path.lexists(folder / NAME):
+        fs.write_file(folder / NAME, b"\n".join([*lines, b""]), new=staging_for(folder, NAME).new_receipt)
     return len(known), sum(each.size for each in known)
 
 

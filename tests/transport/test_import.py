@@ -12,7 +12,7 @@ import pytest
 import luci_dl
 from luci_dl.disk.layout import staging_for
 from luci_dl.errors import IntegrityError, LockedError, ResolveError, StorageError
-from luci_dl.events import Event, Failed
+from luci_dl.events import Event, Failed, Warned
 from luci_dl.library.installed import installed
 from tests.disk.hands import install
 from tests.interrupting import held
@@ -68,7 +68,7 @@ def test_wrong_bytes_are_refused(models: Path, stick: Path) -> None:
     """And nothing of that model is there afterwards; others are imported."""
     (stick / "o/b.gguf").write_bytes(OTHER[:-1] + b"!")
     events = list[Event]()
-    with pytest.raises(IntegrityError, match=r"b\.gguf does not have the bytes that its receipt says"):
+    with pytest.raises(IntegrityError, match=r"b\.gguf is damaged: the bytes of"):
         luci_dl.import_models(stick, emit=events.append)
     assert [event.reference for event in events if isinstance(event, Failed)] == ["o/a.gguf"]
     assert there(models) == ["c.gguf"]
@@ -135,6 +135,18 @@ def test_models_of_the_catalog_that_share_a_file_are_all_imported(
     sums_of(tmp_path / "s", **{"x.gguf": DATA, "y.gguf": OTHER})
     assert sorted(each.reference for each in luci_dl.import_models(tmp_path / "s")) == ["one", "two"]
     assert there(models) == ["one/one.gguf", "one/p.gguf", "two/p.gguf", "two/two.gguf"]
+
+
+def test_a_model_file_that_is_listed_but_missing_is_mentioned(models: Path, tmp_path: Path) -> None:
+    """A person without a network wants to know before the stick is gone. Those that are there are imported."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/a.gguf").write_bytes(DATA)
+    sums_of(tmp_path / "s", **{"a.gguf": DATA, "b.gguf": OTHER, "README.md": b""})
+    events = list[Event]()
+    luci_dl.import_models(tmp_path / "s", emit=events.append)
+    warnings = [event.message for event in events if isinstance(event, Warned)]
+    assert warnings == [f"SHA256SUMS lists b.gguf, which is not in {tmp_path / 's'}"]
+    assert there(models) == ["a.gguf"]
 
 
 def test_a_file_is_no_stick(models: Path, tmp_path: Path) -> None:

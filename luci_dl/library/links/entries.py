@@ -163,7 +163,7 @@ def check(entry: Entry, source: Path | None) -> None:
 
 def remove(entry: Entry) -> bool:
     """Remove what luci made there. Returns: whether it is gone. Raises: StorageError."""
-    if entry.kind != "section":
+    if os.path.lexists(entry.new):
         fs.unlink(entry.new)
     state = state_of(entry)
     if not entry.owned or entry.shared or state != "ours":

@@ -72,7 +72,9 @@ def make(link: Link, token: CancelToken) -> Link:
         link = _with_owned(link, before)
     making = _Making(link, before, earlier)
     making.write()
+    made = list[Path]()
     try:
+        made = fs.make_folder(link.root)
         for number in range(len(link.entries)):
             making.make(number, token)
         done = replace(link, entries=tuple(making.entries), complete=True)
@@ -81,6 +83,8 @@ def make(link: Link, token: CancelToken) -> Link:
         if not before:  # else `follow.settle_all` tries again
             with contextlib.suppress(LuciError):
                 unmake(making.link)
+        for folder in reversed(made):
+            fs.remove_empty(folder)
         raise
     if before:
         _remove_entries(before, {entry.path for entry in done.entries})

@@ -15,6 +15,7 @@ from luci_dl.library.links.entries import Entry, How, check, identity_of, state_
 
 _AUTO: tuple[How, ...] = ("reflink", "hardlink", "symlink")
 _COPY_BLOCK = 4 << 20
+_HINT = "Where files cannot share their bytes, copies are possible: --how copy"
 
 
 def make(
@@ -69,9 +70,10 @@ def _fill(entry: Entry, source: Path | None, how: How, token: CancelToken) -> En
     for way in ways:
         try:
             return _WAYS[way](entry, source, token)
-        except StorageError:
+        except StorageError as error:
             fs.unlink(entry.new)
             if way == ways[-1]:
+                error.hint = _HINT if how == "auto" else error.hint
                 raise
     raise RuntimeError("no way")
 

@@ -157,3 +157,21 @@ def test_a_file_is_no_folder_for_links(home: Path, models: Path, tmp_path: Path)
     (tmp_path / "other").write_bytes(b"")
     luci_dl.unlink(f"{tmp_path}/other/", "a.gguf")
     assert records(home) == []
+
+
+def test_a_link_that_fails_leaves_no_folder(
+    home: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be shared, the hint says what is possible."""
+
+    def refuse(_text: str, new: Path) -> None:
+        raise StorageError(f"cannot make a symlink {new}", "no")
+
+    monkeypatch.setattr("luci_dl.disk.fs.clone", lambda *_: False)
+    monkeypatch.setattr("luci_dl.disk.fs.hard_link", lambda _old, new: refuse("", new))
+    monkeypatch.setattr("luci_dl.disk.fs.symlink", refuse)
+    with pytest.raises(StorageError) as caught:
+        luci_dl.link(f"{tmp_path}/x/y/", "a.gguf")
+    assert "--how copy" in caught.value.hint
+    assert not (tmp_path / "x").exists()
+    assert records(home) == []
