@@ -141,7 +141,7 @@ def test_a_copy_that_hangs_can_be_interrupted(
     with pytest.raises(Interrupted):
         luci_dl.link(f"{tmp_path}/other/", "a.gguf", how="copy", token=token)
     assert time.monotonic() - began < 1
-    assert os.listdir(tmp_path / "other") == []
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_file_is_no_folder_for_links(home: Path, models: Path, tmp_path: Path) -> None:
@@ -174,4 +174,14 @@ def test_a_link_that_fails_leaves_no_folder(
         luci_dl.link(f"{tmp_path}/x/y/", "a.gguf")
     assert "--how copy" in caught.value.hint
     assert not (tmp_path / "x").exists()
+    assert records(home) == []
+
+
+def test_a_pipe_among_the_manifests_of_ollama_is_not_waited_for(home: Path, models: Path, ollama: Path) -> None:
+    """It is no manifest, to Ollama neither."""
+    luci_dl.link("ollama", "a.gguf")
+    os.mkfifo(ollama / "manifests/registry.ollama.ai/library/a.gguf/pipe")
+    with Spawned("unlink", "ollama", "a.gguf") as luci:
+        assert luci.wait(10) == 0
+    assert not (ollama / "blobs").exists()
     assert records(home) == []
