@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import luci_dl
 from luci_dl.cancel import CancelToken
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.errors import Interrupted, LockedError, ResolveError, StorageError
+from luci_dl.events import Event
 from luci_dl.install.linking import make_links
 from luci_dl.library.links.link import changing_links
 from tests.disk.hands import install
@@ -185,3 +187,15 @@ def test_a_pipe_among_the_manifests_of_ollama_is_not_waited_for(home: Path, mode
         assert luci.wait(10) == 0
     assert not (ollama / "blobs").exists()
     assert records(home) == []
+
+
+@pytest.mark.parametrize("wrong", [{"reference": None}, {"given": 3}, {"entries": [{"identity": [1e400]}]}])
+def test_a_damaged_record_is_said_so(home: Path, models: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    luci_dl.link(f"{tmp_path}/other/", "a.gguf")
+    (path,) = (home / "links").glob("*.json")
+    facts = json.loads(path.read_text())
+    entries = [{**facts["entries"][0], **each} for each in wrong.get("entries", [{}])]
+    path.write_text(json.dumps({**facts, **wrong, "entries": entries}))
+    events = list[Event]()
+    assert luci_dl.links(events.append) == []
+    assert [f"{path} is damaged" in str(event) for event in events] == [True]
