@@ -53,7 +53,7 @@ def clean(
             if was_used and not dry_run:
                 forget_if_empty(found, path)
         if not (dry_run or names) and has_links():
-            settle_all(guard.emit)
+            settle_all(guard.token, guard.emit)
         total += Report(0, 0, 0, failed=len(problems))
         guard.emit(CleanSummary(total.removed, total.freed, total.left_alone, dry_run))
     return total

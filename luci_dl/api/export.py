@@ -11,8 +11,9 @@ from luci_dl.api.config import Folder, settings
 from luci_dl.api.info import sound_model
 from luci_dl.cancel import CancelToken
 from luci_dl.disk.storage_errors import advice
-from luci_dl.errors import LuciError, StorageError
+from luci_dl.errors import CannotHold, IntegrityError, LuciError, StorageError
 from luci_dl.events import Emit, ExportSummary, Moved, ignore
+from luci_dl.library.installed import check_unchanged
 from luci_dl.transport import sums
 from luci_dl.transport.carry import Carrier
 from luci_dl.transport.trips import Trip, plan_trips, run_trips
@@ -59,12 +60,16 @@ def export_all(
     options = replace(found.options, min_free=0)  # a stick may be filled
     carrier = Carrier(target, "export", options, token, emit, _REPLACED)
     models = dict.fromkeys(sound_model(name, folder, token, emit) for name in names)
-    with advice("Use another disk, or format this one as exFAT, which holds large files."):
+    with advice("Use another disk, or format this one as exFAT, which holds large files.", CannotHold):
         trips = plan_trips(list(models), carrier)
 
     def carry(trip: Trip) -> Moved:
-        with advice(_WHAT_TO_DO):
-            return carried(trip, target, "exported", carrier.carry(trip.model))
+        try:
+            with advice(_WHAT_TO_DO):
+                return carried(trip, target, "exported", carrier.carry(trip.model))
+        except (IntegrityError, StorageError):
+            check_unchanged(trip.model)
+            raise
 
     if dry_run:
         return run_trips(trips, lambda trip: replace(carried(trip, target, "exported", trip.needs), dry_run=True), emit)
@@ -72,5 +77,6 @@ def export_all(
     if not isinstance(first, StorageError):
         with advice(_WHAT_TO_DO):
             files, size = sums.update(target)
-        emit(ExportSummary(str(target), files, size, str(target / sums.NAME)))
+        if files:
+            emit(ExportSummary(str(target), files, size, str(target / sums.NAME)))
     return first

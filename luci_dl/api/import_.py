@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,17 +15,18 @@ from luci_dl.api.folders import missing_folder, without_missing_backup
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog.catalog import Catalog, load
 from luci_dl.disk.same_folder import distinct, identity
-from luci_dl.errors import CannotHold, LuciError, ResolveError, StorageError
-from luci_dl.events import Emit, FallbackFolderUsed, Moved, ignore
+from luci_dl.errors import LuciError, ResolveError, StorageError
+from luci_dl.events import Emit, Moved, Warned, ignore
 from luci_dl.library.installed import InstalledModel, installed, model_of
 from luci_dl.library.links.targets import check_targets
 from luci_dl.library.lookup import look_up
 from luci_dl.library.verify import verify_unsure
 from luci_dl.plan import Plan
 from luci_dl.text import did_you_mean, nearest, printable
+from luci_dl.transport import sums
 from luci_dl.transport.carry import Carrier
-from luci_dl.transport.stick import models_on
-from luci_dl.transport.trips import Trip, plan_trips, run_trips
+from luci_dl.transport.stick import missing_on, models_on
+from luci_dl.transport.trips import Trip, place_trips, run_trips
 
 
 def import_models(
@@ -75,6 +77,8 @@ def import_all(
         return next((each for each in same if dry_run or _is_sound(each, token, emit)), None)
 
     chosen = _chosen(stick, names, catalog)
+    for name in [] if names else missing_on(stick):
+        emit(Warned(f"{sums.NAME} lists {printable(name)}, which is not in {stick}"))
     there = {model: other.folder for model in chosen if (other := elsewhere(model))}
     already = [Trip(model, None) for model in there]
     first = run_trips(already, lambda trip: carried(trip, there[trip.model], "already", 0), emit, link)
@@ -82,41 +86,12 @@ def import_all(
     carriers = [
         Carrier(path, "import", found.options, token, emit) for path in distinct(filter(None, (target, backup)))
     ]
-    for carrier, trips in _placed([model for model in chosen if model not in there], carriers, emit):
+    for carrier, trips in place_trips([model for model in chosen if model not in there], carriers, emit):
         here = folder_for(trips, carrier.folder, found, token, emit, named=named)
         with contextlib.nullcontext() if dry_run else here:
             failed = run_trips(trips, partial(_carry, carrier, dry_run), emit, link)
         first = first or failed
     return first
-
-
-def _placed(
-    models: Sequence[InstalledModel], carriers: Sequence[Carrier], emit: Emit
-) -> list[tuple[Carrier, list[Trip]]]:
-    """What is carried to each place: to the second one, if there is one, what the first cannot hold.
-
-    Raises: as `plan_trips`.
-    """
-    first, *others = carriers
-    try:
-        return [(first, plan_trips(models, first))]
-    except CannotHold:
-        if not others:
-            raise
-    kept: list[InstalledModel] = []
-    refused: dict[InstalledModel, CannotHold] = {}
-    for model in models:
-        try:
-            plan_trips([*kept, model], first)
-            kept.append(model)
-        except CannotHold as why:
-            refused[model] = why
-    placed = [
-        (carrier, plan_trips(mine, carrier)) for carrier, mine in ((first, kept), (others[0], list(refused))) if mine
-    ]
-    for model, error in refused.items():
-        emit(FallbackFolderUsed(model.reference, str(others[0].folder), error.message))
-    return placed
 
 
 def _carry(carrier: Carrier, dry_run: bool, trip: Trip) -> Moved:
@@ -140,7 +115,8 @@ def _link(
 def _chosen(stick: Path, names: Sequence[str], catalog: Catalog) -> list[InstalledModel]:
     """The models in the folder that the names mean. Raises: ResolveError; IntegrityError; StorageError."""
     if not stick.is_dir():
-        raise StorageError(f"{stick} does not exist", "Is the stick mounted?")
+        what = "is not a folder" if os.path.lexists(stick) else "does not exist"
+        raise StorageError(f"{stick} {what}", "Is the stick mounted?")
     models = models_on(stick, catalog)
     if not models:
         hint = "It needs what `luci export` writes, or a SHA256SUMS that lists model files."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -19,6 +20,7 @@ from luci_dl.library.installed import installed
 from luci_dl.library.links import link as links_of_all
 from luci_dl.library.links.entries import How
 from luci_dl.library.links.link import Checked, all_links, changing_links, unmake
+from luci_dl.library.links.place import has_links
 from luci_dl.library.links.record import Link
 from luci_dl.library.links.targets import NAMES, target_of
 from luci_dl.library.lookup import find_installed
@@ -81,7 +83,7 @@ def unlink(
     Returns: what was removed (or would be). Raises: ResolveError, if there is no such link; UsageError; StorageError.
     """
     program, root = target_of(target)
-    with EmitGuard(token, emit) as guard:
+    with EmitGuard(token, emit) as guard, _changing_links(guard.token, dry_run=dry_run):
         mine = [each for each in all_links() if each.target == program.NAME and root in (None, each.root)]
         found = [each for name in names for each in _named(name, mine, target, folder, guard.emit)]
         events = []
@@ -89,8 +91,7 @@ def unlink(
             guard.token.check()
             paths, left = [entry.path for entry in each.entries if entry.owned and not entry.shared], list[Path]()
             if not dry_run:
-                with changing_links():
-                    paths, left = unmake(each)
+                paths, left = unmake(each)
             events.append(Unlinked(each.reference, each.target, each.name, tuple(map(str, paths)), dry_run))
             guard.emit(events[-1])
             for path in left:
@@ -103,9 +104,14 @@ def links(emit: Emit = ignore) -> list[Checked]:
     return list(links_of_all.examine(lambda _path, error: emit(Warned(f"{error.message}. {error.hint}"))))
 
 
+def _changing_links(token: CancelToken, *, dry_run: bool) -> contextlib.AbstractContextManager[None]:
+    """As `changing_links`, if there are any to change."""
+    return contextlib.nullcontext() if dry_run or not has_links() else changing_links(token)
+
+
 def _named(name: str, mine: Sequence[Link], target: str, folder: Folder, emit: Emit) -> list[Link]:
     """The links that the name means. Raises: ResolveError, if there is none."""
-    meant = [each for each in mine if name in (each.name, each.reference)]
+    meant = [each for each in mine if name in (each.name, each.given, each.reference)]
     if not meant:
         found, problems = settings(folder), Problems(emit)
         try:

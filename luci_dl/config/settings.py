@@ -13,7 +13,9 @@ from luci_dl.config import kinds
 from luci_dl.config.file import ConfigFile, read_config
 from luci_dl.config.keys import Key, setting
 from luci_dl.config.kinds import OnInterrupt
+from luci_dl.disk.layout import staging_folder
 from luci_dl.environment import home_of, parse_path, variable
+from luci_dl.errors import UsageError
 from luci_dl.frozen import frozen
 from luci_dl.rate_limit import UNLIMITED, RateLimit
 from luci_dl.text import nearest
@@ -114,9 +116,18 @@ def load_settings(environ: Mapping[str, str], models_dir: Path | None = None) ->
     home = home_of(environ)
     default, config = default_settings(home), read_config(config_path(home))
     found = {name: read_setting(key, getattr(default, name), environ, config) for name, key in KEYS.items()}
-    if models_dir is not None:
-        found["models_dir"] = parse_path(str(models_dir), "--dir", Path())
-    return replace(default, **found)
+    settings = replace(default, **found)
+    return settings if models_dir is None else replace(settings, models_dir=_named_folder(models_dir, settings))
+
+
+def _named_folder(typed: Path, settings: Settings) -> Path:
+    """The value of --dir. Raises: UsageError."""
+    folder = parse_path(str(typed), "--dir", Path())
+    for own in map(staging_folder, settings.every_folder):
+        if own in (folder, *folder.parents):
+            what = f"{folder} cannot be a models folder: luci has files of its own in {own}"
+            raise UsageError(what, "Choose another folder.")
+    return folder
 
 
 def default_settings(home: Path) -> Settings:

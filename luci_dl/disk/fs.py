@@ -150,7 +150,7 @@ def unlink(path: Path) -> bool:
     with storage_errors("delete", path):
         try:
             _unlink(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
     return True
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs
 from luci_dl.disk.folder_lock import FolderLock, is_taken
 from luci_dl.disk.lock_info import LockInfo
@@ -240,10 +241,15 @@ def is_held(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path` while the block runs, waiting for it as long as it takes. Raises: StorageError"""
+def file_lock(path: Path, token: CancelToken | None = None) -> Iterator[None]:
+    """Hold the lock file at `path` while the block runs, waiting for it as long as it takes.
+
+    Raises: StorageError; Interrupted, if it is not free and the token is cancelled.
+    """
     lock = Lock(path)
     while not lock.try_acquire():
+        if token:
+            token.check()
         time.sleep(_FILE_POLL_S)
     try:
         yield

@@ -88,11 +88,11 @@ storage_errors = _StorageErrors
 
 
 @contextlib.contextmanager
-def advice(hint: str) -> Iterator[None]:
-    """Gives every StorageError of the block this hint, where the block is about no models folder."""
+def advice(hint: str, kind: type[StorageError] = StorageError) -> Iterator[None]:
+    """Gives every error of that kind of the block this hint, where the block is about no models folder."""
     try:
         yield
-    except StorageError as error:
+    except kind as error:
         error.hint = hint
         raise
 

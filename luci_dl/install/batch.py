@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -95,9 +96,10 @@ class _Run:
 
         options, token, emit = self._context.options, self._context.token, self._context.emit
         if outcome.installed and outcome.installed.outcome != "already" and has_links():
-            from luci_dl.library.links.follow import follow
+            from luci_dl.library.links.follow import followed
 
-            follow(plan.folder, plan.reference, emit)
+            with contextlib.suppress(Interrupted), followed(plan.folder, plan.reference, token, emit):
+                pass
         if not options.links:
             return outcome
         from luci_dl.install.linking import link_installed  # not needed by most

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.config.settings import Settings
-from luci_dl.errors import LuciError, NetworkError, ResolveError
+from luci_dl.errors import LuciError, NetworkError
 from luci_dl.events import Emit, Failed, Linked, Warned
 from luci_dl.frozen import frozen
-from luci_dl.library.installed import InstalledModel, installed
+from luci_dl.library.installed import InstalledModel, changed_meanwhile, check_unchanged, installed
 from luci_dl.library.links import link as links
 from luci_dl.library.links.base import Draft, Question, Target
 from luci_dl.library.links.entries import How
@@ -32,6 +32,7 @@ class LinkPlan:
 
     link: Link
     draft: Draft
+    model: InstalledModel
 
 
 def plan_link(
@@ -53,7 +54,7 @@ def plan_link(
     drafted = program.draft(question, root)
     made = link_of(program, drafted, question)
     links.check(made)
-    return LinkPlan(made, drafted)
+    return LinkPlan(made, drafted, model)
 
 
 def unknown_commit(_repo: str, _revision: str) -> str:
@@ -92,10 +93,12 @@ def make_links(plans: Sequence[LinkPlan], token: CancelToken, emit: Emit, *, dry
 
 def _make_all(plans: Sequence[LinkPlan], token: CancelToken) -> list[Link]:
     made: list[Link] = []
-    with changing_links():
+    with changing_links(token):
         known = {each.path for each in all_links()}
         try:
             for plan in plans:
+                token.check()
+                check_unchanged(plan.model)
                 made += [make(plan.link, token)]
         except BaseException:
             for each in made:
@@ -104,6 +107,20 @@ def _make_all(plans: Sequence[LinkPlan], token: CancelToken) -> list[Link]:
                         unmake(each)
             raise
     return made
+
+
+def _installed_now(plan: Plan) -> InstalledModel:
+    """The model as it is in its folder: by its reference, or by another one that it shares all files with.
+
+    Raises: LockedError, if another process has removed it; StorageError.
+    """
+    names = {artifact.name for artifact in plan.artifacts}
+    found = [
+        each for each in installed([plan.folder]) if each.reference == plan.reference or names.issubset(each.names)
+    ]
+    if not found:
+        raise changed_meanwhile(plan.reference)
+    return min(found, key=lambda each: (each.reference != plan.reference, names != set(each.names)))
 
 
 def _linked(made: Link, drafted: Draft, *, dry_run: bool) -> Linked:
@@ -121,26 +138,11 @@ def link_installed(plan: Plan, targets: Sequence[str], token: CancelToken, emit:
     first: LuciError | None = None
     for word in targets:
         try:
+            model = _installed_now(plan)
             program, root = target_of(word)
-            make_links(
-                [plan_link(program, root, _as_installed(plan), "", "auto", plan.model, unknown_commit)], token, emit
-            )
+            make_links([plan_link(program, root, model, "", "auto", plan.model, unknown_commit)], token, emit)
         except LuciError as error:
             what = f"{plan.reference} is installed, but not linked to {word}: {error.message}"
             emit(Failed(plan.reference, what, error.hint, error.exit_code))
             first = first or error
     return first
-
-
-def _as_installed(plan: Plan) -> InstalledModel:
-    """The model as it is in its folder: by its reference, or by another one that it shares all files with.
-
-    Raises: ResolveError, if another process has removed it; StorageError.
-    """
-    names = {artifact.name for artifact in plan.artifacts}
-    found = [
-        each for each in installed([plan.folder]) if each.reference == plan.reference or names.issubset(each.names)
-    ]
-    if not found:
-        raise ResolveError(f"it is not in {plan.folder} any more", "Install it again.")
-    return min(found, key=lambda each: (each.reference != plan.reference, names != set(each.names)))

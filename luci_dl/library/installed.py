@@ -8,10 +8,11 @@ from typing import Any, Literal, get_args
 
 from luci_dl.disk.layout import OnError
 from luci_dl.disk.receipt import DISTRUSTED, Receipt
+from luci_dl.errors import LockedError
 from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder, skip
 from luci_dl.model import Artifact, Model
-from luci_dl.text import public_address
+from luci_dl.text import printable, public_address
 
 State = Literal["ok", "touched", "changed", "missing"]
 """From the best to the worst."""
@@ -82,6 +83,23 @@ class InstalledModel:
 def installed(folders: Sequence[Path], on_error: OnError = skip) -> list[InstalledModel]:
     """Every model that luci installed into one of the folders, by reference. `on_error`: as of `ModelsFolder`."""
     return [model for folder in folders for model in _installed_in(ModelsFolder(folder, on_error))]
+
+
+def check_unchanged(model: InstalledModel) -> None:
+    """Raises: LockedError, when the model was removed, moved or installed again since it was looked at."""
+    now = [each for each in installed([model.folder]) if each.reference == model.reference]
+    if [_digests(each) for each in now] != [_digests(model)]:
+        raise changed_meanwhile(model.reference)
+
+
+def changed_meanwhile(reference: str) -> LockedError:
+    """The error for a model that is not what it was when the command began."""
+    what = f"another process has just changed {printable(reference)}"
+    return LockedError(what, "See `luci list`, then try again.")
+
+
+def _digests(model: InstalledModel) -> dict[str, str]:
+    return {file.receipt.name: file.receipt.sha256 for file in model.files if file.state != "missing"}
 
 
 def installed_by(reference: str, folders: Sequence[Path]) -> Model | None:

@@ -17,7 +17,7 @@ from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import LockedError, ResolveError
 from luci_dl.events import Emit, Event, LeftAlone, Removed, Warned
 from luci_dl.frozen import frozen
-from luci_dl.library.installed import InstalledFile, InstalledModel, installed
+from luci_dl.library.installed import InstalledFile, InstalledModel, changed_meanwhile, installed
 from luci_dl.library.links.place import has_links
 from luci_dl.library.running import running
 from luci_dl.library.sharing import needed_by, without_receipt
@@ -119,11 +119,13 @@ def remove(removal: Removal, token: CancelToken, emit: Emit) -> None:
     with locked(removal, "remove", token, emit) as (_, now):
         events = list(now.events(dry_run=False))
         token.check()
-        if has_links():
-            from luci_dl.library.links.follow import drop  # not needed by most
+        with contextlib.ExitStack() as stack:
+            if has_links():
+                from luci_dl.library.links.follow import dropped  # not needed by most
 
-            drop(removal.folder, removal.reference, emit)  # first: no program may see a link that leads nowhere
-        delete(now)
+                # first: no program may see a link that leads nowhere
+                stack.enter_context(dropped(removal.folder, removal.reference, token, emit))
+            delete(now)
     for event in events:
         emit(event)
 
@@ -149,9 +151,7 @@ def locked(removal: Removal, verb: Verb, token: CancelToken, emit: Emit) -> Iter
     with transaction:
         now = plan_removal(removal.folder, removal.reference)
         if set(now.names) != set(removal.names):
-            raise LockedError(
-                f"another process has just changed {printable(removal.reference)}", "See `luci list`, then try again."
-            )
+            raise changed_meanwhile(removal.reference)
         yield transaction, now
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from luci_dl.environment import variable
 
-_MOST_NOTES = 1 << 20  # bytes
+_MOST_NOTES = 4 << 20  # bytes
 _SYSTEM_OLLAMA = Path("/usr/share/ollama/.ollama/models")
 
 

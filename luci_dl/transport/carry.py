@@ -138,8 +138,8 @@ class Carrier:
             ) from error
         except IntegrityError as error:
             raise IntegrityError(
-                f"{copy.path} does not have the bytes that its receipt says: {error.message}",
-                "It is damaged: `luci verify --repair` fetches an installed one again.",
+                f"{copy.path} is damaged: {error.message}",
+                "`luci verify --repair` fetches an installed one again.",
             ) from error
 
 

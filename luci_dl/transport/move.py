@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 from luci_dl.disk.transaction import Transaction
@@ -34,11 +35,12 @@ def move(removal: Removal, carrier: Carrier) -> Moved:
         left = list(now.left)
         copied = carrier.carry(model, lambda file: file.path in proved)
         carrier.check_settled(model)
-        if has_links():
-            from luci_dl.library.links.follow import follow  # not needed by most
+        with contextlib.ExitStack() as stack:
+            if has_links():
+                from luci_dl.library.links.follow import followed  # not needed by most
 
-            follow(now.folder, now.reference, carrier.emit, carrier.folder)
-        delete(now)
+                stack.enter_context(followed(now.folder, now.reference, carrier.token, carrier.emit, carrier.folder))
+            delete(now)
     for event in left:
         carrier.emit(event)
     paths = tuple(str(carrier.folder / name) for name in model.names)

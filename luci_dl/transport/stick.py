@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -37,6 +38,12 @@ def models_on(folder: Path, catalog: Catalog) -> list[InstalledModel]:
     return [*models, *_loose(folder, {name: each for name, each in digests.items() if name not in ours}, catalog)]
 
 
+def missing_on(folder: Path) -> list[str]:
+    """The model files that SHA256SUMS lists, and that are not there. Raises: as `models_on`."""
+    listed = (name for name in sums.read(folder).digests if name.lower().endswith(MODEL_FILES))
+    return [name for name in listed if not os.path.exists(folder / name)]
+
+
 def _refuse(_path: Path, error: StorageError) -> None:
     raise error
 
@@ -45,12 +52,14 @@ def _loose(folder: Path, digests: dict[str, str], catalog: Catalog) -> Iterator[
     """The models of files that have no receipt."""
     there = {name: digest for name, digest in digests.items() if _is_below(name) and (folder / name).is_file()}
     by_digest = {digest: name for name, digest in there.items()}
+    known = set[str]()
     for entry in catalog.models:
-        if all(artifact.sha256 in by_digest for artifact in entry.artifacts):
-            paths = [folder / by_digest.pop(str(artifact.sha256)) for artifact in entry.artifacts]
-            yield _model(folder, entry.reference, entry.artifacts, paths)
-    for digest, name in by_digest.items():
-        if name.lower().endswith(MODEL_FILES):
+        digests_of = [str(artifact.sha256) for artifact in entry.artifacts]
+        if by_digest.keys() >= set(digests_of):
+            known.update(digests_of)
+            yield _model(folder, entry.reference, entry.artifacts, [folder / by_digest[each] for each in digests_of])
+    for name, digest in there.items():
+        if digest not in known and name.lower().endswith(MODEL_FILES):
             yield _model(folder, name, [Artifact(name, (name,), None, digest)], [folder / name])
 
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from luci_dl.disk import fs
 from luci_dl.disk.layout import staging_for
+from luci_dl.errors import IntegrityError
 from luci_dl.frozen import frozen
 from luci_dl.library.folder import ModelsFolder
+from luci_dl.text import printable
 
 NAME = "SHA256SUMS"
 _LINE = re.compile(rb"(\\?)([0-9a-fA-F]{64}) [ *](.+)")
@@ -30,12 +32,18 @@ class Sums:
 
 
 def read(folder: Path) -> Sums:
-    """The content of the file; nothing if there is none. Its names are not checked. Raises: StorageError."""
+    """The content of the file; nothing if there is none. Its names are not checked.
+
+    Raises: StorageError; IntegrityError, when it says two digests of one name.
+    """
     digests, others = dict[str, str](), list[bytes]()
     for line in (fs.read_own(folder / NAME) or b"").splitlines():
         if found := _LINE.fullmatch(line):
-            name = _unescaped(found[3]) if found[1] else found[3]
-            digests[os.fsdecode(name).removeprefix("./")] = found[2].decode().lower()
+            name = os.fsdecode(_unescaped(found[3]) if found[1] else found[3]).removeprefix("./")
+            digest = found[2].decode().lower()
+            if digests.setdefault(name, digest) != digest:
+                what = f"{folder / NAME} has two SHA-256 digests for {printable(name)}"
+                raise IntegrityError(what, "Remove the line that is wrong.")
         elif line:
             others.append(line)
     return Sums(digests, tuple(others))
@@ -51,7 +59,8 @@ def update(folder: Path) -> tuple[int, int]:
     digests = {name: digest for name, digest in before.digests.items() if os.path.exists(folder / name)}
     digests |= {each.name: each.sha256 for each in known}
     lines = [*before.others, *(_line(name, digests[name]) for name in sorted(digests, key=os.fsencode))]
-    fs.write_file(folder / NAME, b"\n".join([*lines, b""]), new=staging_for(folder, NAME).new_receipt)
+    if lines or os.path.lexists(folder / NAME):
+        fs.write_file(folder / NAME, b"\n".join([*lines, b""]), new=staging_for(folder, NAME).new_receipt)
     return len(known), sum(each.size for each in known)
 
 

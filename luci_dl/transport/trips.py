@@ -9,8 +9,8 @@ from luci_dl.disk import space
 from luci_dl.disk.filesystems import file_system
 from luci_dl.disk.place import device_of, existing
 from luci_dl.disk.storage_errors import no_room
-from luci_dl.errors import Interrupted, LockedError, LuciError, StorageError
-from luci_dl.events import Emit, Failed, Moved
+from luci_dl.errors import CannotHold, Interrupted, LockedError, LuciError, StorageError
+from luci_dl.events import Emit, Failed, FallbackFolderUsed, Moved
 from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledModel
 from luci_dl.library.running import running
@@ -95,3 +95,32 @@ def _check_idle(model: InstalledModel, folder: Path) -> None:
         if not set(run.names).isdisjoint(model.names):
             message = f"{model.reference} is in use by {run.description}"
             raise LockedError(printable(message), "Interrupt that, or wait until it is done.")
+
+
+def place_trips(
+    models: Sequence[InstalledModel], carriers: Sequence[Carrier], emit: Emit
+) -> list[tuple[Carrier, list[Trip]]]:
+    """What is carried to each place: to the second one, if there is one, what the first cannot hold, with an event.
+
+    Raises: as `plan_trips`.
+    """
+    first, *others = carriers
+    try:
+        return [(first, plan_trips(models, first))]
+    except CannotHold:
+        if not others:
+            raise
+    kept: list[InstalledModel] = []
+    refused: dict[InstalledModel, CannotHold] = {}
+    for model in models:
+        try:
+            plan_trips([*kept, model], first)
+            kept.append(model)
+        except CannotHold as why:
+            refused[model] = why
+    placed = [
+        (carrier, plan_trips(mine, carrier)) for carrier, mine in ((first, kept), (others[0], list(refused))) if mine
+    ]
+    for model, error in refused.items():
+        emit(FallbackFolderUsed(model.reference, str(others[0].folder), error.message))
+    return placed

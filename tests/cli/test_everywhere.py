@@ -263,3 +263,19 @@ def test_strange_entries_stop_neither_the_list_nor_an_install(shop: Shop, user: 
     ended = luci("install", "m", "--offline")
     assert ended.returncode == 0, ended.stderr
     assert (models / "m.gguf").read_bytes() == DATA
+
+
+def test_what_is_no_plain_file_is_not_waited_for(user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe where a program has its notes; notes that are not what that program writes."""
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "ollama"))
+    put(user / ".lmstudio/settings.json", b"[1]")
+    for path in (
+        user / ".docker/models/models.json",
+        user / ".local/share/Jan/data/llamacpp/models/o/r/model.yml",
+        user / ".lmstudio-home-pointer",
+        tmp_path / "ollama/manifests/registry.ollama.ai/library/m/latest",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+    ended = luci("list", "--everywhere", timeout=10)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)

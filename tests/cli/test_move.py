@@ -193,7 +193,7 @@ def test_what_is_installed_in_another_folder_is_not_imported_again(stocked: Shop
     assert luci("move", "one", "--to", str(other)).returncode == 0
     os.utime(other / name, (1, 1))
     for dry in (["--dry-run"], []):
-        assert f"already there: {other}" in luci("import", str(stick), *dry).stdout
+        assert f"already in {other}" in luci("import", str(stick), *dry).stdout
         assert name not in there(models)
     assert luci("list", "--json").stdout.count('"touched"') == 0
     (other / name).write_bytes(OTHER)

@@ -8,14 +8,16 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import luci_dl
 from luci_dl.disk import filesystems, receipt
 from luci_dl.disk.layout import staging_for
-from luci_dl.errors import CannotHold, IntegrityError, StorageError
+from luci_dl.errors import CannotHold, IntegrityError, LockedError, StorageError
 from luci_dl.events import Copying, Event, ExportSummary
+from luci_dl.install.copying import fill_from
 from luci_dl.library.installed import installed
 from tests import mounts
 from tests.disk.hands import install
@@ -160,3 +162,24 @@ def test_the_command_line_says_what_it_does(models: Path, tmp_path: Path) -> Non
     ended = luci("export", "a.gguf", stick)
     assert ended.returncode == 0
     assert "can be unmounted" in ended.stderr
+
+
+@pytest.mark.parametrize("end", ["removed", "upgraded"])
+def test_what_another_process_changed_meanwhile_is_said_so(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """It is not called damaged, and a stick on which nothing is gets no SHA256SUMS."""
+    install(models, (DATA, "a.gguf"))
+
+    def late(*arguments: Any) -> None:
+        luci_dl.remove("a.gguf")
+        if end == "upgraded":
+            install(models, (OTHER[: len(DATA)].ljust(len(DATA), b"x"), "a.gguf"))
+        fill_from(*arguments)
+
+    monkeypatch.setattr("luci_dl.transport.carry.fill_from", late)
+    events = list[Event]()
+    with pytest.raises(LockedError, match=r"another process has just changed a\.gguf"):
+        luci_dl.export_models("a.gguf", to=tmp_path / "s", emit=events.append)
+    assert there(tmp_path / "s") == []
+    assert not [event for event in events if isinstance(event, ExportSummary)]

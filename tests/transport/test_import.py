@@ -12,7 +12,7 @@ import pytest
 import luci_dl
 from luci_dl.disk.layout import staging_for
 from luci_dl.errors import IntegrityError, LockedError, ResolveError, StorageError
-from luci_dl.events import Event, Failed
+from luci_dl.events import Event, Failed, Warned
 from luci_dl.library.installed import installed
 from tests.disk.hands import install
 from tests.interrupting import held
@@ -68,7 +68,7 @@ def test_wrong_bytes_are_refused(models: Path, stick: Path) -> None:
     """And nothing of that model is there afterwards; others are imported."""
     (stick / "o/b.gguf").write_bytes(OTHER[:-1] + b"!")
     events = list[Event]()
-    with pytest.raises(IntegrityError, match=r"b\.gguf does not have the bytes that its receipt says"):
+    with pytest.raises(IntegrityError, match=r"b\.gguf is damaged: the bytes of"):
         luci_dl.import_models(stick, emit=events.append)
     assert [event.reference for event in events if isinstance(event, Failed)] == ["o/a.gguf"]
     assert there(models) == ["c.gguf"]
@@ -92,6 +92,67 @@ def test_sums_that_lead_out_are_refused(models: Path, tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match="could leave the models folder"):
         luci_dl.import_models(tmp_path / "s")
     assert there(models) == []
+
+
+def test_sums_that_contradict_themselves_are_refused(models: Path, tmp_path: Path) -> None:
+    """Whichever line is last."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/a.gguf").write_bytes(DATA)
+    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for data, name in ((OTHER, "a.gguf"), (DATA, "./a.gguf"))]
+    (tmp_path / "s/SHA256SUMS").write_text("".join(lines))
+    with pytest.raises(IntegrityError, match=r"two SHA-256 digests for a\.gguf"):
+        luci_dl.import_models(tmp_path / "s")
+    assert there(models) == []
+
+
+def test_files_with_the_same_bytes_are_all_imported(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / "s" / name).write_bytes(DATA)
+    sums_of(tmp_path / "s", **{"a.gguf": DATA, "b.gguf": DATA})
+    assert len(luci_dl.import_models(tmp_path / "s")) == 2
+    assert there(models) == ["a.gguf", "b.gguf"]
+
+
+def test_models_of_the_catalog_that_share_a_file_are_all_imported(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a projector; or a model that has the same bytes twice."""
+    digest, other = hashlib.sha256(DATA).hexdigest(), hashlib.sha256(OTHER).hexdigest()
+    entries = []
+    for model, files in {"one": ("one", "p"), "two": ("two", "p")}.items():
+        entries.append(f'[[model]]\nname = "{model}"\n')
+        for name, sha in zip(files, (digest, other), strict=True):
+            entries.append(
+                f'[[model.file]]\nfilename = "{model}/{name}.gguf"\nurl = "https://x.invalid/{model}{name}"\n'
+            )
+            entries.append(f'sha256 = "{sha}"\n')
+    (tmp_path / "catalog.toml").write_text("".join(entries))
+    monkeypatch.setenv("LUCI_CATALOG", str(tmp_path / "catalog.toml"))
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/x.gguf").write_bytes(DATA)
+    (tmp_path / "s/y.gguf").write_bytes(OTHER)
+    sums_of(tmp_path / "s", **{"x.gguf": DATA, "y.gguf": OTHER})
+    assert sorted(each.reference for each in luci_dl.import_models(tmp_path / "s")) == ["one", "two"]
+    assert there(models) == ["one/one.gguf", "one/p.gguf", "two/p.gguf", "two/two.gguf"]
+
+
+def test_a_model_file_that_is_listed_but_missing_is_mentioned(models: Path, tmp_path: Path) -> None:
+    """A person without a network wants to know before the stick is gone. Those that are there are imported."""
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s/a.gguf").write_bytes(DATA)
+    sums_of(tmp_path / "s", **{"a.gguf": DATA, "b.gguf": OTHER, "README.md": b""})
+    events = list[Event]()
+    luci_dl.import_models(tmp_path / "s", emit=events.append)
+    warnings = [event.message for event in events if isinstance(event, Warned)]
+    assert warnings == [f"SHA256SUMS lists b.gguf, which is not in {tmp_path / 's'}"]
+    assert there(models) == ["a.gguf"]
+
+
+def test_a_file_is_no_stick(models: Path, tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"")
+    with pytest.raises(StorageError, match="is not a folder"):
+        luci_dl.import_models(tmp_path / "f")
 
 
 def test_two_digests_for_one_file_are_refused(models: Path, stick: Path) -> None:

@@ -250,3 +250,13 @@ def test_records_of_older_versions_are_completed(models: Path, tmp_path: Path) -
     again = entry_from(entry, models)
     assert again
     assert again.source == ""
+
+
+def test_where_luci_has_its_own_files_is_no_models_folder(models: Path) -> None:
+    """`clean` would meet the model there."""
+    install(models, (DATA, "a.gguf"))
+    for act in (luci_dl.move, luci_dl.export_models):
+        for folder in (models / ".luci", models / ".luci/in"):
+            with pytest.raises(UsageError, match="luci has files of its own in"):
+                act("a.gguf", to=folder)
+    assert there(models) == ["a.gguf"]

@@ -151,6 +151,9 @@ def check(entry: Entry, source: Path | None) -> None:
             "Move it away, or link under another name with --as.",
         )
     if state == "missing":
+        there = next(filter(os.path.lexists, entry.path.parents))
+        if not os.path.isdir(there):
+            raise StorageError(f"{there} is not a folder", "Move it away, or link to another folder.")
         try:
             fs.check_writable(entry.path.parent)
         except StorageError as error:
@@ -160,7 +163,7 @@ def check(entry: Entry, source: Path | None) -> None:
 
 def remove(entry: Entry) -> bool:
     """Remove what luci made there. Returns: whether it is gone. Raises: StorageError."""
-    if entry.kind != "section":
+    if os.path.lexists(entry.new):
         fs.unlink(entry.new)
     state = state_of(entry)
     if not entry.owned or entry.shared or state != "ours":

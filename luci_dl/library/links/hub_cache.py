@@ -75,7 +75,7 @@ def _files(question: Question, repo: Path) -> Iterator[Entry]:
 
 def _ref(path: Path) -> str:
     try:
-        return path.read_text().strip()
+        return runners.read_note(path).decode().strip()
     except (OSError, UnicodeDecodeError):
         return ""
 

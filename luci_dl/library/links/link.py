@@ -24,9 +24,12 @@ from luci_dl.library.links.targets import by_name
 
 
 @contextlib.contextmanager
-def changing_links() -> Iterator[None]:
-    """Keeps other processes from changing links while the block runs. Raises: StorageError."""
-    with lock.file_lock(lock_path()):
+def changing_links(token: CancelToken) -> Iterator[None]:
+    """Keeps other processes from changing links while the block runs.
+
+    Raises: StorageError; Interrupted, while another process changes some.
+    """
+    with lock.file_lock(lock_path(), token):
         yield
 
 
@@ -57,6 +60,8 @@ def check(link: Link) -> None:
 def make(link: Link, token: CancelToken) -> Link:
     """Make all of it, or none. What luci made there earlier, for this model or another version of it, is replaced.
 
+    Args: `token`: ends copying.
+
     Returns: the link as it was made. Call it within `changing_links`.
     Raises: IntegrityError; StorageError; UsageError; Interrupted.
     """
@@ -65,10 +70,11 @@ def make(link: Link, token: CancelToken) -> Link:
     earlier = {path: entry for path, entry in _earlier(link).items() if _is_replaceable(entry)}
     if before:
         link = _with_owned(link, before)
-    token.check()
     making = _Making(link, before, earlier)
     making.write()
+    made = list[Path]()
     try:
+        made = fs.make_folder(link.root)
         for number in range(len(link.entries)):
             making.make(number, token)
         done = replace(link, entries=tuple(making.entries), complete=True)
@@ -77,6 +83,8 @@ def make(link: Link, token: CancelToken) -> Link:
         if not before:  # else `follow.settle_all` tries again
             with contextlib.suppress(LuciError):
                 unmake(making.link)
+        for folder in reversed(made):
+            fs.remove_empty(folder)
         raise
     if before:
         _remove_entries(before, {entry.path for entry in done.entries})
@@ -182,6 +190,7 @@ def unmake(link: Link) -> tuple[list[Path], list[Path]]:
     Returns: the paths that were removed, and those that were left, because they are not as luci made them, or others
         need them. Raises: StorageError; what is left then can be removed again.
     """
+    link = _as_recorded(link)
     replace(link, complete=False).write()
     removed, left = _remove_entries(link, set())
     _forget(link)
@@ -190,13 +199,14 @@ def unmake(link: Link) -> tuple[list[Path], list[Path]]:
 
 def _remove_entries(link: Link, keep: set[Path]) -> tuple[list[Path], list[Path]]:
     needed = by_name(link.target).used_elsewhere(link.root, link.entries)
-    heirs = {entry.path: other for other in records(skip) if other.path != link.path for entry in other.entries}
+    heirs = {entry.place: other for other in records(skip) if other.path != link.path for entry in other.entries}
     removed, left = list[Path](), list[Path]()
     for entry in reversed(link.entries):
         if not entry.owned or entry.shared or entry.path in keep:
             continue
-        if entry.path in heirs:
-            _inherit(heirs[entry.path], entry)
+        if entry.place in heirs:
+            if names.state_of(entry) == "ours":
+                _inherit(heirs[entry.place], entry)
             left.append(entry.path)
         elif entry.path in needed:
             left.append(entry.path)
@@ -208,12 +218,17 @@ def _remove_entries(link: Link, keep: set[Path]) -> tuple[list[Path], list[Path]
 
 def _inherit(heir: Link, entry: Entry) -> None:
     """Another link needs the name, too: from now on it is that one's to remove."""
-    current = next((link for link in records(skip) if link.path == heir.path), heir)
+    current = _as_recorded(heir)
     changed = tuple(
-        replace(each, owned=True, identity=entry.identity, how=entry.how) if each.path == entry.path else each
+        replace(each, owned=True, identity=entry.identity, how=entry.how) if each.place == entry.place else each
         for each in current.entries
     )
     replace(current, entries=changed).write()
+
+
+def _as_recorded(link: Link) -> Link:
+    """The link with what it has inherited since."""
+    return next((each for each in records(skip) if each.path == link.path), link)
 
 
 def _forget(link: Link) -> None:

@@ -17,6 +17,7 @@ from luci_dl.text import printable
 NAME = "llama-server"
 NEEDS_HUB = False
 FILE = "llama-server.ini"
+_BRACKETS = frozenset("[]")
 
 
 def place() -> Path:
@@ -37,11 +38,25 @@ def draft(question: Question, root: Path) -> Draft:
         raise ResolveError(
             f"{printable(question.name)} cannot be linked to llama-server: {first.path.name} is no GGUF file"
         )
-    lines = [f"model = {first.path}"]
-    lines += [f"mmproj = {file.path}" for file in model.files if file.receipt.role == "projector"]
+    lines = [f"model = {_checked(first.path)}\n"]
+    lines += [f"mmproj = {_checked(file.path)}\n" for file in model.files if file.receipt.role == "projector"]
     name = question.given or plain_name(question.name)
-    if any(char in name for char in "[]\n"):
-        raise ResolveError(f'the name of a preset cannot contain brackets, found "{printable(name)}"')
+    if name in ("", "*") or name != printable(name).strip() or not _BRACKETS.isdisjoint(name):
+        raise ResolveError(
+            f'the name of a preset cannot contain brackets, found "{printable(name)}"',
+            'It cannot be "*" either, nor begin or end with a space. Choose another: --as NAME',
+        )
     path = root / FILE
-    entry = Entry("section", path, name, "".join(f"{line}\n" for line in lines).encode())
+    entry = Entry("section", path, name, "".join(lines).encode())
     return Draft(root, name, (entry,), usage=f"llama-server --models-preset {shlex.quote(str(path))}")
+
+
+def _checked(path: Path) -> str:
+    """The path as a value. Raises: ResolveError, when it has to be escaped, of which llama-server knows no way."""
+    text = str(path)
+    if text != printable(text):
+        raise ResolveError(
+            f"the preset of llama-server cannot name {printable(text)}: it has a control character, or is not UTF-8",
+            "Move the model to another folder: luci move NAME --to DIR",
+        )
+    return text

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from luci_dl.cancel import CancelToken
+from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.errors import IntegrityError, StorageError
 from luci_dl.library.links.entries import Entry, How, check, identity_of, state_of, write_section
 
 _AUTO: tuple[How, ...] = ("reflink", "hardlink", "symlink")
 _COPY_BLOCK = 4 << 20
+_HINT = "Where files cannot share their bytes, copies are possible: --how copy"
 
 
 def make(
@@ -69,9 +70,10 @@ def _fill(entry: Entry, source: Path | None, how: How, token: CancelToken) -> En
     for way in ways:
         try:
             return _WAYS[way](entry, source, token)
-        except StorageError:
+        except StorageError as error:
             fs.unlink(entry.new)
             if way == ways[-1]:
+                error.hint = _HINT if how == "auto" else error.hint
                 raise
     raise RuntimeError("no way")
 
@@ -99,6 +101,10 @@ def _symlink(entry: Entry, source: Path, _token: CancelToken) -> Entry:
 
 
 def _copy(entry: Entry, source: Path, token: CancelToken) -> Entry:
+    return run_cancellable(lambda: _copied(entry, source, token), token)
+
+
+def _copied(entry: Entry, source: Path, token: CancelToken) -> Entry:
     original, file, sha = fs.open_to_read(source), fs.create(entry.new), hashlib.sha256()
     at = 0
     while data := fs.read_at(original, _COPY_BLOCK, at):

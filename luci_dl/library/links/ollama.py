@@ -82,7 +82,7 @@ def _manifest(question: Question) -> tuple[bytes, Mapping[str, bytes], Sequence[
 
 def _refuse_hidden(paths: ollama_paths.ManifestPaths, manifest: bytes, name: Name) -> None:
     """Raises: IntegrityError, when Ollama has another model of that name, which hides luci's."""
-    if os.path.lexists(paths.newer) and (not os.path.exists(paths.newer) or paths.newer.read_bytes() != manifest):
+    if os.path.lexists(paths.newer) and (not os.path.isfile(paths.newer) or paths.newer.read_bytes() != manifest):
         raise IntegrityError(
             f"Ollama has a model {ollama_paths.shown(name)} already: {paths.newer}",
             f"Link under another name with --as, or remove it: ollama rm {ollama_paths.shown(name)}",
@@ -95,7 +95,7 @@ def used_elsewhere(root: Path, entries: Sequence[Entry]) -> set[Path]:
     todo, found = [path for path in _manifests(root) if path not in own], set[Path]()
     while todo:
         try:
-            data = todo.pop().read_bytes()
+            data = runners.read_note(todo.pop())
         except FileNotFoundError:
             continue
         except OSError:

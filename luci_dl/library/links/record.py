@@ -100,8 +100,8 @@ def _read(path: Path) -> Link:
         places = {"root": Path(fields["root"]), "folder": Path(fields["folder"])}
         hub = {name: HubFile(**place) for name, place in fields.get("hub", {}).items()}
         link = Link(**{**fields, **places, "entries": entries, "hub": hub})
-        if link.path != path:
-            raise ValueError("another name")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, UsageError) as error:
+        if link.path != path or not isinstance(link.reference, str) or not isinstance(link.given, str):
+            raise ValueError("another name, or not a text")
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError, UsageError) as error:
         raise StorageError(f"{path} is damaged", "Remove it; then make that link again.") from error
     return link
