@@ -17,11 +17,11 @@ from luci_dl.errors import ResolveError, UsageError
 from luci_dl.events import Emit, Linked, Unlinked, Warned, ignore
 from luci_dl.install.linking import asker, make_links, plan_link
 from luci_dl.library.installed import installed
-from luci_dl.library.links import link as links_of_all
 from luci_dl.library.links.entries import How
-from luci_dl.library.links.link import Checked, all_links, changing_links, unmake
+from luci_dl.library.links.link import changing_links, unmake
 from luci_dl.library.links.place import has_links
 from luci_dl.library.links.record import Link
+from luci_dl.library.links.standing import Checked, all_links, examine
 from luci_dl.library.links.targets import NAMES, target_of
 from luci_dl.library.lookup import find_installed
 from luci_dl.text import nearest, printable
@@ -89,7 +89,7 @@ def unlink(
         events = []
         for each in dict.fromkeys(found):
             guard.token.check()
-            paths, left = [entry.path for entry in each.entries if entry.owned and not entry.shared], list[Path]()
+            paths, left = list(each.own_paths), list[Path]()
             if not dry_run:
                 paths, left = unmake(each)
             events.append(Unlinked(each.reference, each.target, each.name, tuple(map(str, paths)), dry_run))
@@ -101,7 +101,7 @@ def unlink(
 
 def links(emit: Emit = ignore) -> list[Checked]:
     """All links that luci has made, and what is wrong with each. What cannot be read is emitted."""
-    return list(links_of_all.examine(lambda _path, error: emit(Warned(f"{error.message}. {error.hint}"))))
+    return list(examine(lambda _path, error: emit(Warned(f"{error.message}. {error.hint}"))))
 
 
 def _changing_links(token: CancelToken, *, dry_run: bool) -> contextlib.AbstractContextManager[None]:

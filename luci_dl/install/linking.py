@@ -18,8 +18,9 @@ from luci_dl.library.links import link as links
 from luci_dl.library.links.base import Draft, Question, Target
 from luci_dl.library.links.entries import How
 from luci_dl.library.links.hub_files import AskCommit, hub_files
-from luci_dl.library.links.link import all_links, changing_links, link_of, make, unmake
+from luci_dl.library.links.link import changing_links, link_of, make, unmake
 from luci_dl.library.links.record import Link
+from luci_dl.library.links.standing import all_links
 from luci_dl.library.links.targets import target_of
 from luci_dl.model import Model
 from luci_dl.plan import Plan

@@ -62,7 +62,11 @@ class Removal:
         yield from map(without_receipt, self.unknown)
 
     def events(self, *, dry_run: bool) -> Iterator[Event]:
-        """What to report about it."""
+        """What to report about it; about its links only before, since they are removed first."""
+        if dry_run and has_links():
+            from luci_dl.library.links.follow import would_drop  # not needed by most
+
+            yield from would_drop(self.folder, self.reference)
         for file in self.to_remove:
             if file.state in ("touched", "changed"):
                 may = "may have" if file.state == "touched" else "has"

@@ -218,7 +218,10 @@ def test_an_install_links_and_remove_unlinks(shop: Shop, models: Path, tmp_path:
     assert luci("config", "set", "links", f"{tmp_path}/two/").returncode == 0
     assert luci("install", "m").returncode == 0
     assert [(tmp_path / name / "m.gguf").read_bytes() for name in ("one", "two")] == [DATA, DATA]
-    assert luci("remove", "m", "--yes").returncode == 0
+    dry = luci("remove", "m", "--dry-run")
+    real = luci("remove", "m", "--yes")
+    assert (real.returncode, real.stdout.count("Unlinked m")) == (0, 2)
+    assert dry.stdout.replace("Would unlink", "Unlinked").replace("Would remove", "Removed") == real.stdout
     assert files_left(tmp_path / "one") == files_left(tmp_path / "two") == []
     assert luci("link", "--list", "--json").stdout == "[]\n"
 

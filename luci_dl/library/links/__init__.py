@@ -8,6 +8,6 @@ ollama        Ollama's manifests and blobs; ollama_manifest: what they say; olla
               ollama_paths: where it keeps them; ollama_service: what it may not read
 folders       LM Studio, and any folder
 llama_server  the presets of llama-server
-link          links made and removed, all names of one or none
+link          links made and removed, all names of one or none; standing: as they are now
 follow        links of a model that is installed again, moved or removed
 """

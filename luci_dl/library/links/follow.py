@@ -15,8 +15,9 @@ from luci_dl.events import Emit, Unlinked, Warned
 from luci_dl.library.installed import InstalledFile, InstalledModel, installed
 from luci_dl.library.links.base import HubFile, Question
 from luci_dl.library.links.hub_files import etag_of, hub_files
-from luci_dl.library.links.link import all_links, changing_links, is_current, link_of, make, unmake
+from luci_dl.library.links.link import changing_links, link_of, make, unmake
 from luci_dl.library.links.record import Link
+from luci_dl.library.links.standing import all_links, is_current
 from luci_dl.library.links.targets import by_name
 from luci_dl.sources.endpoints import unchecked_endpoints
 
@@ -47,6 +48,12 @@ def dropped(folder: Path, reference: str, token: CancelToken, emit: Emit) -> Ite
             except LuciError as error:
                 emit(Warned(f"the link of {reference} to {link.target} was not removed: {error.message}. {error.hint}"))
         yield
+
+
+def would_drop(folder: Path, reference: str) -> Iterator[Unlinked]:
+    """What `dropped` would remove."""
+    for link in _links_of(folder, reference):
+        yield Unlinked(reference, link.target, link.name, tuple(map(str, link.own_paths)), True)
 
 
 @contextlib.contextmanager

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.cancel import CancelToken
 from luci_dl.disk import fs, lock
-from luci_dl.disk.layout import OnError
 from luci_dl.errors import LuciError
-from luci_dl.frozen import frozen
 from luci_dl.library.folder import skip
 from luci_dl.library.links import entries as names
 from luci_dl.library.links.base import Draft, Question, Target
 from luci_dl.library.links.entries import Entry
 from luci_dl.library.links.making import make as make_name
-from luci_dl.library.links.place import links_folder, lock_path
+from luci_dl.library.links.place import lock_path
 from luci_dl.library.links.record import Link, records
+from luci_dl.library.links.standing import is_entry_current, source_of
 from luci_dl.library.links.targets import by_name
 
 
@@ -54,7 +52,7 @@ def check(link: Link) -> None:
     earlier = _earlier(link)
     for entry in link.entries:
         if not _is_replaceable(earlier.get(entry.place)):
-            names.check(entry, _source(link, entry))
+            names.check(entry, source_of(link, entry))
 
 
 def make(link: Link, token: CancelToken) -> Link:
@@ -103,7 +101,7 @@ class _Making:
     def _planned(self, entry: Entry) -> Entry:
         if entry.owned:
             return entry
-        is_missing = names.state_of(entry, _source(self._link, entry)) == "missing"
+        is_missing = names.state_of(entry, source_of(self._link, entry)) == "missing"
         return replace(entry, owned=is_missing or entry.place in self._earlier)
 
     @property
@@ -128,7 +126,7 @@ class _Making:
 
         entry = self.entries[number]
         replaces = entry.place in self._earlier and not self._link.entries[number].owned
-        make_name(entry, _source(self._link, entry), self._link.how, token, note, replaces=replaces)
+        make_name(entry, source_of(self._link, entry), self._link.how, token, note, replaces=replaces)
 
 
 def _with_owned(link: Link, before: Link) -> Link:
@@ -140,33 +138,9 @@ def _with_owned(link: Link, before: Link) -> Link:
         if there is None or there.sha256 != entry.sha256 or (entry.kind != "file" and there.content != entry.content):
             return entry
         candidate = replace(entry, owned=True, identity=there.identity, how=there.how, content=there.content)
-        return candidate if _is_current(link, candidate) else entry
+        return candidate if is_entry_current(link, candidate) else entry
 
     return replace(link, entries=tuple(map(known, link.entries)))
-
-
-def _is_current(link: Link, entry: Entry) -> bool:
-    """Whether what luci made still is what it should be: a hard link to the file that is installed now, say."""
-    source = _source(link, entry)
-    if names.state_of(entry, source) != "ours":
-        return False
-    if entry.kind != "file" or source is None or entry.how in ("copy", "reflink"):
-        return True
-    if entry.how == "symlink":
-        return entry.content == os.fsencode(source)  # after a move on one disk the old path leads to the same file
-    try:
-        return os.path.samefile(entry.path, source)
-    except OSError:
-        return False
-
-
-def is_current(link: Link) -> bool:
-    """Whether no name of it has the bytes of an earlier version."""
-    return not any(_is_outdated(link, entry) for entry in link.entries)
-
-
-def _is_outdated(link: Link, entry: Entry) -> bool:
-    return names.state_of(entry, _source(link, entry)) == "ours" and not _is_current(link, entry)
 
 
 def _earlier(link: Link) -> dict[tuple[Path, str], Entry]:
@@ -178,10 +152,6 @@ def _earlier(link: Link) -> dict[tuple[Path, str], Entry]:
 
 def _is_replaceable(entry: Entry | None) -> bool:
     return entry is not None and names.state_of(entry) in ("ours", "missing")
-
-
-def _source(link: Link, entry: Entry) -> Path | None:
-    return link.folder / entry.source if entry.kind == "file" else None
 
 
 def unmake(link: Link) -> tuple[list[Path], list[Path]]:
@@ -233,45 +203,3 @@ def _as_recorded(link: Link) -> Link:
 
 def _forget(link: Link) -> None:
     fs.unlink(link.path)
-
-
-@frozen
-class Checked:
-    """A link, and what is wrong with it: each path with a reason."""
-
-    link: Link
-    problems: tuple[tuple[Path, str], ...]
-
-
-def examine(on_error: OnError) -> Iterator[Checked]:
-    """All links, with what is wrong with each."""
-    for link in records(on_error):
-        problems = []
-        for entry in link.entries:
-            try:
-                problem = _problem(link, entry)
-            except LuciError as error:
-                problem = error.message
-            if problem:
-                problems.append((entry.path, problem))
-        yield Checked(link, tuple(problems))
-
-
-def _problem(link: Link, entry: Entry) -> str:
-    """What is wrong with one name; empty if nothing is."""
-    source = _source(link, entry)
-    state = names.state_of(entry, source)
-    if state == "missing":
-        return "is missing"
-    if state == "foreign":
-        return "is not what luci made there"
-    if source and not os.path.exists(source):
-        return f"belongs to {source}, which is missing"
-    if state == "ours" and not _is_current(link, entry):
-        return "has the bytes of an earlier version"
-    return ""
-
-
-def all_links(on_error: OnError = skip) -> Sequence[Link]:
-    """Every link that luci has made."""
-    return list(records(on_error)) if os.path.isdir(links_folder()) else []

@@ -63,6 +63,11 @@ class Link:
         """Whether it is a link of that model."""
         return self.reference == reference and os.path.realpath(self.folder) == os.path.realpath(folder)
 
+    @property
+    def own_paths(self) -> tuple[Path, ...]:
+        """What removing it removes, unless something else needs it."""
+        return tuple(entry.path for entry in self.entries if entry.owned and not entry.shared)
+
     def write(self) -> None:
         """Atomically and durably. Raises: StorageError."""
         paths = {"root": str(self.root), "folder": str(self.folder)}
