@@ -16,7 +16,7 @@ def main() -> None:
     if os.name == "nt":
         sys.exit("luci runs on Linux and macOS. On Windows, install it inside WSL: https://aka.ms/wsl")
     _open_standard_streams()
-    gc.set_threshold(50_000)  # a start makes many objects and drops few: looking for garbage took a twentieth of it
+    gc.set_threshold(100_000)  # a start makes half as many objects, and looking for garbage took a twentieth of it
     try:
         from luci_dl.cancel import die_at_once
 

@@ -75,3 +75,13 @@ def test_what_is_frozen_takes_the_same_arguments() -> None:
         with pytest.raises(TypeError, match=f"{theirs.__name__}.__init__.. missing 1 required positional argument"):
             ours()
         assert inspect.isfunction(vars(ours)["__init__"]), "compiled once, not for each object"
+
+
+def test_a_class_without_a_docstring_is_described_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dataclass` would write out its signature, which costs a start of luci several milliseconds."""
+    monkeypatch.setattr(inspect, "signature", pytest.fail)
+
+    class Plain:
+        size: int
+
+    assert frozen(Plain).__doc__ == "Plain"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luci_dl.catalog.estimate import about
 from luci_dl.disk import space
 from luci_dl.disk.place import existing
 from luci_dl.errors import StorageError
-from luci_dl.formats.kv_cache import Cache
 from luci_dl.frozen import frozen
 from luci_dl.machine.fit import CONTEXT, Load, Machine, this_machine
 from luci_dl.model import Artifact, Model
+
+if TYPE_CHECKING:
+    from luci_dl.formats.kv_cache import Cache  # slow to load
 
 
 @frozen

@@ -11,6 +11,7 @@ import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.events import Event, Installed, Started, Warned
 from luci_dl.install import too_large
+from luci_dl.machine import fit
 from luci_dl.machine.fit import REST, Machine
 from luci_dl.machine.graphics import Graphics
 from luci_dl.machine.memory import Memory
@@ -34,7 +35,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, memory: int, card: int | None = Non
     found = Memory(memory + REST)
     graphics = None if card is None else Graphics(1, Memory(card))
     monkeypatch.setattr(too_large, "main_memory", lambda: found)
-    monkeypatch.setattr(too_large, "this_machine", lambda: Machine(found, graphics))
+    monkeypatch.setattr(fit, "this_machine", lambda: Machine(found, graphics))
 
 
 def warnings(*words: str) -> list[str]:
@@ -68,7 +69,7 @@ def test_what_can_run_gets_no_warning(hub: Hub, monkeypatch: pytest.MonkeyPatch)
     assert warnings("hf:me/m") == []
     luci_dl.remove("hf:me/m")
     machine(monkeypatch, SIZE)
-    monkeypatch.setattr(too_large, "this_machine", pytest.fail)
+    monkeypatch.setattr(fit, "this_machine", pytest.fail)
     assert warnings("hf:me/m") == []
 
 
