@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -88,3 +91,31 @@ def test_an_interrupt_of_the_waiting_thread_cancels_the_work() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_cancellable(lambda: token.wait(20), token, tick)
     assert token.cancelled
+
+
+@contextlib.contextmanager
+def cancelled_unheard(token: CancelToken) -> Iterator[None]:
+    """Soon cancelled, but nothing wakes who waits: as by a signal that arrives right before a system call."""
+
+    def cancel() -> None:
+        token.signum, token.cancelled = 2, True
+
+    timer = threading.Timer(0.05, cancel)
+    timer.start()
+    yield
+    timer.join()
+
+
+def test_a_cancellation_that_wakes_nobody_is_noticed_all_the_same() -> None:
+    """By a wait that would take a minute, and by one that has no end."""
+    token = CancelToken()
+    with cancelled_unheard(token):
+        assert token.wait(60)
+    token, (read, write) = CancelToken(), os.pipe()
+    with os.fdopen(read), os.fdopen(write, "w"), cancelled_unheard(token), pytest.raises(Interrupted):
+        token.wait_to_read(read)
+
+
+def test_a_wait_that_nobody_cancels_takes_its_time() -> None:
+    assert not CancelToken().wait(0.6)
+    assert not CancelToken().wait(-1)

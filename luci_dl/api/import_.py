@@ -141,11 +141,8 @@ def _is_sound(model: InstalledModel, token: CancelToken, emit: Emit) -> bool:
 
 def _installed_elsewhere(model: InstalledModel, found: Settings, folder: Folder) -> Iterator[InstalledModel]:
     """The same model where it is installed by size, if no folder to import into was named; those untouched first."""
-    digests = {file.receipt.name: file.receipt.sha256 for file in model.files}
     stick = identity(model.folder)
     folders = [] if folder is not None else [path for path in found.every_folder if identity(path) != stick]
     there = installed(folders)
     for state in ("ok", "touched"):
-        for each in there:
-            if each.state == state and {file.receipt.name: file.receipt.sha256 for file in each.files} == digests:
-                yield each
+        yield from (each for each in there if each.state == state and each.digests == model.digests)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from luci_dl.cancel import CancelToken, start_thread
+from luci_dl.disk.locks import Verb
 from luci_dl.disk.part import Part
 from luci_dl.errors import StorageError
 from luci_dl.events import Deleted, Event, Kept, NotDeleted, Warned
@@ -20,7 +21,7 @@ _POLL_S = 0.05
 
 
 def end_parts(
-    parts: Sequence[Part], keep: bool, hurry: bool, token: CancelToken, release: Callable[[bool], None]
+    parts: Sequence[Part], verb: Verb, keep: bool, hurry: bool, token: CancelToken, release: Callable[[bool], None]
 ) -> list[Event]:
     """Keep or remove every part, then `release` the locks. A disk that hangs delays this for a limited time only.
 
@@ -28,6 +29,7 @@ def end_parts(
     process ends, so no other process gets a part that this one may still change.
 
     Args:
+        verb: the command that starts again, or resumes.
         hurry: the user interrupted. Cancelling `token` later has the same effect.
         release: called in the end with whether anything was kept.
 
@@ -41,7 +43,7 @@ def end_parts(
     def work() -> None:
         try:
             for part in parts:
-                ended[part] = _end(part, keep, until - _REMOVE_S)
+                ended[part] = _end(part, verb, keep, until - _REMOVE_S)
         except BaseException as bug:  # noqa: BLE001 - handed over, raised again below
             bugs.append(bug)
         finally:
@@ -60,7 +62,7 @@ def end_parts(
     return [event for part in parts for event in (ended[part] if part in ended else _hangs(part))]
 
 
-def _end(part: Part, keep: bool, until: float) -> list[Event]:
+def _end(part: Part, verb: Verb, keep: bool, until: float) -> list[Event]:
     name = part.artifact.name
     kept = 0
     events: list[Event] = []
@@ -73,9 +75,9 @@ def _end(part: Part, keep: bool, until: float) -> list[Event]:
         pass
     try:
         if kept:
-            events.append(Kept(name, kept, part.size))
+            events.append(Kept(name, kept, part.size, verb))
         elif part.remove():
-            events.append(Deleted(name))
+            events.append(Deleted(name, verb))
     except StorageError as error:
         events.append(NotDeleted(name, error.reason, str(part.staging.part)))
     return events

@@ -36,7 +36,7 @@ REPORT_S = 1.0
 MANY = 32
 """A model of more files has its locks in a `DescriptorStore`."""
 
-Verb = Literal["install", "remove", "move", "export", "import"]
+Verb = Literal["install", "upgrade", "remove", "move", "export", "import"]
 _HINT = "Interrupt that, or wait until it is done."
 _HINT_TO_WAIT = "Leave out --no-wait (or give --wait more seconds) to wait for it."
 _PASSIVE = {"remove": "removed", "move": "moved", "export": "exported", "import": "imported"}

@@ -280,7 +280,7 @@ class Transaction:
             self._held().release("installed")
             return
         keep, hurry = self._is_kept_after(error), isinstance(error, Interrupted | KeyboardInterrupt)
-        self.endings = end_parts(parts, keep, hurry, self._token, lambda kept: self._leave(error, kept))
+        self.endings = end_parts(parts, self._verb, keep, hurry, self._token, lambda kept: self._leave(error, kept))
 
     def _is_kept_after(self, error: BaseException | None) -> bool:
         if self._unreliable:

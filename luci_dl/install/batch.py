@@ -18,7 +18,6 @@ from luci_dl.events import (
     Failed,
     FallbackFolderUsed,
     Installed,
-    Kept,
     Planned,
     Stopped,
     Summary,
@@ -140,6 +139,7 @@ class _Run:
                 options=context.options,
                 token=context.token,
                 emit=context.emit,
+                verb="upgrade" if context.options.upgrade else "install",
             )
         except LuciError as error:
             return Outcome(plan.reference, "failed", error=error)
@@ -147,12 +147,7 @@ class _Run:
             installed = _install(Installation(plan, transaction, context))
         except LuciError as error:
             status: Status = "interrupted" if isinstance(error, Interrupted) else "failed"
-            command = "upgrade" if context.options.upgrade else "install"
-            endings = (
-                replace(event, command=command) if isinstance(event, Deleted | Kept) else event
-                for event in transaction.endings
-            )
-            return Outcome(plan.reference, status, error=error, endings=tuple(endings))
+            return Outcome(plan.reference, status, error=error, endings=tuple(transaction.endings))
         return Outcome(plan.reference, "installed", installed)
 
 

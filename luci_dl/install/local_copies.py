@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 from luci_dl.disk.place import device_of
 from luci_dl.disk.receipt import Receipt
 from luci_dl.disk.same_folder import identity
-from luci_dl.errors import LuciError, StorageError, UsageError
+from luci_dl.errors import LuciError, UsageError
 from luci_dl.events import Emit, Warned
 from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Digest
@@ -143,16 +143,13 @@ def _is_named(path: Path, names: tuple[str, ...]) -> bool:
 
 
 def _cached(environ: Mapping[str, str], folders: Sequence[Path]) -> Iterator[_File]:
-    from luci_dl.library.programs import program_files  # not needed until a copy is looked for
+    from luci_dl.library.folder import skip  # not needed until a copy is looked for
+    from luci_dl.library.programs import program_files
 
     for folder in folders:
         yield from _installed_in(folder)
-    for file in program_files(environ, _ignore):
+    for file in program_files(environ, skip):
         yield _File(file.path, file.where, file.digest)
-
-
-def _ignore(_path: Path, _error: StorageError) -> None:
-    """What cannot be read holds no copies."""
 
 
 def _installed_in(folder: Path) -> Iterator[_File]:
@@ -169,10 +166,11 @@ def _installed_in(folder: Path) -> Iterator[_File]:
 
 def _renamed_in(folder: Path, missing: Sequence[Receipt], others: Collection[Path]) -> Iterator[_File]:
     """For each missing file those of its size in the folder, not `others`; first those that have its mtime, too."""
-    found: dict[int, list[tuple[int, Path]]] = {known.size: [] for known in missing}
+    from luci_dl.library.folder import skip
     from luci_dl.library.programs import below
 
-    for path in below(folder, _ignore) if missing else ():
+    found: dict[int, list[tuple[int, Path]]] = {known.size: [] for known in missing}
+    for path in below(folder, skip) if missing else ():
         with contextlib.suppress(OSError):
             info = os.stat(path)
             if info.st_size in found and path not in others:

@@ -75,6 +75,11 @@ class InstalledModel:
         return str((self.to_load.receipt.asked or {}).get("word", self.reference))
 
     @property
+    def digests(self) -> Mapping[str, str]:
+        """The SHA-256 of each file that is there, by its name below the folder."""
+        return {file.receipt.name: file.receipt.sha256 for file in self.files if file.state != "missing"}
+
+    @property
     def to_load(self) -> InstalledFile:
         """The file to pass to a program that loads models: the first shard, never the projector."""
         return next((file for file in self.files if file.receipt.role == "model"), self.files[0])
@@ -88,7 +93,7 @@ def installed(folders: Sequence[Path], on_error: OnError = skip) -> list[Install
 def check_unchanged(model: InstalledModel) -> None:
     """Raises: LockedError, when the model was removed, moved or installed again since it was looked at."""
     now = [each for each in installed([model.folder]) if each.reference == model.reference]
-    if [_digests(each) for each in now] != [_digests(model)]:
+    if [each.digests for each in now] != [model.digests]:
         raise changed_meanwhile(model.reference)
 
 
@@ -96,10 +101,6 @@ def changed_meanwhile(reference: str) -> LockedError:
     """The error for a model that is not what it was when the command began."""
     what = f"another process has just changed {printable(reference)}"
     return LockedError(what, "See `luci list`, then try again.")
-
-
-def _digests(model: InstalledModel) -> dict[str, str]:
-    return {file.receipt.name: file.receipt.sha256 for file in model.files if file.state != "missing"}
 
 
 def installed_by(reference: str, folders: Sequence[Path]) -> Model | None:

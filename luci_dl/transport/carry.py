@@ -15,7 +15,7 @@ from luci_dl.disk.place import Places
 from luci_dl.disk.target import Found
 from luci_dl.disk.transaction import Transaction
 from luci_dl.errors import IntegrityError, LuciError, StorageError
-from luci_dl.events import Deleted, Emit, Kept, Progress
+from luci_dl.events import Deleted, Emit, Progress
 from luci_dl.frozen import frozen
 from luci_dl.install.copying import Unusable, fill_from, first_opened
 from luci_dl.install.local_copies import LocalCopy
@@ -94,7 +94,7 @@ class Carrier:
         except LuciError:
             for event in transaction.endings:
                 if not isinstance(event, Deleted):
-                    self.emit(replace(event, command=self.verb) if isinstance(event, Kept) else event)
+                    self.emit(event)
             raise
         return sum(copy.size for part, copy in parts if not part.cloned)
 

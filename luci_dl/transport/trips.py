@@ -46,16 +46,11 @@ def plan_trips(models: Sequence[InstalledModel], carrier: Carrier) -> list[Trip]
     return trips
 
 
-def nothing_more(_trip: Trip, _moved: Moved) -> LuciError | None:
-    """What `run_trips` does with a model that it has carried, if nothing else is said."""
-    return None
-
-
 def run_trips(
     trips: Sequence[Trip],
     carry: Callable[[Trip], Moved],
     emit: Emit,
-    then: Callable[[Trip, Moved], LuciError | None] = nothing_more,
+    then: Callable[[Trip, Moved], LuciError | None] = lambda _trip, _moved: None,
 ) -> LuciError | None:
     """Carry the models one after the other. A full or failing disk ends that, other failures do not.
 

@@ -77,7 +77,7 @@ def _problem(link: Link, entry: Entry) -> str:
         return "is not what luci made there"
     if source and not os.path.exists(source):
         return f"belongs to {source}, which is missing"
-    if state == "ours" and not is_entry_current(link, entry):
+    if _is_outdated(link, entry):
         return "has the bytes of an earlier version"
     return ""
 
