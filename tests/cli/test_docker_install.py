@@ -102,7 +102,7 @@ CONTAINER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 def test_an_index_with_one_usable_entry_is_followed(real: DockerRegistry, models: Path) -> None:
-    """What says how it was built is none; the receipt proves the model the next time, too."""
+    """Another index and what says how the model was built are none; the receipt proves it the next time, too."""
     model = real.push("ai/smol", "model", (GGUF, DATA), (LICENSE, b"MIT"))
     built = real.push("ai/smol", "built", ("application/vnd.in-toto+json", b"{}"))
     real.push_index("ai/smol", "latest", index_entry(model, "amd64"), index_entry(built, "unknown", **ATTESTATION))

@@ -245,6 +245,16 @@ def test_what_is_linked_survives_a_start_of_ollama(registry: Registry, models: P
     assert files_of(ollama) == []
 
 
+def test_a_folder_in_the_place_of_a_newer_manifest_is_left_alone(shop: Shop, ollama: Path) -> None:
+    """It would hide luci's."""
+    shop.sell("m")
+    assert luci("install", "m").returncode == 0
+    there = ollama / "manifests-v2/ollama.com/library/m/latest"
+    there.mkdir(parents=True)
+    assert_refused(luci("link", "ollama", "m"), 5, "Ollama has a model m:latest already", str(there))
+    assert there.is_dir()
+
+
 @pytest.mark.parametrize("how", ["older", "newer", "list"])
 def test_a_blob_of_another_manifest_stays(shop: Shop, ollama: Path, how: str) -> None:
     """Ollama itself made a model from it, with a manifest in either of its folders."""

@@ -15,11 +15,12 @@ from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.disk import fs
 from luci_dl.errors import StorageError
 from luci_dl.events import Event, Superseded, Warned
+from luci_dl.library.running import running
 from tests.cli.shapes import events_misfits
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused
 from tests.cli.test_outdated import FILE, REFERENCE, as_of_version_1, states
 from tests.interrupting import wait_for_part
-from tests.procs import Spawned, luci
+from tests.procs import Spawned, luci, wait_until
 from tests.servers import FaultyServer, faults
 from tests.servers.hub import Hub
 from tests.servers.registry import MODEL, PROJECTOR, Registry
@@ -195,10 +196,10 @@ def test_an_upgrade_that_was_kept_is_resumed_by_upgrade(shop: Shop, models: Path
     assert luci("config", "set", "on_interrupt", "keep").returncode == 0
     shop.sell("m", OTHER, [faults.stall(150_000)])
     with Spawned("upgrade", "m") as run:
-        wait_for_part(models, "m.gguf")
+        wait_until(lambda: any(each.done == 150_000 for each in running([models])), 20)
         run.signal(signal.SIGINT)
         assert run.wait() == -signal.SIGINT
-    assert ("Run the upgrade command again to re" in run.err, "install command" in run.err) == (True, False), run.err
+    assert ("Run the upgrade command again to resume" in run.err, "install" in run.err) == (True, False), run.err
     shop.sell("m", OTHER)
     assert luci("upgrade", "m").returncode == 0
     assert (models / "m.gguf").read_bytes() == OTHER

@@ -16,7 +16,6 @@ from luci_dl.text import human_size, printable
 MAX_ENTRIES = 32
 """How many manifests of an index are asked for."""
 _MOST_SHOWN = 4
-_ATTESTATION = "vnd.docker.reference.type"
 
 
 @frozen
@@ -54,7 +53,7 @@ def read_files(document: Document, what: str, with_projector: bool, ask: Callabl
 
 def _entries(listed: Sequence[Any], what: str) -> list[_Entry]:
     """The manifests that may be models, each once. Raises: ResolveError, if there are none, or too many."""
-    usable = [each for each in listed if isinstance(each, dict) and _is_usable(each)]
+    usable = [each for each in listed if isinstance(each, dict) and each.get("mediaType") in MANIFESTS]
     by_digest = {layer_of(each, what).sha256: each for each in reversed(usable)}
     entries = [_Entry(_label(each, digest), digest) for digest, each in reversed(by_digest.items())]
     if not entries:
@@ -68,12 +67,6 @@ def _entries(listed: Sequence[Any], what: str) -> list[_Entry]:
             "Name the tag of one of its models.",
         )
     return entries
-
-
-def _is_usable(entry: dict[str, Any]) -> bool:
-    """Not another index, nor what only says how a manifest was built."""
-    annotations = entry.get("annotations")
-    return entry.get("mediaType") in MANIFESTS and not (isinstance(annotations, dict) and _ATTESTATION in annotations)
 
 
 def _label(entry: dict[str, Any], digest: str) -> str:

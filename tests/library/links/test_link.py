@@ -199,3 +199,18 @@ def test_a_damaged_record_is_said_so(home: Path, models: Path, tmp_path: Path, w
     events = list[Event]()
     assert luci_dl.links(events.append) == []
     assert [f"{path} is damaged" in str(event) for event in events] == [True]
+
+
+def test_where_the_lock_cannot_be_written_a_model_can_be_removed(
+    home: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can make a link there either."""
+    luci_dl.link(f"{tmp_path}/other/", "a.gguf")
+
+    def refuse(_token: CancelToken) -> None:
+        raise StorageError("read-only")
+
+    monkeypatch.setattr("luci_dl.library.links.follow.changing_links", refuse)
+    luci_dl.remove("a.gguf")
+    assert not (models / "a.gguf").exists()
+    assert files_left(tmp_path / "other") == records(home) == []
