@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -14,7 +15,9 @@ from luci_dl.frozen import frozen
 from luci_dl.plan import WINDOW
 
 SYNC_EVERY = 32 << 20
-"""Bytes between two syncs."""
+"""Bytes between two syncs, at most."""
+SYNC_S = 1.0
+"""Seconds between two syncs, while bytes come: what is not in the journal is fetched again after a kill."""
 AHEAD = WINDOW
 """Bytes that may be written beyond the last checkpoint."""
 QUEUE = 5 << 20
@@ -72,6 +75,7 @@ class Backlog:
         self._promised = state[0]  # end of what is hashed, in memory, or being read back
         self._accepted = state[0]  # every byte below was put
         self._far = 0  # bytes written far ahead of the hash since the last sync began
+        self._last_sync = time.monotonic()  # when it began
         self._goal: int | None = None  # where to make the last checkpoint
 
     def put(self, block: Block) -> None:
@@ -144,6 +148,11 @@ class Backlog:
             self._room.notify_all()
             self._advance()
 
+    def written_from(self, offset: int, end: int) -> int:
+        """The first byte from `offset` on that was put and is not on disk; `end` without one before that."""
+        with self._lock:
+            return min([end, *(max(block.offset, offset) for block in self._to_write if block.end > offset)])
+
     def next_to_read(self) -> Block | None:
         """A block that must be read back, still empty. From then on the hash waits for it."""
         with self._read_next:
@@ -196,7 +205,7 @@ class Backlog:
             self._sync_next.wait_for(lambda: self.stopped or self.error or self.on_disk >= state[0])
             if self.stopped or self.error:
                 return None
-            self._far = 0
+            self._far, self._last_sync = 0, time.monotonic()
             return Sync(state, complete([(block.offset, block.end) for block in self._to_write]), is_last)
 
     def synced(self, sync: Sync) -> None:
@@ -206,7 +215,8 @@ class Backlog:
             self._room.notify_all()
 
     def _sync_is_due(self) -> bool:
-        return self._is_at_goal() or max(self._far, self.state[0] - self.journaled) >= SYNC_EVERY
+        news = max(self._far, self.state[0] - self.journaled)
+        return self._is_at_goal() or news >= SYNC_EVERY or (news > 0 and time.monotonic() >= self._last_sync + SYNC_S)
 
     def _is_at_goal(self) -> bool:
         return self.state[0] == self._goal and not self._to_write

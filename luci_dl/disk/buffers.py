@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import time
 import weakref
 from collections import deque
 from contextlib import suppress
@@ -15,6 +16,8 @@ SMALL = 256 << 10
 """Bytes of the smallest ones."""
 COLLECTED = 8 << 20
 """Bytes of all blocks of the process that are being filled, about: with many leases each has a smaller one."""
+COLLECT_S = 0.25
+"""Seconds for which a block is filled: what waits in memory is lost by a kill, and nobody can read it."""
 SPARE = 12 << 20
 """Bytes of free buffers that are kept, about: as many as are used at a time with many leases."""
 
@@ -76,6 +79,7 @@ class Collector:
         self._memory = memoryview(b"")
         self._offset = self._length = self._room = 0
         self._lent = False  # a worker may be reading into the memory behind the bytes that are there
+        self._began = 0.0  # when the first of them came
         self._all.add(self)
 
     def lend(self, offset: int, end: int | None) -> memoryview:
@@ -97,13 +101,15 @@ class Collector:
         if data.obj is not self._memory.obj:
             self._memory[self._length : self._length + length] = data[:length]
         self._lent = length < len(data)
+        self._began = self._began if self._length else time.monotonic()
         self._length += length
         self._room -= length
         return length
 
     @property
-    def is_full(self) -> bool:
-        return not self._room
+    def is_due(self) -> bool:
+        """Whether the block is full, or took long enough."""
+        return not self._room or (self._length > 0 and time.monotonic() >= self._began + COLLECT_S)
 
     def take(self) -> Block | None:
         """The bytes so far, if there are any. The next ones get other memory."""

@@ -64,6 +64,19 @@ class PartSink:
         """Bytes written by this process; those that were fetched again count again."""
         return self._writer.ranges.fetched
 
+    def readable(self, offset: int) -> int:
+        """The first byte from `offset` on that cannot be read from the part yet. What can be read is not proved yet."""
+        return self._writer.readable(offset)
+
+    def want(self, offset: int) -> None:
+        """Let the byte there come soon, if it is missing."""
+        self._writer.ranges.want(offset)
+
+    @property
+    def restarts(self) -> int:
+        """How often bytes that could be read were dropped: others come in their place."""
+        return self._writer.ranges.restarts
+
     @property
     def blocks(self) -> Blocks:
         """The digests of its blocks, as far as they are known."""

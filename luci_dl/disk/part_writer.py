@@ -47,6 +47,11 @@ class PartWriter:
         write_behind = self._write_behind
         return write_behind.frontier if write_behind else self._states[-1][0]
 
+    def readable(self, offset: int) -> int:
+        """The first byte from `offset` on that cannot be read from the file yet."""
+        end, write_behind = self.ranges.stored_from(offset), self._write_behind
+        return write_behind.backlog.written_from(offset, end) if write_behind else end
+
     def buffer(self, lease: Lease) -> memoryview:
         """As `plan.Sink.buffer`."""
         with lease.lock:
@@ -73,7 +78,7 @@ class PartWriter:
         collector, done = self._collector(lease), 0
         while done < length:
             done += collector.add(offset + done, data[done:], length - done)
-            if collector.is_full:
+            if collector.is_due:
                 self._store(lease)
 
     def _store(self, lease: Lease) -> None:

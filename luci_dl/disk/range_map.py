@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 
 from luci_dl.plan import Lease, Revoked, Segment
 
 EXTEND_S = 1.0
 """How long a lease whose segment is complete waits for the lease behind it to get its first byte."""
+JUMP = 1 << 20
+"""When bytes elsewhere are wanted, a lease gives up what lies further ahead of it than this."""
 
 
 class RangeMap:
@@ -24,10 +27,12 @@ class RangeMap:
         received: bytes that are written, at the frontier or beyond.
         fetched: bytes that were written in all; those that had to be fetched again count again.
         size: bytes of the file; None while that is unknown.
+        restarts: how often bytes that were written count as missing again.
     """
 
     def __init__(self, missing: Sequence[Segment], size: int | None, store: Callable[[Lease], None]) -> None:
-        self.fetched = 0
+        self.fetched = self.restarts = 0
+        self._wanted: list[int] = []
         self._lock = threading.Lock()  # always taken after the lock of a lease
         self._leases: list[Lease] = []
         self._closed = False
@@ -42,7 +47,7 @@ class RangeMap:
         self.received = end - sum(segment.end - segment.start for segment in self._free if segment.end is not None)
 
     def claim(self, piece: int | None = None, within: int | None = None) -> Lease | None:
-        """A lease on the first free segment.
+        """A lease on the first free segment; on one that is wanted, if there is one.
 
         Args:
             piece: take it to the next multiple of this, in bytes, or to the one after that if that is near.
@@ -53,18 +58,49 @@ class RangeMap:
         with self._lock:
             if not self._free or self._halted or self._closed:
                 return None
-            segment = self._free[0]
-            if within is not None and segment.start >= self._missing_from(lambda lease: lease.pos) + within:
+            limit = None if within is None else self._missing_from(lambda lease: lease.pos) + within
+            number = self._wanted_segment(limit)
+            segment = self._free[number]
+            if limit is not None and segment.start >= limit:
                 return None
             end = segment.end
             if piece is not None:
                 limit = (segment.start // piece + 1) * piece
                 limit += piece if limit - segment.start < piece // 4 else 0
                 end = limit if end is None else min(end, limit)
-            self._free[:1] = [] if end == segment.end else [Segment(end or 0, segment.end)]
+            self._free[number : number + 1] = [] if end == segment.end else [Segment(end or 0, segment.end)]
             lease = Lease(Segment(segment.start, end))
             self._leases.append(lease)
             return lease
+
+    def _wanted_segment(self, limit: int | None) -> int:
+        """The number of the free segment to claim next: one with a wanted byte below the limit, cut off there."""
+        while self._wanted:
+            offset = self._wanted.pop(0)
+            for number, free in enumerate(self._free):
+                if free.start <= offset and (free.end is None or offset < free.end) and offset < (limit or inf):
+                    start = max(free.start, offset - offset % JUMP)
+                    before = [Segment(free.start, start)] if free.start < start else []
+                    self._free[number : number + 1] = [*before, Segment(start, free.end)]
+                    return number + len(before)
+        return 0
+
+    def want(self, offset: int) -> None:
+        """Let the next lease begin there, unless the byte is written or about to be. Some lease ends soon for that."""
+        with self._lock:
+            if self._is_near(offset) or offset in self._wanted:
+                return
+            self._wanted.append(offset)
+            ended = [lease for lease in self._leases if lease.end is not None]
+            longest = max(ended, key=lambda lease: (lease.end or 0) - lease.pos, default=None)
+        if longest:
+            self.shorten(longest, (longest.pos // JUMP + 2) * JUMP)
+
+    def _is_near(self, offset: int) -> bool:
+        if any(lease.stored <= offset < lease.pos + JUMP for lease in self._leases):
+            return True
+        missing = [*self._free, *(Segment(lease.pos, lease.end) for lease in self._leases)]
+        return all(offset < each.start or (each.end is not None and each.end <= offset) for each in missing)
 
     def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> int:
         """Call `put` with the lease's position and how many of `length` bytes may be written there, and move on.
@@ -139,6 +175,7 @@ class RangeMap:
     def restart(self, missing: Sequence[Segment], size: int | None) -> None:
         """After `halt`: these segments can be claimed, and all others count as written."""
         with self._lock:
+            self.restarts += 1
             self._reset(missing, size)
 
     @property
@@ -174,6 +211,13 @@ class RangeMap:
         """Every byte below was stored."""
         with self._lock:
             return self._missing_from(lambda lease: lease.stored)
+
+    def stored_from(self, offset: int) -> int:
+        """The first byte from `offset` on that was not stored."""
+        with self._lock:
+            gaps = [*self._free, *(Segment(lease.stored, lease.end) for lease in self._leases)]
+            starts = [max(gap.start, offset) for gap in gaps if gap.end is None or max(gap.start, offset) < gap.end]
+            return min(starts, default=max(offset, self.size or 0))
 
     def _missing_from(self, position: Callable[[Lease], int]) -> int:
         """The first byte that is missing, where a lease has every byte below its position."""

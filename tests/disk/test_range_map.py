@@ -22,6 +22,7 @@ def _hasty() -> Iterator[None]:
     """An extension does not wait for a lease that may be refused."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(range_map, "EXTEND_S", 0.0)
+        patch.setattr(range_map, "JUMP", 4)
         yield
 
 
@@ -88,11 +89,13 @@ def test_any_order_of_steps_keeps_one_writer_for_a_byte(data: st.DataObject, hol
     ledger, paper, leases = missing(holes, SIZE), Paper(holes), list[Lease]()
     before, forgotten = sum(paper.bytes), 0
     for _ in range(data.draw(st.integers(0, 25))):
-        step = data.draw(st.sampled_from(("claim", "write", "fail", "revoke", "shorten", "extend", "forget")))
+        step = data.draw(st.sampled_from(("claim", "write", "fail", "revoke", "shorten", "extend", "want", "forget")))
         if step == "claim":
             limit = st.none() | st.integers(1, SIZE)
             lease = ledger.claim(data.draw(limit), data.draw(limit))
             leases += [lease] if lease else []
+        elif step == "want":
+            ledger.want(data.draw(st.integers(0, SIZE)))
         elif step == "forget":
             lost = data.draw(segments)
             ledger.halt()
@@ -102,6 +105,8 @@ def test_any_order_of_steps_keeps_one_writer_for_a_byte(data: st.DataObject, hol
         elif leases:
             one_step(ledger, paper, data.draw(st.sampled_from(leases)), step, data.draw(st.integers(1, SIZE)))
         assert ledger.written <= paper.written
+        offset = data.draw(st.integers(0, SIZE))
+        assert all(paper.bytes[offset : ledger.stored_from(offset)])
         assert ledger.received == sum(paper.bytes)
     for lease in leases:
         ledger.revoke(lease)
@@ -277,3 +282,51 @@ def test_claims_keep_near_what_is_written() -> None:
     third = ledger.claim(10, 20)
     assert third
     assert (third.pos, third.end) == (20, 30)
+
+
+def test_a_wanted_byte_is_claimed_next() -> None:
+    """From the step before it, and a lease that has far to go ends soon."""
+    ledger, paper = of_size(SIZE), Paper()
+    first = ledger.claim()
+    assert first
+    write(ledger, first, 2, paper)
+    ledger.want(30)
+    assert first.end == 8
+    wanted = ledger.claim(piece=8)
+    assert wanted
+    assert (wanted.pos, wanted.end) == (28, 32)
+    write(ledger, wanted, 4, paper)
+    assert (ledger.stored_from(0), ledger.stored_from(28), ledger.stored_from(33)) == (2, 32, 33)
+    following = ledger.claim()
+    assert following
+    assert following.pos == 8
+
+
+@pytest.mark.parametrize("offset", [0, 3, SIZE, SIZE + 1], ids=["there", "next", "the end", "beyond"])
+def test_what_is_there_or_about_to_be_is_not_wanted(offset: int) -> None:
+    """Nothing changes."""
+    ledger = of_size(SIZE)
+    lease = ledger.claim()
+    assert lease
+    write(ledger, lease, 2, Paper())
+    ledger.want(offset)
+    assert lease.end == SIZE
+    assert ledger.claim() is None
+
+
+def test_a_byte_too_far_ahead_waits() -> None:
+    """For what comes before it, as without the wish."""
+    ledger = of_size(SIZE)
+    ledger.want(30)
+    lease = ledger.claim(piece=8, within=20)
+    assert lease
+    assert (lease.pos, lease.end) == (0, 8)
+
+
+def test_what_is_missing_again_is_counted() -> None:
+    """Whoever read it has other bytes than the file will have."""
+    ledger, paper = of_size(SIZE), Paper()
+    fill(ledger, paper)
+    ledger.halt()
+    ledger.restart([Segment(3, 7)], SIZE)
+    assert (ledger.restarts, ledger.stored_from(0), ledger.stored_from(5), ledger.stored_from(7)) == (1, 3, 5, SIZE)

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luci_dl.disk import buffers, fs, journal
+from luci_dl.disk import backlog, buffers, fs, journal
 from luci_dl.disk.part import Part
 from luci_dl.errors import StorageError
 from luci_dl.plan import PAGE, Lease
@@ -91,10 +92,39 @@ def test_small_blocks_are_collected(part: Part, monkeypatch: pytest.MonkeyPatch)
         real(file, data, offset, **more)
 
     monkeypatch.setattr(fs, "write_at", noting)
+    monkeypatch.setattr(buffers, "COLLECT_S", 60.0)
     lease = begun(part)
     fill(part, lease, 10_000)
     assert verified(part) == digest_of(DATA)
     assert written == [(at, min(BUFFER, len(DATA) - at)) for at in range(0, len(DATA), BUFFER)]
+
+
+def test_what_comes_slowly_is_soon_on_disk_and_in_the_journal(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long before there is enough for a large block, or for a sync: a kill costs no more than that."""
+    monkeypatch.setattr(buffers, "COLLECT_S", 0.01)
+    monkeypatch.setattr(backlog, "SYNC_S", 0.02)
+    lease = begun(part)
+    for _ in range(3):
+        time.sleep(0.03)
+        read_into(part, lease, 2000)
+    assert wait_until(lambda: (log := journal.read(part.staging.journal)) and log.checkpoints)
+    assert 0 < part.readable(0) <= lease.pos < MIB
+
+
+def test_what_can_be_read_is_on_disk(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the frontier or beyond it, from any byte on; not what waits in memory."""
+    writing, go = held_up(monkeypatch)
+    first, second = begun(part, MIB), begun(part, MIB)
+    start = second.pos
+    fill(part, second, MIB)
+    assert writing.wait(20)
+    assert part.readable(start + 5) == start + 5
+    go.set()
+    assert wait_until(lambda: part.readable(start + 5) == 2 * MIB)
+    assert (part.readable(0), part.readable(2 * MIB)) == (0, 2 * MIB)
+    assert part.staging.part.read_bytes()[start : 2 * MIB] == DATA[start : 2 * MIB]
+    fill(part, first, MIB)
+    assert wait_until(lambda: part.readable(0) == 2 * MIB)
 
 
 def test_bytes_that_were_read_elsewhere_are_copied(part: Part) -> None:
@@ -138,6 +168,7 @@ def test_any_bytes_are_collected_in_their_order(data: st.DataObject) -> None:
     """Read in place or elsewhere, in pieces of any length, from any offset."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(buffers, "LARGE", 32 * 1024)
+        patch.setattr(buffers, "COLLECT_S", 60.0)
         start = data.draw(st.integers(0, 100_000))
         collector, offset, blocks = buffers.Collector(buffers.Buffers()), start, list[buffers.Block]()
         for length in data.draw(st.lists(st.integers(1, 70_000), max_size=8)):
@@ -149,7 +180,7 @@ def test_any_bytes_are_collected_in_their_order(data: st.DataObject) -> None:
             while piece:
                 added = collector.add(offset, piece, len(piece))
                 offset, piece = offset + added, piece[added:]
-                if collector.is_full:
+                if collector.is_due:
                     blocks += filter(None, [collector.take()])
         blocks += filter(None, [collector.take()])
     assert b"".join(block.data for block in blocks) == DATA[start:offset]
