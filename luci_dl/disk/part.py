@@ -118,6 +118,7 @@ class Part(PartSink):
         """
         self._watch()
         self._writer.check()
+        self._writer.flush()
         if self.cloned and self._digest is None:
             self._writer.begin()
         if self._watched:

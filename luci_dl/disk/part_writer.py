@@ -94,6 +94,13 @@ class PartWriter:
         if lease.revoked:
             self._collectors.pop(lease, None)
 
+    def flush(self) -> None:
+        """Pass on what was collected for long enough, of a connection that brings nothing more for now."""
+        for lease, collector in list(self._collectors.items()):
+            if collector.is_due:
+                with lease.lock:
+                    self._store(lease)
+
     def begin(self) -> WriteBehind:
         """Start the threads, if they do not run yet. Raises: Revoked, after `halt` or `close`; StorageError."""
         with self._mutex:

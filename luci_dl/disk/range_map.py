@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from math import inf
 
-from luci_dl.plan import Lease, Revoked, Segment
+from luci_dl.plan import WINDOW, Lease, Revoked, Segment
 
 EXTEND_S = 1.0
 """How long a lease whose segment is complete waits for the lease behind it to get its first byte."""
 JUMP = 1 << 20
 """When bytes elsewhere are wanted, a lease gives up what lies further ahead of it than this."""
+JUMP_PIECE = 4 << 20
+"""What is fetched there before the gap is filled, unless more is wanted."""
 
 
 class RangeMap:
@@ -33,6 +34,7 @@ class RangeMap:
     def __init__(self, missing: Sequence[Segment], size: int | None, store: Callable[[Lease], None]) -> None:
         self.fetched = self.restarts = 0
         self._wanted: list[int] = []
+        self._jumped: set[Lease] = set()  # the leases on wanted segments
         self._lock = threading.Lock()  # always taken after the lock of a lease
         self._leases: list[Lease] = []
         self._closed = False
@@ -58,11 +60,12 @@ class RangeMap:
         with self._lock:
             if not self._free or self._halted or self._closed:
                 return None
-            limit = None if within is None else self._missing_from(lambda lease: lease.pos) + within
-            number = self._wanted_segment(limit)
-            segment = self._free[number]
-            if limit is not None and segment.start >= limit:
+            limit = self._missing_from(lambda lease: lease.pos) + (WINDOW // 2 if within is None else within)
+            wanted = self._wanted_segment(limit)
+            segment, number = self._free[wanted or 0], wanted or 0
+            if within is not None and segment.start >= limit:
                 return None
+            piece = piece if wanted is None else JUMP_PIECE
             end = segment.end
             if piece is not None:
                 limit = (segment.start // piece + 1) * piece
@@ -71,19 +74,21 @@ class RangeMap:
             self._free[number : number + 1] = [] if end == segment.end else [Segment(end or 0, segment.end)]
             lease = Lease(Segment(segment.start, end))
             self._leases.append(lease)
+            if wanted is not None:
+                self._jumped.add(lease)
             return lease
 
-    def _wanted_segment(self, limit: int | None) -> int:
-        """The number of the free segment to claim next: one with a wanted byte below the limit, cut off there."""
+    def _wanted_segment(self, limit: int) -> int | None:
+        """The number of a free segment with a wanted byte below the limit, cut off there; None without one."""
         while self._wanted:
             offset = self._wanted.pop(0)
             for number, free in enumerate(self._free):
-                if free.start <= offset and (free.end is None or offset < free.end) and offset < (limit or inf):
+                if free.start <= offset and (free.end is None or offset < free.end) and offset < limit:
                     start = max(free.start, offset - offset % JUMP)
                     before = [Segment(free.start, start)] if free.start < start else []
                     self._free[number : number + 1] = [*before, Segment(start, free.end)]
                     return number + len(before)
-        return 0
+        return None
 
     def want(self, offset: int) -> None:
         """Let the next lease begin there, unless the byte is written or about to be. Some lease ends soon for that."""
@@ -97,7 +102,9 @@ class RangeMap:
             self.shorten(longest, (longest.pos // JUMP + 2) * JUMP)
 
     def _is_near(self, offset: int) -> bool:
-        if any(lease.stored <= offset < lease.pos + JUMP for lease in self._leases):
+        soon = [(lease.stored, lease.pos) for lease in self._leases]
+        soon += [(next_.start, next_.start) for next_ in self._free[:1]]
+        if any(start <= offset < position + JUMP for start, position in soon):
             return True
         missing = [*self._free, *(Segment(lease.pos, lease.end) for lease in self._leases)]
         return all(offset < each.start or (each.end is not None and each.end <= offset) for each in missing)
@@ -136,13 +143,16 @@ class RangeMap:
             return True
 
     def extend(self, lease: Lease) -> bool:
-        """Let the lease continue to the end of the free segment that follows it. False when none does.
+        """Let the lease continue to the end of the free segment that follows it. False when none does, or another one
+        is wanted.
 
         Waits for a moment if another lease begins there and has not got a byte: it may be refused.
         """
         deadline = time.monotonic() + EXTEND_S
         while True:
             with lease.lock, self._lock:
+                if self._wanted:
+                    return False
                 following = next((segment for segment in self._free if segment.start == lease.end), None)
                 if following and not lease.revoked:
                     self._free.remove(following)
@@ -159,6 +169,7 @@ class RangeMap:
             lease.revoked = True
             self._store(lease)
             with self._lock:
+                self._jumped.discard(lease)
                 if lease in self._leases:
                     self._leases.remove(lease)
                     if lease.pos != lease.end:
@@ -202,9 +213,16 @@ class RangeMap:
 
     @property
     def has_gap(self) -> bool:
-        """Whether a segment before all leases is free. Writing comes to wait for it, if nobody claims it."""
+        """Whether a segment before all leases is free, and none of them is wanted.
+
+        Writing comes to wait for it, if nobody claims it.
+        """
         with self._lock:
-            return bool(self._free and self._leases) and self._free[0].start < min(lease.pos for lease in self._leases)
+            return (
+                not self._jumped
+                and bool(self._free and self._leases)
+                and self._free[0].start < min(lease.pos for lease in self._leases)
+            )
 
     @property
     def written(self) -> int:

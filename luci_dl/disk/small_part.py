@@ -45,6 +45,10 @@ class SmallPart(Part):
         self._files: SmallFiles = SmallFiles(staging)
         self._writer: MemoryWriter = MemoryWriter(self._files)
 
+    def readable(self, offset: int) -> int:
+        """As `Part.readable`: nothing, before the file is installed."""
+        return offset
+
     def open(self, resume: bool, token: CancelToken, hashed: Hashed, source: fs.File | None = None) -> int:
         """As `Part.open`; what an earlier run left is read into memory, and deleted."""
         self._token = token

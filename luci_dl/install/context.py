@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Emit
 from luci_dl.frozen import frozen
 from luci_dl.install.local_copies import Copies
 from luci_dl.net.network import Network
 from luci_dl.plan import Options
+
+if TYPE_CHECKING:
+    from luci_dl.disk.part import Part
 
 
 @frozen
@@ -17,6 +23,7 @@ class InstallContext:
     Attributes:
         copies: where to look for copies on this machine before fetching.
         emit: gets all events.
+        opened: gets each part once it can be filled, from any thread.
     """
 
     options: Options
@@ -24,3 +31,4 @@ class InstallContext:
     copies: Copies
     token: CancelToken
     emit: Emit
+    opened: Callable[[Part], object] = lambda _part: None

@@ -49,6 +49,8 @@ class Installation:
 
                 warn_if_too_large(self.plan.model, self.context)
                 jobs = [Job(action, self._open(action)) for action in todo]  # room for all before the first byte
+                for job in jobs:
+                    self.context.opened(job.part)
                 filled = fill_all(self.plan, jobs, self.transaction, self.context)
                 size += sum(job.part.size or 0 for job in jobs)
             renewed = self._keep_companions(actions)

@@ -23,6 +23,7 @@ def _hasty() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(range_map, "EXTEND_S", 0.0)
         patch.setattr(range_map, "JUMP", 4)
+        patch.setattr(range_map, "JUMP_PIECE", 8)
         yield
 
 
@@ -292,9 +293,11 @@ def test_a_wanted_byte_is_claimed_next() -> None:
     write(ledger, first, 2, paper)
     ledger.want(30)
     assert first.end == 8
-    wanted = ledger.claim(piece=8)
+    assert not ledger.extend(first)
+    wanted = ledger.claim()
     assert wanted
     assert (wanted.pos, wanted.end) == (28, 32)
+    assert not ledger.has_gap
     write(ledger, wanted, 4, paper)
     assert (ledger.stored_from(0), ledger.stored_from(28), ledger.stored_from(33)) == (2, 32, 33)
     following = ledger.claim()

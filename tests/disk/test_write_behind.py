@@ -111,6 +111,27 @@ def test_what_comes_slowly_is_soon_on_disk_and_in_the_journal(part: Part, monkey
     assert 0 < part.readable(0) <= lease.pos < MIB
 
 
+def test_what_a_stalled_connection_brought_is_on_disk(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And its next bytes follow, although it reads into the memory of those before."""
+    monkeypatch.setattr(buffers, "COLLECT_S", 0.0)
+    lease = begun(part)
+    memory = part.buffer(lease)[:5000]
+    memory[:] = DATA[:5000]
+    part.write(lease, memory)
+    monkeypatch.setattr(buffers, "COLLECT_S", 0.05)
+    memory = part.buffer(lease)[:5000]
+    memory[:] = DATA[5000:10_000]
+    part.write(lease, memory)
+    abandoned = part.buffer(lease)
+    time.sleep(0.1)
+    part.check()
+    assert wait_until(lambda: part.readable(0) == 10_000)
+    abandoned[:7] = DATA[10_000:10_007]
+    part.write(lease, abandoned[:7])
+    fill(part, lease)
+    assert verified(part) == digest_of(DATA)
+
+
 def test_what_can_be_read_is_on_disk(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the frontier or beyond it, from any byte on; not what waits in memory."""
     writing, go = held_up(monkeypatch)
