@@ -6,14 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from luci_dl.disk.jumps import NEAR, PIECE, Jumps
 from luci_dl.plan import WINDOW, Lease, Revoked, Segment
 
 EXTEND_S = 1.0
 """How long a lease whose segment is complete waits for the lease behind it to get its first byte."""
-JUMP = 1 << 20
-"""When bytes elsewhere are wanted, a lease gives up what lies further ahead of it than this."""
-JUMP_PIECE = 4 << 20
-"""What is fetched there before the gap is filled, unless more is wanted."""
 
 
 class RangeMap:
@@ -33,8 +30,7 @@ class RangeMap:
 
     def __init__(self, missing: Sequence[Segment], size: int | None, store: Callable[[Lease], None]) -> None:
         self.fetched = self.restarts = 0
-        self._wanted: list[int] = []
-        self._jumped: set[Lease] = set()  # the leases on wanted segments
+        self._jumps = Jumps()
         self._lock = threading.Lock()  # always taken after the lock of a lease
         self._leases: list[Lease] = []
         self._closed = False
@@ -61,11 +57,11 @@ class RangeMap:
             if not self._free or self._halted or self._closed:
                 return None
             limit = self._missing_from(lambda lease: lease.pos) + (WINDOW // 2 if within is None else within)
-            wanted = self._wanted_segment(limit)
+            wanted = self._jumps.take(self._free, limit)
             segment, number = self._free[wanted or 0], wanted or 0
             if within is not None and segment.start >= limit:
                 return None
-            piece = piece if wanted is None else JUMP_PIECE
+            piece = piece if wanted is None else PIECE
             end = segment.end
             if piece is not None:
                 limit = (segment.start // piece + 1) * piece
@@ -75,39 +71,18 @@ class RangeMap:
             lease = Lease(Segment(segment.start, end))
             self._leases.append(lease)
             if wanted is not None:
-                self._jumped.add(lease)
+                self._jumps.leases.add(lease)
             return lease
-
-    def _wanted_segment(self, limit: int) -> int | None:
-        """The number of a free segment with a wanted byte below the limit, cut off there; None without one."""
-        while self._wanted:
-            offset = self._wanted.pop(0)
-            for number, free in enumerate(self._free):
-                if free.start <= offset and (free.end is None or offset < free.end) and offset < limit:
-                    start = max(free.start, offset - offset % JUMP)
-                    before = [Segment(free.start, start)] if free.start < start else []
-                    self._free[number : number + 1] = [*before, Segment(start, free.end)]
-                    return number + len(before)
-        return None
 
     def want(self, offset: int) -> None:
         """Let the next lease begin there, unless the byte is written or about to be. Some lease ends soon for that."""
         with self._lock:
-            if self._is_near(offset) or offset in self._wanted:
+            if not self._jumps.want(offset, self._free, self._leases):
                 return
-            self._wanted.append(offset)
             ended = [lease for lease in self._leases if lease.end is not None]
             longest = max(ended, key=lambda lease: (lease.end or 0) - lease.pos, default=None)
         if longest:
-            self.shorten(longest, (longest.pos // JUMP + 2) * JUMP)
-
-    def _is_near(self, offset: int) -> bool:
-        soon = [(lease.stored, lease.pos) for lease in self._leases]
-        soon += [(next_.start, next_.start) for next_ in self._free[:1]]
-        if any(start <= offset < position + JUMP for start, position in soon):
-            return True
-        missing = [*self._free, *(Segment(lease.pos, lease.end) for lease in self._leases)]
-        return all(offset < each.start or (each.end is not None and each.end <= offset) for each in missing)
+            self.shorten(longest, (longest.pos // NEAR + 2) * NEAR)
 
     def write(self, lease: Lease, length: int, put: Callable[[int, int], None]) -> int:
         """Call `put` with the lease's position and how many of `length` bytes may be written there, and move on.
@@ -151,7 +126,7 @@ class RangeMap:
         deadline = time.monotonic() + EXTEND_S
         while True:
             with lease.lock, self._lock:
-                if self._wanted:
+                if self._jumps.wanted:
                     return False
                 following = next((segment for segment in self._free if segment.start == lease.end), None)
                 if following and not lease.revoked:
@@ -169,7 +144,7 @@ class RangeMap:
             lease.revoked = True
             self._store(lease)
             with self._lock:
-                self._jumped.discard(lease)
+                self._jumps.leases.discard(lease)
                 if lease in self._leases:
                     self._leases.remove(lease)
                     if lease.pos != lease.end:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from luci_dl.disk import range_map
+from luci_dl.disk import jumps, range_map
 from luci_dl.disk.range_map import RangeMap, merged
 from luci_dl.plan import Lease, Revoked, Segment
 
@@ -22,8 +22,9 @@ def _hasty() -> Iterator[None]:
     """An extension does not wait for a lease that may be refused."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(range_map, "EXTEND_S", 0.0)
-        patch.setattr(range_map, "JUMP", 4)
-        patch.setattr(range_map, "JUMP_PIECE", 8)
+        patch.setattr(range_map, "NEAR", 4)
+        patch.setattr(jumps, "NEAR", 4)
+        patch.setattr(range_map, "PIECE", 8)
         yield
 
 
