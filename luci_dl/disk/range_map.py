@@ -194,7 +194,7 @@ class RangeMap:
         """
         with self._lock:
             return (
-                not self._jumped
+                not self._jumps.leases
                 and bool(self._free and self._leases)
                 and self._free[0].start < min(lease.pos for lease in self._leases)
             )
