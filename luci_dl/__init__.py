@@ -13,6 +13,8 @@ Where things are; each package imports only from those below it, and the head of
     cli/          words in, exit code out; one file per command; topics/: what `luci help TOPIC` prints
     ui/           shows events: bars, lines, JSON; describe: the sentence for each event
     api/          the functions above, one module per command; all that cli/ calls
+    serve/        one copy for a whole lab: assembly (its parts put together), server, desk (what all routes share), the
+                  routes: files; pulls, sending
     install/      in the order in which it happens:
         request       arguments -> models (resolve, pickles, servers); context: what all models of a run share
         placement     which folder each model goes to; free_space: what to remove when no folder has enough space
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from luci_dl.api.move import move
     from luci_dl.api.outdated import Standing, outdated
     from luci_dl.api.remove import remove
+    from luci_dl.api.serve import serve
     from luci_dl.api.status import status
     from luci_dl.api.upgrade import upgrade
     from luci_dl.api.verify import verify
@@ -120,6 +123,7 @@ __all__ = [
     "path",
     "remove",
     "search",
+    "serve",
     "settings",
     "status",
     "unlink",
@@ -141,6 +145,7 @@ _HOMES = {
     "api.move": ("move",),
     "api.outdated": ("Standing", "outdated"),
     "api.remove": ("remove",),
+    "api.serve": ("serve",),
     "api.status": ("status",),
     "api.upgrade": ("upgrade",),
     "api.verify": ("verify",),

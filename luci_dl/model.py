@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from luci_dl.frozen import frozen
 from luci_dl.text import distinct_address
@@ -87,6 +87,10 @@ class Content:
         return digest.derive(self.sha256, self.size) if digest.derive else self.digests.get(digest)
 
 
+Access = Literal["public", "gated", "unknown"]
+"""Who gets a file from its server: everybody, some accounts only; or that is not known."""
+
+
 @frozen
 class Artifact:
     """One file to install.
@@ -101,6 +105,7 @@ class Artifact:
         repository: for a file in a registry, which may require a token first: the prefix of the addresses of all files
             that the token is valid for; else empty.
         role: "model", or "projector" for the file beside a vision model, or "companion": see `Model`.
+        access: who may have it, as its server says.
     """
 
     name: str
@@ -111,6 +116,7 @@ class Artifact:
     headers: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
     repository: str = ""
     role: str = "model"
+    access: Access = "unknown"
 
     @property
     def public_urls(self) -> tuple[str, ...]:

@@ -20,10 +20,23 @@ MAY_IMPORT = {
     "cli": {"ui", "api"},
     "ui": set(),
     "api": {
-        *("transport", "install", "doctor", "library", "catalog", "sources", "config", "machine", "net", "formats"),
+        *(
+            "transport",
+            "serve",
+            "install",
+            "doctor",
+            "library",
+            "catalog",
+            "sources",
+            "config",
+            "machine",
+            "net",
+            "formats",
+        ),
         "disk",
     },
     "transport": {"install", "library", "catalog", "disk"},
+    "serve": {"install", "library", "catalog", "sources", "config", "net", "formats", "disk"},
     "install": {"library", "catalog", "sources", "config", "machine", "net", "formats", "disk"},
     "doctor": {"library", "catalog", "sources", "config", "net", "disk"},
     "library": {"catalog", "sources", "formats", "disk"},
@@ -45,6 +58,7 @@ DOORS = {
     "xxhash": ("disk/blocks.py",),
     "socks": ("net/socks.py",),
     "filelock": ("disk/lock.py",),
+    "aiohttp": ("serve/",),
     "click": ("cli/",),
     "rich": ("ui/",),
     "signal": ("cancel.py", "cli/shell_signals.py"),
@@ -158,7 +172,7 @@ def faults_of(package: Path) -> list[str]:
     return [fault for path in sorted(package.rglob("*.py")) for fault in Source(path, package).faults()]
 
 
-LISTED = {"config", "disk", "doctor", "formats", "install", "library", "net", "sources", "transport", "ui"}
+LISTED = {"config", "disk", "doctor", "formats", "install", "library", "net", "serve", "sources", "transport", "ui"}
 """The folders whose modules are listed one by one; of the others each is a command, or a name says it all."""
 
 

@@ -34,6 +34,7 @@ COMMANDS = {
     "import": "Install models from a USB stick, without a network.",
     "link": "Let other programs use installed models, without a second copy.",
     "unlink": "Remove what `luci link` made; the models stay installed.",
+    "serve": "Serve models to other machines on the network.",
     "status": "Show what luci is installing now.",
     "config": "Show and change settings.",
     "catalog": "Maintain your own catalog.",

@@ -7,8 +7,8 @@ journal         what proves the bytes of a part (journal_writer appends to it); 
 transaction     one model, from the locks to the commit
 target          what is at a final path; place: whether a file can be put there
 part            the bytes of one file: part_sink (for the workers), identity (of which version they are); small_part
-part_writer     range_map (who may write where; jumps: what is wanted next), buffers (what is collected), write_behind (the threads), backlog (what
-                waits for them)
+part_writer     range_map (who may write where; jumps: what is wanted next), buffers (what is collected), write_behind
+                (the threads), backlog (what waits for them)
 proof           what of a part from an earlier run counts; block_sums: the digests of its blocks as they arrive
 blocks          fast digests of the blocks of a file, to find damage
 senders         who sent which bytes

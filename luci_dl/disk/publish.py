@@ -200,4 +200,5 @@ def receipt_for(
         xxh3=xxh3,
         asked=facts.asked,
         kept=facts.kept if artifact.name == facts.files[0] else {},
+        access=artifact.access,
     )

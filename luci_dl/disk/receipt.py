@@ -27,7 +27,10 @@ DISTRUSTED = -1
 """The `mtime_ns` of a receipt whose file was found to be damaged: the file is hashed before it is used again."""
 REMEMBERED = "receipts"
 """The folder, in luci's own one, for newer versions of receipts that are in read-only folders."""
-_TEXTS = ("name", "reference", "role", "url", "sha256", "proof", "installed", "verified", "validator", "commit", KIND)
+_TEXTS = (
+    *("name", "reference", "role", "url", "sha256", "proof", "installed", "verified", "validator", "commit", "access"),
+    KIND,
+)
 
 
 @frozen
@@ -72,6 +75,7 @@ class Receipt:
         validator: the strong ETag of the `url` then; empty if it had none.
         commit: of the Hub's repository, 40 hex digits; empty if unknown.
         kept: in the receipt of the model's first file, what `Model.kept` says.
+        access: who may have the file: see `Artifact`.
     """
 
     name: str
@@ -91,6 +95,7 @@ class Receipt:
     validator: str = ""
     commit: str = ""
     kept: Mapping[str, str] = field(default_factory=dict, hash=False, repr=False)
+    access: str = "unknown"
 
     def __post_init__(self) -> None:
         for name in ("reference", "url"):

@@ -163,3 +163,16 @@ class Finding(Result):
     message: str
     hint: str
     exit_code: int
+
+
+@frozen
+class ServeStarted(Event):
+    """`serve` answers at `address`, with the models in `folder`; `pull`: it fetches what is missing.
+
+    `for_others`: other machines can reach it.
+    """
+
+    address: str
+    folder: str
+    pull: bool
+    for_others: bool

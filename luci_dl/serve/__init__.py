@@ -1,5 +1,11 @@
-"""`luci serve`: one copy for a whole lab. Needs aiohttp, which nothing else in luci imports.
+"""`luci serve`: one copy for a whole lab. The extra `serve` (aiohttp), which nothing else in luci imports.
 
-pull     one file on its way, fetched once
-sending  bytes of a file, or of one on its way, to a client
+assembly  the parts, put together
+server    sockets, the routes of all, the end; refusals: what a client is told instead of a file
+files     routes: by digest
+desk      what all routes share: a file is found, or fetched, and sent to whoever may have it
+shelf     the files that are here; pulls: those on their way, pull (one of them), suspects (what came wrong before)
+gate      who may have what is not public; peer: who asks
+sending   the bytes to a client, also while they come
+ledger    what came in and went out
 """

@@ -6,7 +6,8 @@ import asyncio
 import io
 import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from aiohttp import web
@@ -18,6 +19,10 @@ PULSE_S = 0.04
 """How often a client that waits for bytes looks for more, in seconds."""
 CHUNK = 8 << 20
 """Bytes sent by one call."""
+STALLED_S = 600.0
+"""A client that takes no such call in this time is given up."""
+FIRST_BYTE_S = 8.0
+"""A response begins so late at most: hf gives up after 10 s without one."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -25,13 +30,10 @@ class Stock(Protocol):
     """A file that can be read, perhaps not all of it yet.
 
     Attributes:
-        size: bytes of the whole.
         attempt: changes when bytes that could be read were wrong.
         error: why no more bytes come; None while they do.
     """
 
-    @property
-    def size(self) -> int: ...
     @property
     def attempt(self) -> int: ...
     @property
@@ -52,16 +54,22 @@ class Answer:
     """What to send.
 
     Attributes:
+        size: bytes of the whole.
         etag: a strong one, with its quotes.
         headers: beside those of the range.
         whole: ranges are answered with the whole file, unless If-Range names the `etag`: a client may have bytes from
             an attempt that was wrong.
     """
 
-    stock: Stock
+    size: int
     etag: str
     headers: Mapping[str, str]
     whole: bool = False
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The headers that do not depend on the range."""
+        return {"Content-Type": "application/octet-stream", **self.headers, "ETag": self.etag, "Accept-Ranges": "bytes"}
 
 
 @frozen
@@ -73,31 +81,52 @@ class Span:
     partial: bool
 
 
-async def send(request: web.Request, answer: Answer) -> web.StreamResponse:
-    """Answer a GET or HEAD. Bytes that turn out wrong end the connection before the last of them."""
-    size = answer.stock.size
+def head(request: web.Request, answer: Answer) -> web.StreamResponse:
+    """The answer to a HEAD, and to a GET before its bytes."""
     span = _span(request, answer)
-    headers = {**answer.headers, "ETag": answer.etag, "Accept-Ranges": "bytes"}
     if span is None:
-        return web.Response(status=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    response = web.StreamResponse(status=206 if span.partial else 200, headers=headers)
-    response.content_type = "application/octet-stream"
+        return web.Response(status=416, headers={**answer.fields, "Content-Range": f"bytes */{answer.size}"})
+    response = web.StreamResponse(status=206 if span.partial else 200, headers=answer.fields)
     response.content_length = span.end - span.start
     if span.partial:
-        response.headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{size}"
-    if request.method == "HEAD":
+        response.headers["Content-Range"] = f"bytes {span.start}-{span.end - 1}/{answer.size}"
+    return response
+
+
+async def send(request: web.Request, answer: Answer, stock: Stock, sent: Callable[[int], None]) -> web.StreamResponse:
+    """Answer a GET. Bytes that turn out wrong end the connection before the last of them.
+
+    Args:
+        sent: called with the number of bytes that went out.
+
+    Raises: LuciError, when none of the bytes can be sent.
+    """
+    span, response = _span(request, answer), head(request, answer)
+    if span is None:
         return response
+    attempt = stock.attempt
+    await _first_byte(stock, span)
     await response.prepare(request)
-    if not await _copy(request, answer.stock, span):
+    if attempt != stock.attempt or not await _copy(request, stock, span, sent):
         _cut(request)
     elif span.start < span.end:
         await response.write_eof()
     return response
 
 
+async def _first_byte(stock: Stock, span: Span) -> None:
+    """Wait for it as long as clients do, so that they hear why it cannot come. Raises: LuciError."""
+    deadline = time.monotonic() + FIRST_BYTE_S
+    while stock.readable(span.start) <= span.start < span.end and time.monotonic() < deadline:
+        if stock.error:
+            raise stock.error
+        stock.want(span.start)
+        await asyncio.sleep(PULSE_S)
+
+
 def _span(request: web.Request, answer: Answer) -> Span | None:
     """What the request asks for; None if the file has nothing of it."""
-    size, text = answer.stock.size, request.headers.get("Range", "")
+    size, text = answer.size, request.headers.get("Range", "")
     condition = request.headers.get("If-Range")
     found = _RANGE.fullmatch(text.replace(" ", ""))
     holds = condition == answer.etag if condition else not answer.whole
@@ -109,7 +138,7 @@ def _span(request: web.Request, answer: Answer) -> Span | None:
     return Span(start, end, partial=True) if start < end else None
 
 
-async def _copy(request: web.Request, stock: Stock, span: Span) -> bool:
+async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[int], None]) -> bool:
     """Send the bytes as they come. Returns: False when they cannot be sent to the end."""
     position, attempt, file = span.start, stock.attempt, None
     try:
@@ -128,9 +157,10 @@ async def _copy(request: web.Request, stock: Stock, span: Span) -> bool:
                     continue
                 file = os.fdopen(descriptor, "rb", buffering=0)
             await _send_file(request, file, position, end - position)
+            sent(end - position)
             position = end
         return stock.attempt == attempt
-    except (ConnectionError, OSError):
+    except (OSError, TimeoutError):
         return False
     finally:
         if file:
@@ -142,7 +172,8 @@ async def _send_file(request: web.Request, file: io.FileIO, offset: int, count: 
     transport = request.transport
     if transport is None:
         raise ConnectionResetError
-    sent = await asyncio.get_running_loop().sendfile(transport, file, offset, count)
+    async with asyncio.timeout(STALLED_S):
+        sent = await asyncio.get_running_loop().sendfile(transport, file, offset, count)
     if sent < count:
         raise OSError("the file is shorter than it was")
 

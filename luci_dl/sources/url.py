@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from luci_dl.errors import ResolveError, UsageError
 from luci_dl.frozen import frozen
-from luci_dl.model import Artifact, Model
+from luci_dl.model import Access, Artifact, Model
 from luci_dl.names import check_digest
 from luci_dl.net.origin import is_safe
 from luci_dl.sources.file_names import is_usable, name_within, telling_name
@@ -61,7 +61,8 @@ def resolve(word: str, selection: FileSelection, context: ResolveContext) -> Mod
         raise ResolveError(f"{address.url} lacks its query, which luci does not keep", "Paste the whole address.")
     headers = {**address.headers, **selection.headers}
     name = selection.output or telling_name(address.url) or ""
-    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers=headers)
+    access: Access = "unknown" if headers or urlsplit(address.url).query else "public"
+    artifact = Artifact(name, (address.url,), sha256=address.sha256, headers=headers, access=access)
     if not name:
         if not context.may_be_tampered:
             refuse_unproved_http(artifact, context.endpoints.http_hosts)

@@ -35,6 +35,8 @@ def describe(event: Event) -> list[str]:
             return [f"📦 {printable(reference)} is {printable(chosen)}, which {verdict}: {_one_line(numbers)}"]
         case events.Warned(message):
             return _with_emoji("⚠️  ", message)
+        case events.ServeStarted():
+            return _serve_started(event)
         case events.Installed():
             return _installed(event)
         case events.Compared():
@@ -278,3 +280,9 @@ def _summary(event: events.Summary) -> list[str]:
         ("Not started", [", ".join(map(printable, event.not_started))] if event.not_started else []),
     ]
     return ["Summary:", *(f"{INDENT}{title}: {text}" for title, texts in rows for text in texts)]
+
+
+def _serve_started(event: events.ServeStarted) -> list[str]:
+    pull = "fetches what is missing" if event.pull else "only what is installed"
+    lines = [f"📦 Serving {printable(event.folder)} at {printable(event.address)} ({pull})"]
+    return lines if event.for_others else [*lines, f"{INDENT}Only this machine can reach it: see --bind."]

@@ -33,7 +33,21 @@ from tests.cli.shop import assert_refused
 from tests.procs import ROOT, luci
 
 PRINT_EVENTS = {
-    *("install", "clean", "verify", "remove", "upgrade", "move", "export", "import", "link", "unlink", "doctor", "demo")
+    *(
+        "install",
+        "clean",
+        "verify",
+        "remove",
+        "upgrade",
+        "move",
+        "export",
+        "import",
+        "link",
+        "unlink",
+        "doctor",
+        "demo",
+    ),
+    "serve",
 }
 """The commands of which `--json` prints events."""
 

@@ -193,7 +193,7 @@ def test_a_remembered_receipt_that_makes_no_sense_is_ignored(tmp_path: Path, hom
 
 def test_a_receipt_of_version_1_is_read_and_does_not_say_what_was_asked(tmp_path: Path) -> None:
     """Receipts that earlier versions of luci wrote still serve."""
-    new = ("asked", "validator", "commit", "kept")
+    new = ("asked", "validator", "commit", "kept", "access")
     facts = {name: value for name, value in asdict(RECEIPT).items() if name not in new} | {"v": 1}
     (tmp_path / "m.receipt").write_text(json.dumps(facts))
     found = receipt.read(tmp_path / "m.receipt")

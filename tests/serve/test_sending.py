@@ -24,7 +24,7 @@ from luci_dl.model import Artifact, Model
 from luci_dl.net.network import Network
 from luci_dl.plan import Options, Plan
 from luci_dl.serve.pull import Pull
-from luci_dl.serve.sending import Answer, send
+from luci_dl.serve.sending import Answer, head, send
 from tests.disk.hands import digest_of
 from tests.procs import wait_until
 from tests.servers import FaultyServer, faults
@@ -74,10 +74,12 @@ def serving(handler: Handler) -> Iterator[int]:
 
 @contextmanager
 def sending(pull: Pull, whole: bool = False) -> Iterator[int]:
-    answer = Answer(pull, ETAG, {}, whole)
+    answer = Answer(pull.size, ETAG, {}, whole)
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        return await send(request, answer)
+        if request.method == "HEAD":
+            return head(request, answer)
+        return await send(request, answer, pull, lambda _count: None)
 
     with serving(handler) as port:
         yield port

@@ -56,6 +56,7 @@ def samples(name: str = LLAMA, text: str = "reset by peer") -> list[Event]:
         events.Verified(name, f"/models/{name}", "mistral", "changed", text, text),
         events.VerifySummary(3, 1, 1),
         events.Removed(name, (f"/models/{name}",), GB, False),
+        events.ServeStarted("http://127.0.0.1:8480", f"/models/{name}", True, False),
         events.Linked(name, "ollama", text, "/models", (f"/blobs/{name}",), "hardlink", text, False),
         events.Unlinked(name, "ollama", text, (f"/blobs/{name}",), False),
         events.Moved(name, (f"/big/{name}",), "/models", "/big", "moved", GB, 0, False),

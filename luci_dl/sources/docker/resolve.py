@@ -35,8 +35,9 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     targets = _targets(name, files)
 
     def artifact(file: File, target: str) -> Artifact:
-        url = f"{repository}/blobs/sha256:{file.layer.sha256}"
-        return Artifact(target, (url,), file.layer.size, file.layer.sha256, role=file.role, repository=repository)
+        layer, role = file.layer, file.role
+        url = f"{repository}/blobs/sha256:{layer.sha256}"
+        return Artifact(target, (url,), layer.size, layer.sha256, role=role, repository=repository, access="public")
 
     return Model(str(name), tuple(map(artifact, files, targets)))
 

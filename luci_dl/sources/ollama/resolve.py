@@ -39,7 +39,8 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
 
     def artifact(layer: Layer, target: str, role: str) -> Artifact:
         url = f"{repository}/blobs/sha256:{layer.sha256}"
-        return Artifact(check_name(target), (url,), layer.size, layer.sha256, role=role, repository=repository)
+        name, sha256 = check_name(target), layer.sha256
+        return Artifact(name, (url,), layer.size, sha256, role=role, repository=repository, access="public")
 
     files = [artifact(manifest.model, name.targets[0], "model")]
     if manifest.projector:
