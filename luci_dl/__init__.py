@@ -14,7 +14,7 @@ Where things are; each package imports only from those below it, and the head of
     ui/           shows events: bars, lines, JSON; describe: the sentence for each event
     api/          the functions above, one module per command; all that cli/ calls
     serve/        one copy for a whole lab: assembly (its parts put together), server, desk (what all routes share), the
-                  routes: files; pulls, sending
+                  routes: files, page; pulls, sending
     install/      in the order in which it happens:
         request       arguments -> models (resolve, pickles, servers); context: what all models of a run share
         placement     which folder each model goes to; free_space: what to remove when no folder has enough space
@@ -48,8 +48,8 @@ Where things are; each package imports only from those below it, and the head of
                   whose order matters), layout (all paths)
     machine/      what this machine can run: memory, graphics, fit
     formats/      what the bytes of a file must be, by its name: GGUF, safetensors, ONNX; what is no model (a web page)
-    model.py plan.py rate_limit.py errors.py events/ cancel.py pool.py environment.py text.py frozen.py names.py (which
-                  names files may have): shared types and helpers
+    model.py plan.py rate_limit.py errors.py events/ cancel.py pool.py environment.py text.py figures.py frozen.py
+                  names.py (which names files may have): shared types and helpers
 """
 
 from __future__ import annotations

@@ -13,7 +13,20 @@ import luci_dl
 
 PACKAGE = Path(luci_dl.__file__).parent
 
-WORDS = {"errors", "events", "model", "plan", "rate_limit", "frozen", "cancel", "pool", "text", "names", "environment"}
+WORDS = {
+    "errors",
+    "events",
+    "model",
+    "plan",
+    "rate_limit",
+    "frozen",
+    "cancel",
+    "pool",
+    "text",
+    "figures",
+    "names",
+    "environment",
+}
 MAY_IMPORT = {
     "__main__": {"cli"},
     "__init__": {"api", "config", "library", "sources", "disk"},

@@ -13,9 +13,9 @@ from luci_dl.cli import complete, fit_rows, gguf_rows, options, session
 from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.events import Emit
+from luci_dl.figures import percent
 from luci_dl.model import Artifact, Digest, Model
 from luci_dl.text import human_size, local_time, printable
-from luci_dl.ui.figures import percent
 
 PROOFS = {
     **{digest.proof: f"the {digest.label} that was given" for digest in Digest},

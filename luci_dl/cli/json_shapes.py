@@ -11,8 +11,8 @@ from operator import attrgetter as at
 from operator import itemgetter, methodcaller
 from typing import Annotated, Any, TypedDict
 
+from luci_dl.figures import percent, seconds_left
 from luci_dl.model import Digest
-from luci_dl.ui.figures import percent, seconds_left
 
 
 class CatalogFile(TypedDict):

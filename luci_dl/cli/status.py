@@ -14,8 +14,8 @@ from luci_dl.cli.json_answers import answer
 from luci_dl.cli.table import table
 from luci_dl.errors import Interrupted
 from luci_dl.events import Emit
+from luci_dl.figures import clock, percent, seconds_left
 from luci_dl.text import human_size, time_of_day
-from luci_dl.ui.figures import clock, percent, seconds_left
 from luci_dl.ui.live_region import LiveRegion
 from luci_dl.ui.stream import Output, Stream
 

@@ -7,5 +7,6 @@ desk      what all routes share: a file is found, or fetched, and sent to whoeve
 shelf     the files that are here; pulls: those on their way, pull (one of them), suspects (what came wrong before)
 gate      who may have what is not public; peer: who asks
 sending   the bytes to a client, also while they come
-ledger    what came in and went out
+ledger    what came in and went out; status: that, and what is here and on its way; board: the latest status, made once
+          for all viewers; page: the routes of it; view: its texts, in page.html
 """

@@ -17,7 +17,7 @@ from luci_dl.frozen import frozen
 from luci_dl.install.servers import install_context, network_for, resolve_context
 from luci_dl.net.origin import is_loopback
 from luci_dl.plan import Options
-from luci_dl.serve import files, server
+from luci_dl.serve import files, page, server
 from luci_dl.serve.desk import Desk
 from luci_dl.serve.ledger import Ledger
 from luci_dl.serve.pull import Pull
@@ -87,20 +87,19 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
 
 def routes(desk: Desk) -> list[web.RouteDef]:
     """All of them."""
-    return [*files.routes(desk)]
+    return [*files.routes(desk), *page.routes(desk)]
 
 
 def _tend(pulls: Pulls, ledger: Ledger) -> Callable[[], None]:
-    """What is to be done all the time: about each second."""
+    """What is to be done all the time: bytes are counted, and about each second the pulls are looked after."""
     counted: dict[int, int] = {}
     next_at = 0.0
 
     def tend() -> None:
         nonlocal next_at
-        if time.monotonic() < next_at:
-            return
-        next_at = time.monotonic() + _TEND_S
-        pulls.tend()
+        if time.monotonic() >= next_at:
+            next_at = time.monotonic() + _TEND_S
+            pulls.tend()
         for pull in pulls.known():
             fetched = pull.fetched
             if more := fetched - counted.get(pull.number, 0):

@@ -62,6 +62,7 @@ class Desk:
 
     Attributes:
         upstream: the servers. Its calls block: see `ask`.
+        ledger: what came in and went out.
         gate: who may have what.
         home: where routes keep what they need, in luci's own folder.
     """
@@ -83,9 +84,9 @@ class Desk:
         self.home = home
         self.gate = Gate(self._ask_hub)
         self._suspects = suspects
-        self._ledger = ledger
+        self.ledger = ledger
         self._folder = folder
-        self._allow = allow
+        self.allow = allow
         self._questions = ThreadPoolExecutor(QUESTIONS, "luci-question")
 
     async def ask(self, question: Callable[[], T]) -> T:
@@ -98,9 +99,9 @@ class Desk:
 
     def check_allowed(self, repository: str) -> None:
         """Raises: NotAllowed, when nothing of the repository may be fetched."""
-        if self._allow is None:
+        if self.allow is None:
             raise NotAllowed(f"{repository} is not here, and this server fetches nothing", "Ask the Hub itself.")
-        if self._allow and not any(fnmatchcase(repository, pattern) for pattern in self._allow):
+        if self.allow and not any(fnmatchcase(repository, pattern) for pattern in self.allow):
             raise NotAllowed(f"{repository} is not among what this server fetches", "Ask the Hub itself.")
 
     async def send(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
@@ -146,10 +147,10 @@ class Desk:
             return head(request, answer)
         prefix = request.headers.get(ACCEL) if peer.is_behind_proxy and file.path.is_relative_to(self._folder) else ""
         if prefix and "If-Range" not in request.headers and not answer.whole:
-            self._ledger.sent(file.sha256, peer.address, file.size)
+            self.ledger.sent(file.sha256, peer.address, file.size)
             path = f"{prefix}{quote(str(file.path.relative_to(self._folder)))}"
             return web.Response(headers={**answer.fields, "X-Accel-Redirect": path})
-        return await send(request, answer, file, partial(self._ledger.sent, file.sha256, peer.address))
+        return await send(request, answer, file, partial(self.ledger.sent, file.sha256, peer.address))
 
     async def _send_pull(self, request: web.Request, pull: Pull, headers: Mapping[str, str]) -> web.StreamResponse:
         self.pulls.note(pull)
@@ -158,7 +159,7 @@ class Desk:
             return head(request, answer)
         client = peer_of(request).address
         with pull.read_by(client):
-            return await send(request, answer, pull, partial(self._ledger.sent, pull.sha256, client))
+            return await send(request, answer, pull, partial(self.ledger.sent, pull.sha256, client))
 
     def stored(self) -> int:
         """Bytes of all files that were pulled."""

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress_bar import ProgressBar
 
 from luci_dl.events import Copying, Event, Hashing, Installed, Progress, Waiting
+from luci_dl.figures import clock, percent, seconds_left
 from luci_dl.text import human_size
 from luci_dl.ui.cells import cells, pad
 from luci_dl.ui.describe import base_name, describe
-from luci_dl.ui.figures import clock, percent, seconds_left
 from luci_dl.ui.lines import Lines
 from luci_dl.ui.live_region import LiveRegion
 from luci_dl.ui.render_thread import Renderer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from luci_dl import events
 from luci_dl.events import Event
+from luci_dl.figures import about, clock, percent, seconds_left
 from luci_dl.text import counted, human_size, printable, time_of_day
-from luci_dl.ui.figures import about, clock, percent, seconds_left
 from luci_dl.ui.forecast import INDENT, disk_space, would_install
 
 

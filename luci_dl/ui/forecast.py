@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from luci_dl.events import DiskSpace, WouldInstall
+from luci_dl.figures import percent
 from luci_dl.model import Digest
 from luci_dl.text import human_size, printable
-from luci_dl.ui.figures import percent
 
 INDENT = "   "
 _PROOFS = {digest.proof: digest.label for digest in Digest}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from luci_dl import events
 from luci_dl.events import Event, Hashing, Planned, Progress, Waiting
+from luci_dl.figures import clock, seconds_left
 from luci_dl.text import human_size
-from luci_dl.ui.figures import clock, seconds_left
 
 Row = Progress | Hashing | Waiting
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from luci_dl.ui.figures import about, clock, percent, seconds_left
+from luci_dl.figures import about, clock, percent, seconds_left
 
 
 def test_hundred_percent_means_all() -> None:
