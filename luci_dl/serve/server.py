@@ -19,6 +19,8 @@ from luci_dl.serve.refusals import Handler, refuse
 
 TEND_S = 0.1
 """How soon the end of the server is noticed."""
+CUT_S = 0.1
+"""How long connections may go on after the end; to aiohttp 0 means for ever."""
 MAX_REQUESTS = 2000
 """Requests that are answered at the same time; more are told to come back."""
 _METHODS = {"GET", "HEAD"}
@@ -94,7 +96,9 @@ async def _run(
 ) -> None:
     app = web.Application(middlewares=[_only_reads, _limit(), refuse])
     app.router.add_routes(routes)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0, handle_signals=False)
+    runner = web.AppRunner(
+        app, handler_cancellation=True, access_log=None, shutdown_timeout=CUT_S, handle_signals=False
+    )
     await runner.setup()
     try:
         site = web.TCPSite(

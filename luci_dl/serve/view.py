@@ -25,8 +25,8 @@ _EACH = re.compile(r'(<template data-each="(\w+)">(.*?)</template>)', re.DOTALL)
 _PLACE = re.compile(r'data-set-([\w-]+)="(\w+)"|data-of="(\w+)"[^>]*>')
 _COMMIT = re.compile(r"(@[0-9a-f]{8})[0-9a-f]{32}\b")
 _HUB = {
-    "ok": "The Hub answers.",
-    "away": "The Hub does not answer. What is here is served all the same.",
+    "ok": " The Hub answers.",
+    "away": " The Hub does not answer. What is here is served all the same.",
     "unasked": "",
 }
 
@@ -90,7 +90,7 @@ def _rate(count: int) -> str:
 def _hub(status: Status) -> str:
     if not status["pull"]:
         return "Only what is installed here is served."
-    return f"What is not here is fetched from {printable(status['hub']['address'])}. {_HUB[status['hub']['state']]}"
+    return f"What is not here is fetched from {printable(status['hub']['address'])}.{_HUB[status['hub']['state']]}"
 
 
 def _hidden(count: int) -> str:
