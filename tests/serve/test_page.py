@@ -158,6 +158,7 @@ def test_a_viewer_that_takes_nothing_is_dropped(monkeypatch: pytest.MonkeyPatch)
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect(("127.0.0.1", port))
         slow.sendall(b"GET /luci/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert slow.recv(12) == b"HTTP/1.1 200"
         with events(port) as heard:
             assert not _is_let_in(port)
             assert [len(next(heard)[1]["files"]) for _ in range(2)] == [4000, 4000]
