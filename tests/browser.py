@@ -18,10 +18,10 @@ ARGUMENTS = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--dis
 class Browser:
     """One window."""
 
-    def __init__(self, driver: str, chromium: str) -> None:
+    def __init__(self, driver: str, chromium: str, arguments: Sequence[str]) -> None:
         self._pool = urllib3.PoolManager(timeout=30, retries=False)
         self._session = driver
-        options = {"binary": chromium, "args": [*ARGUMENTS]}
+        options = {"binary": chromium, "args": [*ARGUMENTS, *arguments]}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
         session = self._ask("POST", "/session", {"capabilities": {"alwaysMatch": wanted}})
         self._session = f"{driver}/session/{session['sessionId']}"
@@ -76,15 +76,15 @@ class Browser:
 
 
 @contextmanager
-def browser(driver: str, chromium: str) -> Iterator[Browser]:
-    """A browser; both arguments are paths of programs."""
+def browser(driver: str, chromium: str, *arguments: str) -> Iterator[Browser]:
+    """A browser, by the paths of both programs; the arguments are for Chromium."""
     command = [driver, "--port=0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         try:
             said = iter(process.stdout.readline, "")
             port = next(found[1] for line in said if (found := re.search(r"started .* on port (\d+)", line)))
-            window = Browser(f"http://127.0.0.1:{port}", chromium)
+            window = Browser(f"http://127.0.0.1:{port}", chromium, arguments)
             try:
                 yield window
             finally:

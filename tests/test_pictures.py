@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ sys.path.append(str(ROOT / "scripts"))
 
 from pictures_lib.__main__ import draw
 from pictures_lib.ground import in_place
+from pictures_lib.page import WIDTH, draw_page
 from pictures_lib.scenes import SCENES
 from pictures_lib.screen import Cell, screen, text
 
@@ -57,6 +59,17 @@ def test_the_pictures_tell_nothing_of_who_made_them(name: str) -> None:
 def test_every_picture_is_in_the_readme() -> None:
     readme = (ROOT / "README.md").read_text()
     assert [name for name in SCENES if f"(.github/{name}.svg)" not in readme] == []
+
+
+def test_the_pictures_of_the_page_are_made_by_a_real_browser(tmp_path: Path) -> None:
+    """Light and dark, as large as those of the README, which are not too large for it."""
+    made = draw_page(tmp_path)
+    assert [path.name for path in made] == ["serve-light.png", "serve-dark.png"]
+    for path in (*made, *(ROOT / ".github" / path.name for path in made)):
+        head = path.read_bytes()[:24]
+        assert head.startswith(b"\x89PNG")
+        assert struct.unpack(">I", head[16:20])[0] == WIDTH * 3 // 2
+        assert path.stat().st_size < 250_000
 
 
 def test_a_screen_is_what_a_terminal_shows() -> None:

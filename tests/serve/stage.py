@@ -67,10 +67,11 @@ class Stage:
     running: list[Pulled] = field(default_factory=list)
     pull: bool = True
     hub_state: str = "ok"
+    since: str = "2026-11-27T09:12:00+00:00"
 
     def facts(self) -> Facts:
         return Facts(
-            since="2026-11-27T09:12:00+00:00",
+            since=self.since,
             pull=self.pull,
             hub="https://huggingface.co",
             hub_state=self.hub_state,
