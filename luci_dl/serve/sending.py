@@ -17,8 +17,10 @@ from luci_dl.frozen import frozen
 
 PULSE_S = 0.04
 """How often a client that waits for bytes looks for more, in seconds."""
-CHUNK = 8 << 20
-"""Bytes sent by one call."""
+CHUNKS = 256 << 10, 8 << 20
+"""Bytes sent by one call, at least and at most."""
+CALL_S = 0.25
+"""About so long a call takes, so that a slow client is counted as steadily as a fast one."""
 STALLED_S = 600.0
 """A client that takes no such call in this time is given up."""
 FIRST_BYTE_S = 8.0
@@ -140,10 +142,10 @@ def _span(request: web.Request, answer: Answer) -> Span | None:
 
 async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[int], None]) -> bool:
     """Send the bytes as they come. Returns: False when they cannot be sent to the end."""
-    position, attempt, file = span.start, stock.attempt, None
+    position, attempt, chunk, file = span.start, stock.attempt, CHUNKS[0], None
     try:
         while position < span.end:
-            end = min(stock.readable(position), span.end, position + CHUNK)
+            end = min(stock.readable(position), span.end, position + chunk)
             if stock.attempt != attempt or (stock.error and end <= position):
                 return False
             if end <= position:
@@ -156,7 +158,9 @@ async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[
                     await asyncio.sleep(PULSE_S)
                     continue
                 file = os.fdopen(descriptor, "rb", buffering=0)
+            began = time.monotonic()
             await _send_file(request, file, position, end - position)
+            chunk = min(chunk * 2, CHUNKS[1]) if time.monotonic() - began < CALL_S else max(chunk // 2, CHUNKS[0])
             sent(end - position)
             position = end
         return stock.attempt == attempt
