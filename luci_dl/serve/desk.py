@@ -63,6 +63,7 @@ class Desk:
     Attributes:
         upstream: the servers. Its calls block: see `ask`.
         ledger: what came in and went out.
+        hub_state: how the Hub answers: "ok", "away", or "unasked" until then. Set by who asks it.
         gate: who may have what.
         home: where routes keep what they need, in luci's own folder.
     """
@@ -85,6 +86,7 @@ class Desk:
         self.gate = Gate(self._ask_hub)
         self._suspects = suspects
         self.ledger = ledger
+        self.hub_state = "unasked"
         self._folder = folder
         self.allow = allow
         self._questions = ThreadPoolExecutor(QUESTIONS, "luci-question")

@@ -112,7 +112,7 @@ def routes(desk: Desk) -> list[web.RouteDef]:
             since=since,
             pull=desk.allow is not None,
             hub=desk.upstream.endpoints.hub,
-            hub_state="unasked",
+            hub_state=desk.hub_state,
             files=desk.shelf.files(),
             running=[pull for pull in desk.pulls.known() if pull.ended_at is None or pull.has_failed],
             account=desk.ledger.account(STEP_S),

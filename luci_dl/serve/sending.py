@@ -146,7 +146,7 @@ async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[
     try:
         while position < span.end:
             end = min(stock.readable(position), span.end, position + chunk)
-            if stock.attempt != attempt or (stock.error and end <= position):
+            if stock.attempt != attempt or (stock.error and (file is None or end <= position)):
                 return False
             if end <= position:
                 stock.want(position)

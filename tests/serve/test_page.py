@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.serve import page
 from luci_dl.serve.status import Facts
-from tests.procs import wait_until
+from tests.disk.hands import digest_of
+from tests.procs import Spawned, luci, wait_until
 from tests.serve.stage import Stage, file, shown
+from tests.servers import FaultyServer
 
 EVENTS = "/luci/v1/events"
 Event = tuple[str, Mapping[str, Any]]
@@ -174,6 +180,24 @@ def test_the_events_end_with_the_server() -> None:
             response = viewer.enter_context(asked(port, EVENTS))
             response.readline()
             began = time.monotonic()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         with pytest.raises((http.client.IncompleteRead, ConnectionError)):
             response.read()
+
+
+def test_luci_serve_reports_what_it_does(server: FaultyServer, tmp_path: Path) -> None:
+    """A file that is installed, sent and counted, by the real command."""
+    data = make_gguf(300_000)
+    url = server.serve("/m.gguf", data)
+    assert luci("install", f"{url}#sha256={digest_of(data)}", "--dir", tmp_path / "m").returncode == 0
+    with Spawned("serve", "--bind", "127.0.0.1:0", "--dir", tmp_path / "m") as run:
+        run.wait_for("Only this machine")
+        port = int(re.findall(r"http://127.0.0.1:(\d+)", run.out + run.err)[0])
+        assert get(port, f"/luci/v1/files/{digest_of(data)}")[2] == data
+        status = json.loads(get(port, "/luci/v1/status")[2])
+        assert [(each["name"], each["size"], each["sent"]) for each in status["files"]] == [("m.gguf", len(data), 1)]
+        assert (status["totals"]["lan_bytes"], status["totals"]["clients"]) == (len(data), 1)
+        assert (status["pull"], status["hub"]["state"]) == (True, "unasked")
+        assert b"m.gguf" in get(port, "/")[2]
+        run.signal(signal.SIGTERM)
+        assert run.wait() == -signal.SIGTERM
