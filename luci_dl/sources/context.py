@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +32,7 @@ class ResolveContext:
     Attributes:
         retries: consecutive failures allowed per request.
         may_be_tampered: servers may be asked in plain http: the user gave the digest, or accepts the risk.
+        patience: seconds after which a server without an answer counts as away.
         installed: returns the model that was installed by a reference, None if there is none; used when offline.
     """
 
@@ -41,6 +43,7 @@ class ResolveContext:
     retries: int = 10
     installed: Callable[[str], Model | None] = field(default=lambda _reference: None)
     may_be_tampered: bool = False
+    patience: float = math.inf
 
     def installed_offline(self, server: str, reference: str, *others: str) -> Model:
         """The model that was installed by the reference, or by one of the others. Raises: NetworkError."""
@@ -84,4 +87,4 @@ class ResolveContext:
         from luci_dl.net.documents import with_retries
 
         client = self.network.client_for(url)
-        return with_retries(lambda: attempt(client), url, self.token, self.emit, self.retries)
+        return with_retries(lambda: attempt(client), url, self.token, self.emit, self.retries, self.patience)
