@@ -15,7 +15,7 @@ from luci_dl.text import public_text
 PROGRESS_BYTES = 1 << 20
 """New bytes, beyond the most there have been, that reset the count of failures."""
 MAX_DELAY_S = 60.0
-"""The longest delay that luci chooses, where nobody else can be asked meanwhile."""
+"""The longest delay that luci chooses, unless somebody else can be asked meanwhile."""
 MAX_RETRY_AFTER_S = 600.0
 """The longest delay accepted from a server. A longer one ends the download, which can be resumed later."""
 _EPOCH_S = 1e9
@@ -82,7 +82,7 @@ class RetryBudget:
         retries: consecutive failures allowed. `PROGRESS_BYTES` new bytes end a series of failures.
         received: bytes that are there from the start.
         jitter: returns a random number from 0 to 1, so that clients that failed together do not retry together.
-        max_delay: the longest delay that luci chooses, in seconds.
+        max_delay: the longest delay that luci chooses, in seconds; None for `MAX_DELAY_S`.
     """
 
     def __init__(
@@ -90,11 +90,11 @@ class RetryBudget:
         retries: int,
         received: int = 0,
         jitter: Callable[[], float] = random.random,
-        max_delay: float = MAX_DELAY_S,
+        max_delay: float | None = None,
     ) -> None:
         self.retries = retries
         self.failures = 0
-        self._max_delay = max_delay
+        self._max_delay = MAX_DELAY_S if max_delay is None else max_delay
         self._jitter = jitter
         self._most_received = received
 
