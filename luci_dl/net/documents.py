@@ -86,7 +86,8 @@ def with_retries(
         try:
             return run_cancellable(attempt, token, check_time)
         except AttemptFailed as failure:
-            delay = budget.record_failure(failure, host)
+            check_time()
+            delay = min(budget.record_failure(failure, host), max(0.0, deadline - time.monotonic()))
             emit(Retrying(host, failure.reason, delay, budget.failures, budget.retries))
             if token.wait(delay):
                 raise Interrupted(token.signum) from None

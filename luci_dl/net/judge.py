@@ -31,7 +31,7 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
                                                   else                                give up: network
     416 with the size where the range begins                                          take: the file ends there
     any other status
-      with a reason of `luci serve`, in JSON      the upstream's bytes are wrong      ask another server, or give up
+      with a reason of `luci serve`, in JSON      wrong or refused upstream           ask another server, or give up
                                                   else                                wait
                                                   the address is an earlier redirect
                                                   and it is a 4xx, not temporary      fresh address

@@ -17,6 +17,7 @@ _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
 _DECLINED: dict[str, tuple[Remedy, type[LuciError]]] = {
     "upstream_wrong": (Remedy.ELSEWHERE, IntegrityError),
+    "upstream_refused": (Remedy.ELSEWHERE, NetworkError),
     "upstream_away": (Remedy.WAIT, NetworkError),
     "no_room": (Remedy.WAIT, NetworkError),
 }

@@ -30,7 +30,7 @@ def ask(
     """
     others = {**{each: f"the mirror {each}" for each in mirrors}, **{each: each for each in context.endpoints.lan}}
     others.pop(base, None)
-    if not others:
+    if not others or context.network.offline:
         return attempt(context, base)
     failed_hosts, reasons = context.network.failed_hosts, list[str]()
     patience = AWAY_S if context.endpoints.lan else context.patience
@@ -50,6 +50,7 @@ def ask(
                 raise
             reasons.append(f"{others[each]}: {error.message}")
         else:
+            failed_hosts.discard(host_of(each))
             if each != base:
                 context.emit(Warned(f"{reasons[0]}; {what} known only from {others[each]}"))
             return answer
