@@ -114,11 +114,12 @@ class Lan:
     def _at(self, base: str, artifact: Artifact) -> Artifact | None:
         """The file as a server with that address has it."""
         hub, ollama = f"{self._endpoints.hub}/", f"{self._endpoints.ollama}/v2/"
-        if not artifact.provable:
+        is_private = base.startswith("https:")  # a token would be read on the way otherwise
+        if not artifact.provable or (artifact.access == "gated" and not is_private):
             return None
         for url in artifact.urls:
-            if url.startswith(hub) and "/resolve/" in url:  # the token is for who can keep it
-                headers = self._endpoints.hub_headers if base.startswith("https:") else {}
+            if url.startswith(hub) and "/resolve/" in url:
+                headers = self._endpoints.hub_headers if is_private else {}
                 return _moved(artifact, base + url.removeprefix(self._endpoints.hub), headers)
             if url.startswith(ollama):
                 return _moved(artifact, base + url.removeprefix(self._endpoints.ollama), {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,9 +14,12 @@ from luci_dl.disk import small_part
 from luci_dl.errors import IntegrityError, NetworkError
 from luci_dl.events import Event, Retrying, Serving, Warned
 from luci_dl.install import lan as lan_module
+from luci_dl.model import Artifact
+from luci_dl.net.network import Network
 from luci_dl.plan import Options
 from luci_dl.rate_limit import RateLimit
 from luci_dl.sources import away
+from luci_dl.sources.endpoints import Endpoints
 from tests.cli.shop import DATA, OTHER, assert_nothing_left, sha256
 from tests.procs import wait_until
 from tests.servers import FaultyServer, faults
@@ -276,6 +280,19 @@ def test_the_token_is_sent_over_tls(
     assert asked.headers["authorization"] == "Bearer secret"
 
 
+def test_a_file_that_is_known_to_be_gated_is_asked_for_over_tls_alone() -> None:
+    """A request that would be refused is not sent."""
+    hub = "https://hub.example"
+    artifact = Artifact("m.gguf", (f"{hub}/me/m/resolve/main/m.gguf",), sha256="a1" * 32, access="gated")
+    plain, safe = (
+        lan_module.Lan(Endpoints(hub, "secret", lan=(f"{way}://lab",)), Network()) for way in ("http", "https")
+    )
+    assert plain.offer(artifact) is None
+    assert (offer := safe.offer(artifact))
+    assert offer.artifact.urls == ("https://lab/me/m/resolve/main/m.gguf",)
+    assert offer.artifact.headers == {"Authorization": "Bearer secret"}
+
+
 def test_credentials_for_an_address_are_not_sent_there(server: FaultyServer, lan: Lan, home: Path) -> None:
     """A file at any other address is asked for by its digest alone."""
     url = server.serve("/m.gguf", DATA).replace("//", "//me:password@")
@@ -315,8 +332,6 @@ def test_the_first_request_of_a_model_goes_to_the_lan(hub: Hub, lan: Lan, home: 
 
 def lists(lan: Lan, hub: Hub) -> None:
     """Serve the Hub's documents."""
-    import json
-
     commit = hub.repos["me/m"].commit("main")
     facts = {"id": "me/m", "sha": commit}
     lan.serve("/api/models/me/m/revision/main", json.dumps(facts).encode())
