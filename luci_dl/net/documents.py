@@ -70,17 +70,18 @@ def read_beginning(client: Client, artifact: Artifact, at_most: int) -> bytes:
 
 
 def with_retries(
-    attempt: Callable[[], T], url: str, token: CancelToken, emit: Emit, retries: int, patience: float = math.inf
+    attempt: Callable[[], T], url: str, token: CancelToken, emit: Emit, retries: int, patience: float | None = None
 ) -> T:
     """Make attempts until one succeeds; `retries` consecutive failures are allowed, and `patience` seconds in all.
 
     Raises: NetworkError; Interrupted; what an attempt raises, except AttemptFailed.
     """
-    budget, host, deadline = RetryBudget(retries), host_of(url), time.monotonic() + patience
+    budget, host, limit = RetryBudget(retries), host_of(url), math.inf if patience is None else patience
+    deadline = time.monotonic() + limit
 
     def check_time() -> None:
         if time.monotonic() > deadline:
-            raise Silent(f"{host} has not answered for {patience:g} s")
+            raise Silent(f"{host} has not answered for {limit:g} s")
 
     while True:
         try:

@@ -20,18 +20,9 @@ AWAY_S = 10.0
 def ask(
     base: str, mirrors: Sequence[str], context: ResolveContext, what: str, attempt: Callable[[ResolveContext, str], T]
 ) -> T:
-    """The answer of the server at `base`, or if that cannot be reached of the first mirror or LAN server with one.
-
-    Args:
-        what: the answer is, for the warning.
-        attempt: asks the server at the address.
-
-    Raises: what an attempt at `base` raises; NetworkError, when nobody can be reached; Interrupted.
-    """
+    """As `ResolveContext.ask`."""
     others = {**{each: f"the mirror {each}" for each in mirrors}, **{each: each for each in context.endpoints.lan}}
     others.pop(base, None)
-    if not others or context.network.offline:
-        return attempt(context, base)
     failed_hosts, reasons = context.network.failed_hosts, list[str]()
     patience = AWAY_S if context.endpoints.lan else context.patience
     impatient = replace(context, retries=min(context.retries, 1), patience=patience)
@@ -54,4 +45,6 @@ def ask(
             if each != base:
                 context.emit(Warned(f"{reasons[0]}; {what} known only from {others[each]}"))
             return answer
+    if not mirrors:  # the LAN is no reason to give up sooner
+        return attempt(context, base)
     raise NetworkError("\n".join(reasons), "Try again later, or name other mirrors in LUCI_MIRRORS.")

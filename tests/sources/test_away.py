@@ -9,7 +9,7 @@ import pytest
 from luci_dl.errors import LuciError, NetworkError, NotFound
 from luci_dl.events import Event, Warned
 from luci_dl.net.network import Network
-from luci_dl.sources.away import AWAY_S, ask
+from luci_dl.sources.away import AWAY_S
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
 
@@ -22,10 +22,11 @@ class Servers:
 
     def __init__(self, **wrong: LuciError) -> None:
         self.asked: list[str] = []
-        self.patience: list[float] = []
+        self.patience: list[float | None] = []
         self._wrong = wrong
 
     def __call__(self, context: ResolveContext, base: str) -> str:
+        assert context.retries == (10 if context.patience is None else 1)
         self.asked.append(base)
         self.patience.append(context.patience)
         name = base.partition("://")[2].partition(".")[0].partition(":")[0]
@@ -42,7 +43,7 @@ def asking() -> Callable[..., tuple[str, list[str]]]:
     def ask_them(servers: Servers, mirrors: tuple[str, ...] = (), lan: tuple[str, ...] = (LAN, OTHER)) -> object:
         events: list[Event] = []
         context = ResolveContext(network, Endpoints(lan=lan), emit=events.append)
-        found = ask(HUB, mirrors, context, "it is", servers)
+        found = context.ask(HUB, mirrors, "it is", servers)
         return found, [event.message for event in events if isinstance(event, Warned)]
 
     return ask_them  # type: ignore[return-value]
@@ -86,5 +87,14 @@ def test_one_that_was_away_is_asked_last(asking: Ask) -> None:
 
 def test_all_reasons_are_said(asking: Ask) -> None:
     """If nobody answers."""
-    with pytest.raises(NetworkError, match="no answer\nhttp://lab:8480: nothing\nno answer"):
-        asking(Servers(hub=DOWN, lab=NotFound("nothing"), lab2=DOWN))
+    with pytest.raises(NetworkError, match="no answer\nno answer\nhttp://lab:8480: nothing"):
+        asking(Servers(hub=DOWN, mirror=DOWN, lab=NotFound("nothing"), lab2=DOWN), (MIRROR,))
+
+
+def test_with_the_lan_alone_beside_it_it_gets_all_its_retries(asking: Ask) -> None:
+    """Once more, when the LAN has no answer either."""
+    servers = Servers(hub=DOWN, lab=DOWN, lab2=NotFound("nothing"))
+    with pytest.raises(NetworkError, match="no answer"):
+        asking(servers)
+    assert servers.asked == [HUB, LAN, OTHER, HUB]
+    assert servers.patience[-1] is None

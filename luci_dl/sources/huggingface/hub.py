@@ -15,7 +15,6 @@ from luci_dl.net.document import Document
 from luci_dl.net.hub import hub_refusal
 from luci_dl.net.links import next_link
 from luci_dl.net.origin import host_of
-from luci_dl.sources.away import ask
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.huggingface.reference import is_repo
 from luci_dl.text import cut, did_you_mean, nearest, printable, shown
@@ -93,7 +92,7 @@ def list_files(context: ResolveContext, repo: str, revision: str = "main") -> Li
     """
     hub, mirrors = context.endpoints.hub, context.endpoints.mirrors
     what = f"the files of {repo} and their digests are"
-    listing = ask(hub, mirrors, context, what, lambda asking, base: _list_at(asking, base, repo, revision))
+    listing = context.ask(hub, mirrors, what, lambda asking, base: _list_at(asking, base, repo, revision))
     return replace(listing, base=hub) if listing.base in context.endpoints.lan else listing
 
 

@@ -11,7 +11,6 @@ from luci_dl.events import Warned
 from luci_dl.model import MANIFEST, MAX_COMPANION, MAX_KEPT, Artifact, Model
 from luci_dl.names import check_name
 from luci_dl.net.document import Document
-from luci_dl.sources.away import ask
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.ollama.manifest import ACCEPTED, MAX_BYTES, Layer, Manifest, read_manifest
 from luci_dl.sources.ollama.name import DEFAULT_HOST, Name, parse_name
@@ -65,7 +64,7 @@ def _manifest(name: Name, context: ResolveContext) -> Document:
     base = context.endpoints.ollama
     if name.host != DEFAULT_HOST:
         return ask_at(context, base)
-    return ask(base, (), context, f"the files of {name} and their digests are", ask_at)
+    return context.ask(base, (), f"the files of {name} and their digests are", ask_at)
 
 
 def _kept_layers(manifest: Manifest, name: Name, size: int, context: ResolveContext) -> list[Layer]:
