@@ -355,6 +355,8 @@ def test_with_the_hub_away_the_word_of_the_lan_counts(
     assert_installed(home)
     warnings = [event.message for event in events if isinstance(event, Warned)]
     assert any(f"known only from {lan.url('')}" in message for message in warnings), warnings
+    receipt = json.loads((home / "models/.luci" / f"{NAME}.receipt").read_text())
+    assert receipt["url"].startswith(hub.endpoint)
 
 
 def test_a_hub_that_answers_is_asked_alone(hub: Hub, lan: Lan, home: Path) -> None:

@@ -256,6 +256,19 @@ def test_patience_outlasts_the_retries(run: Run) -> None:
     assert run.retries == []
 
 
+def test_patience_is_with_the_server_not_with_the_disk(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a block waits to be written, the server is not silent."""
+    write = MemorySink.write
+
+    def write_late(sink: MemorySink, lease: Lease, data: bytes | memoryview) -> int:
+        time.sleep(0.5)
+        return write(sink, lease, data)
+
+    monkeypatch.setattr(MemorySink, "write", write_late)
+    run.fetch(OK, patience=0.2)
+    proved(run)
+
+
 def said(code: str, status: int) -> faults.Fault:
     return faults.status(status, body=json.dumps({"error": code, "message": "The disk is in the sea."}).encode())
 
