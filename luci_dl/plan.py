@@ -57,6 +57,7 @@ class Options:
         adopt: copy a file from the caches of other programs, if it is there, instead of fetching it.
         copies: further files and folders to look for copies in.
         links: programs and folders to link the models to.
+        lan: servers on the LAN to ask for files before any other.
     """
 
     jobs: int = 1
@@ -75,6 +76,7 @@ class Options:
     adopt: bool = True
     copies: tuple[Path, ...] = ()
     links: tuple[str, ...] = ()
+    lan: tuple[str, ...] = ()
 
 
 @frozen

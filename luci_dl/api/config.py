@@ -65,4 +65,10 @@ def _check_mirrors(mirrors: Sequence[str]) -> None:
     endpoints_of({}, mirrors)
 
 
-_CHECKS: Checks = {"catalog": _check_catalog, "mirrors": _check_mirrors}
+def _check_lan(lan: Sequence[str]) -> None:
+    from luci_dl.sources.endpoints import endpoints_of
+
+    endpoints_of(os.environ, lan=lan)
+
+
+_CHECKS: Checks = {"catalog": _check_catalog, "mirrors": _check_mirrors, "lan": _check_lan}

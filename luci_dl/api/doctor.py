@@ -34,7 +34,7 @@ def doctor(folder: Folder, token: CancelToken, emit: Emit, *, offline: bool = Fa
     lists: dict[str, tuple[str, ...]] = {}  # of servers, in the settings
     try:
         found = settings(folder)
-        lists = {"mirrors": found.mirrors, "http_hosts": found.http_hosts}
+        lists = {"mirrors": found.mirrors, "http_hosts": found.http_hosts, "lan": found.lan}
         checks += [("config", partial(check_config, found)), ("catalog", partial(check_catalog, found))]
         folders = distinct([found.models_dir] if folder is not None else found.every_folder)
         checks += [("folder", partial(check_folder, path, found, token)) for path in folders]

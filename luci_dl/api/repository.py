@@ -55,7 +55,7 @@ def quantisations_of(
 
     Raises: ResolveError; UsageError; NetworkError; Interrupted.
     """
-    endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
+    endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts, settings.lan)
     if source_of(word, endpoints) is not huggingface:
         return None
     reference, options = parse(word, endpoints.hub), settings.options

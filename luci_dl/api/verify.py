@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from luci_dl.api.config import Folder, settings
@@ -46,9 +47,12 @@ def verify(
 
 
 def check(
-    names: Sequence[str], folder: Folder, token: CancelToken, emit: Emit, *, repair: bool
+    names: Sequence[str], folder: Folder, token: CancelToken, emit: Emit, *, repair: bool, lan: bool = True
 ) -> tuple[list[Verified], LuciError | None]:
-    """Returns: the verdicts, and the error to end with, which was emitted. Raises: as `verify`."""
+    """Returns: the verdicts, and the error to end with, which was emitted; `lan`: a repair may ask it.
+
+    Raises: as `verify`.
+    """
     found, problems = settings(folder), Problems(emit)
     with problems.explain():
         folders, catalog = folders_of(found, folder, problems), load(found.catalog)
@@ -69,7 +73,7 @@ def check(
     if wrong and repair:
         from luci_dl.install.repair import repair as install_again  # slow to load
 
-        error = install_again(models, wrong, found, token, emit) or error
+        error = install_again(models, wrong, found if lan else replace(found, lan=()), token, emit) or error
     return [*verdicts, *strangers], error
 
 

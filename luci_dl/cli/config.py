@@ -21,6 +21,7 @@ from luci_dl.text import did_you_mean, printable
         "luci config list",
         "luci config set models_dir /data/models",
         "luci config set mirrors https://mirror.example https://other.example",
+        "luci config set lan http://lab:8480",
         "luci config unset folders /media/usb",
         "luci config get models_dir",
         more="`luci help settings` describes every setting.",

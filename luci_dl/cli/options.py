@@ -28,6 +28,7 @@ def flag(*names: str, help: str) -> Callable[[Command], Command]:
 json_answer = flag("--json", "as_json", help="Print JSON on stdout: see `luci help json`.")
 json_events = flag("--json", "as_json", help="Print one event per line on stdout: see `luci help events`.")
 quiet = flag("-q", "--quiet", help="Print only errors.")
+no_lan = flag("--no-lan", help="Do not ask the servers of the setting `lan`.")
 verbose = flag("-v", "--verbose", help="Show each request; tokens are masked.")
 
 

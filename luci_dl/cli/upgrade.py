@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -30,10 +31,18 @@ if TYPE_CHECKING:
 @options.folder("Look into this models folder only.")
 @options.flag("-n", "--dry-run", help="Only show what would be done, and whether it would work.")
 @options.flag("-y", "--yes", help="Do not ask before upgrading all models.")
+@options.no_lan
 @options.json_events
 @options.quiet
 def command(
-    names: tuple[str, ...], everything: bool, folder: str | None, dry_run: bool, yes: bool, as_json: bool, quiet: bool
+    names: tuple[str, ...],
+    everything: bool,
+    folder: str | None,
+    dry_run: bool,
+    yes: bool,
+    no_lan: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Replace outdated models by their new versions: all files of a model, or none.
 
@@ -43,12 +52,14 @@ def command(
     """
 
     def work(token: CancelToken, emit: Emit) -> int:
+        from luci_dl.api.config import settings
         from luci_dl.api.upgrade import exit_code, plan_upgrade
 
         if bool(names) == everything:
             what = "--all upgrades every model, so it takes no names" if names else "no model given"
             raise UsageError(what, "Name models, or give --all; `luci outdated` shows which have newer versions.")
-        plan = plan_upgrade(names, folder, None, token, emit)
+        how = settings(folder).options
+        plan = plan_upgrade(names, folder, replace(how, lan=()) if no_lan else how, token, emit)
         if dry_run:
             return plan.forecast()
         if everything and plan.outdated and not yes:

@@ -32,9 +32,10 @@ Exit codes: 3 not installed, 5 a file is damaged, 6 a file cannot be read.
 @options.flag(
     "--repair", help="Install damaged files again; of each, only the damaged blocks are fetched where those are known."
 )
+@options.no_lan
 @options.json_events
 @options.quiet
-def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: bool, quiet: bool) -> int:
+def command(names: tuple[str, ...], folder: str | None, repair: bool, no_lan: bool, as_json: bool, quiet: bool) -> int:
     """Check that installed files are unchanged.
 
     Each file is read and compared with what was installed and with what the catalog says now. NAME is a name or alias
@@ -44,7 +45,7 @@ def command(names: tuple[str, ...], folder: str | None, repair: bool, as_json: b
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.api.verify import check
 
-        verdicts, error = check(names, folder, token, emit, repair=repair)
+        verdicts, error = check(names, folder, token, emit, repair=repair, lan=not no_lan)
         if not (verdicts or error):
             emit(Warned("no models are installed, so there is nothing to verify"))
         wrong = [verdict for verdict in verdicts if verdict.wrong]

@@ -43,6 +43,13 @@ class Settings:
     mirrors: tuple[str, ...] = setting(
         "servers with the same files as the Hub", kinds.ADDRESSES, (), variable="LUCI_MIRRORS"
     )
+    lan: tuple[str, ...] = setting(
+        "servers on your own network to ask for files before the Hub (luci serve)",
+        kinds.ADDRESSES,
+        (),
+        variable="LUCI_LAN",
+        option="--no-lan",
+    )
     http_hosts: tuple[str, ...] = setting("servers on your own network whose plain http you trust", kinds.HOSTS, ())
     links: tuple[str, ...] = setting(
         "programs and folders that each installed model is linked to (luci link)", kinds.LINKS, (), option="--link"

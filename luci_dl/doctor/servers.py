@@ -31,7 +31,8 @@ _LATER = "Try again later."
 
 def servers_of(endpoints: Endpoints) -> list[Server]:
     """The servers that an install may ask."""
-    return [server for source in SOURCES for server in source.servers(endpoints)]
+    lan = [Server("a server on the LAN", f"{base}/luci/v1/status") for base in endpoints.lan]
+    return [*lan, *(server for source in SOURCES for server in source.servers(endpoints))]
 
 
 def check_proxies(servers: Sequence[Server]) -> Iterator[Finding]:

@@ -51,6 +51,18 @@ class Started(Event):
 
 
 @frozen
+class Serving(Event):
+    """`name` comes from `host` from now on. Sent where a server on the LAN is asked first.
+
+    `reason`: why no longer from the one before; empty for the first.
+    """
+
+    name: str
+    host: str
+    reason: str
+
+
+@frozen
 class SmallFiles(Event):
     """The small files `names` of `reference`, `total` bytes in all, are fetched side by side from now on.
 

@@ -18,6 +18,8 @@ from luci_dl.pool import run_side_by_side
 
 _SIDE_BY_SIDE = 8
 _RETRIES = 2
+_PATIENCE_S = 5.0
+"""Seconds to wait for a server on the LAN, before the registry is asked."""
 _MOST_S = 15.0
 """Seconds to wait for all of them: the model is complete by then, and the next install tries again."""
 
@@ -60,6 +62,12 @@ def _fetch_all(missing: Sequence[Artifact], context: InstallContext) -> dict[str
 
 def _fetched(artifact: Artifact, context: InstallContext) -> str | None:
     """The file in base64; None where it cannot be had, or is not what it should be. Raises: Interrupted."""
+    first = context.asked_first(artifact)
+    found = None if first is artifact else _fetched_from(first, context, _PATIENCE_S)
+    return found or _fetched_from(artifact, context, _MOST_S)
+
+
+def _fetched_from(artifact: Artifact, context: InstallContext, patience: float) -> str | None:
     url = artifact.urls[0]
     client, retries = context.network.client_for(url), min(_RETRIES, context.options.retries)
     try:
@@ -69,6 +77,7 @@ def _fetched(artifact: Artifact, context: InstallContext) -> str | None:
             context.token,
             ignore,
             retries,
+            patience,
         )
     except Interrupted:
         raise

@@ -25,8 +25,12 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     artifact, before, resumed = part.artifact, part.fetched, part.received > 0
     context.emit(Started(artifact.name, part.size, part.received))
     fetch = partial(_fetch, part, context, report)
-    fetch(artifact)
-    SecondTry(part, context, fetch, resumed=resumed).run()
+    if context.lan is None:
+        fetch(artifact)
+        elsewhere = resumed
+    else:
+        elsewhere = context.lan.fetch(part, fetch, context.emit) or resumed
+    SecondTry(part, context, fetch, elsewhere=elsewhere).run()
     if not part.provable:
         from luci_dl.formats.table import format_of
 
@@ -37,26 +41,40 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     return part.fetched - before
 
 
-def _fetch(part: Part, context: InstallContext, report: Report, artifact: Artifact) -> None:
+def _fetch(
+    part: Part,
+    context: InstallContext,
+    report: Report,
+    artifact: Artifact,
+    tick: Callable[[], None] = lambda: None,
+    patience: float | None = None,
+) -> None:
+    """Fetch what is missing of the part from the addresses of the artifact. See `FetchFrom` in `lan`."""
     if part.received == part.size:
         return  # a kept part may be complete, and its server unreachable
     from luci_dl.net.fetch import Fetch  # slow to load
 
     url, network, retries = artifact.urls[0], context.network, context.options.retries
     host = urlsplit(url).netloc
+
+    def check() -> None:
+        part.check()
+        tick()
+
     fetch = Fetch(
         network.client_for(url),
         artifact,
         part,
         retries=min(retries, 1) if host in network.failed_hosts else retries,
-        connections=context.options.connections,
+        connections=context.options.connections if patience is None else 1,
         limiter=network.limiter,
         slots=network.slots,
         token=context.token,
         emit=context.emit,
         report=report,
-        check=part.check,
-        threads=part.has_journal,
+        check=check,
+        threads=part.has_journal or patience is not None,
+        patience=patience,
     )
     try:
         fetch.run()

@@ -26,7 +26,7 @@ def head_start(plan: Plan, context: InstallContext) -> AbstractContextManager[No
     with contextlib.suppress(LuciError):  # the install will say what is wrong
         for artifact in plan.artifacts:
             if _is_to_fetch(artifact, plan, context):
-                return context.network.head_start(artifact)
+                return context.network.head_start(context.asked_first(artifact))
     return contextlib.nullcontext()
 
 

@@ -78,7 +78,8 @@ def compare(
 
     Returns: one for each model, in the same order. Raises: Interrupted.
     """
-    options = replace(context.options, retries=min(RETRIES, context.options.retries))
+    # the LAN may still state what a reference named some time ago
+    options = replace(context.options, retries=min(RETRIES, context.options.retries), lan=())
     one = partial(_compare, settings=settings, context=replace(context, options=options), guess=guess)
     return run_side_by_side(one, models, context.token, ASKED_AT_ONCE)
 

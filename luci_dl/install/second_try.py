@@ -31,15 +31,15 @@ class SecondTry:
     """Verifies a part that is complete, and corrects it where that may be possible.
 
     Args:
-        resumed: the part has bytes of an earlier run.
+        elsewhere: the part has bytes that did not come from these addresses in this run.
     """
 
-    def __init__(self, part: Part, context: InstallContext, fetch: Fetch, *, resumed: bool) -> None:
+    def __init__(self, part: Part, context: InstallContext, fetch: Fetch, *, elsewhere: bool) -> None:
         self._part = part
         self._artifact = part.artifact
         self._context = context
         self._fetch = fetch
-        self._resumed = resumed
+        self._elsewhere = elsewhere
         self._sent: dict[Sender, Blocks] = {}
 
     def run(self) -> None:
@@ -47,7 +47,7 @@ class SecondTry:
         error = self._mismatch()
         if error and self._part.provable:
             error = self._fetch_damaged(error)
-        if error and (len(self._artifact.urls) > 1 or self._resumed or self._may_pass):
+        if error and (len(self._artifact.urls) > 1 or self._elsewhere or self._may_pass):
             error = self._fetch_from_each(error)
         if error:
             raise error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog import catalog
@@ -19,7 +20,7 @@ from luci_dl.net.tune import MAX_CONNECTIONS
 from luci_dl.plan import Options
 from luci_dl.sources.base import source_of
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.endpoints import endpoints_of
+from luci_dl.sources.endpoints import Endpoints, endpoints_of
 from luci_dl.sources.selection import FileSelection
 
 
@@ -38,9 +39,22 @@ def is_offline() -> bool:
 def context_for(
     settings: Settings, options: Options, token: CancelToken, emit: Emit, log: Emit | None = None
 ) -> InstallContext:
-    """What an install with these options works with. Raises: UsageError, for a `--from` that does not exist."""
+    """What an install with these options works with.
+
+    Raises: UsageError, for a `--from` that does not exist, or a server on the LAN that cannot be one.
+    """
     copies = Copies(os.environ, tuple(settings.every_folder), options.copies, caches=options.adopt, emit=emit)
-    return InstallContext(options, network_for(options, log), copies, token, emit)
+    context = InstallContext(options, network_for(options, log), copies, token, emit)
+    if not options.lan or context.network.offline:
+        return context
+    from luci_dl.install.lan import Lan  # few have one
+
+    return replace(context, lan=Lan(_endpoints(settings, options), context.network))
+
+
+def _endpoints(settings: Settings, options: Options) -> Endpoints:
+    """Raises: UsageError."""
+    return endpoints_of(os.environ, settings.mirrors, settings.http_hosts, options.lan)
 
 
 def install_context(
@@ -77,6 +91,6 @@ def resolve_context(settings: Settings, context: InstallContext) -> ResolveConte
 
         return installed_by(reference, settings.every_folder)
 
-    endpoints = endpoints_of(os.environ, settings.mirrors, settings.http_hosts)
+    endpoints = _endpoints(settings, context.options)
     retries = context.options.retries
     return ResolveContext(context.network, endpoints, context.token, context.emit, retries, installed)

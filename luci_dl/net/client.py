@@ -209,14 +209,15 @@ class Client:
 
 def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, repository: bool) -> Answer:
     """The head of the response from `url`; of an error also the words of the server, and who may have sent them."""
-    proxy, message = None, ""
+    proxy, message, code = None, "", ""
     if response.status not in WITH_BODY:
-        from luci_dl.net.server_message import server_message  # no success needs it
+        from luci_dl.net.server_message import error_code, server_message  # no success needs it
 
         proxy = forwarding_proxy_for(url)
         memory = memoryview(bytearray(_MESSAGE_BYTES))
         body = bytes(memory[: raw_response(response).read_within(memory, _MESSAGE_S)])
         message = server_message(response.headers, body).removeprefix(f"{response.status} ")
+        code = error_code(body)
     redirected = origin_of(url) != origin_of(requested)
     return Answer(
         response.status,
@@ -225,6 +226,7 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
         str(proxy) if proxy else "",
         repository,
         message,
+        code,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
@@ -14,7 +16,7 @@ from luci_dl.model import Artifact
 from luci_dl.net.document import Document, web_page
 from luci_dl.net.origin import host_of
 from luci_dl.net.response import RangeRequest
-from luci_dl.net.retry import AttemptFailed, Remedy, RetryBudget, retry_after_s
+from luci_dl.net.retry import AttemptFailed, Remedy, RetryBudget, Silent, retry_after_s
 from luci_dl.net.situation import Situation
 from luci_dl.net.status import TRY_LATER, is_temporary
 from luci_dl.plan import Remote
@@ -67,18 +69,26 @@ def read_beginning(client: Client, artifact: Artifact, at_most: int) -> bytes:
     return bytes(memory[:found])
 
 
-def with_retries(attempt: Callable[[], T], url: str, token: CancelToken, emit: Emit, retries: int) -> T:
-    """Make attempts until one succeeds; `retries` consecutive failures are allowed.
+def with_retries(
+    attempt: Callable[[], T], url: str, token: CancelToken, emit: Emit, retries: int, patience: float | None = None
+) -> T:
+    """Make attempts until one succeeds; `retries` consecutive failures are allowed, and `patience` seconds in all.
 
     Raises: NetworkError; Interrupted; what an attempt raises, except AttemptFailed.
     """
-    budget = RetryBudget(retries)
+    budget, host, limit = RetryBudget(retries), host_of(url), math.inf if patience is None else patience
+    deadline = time.monotonic() + limit
+
+    def check_time() -> None:
+        if time.monotonic() > deadline:
+            raise Silent(f"{host} has not answered for {limit:g} s")
+
     while True:
         try:
-            return run_cancellable(attempt, token)
+            return run_cancellable(attempt, token, check_time)
         except AttemptFailed as failure:
-            host = host_of(url)
-            delay = budget.record_failure(failure, host)
+            check_time()
+            delay = min(budget.record_failure(failure, host), max(0.0, deadline - time.monotonic()))
             emit(Retrying(host, failure.reason, delay, budget.failures, budget.retries))
             if token.wait(delay):
                 raise Interrupted(token.signum) from None

@@ -10,9 +10,10 @@ from luci_dl.errors import LuciError, StorageError
 from luci_dl.events import Emit, Progress, Retrying, Warned
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
+from luci_dl.net.origin import host_of
 from luci_dl.net.rate_limiter import RateLimiter
-from luci_dl.net.rate_meter import RateMeter
-from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy, RetryBudget
+from luci_dl.net.rate_meter import RateMeter, SilenceWatch
+from luci_dl.net.retry import AttemptFailed, OutOfResources, Remedy, RetryBudget, Silent
 from luci_dl.net.slots import Slots
 from luci_dl.net.tune import Tuner
 from luci_dl.net.worker_pool import WorkerPool
@@ -23,6 +24,11 @@ TICK_S = 0.1
 PAUSE_S = 1.0
 """After one of several connections failed, none is added for this long, unless the server asks for another time."""
 MAX_PAUSE_S = 60.0
+_PERMANENT = (Remedy.NO_RANGES, Remedy.PROBE, Remedy.ELSEWHERE)
+_ENDLESS = 1 << 30
+"""Retries, when time counts instead."""
+_ATTEMPTS = 10
+"""How often a server is tried, at least, before the patience with it is over."""
 
 Report = Callable[[Progress], None]
 
@@ -36,7 +42,9 @@ class Fetch:
         limiter, slots: of the whole process.
         threads: whether every connection has a thread. Else the calling thread works for the first one, and notices a
             cancelled token only with the next block: for small files, and callers that need not answer.
-        check: called repeatedly; raises the errors of the threads behind the sink.
+        check: called repeatedly; raises the errors of the threads behind the sink, or any other to end the fetch.
+        patience: seconds without a byte after which it ends, or sooner if the server says why it sends nothing, for
+            somebody else can be asked. None: only `retries` count.
         report: called with each progress, in addition to `emit`.
     """
 
@@ -55,6 +63,7 @@ class Fetch:
         limiter: RateLimiter | None = None,
         slots: Slots | None = None,
         threads: bool = True,
+        patience: float | None = None,
     ) -> None:
         self._artifact = artifact
         self._sink = sink
@@ -62,6 +71,10 @@ class Fetch:
         slots = slots or Slots(self._tuner.most)
         self._pool = WorkerPool(client, artifact, sink, self._tuner, limiter or RateLimiter(), slots, threads)
         self._budget = RetryBudget(retries, sink.received)
+        if patience is not None:
+            self._budget = RetryBudget(_ENDLESS, sink.received, max_delay=patience / _ATTEMPTS)
+        self._silence = None if patience is None else SilenceWatch(patience)
+        self._last_failure = ""
         self._token = token
         self._emit = emit
         self._report = report
@@ -83,10 +96,19 @@ class Fetch:
                 self._token.check()
                 self._check()
                 self._report_progress()
+                self._check_silence()
             self._report_progress()  # the last bytes may have come after the last report
             self._pool.settle(TICK_S)
         finally:
             self._pool.stop()
+
+    def _check_silence(self) -> None:
+        """Raises: Silent, when the patience is over."""
+        silence = self._silence
+        if silence and silence.is_over(time.monotonic(), self._sink.received, self._pool.waits):
+            host = host_of(self._pool.mirrors.urls[0])
+            reason = f" ({self._last_failure})" if self._last_failure else ""
+            raise Silent(f"{host} has sent nothing for {silence.limit_s:g} s{reason}")
 
     def _is_complete(self) -> bool:
         return self._sink.size is not None and self._sink.received >= self._sink.size
@@ -114,12 +136,14 @@ class Fetch:
             return None
         if isinstance(error, LuciError) and self._pool.may_pass(url):
             failure = AttemptFailed(error.message, hint=error.hint, final=error)
-        permanent = failure is None or failure.remedy in (Remedy.NO_RANGES, Remedy.PROBE)
+        permanent = failure is None or failure.remedy in _PERMANENT
         if self._pool.mirrors.record_failure(url, permanent):
             self._emit(Warned(f"{url} is no longer used: {error}"))
             return None
         if failure is None:
             raise error
+        if failure.final and (self._silence or failure.remedy is Remedy.ELSEWHERE):
+            raise failure.final
         self._pool.apply(failure.remedy, url)
         return failure
 
@@ -139,7 +163,9 @@ class Fetch:
             self._tuner.recover(now)
         name = self._artifact.name
         delay = self._budget.record_failure(worst, name)
-        self._emit(Retrying(name, worst.reason, delay, self._budget.failures, self._budget.retries))
+        self._last_failure = worst.reason
+        if self._silence is None:
+            self._emit(Retrying(name, worst.reason, delay, self._budget.failures, self._budget.retries))
         return delay
 
     def _say_fewer(self, failure: AttemptFailed) -> None:

@@ -30,7 +30,10 @@ needs no header to agree; what nothing proves is taken as the whole only if its 
     a content coding                              a digest, or it is not a coding     take
                                                   else                                give up: network
     416 with the size where the range begins                                          take: the file ends there
-    any other status                              the address is an earlier redirect
+    any other status
+      with a reason of `luci serve`, in JSON      wrong or refused upstream           ask another server, or give up
+                                                  else                                wait
+                                                  the address is an earlier redirect
                                                   and it is a 4xx, not temporary      fresh address
                                                   other connections are receiving     fewer connections, or no ranges
                                                                                       if none was served, and it

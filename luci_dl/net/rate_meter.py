@@ -1,4 +1,4 @@
-"""The download rate, and whether a connection has stalled."""
+"""The download rate, and whether a connection, or a whole server, has stalled."""
 
 from __future__ import annotations
 
@@ -44,3 +44,18 @@ class StallWatch:
         gained = received - self._received
         self._waited_s, self._received = waited_s, received
         return gained < STALL_BYTES_PER_S * self._limit_s
+
+
+class SilenceWatch:
+    """Notices that a download has waited for its server alone for `limit_s` seconds, and no byte has come."""
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._received = -1
+        self._since = 0.0
+
+    def is_over(self, now: float, received: int, waits: bool) -> bool:
+        """Whether that is so now; `waits`: for the server, not for the disk or the rate limit."""
+        if received != self._received or not waits:
+            self._received, self._since = received, now
+        return now - self._since >= self.limit_s

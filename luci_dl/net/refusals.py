@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from luci_dl.errors import LuciError, NetworkError
+from luci_dl.errors import IntegrityError, LuciError, NetworkError
 from luci_dl.net.bearer import account_required
 from luci_dl.net.hub import hub_refusal
 from luci_dl.net.origin import host_of
@@ -15,6 +15,13 @@ _OVERLOAD = {429, 503}
 _EMPTY = {204, 205}
 _EXPIRED = {400, 401, 403, 410}
 """What a host says of a signed address that has expired."""
+_DECLINED: dict[str, tuple[Remedy, type[LuciError]]] = {
+    "upstream_wrong": (Remedy.ELSEWHERE, IntegrityError),
+    "upstream_refused": (Remedy.ELSEWHERE, NetworkError),
+    "upstream_away": (Remedy.WAIT, NetworkError),
+    "no_room": (Remedy.WAIT, NetworkError),
+}
+"""Why `luci serve` cannot send a file, by the code in its response."""
 _OF_RANGES = {400, 401, 403, 405, 406, 412, 416, 501}
 """What servers say that would send the whole file, if only the request did not name a range."""
 
@@ -25,6 +32,8 @@ def refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exce
     temporary = is_temporary(status, asked_to_wait)
     patient = situation.failures < PATIENCE
     may_have_expired = answer.host and status in _EXPIRED
+    if answer.code in _DECLINED:
+        return _declined(request, answer)
     if situation.located and 400 <= status < 500 and not temporary and status != 416:
         remedy = Remedy.FRESH_ADDRESS
     elif situation.beside:
@@ -41,6 +50,12 @@ def refused(request: RangeRequest, answer: Answer, situation: Situation) -> Exce
         return _final_refusal(request, answer)
     reason = f"{_sender(request, answer)} returned {status}" + (f": {answer.message}" if answer.message else "")
     return AttemptFailed(reason, asked_to_wait, remedy=remedy, hint=TRY_LATER)
+
+
+def _declined(request: RangeRequest, answer: Answer) -> AttemptFailed:
+    remedy, error = _DECLINED[answer.code]
+    reason = f"{_sender(request, answer)} cannot send the file ({answer.status}): {answer.message or answer.code}"
+    return AttemptFailed(reason, remedy=remedy, final=error(reason, TRY_LATER))
 
 
 def _may_be_about_the_range(request: RangeRequest, answer: Answer, situation: Situation) -> bool:

@@ -15,7 +15,7 @@ from luci_dl.text import public_text
 PROGRESS_BYTES = 1 << 20
 """New bytes, beyond the most there have been, that reset the count of failures."""
 MAX_DELAY_S = 60.0
-"""The longest delay that luci chooses."""
+"""The longest delay that luci chooses, unless somebody else can be asked meanwhile."""
 MAX_RETRY_AFTER_S = 600.0
 """The longest delay accepted from a server. A longer one ends the download, which can be resumed later."""
 _EPOCH_S = 1e9
@@ -32,6 +32,7 @@ class Remedy(Enum):
     FEWER = "fewer connections: this machine or the server allows no more"
     PROBE = "a request without a range, which shows whether only ranges are refused"
     NO_RANGES = "one connection, and a probe: the answer to a range cannot be relied on"
+    ELSEWHERE = "another server: this one says why it cannot send the file"
 
 
 class AttemptFailed(Exception):
@@ -70,6 +71,10 @@ class OutOfResources(AttemptFailed):
         super().__init__(reason, remedy=Remedy.FEWER, hint=hint)
 
 
+class Silent(NetworkError):
+    """A server sent nothing for as long as that was waited for."""
+
+
 class RetryBudget:
     """Counts the consecutive failures of one download, and chooses the delays between attempts.
 
@@ -77,11 +82,19 @@ class RetryBudget:
         retries: consecutive failures allowed. `PROGRESS_BYTES` new bytes end a series of failures.
         received: bytes that are there from the start.
         jitter: returns a random number from 0 to 1, so that clients that failed together do not retry together.
+        max_delay: the longest delay that luci chooses, in seconds; None for `MAX_DELAY_S`.
     """
 
-    def __init__(self, retries: int, received: int = 0, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        retries: int,
+        received: int = 0,
+        jitter: Callable[[], float] = random.random,
+        max_delay: float | None = None,
+    ) -> None:
         self.retries = retries
         self.failures = 0
+        self._max_delay = MAX_DELAY_S if max_delay is None else max_delay
         self._jitter = jitter
         self._most_received = received
 
@@ -106,7 +119,7 @@ class RetryBudget:
         if self.failures > self.retries:
             attempts = f" ({self.failures} attempts)" if self.failures > 1 else ""
             raise failure.final or NetworkError(f"{name}: {failure.reason}{attempts}", failure.hint)
-        delay = min(MAX_DELAY_S, 2.0 ** (self.failures - 1)) * (0.5 + self._jitter() / 2)
+        delay = min(self._max_delay, 2.0 ** (self.failures - 1)) * (0.5 + self._jitter() / 2)
         return max(delay, asked or 0.0)
 
 

@@ -70,6 +70,16 @@ def server_message(headers: Mapping[str, str], body: bytes) -> str:
     return ""
 
 
+def error_code(body: bytes) -> str:
+    """The `error` of a JSON object; "" if there is none that is a text."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    code = found.get("error") if isinstance(found, dict) else None
+    return code if isinstance(code, str) else ""
+
+
 def _candidates(text: str, kind: str) -> Iterator[str]:
     """The texts in which the explanation may be, the most likely first."""
     if text[:1] in ("{", "["):

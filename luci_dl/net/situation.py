@@ -48,6 +48,7 @@ class Answer:
         through: the proxy that may have sent an error itself, in words; else empty.
         repository: the request was for a registry's repository.
         message: the server's own words, of an error; may be empty.
+        code: the server's own code for the error, if it is JSON with one; else empty.
     """
 
     status: int
@@ -56,3 +57,4 @@ class Answer:
     through: str = ""
     repository: bool = False
     message: str = ""
+    code: str = ""

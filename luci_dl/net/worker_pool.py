@@ -64,6 +64,11 @@ class WorkerPool:
     def __len__(self) -> int:
         return len(self._transfers)
 
+    @property
+    def waits(self) -> bool:
+        """Whether all of them wait for the network, not for the disk or the rate limit."""
+        return all(transfer.is_waiting for transfer in self._transfers)
+
     def reap(self, now: float) -> list[tuple[str, Exception | None]]:
         """Remove the workers that ended or stalled. Returns: the address and the error of each."""
         ended: list[tuple[str, Exception | None]] = []
@@ -90,10 +95,7 @@ class WorkerPool:
         transfer.learn(now)
 
     def may_pass(self, url: str) -> bool:
-        """Whether an error says little of the address: other connections are at work there, or it has served bytes.
-
-        After more than `PATIENCE` failures in a row, the bytes do not matter.
-        """
+        """Whether an error says little of the address: it serves others, or has before the last `PATIENCE` failures."""
         if any(transfer.address.url == url for transfer in self._transfers):
             return True
         return any(each.served and each.barren <= PATIENCE for each in self.mirrors.in_use if each.url == url)

@@ -59,7 +59,7 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
     if settings.models_dir.is_file():
         raise UsageError(f"{settings.models_dir} is a file, not a models folder", "Give another folder with --dir.")
     fs.allow_files(FILES)
-    pulling = replace(options, jobs=1, keep_partial=True, resume=True, force=False, links=())
+    pulling = replace(options, jobs=1, keep_partial=True, resume=True, force=False, links=(), lan=())
     context = install_context(settings, pulling, token, _of_pulls(emit))
     asking = replace(context, network=network_for(replace(options, timeout=PATIENCE_S)))
     upstream = resolve_context(settings, asking)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +31,7 @@ class ResolveContext:
     Attributes:
         retries: consecutive failures allowed per request.
         may_be_tampered: servers may be asked in plain http: the user gave the digest, or accepts the risk.
+        patience: seconds after which a server without an answer counts as away; None: only `retries` count.
         installed: returns the model that was installed by a reference, None if there is none; used when offline.
     """
 
@@ -41,6 +42,7 @@ class ResolveContext:
     retries: int = 10
     installed: Callable[[str], Model | None] = field(default=lambda _reference: None)
     may_be_tampered: bool = False
+    patience: float | None = None
 
     def installed_offline(self, server: str, reference: str, *others: str) -> Model:
         """The model that was installed by the reference, or by one of the others. Raises: NetworkError."""
@@ -49,6 +51,21 @@ class ResolveContext:
             message = f"{reference} is not installed, and {server} cannot be asked for it offline"
             raise NetworkError(message, ASK_SERVERS)
         return model
+
+    def ask(self, base: str, mirrors: Sequence[str], what: str, attempt: Callable[[ResolveContext, str], T]) -> T:
+        """The answer of the server at `base`; if it is away, that of a mirror or of the LAN.
+
+        Args:
+            what: the answer is, for the warning then.
+            attempt: asks the server at the address.
+
+        Raises: what an attempt at `base` raises; NetworkError, when nobody can be reached; Interrupted.
+        """
+        if not (mirrors or self.endpoints.lan) or self.network.offline:
+            return attempt(self, base)
+        from luci_dl.sources.away import ask  # most have only the Hub
+
+        return ask(base, mirrors, self, what, attempt)
 
     def document(
         self, url: str, headers: Mapping[str, str], *, repository: str = "", at_most: int = MAX_BYTES
@@ -84,4 +101,4 @@ class ResolveContext:
         from luci_dl.net.documents import with_retries
 
         client = self.network.client_for(url)
-        return with_retries(lambda: attempt(client), url, self.token, self.emit, self.retries)
+        return with_retries(lambda: attempt(client), url, self.token, self.emit, self.retries, self.patience)

@@ -46,6 +46,8 @@ class Endpoints:
         ollama: the registry of Ollama names that do not name a host.
         docker: the registry of Docker names that do not name a host.
         http_hosts: whose plain http is trusted.
+        lan: servers on the LAN. They are asked for files before all others, and for what these state about files only
+            when those are away.
     """
 
     hub: str = f"https://{HUB}"
@@ -54,6 +56,7 @@ class Endpoints:
     ollama: str = "https://registry.ollama.ai"
     docker: str = "https://registry-1.docker.io"
     http_hosts: tuple[str, ...] = ()
+    lan: tuple[str, ...] = ()
 
     @property
     def hubs(self) -> tuple[str, ...]:
@@ -72,8 +75,11 @@ class Endpoints:
         return self.hub_headers if (hub.scheme, hub.netloc) == (asked.scheme, asked.netloc) else {}
 
     def refuse_plain_http(self, url: str) -> None:
-        """Raises: UsageError, when somebody on the way could change what a server states about files."""
-        if is_safe(url, self.http_hosts):
+        """Raises: UsageError, when somebody on the way could change what a server states about files.
+
+        What the LAN states is used only with a warning.
+        """
+        if is_safe(url, self.http_hosts) or any(url.startswith(f"{base}/") for base in self.lan):
             return
         named = {"HF_ENDPOINT": self.hub, "OLLAMA_REGISTRY": self.ollama, "DOCKER_REGISTRY": self.docker}
         variable = next((name for name, base in named.items() if url.startswith(f"{base}/")), "LUCI_MIRRORS")
@@ -101,7 +107,10 @@ class Endpoints:
 
 
 def endpoints_of(
-    environ: Mapping[str, str], mirrors: Sequence[str] = (), http_hosts: tuple[str, ...] = ()
+    environ: Mapping[str, str],
+    mirrors: Sequence[str] = (),
+    http_hosts: tuple[str, ...] = (),
+    lan: Sequence[str] = (),
 ) -> Endpoints:
     """The servers that the environment names, with the settings of config.json: `mirrors` if LUCI_MIRRORS is not set.
 
@@ -109,7 +118,7 @@ def endpoints_of(
     """
     named = _split(variable(environ, "LUCI_MIRRORS"))
     default = Endpoints()
-    return Endpoints(
+    endpoints = Endpoints(
         hub=_base(variable(environ, "HF_ENDPOINT") or default.hub, "HF_ENDPOINT"),
         hub_token=_hub_token(environ),
         mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in named)
@@ -117,7 +126,20 @@ def endpoints_of(
         ollama=_base(variable(environ, "OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY"),
         docker=_base(variable(environ, "DOCKER_REGISTRY") or default.docker, "DOCKER_REGISTRY"),
         http_hosts=http_hosts,
+        lan=tuple(_base(text, "lan") for text in lan),
     )
+    _check_lan(endpoints)
+    return endpoints
+
+
+def _check_lan(endpoints: Endpoints) -> None:
+    """Raises: UsageError, if a server on the LAN is the one that states what its bytes must be."""
+    for name, base in {"HF_ENDPOINT": endpoints.hub, "OLLAMA_REGISTRY": endpoints.ollama}.items():
+        if host_of(base) in map(host_of, endpoints.lan):
+            raise UsageError(
+                f"lan: {name} names {host_of(base)}, too, so nothing would verify what it sends",
+                f"Unset {name}, or leave that server out of lan (--no-lan, LUCI_LAN).",
+            )
 
 
 def unchecked_endpoints(environ: Mapping[str, str]) -> Endpoints:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from luci_dl.events import Deleted, Event, Installed, Kept, NotDeleted, Progress, Retrying, SmallFiles, Started
+from luci_dl.events import Deleted, Event, Installed, Kept, NotDeleted, Progress, Retrying, Serving, SmallFiles, Started
 from luci_dl.text import counted
 from luci_dl.ui.render_thread import Renderer
 
@@ -69,6 +69,8 @@ class AsOne(Renderer):
                 if self._clock() >= group.retries_shown_until:  # all of them have lost the same network
                     group.retries_shown_until = self._clock() + delay
                     yield replace(event, name=group.name)
+            case Serving() if group:
+                return
             case Deleted() | Kept() if group:
                 group.ended.append(event)
             case Deleted() | Kept() | NotDeleted():  # of another file of the model: more of the group may follow

@@ -22,6 +22,9 @@ def describe(event: Event) -> list[str]:
             return [f"📦 Found in {printable(location)}: {base_name(name)}"]
         case events.Started():
             return [_started(event)]
+        case events.Serving(name, host, reason):
+            why = f": {_one_line(reason)}" if reason else ""
+            return [f"📥 Downloading {base_name(name)} from {printable(host)}{why}"]
         case events.SmallFiles(_, names, total):
             return [_started(events.Started(counted(len(names), "small file"), total, 0))]
         case events.Progress() | events.Hashing():

@@ -158,6 +158,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "fallback_folder_used": {"reference": str, "folder": str, "reason": str},
     "started": {"name": str, "total": Maybe(int), "offset": int},
+    "serving": {"name": str, "host": str, "reason": str},
     "small_files": {"reference": str, "names": [str], "total": int},
     "progress": _PROGRESS,
     "copying": _PROGRESS,

@@ -300,3 +300,13 @@ def test_without_a_table_the_file_system_is_unknown(table: Path) -> None:
 
     table.unlink()
     assert file_system(Path("/")) is None
+
+
+def test_a_server_on_the_lan_is_checked(home: Path, server: FaultyServer) -> None:
+    """By its status page; one that is away is a warning, since the Hub is asked then."""
+    server.serve("/luci/v1/status", b"{}")
+    config(home, lan=[server.url("", "localhost"), "http://127.0.0.1:9"])
+    found = findings()
+    fine = [str(one["message"]) for one in found if (one["topic"], one["level"]) == ("reach", "ok")]
+    assert fine[0].startswith(f"a server on the LAN (localhost:{server.port}) answers")
+    assert "a server on the LAN (127.0.0.1:9)" in of("reach", found, "warning")

@@ -236,3 +236,24 @@ def test_a_signal_during_the_download_leaves_nothing(hub: Hub, models: Path) -> 
         assert loading.wait() == -signal.SIGINT
         assert STOPPED in loading.err
     assert_nothing_left(models)
+
+
+def test_the_lan_is_asked_first_unless_an_option_says_no(hub: Hub, models: Path, server: FaultyServer) -> None:
+    """The user reads which server sends."""
+    repo = hub.add(FOLDER, {"m.gguf": DATA})
+    target = f"/{FOLDER}/resolve/{repo.commit('main')}/m.gguf"
+    lan = {"LUCI_LAN": server.url("").removesuffix("/")}
+    server.serve(target, DATA)
+    ended = luci("install", "hf:me/model", env=lan)
+    assert ended.returncode == 0, ended.stderr
+    assert f"Downloading m.gguf from 127.0.0.1:{server.port}\n" in ended.stderr
+    assert (models / FOLDER / "m.gguf").read_bytes() == DATA
+    assert not hub.seen("store")
+    for command in (["install", "hf:me/model", "--force"], ["verify", "--repair"], ["upgrade", "--all", "--yes"]):
+        path = models / FOLDER / "m.gguf"
+        path.write_bytes(OTHER)
+        repo.revisions["main"] = {"m.gguf": DATA} if command[0] != "upgrade" else {"m.gguf": OTHER + b"\0"}
+        ended = luci(*command, "--no-lan", env=lan)
+        assert ended.returncode == 0, ended.stderr
+    assert len(server.exchanges()) == 1
+    assert hub.seen("store")

@@ -190,7 +190,7 @@ def test_one_right_address_is_enough(data: st.DataObject) -> None:
     origins = data.draw(st.lists(origin, min_size=blocks, max_size=blocks))
     part, warnings = Blocked(addresses, origins), list[str]()
     context = SimpleNamespace(token=CancelToken(), options=Options(), emit=lambda event: warnings.append(event.message))
-    SecondTry(part, context, part.fetch, resumed=None in origins).run()  # type: ignore[arg-type]
+    SecondTry(part, context, part.fetch, elsewhere=None in origins).run()  # type: ignore[arg-type]
     assert part.blocks.text() == "0" * 8 * blocks
     assert part.fetched <= 4 * blocks
     liars = {who for number, who in enumerate(origins) if who is not None and addresses[who][number]}

@@ -29,7 +29,7 @@ class Run:
     token: CancelToken = dataclasses.field(default_factory=CancelToken)
     threads: bool = True
 
-    def fetch(self, *scripted: faults.Fault, retries: int = 3) -> None:
+    def fetch(self, *scripted: faults.Fault, retries: int = 3, patience: float | None = None) -> None:
         url = self.server.serve("/m.gguf", DATA, faults=scripted)
         Fetch(
             Client(connect_s=60),
@@ -40,7 +40,8 @@ class Run:
             emit=self.events.append,
             report=self.reports.append,
             check=lambda: None,
-            threads=self.threads,
+            threads=self.threads or patience is not None,
+            patience=patience,
         ).run()
 
     @property

@@ -227,3 +227,13 @@ def test_offline_nothing_is_requested(server: FaultyServer) -> None:
     with pytest.raises(NetworkError, match="/api"):
         document(url, network=Network(offline=True))
     assert not server.exchanges()
+
+
+@pytest.mark.parametrize("fault", [faults.stall_head(), faults.status(503)])
+def test_patience_ends_the_attempts(server: FaultyServer, monkeypatch: pytest.MonkeyPatch, fault: faults.Fault) -> None:
+    """However many retries are left, and whatever the server does meanwhile."""
+    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.1)
+    began = time.monotonic()
+    with pytest.raises(NetworkError, match=r"has not answered for 0\.3 s"):
+        document(server.serve("/api", LISTING, faults=[fault]), retries=1000, patience=0.3)
+    assert 0.3 <= time.monotonic() - began < 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -10,12 +11,13 @@ from email.utils import formatdate
 import pytest
 
 from luci_dl.cancel import CancelToken
-from luci_dl.errors import IntegrityError, Interrupted, NetworkError, ResolveError
+from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError, ResolveError
 from luci_dl.events import Progress, Retrying
 from luci_dl.model import Artifact
 from luci_dl.net import rate_meter, retry
 from luci_dl.net.client import Client
 from luci_dl.net.fetch import Fetch
+from luci_dl.net.retry import Silent
 from luci_dl.plan import Lease
 from tests.net.fetching import CUT, DATA, HALF, OK, Run, proved
 from tests.net.sink import MemorySink
@@ -234,3 +236,55 @@ def test_a_bug_is_not_swallowed(server: FaultyServer) -> None:
 
     with pytest.raises(ZeroDivisionError):
         Run(server, Broken()).fetch(OK)
+
+
+@pytest.mark.parametrize("fault", [faults.stall_head(), faults.status(503), faults.hangs_up(), faults.stall(HALF)])
+def test_patience_ends_a_fetch_when_nothing_comes(run: Run, fault: faults.Fault) -> None:
+    """However many retries there are, and nobody reads of them; what came is kept."""
+    began = time.monotonic()
+    with pytest.raises(Silent, match=r"has sent nothing for 0\.4 s"):
+        run.fetch(CUT, fault, retries=1000, patience=0.4)
+    assert 0.4 <= time.monotonic() - began < 3
+    assert run.retries == []
+    assert run.sink.received == HALF
+
+
+def test_patience_outlasts_the_retries(run: Run) -> None:
+    """Attempts follow each other quickly until it is over."""
+    run.fetch(CUT, faults.status(503), faults.hangs_up(), faults.status(500), OK, retries=0, patience=3.0)
+    proved(run)
+    assert run.retries == []
+
+
+def test_patience_is_with_the_server_not_with_the_disk(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a block waits to be written, the server is not silent."""
+    write = MemorySink.write
+
+    def write_late(sink: MemorySink, lease: Lease, data: bytes | memoryview) -> int:
+        time.sleep(0.5)
+        return write(sink, lease, data)
+
+    monkeypatch.setattr(MemorySink, "write", write_late)
+    run.fetch(OK, patience=0.2)
+    proved(run)
+
+
+def said(code: str, status: int) -> faults.Fault:
+    return faults.status(status, body=json.dumps({"error": code, "message": "The disk is in the sea."}).encode())
+
+
+@pytest.mark.parametrize("code", ["upstream_wrong", "upstream_away", "no_room", "upstream_refused"])
+def test_a_server_that_says_why_not_ends_a_fetch_with_patience(run: Run, code: str) -> None:
+    """At once, although it has served bytes."""
+    with pytest.raises(LuciError, match="The disk is in the sea"):
+        run.fetch(CUT, said(code, 502), patience=60.0)
+    assert len(run.asked) == 2
+
+
+def test_wrong_bytes_upstream_are_no_bad_line(run: Run) -> None:
+    """Not even for the only server; one that cannot reach its own is asked again."""
+    with pytest.raises(IntegrityError, match="The disk is in the sea"):
+        run.fetch(said("upstream_wrong", 502))
+    assert len(run.asked) == 1
+    run.fetch(said("upstream_away", 504), OK)
+    proved(run)

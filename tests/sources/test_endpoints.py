@@ -83,6 +83,22 @@ def test_an_invalid_address_is_refused_with_its_variable(variable: str, value: s
     assert "secret" not in caught.value.message
 
 
+@pytest.mark.parametrize("variable", ["HF_ENDPOINT", "OLLAMA_REGISTRY"])
+def test_a_server_on_the_lan_cannot_be_the_one_that_states_the_digests(variable: str) -> None:
+    """Nothing would prove its bytes then."""
+    with pytest.raises(UsageError, match=f"lan: {variable} names lab:8480, too"):
+        endpoints_of({variable: "http://lab:8480"}, lan=["http://other:8480", "http://lab:8480/"])
+    assert endpoints_of({}, lan=["http://lab:8480/"]).lan == ("http://lab:8480",)
+
+
+def test_documents_of_the_lan_may_come_in_plain_http() -> None:
+    """A warning says whose word counts then; no other plain http is allowed by it."""
+    endpoints = Endpoints(lan=("http://lab:8480",))
+    endpoints.refuse_plain_http("http://lab:8480/api/models/me/m")
+    with pytest.raises(UsageError):
+        endpoints.refuse_plain_http("http://lab:84800/api/models/me/m")
+
+
 @pytest.mark.parametrize(
     ("hub", "hosts", "expected"),
     [

@@ -9,8 +9,9 @@ from luci_dl.cli.topics.layout import heading, table, text
 
 OTHERS = {
     "The Hugging Face Hub": {
-        "HF_TOKEN": "Access token for gated and private repositories. It is sent to the Hub and nowhere else. "
-        "Without it the token that the Hub's own tools saved is used: HF_TOKEN_PATH, or `token` in HF_HOME.",
+        "HF_TOKEN": "Access token for gated and private repositories. It is sent to the Hub, and over https to servers "
+        "of the setting lan. Without it the token that the Hub's own tools saved is used: HF_TOKEN_PATH, or `token` in "
+        "HF_HOME.",
         "HF_ENDPOINT": "Address of another server in place of https://huggingface.co. In plain http it needs "
         "--sha256 or the setting http_hosts, unless the catalog has the digest.",
         "HF_HUB_OFFLINE": "1, ON, YES or TRUE: ask no server, as with --offline.",

@@ -45,6 +45,17 @@ def lines() -> Iterator[str]:
         "Times are local. A span that ends before it begins goes over midnight; spans must not overlap. A running "
         "download follows the clock."
     )
+    yield from heading("Servers on the LAN")
+    yield from block("luci config set lan http://lab:8480      # a machine where `luci serve` runs")
+    yield from text(
+        "A file whose digest is known is asked for there first, and nobody else is asked while bytes come; the Hub or "
+        "the registry states the digest, so plain http is as good as https. If a server has sent nothing for 5 "
+        "seconds, the file continues from its own address, and the server is asked again each minute; if it says that "
+        "it cannot send the file, at once. Wrong bytes are fetched again from the file's own address. HF_TOKEN is sent "
+        "there over https alone, so that a gated file comes from the Hub otherwise. If the Hub or Ollama's registry "
+        "does not answer within 10 seconds, luci believes what the LAN says about files, and warns; `luci outdated` "
+        "and `luci upgrade` never do. --no-lan asks no such server for once. Behind a proxy, list the host in NO_PROXY."
+    )
     yield from heading("config.json")
     yield from block(_EXAMPLE)
     yield from text(

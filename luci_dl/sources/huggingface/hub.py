@@ -55,7 +55,7 @@ class Listing:
         repo: OWNER/REPO as the Hub spells it; for a renamed repository the name that was asked for.
         commit: 40 hex digits.
         files: sorted by path.
-        base: base address of the server that sent the listing: the Hub's or a mirror's.
+        base: base address of the server that sent the listing: the Hub's, also for the LAN, or a mirror's.
     """
 
     repo: str
@@ -87,29 +87,13 @@ def is_projector(path: str) -> bool:
 def list_files(context: ResolveContext, repo: str, revision: str = "main") -> Listing:
     """List the files of OWNER/REPO at the commit that `revision` (a branch, a tag or a commit) names now.
 
-    Mirrors are asked only when the Hub cannot be reached.
+    Mirrors and the LAN are asked only when the Hub cannot be reached.
     Raises: ResolveError, also for an invalid listing; NetworkError; Interrupted.
     """
     hub, mirrors = context.endpoints.hub, context.endpoints.mirrors
-    if not mirrors:
-        return _list_at(context, hub, repo, revision)
-    impatient = replace(context, retries=min(context.retries, 1))  # there are other servers to ask
-    reasons = []
-    for base in dict.fromkeys((hub, *mirrors)):
-        try:
-            listing = _list_at(impatient, base, repo, revision)
-        except NetworkError as error:
-            reasons.append(error.message)
-        except (ResolveError, UsageError) as error:
-            if base == hub:
-                raise
-            reasons.append(f"the mirror {base}: {error.message}")
-        else:
-            if base != hub:
-                warning = f"{reasons[0]}; the files of {repo} and their digests are known only from the mirror {base}"
-                context.emit(Warned(warning))
-            return listing
-    raise NetworkError("\n".join(reasons), "Try again later, or name other mirrors in LUCI_MIRRORS.")
+    what = f"the files of {repo} and their digests are"
+    listing = context.ask(hub, mirrors, what, lambda asking, base: _list_at(asking, base, repo, revision))
+    return replace(listing, base=hub) if listing.base in context.endpoints.lan else listing
 
 
 def _list_at(context: ResolveContext, base: str, repo: str, revision: str) -> Listing:

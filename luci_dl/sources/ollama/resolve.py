@@ -28,11 +28,7 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     repository = name.repository(context.endpoints.ollama, context.endpoints.http_hosts)
     if context.network.offline:
         return context.installed_offline(urlsplit(repository).netloc, str(name))
-    headers = {"Accept": ", ".join(ACCEPTED)}
-    url = f"{repository}/manifests/{name.tag}"
-    document = context.document(url, headers, repository=repository, at_most=MAX_BYTES)
-    if not document.is_success:
-        raise _refusal(name, repository, document, context)
+    document = _manifest(name, context)
     manifest = read_manifest(document, str(name), selection.projector)
     if manifest.has_adapter:
         context.emit(Warned(f"{name} includes an adapter (LoRA), which luci does not install"))
@@ -49,6 +45,26 @@ def resolve_name(word: str, selection: FileSelection, context: ResolveContext) -
     companions = tuple(artifact(layer, f"sha256:{layer.sha256}", "companion") for layer in small)
     kept = {MANIFEST: base64.b64encode(document.body).decode()}
     return Model(str(name), tuple(files), kept=kept, companions=companions)
+
+
+def _manifest(name: Name, context: ResolveContext) -> Document:
+    """The manifest of the model, as its registry has it; if that is Ollama's and away, as the LAN has it.
+
+    Raises: ResolveError; UsageError; NetworkError; Interrupted.
+    """
+
+    def ask_at(asking: ResolveContext, base: str) -> Document:
+        repository = name.repository(base, asking.endpoints.http_hosts)
+        url, headers = f"{repository}/manifests/{name.tag}", {"Accept": ", ".join(ACCEPTED)}
+        document = asking.document(url, headers, repository=repository, at_most=MAX_BYTES)
+        if not document.is_success:
+            raise _refusal(name, repository, document, asking)
+        return document
+
+    base = context.endpoints.ollama
+    if name.host != DEFAULT_HOST:
+        return ask_at(context, base)
+    return context.ask(base, (), f"the files of {name} and their digests are", ask_at)
 
 
 def _kept_layers(manifest: Manifest, name: Name, size: int, context: ResolveContext) -> list[Layer]:
