@@ -78,6 +78,7 @@ class Hub:
         rate: of the files' host, in bytes a second, until `release`; None for as fast as it goes.
         stalled: set once a listing waits for `release`, which it does when `stall` is set.
         down: the interface answers 503.
+        xet: the files are in the Hub's own store, too, which its client asks as soon as it is named. It has nothing.
     """
 
     def __init__(self, address: str = "127.0.0.1", store: str = "localhost") -> None:
@@ -87,7 +88,7 @@ class Hub:
         self.page = 1000
         self.uses: int | None = None
         self.rate: float | None = None
-        self.stall = self.down = False
+        self.stall = self.down = self.xet = False
         self.stalled, self.release = threading.Event(), threading.Event()
         self._seen: list[Seen] = []
         self._signed: dict[str, tuple[bytes, int]] = {}
@@ -172,7 +173,7 @@ class Hub:
 
     def _tree(self, repo: Repo, commit: str, rest: str, query: str) -> _Answer:
         """One page; its Link leads to the next."""
-        entries = [*_entries(repo, commit), *repo.entries]
+        entries = [*_entries(repo, commit, xet=self.xet), *repo.entries]
         start = int(parse_qs(query).get("cursor", ["0"])[0])
         name = next(name for name, known in self.repos.items() if known is repo)
         page = _json(entries[start : start + self.page])
@@ -197,6 +198,8 @@ class Hub:
             ticket = f"/{digest}?signature={len(self._signed)}"
             self._signed[ticket] = sent, 0
         linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data)), "X-Repo-Commit": commit}
+        if self.xet:
+            linked |= _xet_headers(self.endpoint, commit, data)
         return _Answer(302, {"Location": self.store + ticket, **linked})
 
     # --- where the files are
@@ -232,7 +235,7 @@ def _commit(files: Mapping[str, bytes]) -> str:
     return hashlib.sha1(facts.encode(errors="replace"), usedforsecurity=False).hexdigest()
 
 
-def _entries(repo: Repo, commit: str) -> list[dict[str, object]]:
+def _entries(repo: Repo, commit: str, *, xet: bool) -> list[dict[str, object]]:
     files = repo.files(commit)
     folders = {path.rpartition("/")[0] for path in files} - {""}
     entries: list[dict[str, object]] = [
@@ -243,8 +246,16 @@ def _entries(repo: Repo, commit: str) -> list[dict[str, object]]:
         if len(data) >= repo.lfs_from:
             entry["oid"] = "f" * 40  # of the pointer
             entry["lfs"] = {"oid": _sha256(data), "size": len(data), "pointerSize": 135}
+            if xet:
+                entry["xetHash"] = _sha256(b"xet" + data)
         entries.append(entry)
     return entries
+
+
+def _xet_headers(endpoint: str, commit: str, data: bytes) -> dict[str, str]:
+    digest, token = _sha256(b"xet" + data), f"{endpoint}/api/models/me/model/xet-read-token/{commit}"
+    link = f'<{token}>; rel="xet-auth", <{endpoint}/v1/reconstructions/{digest}>; rel="xet-reconstruction-info"'
+    return {"X-Xet-Hash": digest, "X-Xet-Refresh-Route": token, "Link": link}
 
 
 def _json(facts: object) -> _Answer:
