@@ -94,7 +94,7 @@ class Desk:
 
     async def _ask_hub(self, url: str, headers: Mapping[str, str]) -> None:
         artifact = Artifact("file", (url,), headers=headers)
-        await self.ask(partial(self.upstream.beginning, artifact, 1))
+        await self.ask(partial(self.upstream.suggested_names, artifact))
 
     def check_allowed(self, repository: str) -> None:
         """Raises: NotAllowed, when nothing of the repository may be fetched."""

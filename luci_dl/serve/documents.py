@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,12 +38,14 @@ class Snapshot:
         repo: OWNER/REPO as the Hub spells it; for a renamed repository the name that was asked for.
         access: who may have its files.
         facts: what the Hub says about it, as JSON.
+        token: without which it would not; empty for most.
     """
 
     repo: str
     commit: str
     access: Access
-    facts: bytes
+    facts: bytes = field(repr=False)
+    token: str = field(default="", repr=False)
 
 
 @frozen
@@ -81,25 +83,19 @@ class Documents:
 
     async def snapshot(self, repo: str, revision: str, token: str = "") -> Snapshot:
         """What a branch, tag or commit of the repository is now."""
-
-        def fetch(context: ResolveContext) -> bytes:
-            return _asked(context, facts_url(context.endpoints.hub, repo, revision))
-
-        return await self._get(f"facts {repo.casefold()} {revision}", fetch, partial(_snapshot, repo), token)
+        url = facts_url(self._upstream.endpoints.hub, repo, revision)
+        return await self._get(f"facts {repo.casefold()} {revision}", url, partial(_snapshot, repo), token)
 
     async def refs(self, repo: str, token: str = "") -> bytes:
         """Its branches and tags, as JSON."""
+        url = f"{self._upstream.endpoints.hub}/api/models/{repo}/refs"
+        return await self._get(f"refs {repo.casefold()}", url, lambda _token, data: data, token)
 
-        def fetch(context: ResolveContext) -> bytes:
-            return _asked(context, f"{context.endpoints.hub}/api/models/{repo}/refs")
-
-        return await self._get(f"refs {repo.casefold()}", fetch, bytes, token)
-
-    async def tree(self, snapshot: Snapshot, token: str = "") -> Tree:
-        """The files of a snapshot, which the client may see."""
+    async def tree(self, snapshot: Snapshot) -> Tree:
+        """The files of a snapshot."""
 
         def fetch() -> bytes:
-            context = _with_token(self._upstream, token)
+            context = _with_token(self._upstream, snapshot.token)
             listing = pages(context, tree_url(context.endpoints.hub, snapshot.repo, snapshot.commit))
             return _stripped([entry for _, entries in listing for entry in entries])
 
@@ -141,16 +137,15 @@ class Documents:
         except LuciError:  # whoever needs it asks again
             self._accompanied.discard(repo)
 
-    async def _get(
-        self, key: str, fetch: Callable[[ResolveContext], bytes], read: Callable[[bytes], T], token: str
-    ) -> T:
+    async def _get(self, key: str, url: str, read: Callable[[str, bytes], T], token: str) -> T:
+        """The answer for everybody, or else that for the token."""
         try:
-            return await self._answers.get(key, partial(fetch, self._upstream), read, HOLD_S)
+            return await self._answers.get(key, partial(_asked, self._upstream, url), partial(read, ""), HOLD_S)
         except Refused:
             if not token:
                 raise
-        question = partial(fetch, _with_token(self._upstream, token))
-        return await self._answers.get(f"{key} {token}", question, read, HOLD_S, keep=False)
+        fetch = partial(_asked, _with_token(self._upstream, token), url)
+        return await self._answers.get(f"{key} {token}", fetch, partial(read, token), HOLD_S, keep=False)
 
 
 def _with_token(context: ResolveContext, token: str) -> ResolveContext:
@@ -167,10 +162,10 @@ def _asked(context: ResolveContext, url: str) -> bytes:
     return _stripped(accepted(document))
 
 
-def _snapshot(repo: str, data: bytes) -> Snapshot:
+def _snapshot(repo: str, token: str, data: bytes) -> Snapshot:
     facts = facts_of(_kept_document(data))
     spelt = facts.name if facts.name.casefold() == repo.casefold() else repo
-    return Snapshot(spelt, facts.commit, facts.access, data)
+    return Snapshot(spelt, facts.commit, facts.access, data, token)
 
 
 def _tree(data: bytes) -> Tree:

@@ -49,7 +49,7 @@ class HubRoutes:
         snapshot = await self._snapshot(request, asked)
         if not {text.casefold() for text in request.query.getall("blobs", [])} & _TRUE:
             return _json(snapshot.facts)
-        tree = await self._documents.tree(snapshot, _token(request))
+        tree = await self._documents.tree(snapshot)
         return web.json_response({**json.loads(snapshot.facts), "siblings": [*map(_sibling, _files(tree.entries))]})
 
     async def refs(self, request: web.Request) -> web.StreamResponse:
@@ -61,7 +61,7 @@ class HubRoutes:
         """All files and folders below a path, or those right in it, in one page."""
         asked = _asked(request, 3)
         snapshot = await self._snapshot(request, asked)
-        tree = await self._documents.tree(snapshot, _token(request))
+        tree = await self._documents.tree(snapshot)
         prefix = f"{asked.path}/" if asked.path else ""
         below = [entry for entry in tree.entries if str(entry.get("path")).startswith(prefix)]
         if asked.path and not below:
@@ -73,7 +73,7 @@ class HubRoutes:
     async def paths_info(self, request: web.Request) -> web.StreamResponse:
         """The entries of the files and folders that the client names; those that are not there are left out."""
         snapshot = await self._snapshot(request, _asked(request, 3))
-        tree = await self._documents.tree(snapshot, _token(request))
+        tree = await self._documents.tree(snapshot)
         paths = {path.strip("/") for path in await _paths(request)}
         return web.json_response([entry for entry in tree.entries if entry.get("path") in paths])
 
@@ -82,7 +82,7 @@ class HubRoutes:
         asked = _asked(request, 1)
         try:
             snapshot = await self._snapshot(request, asked)
-            tree = await self._documents.tree(snapshot, _token(request))
+            tree = await self._documents.tree(snapshot)
         except NetworkError:
             wanted = await asyncio.to_thread(self._installed, asked)
             if wanted is None:
@@ -156,7 +156,7 @@ async def _elsewhere(_request: web.Request) -> web.StreamResponse:
 
 def _asked(request: web.Request, owner_at: int) -> _Asked:
     """What the address means, each part of its path decoded once. Raises: UsageError."""
-    owner, name, _kind, *rest = [*map(unquote, request.rel_url.raw_path.split("/")[owner_at:]), ""]
+    owner, name, _kind, *rest = [*map(unquote, request.rel_url.raw_path.split("/")[owner_at:]), "", ""]
     length = 3 if rest[0] == "refs" else 1
     repo, revision, path = f"{owner}/{name}", "/".join(rest[:length]), "/".join(rest[length:]).strip("/")
     if not is_repo(repo):
