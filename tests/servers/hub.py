@@ -159,7 +159,10 @@ class Hub:
     def _interface(self, name: str, repo: Repo, rest: str, query: str) -> _Answer:
         kind, _, behind = rest.strip("/").partition("/")
         if kind == "refs":
-            branches = [{"name": revision, "ref": f"refs/heads/{revision}"} for revision in repo.revisions]
+            branches = [
+                {"name": revision, "ref": f"refs/heads/{revision}", "targetCommit": repo.commit(revision)}
+                for revision in repo.revisions
+            ]
             return _json({"branches": branches, "tags": [], "converts": []})
         revision = unquote(behind.partition("/")[0]) if kind else "main"
         commit = repo.commit(revision)
