@@ -5,8 +5,9 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,7 +26,7 @@ from tests.procs import wait_until
 @dataclass(frozen=True)
 class Response:
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
     @property
@@ -81,7 +82,7 @@ class Lab:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, target, body, named)
             response = connection.getresponse()
-            return Response(response.status, dict(response.getheaders()), response.read())
+            return Response(response.status, response.headers, response.read())
         finally:
             connection.close()
 
@@ -89,6 +90,11 @@ class Lab:
         return self.ask("GET", target, **headers)
 
 
-def installed_names(folder: Path) -> Iterable[str]:
+def unfinished(folder: Path) -> list[str]:
+    """Parts and journals in the models folder."""
+    return sorted(path.name for path in (folder / ".luci").rglob("*") if path.suffix in (".part", ".journal"))
+
+
+def installed_names(folder: Path) -> list[str]:
     """The files in the models folder, without luci's own."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and ".luci" not in path.parts)

@@ -78,6 +78,7 @@ class Hub:
         rate: of the files' host, in bytes a second, until `release`; None for as fast as it goes.
         stalled: set once a listing waits for `release`, which it does when `stall` is set.
         down: the interface answers 503.
+        gone: nobody gets an answer, on old connections neither.
         xet: the files are in the Hub's own store, too, which its client asks as soon as it is named. It has nothing.
     """
 
@@ -88,7 +89,7 @@ class Hub:
         self.page = 1000
         self.uses: int | None = None
         self.rate: float | None = None
-        self.stall = self.down = self.xet = False
+        self.stall = self.down = self.gone = self.xet = False
         self.stalled, self.release = threading.Event(), threading.Event()
         self._seen: list[Seen] = []
         self._signed: dict[str, tuple[bytes, int]] = {}
@@ -109,6 +110,7 @@ class Hub:
             return [seen for seen in self._seen if host in ("", seen.host)]
 
     def close(self) -> None:
+        self.gone = True
         self.release.set()
         for server in (self._front, self._store):
             server.shutdown()
@@ -277,6 +279,9 @@ def _serve(hub: Hub, host: str, address: str, decide: Callable[[Request], _Answe
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if hub.gone:
+                self.close_connection = True
+                return
             request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
             found = decide(request)
             hub.note(host, request, found.status)
