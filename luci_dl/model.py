@@ -69,6 +69,14 @@ class Digest(Enum):
         self.derive = derive
         self.start = start
 
+    def of(self, data: bytes) -> str:
+        """The digest of these bytes, in hex digits, for a kind that the SHA-256 does not give."""
+        if self.start is None:
+            raise TypeError(f"{self.label} is derived from the SHA-256")
+        running = self.start(len(data))
+        running.update(data)
+        return running.hexdigest()
+
 
 @frozen
 class Content:

@@ -13,7 +13,8 @@ from luci_dl.catalog.file import CatalogFile
 from luci_dl.errors import LuciError, NetworkError, ResolveError, UsageError
 from luci_dl.model import Digest, Model
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.huggingface.hub import Listing, RepoFile, list_files
+from luci_dl.sources.huggingface.answers import RepoFile
+from luci_dl.sources.huggingface.hub import Listing, list_files
 from luci_dl.sources.huggingface.reference import HubReference, is_reference, parse
 from luci_dl.text import did_you_mean, nearest, printable
 

@@ -20,7 +20,7 @@ from luci_dl.disk.part import Part
 from luci_dl.disk.part_files import PartFiles
 from luci_dl.disk.part_writer import PartWriter
 from luci_dl.disk.range_map import RangeMap, merged
-from luci_dl.model import Artifact, Digest
+from luci_dl.model import Artifact
 from luci_dl.plan import Lease, Segment
 
 SMALL = 1 << 20
@@ -74,7 +74,7 @@ class SmallPart(Part):
 
     def _finish(self, size: int, token: CancelToken) -> str:
         data = bytes(self._writer.data)
-        self._further = {digest: _digest_of(digest, data) for digest in self.artifact.unread}
+        self._further = {digest: digest.of(data) for digest in self.artifact.unread}
         info = self._files.store(data).raw.info
         self.inode, self.mtime_ns = info.st_ino, info.st_mtime_ns
         self._files.close_until_used(same=True)
@@ -171,15 +171,6 @@ class SmallFiles(PartFiles):
         """Make the journal of a part that was stored. Raises: Revoked; StorageError."""
         self.journal.begin(header)
         self.journal.record(checkpoint=(size, sha256))
-
-
-def _digest_of(digest: Digest, data: bytes) -> str:
-    """That of a kind which the SHA-256 does not give."""
-    if digest.start is None:
-        raise TypeError(f"{digest.label} is derived from the SHA-256")
-    running = digest.start(len(data))
-    running.update(data)
-    return running.hexdigest()
 
 
 def _proved(data: bytes, checkpoints: Iterable[tuple[int, str]]) -> bytes:

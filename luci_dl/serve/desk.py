@@ -63,7 +63,7 @@ class Desk:
     Attributes:
         upstream: the servers. Its calls block: see `ask`.
         ledger: what came in and went out.
-        hub_state: how the Hub answers: "ok", "away", or "unasked" until then. Set by who asks it.
+        allow: as given.
         gate: who may have what.
         home: where routes keep what they need, in luci's own folder.
     """
@@ -86,7 +86,6 @@ class Desk:
         self.gate = Gate(self._ask_hub)
         self._suspects = suspects
         self.ledger = ledger
-        self.hub_state = "unasked"
         self._folder = folder
         self.allow = allow
         self._questions = ThreadPoolExecutor(QUESTIONS, "luci-question")
@@ -97,7 +96,7 @@ class Desk:
 
     async def _ask_hub(self, url: str, headers: Mapping[str, str]) -> None:
         artifact = Artifact("file", (url,), headers=headers)
-        await self.ask(partial(self.upstream.beginning, artifact, 1))
+        await self.ask(partial(self.upstream.suggested_names, artifact))
 
     def check_allowed(self, repository: str) -> None:
         """Raises: NotAllowed, when nothing of the repository may be fetched."""

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from luci_dl.errors import IntegrityError, Interrupted, LuciError, NetworkError, NotFound, StorageError, UsageError
 from luci_dl.frozen import frozen
+from luci_dl.serve.answers import Refused
 from luci_dl.serve.gate import Gated
 from luci_dl.serve.pulls import Busy, NotAllowed
 
@@ -42,6 +43,8 @@ _KINDS: tuple[tuple[type[LuciError], Refusal], ...] = (
 
 def refused(error: LuciError) -> web.Response:
     """The response that says so."""
+    if isinstance(error, Refused):
+        return web.Response(status=error.status, headers=error.headers, body=error.body)
     refusal = next(refusal for kind, refusal in _KINDS if isinstance(error, kind))
     status = 401 if isinstance(error, Gated) and not error.has_token else refusal.status
     headers = {"X-Error-Message": error.message.replace("\n", " ")}

@@ -78,6 +78,8 @@ class Hub:
         rate: of the files' host, in bytes a second, until `release`; None for as fast as it goes.
         stalled: set once a listing waits for `release`, which it does when `stall` is set.
         down: the interface answers 503.
+        gone: nobody gets an answer, on old connections neither.
+        xet: the files are in the Hub's own store, too, which its client asks as soon as it is named. It has nothing.
     """
 
     def __init__(self, address: str = "127.0.0.1", store: str = "localhost") -> None:
@@ -87,7 +89,7 @@ class Hub:
         self.page = 1000
         self.uses: int | None = None
         self.rate: float | None = None
-        self.stall = self.down = False
+        self.stall = self.down = self.gone = self.xet = False
         self.stalled, self.release = threading.Event(), threading.Event()
         self._seen: list[Seen] = []
         self._signed: dict[str, tuple[bytes, int]] = {}
@@ -108,6 +110,7 @@ class Hub:
             return [seen for seen in self._seen if host in ("", seen.host)]
 
     def close(self) -> None:
+        self.gone = True
         self.release.set()
         for server in (self._front, self._store):
             server.shutdown()
@@ -158,7 +161,10 @@ class Hub:
     def _interface(self, name: str, repo: Repo, rest: str, query: str) -> _Answer:
         kind, _, behind = rest.strip("/").partition("/")
         if kind == "refs":
-            branches = [{"name": revision, "ref": f"refs/heads/{revision}"} for revision in repo.revisions]
+            branches = [
+                {"name": revision, "ref": f"refs/heads/{revision}", "targetCommit": repo.commit(revision)}
+                for revision in repo.revisions
+            ]
             return _json({"branches": branches, "tags": [], "converts": []})
         revision = unquote(behind.partition("/")[0]) if kind else "main"
         commit = repo.commit(revision)
@@ -172,7 +178,7 @@ class Hub:
 
     def _tree(self, repo: Repo, commit: str, rest: str, query: str) -> _Answer:
         """One page; its Link leads to the next."""
-        entries = [*_entries(repo, commit), *repo.entries]
+        entries = [*_entries(repo, commit, xet=self.xet), *repo.entries]
         start = int(parse_qs(query).get("cursor", ["0"])[0])
         name = next(name for name, known in self.repos.items() if known is repo)
         page = _json(entries[start : start + self.page])
@@ -197,6 +203,8 @@ class Hub:
             ticket = f"/{digest}?signature={len(self._signed)}"
             self._signed[ticket] = sent, 0
         linked = {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": str(len(data)), "X-Repo-Commit": commit}
+        if self.xet:
+            linked |= _xet_headers(self.endpoint, commit, data)
         return _Answer(302, {"Location": self.store + ticket, **linked})
 
     # --- where the files are
@@ -232,7 +240,7 @@ def _commit(files: Mapping[str, bytes]) -> str:
     return hashlib.sha1(facts.encode(errors="replace"), usedforsecurity=False).hexdigest()
 
 
-def _entries(repo: Repo, commit: str) -> list[dict[str, object]]:
+def _entries(repo: Repo, commit: str, *, xet: bool) -> list[dict[str, object]]:
     files = repo.files(commit)
     folders = {path.rpartition("/")[0] for path in files} - {""}
     entries: list[dict[str, object]] = [
@@ -243,8 +251,16 @@ def _entries(repo: Repo, commit: str) -> list[dict[str, object]]:
         if len(data) >= repo.lfs_from:
             entry["oid"] = "f" * 40  # of the pointer
             entry["lfs"] = {"oid": _sha256(data), "size": len(data), "pointerSize": 135}
+            if xet:
+                entry["xetHash"] = _sha256(b"xet" + data)
         entries.append(entry)
     return entries
+
+
+def _xet_headers(endpoint: str, commit: str, data: bytes) -> dict[str, str]:
+    digest, token = _sha256(b"xet" + data), f"{endpoint}/api/models/me/model/xet-read-token/{commit}"
+    link = f'<{token}>; rel="xet-auth", <{endpoint}/v1/reconstructions/{digest}>; rel="xet-reconstruction-info"'
+    return {"X-Xet-Hash": digest, "X-Xet-Refresh-Route": token, "Link": link}
 
 
 def _json(facts: object) -> _Answer:
@@ -263,6 +279,9 @@ def _serve(hub: Hub, host: str, address: str, decide: Callable[[Request], _Answe
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if hub.gone:
+                self.close_connection = True
+                return
             request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()})
             found = decide(request)
             hub.note(host, request, found.status)

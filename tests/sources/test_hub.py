@@ -14,8 +14,8 @@ from luci_dl.model import Digest
 from luci_dl.net import retry
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints
-from luci_dl.sources.huggingface import hub as interface
-from luci_dl.sources.huggingface.hub import list_files
+from luci_dl.sources.huggingface import answers as interface
+from luci_dl.sources.huggingface.hub import artifact_of, list_files
 from tests.servers import FaultyServer
 from tests.servers.faults import headers, redirect, status
 from tests.servers.hub import Hub, blob_sha1
@@ -210,6 +210,19 @@ def test_mirrors_are_asked_only_when_the_hub_cannot_be_reached(hub: Hub) -> None
     (warning,) = [event for event in events if isinstance(event, Warned)]
     assert "503" in warning.message
     assert f"known only from the mirror {mirror.endpoint}" in warning.message
+
+
+@pytest.mark.parametrize(("more", "access"), [({}, "public"), ({"gated": True}, "gated"), ({"private": True}, "gated")])
+def test_who_may_have_the_files_is_the_word_of_the_hub(hub: Hub, more: dict[str, bool], access: str) -> None:
+    """A mirror's word does not count: everything is public that it has."""
+    hub.add("me/model", FILES, **more)
+    hub.tokens.add("secret")
+    listing = list_files(context(hub, token="secret"), "me/model")
+    assert (listing.access, artifact_of(listing, listing.files[0], "m", context(hub)).access) == (access, access)
+    with Hub() as mirror:
+        mirror.add("me/model", FILES)
+        hub.down = True
+        assert list_files(context(hub, mirrors=[mirror.endpoint]), "me/model").access == "unknown"
 
 
 def test_a_mirror_in_plain_http_lists_nothing(hub: Hub) -> None:

@@ -56,6 +56,7 @@ def test_a_file_has_addresses_at_the_hub_and_its_mirrors(hub: Hub) -> None:
         2,
         digests={Digest.GIT_BLOB: blob_sha1(b"{}")},
         headers={"Authorization": "Bearer secret"},
+        access="public",
     )
 
 

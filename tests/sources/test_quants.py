@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from luci_dl.errors import ResolveError
-from luci_dl.sources.huggingface.hub import RepoFile
+from luci_dl.sources.huggingface.answers import RepoFile
 from luci_dl.sources.huggingface.quants import choose, near_paths, projector_for
 from luci_dl.sources.huggingface.resolve import matches
 

@@ -14,7 +14,8 @@ from luci_dl.formats.kv_cache import Cache
 from luci_dl.frozen import frozen
 from luci_dl.machine.fit import CONTEXT, Load, Verdict, this_machine
 from luci_dl.sources.context import ResolveContext
-from luci_dl.sources.huggingface.hub import Listing, RepoFile, artifact_of, is_sound
+from luci_dl.sources.huggingface.answers import RepoFile
+from luci_dl.sources.huggingface.hub import Listing, artifact_of, is_sound
 from luci_dl.sources.huggingface.quants import bits_of, choose, label_of, models_of, projector_for, whole
 from luci_dl.sources.huggingface.reference import HubReference, parse
 from luci_dl.sources.selection import FileSelection

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from luci_dl.errors import NotFound, ResolveError
-from luci_dl.sources.huggingface.hub import RepoFile, is_projector
+from luci_dl.sources.huggingface.answers import RepoFile
+from luci_dl.sources.huggingface.hub import is_projector
 from luci_dl.text import did_you_mean, human_size, nearest, printable
 
 PREFERRED = ("Q4_K_M", "Q8_0")

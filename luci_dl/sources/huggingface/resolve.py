@@ -12,9 +12,9 @@ from luci_dl.events import Emit, Warned
 from luci_dl.model import Artifact, Model
 from luci_dl.names import check_name, target_key
 from luci_dl.sources.context import ResolveContext
+from luci_dl.sources.huggingface.answers import RepoFile
 from luci_dl.sources.huggingface.hub import (
     Listing,
-    RepoFile,
     artifact_of,
     is_projector,
     is_sound,
