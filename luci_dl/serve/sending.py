@@ -119,11 +119,13 @@ async def send(request: web.Request, answer: Answer, stock: Stock, sent: Callabl
 async def _first_byte(stock: Stock, span: Span) -> None:
     """Wait for it as long as clients do, so that they hear why it cannot come. Raises: LuciError."""
     deadline = time.monotonic() + FIRST_BYTE_S
-    while stock.readable(span.start) <= span.start < span.end and time.monotonic() < deadline:
-        if stock.error:
-            raise stock.error
+    while stock.error is None and time.monotonic() < deadline:
+        if span.start >= span.end or stock.readable(span.start) > span.start:
+            return
         stock.want(span.start)
         await asyncio.sleep(PULSE_S)
+    if stock.error:
+        raise stock.error
 
 
 def _span(request: web.Request, answer: Answer) -> Span | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -109,7 +110,7 @@ async def _run(
         except OSError as error:
             where = f"{binding.host or 'every address'}, port {binding.port}"
             raise NetworkError(
-                f"cannot listen at {where}: {error.strerror or error}",
+                f"cannot listen at {where}: {os.strerror(error.errno or 0)}",
                 "Another luci serve may run there: see the page at that address, or choose another --bind.",
             ) from error
         ready(_address(binding, runner, tls is not None))

@@ -56,7 +56,7 @@ def test_the_model_layer_is_the_file(registry: Registry, context: ResolveContext
     model = resolve_name("ollama:m", FileSelection(), context)
     where = f"{registry.address}/v2/library/m"
     url = f"{where}/blobs/{digest_of(DATA)}"
-    file = Artifact("m-latest.gguf", (url,), len(DATA), digest_of(DATA)[7:], repository=where)
+    file = Artifact("m-latest.gguf", (url,), len(DATA), digest_of(DATA)[7:], repository=where, access="public")
     assert (model.reference, model.artifacts) == ("ollama:m:latest", (file,))
     assert [each.sha256 for each in model.companions] == [digest_of(data)[7:] for data in (b"{{ .Prompt }}", b"{}")]
 
