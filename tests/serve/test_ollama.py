@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
-import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,10 +13,10 @@ import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
 from tests.cli.shop import assert_nothing_left, assert_refused
-from tests.nginx import free_port
 from tests.ollama_pull import DigestMismatchError, pull
 from tests.ollama_rules import listed
-from tests.procs import Spawned, files_left, luci
+from tests.procs import files_left, luci
+from tests.serve.running import ask, serving
 from tests.servers import faults
 from tests.servers.honest import Answer, File, Request, answer
 from tests.servers.registry import (
@@ -50,30 +47,9 @@ def registry() -> Iterator[Registry]:
         yield registry
 
 
-@contextmanager
-def serving(here: Path, *more: str, port: int = 0, env: Mapping[str, str]) -> Iterator[str]:
-    """A running `luci serve` with a home and a models folder in `here`. Yields: its address."""
-    port = port or free_port()
-    found = {"LUCI_HOME": str(here / "server"), **env}
-    with Spawned("serve", "--bind", f"127.0.0.1:{port}", "--dir", here / "shelf", *more, env=found) as run:
-        run.wait_for("Serving")
-        yield f"http://127.0.0.1:{port}"
-        run.signal(signal.SIGTERM)
-        assert run.wait() == -signal.SIGTERM, run.err
-
-
 def fetched(registry: Registry) -> int:
     """Bytes of blobs that came from it."""
     return sum(exchange.sent for exchange in registry.store.exchanges())
-
-
-def ask(address: str, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
-    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    return response.status, {name.lower(): value for name, value in response.getheaders()}, body
 
 
 def assert_whole_files_only(shelf: Path) -> None:
