@@ -162,6 +162,18 @@ def test_luci_installs_from_it_as_from_the_registry(registry: Registry, tmp_path
     assert (layers["model"], layers["adapter"]) == (DATA, OTHER)
 
 
+def test_a_server_may_ask_another_one(registry: Registry, tmp_path: Path) -> None:
+    """As in each rack of many: all is passed on, and fetched once."""
+    with (
+        serving(tmp_path / "first", env={"OLLAMA_REGISTRY": registry.address}) as first,
+        serving(tmp_path / "second", env={"OLLAMA_REGISTRY": first}) as second,
+    ):
+        got = pull(tmp_path / "ollama", second, "library/m", least=PART)
+    assert got == registry.manifests["library/m", "latest"]
+    whole(tmp_path / "ollama", second)
+    assert fetched(registry) == sum(map(len, (DATA, OTHER, ANSWER, b"{}")))
+
+
 # --- the Hub's own registry
 
 
