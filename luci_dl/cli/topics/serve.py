@@ -127,8 +127,9 @@ _BEYOND = {
     "Images": "For hosts that always need the same model: install it with luci while the image of the machine or "
     "the container is made. `luci verify` proves it at the first start, and serve brings what is newer.",
     "Dragonfly": "A swarm for clusters, with schedulers and seed peers. Let it carry "
-    "http://lab:8480/luci/v1/files/HEX: what is there never changes, so it may keep that for ever. luci goes through its proxy on each host (HTTP_PROXY): "
-    "`luci install http://lab:8480/luci/v1/files/HEX#sha256=HEX -o NAME.gguf` proves what comes.",
+    "http://lab:8480/luci/v1/files/HEX: what is there never changes, so it may keep that for ever. luci goes through "
+    "its proxy on each host (HTTP_PROXY): `luci install http://lab:8480/luci/v1/files/HEX#sha256=HEX -o NAME.gguf` "
+    "proves what comes.",
 }
 
 
