@@ -93,7 +93,7 @@ def routes(desk: Desk) -> list[web.RouteDef]:
         *files.routes(desk),
         *page.routes(desk, lambda: documents.state),
         *hub.routes(desk, documents),
-        *ollama.routes(desk),
+        *ollama.routes(desk, documents),
     ]
 
 

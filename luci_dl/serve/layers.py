@@ -6,14 +6,15 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import PurePosixPath
+from typing import Any
 
 from luci_dl.errors import LuciError
 from luci_dl.frozen import frozen
 from luci_dl.model import Access, Artifact
 from luci_dl.names import check_name
-from luci_dl.sources.ollama.manifest import layer_of
+from luci_dl.sources.ollama.manifest import ACCEPTED, layer_of
 from luci_dl.sources.ollama.name import Name
 
 SHA256 = "sha256:"
@@ -29,16 +30,14 @@ class Place:
     Attributes:
         name: its tag, or its digest in place of one.
         repository: the prefix of all its addresses there.
-        access: who may have it, as far as that is known.
-        headers: what the registry is asked with.
-        dialect: of its manifest: the Hub answers llama.cpp in another one than Ollama.
+        headers: that the registry is asked with: the Hub answers llama.cpp in another way than Ollama.
+        token: that of the client, for the Hub.
     """
 
     name: Name
     repository: str
-    access: Access
-    headers: Mapping[str, str]
-    dialect: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    token: str = field(default="", repr=False)
 
     @property
     def path(self) -> str:
@@ -46,14 +45,24 @@ class Place:
         return f"{self.name.namespace}/{self.name.model}"
 
     @property
-    def reference(self) -> str:
-        """What luci calls the model."""
-        return self.repository if self.is_pinned else str(self.name)
+    def url(self) -> str:
+        """Where its manifest is."""
+        return f"{self.repository}/manifests/{self.name.tag}"
 
     @property
-    def is_pinned(self) -> bool:
-        """It is named by its digest."""
-        return self.name.tag.startswith(SHA256)
+    def key(self) -> str:
+        """The same for requests that get the same manifest."""
+        return f"{self.url} {self.headers}"
+
+    @property
+    def digest(self) -> str:
+        """Of the manifest, if the model is named by it; else empty."""
+        return self.name.tag if self.name.tag.startswith(SHA256) else ""
+
+    @property
+    def reference(self) -> str:
+        """What luci calls the model."""
+        return self.repository if self.digest else str(self.name)
 
 
 @frozen
@@ -76,9 +85,14 @@ class NamedLayer:
     access: Access
 
     @property
+    def digest(self) -> str:
+        """As registries write it."""
+        return f"{SHA256}{self.sha256}"
+
+    @property
     def url(self) -> str:
         """Where it is at the registry."""
-        return f"{self.repository}/blobs/sha256:{self.sha256}"
+        return f"{self.repository}/blobs/{self.digest}"
 
     @property
     def artifact(self) -> Artifact:
@@ -97,7 +111,7 @@ class NamedLayer:
 def layers_of(manifest: bytes, place: Place, access: Access) -> list[NamedLayer]:
     """All that have a sound digest and size, the configuration among them."""
     found = []
-    for facts in _layers(json.loads(manifest)):
+    for facts in _layers(_parsed(manifest)):
         with suppress(LuciError):
             layer = layer_of(facts, place.reference)
             kind = str(facts.get("mediaType")).rpartition(".")[2]
@@ -115,9 +129,20 @@ def _file(name: Name, kind: str) -> str:
     return check_name({_MODEL: model, _PROJECTOR: projector}.get(kind, other))
 
 
-def _layers(manifest: object) -> Iterator[dict[str, object]]:
-    facts = manifest if isinstance(manifest, dict) else {}
+def media_type(manifest: bytes) -> str:
+    """What it says that it is."""
+    kind = _parsed(manifest).get("mediaType")
+    return kind if kind in ACCEPTED else ACCEPTED[0]
+
+
+def _layers(facts: Mapping[str, Any]) -> Iterator[dict[str, object]]:
     layers = facts.get("layers")
     for each in (*(layers if isinstance(layers, list) else ()), facts.get("config")):
         if isinstance(each, dict):
             yield each
+
+
+def _parsed(manifest: bytes) -> Mapping[str, Any]:
+    """Of JSON."""
+    facts = json.loads(manifest)
+    return facts if isinstance(facts, dict) else {}

@@ -118,6 +118,7 @@ def test_only_what_a_manifest_names_is_served(registry: Registry, tmp_path: Path
         status, headers, body = ask(address, "/v2/library/m/manifests/latest")
         digest = digest_of(body)
         assert (status, headers["docker-content-digest"], headers["content-type"]) == (200, digest, MANIFEST)
+        registry.put("library/m", digest, body)
         assert ask(address, f"/v2/library/m/manifests/{digest}")[2] == body
         status, headers, none = ask(address, "/v2/library/m/manifests/latest", "HEAD")
         assert (status, headers["content-length"], none) == (200, str(len(body)), b"")
@@ -178,18 +179,20 @@ def test_a_server_may_ask_another_one(registry: Registry, tmp_path: Path) -> Non
 
 
 def hub(data: bytes, seen: list[Request], allowed: str = "") -> Scripted:
-    """The Hub's interface for Ollama: manifests in two dialects, blobs for those with the `allowed` header."""
+    """The Hub's interface for Ollama, for those with the `allowed` header: manifests in two dialects, and blobs."""
 
     def script(request: Request) -> Answer:
         seen.append(request)
-        agent, given = request.headers.get("user-agent", ""), request.headers.get("authorization", "")
-        if "/blobs/" in request.target:
-            found = data if request.target.endswith(digest_of(data)) else b"{}"
-            return answer(request, File.of(found)) if allowed in ("", given) else Answer(401, {}, b"{}")
-        if not request.target.startswith("/v2/o/r/manifests/"):
-            return answer(request, File.of(data))
-        more = {"ggufFile": {"rfilename": "r-Q4_K_M.gguf"}} if agent.startswith("llama-cpp") else {}
-        return Answer(200, {"Content-Type": MANIFEST}, manifest([layer(MODEL, data)], **more))
+        if request.target == "/api/models/o/r/revision/main":
+            facts = {"id": "o/r", "sha": "0" * 40, "private": False, "gated": "manual" if allowed else False}
+            return Answer(200, {"Content-Type": "application/json"}, json.dumps(facts).encode())
+        if request.headers.get("authorization", "") != allowed:
+            return Answer(401, {}, b"{}")
+        if request.target.startswith("/v2/o/r/manifests/"):
+            is_llama_cpp = request.headers.get("user-agent") == "llama-cpp"
+            more = {"ggufFile": {"rfilename": "r-Q4_K_M.gguf"}} if is_llama_cpp else {}
+            return Answer(200, {"Content-Type": MANIFEST}, manifest([layer(MODEL, data)], **more))
+        return answer(request, File.of(b"{}" if request.target.endswith(digest_of(b"{}")) else data))
 
     return Scripted(script)
 
@@ -204,7 +207,7 @@ def test_llama_cpp_is_answered_by_the_hub(registry: Registry, tmp_path: Path) ->
             given = ask(address, "/v2/o/r/manifests/Q4_K_M", User_Agent="llama-cpp/b7000")
             assert (given[0], json.loads(given[2])["ggufFile"]["rfilename"]) == (200, "r-Q4_K_M.gguf")
             assert "ggufFile" not in json.loads(ask(address, "/v2/o/r/manifests/Q4_K_M")[2])
-            assert {request.headers.get("user-agent") for request in seen} >= {"llama-cpp/b7000"}
+            assert {request.headers.get("user-agent") for request in seen} >= {"llama-cpp"}
             upstream.close()
             assert ask(address, "/v2/o/r/manifests/Q4_K_M", User_Agent="llama-cpp")[2] == given[2]
 
@@ -227,12 +230,12 @@ def test_a_gated_model_is_for_those_whom_the_hub_gives_it(tmp_path: Path) -> Non
         with serving(tmp_path, env={"HF_ENDPOINT": upstream.url("")}) as address:
             path, agent = "/v2/o/r/manifests/Q4_K_M", "llama-cpp"
             assert ask(address, path, User_Agent=agent)[0] == 401
-            assert ask(address, path, User_Agent=agent, Authorization="Bearer bad")[0] == 403
+            assert ask(address, path, User_Agent=agent, Authorization="Bearer bad")[0] == 401
             assert ask(address, path, User_Agent=agent, Authorization="Bearer good")[0] == 200
             blob = f"/v2/o/r/blobs/{digest_of(DATA)}"
             assert ask(address, blob)[0] == 401
             assert ask(address, blob, Authorization="Bearer good")[::2] == (200, DATA)
-            assert ask(address, blob)[0] == 401
+            assert ask(address, blob, Authorization="Bearer bad")[0] == 403
             assert ask(address, path, User_Agent=agent)[0] == 401
         upstream.close()
         with serving(tmp_path, env={"HF_ENDPOINT": upstream.url("")}) as address:
