@@ -31,14 +31,17 @@ http {{
     log_format sent '$request_method $uri $status $body_bytes_sent';
     access_log {here}/access.log sent;
     sendfile on;
-    limit_rate {limit_rate};
+    {servers}
+}}
+"""
+SERVER = """
     server {{
+        limit_rate {limit_rate};
         listen {address}:{port}{secure};
         root {folder};
         {tls}
         {rules}
     }}
-}}
 """
 TLS = "ssl_protocols TLSv1.3; ssl_certificate {here}/chain.pem; ssl_certificate_key {here}/key.pem;"
 
@@ -80,34 +83,44 @@ def nginx(
         within: the command that runs it elsewhere, where it has that address.
         rules: more of nginx's configuration.
     """
-    program = need("nginx")
     here.mkdir()
     if tls:
-        certificate = tls.issue_cert("localhost", address)
-        certificate.private_key_pem.write_to_path(str(here / "key.pem"))
-        for pem in certificate.cert_chain_pems:
-            pem.write_to_path(str(here / "chain.pem"), append=True)
+        write_certificate(tls, here, address)
     port = free_port()
-    (here / "nginx.conf").write_text(
-        CONFIG.format(
-            here=here,
-            folder=folder,
-            address=address,
-            port=port,
-            limit_rate=limit_rate,
-            secure=" ssl" if tls else "",
-            tls=TLS.format(here=here) if tls else "",
-            rules=rules,
-        )
+    server = SERVER.format(
+        folder=folder,
+        address=address,
+        port=port,
+        limit_rate=limit_rate,
+        secure=" ssl" if tls else "",
+        tls=TLS.format(here=here) if tls else "",
+        rules=rules,
     )
+    with running(server, here, within) as access_log:
+        yield Nginx(f"{'https' if tls else 'http'}://{address}:{port}", access_log)
+
+
+@contextmanager
+def running(servers: str, here: Path, within: Sequence[str] = ()) -> Iterator[Path]:
+    """An nginx with these parts of a configuration. Yields: its access log."""
+    program = need("nginx")
+    (here / "nginx.conf").write_text(CONFIG.format(here=here, servers=servers))
     command = [*within, program, "-p", str(here), "-c", str(here / "nginx.conf"), "-e", "stderr"]
     with (here / "error.log").open("wb") as errors, subprocess.Popen(command, stderr=errors) as process:
         try:
             wait_until(lambda: process.poll() is not None or (here / "pid").exists())
             assert process.poll() is None, (here / "error.log").read_text()
-            yield Nginx(f"{'https' if tls else 'http'}://{address}:{port}", here / "access.log")
+            yield here / "access.log"
         finally:
             process.terminate()
+
+
+def write_certificate(authority: trustme.CA, here: Path, address: str = "127.0.0.1") -> None:
+    """Its chain.pem and key.pem, in that folder."""
+    certificate = authority.issue_cert("localhost", address)
+    certificate.private_key_pem.write_to_path(str(here / "key.pem"))
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(str(here / "chain.pem"), append=True)
 
 
 def free_port() -> int:

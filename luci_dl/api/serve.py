@@ -13,7 +13,7 @@ from luci_dl.errors import UsageError
 from luci_dl.events import Emit, ignore
 from luci_dl.plan import Options
 
-__all__ = ["serve"]
+__all__ = ["nginx_configuration", "serve"]
 
 DEFAULT_BIND = "127.0.0.1:8480"
 
@@ -45,8 +45,7 @@ def serve(
     Raises: UsageError, also without the extra `serve`; NetworkError, when it cannot listen there; StorageError; what
         `emit` raised.
     """
-    if importlib.util.find_spec("aiohttp") is None:
-        raise UsageError("luci serve needs aiohttp, which is not installed", "pip install 'luci-dl[serve]'")
+    _check_extra()
     from luci_dl.serve import assembly
     from luci_dl.serve.server import Binding, Certificate
 
@@ -55,3 +54,27 @@ def serve(
         found = settings(folder)
         serving = assembly.ServeOptions(Binding.parse(bind), pull, tuple(allow), quota, tls)
         assembly.serve(serving, found, options or found.options, guard.token, guard.emit)
+
+
+def nginx_configuration(
+    *, bind: str = DEFAULT_BIND, folder: Folder = None, certificate: tuple[Path, Path] | None = None
+) -> str:
+    """A configuration that puts nginx in front of `serve`, as `luci serve --print-nginx` prints it.
+
+    Args:
+        bind, folder: as of `serve`.
+        certificate: paths of the certificate with its chain, and of its key, for nginx.
+
+    Raises: UsageError, also without the extra `serve`.
+    """
+    _check_extra()
+    from luci_dl.serve.nginx import configuration
+    from luci_dl.serve.server import Binding, Certificate
+
+    tls = Certificate(*certificate) if certificate else None
+    return configuration(Binding.parse(bind), settings(folder).models_dir, tls)
+
+
+def _check_extra() -> None:
+    if importlib.util.find_spec("aiohttp") is None:
+        raise UsageError("luci serve needs aiohttp, which is not installed", "pip install 'luci-dl[serve]'")

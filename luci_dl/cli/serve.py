@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from luci_dl.api.serve import DEFAULT_BIND, serve
+from luci_dl.api.serve import DEFAULT_BIND, nginx_configuration, serve
 from luci_dl.cancel import CancelToken
 from luci_dl.cli import options, session
 from luci_dl.errors import UsageError
@@ -34,6 +34,7 @@ from luci_dl.events import Emit
 @click.option("--limit-rate", metavar="RATE", help="Limit of the speed of all fetches together, such as 20M.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate with its chain, PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key, PEM.")
+@click.option("--print-nginx", is_flag=True, help="Print a configuration that puts nginx in front, and end.")
 @options.json_events
 def command(folder: str | None, as_json: bool, **given: Any) -> int:
     """Serve models to other machines on the network.
@@ -43,6 +44,9 @@ def command(folder: str | None, as_json: bool, **given: Any) -> int:
     `luci help serve` shows what to set on the other machines.
     """
     certificate = _certificate(given["tls_cert"], given["tls_key"])
+    if given["print_nginx"]:
+        click.echo(nginx_configuration(bind=given["bind"], folder=folder, certificate=certificate), nl=False)
+        return 0
 
     def work(token: CancelToken, emit: Emit) -> int:
         from luci_dl.api.config import KEYS, settings

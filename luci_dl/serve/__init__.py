@@ -5,8 +5,10 @@ server    sockets, the routes of all, the end; refusals: what a client is told i
 files     routes: by digest
 hub       routes: the Hub's; documents (what the Hub says), answers (asked once, used on while it is away), kept (on
           disk)
+ollama    routes: Ollama's interface; registry (what registries say of models), layers (of a model)
 desk      what all routes share: a file is found, or fetched, and sent to whoever may have it
 shelf     the files that are here; pulls: those on their way, pull (one of them), suspects (what came wrong before)
+nginx     a configuration that puts nginx in front
 gate      who may have what is not public; peer: who asks
 sending   the bytes to a client, also while they come
 ledger    what came in and went out; status: that, and what is here and on its way; board: the latest status, made once

@@ -17,7 +17,7 @@ from luci_dl.frozen import frozen
 from luci_dl.install.servers import install_context, network_for, resolve_context
 from luci_dl.net.origin import is_loopback
 from luci_dl.plan import Options
-from luci_dl.serve import files, hub, page, server
+from luci_dl.serve import files, hub, ollama, page, server
 from luci_dl.serve.desk import Desk
 from luci_dl.serve.documents import Documents
 from luci_dl.serve.ledger import Ledger
@@ -89,7 +89,12 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
 def routes(desk: Desk) -> list[web.RouteDef]:
     """All of them."""
     documents = Documents(desk.home, desk.upstream, desk.ask)
-    return [*files.routes(desk), *page.routes(desk, lambda: documents.state), *hub.routes(desk, documents)]
+    return [
+        *files.routes(desk),
+        *page.routes(desk, lambda: documents.state),
+        *hub.routes(desk, documents),
+        *ollama.routes(desk, documents),
+    ]
 
 
 def _tend(pulls: Pulls, ledger: Ledger) -> Callable[[], None]:

@@ -148,7 +148,7 @@ class Desk:
             return head(request, answer)
         prefix = request.headers.get(ACCEL) if peer.is_behind_proxy and file.path.is_relative_to(self._folder) else ""
         if prefix and "If-Range" not in request.headers and not answer.whole:
-            self.ledger.sent(file.sha256, peer.address, file.size)
+            self.ledger.sent(file.sha256, peer.address, head(request, answer).content_length or 0)
             path = f"{prefix}{quote(str(file.path.relative_to(self._folder)))}"
             return web.Response(headers={**answer.fields, "X-Accel-Redirect": path})
         return await send(request, answer, file, partial(self.ledger.sent, file.sha256, peer.address))

@@ -16,7 +16,7 @@ from luci_dl.model import Artifact, Digest
 from luci_dl.serve.answers import Refused
 from luci_dl.serve.desk import Desk, Wanted, repository_at
 from luci_dl.serve.documents import MAIN, Documents, Snapshot
-from luci_dl.serve.peer import peer_of
+from luci_dl.serve.peer import bearer, token_of
 from luci_dl.serve.pulls import NotAllowed
 from luci_dl.serve.sending import Answer, head, send
 from luci_dl.sources.huggingface.answers import RepoFile
@@ -55,7 +55,7 @@ class HubRoutes:
     async def refs(self, request: web.Request) -> web.StreamResponse:
         asked = _asked(request, 3)
         await self._check_allowed(asked.repo)
-        return _json(await self._documents.refs(asked.repo, _token(request)))
+        return _json(await self._documents.refs(asked.repo, token_of(request)))
 
     async def tree(self, request: web.Request) -> web.StreamResponse:
         """All files and folders below a path, or those right in it, in one page."""
@@ -115,12 +115,12 @@ class HubRoutes:
         answer = Answer(file.size, etag, {"X-Repo-Commit": snapshot.commit, **_disposition(file.path)})
         if request.method == "HEAD":
             return head(request, answer)
-        kept = await self._documents.small_file(snapshot, file, _bearer(headers))
+        kept = await self._documents.small_file(snapshot, file, bearer(headers))
         return await send(request, answer, kept, lambda _count: None)
 
     async def _snapshot(self, request: web.Request, asked: _Asked) -> Snapshot:
         await self._check_allowed(asked.repo)
-        return await self._documents.snapshot(asked.repo, asked.revision, _token(request))
+        return await self._documents.snapshot(asked.repo, asked.revision, token_of(request))
 
     async def _check_allowed(self, repo: str) -> None:
         """Raises: NotAllowed, when nothing of it may be fetched, nor is here."""
@@ -165,16 +165,6 @@ def _asked(request: web.Request, owner_at: int) -> _Asked:
     if not revision.isprintable() or {".", ".."} & set(revision.split("/")):
         raise UsageError("expected a branch, a tag or a commit", "Check the revision.")
     return _Asked(repo, revision or MAIN, path)
-
-
-def _token(request: web.Request) -> str:
-    """The client's token for the Hub, if nobody else could read it, nor what comes for it."""
-    return _bearer(request.headers) if peer_of(request).is_private else ""
-
-
-def _bearer(headers: Mapping[str, str]) -> str:
-    kind, _, token = headers.get("Authorization", "").partition(" ")
-    return token.strip() if kind.casefold() == "bearer" else ""
 
 
 async def _paths(request: web.Request) -> Sequence[str]:

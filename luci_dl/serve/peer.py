@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiohttp import web
 
 from luci_dl.frozen import frozen
@@ -35,3 +37,14 @@ def peer_of(request: web.Request) -> Peer:
         return Peer(address, is_local=False, is_private=secure, is_behind_proxy=True)
     host = request.url.host or ""
     return Peer(address, is_local=local and is_loopback(host), is_private=secure or local)
+
+
+def token_of(request: web.Request) -> str:
+    """The client's token for the Hub, if nobody else could read it, nor what comes for it."""
+    return bearer(request.headers) if peer_of(request).is_private else ""
+
+
+def bearer(headers: Mapping[str, str]) -> str:
+    """The token in these headers; empty without one."""
+    kind, _, token = headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.casefold() == "bearer" else ""

@@ -137,10 +137,10 @@ class Pull:
             return None
 
     def readable(self, offset: int) -> int:
-        """The first byte from `offset` on that nobody may have yet."""
+        """The first byte from `offset` on that nobody may have yet; nothing of what has failed may be had."""
         if self.is_installed:
             return self.size
-        end = self._part.readable(offset) if self._part else offset
+        end = self._part.readable(offset) if self._part and not self.error else offset
         return min(end, max(offset, self.size - HELD_BACK))
 
     def want(self, offset: int) -> None:

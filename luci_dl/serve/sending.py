@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
+from urllib.parse import quote
 
 from aiohttp import web
 
@@ -25,6 +26,8 @@ STALLED_S = 600.0
 """A client that takes no such call in this time is given up."""
 FIRST_BYTE_S = 8.0
 """A response begins so late at most: hf gives up after 10 s without one."""
+IF_RANGE = "if-range"
+"""What the header of that name says, in an address."""
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -70,8 +73,15 @@ class Answer:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The headers that do not depend on the range."""
-        return {"Content-Type": "application/octet-stream", **self.headers, "ETag": self.etag, "Accept-Ranges": "bytes"}
+        """The headers that do not depend on the range. A `Location` is for clients that do not know If-Range."""
+        usual = {
+            "Content-Type": "application/octet-stream",
+            **self.headers,
+            "ETag": self.etag,
+            "Accept-Ranges": "bytes",
+        }
+        place = self.headers.get("Location")
+        return {**usual, "Location": f"{place}?{IF_RANGE}={quote(self.etag)}"} if place else usual
 
 
 @frozen
@@ -131,7 +141,7 @@ async def _first_byte(stock: Stock, span: Span) -> None:
 def _span(request: web.Request, answer: Answer) -> Span | None:
     """What the request asks for; None if the file has nothing of it."""
     size, text = answer.size, request.headers.get("Range", "")
-    condition = request.headers.get("If-Range")
+    condition = request.headers.get("If-Range", request.query.get(IF_RANGE))
     found = _RANGE.fullmatch(text.replace(" ", ""))
     holds = condition == answer.etag if condition else not answer.whole
     if not found or found.groups() == ("", "") or not holds:

@@ -132,7 +132,7 @@ def test_the_last_bytes_wait_for_the_proof(server: FaultyServer, tmp_path: Path)
     pull = pulled(tmp_path, url, connections=1)
     with sending(pull) as port, ThreadPoolExecutor(4) as pool:
         answers = [each.result() for each in [pool.submit(get, port) for _ in range(4)]]
-    assert [body for _, _, body in answers] == [None] * 4
+    assert all(body is None or status >= 500 for status, _, body in answers)
     assert pull.error
     assert not (tmp_path / "m.gguf").exists()
 

@@ -11,6 +11,7 @@ TOPICS = {
     "json": "What `--json` prints for each command.",
     "events": "The events that `--json` prints while a command works.",
     "catalog": "The format of your own catalog.",
+    "serve": "Models for many machines: clients, rules, nginx, systemd, a thousand hosts.",
     "files": "The files that luci keeps, and how it treats disks and shared folders.",
 }
 """Each topic with a summary; its module has the same name."""
