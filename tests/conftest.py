@@ -17,6 +17,7 @@ from tests.servers import FaultyServer
 
 USER_VARIABLES = (
     "LUCI_",
+    "AWS_",
     "HF_",
     "HUGGING_FACE_",
     "OLLAMA_",

@@ -21,8 +21,9 @@ def is_object(url: str) -> bool:
 
 
 def host_of(url: str) -> str:
-    """The host of an address, with the port if there is one, without credentials: for messages."""
-    return urlsplit(url).netloc.rpartition("@")[2] or url
+    """The host of an address for messages: with its port, without credentials. Of an object its bucket, s3://BUCKET."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return f"s3://{host}" if is_object(url) else host or url
 
 
 def is_loopback(host: str) -> bool:

@@ -15,7 +15,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 _UNUSUAL = re.compile(r"[^A-Za-z0-9._-]+")
 _DIGEST = "#sha256="
 _FORM = f"expected {SCHEME}BUCKET/KEY"
-_EXAMPLE = f"For example: {SCHEME}models/llama3.2, or {SCHEME}models/file.gguf{_DIGEST} and 64 hex digits."
+_EXAMPLE = f"For example: {SCHEME}models/llama3.2, or a file with its digest, {_DIGEST}HEX, right after its key."
 
 
 def is_place(word: str) -> bool:

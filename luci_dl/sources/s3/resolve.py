@@ -43,12 +43,12 @@ def ask_for_manifest(place: str, context: ResolveContext) -> Manifest | None:
     """
     url = f"{place}/{FILE_NAME}"
     if not context.may_be_tampered:
-        address = run_cancellable(lambda: objects.signed(url), context.token)
+        address = run_cancellable(lambda: objects.signed(place), context.token)
         context.endpoints.refuse_plain_http(address, "AWS_ENDPOINT_URL")
     document = context.document(url, {}, at_most=MAX_BYTES)
     if document.is_success:
         return read_manifest(document.body, url)
-    error = objects.refusal_in(url, document.status, document.body)
+    error = objects.refusal_in(place, document.status, document.body)
     if document.status not in _ABSENT or is_temporary(document.status) or not _may_be_absent(document.body):
         raise error
     return None
