@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
-import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -149,12 +148,6 @@ def _objection(call: Call) -> str | None:
     return "AccessDenied" if call.expires and call.expires < datetime.now(UTC) else None
 
 
-@pytest.fixture(scope="session")
-def moto_server() -> Iterator[Store]:
-    with running() as store:
-        yield store
-
-
 @contextmanager
 def running() -> Iterator[Store]:
     store = Store()
@@ -162,14 +155,3 @@ def running() -> Iterator[Store]:
         yield store
     finally:
         store.close()
-
-
-@pytest.fixture
-def store(moto_server: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """A store with an empty bucket, and credentials for it."""
-    moto_server.start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_server.address)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEY)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    return moto_server

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 from luci_dl.environment import variable
 from luci_dl.errors import LuciError, NetworkError, NotFound, ResolveError, UsageError
@@ -31,6 +32,7 @@ PART_BYTES = 8 << 20
 MAX_PARTS = 10_000
 """S3 takes no more parts of one object: those of large files are larger than `PART_BYTES`."""
 PARTS_AT_ONCE = 4
+RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 CREDENTIALS = (
     "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for a profile of the AWS CLI: "
     'eval "$(aws configure export-credentials --format env)"), or AWS_SKIP_SIGNATURE=true for a public bucket.'
@@ -38,6 +40,8 @@ CREDENTIALS = (
 ENDPOINT = "Check the connection, and AWS_ENDPOINT_URL if it is set."
 _REGION_CODES = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException")
 _CREDENTIAL_CODES = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccessDenied")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+_ADDRESS = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 _YES = ("1", "true", "yes", "on", "y")
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>\s*(\w{1,60})")
@@ -117,18 +121,25 @@ def _is_public() -> bool:
     return variable(os.environ, "AWS_SKIP_SIGNATURE").casefold() in _YES
 
 
-@lru_cache(8)  # it keeps the credentials that a role gave it
 def _store(bucket: str, public: bool = False) -> S3Store:
     """The bucket. `public`: it is read without credentials, so any will do.
 
     Raises: UsageError, when a variable is wrong.
     """
+    for name in _ENDPOINTS:
+        if (address := variable(os.environ, name)) and not _ADDRESS.fullmatch(address):
+            raise UsageError(f"{name} is not the address of a server", "Give one such as https://s3.example:9000.")
+    return _store_by(bucket, public, tuple(sorted(pair for pair in os.environ.items() if pair[0].startswith("AWS_"))))
+
+
+@lru_cache(8)  # it keeps the credentials that a role gave it
+def _store_by(bucket: str, public: bool, _variables: tuple[tuple[str, str], ...]) -> S3Store:
     anyone = {"access_key_id": "-", "secret_access_key": "-"} if public else {}
     try:
         return S3Store(
             bucket,
             client_options={"allow_http": True, "connect_timeout": "10s", "timeout": "300s"},  # callers judge http
-            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
+            retry_config=RETRIES,
             **anyone,  # type: ignore[arg-type]
         )
     except (exceptions.BaseError, ValueError) as error:
