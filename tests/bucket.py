@@ -53,7 +53,7 @@ class Store:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._server = make_server("127.0.0.1", 0, self, threaded=True, request_handler=_Silent)
         self.address = f"http://127.0.0.1:{self._server.port}"
-        self._lock = threading.Lock()
+        self._lock, self._moto = threading.Lock(), threading.Lock()
         self.reset()
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -104,7 +104,8 @@ class Store:
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             start_response("403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
             return [body]
-        answer: Iterable[bytes] = self._app(environ, start_response)
+        with self._moto:  # which fails when two threads write the same key
+            answer: Iterable[bytes] = self._app(environ, start_response)
         if call and call.method == "GET" and self.cut is not None:
             at, self.cut = self.cut, None
             return self._cut(b"".join(answer), at)
