@@ -40,12 +40,15 @@ def place(stored: Store, models: Path) -> str:
     return luci_dl.push("o/a.gguf", to=LAB, dry_run=True)[0].folder.removeprefix("s3://models/")
 
 
-def test_a_pushed_model_is_installed_from_its_place(stored: Store, models: Path, tmp_path: Path) -> None:
+def test_a_pushed_model_is_installed_from_its_place(
+    stored: Store, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a digest being typed; with the same names, roles and digests."""
     events: list[Event] = []
     (pushed,) = luci_dl.push("o/a.gguf", to=LAB, emit=events.append)
     assert (pushed.outcome, pushed.copied, pushed.size) == ("pushed", pushed.size, len(DATA) + len(OTHER))
     assert {event.name for event in events if isinstance(event, Uploading)} == {"o/a.gguf", "o/a-mmproj.gguf"}
+    monkeypatch.setenv("LUCI_HOME", str(tmp_path / "elsewhere"))
     luci_dl.install(pushed.folder, folder=tmp_path / "new")
     assert there(tmp_path / "new") == there(models) == ["o/a-mmproj.gguf", "o/a.gguf"]
     assert (tmp_path / "new/o/a.gguf").read_bytes() == DATA
