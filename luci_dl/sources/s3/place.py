@@ -18,11 +18,6 @@ _FORM = f"expected {SCHEME}BUCKET/KEY"
 _EXAMPLE = f"For example: {SCHEME}models/llama3.2, or a file with its digest, {_DIGEST}HEX, right after its key."
 
 
-def is_place(word: str) -> bool:
-    """True for a word that begins with `s3://`."""
-    return word[: len(SCHEME)].casefold() == SCHEME
-
-
 def parse_place(word: str) -> tuple[str, str | None]:
     """The one form of an address with a key, and the digest after it. Raises: UsageError."""
     text, mark, digest = word.partition(_DIGEST)
@@ -35,7 +30,7 @@ def parse_place(word: str) -> tuple[str, str | None]:
 def parse_prefix(text: str) -> str:
     """The one form of an address of a bucket, or of a place in it. Raises: UsageError, which shows no credentials."""
     bucket, slash, key = text[len(SCHEME) :].partition("/")
-    if not is_place(text) or not _BUCKET.fullmatch(bucket):
+    if text[: len(SCHEME)].casefold() != SCHEME or not _BUCKET.fullmatch(bucket):
         raise UsageError(f'"{cut(public_address(text))}" names no bucket: {_FORM}', _EXAMPLE)
     key = key.removesuffix("/")
     if slash and key and (problem := problem_of_key(key)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from luci_dl.model import Model
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints, Server
-from luci_dl.sources.s3.place import is_place, parse_place
 from luci_dl.sources.selection import FileSelection
 
 DIGEST_ORIGIN = "user"
@@ -15,10 +14,12 @@ RECEIPT_IS_ENOUGH = True
 
 
 def claims(word: str, _endpoints: Endpoints) -> bool:
-    return is_place(word)
+    return word[:5].casefold() == "s3://"
 
 
 def canonical(word: str, _endpoints: Endpoints) -> str:
+    from luci_dl.sources.s3.place import parse_place
+
     return parse_place(word)[0]
 
 
