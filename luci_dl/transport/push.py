@@ -11,7 +11,7 @@ from typing import TypeVar
 from luci_dl.cancel import CancelToken, run_cancellable
 from luci_dl.disk import fs
 from luci_dl.errors import IntegrityError, Interrupted
-from luci_dl.events import Emit, Uploading
+from luci_dl.events import Emit, Uploading, Warned
 from luci_dl.frozen import frozen
 from luci_dl.library.installed import InstalledFile, InstalledModel, model_of
 from luci_dl.net import objects
@@ -25,6 +25,10 @@ from luci_dl.text import printable
 BLOCK = 1 << 20
 ABORT_S = 5.0
 """How long an interrupted upload may take to remove its parts from the store."""
+_PARTS_STAY = (
+    "the store did not answer: parts of the file may stay there, unseen, until a lifecycle rule of the bucket "
+    "(AbortIncompleteMultipartUpload) removes them"
+)
 
 T = TypeVar("T")
 
@@ -92,7 +96,7 @@ def push(plan: Push, token: CancelToken, emit: Emit) -> int:
         _send(file, f"{plan.place}/{entry.key}", token, emit)
     if plan.missing or not plan.is_current:
         body = plan.manifest.to_json()
-        _interruptible(lambda: objects.put(f"{plan.place}/{FILE_NAME}", iter([body]), len(body)), token)
+        _interruptible(lambda: objects.put(f"{plan.place}/{FILE_NAME}", iter([body]), len(body)), token, emit)
     return plan.size
 
 
@@ -103,7 +107,7 @@ def _send(file: InstalledFile, url: str, token: CancelToken, emit: Emit) -> None
         emit(Uploading(known.name, reading.done, known.size, meter.add(time.monotonic(), reading.done)))
 
     tick()
-    _interruptible(lambda: objects.put(url, reading.blocks(), known.size), token, tick)
+    _interruptible(lambda: objects.put(url, reading.blocks(), known.size), token, emit, tick)
     tick()
 
 
@@ -135,7 +139,7 @@ class _Reading:
             yield block
 
 
-def _interruptible(work: Callable[[], T], token: CancelToken, tick: Callable[[], None] | None = None) -> T:
+def _interruptible(work: Callable[[], T], token: CancelToken, emit: Emit, tick: Callable[[], None] | None = None) -> T:
     """Run `work`, which the token ends, too: it gets some time for that. Raises: as `run_cancellable`."""
     ended = threading.Event()
 
@@ -148,5 +152,6 @@ def _interruptible(work: Callable[[], T], token: CancelToken, tick: Callable[[],
     try:
         return run_cancellable(run, token, tick)
     except Interrupted:
-        ended.wait(ABORT_S)
+        if not ended.wait(ABORT_S):
+            emit(Warned(_PARTS_STAY))
         raise

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
+from tests import ollama_rules
 from tests.cli.shop import DATA, OTHER, Shop, assert_nothing_left, assert_refused, sha256
 from tests.procs import Code, Spawned, files_left, luci, wait_until
+from tests.servers.registry import MODEL, TEMPLATE, Registry
 
 if TYPE_CHECKING:
     from tests.bucket import Call, Store
@@ -146,6 +148,23 @@ def test_a_manifest_that_lies_installs_nothing(
     store.put(f"lab/m/{sha256(DATA)}/m.gguf", OTHER)
     assert_refused(luci("install", "s3://models/lab/m"), 5, "wrong")
     assert_nothing_left(tmp_path / "elsewhere/models")
+
+
+def test_a_model_of_ollama_s_registry_keeps_its_template(
+    store: Store, ollama: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On its way through a bucket, so that it is linked to Ollama as one from the registry is."""
+    with Registry() as registry:
+        registry.push("library/m", "latest", (MODEL, DATA), (TEMPLATE, b"{{ .Prompt }}"))
+        monkeypatch.setenv("OLLAMA_REGISTRY", registry.address)
+        assert luci("install", "ollama:m").returncode == 0
+    assert luci("push", "ollama:m", "s3://models/lab").returncode == 0
+    monkeypatch.setenv("LUCI_HOME", str(tmp_path / "elsewhere"))
+    assert luci("install", "s3://models/lab/ollama-m-latest").returncode == 0
+    ended = luci("link", "ollama", "s3://models/lab/ollama-m-latest")
+    assert ended.returncode == 0, ended.stderr
+    (linked,) = ollama_rules.listed(ollama).values()
+    assert (linked["model"], linked["template"]) == (DATA, b"{{ .Prompt }}")
 
 
 def test_an_interrupted_push_leaves_no_manifest(store: Store, shop: Shop, models: Path) -> None:

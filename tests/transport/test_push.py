@@ -15,13 +15,13 @@ from luci_dl.cancel import CancelToken
 from luci_dl.disk import receipt
 from luci_dl.disk.layout import staging_for
 from luci_dl.errors import IntegrityError, Interrupted, NetworkError, NotFound, ResolveError, UsageError
-from luci_dl.events import Event, Uploading
+from luci_dl.events import Event, Uploading, Warned
 from luci_dl.net import objects
 from tests.disk.hands import digest_of, install
 from tests.transport.conftest import DATA, OTHER, there
 
 if TYPE_CHECKING:
-    from tests.bucket import Store
+    from tests.bucket import Call, Store
 
 LAB = "s3://models/lab"
 
@@ -171,6 +171,24 @@ def test_cancelled_it_ends_soon_and_leaves_nothing(
         luci_dl.push("big.gguf", to=LAB, token=token, emit=emit)
     assert stored.keys() == []
     assert stored.unfinished() == 0
+
+
+def test_a_store_that_does_not_answer_is_left(stored: Store, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a word about what may stay there."""
+    monkeypatch.setattr("luci_dl.transport.push.ABORT_S", 0.1)
+    release, token, events = threading.Event(), CancelToken(), list[Event]()
+
+    def stall(call: Call) -> None:
+        if call.method == "PUT":
+            token.cancel()
+            release.wait()
+
+    stored.refuse = stall
+    with pytest.raises(Interrupted):
+        luci_dl.push("o/a.gguf", to=LAB, token=token, emit=events.append)
+    release.set()
+    assert isinstance(events[-1], Warned)
+    assert "AbortIncompleteMultipartUpload" in events[-1].message
 
 
 def test_pushed_side_by_side_it_is_whole(stored: Store, place: str) -> None:
