@@ -31,7 +31,7 @@ Where things are; each package imports only from those below it, and the head of
         repair        models with damaged files, installed again
         linking       links to other programs
         outdated      what is no longer what its reference names; upgrade: installed again
-    transport/    installed models to another folder or disk, onto a stick, and from it
+    transport/    installed models to another folder or disk, onto a stick, and from it, and to a bucket
     doctor/       is this machine ready: one check, one function
     library/      what is in a models folder: folder (the only code that searches for luci's own files), installed,
                   partials, running, problems (what cannot be read), lookup (what a NAME means), clean, verify,
@@ -40,8 +40,8 @@ Where things are; each package imports only from those below it, and the head of
     catalog/      the built-in catalog and the user's own: catalog, entries, merge, check, search, fit, estimate,
                   edit, refresh, file
     sources/      a reference becomes a model: base (the protocol and the tuple of all sources), huggingface/, ollama/,
-                  docker/, url; endpoints: the servers and mirrors to ask; pages: what an address copied from a browser
-                  means
+                  docker/, s3/, url; endpoints: the servers and mirrors to ask; pages: what an address copied from a
+                  browser means
     config/       settings (one dataclass, each field with its key), keys, kinds, show, edit, file: config.json
     net/          bytes from servers: client (one request), judge (what the response means for a file), documents (small
                   responses), fetch (one file over several connections)
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from luci_dl.api.list import installed
     from luci_dl.api.move import move
     from luci_dl.api.outdated import Standing, outdated
+    from luci_dl.api.push import push
     from luci_dl.api.remove import remove
     from luci_dl.api.serve import serve
     from luci_dl.api.status import status
@@ -122,6 +123,7 @@ __all__ = [
     "move",
     "outdated",
     "path",
+    "push",
     "remove",
     "search",
     "serve",
@@ -145,6 +147,7 @@ _HOMES = {
     "api.list": ("installed",),
     "api.move": ("move",),
     "api.outdated": ("Standing", "outdated"),
+    "api.push": ("push",),
     "api.remove": ("remove",),
     "api.serve": ("serve",),
     "api.status": ("status",),

@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import trustme
@@ -15,8 +16,12 @@ from luci_dl.disk import small_part
 from tests.forked import close_fork_server
 from tests.servers import FaultyServer
 
+if TYPE_CHECKING:
+    from tests.bucket import Store
+
 USER_VARIABLES = (
     "LUCI_",
+    "AWS_",
     "HF_",
     "HUGGING_FACE_",
     "OLLAMA_",
@@ -99,3 +104,23 @@ def tls_server(ca: trustme.CA) -> Iterator[FaultyServer]:
 def _fork_server_ends() -> Iterator[None]:
     yield
     close_fork_server()
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[Store]:
+    from tests.bucket import running  # takes a second to load, and few tests need it
+
+    with running() as store:
+        yield store
+
+
+@pytest.fixture
+def store(moto: Store, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A store with an empty bucket, and credentials for it in the environment."""
+    from tests.bucket import KEY, SECRET
+
+    moto.start()
+    variables = {"ENDPOINT_URL": moto.address, "ACCESS_KEY_ID": KEY, "SECRET_ACCESS_KEY": SECRET, "REGION": "us-east-1"}
+    for name, value in variables.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    return moto

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from luci_dl import __version__
 
 LIBRARIES = ("urllib3", "filelock", "click", "rich", "tomlkit", "truststore", "xxhash")
-OPTIONAL = ("PySocks",)
+OPTIONAL = ("PySocks", "obstore")
 
 
 def versions() -> dict[str, str]:

@@ -32,6 +32,7 @@ COMMANDS = {
     "move": "Move installed models to another folder or disk.",
     "export": "Copy installed models to a USB stick, for machines without a network.",
     "import": "Install models from a USB stick, without a network.",
+    "push": "Send installed models to a bucket of S3, from which luci installs them.",
     "link": "Let other programs use installed models, without a second copy.",
     "unlink": "Remove what `luci link` made; the models stay installed.",
     "serve": "Serve models to other machines on the network.",

@@ -89,6 +89,11 @@ class Copying(Progress):
 
 
 @frozen
+class Uploading(Progress):
+    """The same, for bytes that are sent to a bucket."""
+
+
+@frozen
 class CopyFound(Event):
     """The file of `size` bytes at `path` may be a copy of `name`, and is used if its digest is right.
 

@@ -130,7 +130,8 @@ class Unlinked(Result):
 class Moved(Result):
     """The model `reference`, which is in `source`, is in `folder` now (or would be), its files at `paths`.
 
-    `outcome`: "moved" (it is no longer in `source`), "exported", "imported", or "already" (it was there). `size` is
+    `outcome`: "moved" (it is no longer in `source`), "exported", "imported", "pushed" (`folder` and `paths`
+    are addresses in a bucket), or "already" (it was there). `size` is
     that of all files, and `copied` of it was copied; the rest shares blocks or got new names.
     """
 

@@ -87,4 +87,4 @@ def _by_receipts(model: InstalledModel, unproved: Collection[str], settings: Set
 
 
 def _is_whole_address(url: str) -> bool:
-    return urlsplit(url).scheme in ("https", "http") and not has_hidden_query(url)
+    return urlsplit(url).scheme in ("https", "http", "s3") and not has_hidden_query(url)

@@ -5,6 +5,7 @@ network         what all requests of a run share
 connections     direct, or through a proxy, and their time limits; dial, proxy, socks; certificates, trust (loads
                 them early)
 origin          the host of an address, and whether its responses are safe from changes
+objects         in a bucket: their signed addresses; writing them
 redirects       followed, and where they led
 head            a response as it arrives: wire, raw_response, coding
 response        what its headers say by the rules of HTTP; file_names, bearer

@@ -18,7 +18,7 @@ from luci_dl.net.connections import CONNECT_S, Transport, raw_response, release
 from luci_dl.net.file_names import suggested_names
 from luci_dl.net.head_start import HeadStart
 from luci_dl.net.judge import WITH_BODY, judge
-from luci_dl.net.origin import host_of, origin_of
+from luci_dl.net.origin import host_of, is_object, origin_of
 from luci_dl.net.proxy import forwarding_proxy_for, proxy_for
 from luci_dl.net.redirects import Answered, Location, Send, closed_on_error, follow
 from luci_dl.net.response import RangeRequest, ResponseInfo
@@ -218,7 +218,7 @@ def _answer(response: urllib3.BaseHTTPResponse, requested: str, url: str, reposi
         body = bytes(memory[: raw_response(response).read_within(memory, _MESSAGE_S)])
         message = server_message(response.headers, body).removeprefix(f"{response.status} ")
         code = error_code(body)
-    redirected = origin_of(url) != origin_of(requested)
+    redirected = not is_object(requested) and origin_of(url) != origin_of(requested)
     return Answer(
         response.status,
         response.headers,

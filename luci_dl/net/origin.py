@@ -10,14 +10,20 @@ Origin = tuple[str, str | None, int]
 
 
 def origin_of(url: str) -> Origin:
-    """Scheme, host and port of an http(s) address."""
+    """Scheme, host and port of an http(s) address; of an object its bucket is the host."""
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}[parts.scheme]
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443, "s3": 0}[parts.scheme]
+
+
+def is_object(url: str) -> bool:
+    """Whether the address is that of an object in a bucket: it is read at another one, which is signed."""
+    return url.startswith("s3://")
 
 
 def host_of(url: str) -> str:
-    """The host of an address, with the port if there is one, without credentials: for messages."""
-    return urlsplit(url).netloc.rpartition("@")[2] or url
+    """The host of an address for messages: with its port, without credentials. Of an object its bucket, s3://BUCKET."""
+    host = urlsplit(url).netloc.rpartition("@")[2]
+    return f"s3://{host}" if is_object(url) else host or url
 
 
 def is_loopback(host: str) -> bool:
@@ -30,7 +36,11 @@ def is_loopback(host: str) -> bool:
 
 
 def is_safe(url: str, http_hosts: Collection[str]) -> bool:
-    """Whether responses cannot be changed on the way: https, this machine, or a trusted host, with or without port."""
+    """Whether responses cannot be changed on the way: https, this machine, or a trusted host, with or without port.
+
+    Of an object, its source judges the address that it is read at.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return parts.scheme == "https" or is_loopback(host) or not {host, parts.netloc.lower()}.isdisjoint(http_hosts)
+    trusted = not {host, parts.netloc.lower()}.isdisjoint(http_hosts)
+    return parts.scheme in ("https", "s3") or is_loopback(host) or trusted

@@ -1,4 +1,7 @@
-"""Follows redirects, and remembers where they led: a signed address serves until it is refused."""
+"""Follows redirects, and remembers where they led: a signed address serves until it is refused.
+
+The address of an object in a bucket leads to a signed one, without a request.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import urllib3
 from luci_dl.errors import NetworkError
 from luci_dl.frozen import frozen
 from luci_dl.net.connections import release
-from luci_dl.net.origin import origin_of
+from luci_dl.net.origin import is_object, origin_of
 from luci_dl.net.response import LinkedFile, linked_file, redirect_target
 
 MAX_REDIRECTS = 10
@@ -45,9 +48,14 @@ def follow(
     Args:
         private_headers: sent only to the host of the address `origin`.
 
-    Returns: the last response, and where it came from. Raises: AttemptFailed; NetworkError.
+    Returns: the last response, and where it came from. Raises: AttemptFailed; NetworkError; of an object also
+        ResolveError and UsageError.
     """
     url, linked = location.url, location.linked
+    if is_object(url):
+        from luci_dl.net.objects import signed  # loads obstore
+
+        url = signed(url)
     for _ in range(MAX_REDIRECTS + 1):
         at_origin = origin_of(url) == origin_of(origin)
         response = send(url, {**headers, **(private_headers if at_origin else {})})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from luci_dl.errors import IntegrityError, LuciError, NetworkError
 from luci_dl.net.bearer import account_required
 from luci_dl.net.hub import hub_refusal
-from luci_dl.net.origin import host_of
+from luci_dl.net.origin import host_of, is_object
 from luci_dl.net.response import RangeRequest
 from luci_dl.net.retry import AttemptFailed, Remedy, retry_after_s
 from luci_dl.net.situation import PATIENCE, Answer, Situation
@@ -77,7 +77,11 @@ def _final_refusal(request: RangeRequest, answer: Answer) -> LuciError:
 
 
 def _explained(request: RangeRequest, answer: Answer) -> LuciError | None:
-    """The error, if a registry or the Hub says what is wrong."""
+    """The error, if a registry, the Hub or a store of objects says what is wrong."""
+    if is_object(request.url) and 300 <= answer.status < 500 and answer.status != 416:
+        from luci_dl.net.objects import object_refusal  # which loads obstore
+
+        return object_refusal(request.url, answer.status, answer.message)
     if answer.repository and not answer.host and answer.status in (401, 403):
         return account_required(request.url, answer.status)
     return hub_refusal(request.url, answer.status, answer.headers)

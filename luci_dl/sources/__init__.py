@@ -8,6 +8,7 @@ huggingface  the Hub: reference (what is asked for), answers (what its documents
              quants (what is selected), fitting (what fits this machine)
 ollama       the registry of Ollama and others of its kind: name (what is asked for), manifest (what a model has)
 docker       Docker's registry of models: name, manifest, index (which of several manifests), and resolve
+s3           buckets: place (an address in one), manifest (what was pushed there), and resolve
 url          a plain http(s) address
 pages        pages of a browser: which file they show
 file_names   what the file at a plain address is called

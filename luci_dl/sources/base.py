@@ -17,6 +17,7 @@ from luci_dl.sources.docker import source as docker
 from luci_dl.sources.endpoints import Endpoints, Server
 from luci_dl.sources.huggingface import source as huggingface
 from luci_dl.sources.ollama import source as ollama
+from luci_dl.sources.s3 import source as s3
 from luci_dl.sources.selection import FileSelection
 
 
@@ -54,7 +55,7 @@ class Source(Protocol):
         """The servers that `luci doctor` checks, none if the reference itself names the server."""
 
 
-SOURCES: tuple[Source, ...] = (huggingface, ollama, docker, url)
+SOURCES: tuple[Source, ...] = (huggingface, ollama, docker, s3, url)
 """The first one that claims a word resolves it; `url` claims every address that the others leave."""
 
 _DEFAULT = Endpoints()

@@ -74,15 +74,20 @@ class Endpoints:
         hub, asked = urlsplit(self.hub), urlsplit(url)
         return self.hub_headers if (hub.scheme, hub.netloc) == (asked.scheme, asked.netloc) else {}
 
-    def refuse_plain_http(self, url: str) -> None:
+    def refuse_plain_http(self, url: str, variable: str = "") -> None:
         """Raises: UsageError, when somebody on the way could change what a server states about files.
 
         What the LAN states is used only with a warning.
+
+        Args:
+            variable: what names the server; empty if it is one of these servers.
         """
         if is_safe(url, self.http_hosts) or any(url.startswith(f"{base}/") for base in self.lan):
             return
         named = {"HF_ENDPOINT": self.hub, "OLLAMA_REGISTRY": self.ollama, "DOCKER_REGISTRY": self.docker}
-        variable = next((name for name, base in named.items() if url.startswith(f"{base}/")), "LUCI_MIRRORS")
+        variable = variable or next(
+            (name for name, base in named.items() if url.startswith(f"{base}/")), "LUCI_MIRRORS"
+        )
         raise UsageError(
             f"{variable}: {host_of(url)} would be asked in plain http, so its digests could be tampered with",
             f"Use https or --sha256, or trust the host on your own network: luci config set http_hosts {host_of(url)}",

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 
-from luci_dl.events import Copying, Event, Hashing, Installed, Progress, Waiting
+from luci_dl.events import Copying, Event, Hashing, Installed, Progress, Uploading, Waiting
 from luci_dl.figures import clock, percent, seconds_left
 from luci_dl.text import human_size
 from luci_dl.ui.cells import cells, pad
@@ -109,9 +109,11 @@ class Bars(Renderer):
         return capture.get()
 
 
+_DOING: dict[type, str] = {Hashing: "Checking ", Copying: "Copying ", Uploading: "Uploading "}
+
+
 def _title(row: Row) -> str:
-    doing = "Checking " if isinstance(row, Hashing) else "Copying " if isinstance(row, Copying) else ""
-    return doing + base_name(row.name)
+    return _DOING.get(type(row), "") + base_name(row.name)
 
 
 def _figures(row: Progress | Hashing) -> tuple[str, str, str, str]:

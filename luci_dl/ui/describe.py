@@ -103,8 +103,11 @@ def _progress(event: events.Progress | events.Hashing) -> str:
     left = seconds_left(event.done, event.total, event.rate)
     if left is not None:
         figures.append(f"{clock(left)} left")
-    doing = "Copying" if isinstance(event, events.Copying) else "Downloading"
-    return f"📥 {doing} {base_name(event.name)}...  {' | '.join(figures)}"
+    doing = _DOING.get(type(event), "📥 Downloading")
+    return f"{doing} {base_name(event.name)}...  {' | '.join(figures)}"
+
+
+_DOING: dict[type, str] = {events.Copying: "📥 Copying", events.Uploading: "📤 Uploading"}
 
 
 def _share(done: int, total: int | None) -> str:
@@ -258,11 +261,12 @@ def _carried(event: events.Moved) -> list[str]:
     name, folder = printable(event.reference), printable(event.folder)
     if event.outcome == "already":
         return [f"✅ {name} is already in {folder}"]
-    to_copy = f" of {human_size(event.size)} to copy" if event.dry_run else f" of {human_size(event.size)} copied"
-    verb = {"moved": "move", "exported": "export", "imported": "import"}[event.outcome]
+    to_copy, copied = ("to send", "sent") if event.outcome == "pushed" else ("to copy", "copied")
+    share = f" of {human_size(event.size)} {to_copy if event.dry_run else copied}"
+    verb = {"moved": "move", "exported": "export", "imported": "import", "pushed": "push"}[event.outcome]
     begin = f"Would {verb}" if event.dry_run else f"✅ {event.outcome.capitalize()}"
     return [
-        f"{begin} {name} to {folder} ({human_size(event.copied)}{to_copy})",
+        f"{begin} {name} to {folder} ({human_size(event.copied)}{share})",
         *(INDENT + printable(path) for path in event.paths),
     ]
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 
-from luci_dl.events import Copying, Event, FileProgress, Hashing, Installed, Started, Stopped, Waiting
+from luci_dl.events import Copying, Event, FileProgress, Hashing, Installed, Started, Stopped, Uploading, Waiting
 from luci_dl.ui.describe import describe
 from luci_dl.ui.render_thread import Renderer
 from luci_dl.ui.stream import Output
@@ -71,7 +71,7 @@ def _topic(event: Started | FileProgress) -> Topic:
     match event:
         case Waiting(_, pid, host, since):
             return ("waiting", pid, host, since)
-        case Hashing() | Copying():
+        case Hashing() | Copying() | Uploading():
             return (type(event),)
         case _:
             return ("fetching",)

@@ -162,6 +162,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "small_files": {"reference": str, "names": [str], "total": int},
     "progress": _PROGRESS,
     "copying": _PROGRESS,
+    "uploading": _PROGRESS,
     "copy_found": {"name": str, "path": str, "location": str, "size": int},
     "hashing": {"name": str, "done": int, "total": int},
     "retrying": {"name": str, "reason": str, "delay": NUMBER, "attempt": int, "max_attempts": int},

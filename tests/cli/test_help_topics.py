@@ -42,6 +42,7 @@ PRINT_EVENTS = {
         "move",
         "export",
         "import",
+        "push",
         "link",
         "unlink",
         "doctor",

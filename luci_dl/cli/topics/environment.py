@@ -28,6 +28,15 @@ OTHERS = {
         "HF_ENDPOINT.",
         "MODELS_PATH": "The models of Docker, among which luci looks for copies; ~/.docker/models.",
     },
+    "Buckets (s3://), which take `pip install 'luci-dl[s3]'`": {
+        "AWS_ENDPOINT_URL": "Address of another store than Amazon's: MinIO, Ceph, Cloudflare R2. For plain http, see "
+        "HF_ENDPOINT.",
+        "AWS_REGION": "Region of the bucket; AWS_DEFAULT_REGION, or else us-east-1.",
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY": "Credentials, with AWS_SESSION_TOKEN if they are temporary. luci "
+        'does not read ~/.aws: eval "$(aws configure export-credentials --format env)" sets them. Without them, those '
+        "of the machine's role (EC2, ECS, EKS).",
+        "AWS_SKIP_SIGNATURE": "true: use no credentials, for a public bucket.",
+    },
     "Other programs": {
         "LLAMA_CACHE": "The cache of llama.cpp, in its older layout or the Hub's, in which luci looks for copies.",
     },

@@ -44,6 +44,10 @@ DISKS = {
     "Sticks": "The folder of `luci export` is a models folder with a SHA256SUMS beside the models: `luci list --dir` "
     "and `luci verify --dir` work there, and so does `sha256sum -c SHA256SUMS`. min_free does not hold there, and the "
     "folder is not remembered. `luci import` takes what has a receipt, and model files that SHA256SUMS lists.",
+    "Buckets": "`luci push NAME s3://BUCKET/PREFIX` writes to PREFIX/NAME: each file below its SHA-256, and last "
+    "luci.json, the manifest. A newer version overwrites no file of an earlier one; those stay until you delete them, "
+    "with everything below PREFIX/NAME that luci.json does not name. A folder of a model can be copied to another "
+    "bucket, and installed from there.",
     "Network disks": "On NFS, CIFS, Lustre, GPFS, 9p, sshfs and unknown FUSE file systems, and wherever a lock is "
     "granted to everyone, each process has its own partial file, reads it back from the disk before it gets its final "
     "name, and cannot resume it; luci says so once. `luci clean` removes such a file when its process has ended; if "

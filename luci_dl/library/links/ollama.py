@@ -70,12 +70,12 @@ def draft(question: Question, root: Path) -> Draft:
 
 def _manifest(question: Question) -> tuple[bytes, Mapping[str, bytes], Sequence[str]]:
     """The manifest, the small files that it may name, and what the user should know. Raises: as `draft`."""
-    if not is_name(question.name):
-        return ollama_manifest.make(question.model)
     kept = dict(_kept(question.model))
     if manifest := kept.pop(MANIFEST, None):
         return manifest, kept, ()
     manifest, small, notes = ollama_manifest.make(question.model)
+    if not is_name(question.name):
+        return manifest, small, notes
     lost = f"its template and parameters were not kept; with them: luci install {printable(question.name)}, then link"
     return manifest, small, (*notes, lost)
 

@@ -1,0 +1,1 @@
+"""References to objects in S3, and in stores that speak its protocol."""
