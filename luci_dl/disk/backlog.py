@@ -104,6 +104,13 @@ class Backlog:
             self._accepted = max(self._accepted, end)  # two workers may call in the other order
             self._advance()
 
+    def placed(self, length: int, end: int) -> None:
+        """Record that `length` bytes were written by somebody else, and that all below `end` were put. They are read
+        back for the hash."""
+        with self._lock:
+            self._far += length
+        self.accept(end)
+
     def wait_for_room(self, end: int, seconds: float) -> bool:
         """Wait, but no longer than that, until more blocks may be put, as far as `end`.
 

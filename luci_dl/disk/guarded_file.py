@@ -139,6 +139,12 @@ class GuardedFile:
         with self._gate.change():
             return fs.clone(source, self.raw)
 
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[fs.File]:
+        """The open file, to be changed by somebody else until the block ends: one change for the gate."""
+        with self._gate.change():
+            yield self.raw
+
     def sync(self) -> None:
         """As `fs.sync_data`. It changes no byte, so closing the gate does not wait for it."""
         self._gate.check()

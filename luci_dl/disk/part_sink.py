@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
+from collections.abc import Iterator
 
 from luci_dl.disk import identity, space
 from luci_dl.disk.blocks import Blocks
@@ -140,6 +142,32 @@ class PartSink:
 
             check_beginning(self.artifact.name, lease.pos, bytes(data[:BEGINNING]), proved=self.provable)
         return self._writer.write(lease, data)
+
+    @contextlib.contextmanager
+    def lent(self) -> Iterator[int]:
+        """Let another library write into free segments while the block runs. Closing the part waits for its end.
+
+        Returns: the descriptor of the file. Raises: Revoked; StorageError.
+        """
+        if self._files.part is None:
+            raise Revoked
+        with self._files.part.lent() as file:
+            yield file.fd
+
+    def place(self, start: int, end: int) -> None:
+        """Take over bytes that were written so. From then on only this process may change them.
+
+        Args:
+            start: a multiple of a block of `disk.blocks`; so is `end`, unless the file ends there.
+
+        Raises: Revoked; StorageError.
+        """
+        self._writer.place(start, end)
+
+    @property
+    def missing(self) -> list[Segment]:
+        """The free segments, in order."""
+        return self._writer.ranges.missing
 
     def end_of_file(self, lease: Lease, certain: bool) -> None:
         with self._turn:

@@ -7,7 +7,9 @@ import threading
 from collections.abc import Sequence
 
 from luci_dl.cancel import CancelToken
+from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.buffers import Buffers, Collector
+from luci_dl.disk.file import read_at
 from luci_dl.disk.part_files import PartFiles
 from luci_dl.disk.proof import Proof, nothing
 from luci_dl.disk.range_map import RangeMap, merged
@@ -93,6 +95,14 @@ class PartWriter:
             write_behind.backlog.accept(self.ranges.written)
         if lease.revoked:
             self._collectors.pop(lease, None)
+
+    def place(self, start: int, end: int) -> None:
+        """Take over bytes of free segments that another library wrote into the file. Raises: Revoked; StorageError."""
+        write_behind = self.begin()
+        for offset in range(start, end, BLOCK):
+            self.sums.add(offset, read_at(write_behind.file.raw, min(BLOCK, end - offset), offset), self.ranges.size)
+        self.ranges.place(start, end)
+        write_behind.backlog.placed(end - start, self.ranges.written)
 
     def flush(self) -> None:
         """Pass on what was collected for long enough, of a connection that brings nothing more for now."""

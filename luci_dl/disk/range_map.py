@@ -103,6 +103,17 @@ class RangeMap:
                 self.fetched += taken
             return taken
 
+    def place(self, start: int, end: int) -> None:
+        """Count these bytes as written, without a lease. Raises: Revoked, when they are not free."""
+        with self._lock:
+            free = next((each for each in self._free if _contains(each, start, end)), None)
+            if free is None or self._halted or self._closed:
+                raise Revoked
+            number, around = self._free.index(free), (Segment(free.start, start), Segment(end, free.end))
+            self._free[number : number + 1] = [each for each in around if each.start != each.end]
+            self.received += end - start
+            self.fetched += end - start
+
     def store(self, lease: Lease) -> None:
         """Pass on what was collected of the lease."""
         with lease.lock:
@@ -217,6 +228,10 @@ class RangeMap:
         starts = [position(lease) for lease in self._leases if position(lease) != lease.end]
         starts += [segment.start for segment in self._free[:1]]
         return min(starts, default=self.size or 0)
+
+
+def _contains(segment: Segment, start: int, end: int) -> bool:
+    return segment.start <= start and (segment.end is None or end <= segment.end)
 
 
 def merged(segments: Iterable[Segment]) -> list[Segment]:

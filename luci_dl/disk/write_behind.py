@@ -32,6 +32,7 @@ class WriteBehind:
         size: bytes of the file, once known.
 
     Attributes:
+        file: to read from.
         backlog: takes the blocks.
     """
 
@@ -44,7 +45,7 @@ class WriteBehind:
         states: list[State],
         size: Callable[[], int | None],
     ) -> None:
-        self._file = file
+        self.file = file
         self._journal = journal
         self._sums = sums
         self._states = states
@@ -110,7 +111,7 @@ class WriteBehind:
 
     def _write(self) -> None:
         while block := self.backlog.next_to_write():
-            self._file.write(block.data, block.offset, past_cache=block.hashed)
+            self.file.write(block.data, block.offset, past_cache=block.hashed)
             self.backlog.written(block)
 
     def _read(self) -> None:
@@ -120,9 +121,9 @@ class WriteBehind:
             self.backlog.was_read(block)
 
     def _read_back(self, block: Block) -> None:
-        if fs.read_into(self._file.raw, block.data, block.offset) < len(block.data):
+        if fs.read_into(self.file.raw, block.data, block.offset) < len(block.data):
             raise StorageError(
-                f"{self._file.path} was truncated while it was written",
+                f"{self.file.path} was truncated while it was written",
                 "Find out which program truncated it, and install again.",
             )
         number, inside = divmod(block.offset, BLOCK)
@@ -137,7 +138,7 @@ class WriteBehind:
 
     def _sync(self) -> None:
         while sync := self.backlog.next_to_sync(lambda unwritten: self._sums.complete(unwritten, self._size())):
-            self._file.sync()
+            self.file.sync()
             if self.backlog.stopped:
                 return
             self._record(sync)
