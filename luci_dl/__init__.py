@@ -45,6 +45,7 @@ Where things are; each package imports only from those below it, and the head of
     config/       settings (one dataclass, each field with its key), keys, kinds, show, edit, file: config.json
     net/          bytes from servers: client (one request), judge (what the response means for a file), documents (small
                   responses), fetch (one file over several connections)
+    swarm/        bytes from host to host
     disk/         bytes onto disk: transaction (one model), part (the bytes of one file), locks, space, fs (the calls
                   whose order matters), layout (all paths)
     machine/      what this machine can run: memory, graphics, fit

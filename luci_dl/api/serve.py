@@ -26,6 +26,7 @@ def serve(
     allow: Sequence[str] = (),
     quota: int | None = None,
     certificate: tuple[Path, Path] | None = None,
+    swarm: bool = False,
     options: Options | None = None,
     token: CancelToken | None = None,
     emit: Emit = ignore,
@@ -39,6 +40,7 @@ def serve(
         allow: patterns of what may be fetched, like "OWNER/*"; everything without one.
         quota: bytes that fetched files may take.
         certificate: paths of the certificate with its chain, and of its key, for TLS.
+        swarm: let clients share the files that are here with each other.
         options: how to fetch; by default with the settings of config.json.
         emit: called with each event, from any thread.
 
@@ -52,7 +54,7 @@ def serve(
     tls = Certificate(*certificate) if certificate else None
     with EmitGuard(token, emit) as guard:
         found = settings(folder)
-        serving = assembly.ServeOptions(Binding.parse(bind), pull, tuple(allow), quota, tls)
+        serving = assembly.ServeOptions(Binding.parse(bind), pull, tuple(allow), quota, tls, swarm)
         assembly.serve(serving, found, options or found.options, guard.token, guard.emit)
 
 

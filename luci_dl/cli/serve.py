@@ -35,6 +35,7 @@ from luci_dl.events import Emit
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate with its chain, PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key, PEM.")
 @click.option("--print-nginx", is_flag=True, help="Print a configuration that puts nginx in front, and end.")
+@click.option("--swarm", is_flag=True, help="Let luci on other machines share the files that are here with each other.")
 @options.json_events
 def command(folder: str | None, as_json: bool, **given: Any) -> int:
     """Serve models to other machines on the network.
@@ -64,6 +65,7 @@ def command(folder: str | None, as_json: bool, **given: Any) -> int:
             allow=given["allow"],
             quota=quota,
             certificate=certificate,
+            swarm=given["swarm"],
             options=chosen,
             token=token,
             emit=emit,

@@ -17,7 +17,7 @@ from luci_dl.frozen import frozen
 from luci_dl.install.servers import install_context, network_for, resolve_context
 from luci_dl.net.origin import is_loopback
 from luci_dl.plan import Options
-from luci_dl.serve import files, hub, ollama, page, server
+from luci_dl.serve import files, hub, ollama, page, server, swarm
 from luci_dl.serve.desk import Desk
 from luci_dl.serve.documents import Documents
 from luci_dl.serve.ledger import Ledger
@@ -26,6 +26,8 @@ from luci_dl.serve.pulls import Pulls
 from luci_dl.serve.server import Binding, Certificate
 from luci_dl.serve.shelf import Shelf
 from luci_dl.serve.suspects import Suspects
+from luci_dl.serve.torrents import Torrents
+from luci_dl.serve.tracker import Tracker
 
 HOME = "serve"
 """The folder for what the server keeps, in luci's own one."""
@@ -46,6 +48,7 @@ class ServeOptions:
         allow: patterns of what may be fetched, OWNER/REPO; everything without one.
         quota: bytes that pulled files may take; None without a limit.
         certificate: for TLS; None for plain http.
+        swarm: let clients share what is here with each other.
     """
 
     binding: Binding
@@ -53,6 +56,7 @@ class ServeOptions:
     allow: tuple[str, ...] = ()
     quota: int | None = None
     certificate: Certificate | None = None
+    swarm: bool = False
 
 
 def serve(serving: ServeOptions, settings: Settings, options: Options, token: CancelToken, emit: Emit) -> None:
@@ -79,15 +83,20 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
         for_others = serving.binding.host == "" or not is_loopback(serving.binding.host)
         emit(ServeStarted(address, str(folder), serving.pull, for_others))
 
+    torrents, tracker = Torrents(home / "torrents", shelf) if serving.swarm else None, Tracker()
+    shared = swarm.routes(desk, torrents, tracker) if torrents else []
+    tend = _tend(pulls, ledger, tracker)
     try:
-        server.run(serving.binding, serving.certificate, routes(desk), token, _tend(pulls, ledger), ready)
+        server.run(serving.binding, serving.certificate, [*routes(desk), *shared], token, tend, ready)
     finally:
+        if torrents:
+            torrents.close()
         pulls.close()
         desk.close()
 
 
 def routes(desk: Desk) -> list[web.RouteDef]:
-    """All of them."""
+    """All but those of the swarm."""
     documents = Documents(desk.home, desk.upstream, desk.ask)
     return [
         *files.routes(desk),
@@ -97,7 +106,7 @@ def routes(desk: Desk) -> list[web.RouteDef]:
     ]
 
 
-def _tend(pulls: Pulls, ledger: Ledger) -> Callable[[], None]:
+def _tend(pulls: Pulls, ledger: Ledger, tracker: Tracker) -> Callable[[], None]:
     """What is to be done all the time: bytes are counted, and about each second the pulls are looked after."""
     counted: dict[int, int] = {}
     next_at = 0.0
@@ -107,6 +116,7 @@ def _tend(pulls: Pulls, ledger: Ledger) -> Callable[[], None]:
         if time.monotonic() >= next_at:
             next_at = time.monotonic() + _TEND_S
             pulls.tend()
+            tracker.tend()
         for pull in pulls.known():
             fetched = pull.fetched
             if more := fetched - counted.get(pull.number, 0):

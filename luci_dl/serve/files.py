@@ -6,7 +6,7 @@ from aiohttp import web
 
 from luci_dl.serve.desk import Desk
 
-_PATH = "/luci/v1/files/{sha256:[0-9a-f]{64}}"
+PATH = "/luci/v1/files/{sha256:[0-9a-f]{64}}"
 
 
 def routes(desk: Desk) -> list[web.RouteDef]:
@@ -15,4 +15,4 @@ def routes(desk: Desk) -> list[web.RouteDef]:
     async def file(request: web.Request) -> web.StreamResponse:
         return await desk.send_known(request, request.match_info["sha256"])
 
-    return [web.get(_PATH, file)]
+    return [web.get(PATH, file)]

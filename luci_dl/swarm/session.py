@@ -1,0 +1,247 @@
+"""A BitTorrent session for files whose peers a server on the LAN names: nothing is announced to anybody else."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import libtorrent as lt
+
+from luci_dl.cancel import start_thread
+from luci_dl.errors import NetworkError
+from luci_dl.frozen import frozen
+from luci_dl.plan import Segment
+
+_POLL_MS = 100
+_REQUEST = 1 << 20
+"""Bytes asked of the server at a time: a host that takes more has what others could have sent it."""
+_SETTINGS: dict[str, Any] = {
+    **dict.fromkeys(("enable_dht", "enable_lsd", "enable_upnp", "enable_natpmp"), False),
+    **dict.fromkeys(("enable_incoming_utp", "enable_outgoing_utp"), False),
+    **dict.fromkeys(("in_enc_policy", "out_enc_policy"), int(lt.enc_policy.disabled)),
+    "allow_multiple_connections_per_ip": True,  # several lucis on one machine
+    "close_redundant_connections": False,  # or the first hosts with all of it leave the others
+    "min_reconnect_time": 1,  # a host leaves for a moment, between its last byte and its rename
+    "mixed_mode_algorithm": int(lt.bandwidth_mixed_algo_t.prefer_tcp),
+    "urlseed_max_request_bytes": _REQUEST,
+    "urlseed_wait_retry": 5,
+    "peer_connect_timeout": 5,
+    "peer_timeout": 30,
+    "request_timeout": 10,
+    "piece_timeout": 10,
+    "stop_tracker_timeout": 0,
+    "alert_queue_size": 100_000,
+    "aio_threads": 2,
+    "user_agent": "luci",
+    "alert_mask": lt.alert.category_t.status_notification
+    | lt.alert.category_t.piece_progress_notification
+    | lt.alert.category_t.storage_notification
+    | lt.alert.category_t.error_notification,
+}
+_FLAGS = lt.torrent_flags
+_PRIVATE = _FLAGS.disable_dht | _FLAGS.disable_lsd | _FLAGS.disable_pex
+_MANAGED = _FLAGS.auto_managed | _FLAGS.paused
+
+
+class Unfit(Exception):
+    """The metainfo is none, or not that of the file."""
+
+
+@frozen
+class Metainfo:
+    """What a server says about the pieces of a file. A wrong one only means wrong bytes, which a digest shows.
+
+    Attributes:
+        data: bencoded, version 2.
+        piece: bytes of each piece but the last.
+    """
+
+    data: bytes
+    size: int
+    piece: int
+
+    @classmethod
+    def of(cls, data: bytes, size: int, block: int) -> Metainfo:
+        """Read it. Raises: Unfit, unless it is of one plain file of that size, in pieces of whole blocks."""
+        try:
+            info: Any = lt.load_torrent_buffer(data).ti
+        except RuntimeError as error:
+            raise Unfit(str(error)) from error
+        files, piece = info.files(), info.piece_length()
+        is_plain = files.num_files() == 1 and not files.file_flags(0) and info.info_hashes().has_v2()
+        if not is_plain or info.total_size() != size or piece % block:
+            raise Unfit("it is not that of the file")
+        return cls(data, size, piece)
+
+
+class Session:
+    """One for a run; it ends with `close`. Any thread may call.
+
+    Attributes:
+        port: where it listens, on the address of this machine that the server sees.
+    """
+
+    def __init__(self, server: str) -> None:
+        """Args: `server`: host of the server that names the peers. Raises: NetworkError; StorageError."""
+        self._torrents: dict[str, Torrent] = {}
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        address = _address_towards(server)
+        host = f"[{address}]" if ":" in address else address
+        settings: Any = {**_SETTINGS, "listen_interfaces": f"{host}:0"}
+        self._session = lt.session(settings)
+        self.port: int = self._session.listen_port()
+        start_thread(self._listen, "luci-swarm")
+
+    def fetch(self, metainfo: Metainfo, fd: int, missing: Sequence[Segment], web_seed: str) -> Torrent | None:
+        """Begin to write the missing pieces into an open file, and to send all that are there.
+
+        Args:
+            fd: it stays open until `Torrent.leave` returns; the file has its whole length.
+            missing: whole pieces.
+            web_seed: the address of the whole file at the server.
+
+        Returns: None if the session has this torrent already.
+        """
+        given = lt.load_torrent_buffer(metainfo.data)
+        given.save_path, given.renamed_files = "/dev/fd", {0: str(fd)}  # whatever its name leads to by then
+        given.url_seeds = [web_seed]
+        count = -(-metainfo.size // metainfo.piece)
+        absent = {number for each in missing for number in _pieces(each, metainfo)}
+        given.have_pieces = [number not in absent for number in range(count)]
+        given.flags |= _FLAGS.no_verify_files
+        return self._add(given, metainfo)
+
+    def seed(self, metainfo: Metainfo, path: Path) -> Torrent | None:
+        """Send a whole file, which is never changed. Returns: as `fetch`."""
+        given = lt.load_torrent_buffer(metainfo.data)
+        given.save_path, given.renamed_files = str(path.parent), {0: path.name}
+        given.url_seeds = []
+        given.flags |= _FLAGS.seed_mode | _FLAGS.upload_mode
+        return self._add(given, metainfo)
+
+    def _add(self, given: Any, metainfo: Metainfo) -> Torrent | None:
+        given.trackers, given.dht_nodes = [], []
+        given.flags = (given.flags | _PRIVATE | _FLAGS.duplicate_is_error) & ~_MANAGED
+        with self._lock:
+            try:
+                handle = self._session.add_torrent(given)
+            except RuntimeError:
+                return None
+            key = str(given.ti.info_hashes().v2)
+            torrent = Torrent(handle, metainfo, lambda: self._session.remove_torrent(handle))
+            self._torrents[key] = torrent
+            return torrent
+
+    def set_rates(self, down: int | None, up: int | None) -> None:
+        """Limit what comes and what goes, in bytes a second; None for no limit."""
+        self._session.apply_settings({"download_rate_limit": down or 0, "upload_rate_limit": up or 0})
+
+    def close(self) -> None:
+        """End all torrents. Waits for none of them."""
+        self._closed.set()
+        self._session.pause()
+
+    def _listen(self) -> None:
+        while not self._closed.is_set():
+            self._session.wait_for_alert(_POLL_MS)
+            for alert in self._session.pop_alerts():
+                if isinstance(alert, lt.torrent_alert):
+                    self._note(alert)
+
+    def _note(self, alert: Any) -> None:
+        removed = isinstance(alert, lt.torrent_removed_alert)
+        with self._lock:
+            key = next((key for key, each in self._torrents.items() if each.is_of(alert)), None)
+            if key is None:
+                return
+            torrent = self._torrents.pop(key) if removed else self._torrents[key]
+        torrent.note(alert)
+
+
+class Torrent:
+    """One file of the session. Any thread may call.
+
+    Attributes:
+        metainfo: that it was made of.
+    """
+
+    def __init__(self, handle: Any, metainfo: Metainfo, remove: Callable[[], None]) -> None:
+        self.metainfo = metainfo
+        self._handle = handle
+        self._remove = remove
+        self._finished = set[int]()  # pieces that are right, but perhaps not in the file yet
+        self._flushing = set[int]()  # those of them that the flush under way is about
+        self._written = list[int]()
+        self._error = ""
+        self._left = threading.Event()
+        self._lock = threading.Lock()
+
+    def is_of(self, alert: Any) -> bool:
+        return bool(alert.handle == self._handle)
+
+    def note(self, alert: Any) -> None:
+        """Take an alert of libtorrent."""
+        with self._lock:
+            match alert:
+                case lt.piece_finished_alert():
+                    self._finished.add(int(alert.piece_index))
+                case lt.cache_flushed_alert():  # all that was finished when it was asked for is in the file
+                    self._written += self._flushing
+                    self._flushing = set()
+                case lt.file_error_alert() | lt.torrent_error_alert():
+                    self._error = self._error or alert.message()
+                case lt.torrent_removed_alert():
+                    self._left.set()
+
+    def written(self) -> list[Segment]:
+        """Pieces that are right and in the file now, and were not with the last call. Raises: NetworkError."""
+        with self._lock:
+            if self._error:
+                raise NetworkError(f"the swarm failed: {self._error}")
+            found, self._written = self._written, []
+            if self._finished and not self._flushing:
+                self._flushing, self._finished = self._finished, set()
+                self._handle.flush_cache()
+        size, piece = self.metainfo.size, self.metainfo.piece
+        return [Segment(number * piece, min((number + 1) * piece, size)) for number in sorted(found)]
+
+    @property
+    def downloaded(self) -> int:
+        """Bytes of the file that came, also of pieces that are not complete."""
+        return int(self._handle.status().total_payload_download)
+
+    @property
+    def peers(self) -> int:
+        """How many it is connected to."""
+        return int(self._handle.status().num_peers)
+
+    def connect(self, address: str, port: int) -> None:
+        """Ask a peer for pieces, unless that happens already."""
+        with contextlib.suppress(RuntimeError):  # not an address
+            self._handle.connect_peer((address, port))
+
+    def leave(self) -> None:
+        """End it. Returns when libtorrent has closed the file, and writes no more."""
+        self._remove()
+        self._left.wait()
+
+
+def _pieces(segment: Segment, metainfo: Metainfo) -> range:
+    end = metainfo.size if segment.end is None else segment.end
+    return range(segment.start // metainfo.piece, -(-end // metainfo.piece))
+
+
+def _address_towards(server: str) -> str:
+    """The address of this machine that connections to the server come from. Raises: NetworkError."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(server, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)  # sends nothing
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise NetworkError(f"{server} cannot be reached: {error.strerror or error}") from error
