@@ -23,8 +23,8 @@ Where things are; each package imports only from those below it, and the head of
         already       a model that is installed, by its receipts alone
         head_start    the first request, sent while the disk is prepared
         transfer      one model: a transaction around its actions
-        filling       the files of one model, side by side: fetching, lan (servers to ask first), second_try, copying,
-                      shards; companions
+        filling       the files of one model, side by side: fetching, lan (servers to ask first), swarm (other hosts),
+                      second_try, copying, shards; companions
         batch         many models: in turn or side by side, and the outcome of each
         too_large     a warning before what this machine cannot run
         dry_run       the same actions, reported; pending: what comes before them

@@ -58,6 +58,7 @@ class Options:
         copies: further files and folders to look for copies in.
         links: programs and folders to link the models to.
         lan: servers on the LAN to ask for files before any other.
+        swarm: share what these have with other hosts that fetch it.
     """
 
     jobs: int = 1
@@ -77,6 +78,7 @@ class Options:
     copies: tuple[Path, ...] = ()
     links: tuple[str, ...] = ()
     lan: tuple[str, ...] = ()
+    swarm: bool = False
 
 
 @frozen

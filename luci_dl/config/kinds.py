@@ -187,6 +187,12 @@ def _on_interrupt(value: object, what: str, _base: Path) -> OnInterrupt:
     return "keep" if value == "keep" else "delete"
 
 
+def _switch(value: object, what: str, _base: Path) -> bool:
+    if not (isinstance(value, bool) or value in ("on", "off")):
+        raise UsageError(f'{what}: expected "on" or "off", found {shown(value)}')
+    return value in (True, "on")
+
+
 def number(least: int, most: int, *, auto: bool = False) -> Kind:
     """A whole number in this range; with `auto` also that word, which stands for None."""
     expected = f"a number from {least} to {most}"
@@ -217,3 +223,4 @@ RATE = Kind(
     words=("none",),
 )
 ON_INTERRUPT = Kind("delete or keep", _on_interrupt, words=get_args(OnInterrupt))
+SWITCH = Kind("on or off", _switch, text=lambda value: "on" if value else "off", words=("on", "off"))

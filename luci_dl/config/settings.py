@@ -50,6 +50,12 @@ class Settings:
         variable="LUCI_LAN",
         option="--no-lan",
     )
+    swarm: bool = setting(
+        "share files of these servers with other hosts while they fetch them (luci serve --swarm)",
+        kinds.SWITCH,
+        False,
+        option="--swarm",
+    )
     http_hosts: tuple[str, ...] = setting("servers on your own network whose plain http you trust", kinds.HOSTS, ())
     links: tuple[str, ...] = setting(
         "programs and folders that each installed model is linked to (luci link)", kinds.LINKS, (), option="--link"

@@ -63,6 +63,23 @@ class Serving(Event):
 
 
 @frozen
+class Swarming(Event):
+    """`name` comes from other hosts that fetch it, too, and from `host`, which names them."""
+
+    name: str
+    host: str
+
+
+@frozen
+class Sharing(Event):
+    """The installed files `names` are sent to `hosts` other hosts that still fetch them, for `seconds` at most."""
+
+    names: tuple[str, ...]
+    hosts: int
+    seconds: float
+
+
+@frozen
 class SmallFiles(Event):
     """The small files `names` of `reference`, `total` bytes in all, are fetched side by side from now on.
 

@@ -67,6 +67,9 @@ def install_models(plans: Sequence[Plan], context: InstallContext) -> list[Outco
                 _emit_all(outcome.endings, emit)
     if len(plans) > 1:
         emit(_summary(outcomes))
+    if context.swarm:
+        context.swarm.stay(context)
+        context.swarm.close()
     return outcomes
 
 

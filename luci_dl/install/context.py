@@ -16,6 +16,7 @@ from luci_dl.plan import Options
 if TYPE_CHECKING:
     from luci_dl.disk.part import Part
     from luci_dl.install.lan import Lan
+    from luci_dl.install.swarm import Swarm
 
 
 @frozen
@@ -27,6 +28,7 @@ class InstallContext:
         emit: gets all events.
         opened: gets each part once it can be filled, from any thread.
         lan: the servers to ask before all others; None without any.
+        swarm: shares files with other hosts; None unless that is wanted.
     """
 
     options: Options
@@ -36,6 +38,7 @@ class InstallContext:
     emit: Emit
     opened: Callable[[Part], object] = lambda _part: None
     lan: Lan | None = None
+    swarm: Swarm | None = None
 
     def asked_first(self, artifact: Artifact) -> Artifact:
         """The artifact at the server that is asked for it first."""

@@ -25,11 +25,11 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     artifact, before, resumed = part.artifact, part.fetched, part.received > 0
     context.emit(Started(artifact.name, part.size, part.received))
     fetch = partial(_fetch, part, context, report)
+    elsewhere = resumed or (context.swarm is not None and context.swarm.fetch(part, context, report))
     if context.lan is None:
         fetch(artifact)
-        elsewhere = resumed
     else:
-        elsewhere = context.lan.fetch(part, fetch, context.emit) or resumed
+        elsewhere = context.lan.fetch(part, fetch, context.emit) or elsewhere
     SecondTry(part, context, fetch, elsewhere=elsewhere).run()
     if not part.provable:
         from luci_dl.formats.table import format_of

@@ -111,6 +111,10 @@ class Lan:
                     start_thread(partial(self._ask_again, Offer(server, there)), "luci-lan")
         return None
 
+    def servers_with(self, artifact: Artifact) -> list[Server]:
+        """Those that are there and may have it."""
+        return [server for server in self._servers if server.is_there and server.may_have(artifact)]
+
     def _at(self, base: str, artifact: Artifact) -> Artifact | None:
         """The file as a server with that address has it."""
         hub, ollama = f"{self._endpoints.hub}/", f"{self._endpoints.ollama}/v2/"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog import catalog
 from luci_dl.config.settings import Settings
 from luci_dl.environment import variable
-from luci_dl.events import Emit
+from luci_dl.events import Emit, Warned
 from luci_dl.install.context import InstallContext
 from luci_dl.install.local_copies import Copies
 from luci_dl.install.resolve import resolve
@@ -22,6 +24,10 @@ from luci_dl.sources.base import source_of
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints, endpoints_of
 from luci_dl.sources.selection import FileSelection
+
+if TYPE_CHECKING:
+    from luci_dl.install.lan import Lan
+    from luci_dl.install.swarm import Swarm
 
 
 def network_for(options: Options, log: Emit | None = None) -> Network:
@@ -49,7 +55,19 @@ def context_for(
         return context
     from luci_dl.install.lan import Lan  # few have one
 
-    return replace(context, lan=Lan(_endpoints(settings, options), context.network))
+    lan = Lan(_endpoints(settings, options), context.network)
+    return replace(context, lan=lan, swarm=_swarm(lan, context) if options.swarm else None)
+
+
+def _swarm(lan: Lan, context: InstallContext) -> Swarm | None:
+    """None without the library for it."""
+    if find_spec("libtorrent") is None:
+        why = "sharing files with other hosts needs libtorrent: pip install 'luci-dl[swarm]'"
+        context.emit(Warned(f"{why}; fetching from servers alone"))
+        return None
+    from luci_dl.install.swarm import Swarm  # few have one
+
+    return Swarm(lan, context.network)
 
 
 def _endpoints(settings: Settings, options: Options) -> Endpoints:

@@ -56,6 +56,8 @@ class Installation:
             renewed = self._keep_companions(actions)
             needed, superseded = self._superseded()
             self.transaction.commit(needed)  # nothing below may fail
+        if todo and self.context.swarm:
+            self.context.swarm.installed([job.part for job in jobs])
         for event in superseded:
             if isinstance(event, LeftAlone) or not os.path.lexists(event.path):
                 self.context.emit(event)

@@ -53,7 +53,7 @@ def metainfo(sha256: str, size: int, read: Callable[[int], bytes], check: Callab
 
 
 def with_web_seed(metainfo: bytes, url: str) -> bytes:
-    """The same with the address of the whole file: the last key of all."""
+    """The same with the address of the folder that the file is in, by its SHA-256: the last key of all."""
     return metainfo[:-1] + bencoded("url-list") + bencoded(url) + b"e"
 
 

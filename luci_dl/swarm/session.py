@@ -71,9 +71,10 @@ class Metainfo:
             info: Any = lt.load_torrent_buffer(data).ti
         except RuntimeError as error:
             raise Unfit(str(error)) from error
-        files, piece = info.files(), info.piece_length()
-        is_plain = files.num_files() == 1 and not files.file_flags(0) and info.info_hashes().has_v2()
-        if not is_plain or info.total_size() != size or piece % block:
+        files, piece = info.layout(), info.piece_length()
+        flags = [files.file_flags(number) for number in range(files.num_files())]
+        is_plain = flags in ([0], [0, files.flag_pad_file]) and info.info_hashes().has_v2()  # it pads the last piece
+        if not is_plain or files.file_size(0) != size or piece % block:
             raise Unfit("it is not that of the file")
         return cls(data, size, piece)
 
@@ -87,6 +88,7 @@ class Session:
 
     def __init__(self, server: str) -> None:
         """Args: `server`: host of the server that names the peers. Raises: NetworkError; StorageError."""
+        self._rates: tuple[int | None, int | None] = None, None
         self._torrents: dict[str, Torrent] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -103,7 +105,7 @@ class Session:
         Args:
             fd: it stays open until `Torrent.leave` returns; the file has its whole length.
             missing: whole pieces.
-            web_seed: the address of the whole file at the server.
+            web_seed: the address of a folder of the server, where the file has the name that the metainfo says.
 
         Returns: None if the session has this torrent already.
         """
@@ -139,7 +141,12 @@ class Session:
 
     def set_rates(self, down: int | None, up: int | None) -> None:
         """Limit what comes and what goes, in bytes a second; None for no limit."""
-        self._session.apply_settings({"download_rate_limit": down or 0, "upload_rate_limit": up or 0})
+        if self._rates != (down, up):
+            self._rates = down, up
+            for each in (self._session.global_peer_class_id, self._session.local_peer_class_id):
+                limited = self._session.get_peer_class(each)  # hosts on the same network are in another class
+                limited["download_limit"], limited["upload_limit"] = down or 0, up or 0
+                self._session.set_peer_class(each, limited)
 
     def close(self) -> None:
         """End all torrents. Waits for none of them."""

@@ -6,7 +6,19 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from luci_dl.events import Deleted, Event, Installed, Kept, NotDeleted, Progress, Retrying, Serving, SmallFiles, Started
+from luci_dl.events import (
+    Deleted,
+    Event,
+    Installed,
+    Kept,
+    NotDeleted,
+    Progress,
+    Retrying,
+    Serving,
+    SmallFiles,
+    Started,
+    Swarming,
+)
 from luci_dl.text import counted
 from luci_dl.ui.render_thread import Renderer
 
@@ -69,7 +81,7 @@ class AsOne(Renderer):
                 if self._clock() >= group.retries_shown_until:  # all of them have lost the same network
                     group.retries_shown_until = self._clock() + delay
                     yield replace(event, name=group.name)
-            case Serving() if group:
+            case Serving() | Swarming() if group:
                 return
             case Deleted() | Kept() if group:
                 group.ended.append(event)

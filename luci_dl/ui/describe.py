@@ -25,6 +25,11 @@ def describe(event: Event) -> list[str]:
         case events.Serving(name, host, reason):
             why = f": {_one_line(reason)}" if reason else ""
             return [f"📥 Downloading {base_name(name)} from {printable(host)}{why}"]
+        case events.Swarming(name, host):
+            return [f"📥 Downloading {base_name(name)} from {printable(host)} and the hosts that fetch it, too"]
+        case events.Sharing(names, hosts, seconds):
+            what = base_name(names[0]) if len(names) == 1 else counted(len(names), "file")
+            return [f"📤 Sending {what} to {counted(hosts, 'host')}, for {seconds:g} s at most (Ctrl+C ends this)"]
         case events.SmallFiles(_, names, total):
             return [_started(events.Started(counted(len(names), "small file"), total, 0))]
         case events.Progress() | events.Hashing():

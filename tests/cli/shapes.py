@@ -158,6 +158,8 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "fallback_folder_used": {"reference": str, "folder": str, "reason": str},
     "started": {"name": str, "total": Maybe(int), "offset": int},
+    "swarming": {"name": str, "host": str},
+    "sharing": {"names": [str], "hosts": int, "seconds": float},
     "serving": {"name": str, "host": str, "reason": str},
     "small_files": {"reference": str, "names": [str], "total": int},
     "progress": _PROGRESS,
