@@ -25,7 +25,7 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     artifact, before, resumed = part.artifact, part.fetched, part.received > 0
     context.emit(Started(artifact.name, part.size, part.received))
     fetch = partial(_fetch, part, context, report)
-    elsewhere = resumed or (context.swarm is not None and context.swarm.fetch(part, context, report))
+    elsewhere = context.swarm.fetch(part, context, report) or resumed if context.swarm else resumed
     if context.lan is None:
         fetch(artifact)
     else:

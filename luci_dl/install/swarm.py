@@ -33,8 +33,8 @@ SMALLEST = 16 << 20
 """Bytes that must be missing of a file: fewer come sooner from the server alone."""
 SILENCE_S = 10.0
 """A swarm that has brought nothing for so long is left."""
-STAY_S = 60.0
-"""What is installed is sent to others for so long at most when there is nothing else to do."""
+STAY_S, QUIET_S = 60.0, 2.0
+"""What is installed is sent to others for so long at most when there is nothing else to do; and without a word."""
 _PREPARED_S = 30.0
 """How long to wait for a server that prepares the metainfo."""
 _TICK_S = 0.1
@@ -63,7 +63,8 @@ class Swarm:
             return False
         try:
             for server in self._lan.servers_with(artifact):
-                if metainfo := self._metainfo(server, part, context.token):
+                is_plain = server.base.startswith("http:")  # libtorrent has certificates of its own
+                if is_plain and (metainfo := self._metainfo(server, part, context.token)):
                     return self._fetch_from(server, metainfo, part, context, report)
         except NetworkError as error:
             context.emit(Warned(f"{artifact.name}: {error.message}; fetching from servers alone"))
@@ -156,12 +157,12 @@ class Swarm:
 
     def stay(self, context: InstallContext) -> None:
         """Go on sending while others fetch what was installed, for a limited time. The token ends it at once."""
-        deadline, said = time.monotonic() + STAY_S, False
-        while time.monotonic() < deadline and not context.token.cancelled:
+        began, said = time.monotonic(), False
+        while (now := time.monotonic()) < began + STAY_S and not context.token.cancelled:
             wanted = [member for member in self._members.values() if member.torrent and member.fetching]
             if not wanted:
                 return
-            if not said:
+            if not said and now > began + QUIET_S:
                 said = True
                 hosts = max(member.fetching for member in wanted)
                 context.emit(Sharing(tuple(member.name for member in wanted), hosts, STAY_S))

@@ -112,11 +112,10 @@ class Session:
         given = lt.load_torrent_buffer(metainfo.data)
         given.save_path, given.renamed_files = "/dev/fd", {0: str(fd)}  # whatever its name leads to by then
         given.url_seeds = [web_seed]
-        count = -(-metainfo.size // metainfo.piece)
         absent = {number for each in missing for number in _pieces(each, metainfo)}
-        given.have_pieces = [number not in absent for number in range(count)]
+        given.have_pieces = [number not in absent for number in _pieces(Segment(0, None), metainfo)]
         given.flags |= _FLAGS.no_verify_files
-        return self._add(given, metainfo)
+        return self._add(given, metainfo, absent)
 
     def seed(self, metainfo: Metainfo, path: Path) -> Torrent | None:
         """Send a whole file, which is never changed. Returns: as `fetch`."""
@@ -124,9 +123,9 @@ class Session:
         given.save_path, given.renamed_files = str(path.parent), {0: path.name}
         given.url_seeds = []
         given.flags |= _FLAGS.seed_mode | _FLAGS.upload_mode
-        return self._add(given, metainfo)
+        return self._add(given, metainfo, set())
 
-    def _add(self, given: Any, metainfo: Metainfo) -> Torrent | None:
+    def _add(self, given: Any, metainfo: Metainfo, absent: set[int]) -> Torrent | None:
         given.trackers, given.dht_nodes = [], []
         given.flags = (given.flags | _PRIVATE | _FLAGS.duplicate_is_error) & ~_MANAGED
         with self._lock:
@@ -135,7 +134,7 @@ class Session:
             except RuntimeError:
                 return None
             key = str(given.ti.info_hashes().v2)
-            torrent = Torrent(handle, metainfo, lambda: self._session.remove_torrent(handle))
+            torrent = Torrent(handle, metainfo, absent, lambda: self._session.remove_torrent(handle))
             self._torrents[key] = torrent
             return torrent
 
@@ -177,8 +176,9 @@ class Torrent:
         metainfo: that it was made of.
     """
 
-    def __init__(self, handle: Any, metainfo: Metainfo, remove: Callable[[], None]) -> None:
+    def __init__(self, handle: Any, metainfo: Metainfo, absent: set[int], remove: Callable[[], None]) -> None:
         self.metainfo = metainfo
+        self._absent = absent  # pieces to be reported
         self._handle = handle
         self._remove = remove
         self._finished = set[int]()  # pieces that are right, but perhaps not in the file yet
@@ -195,8 +195,8 @@ class Torrent:
         """Take an alert of libtorrent."""
         with self._lock:
             match alert:
-                case lt.piece_finished_alert():
-                    self._finished.add(int(alert.piece_index))
+                case lt.piece_finished_alert():  # of those that were there, too
+                    self._finished |= {int(alert.piece_index)} & self._absent
                 case lt.cache_flushed_alert():  # all that was finished when it was asked for is in the file
                     self._written += self._flushing
                     self._flushing = set()
@@ -221,11 +221,6 @@ class Torrent:
     def downloaded(self) -> int:
         """Bytes of the file that came, also of pieces that are not complete."""
         return int(self._handle.status().total_payload_download)
-
-    @property
-    def peers(self) -> int:
-        """How many it is connected to."""
-        return int(self._handle.status().num_peers)
 
     def connect(self, address: str, port: int) -> None:
         """Ask a peer for pieces, unless that happens already."""

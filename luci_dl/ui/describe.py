@@ -29,7 +29,7 @@ def describe(event: Event) -> list[str]:
             return [f"📥 Downloading {base_name(name)} from {printable(host)} and the hosts that fetch it, too"]
         case events.Sharing(names, hosts, seconds):
             what = base_name(names[0]) if len(names) == 1 else counted(len(names), "file")
-            return [f"📤 Sending {what} to {counted(hosts, 'host')}, for {seconds:g} s at most (Ctrl+C ends this)"]
+            return [f"📦 Sending {what} to {counted(hosts, 'host')}, for {seconds:g} s at most (Ctrl+C ends this)"]
         case events.SmallFiles(_, names, total):
             return [_started(events.Started(counted(len(names), "small file"), total, 0))]
         case events.Progress() | events.Hashing():
