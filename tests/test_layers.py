@@ -74,7 +74,7 @@ DOORS = {
     "obstore": ("net/objects.py",),
     "filelock": ("disk/lock.py",),
     "aiohttp": ("serve/",),
-    "libtorrent": ("swarm/session.py",),
+    "libtorrent": ("swarm/",),
     "click": ("cli/",),
     "rich": ("ui/",),
     "signal": ("cancel.py", "cli/shell_signals.py"),

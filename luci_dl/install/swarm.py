@@ -27,7 +27,8 @@ from luci_dl.net.network import Network
 from luci_dl.net.rate_meter import RateMeter, SilenceWatch
 from luci_dl.net.retry import AttemptFailed
 from luci_dl.plan import Segment
-from luci_dl.swarm.session import Metainfo, Session, Torrent, Unfit
+from luci_dl.swarm.session import Session
+from luci_dl.swarm.torrent import Metainfo, Torrent, Unfit
 
 SMALLEST = 16 << 20
 """Bytes that must be missing of a file: fewer come sooner from the server alone."""
@@ -68,7 +69,7 @@ class Swarm:
                     return self._fetch_from(server, metainfo, part, context, report)
         except NetworkError as error:
             context.emit(Warned(f"{artifact.name}: {error.message}; fetching from servers alone"))
-            return part.received != (part.size or 0) - missing
+            return True
         return False
 
     def _metainfo(self, server: Server, part: Part, token: CancelToken) -> Metainfo | None:

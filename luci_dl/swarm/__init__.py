@@ -1,4 +1,4 @@
 """Files from host to host, by BitTorrent. The extra `swarm` (libtorrent), without which there is none.
 
-session  the only door to libtorrent: torrents of one file each, of which peers and server are named from outside
+session  connects to the hosts that a server on the LAN names; torrent: one file, and which of its pieces are there
 """

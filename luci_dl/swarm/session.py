@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import libtorrent as lt
 
 from luci_dl.cancel import start_thread
 from luci_dl.errors import NetworkError
-from luci_dl.frozen import frozen
 from luci_dl.plan import Segment
+from luci_dl.swarm.torrent import Metainfo, Torrent, pieces
 
 _POLL_MS = 100
 _REQUEST = 1 << 20
@@ -47,38 +46,6 @@ _PRIVATE = _FLAGS.disable_dht | _FLAGS.disable_lsd | _FLAGS.disable_pex
 _MANAGED = _FLAGS.auto_managed | _FLAGS.paused
 
 
-class Unfit(Exception):
-    """The metainfo is none, or not that of the file."""
-
-
-@frozen
-class Metainfo:
-    """What a server says about the pieces of a file. A wrong one only means wrong bytes, which a digest shows.
-
-    Attributes:
-        data: bencoded, version 2.
-        piece: bytes of each piece but the last.
-    """
-
-    data: bytes
-    size: int
-    piece: int
-
-    @classmethod
-    def of(cls, data: bytes, size: int, block: int) -> Metainfo:
-        """Read it. Raises: Unfit, unless it is of one plain file of that size, in pieces of whole blocks."""
-        try:
-            info: Any = lt.load_torrent_buffer(data).ti
-        except RuntimeError as error:
-            raise Unfit(str(error)) from error
-        files, piece = info.layout(), info.piece_length()
-        flags = [files.file_flags(number) for number in range(files.num_files())]
-        is_plain = flags in ([0], [0, files.flag_pad_file]) and info.info_hashes().has_v2()  # it pads the last piece
-        if not is_plain or files.file_size(0) != size or piece % block:
-            raise Unfit("it is not that of the file")
-        return cls(data, size, piece)
-
-
 class Session:
     """One for a run; it ends with `close`. Any thread may call.
 
@@ -97,6 +64,8 @@ class Session:
         settings: Any = {**_SETTINGS, "listen_interfaces": f"{host}:0"}
         self._session = lt.session(settings)
         self.port: int = self._session.listen_port()
+        if not self.port:
+            raise NetworkError(f"cannot listen for other hosts at {host}")
         start_thread(self._listen, "luci-swarm")
 
     def fetch(self, metainfo: Metainfo, fd: int, missing: Sequence[Segment], web_seed: str) -> Torrent | None:
@@ -112,8 +81,8 @@ class Session:
         given = lt.load_torrent_buffer(metainfo.data)
         given.save_path, given.renamed_files = "/dev/fd", {0: str(fd)}  # whatever its name leads to by then
         given.url_seeds = [web_seed]
-        absent = {number for each in missing for number in _pieces(each, metainfo)}
-        given.have_pieces = [number not in absent for number in _pieces(Segment(0, None), metainfo)]
+        absent = {number for each in missing for number in pieces(each, metainfo)}
+        given.have_pieces = [number not in absent for number in pieces(Segment(0, None), metainfo)]
         given.flags |= _FLAGS.no_verify_files
         return self._add(given, metainfo, absent)
 
@@ -150,10 +119,12 @@ class Session:
     def close(self) -> None:
         """End all torrents. Waits for none of them."""
         self._closed.set()
-        self._session.pause()
+        with self._lock:
+            for torrent in self._torrents.values():
+                torrent.end()
 
     def _listen(self) -> None:
-        while not self._closed.is_set():
+        while self._torrents or not self._closed.is_set():
             self._session.wait_for_alert(_POLL_MS)
             for alert in self._session.pop_alerts():
                 if isinstance(alert, lt.torrent_alert):
@@ -167,75 +138,6 @@ class Session:
                 return
             torrent = self._torrents.pop(key) if removed else self._torrents[key]
         torrent.note(alert)
-
-
-class Torrent:
-    """One file of the session. Any thread may call.
-
-    Attributes:
-        metainfo: that it was made of.
-    """
-
-    def __init__(self, handle: Any, metainfo: Metainfo, absent: set[int], remove: Callable[[], None]) -> None:
-        self.metainfo = metainfo
-        self._absent = absent  # pieces to be reported
-        self._handle = handle
-        self._remove = remove
-        self._finished = set[int]()  # pieces that are right, but perhaps not in the file yet
-        self._flushing = set[int]()  # those of them that the flush under way is about
-        self._written = list[int]()
-        self._error = ""
-        self._left = threading.Event()
-        self._lock = threading.Lock()
-
-    def is_of(self, alert: Any) -> bool:
-        return bool(alert.handle == self._handle)
-
-    def note(self, alert: Any) -> None:
-        """Take an alert of libtorrent."""
-        with self._lock:
-            match alert:
-                case lt.piece_finished_alert():  # of those that were there, too
-                    self._finished |= {int(alert.piece_index)} & self._absent
-                case lt.cache_flushed_alert():  # all that was finished when it was asked for is in the file
-                    self._written += self._flushing
-                    self._flushing = set()
-                case lt.file_error_alert() | lt.torrent_error_alert():
-                    self._error = self._error or alert.message()
-                case lt.torrent_removed_alert():
-                    self._left.set()
-
-    def written(self) -> list[Segment]:
-        """Pieces that are right and in the file now, and were not with the last call. Raises: NetworkError."""
-        with self._lock:
-            if self._error:
-                raise NetworkError(f"the swarm failed: {self._error}")
-            found, self._written = self._written, []
-            if self._finished and not self._flushing:
-                self._flushing, self._finished = self._finished, set()
-                self._handle.flush_cache()
-        size, piece = self.metainfo.size, self.metainfo.piece
-        return [Segment(number * piece, min((number + 1) * piece, size)) for number in sorted(found)]
-
-    @property
-    def downloaded(self) -> int:
-        """Bytes of the file that came, also of pieces that are not complete."""
-        return int(self._handle.status().total_payload_download)
-
-    def connect(self, address: str, port: int) -> None:
-        """Ask a peer for pieces, unless that happens already."""
-        with contextlib.suppress(RuntimeError):  # not an address
-            self._handle.connect_peer((address, port))
-
-    def leave(self) -> None:
-        """End it. Returns when libtorrent has closed the file, and writes no more."""
-        self._remove()
-        self._left.wait()
-
-
-def _pieces(segment: Segment, metainfo: Metainfo) -> range:
-    end = metainfo.size if segment.end is None else segment.end
-    return range(segment.start // metainfo.piece, -(-end // metainfo.piece))
 
 
 def _address_towards(server: str) -> str:

@@ -18,7 +18,8 @@ import pytest
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.disk.blocks import BLOCK
-from luci_dl.swarm.session import Metainfo, Session
+from luci_dl.swarm.session import Session
+from luci_dl.swarm.torrent import Metainfo
 from tests.cli.shop import Shop, assert_nothing_left, sha256
 from tests.procs import Code, Spawned, lock_is_free, wait_until
 from tests.servers import FaultyServer

@@ -6,6 +6,7 @@ import hashlib
 import io
 import os
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from luci_dl.disk.blocks import BLOCK
 from luci_dl.errors import NetworkError
 from luci_dl.plan import Segment
 from luci_dl.serve.metainfo import metainfo
-from luci_dl.swarm.session import Metainfo, Session, Unfit
+from luci_dl.swarm.session import Session
+from luci_dl.swarm.torrent import Metainfo, Unfit
 from tests.procs import wait_until
 
 DATA = random.Random(1).randbytes(5 * BLOCK + 7)
@@ -111,6 +113,17 @@ def test_a_session_has_a_file_once(tmp_path: Path, sessions: tuple[Session, Sess
     again = sessions[0].seed(given, tmp_path / "whole")
     assert again
     again.leave()
+
+
+def test_the_end_of_a_session_lets_go_of_all_files(tmp_path: Path) -> None:
+    """Also of those that somebody waits for, and its thread ends."""
+    session, fd = Session("127.0.0.1"), made(tmp_path / "part", bytes(SIZE))
+    torrent = session.fetch(Metainfo.of(TEXT, SIZE, BLOCK), fd, [Segment(0, SIZE)], "http://127.0.0.1:9/")
+    assert torrent
+    session.close()
+    torrent.leave()
+    os.close(fd)
+    wait_until(lambda: not any(each.name == "luci-swarm" for each in threading.enumerate()))
 
 
 def test_what_fails_is_reported(tmp_path: Path, sessions: tuple[Session, Session]) -> None:
