@@ -8,5 +8,6 @@ clients.py    what a host runs
 race.py       one server and many hosts, from their start to their end
 scenarios.py  what happens to them, and how often
 goals.py      what the figures must reach
-report.py     the figures as tables, JSON and an SVG
+report.py     the figures as tables, and as JSON
+plot.py       the figures as an SVG
 """

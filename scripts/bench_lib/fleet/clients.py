@@ -19,6 +19,8 @@ done
 exit 1
 """
 """As people write it: what is there is never fetched again. It ends with its shell."""
+READ = 'setpriv --pdeathsig=KILL curl -sS --fail "$1" | cmp - "$2" && ln "$2" "$3"'
+"""Writes nothing, so that a hundred of them do not measure the disk."""
 HF = [sys.executable, "-m", "huggingface_hub.cli.hf"]
 
 
@@ -61,4 +63,10 @@ def _curl(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
     return ["sh", "-c", PERSISTENT_CURL, "sh", str(errand.ca_file), target, url], {}
 
 
-CLIENTS: Mapping[str, Client] = {"luci": _luci, "hf": _hf, "curl": _curl}
+def _reader(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
+    url, target = errand.server + errand.path, str(errand.models / errand.upstream.name)
+    return ["sh", "-c", READ, "sh", url, str(errand.upstream.store), target], {}
+
+
+READER = "reader"
+CLIENTS: Mapping[str, Client] = {"luci": _luci, "hf": _hf, "curl": _curl, READER: _reader}

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench_lib.fleet.clients import READER
 from bench_lib.fleet.upstream import Upstream
 from bench_lib.programs import OLAH
 from tests.nginx import CONFIG
@@ -72,7 +73,7 @@ class Engine:
         program: what must be installed for it.
         command: the command line that starts it; None: there is no server.
         path: where it has the file, for those who ask by address.
-        clients: those that it can serve; the first is the one that it is compared by.
+        clients: those that it can serve.
         lacks: what it cannot do.
     """
 
@@ -123,12 +124,12 @@ def _as_blob(upstream: Upstream) -> str:
     return f"/v2/bench/model/blobs/sha256:{upstream.sha256}"
 
 
-ALONE = Engine("each host alone", "luci", None, _at_hub, ("luci", "hf", "curl"), "asks the Hub once a host")
-SERVE = Engine("luci serve", "luci", _luci, _at_hub, ("luci", "hf", "curl"))
+ALONE = Engine("each host alone", "luci", None, _at_hub, ("luci", "hf", "curl"), "a copy over the wide line for each")
+SERVE = Engine("luci serve", "luci", _luci, _at_hub, ("luci", "hf", "curl", READER))
 ENGINES = (
     ALONE,
     SERVE,
-    Engine("nginx slices", "nginx", _nginx, _by_digest, ("curl",), "proves no digest; no Hub: one address at a time"),
-    Engine("olah", "olah", _olah, _at_hub, ("hf", "curl"), "proves no digest"),
-    Engine("docker-registry", "docker-registry", _registry, _as_blob, ("curl",), "no Hub: blobs of registries only"),
+    Engine("nginx slices", "nginx", _nginx, _by_digest, ("curl", READER), "checks no digest, follows no redirect"),
+    Engine("olah", "olah", _olah, _at_hub, ("hf", "curl", READER), "checks no digest, needs the Hub for each request"),
+    Engine("docker-registry", "docker-registry", _registry, _as_blob, ("curl", READER), "blobs of a registry only"),
 )

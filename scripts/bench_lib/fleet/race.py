@@ -23,6 +23,7 @@ from tests.procs import wait_until
 
 PORT = 8480
 START_S = 30
+QUIET_S = 1
 PATIENCE_S = 600
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -184,6 +185,19 @@ class Lan:
                     host.wait(max(0, deadline - time.monotonic()))
             return self._outcome(running, before)
 
+    def warm_up(self) -> None:
+        """Let the server get the file. Raises: BenchError, when it does not."""
+        if self.fetch("curl", 1).slowest == float("inf"):
+            raise BenchError("the server does not get the file")
+        before = -1
+        while before != (before := self.bed.from_hub()):  # docker-registry keeps what it fetches once more
+            time.sleep(QUIET_S)
+
+    def wait_for(self, share: float) -> None:
+        """Until that share of the file has come over the wide line since now."""
+        enough = self.bed.from_hub() + share * self.upstream.size
+        wait_until(lambda: self.bed.from_hub() >= enough, PATIENCE_S, "the bytes over the wide line")
+
     def _outcome(self, hosts: Sequence[Host], before: tuple[int, int, float]) -> Outcome:
         wan, lan, cpu = (now - then for now, then in zip(self._counts(), before, strict=True))
         ended = [host for host in hosts if not host.was_killed]
@@ -191,9 +205,7 @@ class Lan:
         well = [host for host in ended if not host.failure()]
         right = [host.seconds for host in well if host.is_right() and host.seconds is not None]
         peak = self.server.peak() if self.server else 0
-        return Outcome(
-            tuple(right), len(well) - len(right), failures, wan / self.upstream.size, int(lan), cpu, peak
-        )
+        return Outcome(tuple(right), len(well) - len(right), failures, wan / self.upstream.size, int(lan), cpu, peak)
 
     def _errand(self, folder: Path) -> Errand:
         hub, server = self.upstream, self.server.place.origin if self.server else ""

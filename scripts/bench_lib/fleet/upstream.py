@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -17,7 +18,14 @@ from tests.nginx import Nginx, nginx
 from tests.servers.hub import Hub
 
 REPO = "bench/model"
-DOCUMENTS = "location / {{ proxy_pass {hub}; }}"
+DOCUMENTS = """
+location / {{ proxy_pass {hub}; }}
+location ~ ^/api/models/.+/paths-info/ {{
+    default_type application/json;
+    return 200 '{listed}';
+}}
+"""
+"""The tests' Hub answers no POST, by which olah asks for the one file that it is asked for."""
 BLOBS = """
 location = /v2/ { return 200 "{}"; }
 location ~ "^/v2/.+/blobs/sha256:(?<digest>[0-9a-f]{64})$" { rewrite ^ /$digest break; }
@@ -76,22 +84,26 @@ class Upstream:
 @contextmanager
 def upstream(bed: Bed, folder: Path, path: Path) -> Iterator[Upstream]:
     """Serve the file `path`; `folder` is a new one for what that needs."""
-    sha256, served = sha256_of(path), folder / "served"
+    sha256, size, served = sha256_of(path), path.stat().st_size, folder / "served"
     served.mkdir(parents=True)
     (served / sha256).write_bytes(path.read_bytes())
     ca_file, ca = folder / "ca.pem", trustme.CA()
     ca.cert_pem.write_to_path(str(ca_file))
+    entry = {"type": "file", "path": path.name, "size": size, "oid": "f" * 40, "lfs": {"oid": sha256, "size": size}}
     with (
         bed.hub.do(Hub) as hub,
-        _nginx(bed.hub, served, folder / "front", ca, DOCUMENTS.format(hub=hub.endpoint)) as front,
+        _nginx(bed.hub, served, folder / "front", ca, _documents(hub, [entry])) as front,
         _nginx(bed.store, served, folder / "store", ca, BLOBS) as store,
     ):
         repo = hub.add(REPO, {path.name: path.read_bytes(), "README.md": b"# A model\n"})
         hub.endpoint, hub.store = front.origin, store.origin
         commit = repo.commit("main")
         assert commit
-        size = path.stat().st_size
         yield Upstream(front.origin, store.origin, ca_file, path.name, size, sha256, commit, served / sha256)
+
+
+def _documents(hub: Hub, listed: object) -> str:
+    return DOCUMENTS.format(hub=hub.endpoint, listed=json.dumps(listed))
 
 
 def _nginx(end: End, served: Path, here: Path, ca: trustme.CA, rules: str) -> AbstractContextManager[Nginx]:
