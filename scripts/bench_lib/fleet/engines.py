@@ -12,23 +12,26 @@ from bench_lib.programs import OLAH
 from tests.nginx import CONFIG
 from tests.procs import LUCI
 
-CACHE = "proxy_cache_path {folder}/cache keys_zone=slices:1m inactive=1h;"
 SLICES = """
-location / {{
-    slice 4m;
-    proxy_cache slices;
-    proxy_cache_lock on;
-    proxy_cache_lock_timeout 60s;
-    proxy_cache_key $uri$slice_range;
-    proxy_cache_valid 200 206 1h;
-    proxy_http_version 1.1;
-    proxy_set_header Range $slice_range;
-    proxy_ssl_protocols TLSv1.3;
-    proxy_ssl_trusted_certificate {ca_file};
-    proxy_ssl_verify on;
-    proxy_ssl_name localhost;
-    proxy_pass {store};
-}}
+    proxy_cache_path {folder}/cache keys_zone=slices:1m inactive=1h;
+    server {{
+        listen {address}:{port};
+        location / {{
+            slice 4m;
+            proxy_cache slices;
+            proxy_cache_lock on;
+            proxy_cache_lock_timeout 60s;
+            proxy_cache_key $uri$slice_range;
+            proxy_cache_valid 200 206 1h;
+            proxy_http_version 1.1;
+            proxy_set_header Range $slice_range;
+            proxy_ssl_protocols TLSv1.3;
+            proxy_ssl_trusted_certificate {ca_file};
+            proxy_ssl_verify on;
+            proxy_ssl_name localhost;
+            proxy_pass {store};
+        }}
+    }}
 """
 REGISTRY = """
 version: 0.1
@@ -90,10 +93,8 @@ def _luci(place: Place) -> list[str]:
 
 
 def _nginx(place: Place) -> list[str]:
-    facts = {"here": place.folder, "folder": place.folder, "address": place.address, "port": place.port}
-    http, rules = place.filled(CACHE), place.filled(SLICES)
     config = place.folder / "nginx.conf"
-    config.write_text(CONFIG.format(**facts, limit_rate=0, secure="", tls="", http=http, rules=rules))
+    config.write_text(CONFIG.format(here=place.folder, servers=place.filled(SLICES)))
     return ["nginx", "-p", str(place.folder), "-c", str(config), "-e", "stderr"]
 
 
