@@ -21,7 +21,7 @@ daemon off;
 master_process off;
 error_log stderr;
 pid {here}/pid;
-events {{ worker_connections 256; }}
+events {{ worker_connections 1024; }}
 http {{
     client_body_temp_path {here}/body;
     proxy_temp_path {here}/proxy;

@@ -13,5 +13,6 @@ ground.py     the file, the servers, a clean slate for each run
 lines.py      lines with delay, rate and loss, as root; link.c carries their packets
 hub.py        a Hub that redirects to nginx
 programs.py   finds the programs, or installs them
+fleet/        many machines that want one file: `scripts/bench fleet`
 measure.py    one process: seconds, CPU, peak memory; launcher.py is its small parent
 """

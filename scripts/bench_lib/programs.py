@@ -12,8 +12,17 @@ from tests.procs import ROOT
 
 PEERS = ROOT / ".bench" / "peers"
 """A venv for what is written in Python, apart from luci's own."""
-IN_PEERS = {"hf": "huggingface_hub", "pooch": "pooch"}
-OF_DEBIAN = {"aria2c": "aria2", "curl": "curl", "nginx": "nginx", "wget": "wget"}
+OLAH = PEERS / "bin" / "olah-cli"
+IN_PEERS = {"hf": "huggingface_hub", "olah": "olah", "pooch": "pooch"}
+OF_DEBIAN = {
+    "aria2c": "aria2",
+    "curl": "curl",
+    "docker-registry": "docker-registry",
+    "ip": "iproute2",
+    "nginx": "nginx",
+    "tc": "iproute2",
+    "wget": "wget",
+}
 
 
 def is_there(program: str) -> bool:
