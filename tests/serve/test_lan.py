@@ -140,18 +140,22 @@ def test_two_clients_at_once_cost_one_copy_and_the_next_one_none(
     assert any(f"known only from http://127.0.0.1:{port}" in message for message in warnings), warnings
 
 
+@pytest.mark.parametrize("rate", [None, 3_000_000.0])
 def test_a_server_with_wrong_bytes_from_upstream_costs_the_client_nothing_but_time(
-    hub: Hub, port: int, tmp_path: Path, home: Path
+    hub: Hub, port: int, tmp_path: Path, home: Path, rate: float | None
 ) -> None:
-    """It says so, or the digest does; the Hub has the right ones."""
+    """It says so, although it has sent some; the Hub has the right ones."""
     events: list[Event] = []
     with Hub() as wrong:
+        wrong.rate = rate
         wrong.add("me/m", {"m.gguf": DATA, "config.json": b"{}"}, swapped={"m.gguf": DATA[:1000] + b"!" + DATA[1001:]})
         with serving(port, tmp_path / "shelf", HF_ENDPOINT=wrong.endpoint):
             install("hf:me/m", port, events)
     assert (home / "models/me/m/m.gguf").read_bytes() == DATA
     assert_nothing_left(home / "models", "me/", "me/m/", "me/m/config.json", "me/m/m.gguf")
-    assert served(events)[-1] == hub.endpoint.removeprefix("http://")
+    (*_, last) = (event for event in events if isinstance(event, Serving))
+    assert last.host == hub.endpoint.removeprefix("http://")
+    assert f"127.0.0.1:{port} cannot send the file (502)" in last.reason
 
 
 def test_a_gated_file_comes_from_the_hub(
