@@ -160,6 +160,11 @@ class Sink(Protocol):
         """Bytes that are written, at the frontier or beyond."""
         ...
 
+    @property
+    def restarts(self) -> int:
+        """How often bytes that could be read were dropped: others come in their place."""
+        ...
+
     def validator(self, url: str) -> str | None:
         """What `If-Range` must say at that address, so that its bytes fit those received; None if unknown."""
         ...

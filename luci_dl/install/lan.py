@@ -6,7 +6,8 @@ One server at a time sends a file, so that the wide line is idle while the LAN h
     asked: silent, refusing, resetting, restarting              there. Each `AGAIN_S` it is asked again beside them, and
                                                                 if a byte comes, it takes over
     it says why it cannot send this file: it has not got it,    the others go on at once, and it is not asked for this
-    may not, cannot get it, or got a wrong one                  file again
+    may not, cannot get it, or got a wrong one; or it sends     file again
+    it from the beginning again and again
     it sends wrong bytes                                        the digest shows it: `second_try` fetches others, and
                                                                 does not ask the LAN
 """

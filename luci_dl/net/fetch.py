@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from luci_dl.cancel import CancelToken
-from luci_dl.errors import LuciError, StorageError
+from luci_dl.errors import IntegrityError, LuciError, StorageError
 from luci_dl.events import Emit, Progress, Retrying, Warned
 from luci_dl.model import Artifact
 from luci_dl.net.client import Client
@@ -43,8 +43,8 @@ class Fetch:
         threads: whether every connection has a thread. Else the calling thread works for the first one, and notices a
             cancelled token only with the next block: for small files, and callers that need not answer.
         check: called repeatedly; raises the errors of the threads behind the sink, or any other to end the fetch.
-        patience: seconds without a byte after which it ends, or sooner if the server says why it sends nothing, for
-            somebody else can be asked. None: only `retries` count.
+        patience: seconds without a byte after which it ends, or sooner if the server says why it sends nothing, or if
+            the file starts over twice, for somebody else can be asked. None: only `retries` count.
         report: called with each progress, in addition to `emit`.
     """
 
@@ -73,7 +73,8 @@ class Fetch:
         self._budget = RetryBudget(retries, sink.received)
         if patience is not None:
             self._budget = RetryBudget(_ENDLESS, sink.received, max_delay=patience / _ATTEMPTS)
-        self._silence = None if patience is None else SilenceWatch(patience)
+        self._silence = None if patience is None else SilenceWatch(patience, time.monotonic())
+        self._restarts = sink.restarts
         self._last_failure = ""
         self._token = token
         self._emit = emit
@@ -96,17 +97,20 @@ class Fetch:
                 self._token.check()
                 self._check()
                 self._report_progress()
-                self._check_silence()
+                self._check_patience()
             self._report_progress()  # the last bytes may have come after the last report
             self._pool.settle(TICK_S)
         finally:
             self._pool.stop()
 
-    def _check_silence(self) -> None:
-        """Raises: Silent, when the patience is over."""
-        silence = self._silence
-        if silence and silence.is_over(time.monotonic(), self._sink.received, self._pool.waits):
-            host = host_of(self._pool.mirrors.urls[0])
+    def _check_patience(self) -> None:
+        """Raises: Silent, when the patience is over; IntegrityError, when the bytes that came are dropped again."""
+        silence, host = self._silence, host_of(self._artifact.urls[0])
+        if silence is None:
+            return
+        if self._sink.restarts > self._restarts + 1:
+            raise IntegrityError(f"{host} sends {self._artifact.name} again and again, and never to its end")
+        if silence.is_over(time.monotonic(), self._sink.received, self._pool.waits):
             reason = f" ({self._last_failure})" if self._last_failure else ""
             raise Silent(f"{host} has sent nothing for {silence.limit_s:g} s{reason}")
 

@@ -47,15 +47,18 @@ class StallWatch:
 
 
 class SilenceWatch:
-    """Notices that a download has waited for its server alone for `limit_s` seconds, and no byte has come."""
+    """Notices that a download has waited for its server alone for `limit_s` seconds since the last byte came."""
 
-    def __init__(self, limit_s: float) -> None:
+    def __init__(self, limit_s: float, now: float) -> None:
         self.limit_s = limit_s
-        self._received = -1
-        self._since = 0.0
+        self._waited_s = 0.0
+        self._received, self._seen = -1, now
 
     def is_over(self, now: float, received: int, waits: bool) -> bool:
         """Whether that is so now; `waits`: for the server, not for the disk or the rate limit."""
-        if received != self._received or not waits:
-            self._received, self._since = received, now
-        return now - self._since >= self.limit_s
+        if received != self._received:
+            self._received, self._waited_s = received, 0.0
+        elif waits:
+            self._waited_s += now - self._seen
+        self._seen = now
+        return self._waited_s >= self.limit_s

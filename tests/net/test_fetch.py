@@ -249,6 +249,21 @@ def test_patience_ends_a_fetch_when_nothing_comes(run: Run, fault: faults.Fault)
     assert run.sink.received == HALF
 
 
+def test_responses_without_a_byte_are_silence(run: Run) -> None:
+    """However promising their heads."""
+    began = time.monotonic()
+    with pytest.raises(Silent):
+        run.fetch(CUT, faults.cut(0), patience=0.4)
+    assert time.monotonic() - began < 3
+
+
+def test_a_file_that_comes_again_and_again_ends_a_fetch_with_patience(run: Run) -> None:
+    """Never to its end: bytes that are dropped again are none."""
+    with pytest.raises(IntegrityError, match="again and again, and never to its end"):
+        run.fetch(faults.no_ranges() + CUT, patience=60.0)
+    assert run.sink.restarts == 2
+
+
 def test_patience_outlasts_the_retries(run: Run) -> None:
     """Attempts follow each other quickly until it is over."""
     run.fetch(CUT, faults.status(503), faults.hangs_up(), faults.status(500), OK, retries=0, patience=3.0)
