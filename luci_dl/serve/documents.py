@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -53,12 +53,17 @@ class Tree:
     """All files of a commit.
 
     Attributes:
-        entries: files and folders, as the Hub lists them.
+        body: files and folders as the Hub lists them, as JSON.
         files: by path.
     """
 
-    entries: Sequence[Mapping[str, Any]]
+    body: bytes = field(repr=False)
     files: Mapping[str, RepoFile]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Files and folders as the Hub lists them; for a large repository it takes a while."""
+        found: list[dict[str, Any]] = json.loads(self.body)
+        return found
 
 
 class Documents:
@@ -173,7 +178,7 @@ def _tree(data: bytes) -> Tree:
     entries = document.json()
     if not isinstance(entries, list):
         raise ResolveError("the list of files is no list")
-    return Tree(entries, files_in([(document, entries)]))
+    return Tree(data, files_in([(document, entries)]))
 
 
 def _kept_document(data: bytes) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ import pytest
 
 import luci_dl
 from luci_dl.net import retry
-from luci_dl.serve import documents
+from luci_dl.serve import answers, documents
 from tests.procs import wait_until
 from tests.serve.lab import Lab, installed_names, unfinished
 from tests.servers.hub import Hub, Repo, blob_sha1
@@ -277,6 +278,21 @@ def test_a_branch_that_moves_is_followed(lab: Lab, hub: Hub, repo: Repo, monkeyp
     assert lab.get(NAME + target.replace("main", first)).body == FILES["config.json"]
     hub.down = True
     assert lab.get(NAME + target).body == b"new"
+
+
+def test_a_silent_hub_holds_up_nobody_who_can_have_an_old_answer(
+    lab: Lab, hub: Hub, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hf waits ten seconds."""
+    monkeypatch.setattr(documents, "HOLD_S", 0.0)
+    monkeypatch.setattr(answers, "STALE_AFTER_S", 0.2)
+    target = f"{NAME}/resolve/main/m.gguf"
+    assert lab.get(target).body == MODEL
+    hub.stall = True
+    began = time.monotonic()
+    assert lab.get(target).body == MODEL
+    assert hub.stalled.is_set()
+    assert time.monotonic() - began < 5
 
 
 def test_many_clients_are_one_question(lab: Lab, hub: Hub, repo: Repo) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from luci_dl.disk import fs
 from luci_dl.errors import StorageError
 from luci_dl.serve.kept import Kept
 
@@ -41,6 +42,20 @@ def test_a_damaged_file_counts_as_missing(folder: Path, damage: bytes | None) ->
     assert Kept(folder, 100).find("a") is None
     kept.write("a", b"new")
     assert kept.read("a") == b"new"
+
+
+def test_a_file_is_hashed_once_and_again_when_it_was_changed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its mtime, which any write changes."""
+    kept = Kept(folder, 100)
+    path = kept.write("a", b"new").path
+    reads: list[Path] = []
+    read_own = fs.read_own
+    monkeypatch.setattr(fs, "read_own", lambda path: reads.append(path) or read_own(path))  # type: ignore[func-returns-value]
+    assert [found and found.size for found in (kept.find("a"), kept.find("a"))] == [3, 3]
+    assert reads == [path]
+    path.write_bytes(b"neu")
+    os.utime(path, ns=(1, 1))
+    assert kept.find("a") is None
 
 
 def test_the_least_recently_used_go(folder: Path) -> None:
