@@ -115,9 +115,12 @@ class Answers:
             task.exception()  # those who wait have it
 
     async def ask(self, question: Callable[[], T]) -> T:
-        """Ask the server. Raises: what the question raises."""
+        """Ask the server, once again if it gives no answer. Raises: what the question raises."""
         try:
-            answer = await self._ask(question)
+            try:
+                answer = await self._ask(question)
+            except NetworkError:  # it may have closed an old connection just now
+                answer = await self._ask(question)
         except NetworkError:
             self.state, self._away_until = "away", time.monotonic() + AWAY_S
             raise

@@ -77,7 +77,7 @@ class Documents:
     def __init__(self, home: Path, upstream: ResolveContext, ask_in_thread: Ask) -> None:
         self._kept = Kept(home / FOLDER, LIMIT)
         self._answers = Answers(self._kept, ask_in_thread)
-        self._upstream = upstream
+        self._upstream = replace(upstream, retries=0)  # a client waits, and not for as long as the Hub may ask to
         self._accompanied: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -79,7 +79,7 @@ def test_many_who_ask_at_once_are_one_question(kept: Kept) -> None:
 
 def test_what_is_known_is_used_while_the_server_is_away(kept: Kept) -> None:
     """It is asked again after a minute; what is not known is asked for at once, and so found to be back."""
-    server = Server(b"1", NetworkError("gone"), b"2")
+    server = Server(b"1", NetworkError("gone"), NetworkError("gone"), b"2")
 
     async def run() -> list[object]:
         known, found = made(kept), list[object]()
@@ -92,7 +92,18 @@ def test_what_is_known_is_used_while_the_server_is_away(kept: Kept) -> None:
         found += [known.state, await known.get("a", server, bytes, 0.0)]
         return found
 
-    assert asyncio.run(run()) == ["unasked", b"1", b"1", b"1", "away", 2, "ok", b"2"]
+    assert asyncio.run(run()) == ["unasked", b"1", b"1", b"1", "away", 3, "ok", b"2"]
+
+
+def test_a_lost_connection_is_not_yet_a_server_that_is_away(kept: Kept) -> None:
+    """It is asked once more, at once."""
+    server = Server(NetworkError("lost"), b"1")
+
+    async def run() -> tuple[bytes, str]:
+        known = made(kept)
+        return await known.get("a", server, bytes, 0.0), known.state
+
+    assert asyncio.run(run()) == (b"1", "ok")
 
 
 def test_a_slow_server_holds_up_nobody_who_can_have_the_old_answer(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from luci_dl.net import retry
 from luci_dl.serve import answers, documents
 from tests.procs import wait_until
 from tests.serve.lab import Lab, installed_names, unfinished
+from tests.servers import FaultyServer, faults
 from tests.servers.hub import Hub, Repo, blob_sha1
 
 MODEL, OTHER = b"GGUF" + bytes(range(256)) * 2000, b"GGUF" + bytes(3000)
@@ -293,6 +294,21 @@ def test_a_silent_hub_holds_up_nobody_who_can_have_an_old_answer(
     assert lab.get(target).body == MODEL
     assert hub.stalled.is_set()
     assert time.monotonic() - began < 5
+
+
+def test_a_hub_that_asks_to_wait_does_not_keep_clients_waiting(
+    server: FaultyServer, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are told that it gave no answer."""
+    monkeypatch.setenv("HF_ENDPOINT", server.url(""))
+    busy = faults.status(429, 30)
+    server.serve("/api/models/me/model/revision/main", faults=[busy, busy])
+    began = time.monotonic()
+    with Lab(monkeypatch, models) as lab:
+        refused = lab.get(API)
+    assert (refused.status, refused.json["error"]) == (504, "upstream_away")
+    assert "429" in refused.headers["X-Error-Message"]
+    assert time.monotonic() - began < 10
 
 
 def test_many_clients_are_one_question(lab: Lab, hub: Hub, repo: Repo) -> None:
