@@ -16,6 +16,8 @@ from luci_dl.frozen import frozen
 
 _NAME = re.compile("([0-9a-f]{64})-([0-9a-f]{64})")
 """Of a file: the SHA-256 of its key, and of its content."""
+LEAST = 16 << 10
+"""Bytes that each file counts at least, so that there are not too many."""
 
 
 @frozen
@@ -27,6 +29,11 @@ class KeptFile:
     mtime_ns: int = 0
     attempt: int = 0
     error: LuciError | None = None
+
+    @property
+    def cost(self) -> int:
+        """What it counts of the limit."""
+        return max(self.size, LEAST)
 
     def readable(self, _offset: int) -> int:
         """All of it."""
@@ -44,7 +51,7 @@ class Kept:
     """What is in a folder that nobody else changes. Any thread may call; damaged files count as missing.
 
     Args:
-        limit: bytes of all files together.
+        limit: bytes of all files together; each counts `LEAST` at least.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -110,11 +117,11 @@ class Kept:
 
     def _make_room(self) -> None:
         """Raises: StorageError."""
-        size = sum(file.size for file in self._files.values())
+        size = sum(file.cost for file in self._files.values())
         while size > self._limit and len(self._files) > 1:
             oldest = self._files.pop(next(iter(self._files)))
             fs.unlink(oldest.path)
-            size -= oldest.size
+            size -= oldest.cost
 
 
 def _files_in(folder: Path) -> dict[str, KeptFile]:

@@ -36,7 +36,7 @@ def refusal() -> Refused:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "kept", 1000)
+    return Kept(tmp_path / "kept", 1 << 20)
 
 
 def made(kept: Kept) -> Answers:
@@ -189,7 +189,7 @@ def test_a_full_disk_loses_nothing_but_the_memory_of_it(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("a file")
 
     async def run() -> bytes:
-        return await made(Kept(tmp_path / "kept", 1000)).get("a", Server(b"1"), bytes, FOREVER)
+        return await made(Kept(tmp_path / "kept", 1 << 20)).get("a", Server(b"1"), bytes, FOREVER)
 
     assert asyncio.run(run()) == b"1"
 
