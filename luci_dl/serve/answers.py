@@ -20,6 +20,8 @@ AWAY_S = 60.0
 """A server that did not answer is asked again after so long; until then what is known is used."""
 STALE_AFTER_S = 5.0
 """So long a client waits for a new answer where an old one is known."""
+AT_ONCE_S = 1.0
+"""A question that fails sooner has perhaps met a connection that was just closed."""
 REFUSED_S = 10.0
 """How long a refusal is the answer."""
 MAX_MEMORY = 4 << 20
@@ -98,7 +100,9 @@ class Answers:
                 return await new
         except Refused:
             raise
-        except (TimeoutError, LuciError):
+        except (TimeoutError, LuciError) as error:
+            if isinstance(error, TimeoutError):
+                self._note("away")  # until it answers
             return known.result()  # type: ignore[no-any-return]
 
     async def once(self, key: str, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -115,17 +119,27 @@ class Answers:
             task.exception()  # those who wait have it
 
     async def ask(self, question: Callable[[], T]) -> T:
-        """Ask the server. Raises: what the question raises."""
+        """Ask the server; again if that fails at once. Raises: what the question raises."""
+        began = time.monotonic()
         try:
-            answer = await self._ask(question)
+            try:
+                answer = await self._ask(question)
+            except NetworkError:
+                if time.monotonic() - began > AT_ONCE_S:
+                    raise
+                answer = await self._ask(question)
         except NetworkError:
-            self.state, self._away_until = "away", time.monotonic() + AWAY_S
+            self._note("away")
             raise
         except Refused:
-            self.state, self._away_until = "ok", 0.0
+            self._note("ok")
             raise
-        self.state, self._away_until = "ok", 0.0
+        self._note("ok")
         return answer
+
+    def _note(self, state: State) -> None:
+        self.state = state
+        self._away_until = time.monotonic() + AWAY_S if state == "away" else 0.0
 
     async def _refresh(
         self, key: str, fetch: Callable[[], bytes], read: Callable[[bytes], T], hold_s: float, keep: bool

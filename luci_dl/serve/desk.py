@@ -102,7 +102,8 @@ class Desk:
         """Raises: NotAllowed, when nothing of the repository may be fetched."""
         if self.allow is None:
             raise NotAllowed(f"{repository} is not here, and this server fetches nothing", "Ask the Hub itself.")
-        if self.allow and not any(fnmatchcase(repository, pattern) for pattern in self.allow):
+        asked = repository.casefold()
+        if self.allow and not any(fnmatchcase(asked, pattern.casefold()) for pattern in self.allow):
             raise NotAllowed(f"{repository} is not among what this server fetches", "Ask the Hub itself.")
 
     async def send(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:

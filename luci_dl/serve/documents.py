@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
@@ -53,12 +53,17 @@ class Tree:
     """All files of a commit.
 
     Attributes:
-        entries: files and folders, as the Hub lists them.
+        body: files and folders as the Hub lists them, as JSON.
         files: by path.
     """
 
-    entries: Sequence[Mapping[str, Any]]
+    body: bytes = field(repr=False)
     files: Mapping[str, RepoFile]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Files and folders as the Hub lists them; for a large repository it takes a while."""
+        found: list[dict[str, Any]] = json.loads(self.body)
+        return found
 
 
 class Documents:
@@ -72,7 +77,7 @@ class Documents:
     def __init__(self, home: Path, upstream: ResolveContext, ask_in_thread: Ask) -> None:
         self._kept = Kept(home / FOLDER, LIMIT)
         self._answers = Answers(self._kept, ask_in_thread)
-        self._upstream = upstream
+        self._upstream = replace(upstream, retries=0)  # a client waits, and not for as long as the Hub may ask to
         self._accompanied: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -173,7 +178,7 @@ def _tree(data: bytes) -> Tree:
     entries = document.json()
     if not isinstance(entries, list):
         raise ResolveError("the list of files is no list")
-    return Tree(entries, files_in([(document, entries)]))
+    return Tree(data, files_in([(document, entries)]))
 
 
 def _kept_document(data: bytes) -> Document:

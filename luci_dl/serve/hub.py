@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -15,7 +16,7 @@ from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Digest
 from luci_dl.serve.answers import Refused
 from luci_dl.serve.desk import Desk, Wanted, repository_at
-from luci_dl.serve.documents import MAIN, Documents, Snapshot
+from luci_dl.serve.documents import MAIN, Documents, Snapshot, Tree
 from luci_dl.serve.peer import bearer, token_of
 from luci_dl.serve.pulls import NotAllowed
 from luci_dl.serve.sending import Answer, head, send
@@ -50,7 +51,7 @@ class HubRoutes:
         if not {text.casefold() for text in request.query.getall("blobs", [])} & _TRUE:
             return _json(snapshot.facts)
         tree = await self._documents.tree(snapshot)
-        return web.json_response({**json.loads(snapshot.facts), "siblings": [*map(_sibling, _files(tree.entries))]})
+        return await _computed(partial(_facts_with_blobs, snapshot, tree))
 
     async def refs(self, request: web.Request) -> web.StreamResponse:
         asked = _asked(request, 3)
@@ -62,20 +63,19 @@ class HubRoutes:
         asked = _asked(request, 3)
         snapshot = await self._snapshot(request, asked)
         tree = await self._documents.tree(snapshot)
-        prefix = f"{asked.path}/" if asked.path else ""
-        below = [entry for entry in tree.entries if str(entry.get("path")).startswith(prefix)]
-        if asked.path and not below:
+        recursive = request.query.get("recursive", "").casefold() in _TRUE
+        if recursive and not asked.path:
+            return _json(tree.body)
+        if asked.path and not any(path.startswith(f"{asked.path}/") for path in tree.files):
             raise _no_entry(snapshot, asked.path)
-        if request.query.get("recursive", "").casefold() not in _TRUE:
-            below = [entry for entry in below if "/" not in str(entry.get("path")).removeprefix(prefix)]
-        return web.json_response(below)
+        return await _computed(partial(_below, tree, asked.path, recursive=recursive))
 
     async def paths_info(self, request: web.Request) -> web.StreamResponse:
         """The entries of the files and folders that the client names; those that are not there are left out."""
         snapshot = await self._snapshot(request, _asked(request, 3))
         tree = await self._documents.tree(snapshot)
         paths = {path.strip("/") for path in await _paths(request)}
-        return web.json_response([entry for entry in tree.entries if entry.get("path") in paths])
+        return await _computed(lambda: [entry for entry in tree.entries() if entry.get("path") in paths])
 
     async def file(self, request: web.Request) -> web.StreamResponse:
         """The bytes of a file."""
@@ -208,8 +208,22 @@ def _json(data: bytes) -> web.Response:
     return web.Response(body=data, content_type="application/json", charset="utf-8")
 
 
-def _files(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [entry for entry in entries if entry.get("type") == "file"]
+async def _computed(work: Callable[[], object]) -> web.Response:
+    """What the work returns, as JSON; both in a thread, because large repositories take a while."""
+    return _json(await asyncio.to_thread(lambda: json.dumps(work()).encode()))
+
+
+def _below(tree: Tree, folder: str, *, recursive: bool) -> list[dict[str, Any]]:
+    """Files and folders in the folder; those in folders of it, too, if it is recursive."""
+    prefix = f"{folder}/" if folder else ""
+    found = [entry for entry in tree.entries() if str(entry.get("path")).startswith(prefix)]
+    return found if recursive else [entry for entry in found if "/" not in str(entry.get("path"))[len(prefix) :]]
+
+
+def _facts_with_blobs(snapshot: Snapshot, tree: Tree) -> dict[str, Any]:
+    """The facts with the sizes and digests of the files."""
+    files = [entry for entry in tree.entries() if entry.get("type") == "file"]
+    return {**json.loads(snapshot.facts), "siblings": [*map(_sibling, files)]}
 
 
 def _sibling(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from luci_dl.disk import fs
@@ -15,16 +16,24 @@ from luci_dl.frozen import frozen
 
 _NAME = re.compile("([0-9a-f]{64})-([0-9a-f]{64})")
 """Of a file: the SHA-256 of its key, and of its content."""
+LEAST = 16 << 10
+"""Bytes that each file counts at least, so that there are not too many."""
 
 
 @frozen
 class KeptFile:
-    """A file that was found to be whole: a `Stock` for `sending`."""
+    """A file: a `Stock` for `sending`. `mtime_ns`: when it was found to be whole; 0 if it was not yet."""
 
     path: Path
     size: int
+    mtime_ns: int = 0
     attempt: int = 0
     error: LuciError | None = None
+
+    @property
+    def cost(self) -> int:
+        """What it counts of the limit."""
+        return max(self.size, LEAST)
 
     def readable(self, _offset: int) -> int:
         """All of it."""
@@ -42,7 +51,7 @@ class Kept:
     """What is in a folder that nobody else changes. Any thread may call; damaged files count as missing.
 
     Args:
-        limit: bytes of all files together.
+        limit: bytes of all files together; each counts `LEAST` at least.
     """
 
     def __init__(self, folder: Path, limit: int) -> None:
@@ -54,25 +63,37 @@ class Kept:
 
     def read(self, key: str) -> bytes | None:
         """What was kept by that key; None when there is nothing."""
-        found = self._find(key)
-        return found[1] if found else None
+        if (file := self._used(_hash(key.encode()))) is None:
+            return None
+        with contextlib.suppress(StorageError):
+            data = fs.read_own(file.path)
+            if data is not None and file.path.name.endswith(f"-{_hash(data)}"):
+                return data
+        return None
 
     def find(self, key: str) -> KeptFile | None:
         """The file of what was kept by that key; None when there is none. A later `write` may remove it."""
-        found = self._find(key)
-        return found[0] if found else None
-
-    def _find(self, key: str) -> tuple[KeptFile, bytes] | None:
         hashed = _hash(key.encode())
-        with self._lock:
-            if (file := self._files.pop(hashed, None)) is None:
+        if (file := self._used(hashed)) is None:
+            return None
+        try:
+            mtime_ns = file.path.stat().st_mtime_ns
+        except OSError:
+            return None
+        if mtime_ns != file.mtime_ns:
+            if self.read(key) is None:
                 return None
-            self._files[hashed] = file
-        with contextlib.suppress(StorageError):
-            data = fs.read_own(file.path)
-            if data is not None and file.path.name == f"{hashed}-{_hash(data)}":
-                return file, data
-        return None
+            old, file = file, replace(file, mtime_ns=mtime_ns)
+            with self._lock:
+                if self._files.get(hashed) == old:
+                    self._files[hashed] = file
+        return file
+
+    def _used(self, hashed: str) -> KeptFile | None:
+        with self._lock:
+            if file := self._files.pop(hashed, None):
+                self._files[hashed] = file
+            return file
 
     def write(self, key: str, data: bytes) -> KeptFile:
         """Keep it in place of what was kept by that key. Raises: StorageError."""
@@ -96,11 +117,11 @@ class Kept:
 
     def _make_room(self) -> None:
         """Raises: StorageError."""
-        size = sum(file.size for file in self._files.values())
+        size = sum(file.cost for file in self._files.values())
         while size > self._limit and len(self._files) > 1:
             oldest = self._files.pop(next(iter(self._files)))
             fs.unlink(oldest.path)
-            size -= oldest.size
+            size -= oldest.cost
 
 
 def _files_in(folder: Path) -> dict[str, KeptFile]:

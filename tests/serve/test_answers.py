@@ -36,7 +36,7 @@ def refusal() -> Refused:
 
 @pytest.fixture
 def kept(tmp_path: Path) -> Kept:
-    return Kept(tmp_path / "kept", 1000)
+    return Kept(tmp_path / "kept", 1 << 20)
 
 
 def made(kept: Kept) -> Answers:
@@ -79,7 +79,7 @@ def test_many_who_ask_at_once_are_one_question(kept: Kept) -> None:
 
 def test_what_is_known_is_used_while_the_server_is_away(kept: Kept) -> None:
     """It is asked again after a minute; what is not known is asked for at once, and so found to be back."""
-    server = Server(b"1", NetworkError("gone"), b"2")
+    server = Server(b"1", NetworkError("gone"), NetworkError("gone"), b"2")
 
     async def run() -> list[object]:
         known, found = made(kept), list[object]()
@@ -92,14 +92,31 @@ def test_what_is_known_is_used_while_the_server_is_away(kept: Kept) -> None:
         found += [known.state, await known.get("a", server, bytes, 0.0)]
         return found
 
-    assert asyncio.run(run()) == ["unasked", b"1", b"1", b"1", "away", 2, "ok", b"2"]
+    assert asyncio.run(run()) == ["unasked", b"1", b"1", b"1", "away", 3, "ok", b"2"]
+
+
+def test_a_lost_connection_is_not_yet_a_server_that_is_away(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked once more, if it was not silent for long."""
+    server, silent = Server(NetworkError("lost"), b"1"), Server(NetworkError("silent"), b"1")
+
+    async def run() -> tuple[bytes, str]:
+        known = made(kept)
+        found = await known.get("a", server, bytes, 0.0), known.state
+        monkeypatch.setattr(answers, "AT_ONCE_S", -1.0)
+        with pytest.raises(NetworkError):
+            await known.get("b", silent, bytes, 0.0)
+        return found
+
+    assert asyncio.run(run()) == (b"1", "ok")
+    assert silent.asked == 1
 
 
 def test_a_slow_server_holds_up_nobody_who_can_have_the_old_answer(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The new one is used as soon as it is there."""
+    """One client waits a moment, the others do not; the new one is used as soon as it is there."""
     monkeypatch.setattr(answers, "STALE_AFTER_S", 0.05)
 
     kept.write("a", b"1")
+    kept.write("b", b"1")
     go = threading.Event()
 
     def fetch() -> bytes:
@@ -109,10 +126,13 @@ def test_a_slow_server_holds_up_nobody_who_can_have_the_old_answer(kept: Kept, m
     async def run() -> None:
         known = made(kept)
         assert await known.get("a", fetch, bytes, 60.0) == b"1"
+        monkeypatch.setattr(answers, "STALE_AFTER_S", 100.0)
+        assert (await known.get("b", fetch, bytes, 60.0), known.state) == (b"1", "away")
         go.set()
         while known._running:
             await asyncio.sleep(0.01)
         assert await known.get("a", Server(NetworkError("gone")), bytes, 60.0) == b"2"
+        assert known.state == "ok"
 
     asyncio.run(run())
 
@@ -169,7 +189,7 @@ def test_a_full_disk_loses_nothing_but_the_memory_of_it(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("a file")
 
     async def run() -> bytes:
-        return await made(Kept(tmp_path / "kept", 1000)).get("a", Server(b"1"), bytes, FOREVER)
+        return await made(Kept(tmp_path / "kept", 1 << 20)).get("a", Server(b"1"), bytes, FOREVER)
 
     assert asyncio.run(run()) == b"1"
 

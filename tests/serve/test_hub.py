@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlencode
@@ -13,9 +14,10 @@ import pytest
 
 import luci_dl
 from luci_dl.net import retry
-from luci_dl.serve import documents
+from luci_dl.serve import answers, documents
 from tests.procs import wait_until
 from tests.serve.lab import Lab, installed_names, unfinished
+from tests.servers import FaultyServer, faults
 from tests.servers.hub import Hub, Repo, blob_sha1
 
 MODEL, OTHER = b"GGUF" + bytes(range(256)) * 2000, b"GGUF" + bytes(3000)
@@ -190,11 +192,13 @@ def test_refusals_are_those_of_the_hub(
 def test_a_renamed_repository_and_other_spellings_are_found(lab: Lab, hub: Hub, repo: Repo, models: Path) -> None:
     """As at the Hub; the file is fetched once."""
     hub.renamed["old/name"] = "me/model"
-    for name in ("/old/name", "/ME/Model", NAME):
+    for name in ("/ME/Model", "/old/name", NAME):
         assert lab.get(f"{name}/resolve/main/m.gguf").body == MODEL
         assert lab.get(f"/api/models{name}/revision/main").json["sha"] == repo.commit("main")
         assert len(lab.get(f"/api/models{name}/tree/main?recursive=1").json) == len(FILES) + 2
     assert installed_names(models) == ["m.gguf"]
+    (model,) = luci_dl.installed(folder=models)
+    assert model.reference == f"hf:me/model@{repo.commit('main')}/m.gguf"
 
 
 @pytest.mark.parametrize("path", ["m.gguf", "config.json"])
@@ -217,13 +221,17 @@ def test_a_gated_file_is_for_those_whom_the_hub_gives_it_to(lab: Lab, hub: Hub, 
 @pytest.mark.parametrize(
     "page", [f"{API}/revision/main", f"{API}/tree/main", f"{API}/refs", f"{NAME}/resolve/main/empty"]
 )
-def test_a_private_repository_is_not_there_for_others(lab: Lab, hub: Hub, page: str) -> None:
-    """Nor over plain http, where others could read it; nor while the Hub is away."""
+def test_a_private_repository_is_not_there_for_others(
+    lab: Lab, hub: Hub, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor over plain http, where others could read it; nor for anybody while the Hub is away."""
+    monkeypatch.setattr(documents, "HOLD_S", 0.0)
     hub.add("me/model", FILES, private=True)
     assert lab.get(page, **GOOD).status == 200
     for headers in ({}, {"Authorization": "Bearer hf_bad"}, GOOD | {"X_Forwarded_For": "10.0.0.7"}):
         assert lab.get(page, **headers).status == 401
     hub.gone = True
+    assert lab.get(page, **GOOD).status == 504
     assert lab.get(page).status in (401, 504)
 
 
@@ -279,6 +287,36 @@ def test_a_branch_that_moves_is_followed(lab: Lab, hub: Hub, repo: Repo, monkeyp
     assert lab.get(NAME + target).body == b"new"
 
 
+def test_a_silent_hub_holds_up_nobody_who_can_have_an_old_answer(
+    lab: Lab, hub: Hub, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """hf waits ten seconds."""
+    monkeypatch.setattr(documents, "HOLD_S", 0.0)
+    monkeypatch.setattr(answers, "STALE_AFTER_S", 0.2)
+    target = f"{NAME}/resolve/main/m.gguf"
+    assert lab.get(target).body == MODEL
+    hub.stall = True
+    began = time.monotonic()
+    assert lab.get(target).body == MODEL
+    assert hub.stalled.is_set()
+    assert time.monotonic() - began < 5
+
+
+def test_a_hub_that_asks_to_wait_does_not_keep_clients_waiting(
+    server: FaultyServer, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are told that it gave no answer."""
+    monkeypatch.setenv("HF_ENDPOINT", server.url(""))
+    busy = faults.status(429, 30)
+    server.serve("/api/models/me/model/revision/main", faults=[busy, busy])
+    began = time.monotonic()
+    with Lab(monkeypatch, models) as lab:
+        refused = lab.get(API)
+    assert (refused.status, refused.json["error"]) == (504, "upstream_away")
+    assert "429" in refused.headers["X-Error-Message"]
+    assert time.monotonic() - began < 10
+
+
 def test_many_clients_are_one_question(lab: Lab, hub: Hub, repo: Repo) -> None:
     hub.stall = True
     found: list[int] = []
@@ -302,6 +340,15 @@ def test_a_small_file_with_wrong_bytes_is_not_sent(lab: Lab, hub: Hub, repo: Rep
     assert lab.get(f"{NAME}/resolve/main/config.json").body == FILES["config.json"]
 
 
+def test_what_is_allowed_is_so_in_any_spelling(
+    hub: Hub, repo: Repo, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the Hub they are the same."""
+    with Lab(monkeypatch, models, allow=("Me/*",)) as lab:
+        for name in ("me/model", "ME/Model"):
+            assert lab.get(f"/{name}/resolve/main/m.gguf").body == MODEL
+
+
 def test_only_what_is_allowed_is_asked_for(hub: Hub, repo: Repo, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is installed is served whatever is allowed."""
     hub.add("you/other", FILES)
@@ -314,6 +361,6 @@ def test_only_what_is_allowed_is_asked_for(hub: Hub, repo: Repo, models: Path, m
                 assert (refused.status, refused.json["error"]) == (403, "not_allowed")
         assert requests(hub) == asked
         for each in (lab, only_installed):
-            assert each.get("/you/other/resolve/main/m.gguf").body == MODEL
+            assert each.get("/You/Other/resolve/main/m.gguf").body == MODEL
             assert each.get("/you/other/resolve/main/sub/n.gguf").status == 403
     assert unfinished(models) == []

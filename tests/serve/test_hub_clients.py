@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
 from luci_dl.net import retry
+from luci_dl.sources.selection import FileSelection
 from tests.procs import wait_until
 from tests.serve.lab import Lab, installed_names, unfinished
 from tests.servers.hub import Hub, blob_sha1
@@ -107,6 +109,19 @@ def test_the_real_client_has_no_whole_file_when_the_hub_sends_wrong_bytes(
     assert not [path for path in home.rglob("*") if path.is_file() and path.stat().st_size == len(MODEL)]
     wait_until(lambda: unfinished(models) == [], what="the part to be removed")
     assert installed_names(models) == []
+
+
+def test_luci_installs_from_it_as_from_the_hub(
+    lab: Lab, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With HF_ENDPOINT: the listing comes from there, too; also when the Hub has gone."""
+    monkeypatch.setenv("HF_ENDPOINT", lab.address)
+    for number in range(2):
+        monkeypatch.setenv("LUCI_HOME", str(tmp_path / f"home{number}"))
+        paths = luci_dl.install("hf:me/tiny", selection=FileSelection(all_files=True), folder=tmp_path / f"m{number}")
+        assert {path.name: path.read_bytes() for path in paths} == {Path(name).name: FILES[name] for name in FILES}
+        hub.gone = True
+    assert [seen.method for seen in hub.seen("store")] == ["GET"]
 
 
 @pytest.mark.parametrize("client", RECORDED)
