@@ -53,6 +53,11 @@ _NGINX = """\
 luci serve --print-nginx --tls-cert /etc/ssl/lab.pem \\
     --tls-key /etc/ssl/lab.key >/etc/nginx/conf.d/luci.conf
 """
+_SWARM = """\
+luci serve --bind :8480 --swarm        # on the server
+pip install 'luci-dl[swarm]'           # on each host
+luci config set swarm on               # or luci install --swarm
+"""
 UNIT = """\
 [Unit]
 Description=Models for other machines
@@ -99,7 +104,7 @@ L the link of the server, l that of each host.
 
 star    max(S / W, N * S / L)                  one luci serve
 tree    max(S / W, R * S / L, N / R * S / L)   R more between
-swarm   max(S / W, S / l), and some more       hosts pass on what they have
+swarm   S / W, then about 3 * S / l            hosts pass on what they have
 """
 _SIZES = {
     "N up to L / W": "The star costs nothing: 10 hosts at 10 Gbit/s behind a line of 1 Gbit/s take the time of one.",
@@ -161,6 +166,15 @@ def lines() -> Iterator[str]:
     yield from text(
         "nginx then speaks TLS and sends verified files by itself, so its user must be able to read the models "
         "folder. luci serve listens at 127.0.0.1 only, as it does without --bind."
+    )
+    yield from heading("Hosts that share")
+    yield from block(_SWARM)
+    yield from text(
+        "Hosts that fetch a file at the same time then send each other what they have, by BitTorrent. The server has "
+        "the whole file before they begin, and sends two or three copies in place of one for each host. It names the "
+        "hosts, and nobody else hears of them. Only public files of 16 MiB and more are shared, and only by a server "
+        "in plain http: each host verifies the SHA-256 of the whole. Hosts must reach each other at any TCP port. An "
+        "install goes on sending what is installed, for 60 seconds at most, while others fetch it; Ctrl+C ends that."
     )
     yield from heading("A systemd service")
     yield from block(UNIT)

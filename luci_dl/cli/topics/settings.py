@@ -56,19 +56,6 @@ def lines() -> Iterator[str]:
         "does not answer within 10 seconds, luci believes what the LAN says about files, and warns; `luci outdated` "
         "and `luci upgrade` never do. --no-lan asks no such server for once. Behind a proxy, list the host in NO_PROXY."
     )
-    yield from heading("Hosts that share")
-    yield from block(
-        "luci serve --swarm                         # on the server\n"
-        "pip install 'luci-dl[swarm]'               # on each host\n"
-        "luci config set swarm on"
-    )
-    yield from text(
-        "If many hosts fetch a file at the same time, they then send each other what they have, by BitTorrent, and the "
-        "server sends about two copies in place of one for each host. It names the hosts; nobody else hears of them. "
-        "Only public files of 16 MiB and more are shared, from a server in plain http, and each host verifies the "
-        "SHA-256 of the whole. What is installed is sent to hosts that still fetch it for 60 seconds at most before "
-        "the command ends; Ctrl+C ends that at once. Hosts need to reach each other at any TCP port."
-    )
     yield from heading("config.json")
     yield from block(_EXAMPLE)
     yield from text(
