@@ -122,7 +122,7 @@ class Swarm:
 
     def _take(self, part: Part, torrent: Torrent, context: InstallContext, report: Report) -> None:
         """Take over the pieces as they come. Raises: NetworkError; StorageError; Interrupted; Revoked."""
-        meter, silence, reported = RateMeter(), SilenceWatch(SILENCE_S), -1
+        meter, silence, reported = RateMeter(), SilenceWatch(SILENCE_S, time.monotonic()), -1
         while True:
             self._limit()
             for segment in torrent.written():

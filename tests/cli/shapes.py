@@ -217,6 +217,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "verify_summary": {"files": int, "wrong": int, "unmanaged": int},
     "removed": {"reference": str, "paths": [str], "freed": int, "dry_run": bool},
+    "serve_started": {"address": str, "folder": str, "pull": bool, "for_others": bool},
     "linked": {
         "reference": str,
         "target": str,

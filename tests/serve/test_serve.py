@@ -125,7 +125,7 @@ def test_a_client_that_continues_after_wrong_bytes_never_ends_with_a_wrong_file(
 
     with Lab(monkeypatch, models) as lab:
         assert fetch(lab) != 0
-        assert 9_000_000 < target.stat().st_size < len(DATA)
+        assert 0 < target.stat().st_size < len(DATA)
         wait_until(lambda: unfinished(models) == [], what="the part to be removed")
         hub.repos["me/tiny"].swapped.clear()
         if not restarted:
