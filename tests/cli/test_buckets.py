@@ -123,6 +123,7 @@ def test_what_was_pushed_is_installed_elsewhere(
     assert "is already in s3://models/lab/m" in luci("push", "m", "s3://models/lab").stdout
     monkeypatch.setenv("LUCI_HOME", str(tmp_path / "elsewhere"))
     other = tmp_path / "elsewhere/models"
+    assert luci("install", "--dry-run", "--json", pushed["folder"]).stdout.count('"digest_origin": "bucket"') == 2
     assert luci("install", "s3://models/lab/m").stdout.splitlines()[0] == f"{other}/m.gguf"
     assert_nothing_left(other, "m.gguf", "m-mmproj.gguf")
     (model,) = json.loads(luci("list", "--json").stdout)
@@ -165,6 +166,19 @@ def test_a_model_of_ollama_s_registry_keeps_its_template(
     assert ended.returncode == 0, ended.stderr
     (linked,) = ollama_rules.listed(ollama).values()
     assert (linked["model"], linked["template"]) == (DATA, b"{{ .Prompt }}")
+
+
+def test_what_is_pushed_anew_is_an_upgrade(store: Store, shop: Shop, tmp_path: Path) -> None:
+    """For those who installed the earlier one from there."""
+    other = {"LUCI_HOME": str(tmp_path / "elsewhere")}
+    for data, state in ((DATA, "current"), (OTHER, "outdated")):
+        shop.sell("m", data)
+        assert luci("install", "m", "--force").returncode == 0
+        assert luci("push", "m", "s3://models/lab").returncode == 0
+        assert luci("install", "s3://models/lab/m", env=other).returncode == 0
+        assert json.loads(luci("outdated", "--json", env=other).stdout)[0]["state"] == state
+    assert luci("upgrade", "--all", "--yes", env=other).returncode == 0
+    assert (tmp_path / "elsewhere/models/m.gguf").read_bytes() == OTHER
 
 
 def test_an_interrupted_push_leaves_no_manifest(store: Store, shop: Shop, models: Path) -> None:
@@ -211,6 +225,7 @@ def test_without_the_extra_the_message_says_how_to_get_it(models: Path) -> None:
         (["install", "s3://none/m"], 3, "no bucket s3://none"),
         (["install", "--offline", "s3://models/none"], 4, "offline"),
         (["install", "-o", "x.gguf", "--header", "A: b", "s3://models/m.gguf"], 2, "--header"),
+        (["install", WORD.replace("/m.", "/x.")], 3, "s3://models/x.gguf: the store has no such file"),
         (["push", "m"], 2, "the bucket last"),
         (["push", "m", "/media/usb"], 2, "s3://BUCKET"),
         (["push", "m", "s3://models"], 3, "no model"),
