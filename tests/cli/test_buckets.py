@@ -92,6 +92,19 @@ def test_what_was_interrupted_goes_on_days_later(store: Store, models: Path) -> 
     assert (models / "m.gguf").read_bytes() == DATA
 
 
+def test_credentials_that_end_in_the_middle_keep_the_part(store: Store, models: Path) -> None:
+    """luci says what to do; with new ones the rest is fetched."""
+    store.put("m.gguf", DATA)
+    store.cut = 200_000
+    store.refuse = lambda call: "ExpiredToken" if call.number > 1 else None
+    assert_refused(
+        luci("install", "--retries", "1", WORD), 3, "denies access", "AWS_ACCESS_KEY_ID", "Kept partial download"
+    )
+    store.refuse = lambda _call: None
+    assert luci("install", WORD).returncode == 0
+    assert_nothing_left(models, "m.gguf")
+
+
 def test_no_secret_is_on_disk_or_screen(store: Store, home: Path, models: Path) -> None:
     """Neither while a file comes, nor afterwards: signature, key, and secret."""
     from tests.bucket import KEY, SECRET
