@@ -59,7 +59,9 @@ def _declined(request: RangeRequest, answer: Answer) -> AttemptFailed:
 
 
 def _may_be_about_the_range(request: RangeRequest, answer: Answer, situation: Situation) -> bool:
-    """Whether a plain request may be served."""
+    """Whether a plain request may be served. Stores of objects serve every range of what has a byte."""
+    if is_object(request.url) and answer.status != 416:
+        return False
     if not request.is_whole:
         return situation.failures >= PATIENCE or not situation.ranges_served
     return not request.plain and answer.status in _OF_RANGES and not _explained(request, answer)

@@ -43,6 +43,13 @@ def test_an_object_is_installed_by_its_digest(store: Store, models: Path) -> Non
     assert_nothing_left(models, "m.gguf")
 
 
+def test_an_empty_object_is_a_file(store: Store, models: Path) -> None:
+    """Of which a store serves no range."""
+    store.put("empty.bin", b"")
+    assert luci("install", f"s3://models/empty.bin#sha256={sha256(b'')}").returncode == 0
+    assert_nothing_left(models, "empty.bin")
+
+
 def test_wrong_bytes_are_not_installed(store: Store, models: Path) -> None:
     """A digest is no ETag: that of parts says nothing of the file."""
     store.put("m.gguf", OTHER)
