@@ -83,7 +83,7 @@ def _explained(request: RangeRequest, answer: Answer) -> LuciError | None:
     if is_object(request.url) and 300 <= answer.status < 500 and answer.status != 416:
         from luci_dl.net.objects import object_refusal  # which loads obstore
 
-        return object_refusal(request.url, answer.status, answer.message)
+        return object_refusal(request.url, answer.status, answer.message, answer.code)
     if answer.repository and not answer.host and answer.status in (401, 403):
         return account_required(request.url, answer.status)
     return hub_refusal(request.url, answer.status, answer.headers)
