@@ -116,3 +116,18 @@ def test_an_interrupted_push_leaves_no_manifest(store: Store, shop: Shop, models
     store.refuse = lambda _call: None
     assert luci("push", "big", "s3://models/lab").returncode == 0
     assert store.get(f"lab/big/{sha256(BIG)}/big.gguf") == BIG
+
+
+def test_an_object_of_several_parts_is_verified_by_its_digest(
+    store: Store, shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ETag is none."""
+    shop.sell("big", BIG)
+    assert luci("install", "big").returncode == 0
+    assert luci("push", "big", "s3://models/lab").returncode == 0
+    assert {call.query.get("partNumber") for call in store.calls if call.method == "PUT"} > {"1", "2", "3"}
+    monkeypatch.setenv("LUCI_HOME", str(tmp_path / "elsewhere"))
+    assert luci("install", "s3://models/lab/big").returncode == 0
+    receipt = json.loads((tmp_path / "elsewhere/models/.luci/big.gguf.receipt").read_bytes())
+    assert receipt["validator"].endswith('-3"')
+    assert (receipt["sha256"], receipt["proof"]) == (sha256(BIG), "sha256")
