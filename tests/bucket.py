@@ -17,6 +17,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 KEY, SECRET = "AKIDLUCITEST", "a-very-secret-key/of-luci"
 BUCKET = "models"
+STATUS = {"PermanentRedirect": "301 Moved Permanently", "AuthorizationQueryParametersError": "400 Bad Request"}
 Refuse = Callable[["Call"], "str | None"]
 
 
@@ -102,7 +103,10 @@ class Store:
         if code:
             body = f"<Error><Code>{code}</Code><Message>Refused, says the gate.</Message></Error>".encode()
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start_response("403 Forbidden", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+            start_response(
+                STATUS.get(code, "403 Forbidden"),
+                [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))],
+            )
             return [body]
         with self._moto:  # which fails when two threads write the same key
             answer: Iterable[bytes] = self._app(environ, start_response)

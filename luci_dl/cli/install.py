@@ -50,8 +50,9 @@ def command(
     """Install models.
 
     Each WORD is a name or alias from the catalog, a group (`core models`, `all models`), a Hub repository
-    (hf:OWNER/REPO:QUANT, or :fit for the largest that this machine can run), an Ollama model (ollama:MODEL:TAG) or an
-    https:// address. A file appears under its final name only when it is complete, verified and safely on disk.
+    (hf:OWNER/REPO:QUANT, or :fit for the largest that this machine can run), an Ollama model (ollama:MODEL:TAG), an
+    https:// address, or a place in a bucket (s3://BUCKET/KEY, see `luci push`). A file appears under its final name
+    only when it is complete, verified and safely on disk.
     """
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other")

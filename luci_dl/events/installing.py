@@ -286,7 +286,7 @@ class WouldInstall(Result):
     best first).
 
     `proof`: what `digest` is: "sha256", "lfs pointer", "git blob" or "none". `digest_origin`: where it comes from:
-    "catalog", "hub", "registry", "user", or "server" (asked just now). Texts that do not apply are empty.
+    "catalog", "hub", "registry", "bucket", "user", or "server" (asked just now). Texts that do not apply are empty.
     """
 
     reference: str

@@ -16,6 +16,7 @@ from luci_dl.install.free_space import how_to_free_space
 from luci_dl.install.inspect import Inspector, read_only_look
 from luci_dl.install.pending import pending
 from luci_dl.install.too_large import warn_if_too_large
+from luci_dl.model import Model
 from luci_dl.plan import Plan
 from luci_dl.sources.base import source_of
 
@@ -60,7 +61,7 @@ def _would_install(action: Action, plan: Plan) -> WouldInstall:
         size=source.size if source else artifact.size,
         proof=artifact.proof,
         digest=digest,
-        digest_origin=(_digest_origin(plan.reference) if was_known else "server") if digest else "",
+        digest_origin=(_digest_origin(plan.model) if was_known else "server") if digest else "",
         done=action.resumed if isinstance(action, Fetch) else 0,
         copy_path=str(source.path) if source else "",
         copy_location=source.where if source else "",
@@ -83,9 +84,11 @@ def _word(action: Action) -> str:
     return "wait" if isinstance(action, Wait) else "complete"
 
 
-def _digest_origin(reference: str) -> str:
+def _digest_origin(model: Model) -> str:
     """Where a digest that was known beforehand is from."""
-    source = source_of(reference)
+    if "sha256" in model.asked:
+        return "user"
+    source = source_of(model.reference)
     return source.DIGEST_ORIGIN if source else "catalog"
 
 

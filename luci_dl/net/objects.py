@@ -16,7 +16,7 @@ from typing import Any
 
 from luci_dl.environment import variable
 from luci_dl.errors import LuciError, NetworkError, NotFound, ResolveError, UsageError
-from luci_dl.net.server_message import server_message
+from luci_dl.net.server_message import error_code, server_message
 from luci_dl.text import cut
 
 try:
@@ -38,13 +38,12 @@ CREDENTIALS = (
     'eval "$(aws configure export-credentials --format env)"), or AWS_SKIP_SIGNATURE=true for a public bucket.'
 )
 ENDPOINT = "Check the connection, and AWS_ENDPOINT_URL if it is set."
-_REGION_CODES = ("AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException")
+_REGION_CODES = ("AuthorizationHeaderMalformed", "AuthorizationQueryParametersError", "PermanentRedirect")
 _CREDENTIAL_CODES = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AccessDenied")
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 _ADDRESS = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?")
 _YES = ("1", "true", "yes", "on", "y")
 _STATUS = re.compile(r"status code: (\d{3})")
-_CODE = re.compile(r"<Code>\s*(\w{1,60})")
 
 
 def signed(url: str) -> str:
@@ -107,9 +106,8 @@ def object_refusal(url: str, status: int, why: str, code: str = "") -> LuciError
 
 def refusal_in(url: str, status: int, body: bytes) -> LuciError:
     """The same, for the XML in which S3 says why."""
-    found = _CODE.search(body.decode(errors="replace"))
     why = server_message({"content-type": "application/xml"}, body)
-    return object_refusal(url, status, why, found[1] if found else "")
+    return object_refusal(url, status, why, error_code(body))
 
 
 def _split(url: str) -> tuple[str, str]:

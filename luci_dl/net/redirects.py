@@ -62,7 +62,8 @@ def follow(
         with closed_on_error(response):
             if at_origin and linked.sha256 is None:  # the Hub first redirects a renamed repository to itself
                 linked = linked_file(response.headers)
-            target = redirect_target(url, response.status, response.headers)
+            may_lead_on = not is_object(origin) or "location" in response.headers  # S3 has another region in mind else
+            target = redirect_target(url, response.status, response.headers) if may_lead_on else None
         if target is None:
             return response, Location(url, linked)
         release(response)

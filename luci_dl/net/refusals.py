@@ -59,7 +59,9 @@ def _declined(request: RangeRequest, answer: Answer) -> AttemptFailed:
 
 
 def _may_be_about_the_range(request: RangeRequest, answer: Answer, situation: Situation) -> bool:
-    """Whether a plain request may be served."""
+    """Whether a plain request may be served. Stores of objects serve every range of what has a byte."""
+    if is_object(request.url) and answer.status != 416:
+        return False
     if not request.is_whole:
         return situation.failures >= PATIENCE or not situation.ranges_served
     return not request.plain and answer.status in _OF_RANGES and not _explained(request, answer)
@@ -81,7 +83,7 @@ def _explained(request: RangeRequest, answer: Answer) -> LuciError | None:
     if is_object(request.url) and 300 <= answer.status < 500 and answer.status != 416:
         from luci_dl.net.objects import object_refusal  # which loads obstore
 
-        return object_refusal(request.url, answer.status, answer.message)
+        return object_refusal(request.url, answer.status, answer.message, answer.code)
     if answer.repository and not answer.host and answer.status in (401, 403):
         return account_required(request.url, answer.status)
     return hub_refusal(request.url, answer.status, answer.headers)

@@ -22,6 +22,7 @@ _TEXT_SHARE = 0.8
 _MAX_DEPTH = 5
 _JSON_KEYS = ("error_description", "message", "detail", "msg", "faultstring", "error", "errors", "fault", "title")
 """Where APIs say what is wrong; the most telling first."""
+_S3_CODE = re.compile(rb"<Error>\s*<Code>\s*([A-Za-z0-9]{1,60})")
 _XML_TAGS = ("message", "details", "code")
 _HIDDEN_HTML = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _TITLE = re.compile(r"<title[^<>]{0,200}>([^<]*)", re.IGNORECASE)
@@ -71,7 +72,9 @@ def server_message(headers: Mapping[str, str], body: bytes) -> str:
 
 
 def error_code(body: bytes) -> str:
-    """The `error` of a JSON object; "" if there is none that is a text."""
+    """The `error` of a JSON object, or the `Code` of an error of S3; "" if there is none that is a text."""
+    if in_xml := _S3_CODE.search(body):
+        return in_xml[1].decode()
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

@@ -25,7 +25,7 @@ class Source(Protocol):
     """One kind of reference.
 
     Attributes:
-        DIGEST_ORIGIN: who states the digests of its files: "hub", "registry" or "user", as in `WouldInstall`.
+        DIGEST_ORIGIN: who states the digests of its files: "hub", "registry", "bucket" or "user", as in `WouldInstall`.
         TAKES_PATTERNS: --all-files, --include and --exclude apply.
         TAKES_HEADERS: --header applies.
         RECEIPT_IS_ENOUGH: the address in a receipt is all it takes to fetch the same file again.

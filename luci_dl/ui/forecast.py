@@ -13,6 +13,7 @@ _ORIGINS = {
     "catalog": "from the catalog",
     "hub": "from the Hub",
     "registry": "from the registry",
+    "bucket": "from the bucket",
     "user": "given by you",
     "server": "from its server",
 }

@@ -147,6 +147,16 @@ def test_refused_credentials_are_no_missing_manifest(store: Store, code: str) ->
     assert len(store.calls) == 1
 
 
+@pytest.mark.parametrize("code", ["PermanentRedirect", "AuthorizationQueryParametersError"])
+def test_a_bucket_in_another_region_is_said(store: Store, code: str) -> None:
+    """S3 redirects without saying where to. With a digest the file itself is refused so."""
+    store.refuse = lambda _call: code
+    assert "AWS_REGION" in refused("s3://models/m").hint
+    with pytest.raises(ResolveError) as error:
+        ResolveContext(retries=0).suggested_names(resolved(f"s3://models/m#sha256={HEX}").artifacts[0])
+    assert "AWS_REGION" in error.value.hint
+
+
 def test_a_missing_bucket_is_said(store: Store) -> None:
     assert "no bucket s3://none" in refused("s3://none/m").message
 

@@ -7,7 +7,7 @@ from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints, Server
 from luci_dl.sources.selection import FileSelection
 
-DIGEST_ORIGIN = "user"
+DIGEST_ORIGIN = "bucket"
 TAKES_PATTERNS = False
 TAKES_HEADERS = False
 RECEIPT_IS_ENOUGH = True
