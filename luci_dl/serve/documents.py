@@ -78,7 +78,7 @@ class Documents:
         self._kept = Kept(home / FOLDER, LIMIT)
         self._answers = Answers(self._kept, ask_in_thread)
         self._upstream = replace(upstream, retries=0)  # a client waits, and not for as long as the Hub may ask to
-        self._accompanied: set[str] = set()
+        self._accompanied: set[tuple[str, str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -126,21 +126,25 @@ class Documents:
         listing = Listing(snapshot.repo, snapshot.commit, (), context.endpoints.hub, snapshot.access)
         return artifact_of(listing, file, file.path.rpartition("/")[2], context)
 
-    def accompany(self, repo: str) -> None:
-        """Soon ask for what clients ask for first, so that it is known when the Hub is away; once for a repository."""
-        if repo in self._accompanied:
+    def accompany(self, snapshot: Snapshot) -> None:
+        """Soon ask for what clients ask for first, so that it is known when the Hub is away; once for a commit."""
+        asked = snapshot.repo, snapshot.commit
+        if asked in self._accompanied:
             return
-        self._accompanied.add(repo)
-        task = asyncio.create_task(self._ask_ahead(repo))
+        self._accompanied.add(asked)
+        task = asyncio.create_task(self._ask_ahead(*asked))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ask_ahead(self, repo: str) -> None:
+    async def _ask_ahead(self, repo: str, commit: str) -> None:
         try:
-            await self.tree(await self.snapshot(repo, MAIN))
+            now = await self.snapshot(repo, MAIN)
+            await self.tree(now)
             await self.refs(repo)
+            for each in {now.commit, commit}:  # clients name it once they know it
+                await self.snapshot(repo, each)
         except LuciError:  # whoever needs it asks again
-            self._accompanied.discard(repo)
+            self._accompanied.discard((repo, commit))
 
     async def _get(self, key: str, url: str, read: Callable[[str, bytes], T], token: str) -> T:
         """The answer for everybody, or else that for the token."""

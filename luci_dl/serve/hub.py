@@ -94,7 +94,7 @@ class HubRoutes:
         if file.sha256 is None:
             return await self._send_small(request, snapshot, file)
         if snapshot.access == "public":
-            self._documents.accompany(snapshot.repo)
+            self._documents.accompany(snapshot)
         return await self._desk.send(request, _wanted(self._documents.artifact(snapshot, file), snapshot, file.path))
 
     def _installed(self, asked: _Asked) -> Wanted | None:

@@ -253,6 +253,21 @@ def test_everything_that_was_asked_for_is_there_without_the_hub(
     assert unfinished(models) == []
 
 
+def test_what_was_asked_for_by_a_branch_is_known_by_its_commit_without_the_hub(
+    hub: Hub, repo: Repo, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """curl names the branch; hf and luci name the commit once they know it. Another branch is no exception."""
+    repo.revisions["other"] = {"m.gguf": MODEL}
+    with Lab(monkeypatch, models) as lab:
+        for branch in ("main", "other"):
+            commit = repo.commit(branch)
+            assert lab.get(f"{NAME}/resolve/{branch}/m.gguf").body == MODEL
+            wait_until(lambda commit=commit: f"GET {API}/revision/{commit}" in requests(hub))  # type: ignore[misc]
+        hub.close()
+        for branch in ("main", "other"):
+            assert lab.get(f"{API}/tree/{repo.commit(branch)}?recursive=true").status == 200
+
+
 def _check_without_hub(lab: Lab, answers: Mapping[str, bytes]) -> None:
     assert {page: lab.get(API + page).body for page in answers} == answers
     for path in ("m.gguf", "config.json"):
