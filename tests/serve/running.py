@@ -26,6 +26,7 @@ def serving(
         yield f"http://127.0.0.1:{port}"
         run.signal(ended_by)
         assert run.wait() == -ended_by, run.err
+        assert "Traceback" not in run.err
 
 
 def ask(
