@@ -115,11 +115,11 @@ def test_a_pull_outlives_a_server_that_is_killed(registry: Registry, tmp_path: P
     registry.push("library/m", "latest", (TEMPLATE, ANSWER), (MODEL, DATA))
     registry.on_blob = [faults.ok(), faults.stall(200_000)]
     env, port = {"OLLAMA_REGISTRY": registry.address}, free_port()
-    part = tmp_path / "shelf/.luci/pulled" / digest_of(DATA)[7:23] / "m-latest.gguf.part"
+    begun = tmp_path / "ollama/blobs" / f"{digest_of(DATA)}-partial".replace(":", "-")
     with ThreadPoolExecutor(1) as pool:
         with serving(tmp_path, env=env, port=port, ended_by=signal.SIGKILL) as address:
             client = pool.submit(pull, tmp_path / "ollama", address, "library/m", least=PART)
-            wait_until(part.exists)
+            wait_until(begun.exists)
             registry.on_blob = [faults.ok()]
         with serving(tmp_path, env=env, port=port):
             client.result()
