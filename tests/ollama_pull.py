@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.ollama_rules import blob
 
 PARTS = 16
 TRIES = 6
+PAUSE_S = 0.05
+"""Before the second of them, then twice as long each time; Ollama waits a second."""
 _ACCEPT = {"Accept": "application/vnd.docker.distribution.manifest.v2+json", "User-Agent": "ollama/0.12 (amd64 linux)"}
 
 
@@ -80,9 +83,13 @@ def _download(path: Path, url: str, least: int) -> None:
 def _part(partial: Path, url: str, start: int, count: int) -> None:
     """So many bytes of the body, whatever the status; what is missing is asked for again."""
     done = 0
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
+        time.sleep(PAUSE_S * (2**attempt - 1))
         given = {"Range": f"bytes={start + done}-{start + count - 1}", "User-Agent": "Go-http-client/1.1"}
-        answer = _ask("GET", url, given, at_most=count - done)
+        try:
+            answer = _ask("GET", url, given, at_most=count - done)
+        except ConnectionError:
+            continue
         with partial.open("r+b") as file:
             file.seek(start + done)
             file.write(answer.body)

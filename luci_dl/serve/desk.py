@@ -101,10 +101,10 @@ class Desk:
     def check_allowed(self, repository: str) -> None:
         """Raises: NotAllowed, when nothing of the repository may be fetched."""
         if self.allow is None:
-            raise NotAllowed(f"{repository} is not here, and this server fetches nothing", "Ask the Hub itself.")
+            raise NotAllowed(f"{repository} is not here, and this server fetches nothing", "Ask its own server.")
         asked = repository.casefold()
         if self.allow and not any(fnmatchcase(asked, pattern.casefold()) for pattern in self.allow):
-            raise NotAllowed(f"{repository} is not among what this server fetches", "Ask the Hub itself.")
+            raise NotAllowed(f"{repository} is not among what this server fetches", "Ask its own server.")
 
     async def send(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
         """Answer a GET or HEAD. Raises: LuciError, when nothing was sent yet."""

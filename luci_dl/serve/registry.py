@@ -55,13 +55,14 @@ class Registry:
         """What its registry says of the model; for who needs a token for it, with the token."""
         try:
             return await self._manifest(place, {})
-        except (Refused, NetworkError, NotAllowed) as error:
-            if isinstance(error, Refused) and place.token:
-                return await self._manifest(place, {"Authorization": f"Bearer {place.token}"})
-            known = None if isinstance(error, Refused) else await asyncio.to_thread(self._installed, place)
-            if known is None:
+        except Refused:
+            if not place.token:
                 raise
-            return known
+        except (NetworkError, NotAllowed):
+            if known := await asyncio.to_thread(self._installed, place):
+                return known
+            raise
+        return await self._manifest(place, {"Authorization": f"Bearer {place.token}"})
 
     async def _manifest(self, place: Place, given: Mapping[str, str]) -> bytes:
         headers = {"Accept": ", ".join(ACCEPTED), **place.headers, **given}

@@ -186,7 +186,7 @@ async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[
 async def _send_file(request: web.Request, file: io.FileIO, offset: int, count: int) -> None:
     """Raises: ConnectionError, when the client has left."""
     transport = request.transport
-    if transport is None:
+    if transport is None or transport.is_closing():
         raise ConnectionResetError
     async with asyncio.timeout(STALLED_S):
         sent = await asyncio.get_running_loop().sendfile(transport, file, offset, count)

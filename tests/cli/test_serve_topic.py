@@ -11,6 +11,7 @@ import click
 from luci_dl.cli import topics
 from luci_dl.cli.main import luci as luci_group
 from luci_dl.cli.topics.serve import UNIT
+from luci_dl.serve import answers, gate, pull, pulls, server
 from tests.tools import need
 
 
@@ -31,6 +32,18 @@ def test_every_option_of_serve_that_it_names_exists() -> None:
     calls = re.findall(r"(?:luci|bin/luci) serve( --[^#\n]*)", shown)
     assert len(calls) >= 6
     assert {word for call in calls for word in call.split() if word.startswith("--")} <= options
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """In words."""
+    shown = " ".join(" ".join(topics.lines("serve")).split())
+    for number, text in (
+        (pull.HELD_BACK >> 10, "last 64 KiB"),
+        (pulls.MAX_PULLS, "16 files come at the same time"),
+        (server.MAX_REQUESTS, "2000 at the same time"),
+    ):
+        assert (str(number) in text, text in shown) == (True, True), text
+    assert (pulls.LINGER_S, gate.REMEMBER_S, answers.AWAY_S) == (60, 300, 60)
 
 
 def test_the_times_are_those_of_the_formulas() -> None:

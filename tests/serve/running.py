@@ -15,15 +15,18 @@ from tests.procs import Spawned
 
 
 @contextmanager
-def serving(here: Path, *more: str, env: Mapping[str, str]) -> Iterator[str]:
+def serving(
+    here: Path, *more: str, env: Mapping[str, str], port: int = 0, ended_by: int = signal.SIGTERM
+) -> Iterator[str]:
     """A running `luci serve` with a home and a models folder in `here`. Yields: its address."""
-    port = free_port()
+    port = port or free_port()
     found = {"LUCI_HOME": str(here / "server"), **env}
     with Spawned("serve", "--bind", f"127.0.0.1:{port}", "--dir", here / "shelf", *more, env=found) as run:
         run.wait_for("Serving")
         yield f"http://127.0.0.1:{port}"
-        run.signal(signal.SIGTERM)
-        assert run.wait() == -signal.SIGTERM, run.err
+        run.signal(ended_by)
+        assert run.wait() == -ended_by, run.err
+        assert "Traceback" not in run.err
 
 
 def ask(

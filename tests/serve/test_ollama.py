@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,9 +14,10 @@ import pytest
 
 from luci_dl.cli.demo_gguf import make_gguf
 from tests.cli.shop import assert_nothing_left, assert_refused
+from tests.nginx import free_port
 from tests.ollama_pull import DigestMismatchError, pull
 from tests.ollama_rules import listed
-from tests.procs import files_left, luci
+from tests.procs import files_left, luci, wait_until
 from tests.serve.running import ask, serving
 from tests.servers import faults
 from tests.servers.honest import Answer, File, Request, answer
@@ -106,6 +108,23 @@ def test_wrong_bytes_from_upstream_are_never_a_model(registry: Registry, tmp_pat
         status, headers, _ = ask(address, path, "HEAD")
         assert ask(address, headers["location"], Range="bytes=5-9")[::2] == (206, DATA[5:10])
     assert listed(tmp_path / "ollama")[f"{urlsplit(address).netloc}/library/m/latest"]["model"] == DATA
+
+
+def test_a_pull_outlives_a_server_that_is_killed(registry: Registry, tmp_path: Path) -> None:
+    """And started again: its parts go on."""
+    registry.push("library/m", "latest", (TEMPLATE, ANSWER), (MODEL, DATA))
+    registry.on_blob = [faults.ok(), faults.stall(200_000)]
+    env, port = {"OLLAMA_REGISTRY": registry.address}, free_port()
+    begun = tmp_path / "ollama/blobs" / f"{digest_of(DATA)}-partial".replace(":", "-")
+    with ThreadPoolExecutor(1) as pool:
+        with serving(tmp_path, env=env, port=port, ended_by=signal.SIGKILL) as address:
+            client = pool.submit(pull, tmp_path / "ollama", address, "library/m", least=PART)
+            wait_until(begun.exists)
+            registry.on_blob = [faults.ok()]
+        with serving(tmp_path, env=env, port=port):
+            client.result()
+    assert listed(tmp_path / "ollama")[f"127.0.0.1:{port}/library/m/latest"]["model"] == DATA
+    assert_whole_files_only(tmp_path / "shelf")
 
 
 def test_only_what_a_manifest_names_is_served(registry: Registry, tmp_path: Path) -> None:

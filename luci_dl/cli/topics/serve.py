@@ -26,8 +26,8 @@ _RULES = {
     "models folder by the same rules as an install: `luci list` shows it. When nobody has waited for it for a minute, "
     "the fetch stops, and goes on where it was for the next one who asks.",
     "Proof": "The last 64 KiB go out only when the SHA-256 of the whole is right; else the connections are cut. "
-    "luci, hf and Ollama take digests from the Hub or the registry, as far as these can be reached. What is served "
-    "has a receipt with a proof; no other file of the machine is.",
+    "luci on the other machines asks the Hub or the registry itself for digests while these can be reached; other "
+    "programs believe this server. What is served has a receipt with a proof; no other file of the machine is.",
     "Away": "While the Hub or the registry cannot be reached, what is here is served as before; it is asked again each "
     "minute. With --only-installed no file is fetched.",
     "/v2/OWNER/REPO": "Manifests and blobs are those of Ollama's registry, unless llama.cpp asks, or files of the "
