@@ -125,20 +125,30 @@ def cases(scenarios: Sequence[Scenario], engines: Sequence[Engine], numbers: Seq
 
 
 def in_rounds(bed: Bed, upstream: Upstream, folder: Path, wanted: Sequence[Case], rounds: int) -> Results:
-    """Every case once a round, in a shuffled order. One that cannot be run is left out, and reported."""
+    """Every case once a round, in a shuffled order. One that cannot be run is left out, and reported.
+
+    Ctrl+C ends the rounds; what was measured before counts.
+    """
     results: Results = {case: [] for case in wanted}
-    for number in range(1, rounds + 1):
-        for case in random.Random(number).sample(wanted, len(wanted)):
-            if case not in results:
-                continue
-            try:
-                results[case].append(outcome := run(bed, upstream, folder, case))
-            except (BenchError, AssertionError) as error:  # the latter from wait_until
-                print(f"{case} is left out: {error}", file=sys.stderr)
-                del results[case]
-            else:
-                print(f"round {number}: {outcome.slowest:7.2f} s  {case}", *outcome.failures[:1], file=sys.stderr)
+    order = [case for number in range(1, rounds + 1) for case in random.Random(number).sample(wanted, len(wanted))]
+    try:
+        for case in order:
+            if case in results:
+                _try(results, case, bed, upstream, folder)
+    except KeyboardInterrupt:
+        print("Interrupted: this is what was measured so far.", file=sys.stderr)
     return results
+
+
+def _try(results: Results, case: Case, bed: Bed, upstream: Upstream, folder: Path) -> None:
+    try:
+        outcome = run(bed, upstream, folder, case)
+    except (BenchError, AssertionError) as error:  # the latter from wait_until
+        print(f"{case} is left out: {error}", file=sys.stderr)
+        del results[case]
+    else:
+        results[case].append(outcome)
+        print(f"{outcome.slowest:7.2f} s, {outcome.copies:.2f} copies  {case}", *outcome.failures[:1], file=sys.stderr)
 
 
 def run(bed: Bed, upstream: Upstream, folder: Path, case: Case) -> Outcome:
