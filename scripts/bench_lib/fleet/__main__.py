@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench_lib import programs
 from bench_lib.fleet.bed import bed
+from bench_lib.fleet.clients import CLIENTS
 from bench_lib.fleet.engines import ENGINES, Engine
 from bench_lib.fleet.goals import Measured
 from bench_lib.fleet.plot import draw
@@ -52,6 +53,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--only", action="append", choices=names, help="measure only that; may be repeated")
     parser.add_argument("--engines", metavar="NAME,...", type=_words, help="only these, as the tables call them")
+    parser.add_argument("--clients", metavar="NAME,...", type=_words, default=[*CLIENTS], help="only these")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="where files go")
     parser.add_argument("--svg", type=Path, metavar="FOLDER", help="draw fleet.svg there")
     parser.add_argument("--json", type=Path, help="write the figures into this file")
@@ -71,7 +73,7 @@ def install(names: Sequence[str] | None) -> list[Engine]:
 
 def measure(options: argparse.Namespace, engines: Sequence[Engine]) -> Measured:
     scenarios = [scenario for scenario in SCENARIOS if scenario.name in (options.only or scenario.name)]
-    wanted = cases(scenarios, engines, options.hosts)
+    wanted = [case for case in cases(scenarios, engines, options.hosts) if case.client in options.clients]
     ground = Ground(options.folder, options.size)
     file = options.folder.absolute() / "served" / ground.file.name
     with (
