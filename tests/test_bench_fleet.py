@@ -19,7 +19,7 @@ sys.path.append(str(ROOT / "scripts"))
 from bench_lib.fleet import report
 from bench_lib.fleet.bed import PROGRAMS, bed
 from bench_lib.fleet.clients import READER
-from bench_lib.fleet.engines import ALONE, ENGINES, SERVE
+from bench_lib.fleet.engines import ALONE, SERVE
 from bench_lib.fleet.goals import Measured, goals
 from bench_lib.fleet.plot import draw
 from bench_lib.fleet.race import Outcome
@@ -38,7 +38,7 @@ def of_luci(scenario: str, hosts: int, client: str = "luci") -> Case:
     return Case(scenario, hosts, SERVE.name, client)
 
 
-NGINX = ENGINES[2].name
+NGINX = "nginx slices"
 MEASURED = Measured(
     {
         Case(BY_ITSELF, 1, ALONE.name, "luci"): [went_well(5.0), went_well(6.0), went_well(9.0)],

@@ -52,6 +52,11 @@ def _luci(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
     return [*LUCI, "install", f"hf:{REPO}/{errand.upstream.name}"], lan
 
 
+def _swarm(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
+    command, lan = _luci(errand)
+    return [*command, "--swarm"], lan
+
+
 def _hf(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
     command = [*HF, "download", REPO, errand.upstream.name, "--local-dir", str(errand.models)]
     return command, {"HF_ENDPOINT": errand.server or errand.hub}
@@ -68,5 +73,5 @@ def _reader(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
     return ["sh", "-c", READ, "sh", url, str(errand.upstream.store), target], {}
 
 
-READER = "reader"
-CLIENTS: Mapping[str, Client] = {"luci": _luci, "hf": _hf, "curl": _curl, READER: _reader}
+SWARM, READER = "luci --swarm", "reader"
+CLIENTS: Mapping[str, Client] = {"luci": _luci, SWARM: _swarm, "hf": _hf, "curl": _curl, READER: _reader}

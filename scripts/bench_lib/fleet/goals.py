@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from bench_lib.fleet.clients import READER
-from bench_lib.fleet.engines import ALONE, SERVE
+from bench_lib.fleet.clients import READER, SWARM
+from bench_lib.fleet.engines import ALONE, SERVE, SHARED
 from bench_lib.fleet.race import Outcome
 from bench_lib.fleet.scenarios import (
     BY_ITSELF,
@@ -17,6 +17,7 @@ from bench_lib.fleet.scenarios import (
     FLIPPED,
     KILLED,
     MANY,
+    PEER,
     STAGGERED,
     WARM,
     Case,
@@ -24,6 +25,8 @@ from bench_lib.fleet.scenarios import (
 )
 
 COPIES, COPIES_AFTER_A_KILL, SLOWEST, SLOWED_DOWN = 1.02, 1.05, 1.10, 1.05
+SWARM_AGAINST_STAR, SWARM_SLOWED_DOWN, SWARM_MBIT = 0.4, 1.10, 200
+"""For 16 hosts on a LAN of that rate; on a faster one the disks decide."""
 PEAK_MIB, MS_A_GIB = 64, 300
 CLIENTS = ("luci", "hf", "curl")
 
@@ -89,6 +92,12 @@ def goals(measured: Measured) -> Iterator[Goal]:
             yield Goal(f"{title}, {hosts} hosts: slowest", SLOWEST, "×", _against_floor(measured, scenario, hosts))
     for hosts in measured.numbers(WARM):
         yield Goal(f"warm, {hosts} hosts: copies", COPIES - 1, "", _copies(measured, WARM, hosts))
+        if measured.lan_mbit <= SWARM_MBIT:
+            against = _shared(measured, WARM, hosts, _by_luci(WARM, hosts))
+            yield Goal(f"warm, {hosts} hosts: --swarm against without", SWARM_AGAINST_STAR, "×", against)
+    for hosts in measured.numbers(PEER):
+        against = _shared(measured, PEER, hosts, _by_swarm(WARM, hosts))
+        yield Goal(f"a host killed that shares, {hosts} hosts: slowest", SWARM_SLOWED_DOWN, "×", against)
     for hosts in measured.numbers(KILLED):
         yield Goal("the server killed: copies", COPIES_AFTER_A_KILL, "", _copies(measured, KILLED, hosts))
         yield Goal("the server killed: hosts that fail", 0, "", _failed(measured, KILLED, hosts, "luci"))
@@ -106,6 +115,14 @@ def goals(measured: Measured) -> Iterator[Goal]:
 
 def _by_luci(scenario: str, hosts: int) -> Case:
     return Case(scenario, hosts, SERVE.name, "luci")
+
+
+def _by_swarm(scenario: str, hosts: int) -> Case:
+    return Case(scenario, hosts, SHARED.name, SWARM)
+
+
+def _shared(measured: Measured, scenario: str, hosts: int, other: Case) -> Callable[[], float]:
+    return lambda: measured.slowest_of(_by_swarm(scenario, hosts)) / measured.slowest_of(other)
 
 
 def _copies(measured: Measured, scenario: str, hosts: int) -> Callable[[], float]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench_lib.fleet.bed import Bed
-from bench_lib.fleet.clients import READER
-from bench_lib.fleet.engines import ALONE, ENGINES, SERVE, Engine
+from bench_lib.fleet.clients import READER, SWARM
+from bench_lib.fleet.engines import ALONE, ENGINES, SERVE, SHARED, Engine
 from bench_lib.fleet.race import PATIENCE_S, During, Host, Lan, Outcome, lan
 from bench_lib.fleet.upstream import Upstream
 from bench_lib.measure import BenchError
+from tests.procs import wait_until
 
 RESTART_S = 2
 CROWD = 100
@@ -48,6 +49,13 @@ def client_killed(lan: Lan, hosts: Sequence[Host]) -> None:
     hosts[-1].kill()
 
 
+def peer_killed(lan: Lan, hosts: Sequence[Host]) -> None:
+    """When the server has sent as much as the file has, without a warning."""
+    enough = lan.bed.from_server() + lan.upstream.size
+    wait_until(lambda: lan.bed.from_server() >= enough, PATIENCE_S, "the server's bytes")
+    hosts[-1].kill()
+
+
 @dataclass(frozen=True)
 class Scenario:
     """What happens.
@@ -71,12 +79,12 @@ class Scenario:
     under: Callable[[Lan], AbstractContextManager[object]] = nullcontext
     during: During | None = None
     engines: Sequence[Engine] = ENGINES
-    clients: Sequence[str] = ("luci", "hf", "curl")
+    clients: Sequence[str] = ("luci", SWARM, "hf", "curl")
     patience: float = PATIENCE_S
 
 
 BY_ITSELF, COLD, STAGGERED, WARM, MANY = "alone", "cold", "staggered", "warm", "many"
-CUT, KILLED, CLIENT, FLIPPED = "cut", "server-killed", "client-killed", "flipped"
+CUT, KILLED, CLIENT, PEER, FLIPPED = "cut", "server-killed", "client-killed", "peer-killed", "flipped"
 SCENARIOS = (
     Scenario(BY_ITSELF, "one host by itself", 1, engines=[ALONE]),
     Scenario(COLD, "cold, {hosts} hosts at once", each=True),
@@ -92,6 +100,14 @@ SCENARIOS = (
         engines=[SERVE],
     ),
     Scenario(CLIENT, "a client killed at half, {hosts} hosts", during=client_killed, engines=[SERVE], clients=["luci"]),
+    Scenario(
+        PEER,
+        "warm, a host killed that shares, {hosts} hosts",
+        each=True,
+        warm=True,
+        during=peer_killed,
+        engines=[SHARED],
+    ),
     Scenario(FLIPPED, "one byte flipped at the Hub, {hosts} hosts", under=one_byte_flipped, patience=60),
     Scenario(MANY, "warm, {hosts} clients at once", CROWD, warm=True, engines=ENGINES[1:], clients=[READER]),
 )
