@@ -182,7 +182,7 @@ def test_a_swarm_that_dies_out_is_left(
     """The rest comes from the address of the file, and nothing twice."""
     code = "import luci_dl.install.swarm, sys; sys.modules['luci_dl.install.swarm'].SILENCE_S = 1.0"
     with serving(port, shelf) as first:
-        host = hosts.start("--limit-rate", "8M", code=code)
+        host = hosts.start("--limit-rate", "16M", code=code)
         wait_until(lambda: host.done > 8_000_000)
         first.signal(signal.SIGKILL)
         first.wait()
@@ -201,7 +201,7 @@ def test_a_host_that_lies_does_no_harm(
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"x" * len(DATA))
     with serving(port, shelf), Sharer(port, wrong) as liar:
-        for host in [hosts.start("--limit-rate", "12M") for _ in range(2)]:
+        for host in [hosts.start("--limit-rate", "16M") for _ in range(2)]:
             host.assert_installed()
     assert liar.others == 2
     assert len(server.exchanges()) == asked
@@ -213,7 +213,7 @@ def test_a_killed_host_stops_nobody_and_resumes(
     """What it had is in its journal."""
     asked = len(server.exchanges())
     with serving(port, shelf):
-        killed, other = hosts.start("--limit-rate", "4M"), hosts.start("--limit-rate", "8M")
+        killed, other = hosts.start("--limit-rate", "6M"), hosts.start("--limit-rate", "12M")
         wait_until(lambda: killed.done > 8_000_000 and other.done > 4_000_000)
         killed.signal(signal.SIGKILL)
         killed.wait()
