@@ -23,6 +23,7 @@ from luci_dl.swarm.torrent import Metainfo
 from tests.cli.shop import Shop, assert_nothing_left, sha256
 from tests.procs import Code, Spawned, lock_is_free, wait_until
 from tests.servers import FaultyServer
+from tests.servers.hub import Hub
 
 DATA = make_gguf(32_000_000)
 SHA256 = sha256(DATA)
@@ -319,3 +320,30 @@ def test_only_public_files_of_some_size_are_shared(
                 assert get(port, path)[0] == 404
         for query in ("", "?port=0&missing=0", f"?port=5&missing={len(DATA) + 1}", "?port=²&missing=0"):
             assert get(port, f"/luci/v1/announce/{SHA256}{query.replace('²', '%C2%B2')}")[0] == 400
+
+
+def test_hosts_that_fetch_while_the_server_does_go_on_together(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cold: the Hub sends one copy, the server passes it on as it comes, and from its end on hosts share the rest."""
+    code = "import importlib; importlib.import_module('luci_dl.install.swarm').AGAIN_S = 0.3"
+    with Hub() as hub, ExitStack() as stack:
+        hub.add("me/m", {"m.gguf": DATA})
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        env = {"LUCI_HOME": str(tmp_path / "server")}
+        serve = ("serve", "--swarm", "--limit-rate", "32M", "--bind", f"127.0.0.1:{port}")
+        stack.enter_context(Spawned(*serve, env=env)).wait_for("Serving")
+        lan = {"LUCI_LAN": f"http://127.0.0.1:{port}"}
+        install = ("install", "hf:me/m/m.gguf", "--swarm", "--json", "--limit-rate", "12M")
+        runs = [
+            stack.enter_context(
+                Spawned(*install, env=lan | {"LUCI_HOME": str(tmp_path / f"{each}")}, command=Code(code))
+            )
+            for each in range(2)
+        ]
+        for number, run in enumerate(runs):
+            assert run.wait() == 0, run.out + run.err
+            assert (tmp_path / f"{number}/models/me/m/m.gguf").read_bytes() == DATA
+            assert_nothing_left(tmp_path / f"{number}/models", "me/", "me/m/", "me/m/m.gguf")
+            kinds = [json.loads(line)["event"] for line in run.out.splitlines() if line.startswith("{")]
+            assert [kind for kind in kinds if kind in ("serving", "swarming", "warned")] == ["serving", "swarming"]
