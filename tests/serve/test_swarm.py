@@ -326,7 +326,8 @@ def test_hosts_that_fetch_while_the_server_does_go_on_together(
     tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cold: the Hub sends one copy, the server passes it on as it comes, and from its end on hosts share the rest."""
-    code = "import importlib; importlib.import_module('luci_dl.install.swarm').AGAIN_S = 0.3"
+    code = "import importlib\nfound = importlib.import_module('luci_dl.install.swarm')\n"
+    code += "found.AGAIN_S, found.SMALLEST = 0.3, 1 << 20"
     with Hub() as hub, ExitStack() as stack:
         hub.add("me/m", {"m.gguf": DATA})
         monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
@@ -334,7 +335,7 @@ def test_hosts_that_fetch_while_the_server_does_go_on_together(
         serve = ("serve", "--swarm", "--limit-rate", "32M", "--bind", f"127.0.0.1:{port}")
         stack.enter_context(Spawned(*serve, env=env)).wait_for("Serving")
         lan = {"LUCI_LAN": f"http://127.0.0.1:{port}"}
-        install = ("install", "hf:me/m/m.gguf", "--swarm", "--json", "--limit-rate", "12M")
+        install = ("install", "hf:me/m/m.gguf", "--swarm", "--json", "--limit-rate", "8M")
         runs = [
             stack.enter_context(
                 Spawned(*install, env=lan | {"LUCI_HOME": str(tmp_path / f"{each}")}, command=Code(code))
