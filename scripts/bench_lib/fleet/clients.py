@@ -52,6 +52,11 @@ def _luci(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
     return [*LUCI, "install", f"hf:{REPO}/{errand.upstream.name}"], lan
 
 
+def _swarm(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
+    command, lan = _luci(errand)
+    return [*command, "--swarm"], lan
+
+
 def _hf(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
     command = [*HF, "download", REPO, errand.upstream.name, "--local-dir", str(errand.models)]
     return command, {"HF_ENDPOINT": errand.server or errand.hub}
@@ -69,4 +74,5 @@ def _reader(errand: Errand) -> tuple[list[str], Mapping[str, str]]:
 
 
 READER = "reader"
-CLIENTS: Mapping[str, Client] = {"luci": _luci, "hf": _hf, "curl": _curl, READER: _reader}
+SWARM = "luci --swarm"
+CLIENTS: Mapping[str, Client] = {"luci": _luci, SWARM: _swarm, "hf": _hf, "curl": _curl, READER: _reader}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench_lib.fleet.clients import READER
+from bench_lib.fleet.clients import READER, SWARM
 from bench_lib.fleet.upstream import Upstream
 from bench_lib.programs import OLAH
 from tests.nginx import CONFIG
@@ -92,6 +92,10 @@ def _luci(place: Place) -> list[str]:
     return [*LUCI, "serve", "--bind", f"{place.address}:{place.port}", "--dir", str(place.folder / "models")]
 
 
+def _luci_swarm(place: Place) -> list[str]:
+    return [*_luci(place), "--swarm"]
+
+
 def _nginx(place: Place) -> list[str]:
     config = place.folder / "nginx.conf"
     config.write_text(CONFIG.format(here=place.folder, servers=place.filled(SLICES)))
@@ -133,4 +137,5 @@ ENGINES = (
     Engine("nginx slices", "nginx", _nginx, _by_digest, ("curl", READER), "checks no digest, follows no redirect"),
     Engine("olah", "olah", _olah, _at_hub, ("hf", "curl", READER), "checks no digest, needs the Hub for each request"),
     Engine("docker-registry", "docker-registry", _registry, _as_blob, ("curl", READER), "blobs of a registry only"),
+    Engine("luci serve --swarm", "luci", _luci_swarm, _at_hub, (SWARM,)),
 )

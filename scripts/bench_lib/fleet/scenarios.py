@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench_lib.fleet.bed import Bed
-from bench_lib.fleet.clients import READER
+from bench_lib.fleet.clients import READER, SWARM
 from bench_lib.fleet.engines import ALONE, ENGINES, SERVE, Engine
 from bench_lib.fleet.race import PATIENCE_S, During, Host, Lan, Outcome, lan
 from bench_lib.fleet.upstream import Upstream
@@ -71,7 +71,7 @@ class Scenario:
     under: Callable[[Lan], AbstractContextManager[object]] = nullcontext
     during: During | None = None
     engines: Sequence[Engine] = ENGINES
-    clients: Sequence[str] = ("luci", "hf", "curl")
+    clients: Sequence[str] = ("luci", SWARM, "hf", "curl")
     patience: float = PATIENCE_S
 
 
