@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from luci_dl.disk.part import Part
@@ -12,6 +13,10 @@ from luci_dl.events import Progress, Started, Warned
 from luci_dl.install.context import InstallContext
 from luci_dl.install.second_try import SecondTry
 from luci_dl.model import Artifact
+
+if TYPE_CHECKING:
+    from luci_dl.install.lan import Lan
+    from luci_dl.install.swarm import Swarm
 
 Report = Callable[[Progress], None]
 
@@ -25,11 +30,13 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
     artifact, before, resumed = part.artifact, part.fetched, part.received > 0
     context.emit(Started(artifact.name, part.size, part.received))
     fetch = partial(_fetch, part, context, report)
-    elsewhere = context.swarm.fetch(part, context, report) or resumed if context.swarm else resumed
     if context.lan is None:
         fetch(artifact)
+        elsewhere = resumed
+    elif context.swarm is None:
+        elsewhere = context.lan.fetch(part, fetch, context.emit) or resumed
     else:
-        elsewhere = context.lan.fetch(part, fetch, context.emit) or elsewhere
+        elsewhere = _share(context.lan, context.swarm, part, context, report) or resumed
     SecondTry(part, context, fetch, elsewhere=elsewhere).run()
     if not part.provable:
         from luci_dl.formats.table import format_of
@@ -39,6 +46,32 @@ def fetch_into(part: Part, context: InstallContext, report: Report) -> int:
         checked = f"nothing but its length and {begins} was checked"
         context.emit(Warned(f"{artifact.name}: no digest is known, so {checked}; its SHA-256 is {digest}"))
     return part.fetched - before
+
+
+def _share(lan: Lan, swarm: Swarm, part: Part, context: InstallContext, report: Report) -> bool:
+    """Fetch what is missing of the part together with other hosts, as soon as a server can name them.
+
+    Returns: whether there may be bytes of the LAN in it. Raises: LuciError.
+    """
+    from luci_dl.install.swarm import Ready  # few have one
+
+    fetch = partial(_fetch, part, context, report)
+    if not swarm.fetch(part, context, report):
+        with swarm.awaited(part, context.token) as check:
+
+            def watched(artifact: Artifact, tick: Callable[[], None] = check, patience: float | None = None) -> None:
+                def both() -> None:
+                    check()
+                    tick()
+
+                fetch(artifact, both, patience)
+
+            try:
+                return lan.fetch(part, watched, context.emit)
+            except Ready:
+                swarm.fetch(part, context, report)
+    lan.fetch(part, fetch, context.emit)
+    return True
 
 
 def _fetch(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from luci_dl.cancel import CancelToken
@@ -61,6 +60,8 @@ def context_for(
 
 def _swarm(lan: Lan, context: InstallContext) -> Swarm | None:
     """None without the library for it."""
+    from importlib.util import find_spec  # slow to load
+
     if find_spec("libtorrent") is None:
         why = "sharing files with other hosts needs libtorrent: pip install 'luci-dl[swarm]'"
         context.emit(Warned(f"{why}; fetching from servers alone"))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,12 +36,16 @@ SILENCE_S = 10.0
 """A swarm that has brought nothing for so long is left."""
 STAY_S, QUIET_S = 60.0, 2.0
 """What is installed is sent to others for so long at most when there is nothing else to do; and without a word."""
-_PREPARED_S = 30.0
-"""How long to wait for a server that prepares the metainfo."""
+AGAIN_S = 5.0
+"""How often a server is asked whether it has what it takes by now: the whole file, and its pieces."""
 _TICK_S = 0.1
 _MAX_METAINFO, _MAX_ANSWER = 8 << 20, 64 << 10
 
 Report = Callable[[Progress], None]
+
+
+class Ready(Exception):
+    """There is a swarm now."""
 
 
 class Swarm:
@@ -59,40 +63,55 @@ class Swarm:
 
         Returns: whether there may be bytes of it in the part. Raises: StorageError; Interrupted; Revoked.
         """
-        artifact, missing = part.artifact, (part.size or 0) - part.received
-        if artifact.sha256 is None or artifact.access == "gated" or missing < SMALLEST:
-            return False
         try:
-            for server in self._lan.servers_with(artifact):
-                is_plain = server.base.startswith("http:")  # libtorrent has certificates of its own
-                if is_plain and (metainfo := self._metainfo(server, part, context.token)):
-                    return self._fetch_from(server, metainfo, part, context, report)
+            offered = self._offered(part, context.token)
+            return offered is not None and self._fetch_from(*offered, part, context, report)
         except NetworkError as error:
-            context.emit(Warned(f"{artifact.name}: {error.message}; fetching from servers alone"))
+            context.emit(Warned(f"{part.artifact.name}: {error.message}; fetching from servers alone"))
             return True
-        return False
 
-    def _metainfo(self, server: Server, part: Part, token: CancelToken) -> Metainfo | None:
-        """What the server says about the pieces of the file; None if it says nothing. Raises: Interrupted."""
-        deadline = time.monotonic() + _PREPARED_S
-        url = f"{server.base}/luci/v1/torrents/{part.artifact.sha256}"
-        ask = partial(read_document, self._network.client_for(url), url, {}, _MAX_METAINFO, "")
-        while True:
-            try:
-                found = with_retries(ask, url, token, ignore, 0, PATIENCE_S)
-                if found.status != 202:
-                    return Metainfo.of(found.body, part.size or 0, BLOCK) if found.is_success else None
-            except (NetworkError, Unfit):
-                return None
-            if time.monotonic() > deadline or token.wait(1.0):
-                token.check()
-                return None
+    @contextmanager
+    def awaited(self, part: Part, token: CancelToken) -> Iterator[Callable[[], None]]:
+        """Ask the servers again and again while the block runs. Yields: raises Ready once there is a swarm."""
+        over, ready = threading.Event(), threading.Event()
+
+        def ask() -> None:
+            with suppress(LuciError):
+                while not (over.wait(AGAIN_S) or ready.is_set()):
+                    if self._offered(part, token):
+                        ready.set()
+
+        def check() -> None:
+            if ready.is_set():
+                raise Ready
+
+        start_thread(ask, "luci-await")
+        try:
+            yield check
+        finally:
+            over.set()
+
+    def _offered(self, part: Part, token: CancelToken) -> tuple[Server, Metainfo] | None:
+        """The first server that can name the pieces of the file and other hosts. Raises: Interrupted."""
+        sha256, missing = part.artifact.sha256, (part.size or 0) - part.received
+        if sha256 is None or part.artifact.access == "gated" or missing < SMALLEST:
+            return None
+        for server in self._lan.servers_with(part.artifact):
+            if server.base.startswith("http:"):  # libtorrent has certificates of its own
+                url = f"{server.base}/luci/v1/torrents/{sha256}"
+                ask = partial(read_document, self._network.client_for(url), url, {}, _MAX_METAINFO, "")
+                with suppress(NetworkError, Unfit):
+                    found = with_retries(ask, url, token, ignore, 0, PATIENCE_S)
+                    if found.status == 200:
+                        return server, Metainfo.of(found.body, part.size or 0, BLOCK)
+        return None
 
     def _fetch_from(
         self, server: Server, metainfo: Metainfo, part: Part, context: InstallContext, report: Report
     ) -> bool:
         """Returns: as `fetch`. Raises: NetworkError, when no more comes; and as `fetch`."""
         session = self._opened(server)
+        part.forget(_whole_pieces(part, metainfo))  # who has written until now writes no more
         if partly := [each for each in _whole_pieces(part, metainfo) if each not in part.missing]:
             part.forget(partly)
         with part.lent() as fd:

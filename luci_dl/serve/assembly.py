@@ -71,9 +71,12 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
     upstream = replace(upstream, endpoints=replace(upstream.endpoints, hub_token=None), retries=1)
     home, folder = settings.home / HOME, settings.models_dir
     shelf, ledger, suspects = Shelf(settings.every_folder), Ledger(), Suspects(home / "suspects.json")
+    torrents, tracker = Torrents(home / "torrents", shelf) if serving.swarm else None, Tracker()
 
     def ended(_pull: Pull) -> None:
         shelf.forget()
+        if torrents:
+            torrents.look()
 
     pulls = Pulls(folder, context, suspects, lambda: desk.stored(), serving.quota, ended)
     allow = serving.allow if serving.pull else None
@@ -83,7 +86,6 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
         for_others = serving.binding.host == "" or not is_loopback(serving.binding.host)
         emit(ServeStarted(address, str(folder), serving.pull, for_others))
 
-    torrents, tracker = Torrents(home / "torrents", shelf) if serving.swarm else None, Tracker()
     shared = swarm.routes(desk, torrents, tracker) if torrents else []
     tend = _tend(pulls, ledger, tracker)
     try:

@@ -23,7 +23,6 @@ RETRY_S = 1
 
 def routes(desk: Desk, torrents: Torrents, tracker: Tracker) -> list[web.RouteDef]:
     """GET only."""
-
     is_public = desk.gate.is_public
 
     async def find(request: web.Request) -> ShelfFile:
@@ -43,11 +42,7 @@ def routes(desk: Desk, torrents: Torrents, tracker: Tracker) -> list[web.RouteDe
     async def announce(request: web.Request) -> web.StreamResponse:
         file = await find(request)
         port, missing = _number(request, "port", 1, 65535), _number(request, "missing", 0, file.size)
-        address = peer_of(request).address
-        if request.query.get("event") == "stopped":
-            tracker.leave(file.sha256, address, port)
-            return web.json_response({})
-        others = tracker.announce(file.sha256, address, port, missing)
+        others = tracker.announce(file.sha256, peer_of(request).address, port, missing)
         hosts = [[host.address, host.port] for host in others.hosts]
         return web.json_response({"hosts": hosts, "fetching": others.fetching, "interval": others.interval})
 

@@ -49,6 +49,10 @@ class Torrents:
         self._wake.set()
         return None
 
+    def look(self) -> None:
+        """There may be new files."""
+        self._wake.set()
+
     def close(self) -> None:
         """Make no more."""
         self._closed.set()

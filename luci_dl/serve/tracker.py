@@ -69,10 +69,6 @@ class Tracker:
         named = random.sample(reachable, min(NAMED, len(reachable)))
         return Others(named, sum(host.missing > 0 for host in others), interval)
 
-    def leave(self, sha256: str, address: str, port: int) -> None:
-        """Forget a host."""
-        self._hosts.get(sha256, {}).pop((address, port), None)
-
     def tend(self) -> None:
         """Forget the files that nobody shares any more."""
         now = self._clock()

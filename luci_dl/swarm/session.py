@@ -35,6 +35,7 @@ _SETTINGS: dict[str, Any] = {
     "stop_tracker_timeout": 0,
     "alert_queue_size": 100_000,
     "aio_threads": 2,
+    "max_queued_disk_bytes": 16 << 20,  # the rest waits at its sender
     "user_agent": "luci",
     "alert_mask": lt.alert.category_t.status_notification
     | lt.alert.category_t.piece_progress_notification

@@ -10,7 +10,7 @@ import pytest
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.events import Event, Serving, Swarming, Warned
+from luci_dl.events import Event, Installed, Progress, Serving, Swarming, Warned
 from luci_dl.install import swarm as swarm_module
 from luci_dl.net.client import Client
 from luci_dl.net.document import Document
@@ -18,7 +18,7 @@ from luci_dl.net.documents import read_document
 from luci_dl.plan import Options
 from luci_dl.serve.metainfo import metainfo
 from tests.cli.shop import Shop, assert_nothing_left, sha256
-from tests.servers import FaultyServer
+from tests.servers import FaultyServer, faults
 
 DATA, WRONG = make_gguf(17_000_000), make_gguf(17_000_000, seed=1)
 
@@ -107,3 +107,36 @@ def test_a_tracker_that_says_nonsense_does_no_harm(
     assert_installed(home)
     assert [type(event) for event in events if isinstance(event, Swarming | Serving | Warned)] == [Swarming]
     assert asked
+
+
+def test_a_file_that_is_on_its_way_goes_on_in_the_swarm(
+    home: Path, server: FaultyServer, lan: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As soon as the server has the pieces; nothing comes twice, and what is there is right."""
+    data = make_gguf(30_000_000)
+    digest = sha256(data)
+    monkeypatch.setattr(swarm_module, "AGAIN_S", 0.2)
+    url = server.serve("/n.gguf", data)
+    catalog = home.parent / "catalog.toml"
+    catalog.write_text(
+        f'[[model]]\nname = "m"\n[[model.file]]\nfilename = "m.gguf"\nurl = "{url}"\nsize = {len(data)}\n'
+        f'sha256 = "{digest}"\n'
+    )
+    asked = len(server.exchanges())
+    lan.serve(f"/luci/v1/files/{digest}", data, [faults.trickle(5_000_000)])
+    events: list[Event] = []
+
+    def emit(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Progress) and 2_000_000 < event.done < 10_000_000:
+            lan.serve(f"/luci/v1/torrents/{digest}", metainfo_of(data))
+            lan.serve(f"/luci/v1/files/{digest}", data)
+
+    options = Options(lan=(lan.url("").rstrip("/"),), swarm=True, retries=0)
+    luci_dl.install("m", options=options, emit=emit)
+    assert (home / "models/m.gguf").read_bytes() == data
+    assert_nothing_left(home / "models", "m.gguf")
+    assert [type(event) for event in events if isinstance(event, Swarming | Serving | Warned)] == [Serving, Swarming]
+    (installed,) = [event for event in events if isinstance(event, Installed)]
+    assert installed.fetched < len(data) + 2 * (1 << 20)
+    assert len(server.exchanges()) == asked

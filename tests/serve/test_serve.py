@@ -302,6 +302,7 @@ def test_over_tls_a_gated_file_is_for_those_who_may_have_it(
             urllib.request.urlopen(lab.address + FILE, context=trusting),
         ):
             pass
+        refused.value.close()
         assert refused.value.code in (401, 504)
 
 

@@ -23,6 +23,7 @@ from luci_dl.swarm.torrent import Metainfo
 from tests.cli.shop import Shop, assert_nothing_left, sha256
 from tests.procs import Code, Spawned, lock_is_free, wait_until
 from tests.servers import FaultyServer
+from tests.servers.hub import Hub
 
 DATA = make_gguf(32_000_000)
 SHA256 = sha256(DATA)
@@ -182,7 +183,7 @@ def test_a_swarm_that_dies_out_is_left(
     """The rest comes from the address of the file, and nothing twice."""
     code = "import luci_dl.install.swarm, sys; sys.modules['luci_dl.install.swarm'].SILENCE_S = 1.0"
     with serving(port, shelf) as first:
-        host = hosts.start("--limit-rate", "8M", code=code)
+        host = hosts.start("--limit-rate", "16M", code=code)
         wait_until(lambda: host.done > 8_000_000)
         first.signal(signal.SIGKILL)
         first.wait()
@@ -201,7 +202,7 @@ def test_a_host_that_lies_does_no_harm(
     wrong = tmp_path / "wrong"
     wrong.write_bytes(b"x" * len(DATA))
     with serving(port, shelf), Sharer(port, wrong) as liar:
-        for host in [hosts.start("--limit-rate", "12M") for _ in range(2)]:
+        for host in [hosts.start("--limit-rate", "16M") for _ in range(2)]:
             host.assert_installed()
     assert liar.others == 2
     assert len(server.exchanges()) == asked
@@ -213,7 +214,7 @@ def test_a_killed_host_stops_nobody_and_resumes(
     """What it had is in its journal."""
     asked = len(server.exchanges())
     with serving(port, shelf):
-        killed, other = hosts.start("--limit-rate", "4M"), hosts.start("--limit-rate", "8M")
+        killed, other = hosts.start("--limit-rate", "6M"), hosts.start("--limit-rate", "12M")
         wait_until(lambda: killed.done > 8_000_000 and other.done > 4_000_000)
         killed.signal(signal.SIGKILL)
         killed.wait()
@@ -319,3 +320,31 @@ def test_only_public_files_of_some_size_are_shared(
                 assert get(port, path)[0] == 404
         for query in ("", "?port=0&missing=0", f"?port=5&missing={len(DATA) + 1}", "?port=²&missing=0"):
             assert get(port, f"/luci/v1/announce/{SHA256}{query.replace('²', '%C2%B2')}")[0] == 400
+
+
+def test_hosts_that_fetch_while_the_server_does_go_on_together(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cold: the Hub sends one copy, the server passes it on as it comes, and from its end on hosts share the rest."""
+    code = "import importlib\nfound = importlib.import_module('luci_dl.install.swarm')\n"
+    code += "found.AGAIN_S, found.SMALLEST = 0.3, 1 << 20"
+    with Hub() as hub, ExitStack() as stack:
+        hub.add("me/m", {"m.gguf": DATA})
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        env = {"LUCI_HOME": str(tmp_path / "server")}
+        serve = ("serve", "--swarm", "--limit-rate", "32M", "--bind", f"127.0.0.1:{port}")
+        stack.enter_context(Spawned(*serve, env=env)).wait_for("Serving")
+        lan = {"LUCI_LAN": f"http://127.0.0.1:{port}"}
+        install = ("install", "hf:me/m/m.gguf", "--swarm", "--json", "--limit-rate", "8M")
+        runs = [
+            stack.enter_context(
+                Spawned(*install, env=lan | {"LUCI_HOME": str(tmp_path / f"{each}")}, command=Code(code))
+            )
+            for each in range(2)
+        ]
+        for number, run in enumerate(runs):
+            assert run.wait() == 0, run.out + run.err
+            assert (tmp_path / f"{number}/models/me/m/m.gguf").read_bytes() == DATA
+            assert_nothing_left(tmp_path / f"{number}/models", "me/", "me/m/", "me/m/m.gguf")
+            kinds = [json.loads(line)["event"] for line in run.out.splitlines() if line.startswith("{")]
+            assert [kind for kind in kinds if kind in ("serving", "swarming", "warned")] == ["serving", "swarming"]

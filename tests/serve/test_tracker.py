@@ -37,14 +37,11 @@ def test_those_that_still_fetch_are_counted() -> None:
     assert tracker.announce(FILE, "10.0.0.2", 1, 0).fetching == 0
 
 
-def test_a_host_that_is_silent_or_leaves_is_forgotten() -> None:
-    """Soon, or at once."""
+def test_a_host_that_is_silent_is_forgotten() -> None:
+    """Soon."""
     clock = Clock()
     tracker = Tracker(clock)
     interval = tracker.announce(FILE, "10.0.0.1", 1, 5).interval
-    tracker.announce(FILE, "10.0.0.2", 1, 5)
-    tracker.leave(FILE, "10.0.0.2", 1)
-    tracker.leave(OTHER, "10.0.0.2", 1)
     assert hosts_of(tracker, "10.0.0.3") == {("10.0.0.1", 1)}
     clock.now = 4 * interval
     tracker.tend()

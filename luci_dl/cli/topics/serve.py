@@ -43,8 +43,8 @@ _RULES = {
 _PLACES = {
     "MODELS/pulled/": "What was fetched for others, each file in a folder named for its digest. `luci remove` removes "
     "it, as any model; the next one who asks lets it be fetched again.",
-    "LUCI_HOME/serve/": "What the Hub and registries said: listings, manifests, small files. To be deleted at will, "
-    "while luci serve does not run.",
+    "LUCI_HOME/serve/": "What the Hub and registries said: listings, manifests, small files; and what hosts need to "
+    "share files. To be deleted at will, while luci serve does not run.",
 }
 _TLS = """\
 luci serve --bind :8480 --tls-cert chain.pem --tls-key key.pem
