@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import ssl
 from collections.abc import Iterator
@@ -115,6 +116,16 @@ def test_a_file_is_sent_on_while_it_comes(tmp_path: Path) -> None:
             assert ask(front, "/v2/library/m/manifests/latest")[0] == 200
             assert ask(front, f"/v2/library/m/blobs/{digest_of(b'x')}")[2] == b"x"
             assert ask(front, path, Range="bytes=0-999999")[::2] == (206, DATA[:1_000_000])
+
+
+def test_the_page_is_live_through_nginx(tmp_path: Path) -> None:
+    """Its events come at once."""
+    with serving(tmp_path, env={}) as serve, in_front(serve, tmp_path) as front:
+        connection = http.client.HTTPConnection(urlsplit(front).netloc, timeout=10)
+        connection.request("GET", "/luci/v1/events")
+        assert connection.getresponse().readline().startswith(b"event: status")
+        connection.close()
+        assert ask(front, "/")[0] == 200
 
 
 def test_ollama_pulls_through_nginx(tmp_path: Path) -> None:
