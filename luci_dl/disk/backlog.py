@@ -17,7 +17,10 @@ from luci_dl.plan import WINDOW
 SYNC_EVERY = 32 << 20
 """Bytes between two syncs, at most."""
 SYNC_S = 1.0
-"""Seconds between two syncs, while bytes come: what is not in the journal is fetched again after a kill."""
+"""Seconds between two syncs, at most, while bytes come: what is not in the journal is fetched again after a kill."""
+SOON_S, SOON_SHARE, SYNCING = 0.1, 64, 0.1
+"""A sync comes sooner, but not before so many seconds, once there is this fraction more than the journal has: so that
+a kill costs little of small files, too. Syncs for that reason take this share of the time at most."""
 AHEAD = WINDOW
 """Bytes that may be written beyond the last checkpoint."""
 QUEUE = 5 << 20
@@ -76,6 +79,7 @@ class Backlog:
         self._accepted = state[0]  # every byte below was put
         self._far = 0  # bytes written far ahead of the hash since the last sync began
         self._last_sync = time.monotonic()  # when it began
+        self._pause = SOON_S  # until the next one
         self._goal: int | None = None  # where to make the last checkpoint
 
     def put(self, block: Block) -> None:
@@ -219,11 +223,15 @@ class Backlog:
         """Also: in the journal."""
         with self._lock:
             self.journaled = sync.state[0]
+            self._pause = max(SOON_S, (time.monotonic() - self._last_sync) / SYNCING)
             self._room.notify_all()
 
     def _sync_is_due(self) -> bool:
         news = max(self._far, self.state[0] - self.journaled)
-        return self._is_at_goal() or news >= SYNC_EVERY or (news > 0 and time.monotonic() >= self._last_sync + SYNC_S)
+        if self._is_at_goal() or news >= SYNC_EVERY or not news:
+            return self._is_at_goal() or news > 0
+        passed = time.monotonic() - self._last_sync
+        return passed >= SYNC_S or (passed >= self._pause and news >= self.journaled // SOON_SHARE)
 
     def _is_at_goal(self) -> bool:
         return self.state[0] == self._goal and not self._to_write

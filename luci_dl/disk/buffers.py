@@ -16,7 +16,7 @@ SMALL = 256 << 10
 """Bytes of the smallest ones."""
 COLLECTED = 8 << 20
 """Bytes of all blocks of the process that are being filled, about: with many leases each has a smaller one."""
-COLLECT_S = 0.25
+COLLECT_S = 0.1
 """Seconds for which a block is filled: what waits in memory is lost by a kill, and nobody can read it."""
 SPARE = 12 << 20
 """Bytes of free buffers that are kept, about: as many as are used at a time with many leases."""

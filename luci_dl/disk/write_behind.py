@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from luci_dl.cancel import CancelToken, start_thread
 from luci_dl.disk import fs
-from luci_dl.disk.backlog import Backlog, Sync
+from luci_dl.disk.backlog import SYNC_EVERY, Backlog, Sync
 from luci_dl.disk.block_sums import BlockSums, runs_of
 from luci_dl.disk.blocks import BLOCK
 from luci_dl.disk.buffers import Block, Buffers
@@ -155,4 +155,6 @@ class WriteBehind:
         self._journal.record(blocks, (offset, sha.hexdigest()) if goes_on else None)
         self._sums.recorded(sync.numbers)
         if goes_on:
+            if len(self._states) > 1 and offset - self._states[-2][0] < SYNC_EVERY:
+                self._states.pop()  # one each SYNC_EVERY is enough, and there may be very many
             self._states.append((offset, sha))

@@ -111,6 +111,36 @@ def test_what_comes_slowly_is_soon_on_disk_and_in_the_journal(part: Part, monkey
     assert 0 < part.readable(0) <= lease.pos < MIB
 
 
+def test_what_comes_is_in_the_journal_in_small_shares_of_the_whole(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a second is over: a kill costs little of a small file, too."""
+    monkeypatch.setattr(buffers, "COLLECT_S", 0.01)
+    monkeypatch.setattr(backlog, "SYNC_S", 60.0)
+    lease = begun(part)
+    for _ in range(4):
+        time.sleep(backlog.SOON_S + 0.05)
+        read_into(part, lease, 2000)
+        part.check()
+    assert wait_until(lambda: (log := journal.read(part.staging.journal)) and len(log.checkpoints) > 1)
+
+
+def test_of_many_states_few_are_kept_in_memory(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first and the last, and none that is near another one: a slow line brings one each second for hours."""
+    monkeypatch.setattr(buffers, "COLLECT_S", 0.0)
+    monkeypatch.setattr(backlog, "SOON_S", 0.0)
+    lease = begun(part)
+    for _ in range(20):
+        read_into(part, lease, 5000)
+        part.check()
+        wait_until(lambda: part.readable(0) == lease.pos)
+    fill(part, lease)
+    assert verified(part) == digest_of(DATA)
+    log = journal.read(part.staging.journal)
+    assert log
+    assert len(log.checkpoints) > 2
+    kept = [offset for offset, _ in part._writer._states]
+    assert kept == [0, len(DATA)]
+
+
 def test_what_a_stalled_connection_brought_is_on_disk(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     """And its next bytes follow, although it reads into the memory of those before."""
     monkeypatch.setattr(buffers, "COLLECT_S", 0.0)
