@@ -141,7 +141,7 @@ class Swarm:
 
     def _take(self, part: Part, torrent: Torrent, context: InstallContext, report: Report) -> None:
         """Take over the pieces as they come. Raises: NetworkError; StorageError; Interrupted; Revoked."""
-        meter, silence, reported = RateMeter(), SilenceWatch(SILENCE_S, time.monotonic()), -1
+        meter, silence, reported, most = RateMeter(), SilenceWatch(SILENCE_S, time.monotonic()), -1, 0
         while True:
             self._limit()
             for segment in torrent.written():
@@ -156,7 +156,8 @@ class Swarm:
                 report(progress)
             if received == part.size:
                 return
-            if silence.is_over(now, torrent.downloaded, True):
+            most = max(most, torrent.downloaded)  # one that sends wrong pieces again and again brings nothing
+            if silence.is_over(now, most, True):
                 raise NetworkError(f"other hosts have sent nothing for {SILENCE_S:g} s")
             if context.token.wait(_TICK_S):
                 context.token.check()

@@ -97,8 +97,8 @@ class Torrent:
 
     @property
     def downloaded(self) -> int:
-        """Bytes of the file that came, also of pieces that are not complete."""
-        return int(self._handle.status().total_payload_download)
+        """Bytes of the file that are there, also of pieces that are not complete; those of wrong pieces no more."""
+        return int(self._handle.status().total_done)
 
     def connect(self, address: str, port: int) -> None:
         """Ask a peer for pieces, unless that happens already."""
