@@ -13,8 +13,8 @@ Where things are; each package imports only from those below it, and the head of
     cli/          words in, exit code out; one file per command; topics/: what `luci help TOPIC` prints
     ui/           shows events: bars, lines, JSON; describe: the sentence for each event
     api/          the functions above, one module per command; all that cli/ calls
-    serve/        one copy for a whole lab: assembly (its parts put together), server, desk (what all routes share), the
-                  routes: files, page; pulls, sending
+    serve/        one copy for a whole lab: assembly (its parts put together), server, desk (what all routes share),
+                  pulls, sending; the routes: files, hub, ollama, page, swarm
     install/      in the order in which it happens:
         request       arguments -> models (resolve, pickles, servers); context: what all models of a run share
         placement     which folder each model goes to; free_space: what to remove when no folder has enough space

@@ -22,7 +22,7 @@ _AUTHORIZATION = "Authorization"
 
 
 class Gated(ResolveError):
-    """The client may not have it. `repository`: which must be asked for; `has_token`: the client sent one."""
+    """The client may not have it. `has_token`: it sent one."""
 
     def __init__(self, message: str, hint: str = "", *, has_token: bool = False) -> None:
         super().__init__(message, hint)
@@ -64,9 +64,9 @@ class Gate:
                 "it was installed with credentials, or nobody knows how, so luci serve gives it to nobody",
                 "Install it from its own server.",
             )
-        given = request.headers.get(_AUTHORIZATION, "")
-        headers = {_AUTHORIZATION: given} if given else {}
-        if access == "gated" and not peer_of(request).is_private:
+        given, is_private = request.headers.get(_AUTHORIZATION, ""), peer_of(request).is_private
+        headers = {_AUTHORIZATION: given} if given and is_private else {}  # else it must be public
+        if access == "gated" and not is_private:
             raise Gated(
                 f"{repository} is not public, and luci serve sends such files over TLS only",
                 "Use https, or fetch it from the Hub itself.",

@@ -97,7 +97,7 @@ class Shelf:
                 files = [file for model in installed(self._folders) for file in model.files]
                 self._files = {
                     file.receipt.sha256: _shelf_file(file)
-                    for file in files
+                    for file in sorted(files, key=lambda file: file.receipt.access == "public")  # that counts
                     if file.state == "ok" and file.receipt.proof != "none"
                 }
                 self._read_at = now
