@@ -79,8 +79,8 @@ class Bed:
         return _counted(self.router, "hub", received=True)
 
     def from_server(self) -> int:
-        """Bytes that the server has sent."""
-        return _counted(self.server, "eth0", received=False)
+        """Bytes that the server has sent, to others and to clients on its own machine."""
+        return sum(_counted(self.server, device, received=False) for device in ("eth0", "lo"))
 
     def lan_seconds(self, size: int, hosts: int) -> float:
         """The least that a server takes to send that to so many hosts."""

@@ -162,20 +162,23 @@ class Lan:
     folder: Path
 
     def fetch(
-        self, client: str, hosts: int, apart: float = 0, during: During | None = None, patience: float = PATIENCE_S
+        self,
+        client: str,
+        ends: Sequence[End],
+        apart: float = 0,
+        during: During | None = None,
+        patience: float = PATIENCE_S,
     ) -> Outcome:
-        """Let so many hosts fetch the file; they share machines when there are more than those.
+        """Let a host at each of these ends fetch the file.
 
         Args:
             apart: seconds between the starts of two hosts.
             patience: seconds; who still fetches after that is killed, and has failed.
         """
-        deadline, running = time.monotonic() + patience, list[Host]()
-        before = self._counts()
+        deadline, running, before = time.monotonic() + patience, list[Host](), self._counts()
         with scratch(self.folder, "hosts") as folder:
             try:
-                for number in range(hosts):
-                    end = self.bed.hosts[number % len(self.bed.hosts)]
+                for number, end in enumerate(ends):
                     running.append(Host(self._errand(folder / str(number)), client, end))
                     time.sleep(apart)
                 if during:
@@ -187,7 +190,7 @@ class Lan:
 
     def warm_up(self) -> None:
         """Let the server get the file. Raises: BenchError, when it does not."""
-        if self.fetch("curl", 1).slowest == float("inf"):
+        if self.fetch("curl", self.bed.hosts[:1]).slowest == float("inf"):
             raise BenchError("the server does not get the file")
         before = -1
         while before != (before := self.bed.from_hub()):  # docker-registry keeps what it fetches once more
@@ -201,8 +204,8 @@ class Lan:
     def _outcome(self, hosts: Sequence[Host], before: tuple[int, int, float]) -> Outcome:
         wan, lan, cpu = (now - then for now, then in zip(self._counts(), before, strict=True))
         ended = [host for host in hosts if not host.was_killed]
-        failures = tuple(words for host in ended if (words := host.failure()))
         well = [host for host in ended if not host.failure()]
+        failures = tuple(host.failure() for host in ended if host not in well)
         right = [host.seconds for host in well if host.is_right() and host.seconds is not None]
         peak = self.server.peak() if self.server else 0
         return Outcome(tuple(right), len(well) - len(right), failures, wan / self.upstream.size, int(lan), cpu, peak)
