@@ -130,7 +130,7 @@ def options_of(given: Given, settings: Settings) -> Options:
         unverified=given["unverified"],
         offline=given["offline"],
         lan=() if given["no_lan"] else settings.options.lan,
-        swarm=settings.options.swarm if given["swarm"] is None else given["swarm"],
+        swarm=settings.options.swarm and not given["no_lan"] if given["swarm"] is None else given["swarm"],
         adopt=not given["no_adopt"],
         links=tuple(dict.fromkeys((*settings.options.links, *given["links"]))),
         copies=tuple(Path(path).absolute() for path in given["copies"]),

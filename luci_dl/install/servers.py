@@ -50,21 +50,26 @@ def context_for(
     """
     copies = Copies(os.environ, tuple(settings.every_folder), options.copies, caches=options.adopt, emit=emit)
     context = InstallContext(options, network_for(options, log), copies, token, emit)
-    if not options.lan or context.network.offline:
+    if context.network.offline or not (options.lan or options.swarm):
         return context
     from luci_dl.install.lan import Lan  # few have one
 
     lan = Lan(_endpoints(settings, options), context.network)
-    return replace(context, lan=lan, swarm=_swarm(lan, context) if options.swarm else None)
+    swarm = _swarm(lan, context) if options.swarm else None
+    return replace(context, lan=lan, swarm=swarm) if options.lan else context
 
 
 def _swarm(lan: Lan, context: InstallContext) -> Swarm | None:
-    """None without the library for it."""
+    """None where it cannot be, which is said."""
     from importlib.util import find_spec  # slow to load
 
-    if find_spec("libtorrent") is None:
-        why = "sharing files with other hosts needs libtorrent: pip install 'luci-dl[swarm]'"
-        context.emit(Warned(f"{why}; fetching from servers alone"))
+    why = ""
+    if not any(base.startswith("http:") for base in context.options.lan):
+        why = "a server in plain http that names them: luci config set lan http://HOST:8480"
+    elif find_spec("libtorrent") is None:
+        why = "libtorrent: pip install 'luci-dl[swarm]'"
+    if why:
+        context.emit(Warned(f"sharing files with other hosts needs {why}; fetching from servers alone"))
         return None
     from luci_dl.install.swarm import Swarm  # few have one
 

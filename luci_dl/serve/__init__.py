@@ -10,7 +10,7 @@ torrents  the metainfo of files, made in the background; metainfo: of one; track
 desk      what all routes share: a file is found, or fetched, and sent to whoever may have it
 shelf     the files that are here; pulls: those on their way, pull (one of them), suspects (what came wrong before)
 nginx     a configuration that puts nginx in front
-gate      who may have what is not public; peer: who asks
+gate      who may have what is not public; peer: who asks; ahead: the Hub is asked about what is installed here
 sending   the bytes to a client, also while they come
 ledger    what came in and went out; status: that, and what is here and on its way; board: the latest status, made once
           for all viewers; page: the routes of it; view: its texts, in page.html

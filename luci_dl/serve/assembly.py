@@ -18,8 +18,8 @@ from luci_dl.install.servers import install_context, network_for, resolve_contex
 from luci_dl.net.origin import is_loopback
 from luci_dl.plan import Options
 from luci_dl.serve import files, hub, ollama, page, server, swarm
+from luci_dl.serve.ahead import Ahead
 from luci_dl.serve.desk import Desk
-from luci_dl.serve.documents import Documents
 from luci_dl.serve.ledger import Ledger
 from luci_dl.serve.pull import Pull
 from luci_dl.serve.pulls import Pulls
@@ -78,7 +78,7 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
         if torrents:
             torrents.look()
 
-    pulls = Pulls(folder, context, suspects, lambda: desk.stored(), serving.quota, ended)
+    pulls = Pulls(folder, context, suspects, lambda sha256: desk.stored(sha256), serving.quota, ended)
     allow = serving.allow if serving.pull else None
     desk = Desk(shelf, pulls, suspects, ledger, upstream, home, folder, allow)
 
@@ -87,7 +87,7 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
         emit(ServeStarted(address, str(folder), serving.pull, for_others))
 
     shared = swarm.routes(desk, torrents, tracker) if torrents else []
-    tend = _tend(pulls, ledger, tracker)
+    tend = _tend(pulls, ledger, tracker, Ahead(desk))
     try:
         server.run(serving.binding, serving.certificate, [*routes(desk), *shared], token, tend, ready)
     finally:
@@ -99,16 +99,10 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
 
 def routes(desk: Desk) -> list[web.RouteDef]:
     """All but those of the swarm."""
-    documents = Documents(desk.home, desk.upstream, desk.ask)
-    return [
-        *files.routes(desk),
-        *page.routes(desk, lambda: documents.state),
-        *hub.routes(desk, documents),
-        *ollama.routes(desk, documents),
-    ]
+    return [*files.routes(desk), *page.routes(desk), *hub.routes(desk), *ollama.routes(desk)]
 
 
-def _tend(pulls: Pulls, ledger: Ledger, tracker: Tracker) -> Callable[[], None]:
+def _tend(pulls: Pulls, ledger: Ledger, tracker: Tracker, ahead: Ahead) -> Callable[[], None]:
     """What is to be done all the time: bytes are counted, and about each second the pulls are looked after."""
     counted: dict[int, int] = {}
     next_at = 0.0
@@ -119,6 +113,7 @@ def _tend(pulls: Pulls, ledger: Ledger, tracker: Tracker) -> Callable[[], None]:
             next_at = time.monotonic() + _TEND_S
             pulls.tend()
             tracker.tend()
+            ahead.tend()
         for pull in pulls.known():
             fetched = pull.fetched
             if more := fetched - counted.get(pull.number, 0):

@@ -11,13 +11,16 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
 from luci_dl.errors import NotFound
 from luci_dl.frozen import frozen
+from luci_dl.library.partials import partials
 from luci_dl.model import Access, Artifact
+from luci_dl.serve.answers import Refused
+from luci_dl.serve.documents import Documents
 from luci_dl.serve.gate import Gate
 from luci_dl.serve.ledger import Ledger
 from luci_dl.serve.peer import peer_of
@@ -31,7 +34,7 @@ from luci_dl.sources.context import ResolveContext
 T = TypeVar("T")
 QUESTIONS = 8
 """Questions to servers upstream at the same time."""
-_RESOLVE = re.compile("/([^/]+/[^/]+)/resolve/")
+_RESOLVE = re.compile("/([^/]+/[^/]+)/resolve/([^/]+)/")
 ACCEL = "X-Luci-Accel"
 """A header by which a web server in front says that it sends files itself, and where it has the models folder."""
 
@@ -65,6 +68,7 @@ class Desk:
         ledger: what came in and went out.
         allow: as given.
         gate: who may have what.
+        documents: what the Hub says.
         home: where routes keep what they need, in luci's own folder.
     """
 
@@ -89,6 +93,8 @@ class Desk:
         self._folder = folder
         self.allow = allow
         self._questions = ThreadPoolExecutor(QUESTIONS, "luci-question")
+        self.documents = Documents(home, upstream, self.ask)
+        self._learnt: dict[tuple[str, str], Access] = {}
 
     async def ask(self, question: Callable[[], T]) -> T:
         """Run what blocks in a thread. Raises: what it raises."""
@@ -97,6 +103,28 @@ class Desk:
     async def _ask_hub(self, url: str, headers: Mapping[str, str]) -> None:
         artifact = Artifact("file", (url,), headers=headers)
         await self.ask(partial(self.upstream.suggested_names, artifact))
+
+    async def access_of(self, url: str, access: Access) -> Access:
+        """Who may have what came from that address; where nobody noted it, as the Hub says of its repository.
+
+        Raises: LuciError, when the Hub cannot be asked, and has never said it.
+        """
+        place = place_at(url, self.upstream.endpoints.hub)
+        if access == "unknown" and place:
+            await self.learn(*place)
+        return self.known_access(url, access)
+
+    async def learn(self, repository: str, revision: str) -> None:
+        """Ask the Hub who may have the files of a repository. Raises: as `access_of`."""
+        try:
+            self._learnt[repository, revision] = (await self.documents.snapshot(repository, revision)).access
+        except Refused:
+            self._learnt.pop((repository, revision), None)
+
+    def known_access(self, url: str, access: Access) -> Access:
+        """The same, as far as the Hub was asked."""
+        place = place_at(url, self.upstream.endpoints.hub)
+        return self._learnt.get(place, access) if place and access == "unknown" else access
 
     def check_allowed(self, repository: str) -> None:
         """Raises: NotAllowed, when nothing of the repository may be fetched."""
@@ -109,7 +137,8 @@ class Desk:
     async def send(self, request: web.Request, wanted: Wanted) -> web.StreamResponse:
         """Answer a GET or HEAD. Raises: LuciError, when nothing was sent yet."""
         artifact, sha256 = wanted.artifact, wanted.artifact.sha256 or ""
-        headers = await self.gate.check(request, wanted.repository, wanted.access, artifact.urls[0])
+        access = await self.access_of(artifact.urls[0], wanted.access)
+        headers = await self.gate.check(request, wanted.repository, access, artifact.urls[0])
         if file := await asyncio.to_thread(self.shelf.find, sha256):
             return await self._send_file(request, file, wanted.headers)
         pull = self.pulls.find(sha256)
@@ -127,7 +156,7 @@ class Desk:
         pull = None if file else self.pulls.find(sha256)
         if found := file or pull:
             repository = repository_at(found.url, self.upstream.endpoints.hub)
-            await self.gate.check(request, repository, found.access, found.url)
+            await self.gate.check(request, repository, await self.access_of(found.url, found.access), found.url)
         if file:
             return await self._send_file(request, file, {})
         if pull:
@@ -167,16 +196,25 @@ class Desk:
         """The file, if it is here and nobody can have wrong bytes of it from here. Reads the disk."""
         return None if self._suspects.mark(sha256) else self.shelf.find(sha256)
 
-    def stored(self) -> int:
-        """Bytes of all files that were pulled."""
-        return sum(file.size for file in self.shelf.files() if file.path.is_relative_to(self._folder / FOLDER))
+    def stored(self, sha256: str) -> int:
+        """Bytes of all files that were pulled, and of those whose pull has stopped, but that with this digest."""
+        ours, its = f"{FOLDER}/", f"{FOLDER}/{sha256[:16]}/"
+        files = (file.size for file in self.shelf.files() if file.path.is_relative_to(self._folder / FOLDER))
+        stopped = (part for part in partials((self._folder,)) if part.name.startswith(ours) and not part.running)
+        return sum(files) + sum(part.total or part.done for part in stopped if not part.name.startswith(its))
 
     def close(self) -> None:
         """Ask no more."""
         self._questions.shutdown(wait=False, cancel_futures=True)
 
 
+def place_at(url: str, hub: str) -> tuple[str, str] | None:
+    """OWNER/REPO and the revision of a file's address at the Hub; None for any other address."""
+    found = _RESOLVE.match(url.removeprefix(hub)) if url.startswith(f"{hub}/") else None
+    return (found[1], unquote(found[2])) if found else None
+
+
 def repository_at(url: str, hub: str) -> str:
     """OWNER/REPO of a file's address at the Hub; empty for any other address."""
-    found = _RESOLVE.match(url.removeprefix(hub)) if url.startswith(f"{hub}/") else None
-    return found[1] if found else ""
+    place = place_at(url, hub)
+    return place[0] if place else ""

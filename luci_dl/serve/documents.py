@@ -127,24 +127,25 @@ class Documents:
         return artifact_of(listing, file, file.path.rpartition("/")[2], context)
 
     def accompany(self, snapshot: Snapshot) -> None:
-        """Soon ask for what clients ask for first, so that it is known when the Hub is away; once for a commit."""
-        asked = snapshot.repo, snapshot.commit
-        if asked in self._accompanied:
-            return
-        self._accompanied.add(asked)
-        task = asyncio.create_task(self._ask_ahead(*asked))
+        """Soon `ask_ahead`."""
+        task = asyncio.create_task(self.ask_ahead(snapshot.repo, snapshot.commit))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ask_ahead(self, repo: str, commit: str) -> None:
+    async def ask_ahead(self, repo: str, revision: str) -> None:
+        """Ask for what clients ask for first, so that it is known when the Hub is away; once for a revision."""
+        asked = repo, revision
+        if asked in self._accompanied:
+            return
+        self._accompanied.add(asked)
         try:
             now = await self.snapshot(repo, MAIN)
             await self.tree(now)
             await self.refs(repo)
-            for each in {now.commit, commit}:  # clients name it once they know it
+            for each in {now.commit, revision}:  # clients name it once they know it
                 await self.snapshot(repo, each)
         except LuciError:  # whoever needs it asks again
-            self._accompanied.discard((repo, commit))
+            self._accompanied.discard(asked)
 
     async def _get(self, key: str, url: str, read: Callable[[str, bytes], T], token: str) -> T:
         """The answer for everybody, or else that for the token."""

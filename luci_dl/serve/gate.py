@@ -80,12 +80,6 @@ class Gate:
             )
         return headers
 
-    async def is_public(self, repository: str, access: Access, url: str) -> bool:
-        """Whether everybody may have what is at that address. Raises: NetworkError, when the Hub cannot be asked."""
-        if access == "unknown" and repository:
-            return await self._is_allowed(repository, url, {})
-        return access == "public"
-
     async def _is_allowed(self, repository: str, url: str, headers: Mapping[str, str]) -> bool:
         said = f"{headers.get(_AUTHORIZATION, '')}\0{repository}"
         key = hmac.digest(self._key, said.encode("utf-8", "surrogateescape"), "sha256")

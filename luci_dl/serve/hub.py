@@ -16,7 +16,7 @@ from luci_dl.frozen import frozen
 from luci_dl.model import Artifact, Digest
 from luci_dl.serve.answers import Refused
 from luci_dl.serve.desk import Desk, Wanted, repository_at
-from luci_dl.serve.documents import MAIN, Documents, Snapshot, Tree
+from luci_dl.serve.documents import MAIN, Snapshot, Tree
 from luci_dl.serve.peer import bearer, token_of
 from luci_dl.serve.pulls import NotAllowed
 from luci_dl.serve.sending import Answer, head, send
@@ -40,9 +40,9 @@ class _Asked:
 class HubRoutes:
     """Answers as the Hub does, from what it said, and from the files here."""
 
-    def __init__(self, desk: Desk, documents: Documents) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._documents = documents
+        self._documents = desk.documents
 
     async def facts(self, request: web.Request) -> web.StreamResponse:
         """What the Hub says about a repository, with the digests of its files if they are asked for."""
@@ -132,9 +132,9 @@ class HubRoutes:
                 raise
 
 
-def routes(desk: Desk, documents: Documents) -> list[web.RouteDef]:
+def routes(desk: Desk) -> list[web.RouteDef]:
     """GET and HEAD, and the question that the Hub's client posts."""
-    hub, model = HubRoutes(desk, documents), "/api/models/{owner}/{name}"
+    hub, model = HubRoutes(desk), "/api/models/{owner}/{name}"
     return [
         web.get(model, hub.facts),
         web.get(model + "/revision/{tail:.+}", hub.facts),

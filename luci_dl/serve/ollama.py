@@ -12,7 +12,7 @@ from aiohttp import web
 from luci_dl.errors import NetworkError
 from luci_dl.model import MAX_COMPANION, Access
 from luci_dl.serve.desk import Desk, Wanted, repository_at
-from luci_dl.serve.documents import MAIN, Documents
+from luci_dl.serve.documents import MAIN
 from luci_dl.serve.layers import SHA256, Place, media_type
 from luci_dl.serve.peer import token_of
 from luci_dl.serve.pull import Pull
@@ -31,9 +31,9 @@ _DIGEST_HEADER = "Docker-Content-Digest"
 _VERSION = {"Docker-Distribution-API-Version": "registry/2.0"}
 
 
-def routes(desk: Desk, documents: Documents) -> list[web.RouteDef]:
+def routes(desk: Desk) -> list[web.RouteDef]:
     """GET and HEAD."""
-    front = OllamaRoutes(desk, documents)
+    front = OllamaRoutes(desk)
     return [
         web.get("/v2/", front.version),
         web.get(f"{_MODEL}/manifests/{{tag:{_PART}|{_DIGEST}}}", front.manifest),
@@ -44,9 +44,9 @@ def routes(desk: Desk, documents: Documents) -> list[web.RouteDef]:
 class OllamaRoutes:
     """Answers as a registry does, from what the registries said, and from the files here."""
 
-    def __init__(self, desk: Desk, documents: Documents) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._documents = documents
+        self._documents = desk.documents
         self._registry = Registry(desk.home / FOLDER, desk.upstream, desk.ask, desk.check_allowed)
 
     async def version(self, _request: web.Request) -> web.StreamResponse:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -104,8 +104,8 @@ class Page:
             await asyncio.sleep(1)
 
 
-def routes(desk: Desk, hub_state: Callable[[], str]) -> list[web.RouteDef]:
-    """GET and HEAD. `hub_state`: as of `Facts`."""
+def routes(desk: Desk) -> list[web.RouteDef]:
+    """GET and HEAD."""
     since = datetime.now(UTC).isoformat(timespec="seconds")
 
     def facts() -> Facts:
@@ -113,8 +113,8 @@ def routes(desk: Desk, hub_state: Callable[[], str]) -> list[web.RouteDef]:
             since=since,
             pull=desk.allow is not None,
             hub=desk.upstream.endpoints.hub,
-            hub_state=hub_state(),
-            files=desk.shelf.files(),
+            hub_state=desk.documents.state,
+            files=[replace(file, access=desk.known_access(file.url, file.access)) for file in desk.shelf.files()],
             running=[pull for pull in desk.pulls.known() if pull.ended_at is None or pull.has_failed],
             account=desk.ledger.account(STEP_S),
         )

@@ -42,7 +42,7 @@ class Pulls:
         folder: the models folder.
         context: what they install with.
         suspects: gets each digest of which upstream sent wrong bytes.
-        stored: returns the bytes of all pulled files.
+        stored: returns the bytes that all pulled files take, but that with the given digest.
         quota: how many they may be; None without a limit.
         on_end: called in the thread of a pull that has ended.
     """
@@ -52,7 +52,7 @@ class Pulls:
         folder: Path,
         context: InstallContext,
         suspects: Suspects,
-        stored: Callable[[], int],
+        stored: Callable[[str], int],
         quota: int | None,
         on_end: Callable[[Pull], None],
     ) -> None:
@@ -99,11 +99,11 @@ class Pulls:
         if self._closed or len(running) >= MAX_PULLS:
             raise Busy(f"{len(running)} files are being fetched, which is the limit", "Try again in a moment.")
         needed = (artifact.size or 0) + sum(pull.size for pull in running)
-        if self._quota is not None and (stored := self._stored()) + needed > self._quota:
+        if self._quota is not None and (stored := self._stored(artifact.sha256 or "")) + needed > self._quota:
             limit, size = human_size(self._quota), human_size(artifact.size or 0)
             raise NoRoom(
                 f"{artifact.name} needs {size}, but pulled files take {human_size(stored)} of the {limit} they may",
-                "Remove some with `luci remove`, or raise --quota.",
+                "Remove some with `luci remove`, unfinished ones with `luci clean`, or raise --quota.",
                 has_figures=True,
             )
 

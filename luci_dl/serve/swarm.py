@@ -8,7 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from luci_dl.errors import NotFound, UsageError
-from luci_dl.serve.desk import Desk, repository_at
+from luci_dl.serve.desk import Desk
 from luci_dl.serve.files import PATH
 from luci_dl.serve.metainfo import with_web_seed
 from luci_dl.serve.peer import peer_of
@@ -23,11 +23,10 @@ RETRY_S = 1
 
 def routes(desk: Desk, torrents: Torrents, tracker: Tracker) -> list[web.RouteDef]:
     """GET only."""
-    is_public = desk.gate.is_public
 
     async def find(request: web.Request) -> ShelfFile:
-        file, hub = await asyncio.to_thread(desk.verified, request.match_info["sha256"]), desk.upstream.endpoints.hub
-        if not file or not may_share(file) or not await is_public(repository_at(file.url, hub), file.access, file.url):
+        file = await asyncio.to_thread(desk.verified, request.match_info["sha256"])
+        if not file or not may_share(file) or await desk.access_of(file.url, file.access) != "public":
             raise NotFound("no file of that SHA-256 is shared from host to host here", "Fetch it from here.")
         return file
 

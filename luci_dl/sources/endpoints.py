@@ -121,17 +121,23 @@ def endpoints_of(
 
     Raises: UsageError, which names the variable.
     """
-    named = _split(variable(environ, "LUCI_MIRRORS"))
+    named, servers = _split(variable(environ, "LUCI_MIRRORS")), tuple(_base(text, "lan") for text in lan)
     default = Endpoints()
+
+    def base_of(name: str, default: str) -> str:
+        """What the variable names; not a server on the LAN, which is named there for other programs."""
+        base = _base(variable(environ, name) or default, name)
+        return default if host_of(base) in map(host_of, servers) else base
+
     endpoints = Endpoints(
-        hub=_base(variable(environ, "HF_ENDPOINT") or default.hub, "HF_ENDPOINT"),
+        hub=base_of("HF_ENDPOINT", default.hub),
         hub_token=_hub_token(environ),
         mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in named)
         or tuple(_base(text, "mirrors") for text in mirrors),
-        ollama=_base(variable(environ, "OLLAMA_REGISTRY") or default.ollama, "OLLAMA_REGISTRY"),
+        ollama=base_of("OLLAMA_REGISTRY", default.ollama),
         docker=_base(variable(environ, "DOCKER_REGISTRY") or default.docker, "DOCKER_REGISTRY"),
         http_hosts=http_hosts,
-        lan=tuple(_base(text, "lan") for text in lan),
+        lan=servers,
     )
     _check_lan(endpoints)
     return endpoints
@@ -139,11 +145,11 @@ def endpoints_of(
 
 def _check_lan(endpoints: Endpoints) -> None:
     """Raises: UsageError, if a server on the LAN is the one that states what its bytes must be."""
-    for name, base in {"HF_ENDPOINT": endpoints.hub, "OLLAMA_REGISTRY": endpoints.ollama}.items():
+    for base in (endpoints.hub, endpoints.ollama):
         if host_of(base) in map(host_of, endpoints.lan):
             raise UsageError(
-                f"lan: {name} names {host_of(base)}, too, so nothing would verify what it sends",
-                f"Unset {name}, or leave that server out of lan (--no-lan, LUCI_LAN).",
+                f"lan: {host_of(base)} states the digests, too, so nothing would verify what it sends",
+                "Leave that server out of lan (--no-lan, LUCI_LAN).",
             )
 
 

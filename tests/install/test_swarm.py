@@ -140,3 +140,13 @@ def test_a_file_that_is_on_its_way_goes_on_in_the_swarm(
     (installed,) = [event for event in events if isinstance(event, Installed)]
     assert installed.fetched < len(data) + 2 * (1 << 20)
     assert len(server.exchanges()) == asked
+
+
+@pytest.mark.parametrize("lan", [(), ("https://127.0.0.1:9",)])
+def test_a_swarm_that_there_cannot_be_is_warned_of(server: FaultyServer, home: Path, lan: tuple[str, ...]) -> None:
+    """Nobody names the other hosts; the file comes as without."""
+    events: list[Event] = []
+    word = f"{server.serve('/a.gguf', DATA)}#sha256={sha256(DATA)}"
+    luci_dl.install(word, options=Options(lan=lan, swarm=True, retries=0), emit=events.append)
+    assert [each.message for each in events if isinstance(each, Warned) and "plain http" in each.message]
+    assert (home / "models/a.gguf").read_bytes() == DATA

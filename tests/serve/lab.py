@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -19,8 +20,19 @@ from aiohttp import web
 from luci_dl.api.serve import serve
 from luci_dl.cancel import CancelToken
 from luci_dl.events import Event, ServeStarted
+from luci_dl.net import retry
 from luci_dl.serve import assembly
 from tests.procs import wait_until
+from tests.servers.hub import Hub
+
+
+@contextmanager
+def open_hub(patch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hub in the block, which luci asks; retries come at once."""
+    patch.setattr(retry, "MAX_DELAY_S", 0.001)
+    with Hub() as hub:
+        patch.setenv("HF_ENDPOINT", hub.endpoint)
+        yield hub
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,9 @@ import pytest
 
 import luci_dl
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.net import retry
 from luci_dl.sources.selection import FileSelection
 from tests.procs import wait_until
-from tests.serve.lab import Lab, installed_names, unfinished
+from tests.serve.lab import Lab, installed_names, open_hub, unfinished
 from tests.servers.hub import Hub, blob_sha1
 
 MODEL = make_gguf(3_000_000)
@@ -37,23 +36,10 @@ needs_client = pytest.mark.skipif(
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """With one repository, also in Xet's store."""
-    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
-    with Hub() as hub:
+    with open_hub(monkeypatch) as hub:
         hub.xet = True
         hub.add("me/tiny", FILES)
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
         yield hub
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def lab(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    with Lab(monkeypatch, models) as lab:
-        yield lab
 
 
 def commit_of(hub: Hub) -> str:

@@ -21,12 +21,12 @@ import pytest
 import trustme
 
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.net import retry
 from luci_dl.serve import pulls
 from luci_dl.serve.suspects import SUSPECT_S, Suspects
 from tests.disk.hands import digest_of
+from tests.nginx import free_port
 from tests.procs import Code, Spawned, luci, wait_until
-from tests.serve.lab import Lab, installed_names, unfinished
+from tests.serve.lab import Lab, installed_names, open_hub, unfinished
 from tests.servers.hub import Hub
 from tests.tools import need
 
@@ -38,23 +38,9 @@ FILE = f"/me/tiny/resolve/main/{NAME}"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(retry, "MAX_DELAY_S", 0.001)
-    with Hub() as hub:
+    with open_hub(monkeypatch) as hub:
         hub.add("me/tiny", {NAME: DATA})
-        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
         yield hub
-
-
-@pytest.fixture
-def models(tmp_path: Path) -> Path:
-    return tmp_path / "models"
-
-
-def port() -> int:
-    """One that is free now."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        found: int = taken.getsockname()[1]
-        return found
 
 
 def serving(port: int, models: Path, *more: str) -> Spawned:
@@ -70,7 +56,7 @@ def store_bytes(hub: Hub) -> int:
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_at_once_and_what_is_proved_stays(hub: Hub, models: Path, signum: signal.Signals) -> None:
     """With a client connected, and its file half fetched; the process dies of the signal."""
-    hub.rate, where = 4e6, port()
+    hub.rate, where = 4e6, free_port()
     with serving(where, models) as run:
         run.wait_for("Serving")
         client = http.client.HTTPConnection("127.0.0.1", where, timeout=20)
@@ -90,7 +76,7 @@ def test_a_signal_ends_it_at_once_and_what_is_proved_stays(hub: Hub, models: Pat
 
 def test_a_kill_costs_little_of_the_wide_line_and_no_client(hub: Hub, models: Path, tmp_path: Path) -> None:
     """What was fetched before it counts; luci's own client waits for the server to come back."""
-    hub.rate, where = 4e6, port()
+    hub.rate, where = 4e6, free_port()
     env = {"LUCI_LAN": f"http://127.0.0.1:{where}", "LUCI_HOME": str(tmp_path / "client")}
     with serving(where, models) as server:
         server.wait_for("Serving")
@@ -248,6 +234,24 @@ def test_a_fetch_goes_on_for_a_time_without_its_client(hub: Hub, models: Path, m
         assert lab.get(FILE).body == DATA
     assert unfinished(models) == []
     assert installed_names(models) == [NAME]
+
+
+def test_what_stopped_counts_for_the_quota(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or clients that come and leave could fill the disk. It can be fetched to its end."""
+    monkeypatch.setattr(pulls, "LINGER_S", 0.1)
+    hub.add("me/other", {NAME: make_gguf(12_000_000, seed=2)})
+    hub.rate = 0.5e6
+    with Lab(monkeypatch, models, quota=20_000_000) as lab:
+        client = http.client.HTTPConnection(lab.address.partition("//")[2], timeout=20)
+        client.request("GET", FILE)
+        with client.getresponse() as response:
+            assert response.read(100_000)
+        client.close()
+        wait_until(lambda: not lab.get("/luci/v1/status").json["fetching"], what="the fetch to stop")
+        hub.rate = None
+        refused = lab.get(FILE.replace("me/tiny", "me/other"))
+        assert (refused.status, refused.json["error"]) == (507, "no_room")
+        assert lab.get(FILE).body == DATA
 
 
 def test_many_clients_cost_one_copy(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

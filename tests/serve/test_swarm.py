@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import json
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -27,13 +26,6 @@ from tests.servers.hub import Hub
 
 DATA = make_gguf(32_000_000)
 SHA256 = sha256(DATA)
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        found: int = taken.getsockname()[1]
-        return found
 
 
 @pytest.fixture

@@ -83,12 +83,19 @@ def test_an_invalid_address_is_refused_with_its_variable(variable: str, value: s
     assert "secret" not in caught.value.message
 
 
-@pytest.mark.parametrize("variable", ["HF_ENDPOINT", "OLLAMA_REGISTRY"])
-def test_a_server_on_the_lan_cannot_be_the_one_that_states_the_digests(variable: str) -> None:
+def test_a_server_on_the_lan_cannot_be_the_one_that_states_the_digests() -> None:
     """Nothing would prove its bytes then."""
-    with pytest.raises(UsageError, match=f"lan: {variable} names lab:8480, too"):
-        endpoints_of({variable: "http://lab:8480"}, lan=["http://other:8480", "http://lab:8480/"])
+    with pytest.raises(UsageError, match=r"lan: huggingface\.co states the digests, too"):
+        endpoints_of({}, lan=["http://other:8480", "https://huggingface.co/"])
     assert endpoints_of({}, lan=["http://lab:8480/"]).lan == ("http://lab:8480",)
+
+
+def test_a_server_on_the_lan_is_named_for_other_programs() -> None:
+    """They need HF_ENDPOINT to ask it; the digests come from the Hub and from Ollama's registry all the same."""
+    environ = {"HF_ENDPOINT": "http://lab:8480", "OLLAMA_REGISTRY": "http://lab:8480/"}
+    endpoints, default = endpoints_of(environ, lan=["http://other:8480", "http://lab:8480/"]), Endpoints()
+    assert (endpoints.hub, endpoints.ollama) == (default.hub, default.ollama)
+    assert endpoints_of(environ, lan=["http://other:8480"]).hub == "http://lab:8480"
 
 
 def test_documents_of_the_lan_may_come_in_plain_http() -> None:
