@@ -119,14 +119,16 @@ class Lease:
         pos: where the next byte belongs.
         stored: every byte of the segment below is on its way to the disk; those up to `pos` are still collected.
         end: where the segment ends; None while the file's size is unknown.
+        awaited: when somebody last waited for its next byte, by `time.monotonic`; 0 for never.
         lock: held by the thread that writes with the lease, or ends it.
     """
 
-    __slots__ = ("end", "lock", "pos", "revoked", "stored")
+    __slots__ = ("awaited", "end", "lock", "pos", "revoked", "stored")
 
     def __init__(self, segment: Segment) -> None:
         self.pos = self.stored = segment.start
         self.end = segment.end
+        self.awaited = 0.0
         self.revoked = False
         self.lock = threading.Lock()
 

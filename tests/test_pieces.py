@@ -240,3 +240,29 @@ def test_a_crawling_connection_is_known_by_the_others() -> None:
 def test_a_small_file_is_cut_into_so_many_pieces_a_large_one_into_more(size: int, most: int, length: int) -> None:
     """Whole pages; and each of many connections gets one."""
     assert Pieces(cast(Sink, Disk(size)), most).length == length
+
+
+def test_a_slow_connection_hands_over_what_somebody_waits_for() -> None:
+    """To one that is faster, and not at once; if all are slow, it is the line."""
+    disk = Disk(40 * PIECE)
+    flows = [Flow(disk, lease, 0.0, 0, None, rate=PIECE / 10) for _ in range(4) if (lease := disk.claim(PIECE))]
+    plan, slow = Pieces(cast(Sink, disk), 16), flows[0]
+    slow.rate = PIECE / 30
+    plan.hand_over(flows, 0.0, 10.0)
+    assert slow.lease.end == PIECE, "nobody waits"
+    slow.lease.awaited = 9.9
+    plan.hand_over(flows, 1.0, 10.0)
+    assert slow.lease.end == PIECE, "a long line takes its time"
+    plan.hand_over([slow], 0.0, 10.0)
+    assert slow.lease.end == PIECE, "there is no faster one"
+    plan.hand_over(flows, 0.0, 10.0)
+    left = slow.lease.end or 0
+    assert 0 < left < PIECE / 30
+    assert [flow.lease.end for flow in flows[1:]] == [2 * PIECE, 3 * PIECE, 4 * PIECE]
+    taken = disk.claim(PIECE)
+    assert taken
+    assert (taken.pos, taken.end) == (left, PIECE)
+    flows[1].lease.awaited = 9.0
+    flows[1].rate = 1.0
+    plan.hand_over(flows, 0.0, 10.0)
+    assert flows[1].lease.end == 2 * PIECE, "nobody waits any more"

@@ -26,11 +26,12 @@ from luci_dl.events import Emit
 @options.json_events
 @options.quiet
 def command(names: tuple[str, ...], to: str, folder: str | None, dry_run: bool, as_json: bool, quiet: bool) -> int:
-    """Send installed models to a bucket of S3, or of a store that speaks its protocol.
+    """Send installed models to a bucket of S3, or of a store that is compatible with it.
 
-    Each goes to s3://BUCKET/PREFIX/NAME: its files, and at last a manifest with their digests, so that `luci install
-    s3://BUCKET/PREFIX/NAME` verifies them. What is there already is not sent again. It takes the extra `s3`: pip
-    install 'luci-dl[s3]'. For credentials, region and other stores than Amazon's, see `luci help environment`.
+    Each goes to s3://BUCKET/PREFIX/NAME, by the name that `luci list` shows (hf:OWNER/REPO becomes hf-OWNER/REPO): its
+    files, and finally a manifest with their digests, so that `luci install s3://BUCKET/PREFIX/NAME` verifies them. What
+    is there already is not sent again. The bucket must exist. It takes the extra `s3`: pip install 'luci-dl[s3]'. For
+    credentials, region and other stores than Amazon's, see `luci help environment`.
     """
 
     def work(token: CancelToken, emit: Emit) -> int:

@@ -29,12 +29,16 @@ from luci_dl.events import Emit
 @click.option(
     "--pull/--only-installed", default=True, help="Fetch what is asked for and missing (the default), or not."
 )
-@click.option("--allow", multiple=True, metavar="OWNER/REPO", help="Fetch only what matches, such as 'OWNER/*'.")
-@click.option("--quota", metavar="SIZE", help="Disk space that fetched files may take, such as 500G.")
+@click.option(
+    "--allow", multiple=True, metavar="OWNER/REPO", help="Fetch only what matches, such as 'OWNER/*'; may be repeated."
+)
+@click.option(
+    "--quota", metavar="SIZE", help="Disk space that fetched files may take, such as 500G; nothing is evicted."
+)
 @click.option("--limit-rate", metavar="RATE", help="Limit of the speed of all fetches together, such as 20M.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate with its chain, PEM.")
 @click.option("--tls-key", type=click.Path(path_type=Path), metavar="FILE", help="Its key, PEM.")
-@click.option("--print-nginx", is_flag=True, help="Print a configuration that puts nginx in front, and end.")
+@click.option("--print-nginx", is_flag=True, help="Print a configuration that puts nginx in front, and exit.")
 @click.option("--swarm", is_flag=True, help="Let luci on other machines share the files that are here with each other.")
 @options.json_events
 def command(folder: str | None, as_json: bool, **given: Any) -> int:

@@ -77,6 +77,9 @@ class RangeMap:
     def want(self, offset: int) -> None:
         """Let the next lease begin there, unless the byte is written or about to be. Some lease ends soon for that."""
         with self._lock:
+            for lease in self._leases:
+                if lease.stored <= offset and (lease.end is None or offset < lease.end):
+                    lease.awaited = time.monotonic()
             if not self._jumps.want(offset, self._free, self._leases):
                 return
             ended = [lease for lease in self._leases if lease.end is not None]

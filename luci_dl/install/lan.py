@@ -1,6 +1,6 @@
-"""Servers on the LAN, such as `luci serve`: they are asked for bytes before the wide line, and believed in nothing.
+"""Servers on the LAN, such as `luci serve`: they are asked for bytes before the uplink, and believed in nothing.
 
-One server at a time sends a file, so that the wide line is idle while the LAN has it. What it does decides:
+One server at a time sends a file, so that the uplink is idle while the LAN has it. What it does decides:
 
     it sends nothing for `PATIENCE_S`, however often it is      it is away: the others go on from the bytes that are
     asked: silent, refusing, resetting, restarting              there. Each `AGAIN_S` it is asked again beside them, and

@@ -29,6 +29,10 @@ FULL = 0.75
 would only take from the others."""
 SLOW_FACTOR = 4.0
 """A connection that is slower than the others by this factor loses its piece."""
+AWAITED_FACTOR, AWAITED_SLOW_S = 2.0, 0.5
+"""So does one that somebody waits for who reads the file while it comes, by this factor, after so many seconds;"""
+AWAITED_S = 0.5
+"""that was seen within so many seconds."""
 
 
 class Piece(Protocol):
@@ -103,6 +107,20 @@ class Pieces:
         slow = [piece for piece in known if piece.rate * SLOW_FACTOR < expected]
         slowest = min(slow, key=lambda piece: piece.rate, default=None)
         return slowest if slowest and _left_s(slowest) > patience_s else None
+
+    def hand_over(self, pieces: Sequence[Piece], round_trip_s: float, now: float) -> None:
+        """Free the rest of a piece that somebody waits for, if its connection is slower than another one.
+
+        The next that ends its own piece takes it: one that was made now would begin slowly on a full line. Until then
+        this one goes on for a moment.
+        """
+        patience_s = AWAITED_SLOW_S + SLOW_ROUND_TRIPS * round_trip_s
+        known = [piece for piece in pieces if piece.age(now) > patience_s]
+        fastest = max((piece.rate for piece in known), default=0.0)
+        for piece in known:
+            is_awaited = piece.lease.awaited >= now - AWAITED_S
+            if is_awaited and piece.rate * AWAITED_FACTOR < fastest and _left_s(piece) > 2 * patience_s:
+                self._sink.shorten(piece.lease, _rounded(piece.lease.pos + int(piece.rate * patience_s) + 1))
 
     def share_open(self, pieces: Sequence[Piece], connections: int) -> None:
         """Free what lies far ahead of an open piece."""

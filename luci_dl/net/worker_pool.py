@@ -119,6 +119,7 @@ class WorkerPool:
     def scale(self, now: float) -> None:
         """Start workers until there are as many as wanted, or no piece is left. Raises: OutOfResources."""
         wanted, fills_line = self._wanted(now), self._pieces.fills_line(len(self), now)
+        self._pieces.hand_over(self._transfers, self._round_trip_s, now)
         if len(self) >= wanted and self._sink.has_gap:
             self._drop(max(self._transfers, key=lambda transfer: transfer.lease.pos), now)
         while len(self) < wanted:

@@ -318,6 +318,15 @@ def test_what_is_there_or_about_to_be_is_not_wanted(offset: int) -> None:
     assert ledger.claim() is None
 
 
+def test_a_lease_knows_that_its_next_byte_is_awaited() -> None:
+    """Not one whose bytes are there, or that begins beyond it."""
+    ledger, paper = of_size(SIZE), Paper()
+    leases = [lease for _ in range(3) if (lease := ledger.claim(piece=8))]
+    write(ledger, leases[0], 8, paper)
+    ledger.want(8)
+    assert [lease.awaited > 0 for lease in leases] == [False, True, False]
+
+
 def test_a_byte_too_far_ahead_waits() -> None:
     """For what comes before it, as without the wish."""
     ledger = of_size(SIZE)

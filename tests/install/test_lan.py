@@ -83,7 +83,7 @@ def assert_installed(home: Path, data: bytes = DATA) -> None:
 
 
 def test_the_hub_states_the_digest_and_the_lan_sends_the_bytes(hub: Hub, lan: Lan, home: Path) -> None:
-    """Not one byte of the file comes over the wide line, and the user reads where it came from."""
+    """Not one byte of the file comes over the uplink, and the user reads where it came from."""
     target = lan.has(hub)
     events = lan.install()
     assert_installed(home)

@@ -45,7 +45,7 @@ with bed(1, 100, 10) as made:
 
 @dataclass(frozen=True)
 class Site:
-    """The machines, the Hub behind the wide line, and a folder for what they keep."""
+    """The machines, the Hub behind the uplink, and a folder for what they keep."""
 
     bed: Bed
     upstream: Upstream
@@ -81,7 +81,7 @@ def assert_all_have_it(outcome: Outcome, hosts: int = HOSTS) -> None:
     assert (len(outcome.seconds), outcome.wrong, outcome.failures) == (hosts, 0, ())
 
 
-def test_each_host_alone_takes_a_copy_over_the_wide_line(site: Site) -> None:
+def test_each_host_alone_takes_a_copy_over_the_uplink(site: Site) -> None:
     """What the others are compared with, and whether the bed counts rightly and is as slow as it was asked to be."""
     outcome = site.cold("curl", ALONE)
     assert_all_have_it(outcome)
@@ -90,13 +90,13 @@ def test_each_host_alone_takes_a_copy_over_the_wide_line(site: Site) -> None:
 
 
 @pytest.mark.parametrize("client", ["luci", "curl"])
-def test_the_wide_line_carries_one_copy_for_all_hosts(site: Site, client: str) -> None:
+def test_the_uplink_carries_one_copy_for_all_hosts(site: Site, client: str) -> None:
     outcome = site.cold(client)
     assert_all_have_it(outcome)
     assert outcome.copies <= COPIES
 
 
-def test_with_the_wide_line_cut_luci_and_hf_get_what_the_server_has(site: Site) -> None:
+def test_with_the_uplink_cut_luci_and_hf_get_what_the_server_has(site: Site) -> None:
     with lan(site.bed, site.upstream, SERVE, site.folder) as here:
         here.warm_up()
         site.bed.cut()

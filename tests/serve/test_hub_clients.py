@@ -63,7 +63,7 @@ def downloaded(home: Path) -> dict[str, bytes]:
 def test_the_real_client_downloads_cold_warm_and_without_the_hub(
     lab: Lab, hub: Hub, models: Path, tmp_path: Path
 ) -> None:
-    """The model crosses the wide line once; what is not there is an error that names the Hub."""
+    """The model crosses the uplink once; what is not there is an error that names the Hub."""
     for home in (tmp_path / "cold", tmp_path / "warm"):
         ended = download(lab, home)
         assert (ended.returncode, downloaded(home)) == (0, FILES), ended.stderr

@@ -1,4 +1,4 @@
-"""luci as a client of the real `luci serve`: the wide line is idle while that one sends."""
+"""luci as a client of the real `luci serve`: the uplink is idle while that one sends."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def served(events: Sequence[Event]) -> list[str]:
     return [each.host for each in events if isinstance(each, Serving) and each.name.endswith(".gguf")]
 
 
-def test_a_file_comes_by_its_digest_with_the_wide_line_cut(
+def test_a_file_comes_by_its_digest_with_the_uplink_cut(
     server: FaultyServer, port: int, shelf: Path, home: Path
 ) -> None:
     """The address that the user names is not asked."""
@@ -105,7 +105,7 @@ def test_a_server_that_is_killed_and_started_again_goes_on(
 def test_two_clients_at_once_cost_one_copy_and_the_next_one_none(
     hub: Hub, port: int, tmp_path: Path, home: Path
 ) -> None:
-    """The last one even with the wide line cut: then the word of the server counts, and luci says so."""
+    """The last one even with the uplink cut: then the word of the server counts, and luci says so."""
     hub.rate = 2_000_000.0
     events: list[list[Event]] = [[], [], []]
     folders = [tmp_path / name for name in ("a", "b", "c")]

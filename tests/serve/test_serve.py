@@ -74,7 +74,7 @@ def test_a_signal_ends_it_at_once_and_what_is_proved_stays(hub: Hub, models: Pat
     assert installed_names(models) == []
 
 
-def test_a_kill_costs_little_of_the_wide_line_and_no_client(hub: Hub, models: Path, tmp_path: Path) -> None:
+def test_a_kill_costs_little_of_the_uplink_and_no_client(hub: Hub, models: Path, tmp_path: Path) -> None:
     """What was fetched before it counts; luci's own client waits for the server to come back."""
     hub.rate, where = 4e6, free_port()
     env = {"LUCI_LAN": f"http://127.0.0.1:{where}", "LUCI_HOME": str(tmp_path / "client")}

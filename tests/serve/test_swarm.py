@@ -37,7 +37,7 @@ def shelf(tmp_path: Path, server: FaultyServer) -> Path:
 
 @pytest.fixture
 def catalog(tmp_path: Path, server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Shop:
-    """Its size is known to the hosts: `m` is at `server`, which stands for the wide line."""
+    """Its size is known to the hosts: `m` is at `server`, which stands for the uplink."""
     shop = Shop(server, tmp_path / "catalog.toml")
     shop.sell("m", DATA)
     monkeypatch.setenv("LUCI_CATALOG", str(shop.file))
@@ -107,7 +107,7 @@ class Hosts(ExitStack):
         return self.enter_context(Host(self._folder / f"host{self._count}", self._port, *more, code=code))
 
 
-def test_hosts_share_a_file_with_the_wide_line_cut(
+def test_hosts_share_a_file_with_the_uplink_cut(
     server: FaultyServer, port: int, shelf: Path, catalog: Shop, hosts: Hosts
 ) -> None:
     """Each has all of it, proved; nobody asked the address of the file."""
@@ -157,7 +157,7 @@ class Sharer(threading.Thread):
 def test_the_hosts_go_on_without_the_server(
     server: FaultyServer, port: int, shelf: Path, catalog: Shop, hosts: Hosts
 ) -> None:
-    """What one of them has, all get; the wide line stays idle."""
+    """What one of them has, all get; the uplink stays idle."""
     asked = len(server.exchanges())
     with serving(port, shelf) as first, Sharer(port, shelf / "m.gguf"):
         host = hosts.start("--limit-rate", "8M")

@@ -13,7 +13,8 @@ OTHERS = {
         "of the setting lan. Without it the token that the Hub's own tools saved is used: HF_TOKEN_PATH, or `token` in "
         "HF_HOME.",
         "HF_ENDPOINT": "Address of another server in place of https://huggingface.co. In plain http it needs "
-        "--sha256 or the setting http_hosts, unless the catalog has the digest.",
+        "--sha256 or the setting http_hosts, unless the catalog has the digest. It does not count if the setting lan "
+        "names that server.",
         "HF_HUB_OFFLINE": "1, ON, YES or TRUE: ask no server, as with --offline.",
         "HF_HUB_CACHE": "The cache of the Hub's own tools, in which luci looks for copies. Without it "
         "HUGGINGFACE_HUB_CACHE, or `hub` in HF_HOME, which is `huggingface` in XDG_CACHE_HOME (~/.cache).",
@@ -29,8 +30,8 @@ OTHERS = {
         "MODELS_PATH": "The models of Docker, among which luci looks for copies; ~/.docker/models.",
     },
     "Buckets (s3://), which take `pip install 'luci-dl[s3]'`": {
-        "AWS_ENDPOINT_URL": "Address of another store than Amazon's: MinIO, Ceph, Cloudflare R2. For plain http, see "
-        "HF_ENDPOINT.",
+        "AWS_ENDPOINT_URL": "Address of another store than Amazon's: MinIO, Ceph, Cloudflare R2. In plain http it "
+        "needs the setting http_hosts.",
         "AWS_REGION": "Region of the bucket; AWS_DEFAULT_REGION, or else us-east-1.",
         "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY": "Credentials, with AWS_SESSION_TOKEN if they are temporary. luci "
         'does not read ~/.aws: eval "$(aws configure export-credentials --format env)" sets them. Without them, those '

@@ -9,8 +9,8 @@ from luci_dl.cli.topics.layout import block, heading, table, text
 _START = """\
 pip install 'luci-dl[serve]'
 luci serve --bind :8480                      # for everybody on the network
-luci serve --bind :8480 --allow 'bartowski/*' --quota 500G
-luci serve --bind :8480 --only-installed     # fetches nothing
+luci serve --bind :8480 --allow 'bartowski/*' --allow 'library/*' --quota 500G
+luci serve --bind :8480 --only-installed     # fetches no models
 """
 _CLIENTS = {
     "luci": "luci config set lan http://lab:8480",
@@ -19,35 +19,41 @@ _CLIENTS = {
     "llama.cpp": "HF_ENDPOINT=http://lab:8480 llama-server -hf OWNER/REPO:Q4_K_M",
     "Ollama": "ollama pull --insecure lab:8480/library/llama3.2:3b",
     "curl": "curl -fO http://lab:8480/OWNER/REPO/resolve/main/FILE.gguf",
-    "anything, by SHA-256": "curl -fo FILE http://lab:8480/luci/v1/files/HEX",
+    "anything, by the SHA-256 of what is there": "curl -fo FILE http://lab:8480/luci/v1/files/HEX",
 }
 _RULES = {
-    "Once": "A file is fetched once, whoever asks by whatever name, and sent on while it comes. It goes into the "
-    "models folder by the same rules as an install: `luci list` shows it. When nobody has waited for it for a minute, "
-    "the fetch stops, and goes on where it was for the next one who asks.",
-    "Proof": "The last 64 KiB go out only when the SHA-256 of the whole is right; else the connections are cut. "
-    "luci on the other machines asks the Hub or the registry itself for digests while these can be reached; other "
-    "programs believe this server. What is served has a receipt with a proof; no other file of the machine is.",
-    "Away": "While the Hub or the registry cannot be reached, what is here is served as before; it is asked again each "
-    "minute. With --only-installed no file is fetched.",
-    "/v2/OWNER/REPO": "Manifests and blobs are those of Ollama's registry, unless llama.cpp asks, or files of the "
-    "Hub's repository of that name are here: then they are those of the Hub.",
-    "Gated": "A gated or private model goes to those whom the Hub gives it: the token of the client (HF_TOKEN) is sent "
-    "to the Hub, whose answer holds for five minutes. It is never written down, and the token of the server is never "
-    "lent. Such models are sent over TLS or to this machine only, and to nobody while the Hub is away.",
-    "Above 50 GB": "hf refuses one file of more than 50 GB from a server without Xet, over TLS too. luci, curl, "
-    "llama.cpp and Ollama take it.",
-    "Limits": "--allow bounds what others can make it fetch, --quota and min_free what that takes of the disk, "
-    "--limit-rate how fast it comes; 16 files come at the same time. Those who ask can change nothing.",
+    "Once": "A model of the Hub or of Ollama's registry is fetched once, whoever asks by whatever name, and sent on "
+    "while it comes. It goes into the models folder by the same rules as an install: `luci list` shows it. When nobody "
+    "has waited for it for a minute, the fetch stops, and resumes for the next one who asks. Models from elsewhere are "
+    "not fetched. If they are installed here, luci gets them by their SHA-256.",
+    "Verification": "The last 64 KiB are sent only when the SHA-256 of the whole is right; else the connections are "
+    "cut. luci on the other machines asks the Hub or the registry itself for digests while these can be reached; other "
+    "programs believe this server. Only installed files with a verified SHA-256 are served.",
+    "Hub unreachable": "While the Hub or the registry cannot be reached, what is here is served as before; it is asked "
+    "again each minute. What the Hub says of models that were installed here is asked ahead, so that this holds for "
+    "those that no client has asked for yet. With --only-installed no model is fetched.",
+    "/v2/OWNER/REPO": "Manifests and blobs are those of Ollama's registry; of the Hub, if llama.cpp asks or files of "
+    "that repository of the Hub are here.",
+    "Gated": "A gated or private model goes to those whom the Hub gives it: the client's token (HF_TOKEN) is sent to "
+    "the Hub, whose answer holds for five minutes. It is never written down, and the server's own token is never used "
+    "for clients. Such models are sent over TLS or to this machine only, and to nobody while the Hub is unreachable. "
+    "What was installed from s3:// or with credentials from elsewhere is sent to nobody.",
+    "Above 50 GB": "hf, transformers and vLLM refuse one file of more than 50 GB from a server without Xet, over TLS "
+    "too. luci, curl, llama.cpp and Ollama have no such limit.",
+    "Limits": "--allow limits what clients can have fetched, --quota and min_free its disk space, --limit-rate how "
+    "fast it comes; 16 files are fetched at the same time. When there is no space, clients get status 507; nothing is "
+    "evicted. Clients have read-only access.",
 }
 _PLACES = {
     "MODELS/pulled/": "What was fetched for others, each file in a folder named for its digest. `luci remove` removes "
     "it, as any model; the next one who asks lets it be fetched again.",
     "LUCI_HOME/serve/": "What the Hub and registries said: listings, manifests, small files; and what hosts need to "
-    "share files. To be deleted at will, while luci serve does not run.",
+    "share files. Safe to delete while luci serve is stopped.",
 }
 _TLS = """\
 luci serve --bind :8480 --tls-cert chain.pem --tls-key key.pem
+luci config set lan https://lab:8480         # on the other machines
+HF_TOKEN=... HF_ENDPOINT=https://lab:8480 hf download OWNER/REPO
 """
 _NGINX = """\
 luci serve --print-nginx --tls-cert /etc/ssl/lab.pem \\
@@ -96,29 +102,33 @@ WantedBy=multi-user.target
 _INSTALL_UNIT = """\
 useradd --system --home-dir /var/lib/luci luci
 python3 -m venv /opt/luci && /opt/luci/bin/pip install 'luci-dl[serve]'
-systemctl enable --now luci-serve      # the unit above, as luci-serve.service
+systemctl daemon-reload       # /etc/systemd/system/luci-serve.service
+systemctl enable --now luci-serve
+sudo -u luci env LUCI_HOME=/var/lib/luci /opt/luci/bin/luci list
 """
 _FORMULAS = """\
-N hosts, a model of S bytes, a wide line of W bytes a second, and LANs:
-L the link of the server, l that of each host.
+N hosts, a model of S bytes; in bytes a second: W the uplink of the site,
+L the link of the server to the LAN, l that of each host.
 
-star    max(S / W, N * S / L)                  one luci serve
-tree    max(S / W, R * S / L, N / R * S / L)   R more between
-swarm   S / W, then about 3 * S / l            hosts pass on what they have
+star    max(S / W, N * S / L, S / l)           one luci serve
+tree    max(S / W, R * S / L, N / R * S / L)   R servers between
+swarm   S / W, then about 4 * S / l            hosts pass on what they have
 """
 _SIZES = {
-    "N up to L / W": "The star costs nothing: 10 hosts at 10 Gbit/s behind a line of 1 Gbit/s take the time of one.",
-    "20 hosts": "A model of 40 GB: 11 minutes, of which the line is busy for half.",
-    "100 hosts": "53 minutes by a star; by a tree of 10 servers 5 minutes, as long as the line takes.",
-    "1000 hosts": "9 hours by a star; 17 minutes by a tree of 32 servers (the square root of N is best).",
+    "10 hosts": "5 minutes by a star, as long as the uplink takes: up to N = L / W it costs nothing.",
+    "20 hosts": "11 minutes by a star, for half of which the uplink is busy.",
+    "100 hosts": "53 minutes by a star; 5 minutes by a tree of 10 servers.",
+    "1000 hosts": "9 hours by a star; 17 minutes by a tree of 32 servers (the square root of N is best). By a swarm 28 "
+    "minutes if l is 1 Gbit/s, 8 if it is 10: calculated, not tried.",
 }
 _NEEDS = {
-    "line": "It carries about one copy, whatever N: S / W.",
+    "uplink": "It carries about one copy, whatever N: S / W.",
     "disk": "Hosts that ask together read what is still in memory. Those that ask later read from the disk unless the "
     "server has more memory than S: at 10 Gbit/s 1.25 GB/s, so an SSD; a hard disk gives a sixth.",
     "processor": "One core, which takes 0.3 s for each GiB without TLS: enough for 20 Gbit/s. For more and for TLS put "
     "nginx in front, which uses all cores.",
-    "requests": "2000 at the same time; who comes later is told to come back. Ollama makes 16 for each model.",
+    "requests": "2000 at the same time; more get status 503 with Retry-After (curl: --retry). Ollama makes 16 for each "
+    "model, so that is 125 hosts.",
 }
 _TREE = """\
 luci config set http_hosts lab:8480                # on each server between
@@ -151,8 +161,9 @@ def lines() -> Iterator[str]:
         yield f"    {command}"
     yield ""
     yield from text(
-        "For luci, LUCI_LAN does so too, and --no-lan asks the Hub for once; a server that is away is passed over. A "
-        "model from Ollama keeps its long name: `ollama cp lab:8480/library/llama3.2:3b llama3.2:3b`."
+        "LUCI_LAN overrides the setting lan, and --no-lan skips it once; an unreachable server is skipped. HF_ENDPOINT "
+        "may stay exported: luci asks the Hub for digests all the same, if the setting lan names that server. A model "
+        "from Ollama keeps its long name: `ollama cp lab:8480/library/llama3.2:3b llama3.2:3b`."
     )
     for rule, meaning in _RULES.items():
         yield from heading(rule)
@@ -161,20 +172,26 @@ def lines() -> Iterator[str]:
     yield from table(_PLACES.items())
     yield from heading("TLS")
     yield from block(_TLS)
+    yield from text(
+        "For a certificate of your own authority, name that in SSL_CERT_FILE on the clients. A renewed certificate is "
+        "read at the next start. Hosts do not share files (below) that come over TLS."
+    )
     yield from heading("nginx in front")
     yield from block(_NGINX)
     yield from text(
-        "nginx then speaks TLS and sends verified files by itself, so its user must be able to read the models "
-        "folder. luci serve listens at 127.0.0.1 only, as it does without --bind."
+        "Print it with the LUCI_HOME and --dir of the service, and leave --bind out of both: luci serve then listens "
+        "at 127.0.0.1 only. nginx speaks TLS and sends verified files by itself, so its user must be able to read the "
+        "models folder. Remove nginx's default site, or that answers. Clients then use https://lab, without the port."
     )
     yield from heading("Hosts that share")
     yield from block(_SWARM)
     yield from text(
-        "Hosts that fetch a file at the same time then send each other what they have, by BitTorrent. The server has "
-        "the whole file before they begin, and sends two or three copies in place of one for each host. It names the "
-        "hosts, and nobody else hears of them. Only public files of 16 MiB and more are shared, and only by a server "
-        "in plain http: each host verifies the SHA-256 of the whole. Hosts must reach each other at any TCP port. An "
-        "install goes on sending what is installed, for 60 seconds at most, while others fetch it; Ctrl+C ends that."
+        "Hosts that fetch a file at the same time then send each other what they have, by BitTorrent. They begin once "
+        "the server has the whole file and has read it again (80 s for 40 GB); it sends two or three copies in place "
+        "of one for each host. It tells hosts of each other, and nobody else. Only public files of 16 MiB and more are "
+        "shared, and only by a server in plain http: each host verifies the SHA-256 of the whole. Each listens at a "
+        "free TCP port, which the others must be able to reach. An install goes on sending what is installed, for 60 "
+        "seconds at most, while others fetch it; Ctrl+C ends that."
     )
     yield from heading("A systemd service")
     yield from block(UNIT)
@@ -187,18 +204,22 @@ def lines() -> Iterator[str]:
 
 
 def _many_hosts() -> Iterator[str]:
-    yield from heading("For a thousand hosts: how long it takes until all have it")
+    yield from heading("For a thousand hosts: how long it takes until all have the model")
     yield from block(_FORMULAS)
+    yield from text("With S = 40 GB, W = 1 Gbit/s and L = 10 Gbit/s:")
     yield from table(_SIZES.items())
     yield from text(
-        "A star is right until N is more than L / W. Measured with 64 MiB, a LAN of 200 Mbit/s and 16 hosts: star "
-        "45 s, swarm 16 s."
+        "Use a star until N is more than L / W. Measured, with the file on the server, 64 MiB, a LAN of 200 Mbit/s and "
+        "16 hosts: star 46 s, swarm 11 s."
     )
     yield from heading("What the server needs")
     yield from table(_NEEDS.items())
     yield from heading("A tree: a server in each rack, which asks the first one")
     yield from block(_TREE)
-    yield from text("Each passes on what it gets while it comes, and proves it by itself.")
+    yield from text(
+        "Each passes on what it gets while it comes, and verifies it. The setting lan is for clients: serve does not "
+        "use it. In a unit, both variables are Environment=, and the setting is one of its user."
+    )
     yield from heading("Beyond that")
     for name, meaning in _BEYOND.items():
         yield f"  {name}"

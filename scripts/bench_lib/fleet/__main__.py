@@ -48,7 +48,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--size", type=parse_size, default=64 << 20, help="of the file (default: 64MiB)")
     parser.add_argument("--hosts", type=_numbers, default=[8, 24], metavar="N,...", help="how many (default: 8,24)")
     parser.add_argument("--lan", type=float, default=1000, metavar="MBIT", help="each host's line (default: 1000)")
-    parser.add_argument("--wan", type=float, default=100, metavar="MBIT", help="the wide line (default: 100)")
+    parser.add_argument("--wan", type=float, default=100, metavar="MBIT", help="the uplink (default: 100)")
     parser.add_argument("--rounds", type=int, default=3, help="default: 3")
     names = [scenario.name for scenario in SCENARIOS]
     parser.add_argument("--only", action="append", choices=names, help="measure only that; may be repeated")
@@ -91,7 +91,7 @@ def _facts(options: argparse.Namespace) -> dict[str, object]:
 
 
 def _subtitle(options: argparse.Namespace) -> str:
-    lines = f"wide line {options.wan:g} Mbit/s, LAN {options.lan:g} Mbit/s"
+    lines = f"uplink {options.wan:g} Mbit/s, LAN {options.lan:g} Mbit/s"
     return f"{options.size / 2**20:.3g} MiB, {lines}, {os.cpu_count()} cores for all, medians of {options.rounds}"
 
 

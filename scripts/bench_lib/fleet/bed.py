@@ -1,7 +1,7 @@
 """Many machines on this one: hosts and a server on a LAN, and behind a slower line the Hub. As root, on Linux.
 
     host 1 ─┐
-    host 2 ─┤  bridge, and  ── the wide line ──  Hub
+    host 2 ─┤  bridge, and  ── the uplink ──  Hub
     server ─┘  router
 
 Each is a network namespace. They have names only in a mount namespace of their own, which ends with the process that
@@ -60,7 +60,7 @@ class Bed:
     """A bed that is up.
 
     Attributes:
-        router: what joins the LAN and the wide line.
+        router: what joins the LAN and the uplink.
         hub, store: two addresses of one machine, as the Hub sends the bytes from another host.
         hosts: those that fetch.
         lan_mbit, wan_mbit: Mbit/s of the line of each host and the server, and of the Hub's.
@@ -87,14 +87,14 @@ class Bed:
         return hosts * size * 8 / (self.lan_mbit * 1e6)
 
     def cut(self) -> None:
-        """Take the wide line away."""
-        self._set_wide_line("down")
+        """Take the uplink away."""
+        self._set_uplink("down")
 
     def mend(self) -> None:
-        """Bring the wide line back."""
-        self._set_wide_line("up")
+        """Bring the uplink back."""
+        self._set_uplink("up")
 
-    def _set_wide_line(self, state: str) -> None:
+    def _set_uplink(self, state: str) -> None:
         subprocess.run([*self.router.command, "ip", "link", "set", "hub", state], check=True)
 
 

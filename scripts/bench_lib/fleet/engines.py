@@ -129,7 +129,7 @@ def _as_blob(upstream: Upstream) -> str:
     return f"/v2/bench/model/blobs/sha256:{upstream.sha256}"
 
 
-ALONE = Engine("each host alone", "luci", None, _at_hub, ("luci", "hf", "curl"), "a copy over the wide line for each")
+ALONE = Engine("each host alone", "luci", None, _at_hub, ("luci", "hf", "curl"), "a copy over the uplink for each")
 SERVE = Engine("luci serve", "luci", _luci, _at_hub, ("luci", "hf", "curl", READER))
 SHARED = Engine("luci serve --swarm", "luci", _swarm, _at_hub, (SWARM,), "verified files only; needs libtorrent")
 ENGINES = (

@@ -108,7 +108,7 @@ def goals(measured: Measured) -> Iterator[Goal]:
         for hosts in measured.numbers(FLIPPED):
             yield Goal(f"one byte flipped: complete, {client}", 0, "", _complete(measured, hosts, client))
         for hosts in measured.numbers(CUT):
-            yield Goal(f"the wide line cut: hosts that fail, {client}", 0, "", _failed(measured, CUT, hosts, client))
+            yield Goal(f"the uplink cut: hosts that fail, {client}", 0, "", _failed(measured, CUT, hosts, client))
     for hosts in measured.numbers(MANY):
         yield Goal(f"{hosts} clients: the server's peak memory", PEAK_MIB, "MiB", _peak_mib(measured, hosts))
         yield Goal(f"{hosts} clients: the server's processor, a GiB", MS_A_GIB, "ms", _ms_a_gib(measured, hosts))

@@ -1,4 +1,4 @@
-"""The figures as a picture: how long the slowest host waits when all begin at once, and what the wide line carries."""
+"""The figures as a picture: how long the slowest host waits when all begin at once, and what the uplink carries."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Outcome:
     Attributes:
         seconds: of each host that ended well, with the file right.
         wrong: hosts that ended well, with a file that is wrong or missing; failures: what the others said last.
-        copies: of the file, that came over the wide line.
+        copies: of the file, that came over the uplink.
         sent, cpu, peak: the server's bytes, CPU seconds and most resident memory.
     """
 
@@ -197,9 +197,9 @@ class Lan:
             time.sleep(QUIET_S)
 
     def wait_for(self, share: float) -> None:
-        """Until that share of the file has come over the wide line since now."""
+        """Until that share of the file has come over the uplink since now."""
         enough = self.bed.from_hub() + share * self.upstream.size
-        wait_until(lambda: self.bed.from_hub() >= enough, PATIENCE_S, "the bytes over the wide line")
+        wait_until(lambda: self.bed.from_hub() >= enough, PATIENCE_S, "the bytes over the uplink")
 
     def _outcome(self, hosts: Sequence[Host], before: tuple[int, int, float]) -> Outcome:
         wan, lan, cpu = (now - then for now, then in zip(self._counts(), before, strict=True))
@@ -223,7 +223,7 @@ class Lan:
 
 @contextmanager
 def lan(bed: Bed, upstream: Upstream, engine: Engine, folder: Path) -> Iterator[Lan]:
-    """A server that runs until the end of the block and has nothing yet; then the wide line is whole again."""
+    """A server that runs until the end of the block and has nothing yet; then the uplink is whole again."""
     with scratch(folder, "server") as own:
         place = Place(upstream, own, bed.server.address, PORT)
         server = Server(engine, place, bed.server) if engine.command else None

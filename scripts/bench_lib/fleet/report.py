@@ -14,7 +14,7 @@ from bench_lib.fleet.scenarios import BY_NAME, SCENARIOS, Case
 from bench_lib.report import NO, table
 
 NOTES = """\
-Copies: what came over the wide line, in sizes of the file. Floor: what one host takes by itself, or what the LAN's
+Copies: what came over the uplink, in sizes of the file. Floor: what one host takes by itself, or what the LAN's
 line takes for all, whichever is longer. Wrong: hosts that ended well, with a file that is not right.
 A kill costs what came in the last second: more than 5 % of a file that takes less than 20 s. The server's processor:
 it carries the packets of the network that is made here, too, up to the receiver's socket."""

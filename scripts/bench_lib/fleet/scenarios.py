@@ -24,7 +24,7 @@ HALF = 0.5
 
 
 @contextmanager
-def wide_line_cut(lan: Lan) -> Iterator[None]:
+def uplink_cut(lan: Lan) -> Iterator[None]:
     """The line is mended with the end of the LAN."""
     lan.bed.cut()
     yield
@@ -92,9 +92,7 @@ SCENARIOS = (
     Scenario(COLD, "cold, {hosts} hosts at once", each=True),
     Scenario(STAGGERED, "cold, {hosts} hosts one after the other", each=True, staggered=True, engines=[SERVE]),
     Scenario(WARM, "warm, {hosts} hosts at once", each=True, warm=True, engines=ENGINES[1:]),
-    Scenario(
-        CUT, "warm, the wide line cut, {hosts} hosts", warm=True, under=wide_line_cut, engines=ENGINES[1:], patience=60
-    ),
+    Scenario(CUT, "warm, the uplink cut, {hosts} hosts", warm=True, under=uplink_cut, engines=ENGINES[1:], patience=60),
     Scenario(
         KILLED,
         "the server killed at half, started again 2 s later, {hosts} hosts",

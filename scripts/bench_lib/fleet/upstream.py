@@ -1,4 +1,4 @@
-"""The Hub behind the wide line: its documents from the tests' Hub, TLS and the bytes from nginx."""
+"""The Hub behind the uplink: its documents from the tests' Hub, TLS and the bytes from nginx."""
 
 from __future__ import annotations
 
