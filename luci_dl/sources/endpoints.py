@@ -124,17 +124,17 @@ def endpoints_of(
     named, servers = _split(variable(environ, "LUCI_MIRRORS")), tuple(_base(text, "lan") for text in lan)
     default = Endpoints()
 
-    def base_of(name: str, default: str) -> str:
-        """What the variable names; not a server on the LAN, which is named there for other programs."""
-        base = _base(variable(environ, name) or default, name)
+    def base_of(text: str, name: str, default: str) -> str:
+        """What the variable says; not a server on the LAN, which is named there for other programs."""
+        base = _base(text or default, name)
         return default if host_of(base) in map(host_of, servers) else base
 
     endpoints = Endpoints(
-        hub=base_of("HF_ENDPOINT", default.hub),
+        hub=base_of(variable(environ, "HF_ENDPOINT"), "HF_ENDPOINT", default.hub),
         hub_token=_hub_token(environ),
         mirrors=tuple(_base(text, "LUCI_MIRRORS") for text in named)
         or tuple(_base(text, "mirrors") for text in mirrors),
-        ollama=base_of("OLLAMA_REGISTRY", default.ollama),
+        ollama=base_of(variable(environ, "OLLAMA_REGISTRY"), "OLLAMA_REGISTRY", default.ollama),
         docker=_base(variable(environ, "DOCKER_REGISTRY") or default.docker, "DOCKER_REGISTRY"),
         http_hosts=http_hosts,
         lan=servers,
