@@ -119,7 +119,7 @@ _SIZES = {
     "20 hosts": "11 minutes by a star, for half of which the uplink is busy.",
     "100 hosts": "53 minutes by a star; 5 minutes by a tree of 10 servers.",
     "1000 hosts": "9 hours by a star; 17 minutes by a tree of 32 servers (the square root of N is best). By a swarm 28 "
-    "minutes if l is 1 Gbit/s, 8 if it is 10: calculated, not tried.",
+    "minutes if l is 1 Gbit/s, 9 if it is 10: calculated, not tried.",
 }
 _NEEDS = {
     "uplink": "It carries about one copy, whatever N: S / W.",
