@@ -33,7 +33,7 @@ from luci_dl.events import Emit
     "--allow", multiple=True, metavar="OWNER/REPO", help="Fetch only what matches, such as 'OWNER/*'; may be repeated."
 )
 @click.option(
-    "--quota", metavar="SIZE", help="Disk space that fetched files may take, such as 500G; nothing is evicted."
+    "--quota", metavar="SIZE", help="Disk space that fetched files may take, such as 500G; no finished file is evicted."
 )
 @click.option("--limit-rate", metavar="RATE", help="Limit of the speed of all fetches together, such as 20M.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), metavar="FILE", help="Certificate with its chain, PEM.")

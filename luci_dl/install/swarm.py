@@ -224,7 +224,7 @@ class _Member:
         while not self.over.is_set():
             self.wake.clear()
             interval = 1.0
-            with suppress(LuciError, AttemptFailed, ValueError, TypeError, KeyError):
+            with suppress(LuciError, AttemptFailed, ValueError, TypeError, KeyError, OverflowError):
                 interval = self._announce()
             self.wake.wait(interval)
 

@@ -15,8 +15,11 @@ from urllib.parse import quote, unquote
 
 from aiohttp import web
 
+from luci_dl.cancel import CancelToken
 from luci_dl.errors import NotFound
+from luci_dl.events import ignore
 from luci_dl.frozen import frozen
+from luci_dl.library.clean import clean
 from luci_dl.library.partials import partials
 from luci_dl.model import Access, Artifact
 from luci_dl.serve.answers import Refused
@@ -140,6 +143,8 @@ class Desk:
         access = await self.access_of(artifact.urls[0], wanted.access)
         headers = await self.gate.check(request, wanted.repository, access, artifact.urls[0])
         if file := await asyncio.to_thread(self.shelf.find, sha256):
+            if file.access == "gated":  # whoever names its digest need not have it
+                await self._check(request, file)
             return await self._send_file(request, file, wanted.headers)
         pull = self.pulls.find(sha256)
         if pull is None:
@@ -155,13 +160,17 @@ class Desk:
         file = await asyncio.to_thread(self.shelf.find, sha256)
         pull = None if file else self.pulls.find(sha256)
         if found := file or pull:
-            repository = repository_at(found.url, self.upstream.endpoints.hub)
-            await self.gate.check(request, repository, await self.access_of(found.url, found.access), found.url)
+            await self._check(request, found)
         if file:
             return await self._send_file(request, file, {})
         if pull:
             return await self._send_pull(request, pull, {})
         raise NotFound(f"there is no file with the SHA-256 {sha256} here", "Ask its own server.")
+
+    async def _check(self, request: web.Request, found: ShelfFile | Pull) -> None:
+        """Raises: Gated; NetworkError: as of the gate."""
+        repository, access = repository_at(found.url, self.upstream.endpoints.hub), found.access
+        await self.gate.check(request, repository, await self.access_of(found.url, access), found.url)
 
     def _etag(self, sha256: str, attempt: str = "") -> str:
         """After wrong bytes from upstream it is another one, and each unproved attempt has its own."""
@@ -196,12 +205,19 @@ class Desk:
         """The file, if it is here and nobody can have wrong bytes of it from here. Reads the disk."""
         return None if self._suspects.mark(sha256) else self.shelf.find(sha256)
 
-    def stored(self, sha256: str) -> int:
-        """Bytes of all files that were pulled, and of those whose pull has stopped, but that with this digest."""
+    def stored(self, sha256: str, at_most: int) -> int:
+        """Bytes of all files that were pulled, and of those whose pull has stopped, but that with this digest.
+
+        The latter are removed, if they are more than `at_most` together: nobody waits for them.
+        """
         ours, its = f"{FOLDER}/", f"{FOLDER}/{sha256[:16]}/"
-        files = (file.size for file in self.shelf.files() if file.path.is_relative_to(self._folder / FOLDER))
-        stopped = (part for part in partials((self._folder,)) if part.name.startswith(ours) and not part.running)
-        return sum(files) + sum(part.total or part.done for part in stopped if not part.name.startswith(its))
+        found = sum(file.size for file in self.shelf.files() if file.path.is_relative_to(self._folder / FOLDER))
+        parts = [part for part in partials((self._folder,)) if part.name.startswith(ours) and not part.running]
+        stopped = {part.name: part.total or part.done for part in parts if not part.name.startswith(its)}
+        if stopped and found + sum(stopped.values()) > at_most:
+            clean(self._folder, stopped.keys(), dry_run=False, token=CancelToken(), emit=ignore)
+            return found
+        return found + sum(stopped.values())
 
     def close(self) -> None:
         """Ask no more."""

@@ -16,7 +16,7 @@ from luci_dl.model import Access
 from luci_dl.serve.peer import peer_of
 
 REMEMBER_S = 300.0
-"""How long the Hub's answer about a token and a repository holds."""
+"""How long the Hub's answer about a token and a file holds."""
 MAX_ANSWERS = 10_000
 _AUTHORIZATION = "Authorization"
 
@@ -72,7 +72,7 @@ class Gate:
                 "Use https, or fetch it from the Hub itself.",
                 has_token=bool(given),
             )
-        if not await self._is_allowed(repository, url, headers):
+        if not await self._is_allowed(url, headers):
             raise Gated(
                 f"the Hub gives {repository} only to accounts that may have it",
                 "Accept its licence on its page, then set HF_TOKEN to a token of that account.",
@@ -80,11 +80,11 @@ class Gate:
             )
         return headers
 
-    async def _is_allowed(self, repository: str, url: str, headers: Mapping[str, str]) -> bool:
-        said = f"{headers.get(_AUTHORIZATION, '')}\0{repository}"
+    async def _is_allowed(self, url: str, headers: Mapping[str, str]) -> bool:
+        said = f"{headers.get(_AUTHORIZATION, '')}\0{url}"
         key = hmac.digest(self._key, said.encode("utf-8", "surrogateescape"), "sha256")
         lock = self._asking.setdefault(key, asyncio.Lock())
-        async with lock:  # many files of a repository are asked for at once
+        async with lock:  # many ranges of a file are asked for at once
             try:
                 known = self._answers.get(key)
                 if known is None or known.until < time.monotonic():

@@ -42,7 +42,8 @@ class Pulls:
         folder: the models folder.
         context: what they install with.
         suspects: gets each digest of which upstream sent wrong bytes.
-        stored: returns the bytes that all pulled files take, but that with the given digest.
+        stored: returns the bytes that all pulled files take, but that with the given digest; what is unfinished and not
+            on its way is removed if they are more than the given number.
         quota: how many they may be; None without a limit.
         on_end: called in the thread of a pull that has ended.
     """
@@ -52,7 +53,7 @@ class Pulls:
         folder: Path,
         context: InstallContext,
         suspects: Suspects,
-        stored: Callable[[str], int],
+        stored: Callable[[str, int], int],
         quota: int | None,
         on_end: Callable[[Pull], None],
     ) -> None:
@@ -72,11 +73,15 @@ class Pulls:
         Raises: Busy; NoRoom, for the quota.
         """
         sha256 = artifact.sha256 or ""
+        if known := self.find(sha256):
+            return known
+        self._check_quota(artifact)
         with self._lock:
             known = self._find(sha256)
             if known:
                 return known
-            self._check_limits(artifact)
+            if self._closed or len(self._running()) >= MAX_PULLS:
+                raise Busy(f"{MAX_PULLS} files are being fetched, which is the limit", "Try again in a moment.")
             named = replace(artifact, name=f"{FOLDER}/{sha256[:16]}/{artifact.name}")
             pull = Pull(Plan(Model(reference, (named,)), self._folder), self._context, self._ended)
             self._pulls[sha256] = pull
@@ -94,16 +99,16 @@ class Pulls:
         hold = WRONG_S if isinstance(known.error, IntegrityError) else FAILED_S
         return known if known.has_failed and time.monotonic() - known.ended_at < hold else None
 
-    def _check_limits(self, artifact: Artifact) -> None:
-        running = self._running()
-        if self._closed or len(running) >= MAX_PULLS:
-            raise Busy(f"{len(running)} files are being fetched, which is the limit", "Try again in a moment.")
-        needed = (artifact.size or 0) + sum(pull.size for pull in running)
-        if self._quota is not None and (stored := self._stored(artifact.sha256 or "")) + needed > self._quota:
+    def _check_quota(self, artifact: Artifact) -> None:
+        """It reads the disk, so not under the lock, for which the event loop waits."""
+        if self._quota is None:
+            return
+        left = self._quota - (artifact.size or 0) - sum(pull.size for pull in self.running())
+        if (stored := self._stored(artifact.sha256 or "", left)) > left:
             limit, size = human_size(self._quota), human_size(artifact.size or 0)
             raise NoRoom(
                 f"{artifact.name} needs {size}, but pulled files take {human_size(stored)} of the {limit} they may",
-                "Remove some with `luci remove`, unfinished ones with `luci clean`, or raise --quota.",
+                "Remove some with `luci remove`, or raise --quota.",
                 has_figures=True,
             )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import io
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ FIRST_BYTE_S = 8.0
 """A response begins so late at most: hf gives up after 10 s without one."""
 IF_RANGE = "if-range"
 """What the header of that name says, in an address."""
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile("bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 class Stock(Protocol):
@@ -154,7 +153,8 @@ def _span(request: web.Request, answer: Answer) -> Span | None:
 
 async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[int], None]) -> bool:
     """Send the bytes as they come. Returns: False when they cannot be sent to the end."""
-    position, attempt, chunk, file = span.start, stock.attempt, CHUNKS[0], None
+    position, attempt, chunk = span.start, stock.attempt, CHUNKS[0]
+    file: io.FileIO | None = None
     try:
         while position < span.end:
             end = min(stock.readable(position), span.end, position + chunk)
@@ -165,11 +165,10 @@ async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[
                 await asyncio.sleep(PULSE_S)
                 continue
             if file is None:
-                descriptor = await asyncio.to_thread(stock.descriptor)
-                if descriptor is None:
+                file = await asyncio.to_thread(_opened, stock)
+                if file is None:
                     await asyncio.sleep(PULSE_S)
                     continue
-                file = os.fdopen(descriptor, "rb", buffering=0)
             began = time.monotonic()
             await _send_file(request, file, position, end - position)
             chunk = min(chunk * 2, CHUNKS[1]) if time.monotonic() - began < CALL_S else max(chunk // 2, CHUNKS[0])
@@ -181,6 +180,12 @@ async def _copy(request: web.Request, stock: Stock, span: Span, sent: Callable[[
     finally:
         if file:
             file.close()
+
+
+def _opened(stock: Stock) -> io.FileIO | None:
+    """A file that closes itself, even if nobody waits for it any more. Raises: OSError."""
+    descriptor = stock.descriptor()
+    return None if descriptor is None else io.FileIO(descriptor, "rb")
 
 
 async def _send_file(request: web.Request, file: io.FileIO, offset: int, count: int) -> None:

@@ -20,6 +20,8 @@ from luci_dl.serve.refusals import Handler, refuse
 
 TEND_S = 0.1
 """How soon the end of the server is noticed."""
+KEEPALIVE_S = 75.0
+"""How long a connection may stay without a request."""
 CUT_S = 0.1
 """How long connections may go on after the end; to aiohttp 0 means for ever."""
 MAX_REQUESTS = 2000
@@ -98,7 +100,12 @@ async def _run(
     app = web.Application(middlewares=[_only_reads, _limit(), refuse])
     app.router.add_routes(routes)
     runner = web.AppRunner(
-        app, handler_cancellation=True, access_log=None, shutdown_timeout=CUT_S, handle_signals=False
+        app,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_S,
+        shutdown_timeout=CUT_S,
+        handle_signals=False,
     )
     await runner.setup()
     try:
@@ -130,7 +137,9 @@ def _address(binding: Binding, runner: web.AppRunner, tls: bool) -> str:
 
 @web.middleware
 async def _only_reads(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """GET and HEAD only, and the one question that clients post."""
+    """GET and HEAD only, and the one question that clients post. Pages of other sites may only link to it."""
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.headers.get("Sec-Fetch-Dest") != "document":
+        raise web.HTTPForbidden(text="A page of another site may not use this server.\n")
     if request.method in _METHODS or (request.method == "POST" and _POSTED in request.path):
         return await handler(request)
     raise web.HTTPMethodNotAllowed(request.method, sorted(_METHODS))

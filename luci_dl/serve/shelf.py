@@ -53,16 +53,22 @@ class ShelfFile:
         """It is there."""
 
     def descriptor(self) -> int | None:
-        """Open it; the caller closes the descriptor. Raises: OSError."""
-        return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        """Open it; the caller closes the descriptor. Raises: OSError, also if another file has taken its place."""
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        if not self._is(os.fstat(descriptor)):
+            os.close(descriptor)
+            raise OSError(f"{self.path} has changed")
+        return descriptor
 
     @property
     def is_unchanged(self) -> bool:
         """By its size and mtime."""
         try:
-            info = self.path.stat()
+            return self._is(self.path.stat())
         except OSError:
             return False
+
+    def _is(self, info: os.stat_result) -> bool:
         return (info.st_size, info.st_mtime_ns) == (self.size, self.mtime_ns)
 
 

@@ -35,12 +35,12 @@ class Asked:
             raise self.error
 
 
-def ask(gate: Gate, access: Access, repository: str = "me/m", **headers: str) -> Mapping[str, str]:
+def ask(gate: Gate, access: Access, repository: str = "me/m", url: str = URL, **headers: str) -> Mapping[str, str]:
     """A client of this machine, or of another one behind a proxy here, asks for a file. Raises: as `Gate.check`."""
     sent = {"Host": "127.0.0.1", **{name.replace("_", "-"): value for name, value in headers.items()}}
 
     async def check() -> Mapping[str, str]:
-        return await gate.check(make_mocked_request("GET", "/", sent, transport=FromHere()), repository, access, URL)
+        return await gate.check(make_mocked_request("GET", "/", sent, transport=FromHere()), repository, access, url)
 
     return asyncio.run(check())
 
@@ -67,6 +67,14 @@ def test_the_hub_is_asked_without_a_token_about_what_is_unknown() -> None:
         with pytest.raises(Gated):
             ask(gate, "unknown")
     assert hub.headers == [{}]
+
+
+def test_what_holds_for_one_file_says_nothing_of_another() -> None:
+    """Of some repositories everybody may read the description."""
+    hub = Asked()
+    gate = Gate(hub)
+    assert ask(gate, "unknown") == ask(gate, "unknown", url=f"{URL}.2") == {}
+    assert len(hub.headers) == 2
 
 
 def test_nothing_unknown_is_public_while_the_hub_is_away() -> None:

@@ -364,3 +364,17 @@ def test_only_what_is_allowed_is_asked_for(hub: Hub, repo: Repo, models: Path, m
             assert each.get("/You/Other/resolve/main/m.gguf").body == MODEL
             assert each.get("/you/other/resolve/main/sub/n.gguf").status == 403
     assert unfinished(models) == []
+
+
+def test_a_gated_file_is_not_opened_by_another_name(
+    hub: Hub, repo: Repo, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who can publish its digest need not have it."""
+    repo.gated = True
+    hub.add("you/public", {"m.gguf": MODEL})
+    monkeypatch.setenv("HF_TOKEN", "hf_good")
+    luci_dl.install("hf:me/model/m.gguf", folder=models)
+    monkeypatch.delenv("HF_TOKEN")
+    with Lab(monkeypatch, models) as lab:
+        assert lab.get("/you/public/resolve/main/m.gguf").status == 401
+        assert lab.get("/you/public/resolve/main/m.gguf", **GOOD).body == MODEL

@@ -236,8 +236,8 @@ def test_a_fetch_goes_on_for_a_time_without_its_client(hub: Hub, models: Path, m
     assert installed_names(models) == [NAME]
 
 
-def test_what_stopped_counts_for_the_quota(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Or clients that come and leave could fill the disk. It can be fetched to its end."""
+def test_what_stopped_makes_room(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or clients that come and leave could fill the disk, or the quota. A finished file stays."""
     monkeypatch.setattr(pulls, "LINGER_S", 0.1)
     hub.add("me/other", {NAME: make_gguf(12_000_000, seed=2)})
     hub.rate = 0.5e6
@@ -248,10 +248,31 @@ def test_what_stopped_counts_for_the_quota(hub: Hub, models: Path, monkeypatch: 
             assert response.read(100_000)
         client.close()
         wait_until(lambda: not lab.get("/luci/v1/status").json["fetching"], what="the fetch to stop")
+        assert unfinished(models)
         hub.rate = None
-        refused = lab.get(FILE.replace("me/tiny", "me/other"))
+        assert lab.get(FILE.replace("me/tiny", "me/other")).status == 200
+        assert unfinished(models) == []
+        refused = lab.get(FILE)
         assert (refused.status, refused.json["error"]) == (507, "no_room")
-        assert lab.get(FILE).body == DATA
+
+
+@pytest.mark.parametrize(
+    ("site", "destination", "status"),
+    [("cross-site", "image", 403), ("cross-site", "iframe", 403), ("cross-site", "document", 200), ("none", "", 200)],
+)
+def test_pages_of_other_sites_may_only_link_to_it(
+    hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch, site: str, destination: str, status: int
+) -> None:
+    """Or any page that is open in a browser here could let it fetch."""
+    with Lab(monkeypatch, models) as lab:
+        assert lab.get(FILE, Sec_Fetch_Site=site, Sec_Fetch_Dest=destination).status == status
+
+
+def test_a_range_of_many_digits_is_none(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is answered with the whole."""
+    with Lab(monkeypatch, models) as lab:
+        answer = lab.get(FILE, Range=f"bytes={'9' * 5000}-")
+        assert (answer.status, answer.body) == (200, DATA)
 
 
 def test_many_clients_cost_one_copy(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:

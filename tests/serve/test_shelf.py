@@ -32,3 +32,15 @@ def test_of_two_files_with_the_same_bytes_the_public_one_counts(
     found = Shelf([tmp_path]).find(sha256(DATA))
     assert found
     assert (found.name, found.access) == (public, "public")
+
+
+def test_a_file_that_was_replaced_is_not_opened(server: FaultyServer, tmp_path: Path) -> None:
+    """By one of another model, between the look and the opening."""
+    (path,) = luci_dl.install(f"{server.serve('/a.gguf', DATA)}#sha256={sha256(DATA)}", folder=tmp_path)
+    found = Shelf([tmp_path]).find(sha256(DATA))
+    assert found
+    other = path.with_suffix(".other")
+    other.write_bytes(DATA[:-1] + b"!")
+    other.rename(path)
+    with pytest.raises(OSError, match="has changed"):
+        found.descriptor()

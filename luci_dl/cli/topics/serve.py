@@ -41,8 +41,8 @@ _RULES = {
     "Above 50 GB": "hf, transformers and vLLM refuse one file of more than 50 GB from a server without Xet, over TLS "
     "too. luci, curl, llama.cpp and Ollama have no such limit.",
     "Limits": "--allow limits what clients can have fetched, --quota and min_free its disk space, --limit-rate how "
-    "fast it comes; 16 files are fetched at the same time. When there is no space, clients get status 507; nothing is "
-    "evicted. Clients have read-only access.",
+    "fast it comes; 16 files are fetched at the same time. When there is no space, clients get status 507; no "
+    "finished file is evicted. Clients have read-only access.",
 }
 _PLACES = {
     "MODELS/pulled/": "What was fetched for others, each file in a folder named for its digest. `luci remove` removes "
