@@ -39,7 +39,7 @@ def test_the_limits_are_those_of_the_code() -> None:
     shown = " ".join(" ".join(topics.lines("serve")).split())
     for number, text in (
         (pull.HELD_BACK >> 10, "last 64 KiB"),
-        (pulls.MAX_PULLS, "16 files come at the same time"),
+        (pulls.MAX_PULLS, "16 files are fetched at the same time"),
         (server.MAX_REQUESTS, "2000 at the same time"),
     ):
         assert (str(number) in text, text in shown) == (True, True), text
@@ -47,7 +47,7 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 def test_the_times_are_those_of_the_formulas() -> None:
-    """For 40 GB, a line of 1 Gbit/s and links of 10 Gbit/s."""
+    """For 40 GB, an uplink of 1 Gbit/s and links of 10 Gbit/s."""
     copy, line = 40e9 / 1.25e9 / 60, 40e9 / 0.125e9 / 60
 
     def star(hosts: int) -> float:
@@ -56,14 +56,21 @@ def test_the_times_are_those_of_the_formulas() -> None:
     def tree(hosts: int, servers: int) -> float:
         return max(line, servers * copy, hosts / servers * copy)
 
+    def swarm(mbit: float) -> float:
+        return line + 4 * 40e9 / (mbit * 1e6 / 8) / 60 + 80 / 60
+
     shown = " ".join(" ".join(topics.lines("serve")).split())
     for text, minutes in (
-        ("40 GB: 11 minutes", star(20)),
+        ("5 minutes by a star", star(10)),
+        ("11 minutes by a star", star(20)),
         ("53 minutes by a star", star(100)),
-        ("servers 5 minutes", tree(100, 10)),
+        ("5 minutes by a tree of 10", tree(100, 10)),
         ("17 minutes by a tree of 32", tree(1000, 32)),
+        ("28 minutes if l is 1 Gbit/s", swarm(1000)),
     ):
         assert text in shown
         assert round(minutes) == int(re.findall(r"(\d+) minutes", text)[0])
     assert "9 hours by a star" in shown
     assert round(star(1000) / 60) == 9
+    assert "1 Gbit/s, 9 if it is 10" in shown
+    assert round(swarm(10_000)) == 9
