@@ -28,15 +28,15 @@ from luci_dl.serve.gate import Gate
 from luci_dl.serve.ledger import Ledger
 from luci_dl.serve.peer import peer_of
 from luci_dl.serve.pull import Pull
-from luci_dl.serve.pulls import FOLDER, NotAllowed, Pulls
+from luci_dl.serve.pulls import FOLDER, Busy, NotAllowed, Pulls
 from luci_dl.serve.sending import Answer, head, send
 from luci_dl.serve.shelf import Shelf, ShelfFile
 from luci_dl.serve.suspects import Suspects
 from luci_dl.sources.context import ResolveContext
 
 T = TypeVar("T")
-QUESTIONS = 8
-"""Questions to servers upstream at the same time."""
+QUESTIONS, MAX_QUESTIONS = 8, 500
+"""Questions to servers upstream at the same time, and those that may wait for their turn with them."""
 _RESOLVE = re.compile("/([^/]+/[^/]+)/resolve/([^/]+)/")
 ACCEL = "X-Luci-Accel"
 """A header by which a web server in front says that it sends files itself, and where it has the models folder."""
@@ -96,12 +96,19 @@ class Desk:
         self._folder = folder
         self.allow = allow
         self._questions = ThreadPoolExecutor(QUESTIONS, "luci-question")
+        self._asking = 0
         self.documents = Documents(home, upstream, self.ask)
         self._learnt: dict[tuple[str, str], Access] = {}
 
     async def ask(self, question: Callable[[], T]) -> T:
-        """Run what blocks in a thread. Raises: what it raises."""
-        return await asyncio.get_running_loop().run_in_executor(self._questions, question)
+        """Run what blocks in a thread. Raises: Busy; what it raises."""
+        if self._asking >= MAX_QUESTIONS:
+            raise Busy("too many questions to the servers upstream are waiting", "Try again in a moment.")
+        self._asking += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._questions, question)
+        finally:
+            self._asking -= 1
 
     async def _ask_hub(self, url: str, headers: Mapping[str, str]) -> None:
         artifact = Artifact("file", (url,), headers=headers)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from aiohttp.typedefs import Middleware
 from luci_dl.cancel import CancelToken
 from luci_dl.errors import NetworkError, UsageError
 from luci_dl.frozen import frozen
+from luci_dl.serve.peer import peer_of
 from luci_dl.serve.refusals import Handler, refuse
 
 TEND_S = 0.1
@@ -24,8 +26,8 @@ KEEPALIVE_S = 75.0
 """How long a connection may stay without a request."""
 CUT_S = 0.1
 """How long connections may go on after the end; to aiohttp 0 means for ever."""
-MAX_REQUESTS = 2000
-"""Requests that are answered at the same time; more are told to come back."""
+MAX_REQUESTS, MAX_REQUESTS_EACH = 2000, 500
+"""Requests that are answered at the same time, of all clients and of one address; more are told to come back."""
 _METHODS = {"GET", "HEAD"}
 _POSTED = "/paths-info/"
 
@@ -146,17 +148,19 @@ async def _only_reads(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def _limit() -> Middleware:
-    answering = 0
+    answering = Counter[str]()
 
     @web.middleware
     async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
-        nonlocal answering
-        if answering >= MAX_REQUESTS:
+        address = peer_of(request).address
+        if answering.total() >= MAX_REQUESTS or answering[address] >= MAX_REQUESTS_EACH:
             raise web.HTTPServiceUnavailable(headers={"Retry-After": "5"})
-        answering += 1
+        answering[address] += 1
         try:
             return await handler(request)
         finally:
-            answering -= 1
+            answering[address] -= 1
+            if not answering[address]:
+                del answering[address]
 
     return limited

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import pytest
 import trustme
 
 from luci_dl.cli.demo_gguf import make_gguf
-from luci_dl.serve import pulls
+from luci_dl.serve import desk, pulls, server
 from luci_dl.serve.suspects import SUSPECT_S, Suspects
 from tests.disk.hands import digest_of
 from tests.nginx import free_port
@@ -254,6 +254,43 @@ def test_what_stopped_makes_room(hub: Hub, models: Path, monkeypatch: pytest.Mon
         assert unfinished(models) == []
         refused = lab.get(FILE)
         assert (refused.status, refused.json["error"]) == (507, "no_room")
+
+
+def test_one_client_cannot_take_all_turns(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told to come back while others are answered."""
+    monkeypatch.setattr(server, "MAX_REQUESTS_EACH", 2)
+    with Lab(monkeypatch, models) as lab:
+        waiting = []
+        for _ in range(2):
+            client = http.client.HTTPConnection(lab.address.partition("//")[2], timeout=20)
+            client.request("GET", "/luci/v1/events")
+            waiting.append((client, client.getresponse()))
+        refused = lab.get("/luci/v1/status")
+        assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert lab.get("/luci/v1/status", X_Forwarded_For="10.0.0.9").status == 200
+        for client, response in waiting:
+            response.close()
+            client.close()
+        wait_until(lambda: lab.get("/luci/v1/status").status == 200)
+
+
+def test_questions_do_not_pile_up(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each about another revision, to a Hub that says nothing; clients that leave make no room for more."""
+    monkeypatch.setattr(desk, "MAX_QUESTIONS", 3)
+
+    def status_of(number: int) -> int | None:
+        with closing(http.client.HTTPConnection(lab.address.partition("//")[2], timeout=0.5)) as client:
+            client.request("GET", FILE.replace("main", f"main{number}"))
+            with suppress(TimeoutError), client.getresponse() as response:
+                return response.status
+        return None
+
+    with Lab(monkeypatch, models) as lab:
+        hub.stall = True
+        assert [status_of(number) for number in range(4)] == [None, None, None, 503]
+        hub.stall = False
+        hub.release.set()
+        wait_until(lambda: lab.get(FILE).status == 200)
 
 
 @pytest.mark.parametrize(

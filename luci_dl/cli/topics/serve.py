@@ -127,8 +127,8 @@ _NEEDS = {
     "server has more memory than S: at 10 Gbit/s 1.25 GB/s, so an SSD; a hard disk gives a sixth.",
     "processor": "One core, which takes 0.3 s for each GiB without TLS: enough for 20 Gbit/s. For more and for TLS put "
     "nginx in front, which uses all cores.",
-    "requests": "2000 at the same time; more get status 503 with Retry-After (curl: --retry). Ollama makes 16 for each "
-    "model, so that is 125 hosts.",
+    "requests": "2000 at the same time, 500 of one address; more get status 503 with Retry-After (curl: --retry). "
+    "Ollama makes 16 for each model, so that is 125 hosts.",
 }
 _TREE = """\
 luci config set http_hosts lab:8480                # on each server between
