@@ -28,18 +28,24 @@ class Ahead:
     async def _run(self) -> None:
         asked = set[tuple[str, str]]()
         while True:
-            for place in await asyncio.to_thread(self._places):
-                if place not in asked:
-                    await self._desk.documents.ask_ahead(*place)
-                    with suppress(LuciError):
-                        await self._desk.learn(*place)
+            with suppress(LuciError):  # of the disk
+                for place in await asyncio.to_thread(self._places) - asked:
+                    await self._ask(place)
                     if self._desk.documents.state != "away":
                         asked.add(place)
                     await asyncio.sleep(APART_S)
             await asyncio.sleep(AGAIN_S)
 
+    async def _ask(self, place: tuple[str, str]) -> None:
+        with suppress(LuciError):
+            await self._desk.documents.ask_ahead(*place)
+            await self._desk.learn(*place)
+
     def _places(self) -> set[tuple[str, str]]:
-        """Repositories and revisions of files that are here, but those of which not everybody may have them."""
+        """Repositories and revisions of files that are here, but those that not everybody may have.
+
+        Raises: StorageError.
+        """
         hub, files = self._desk.upstream.endpoints.hub, self._desk.shelf.files()
         places = {place_at(file.url, hub) for file in files if file.access != "gated"}
         return {place for place in places if place}
