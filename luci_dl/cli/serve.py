@@ -30,7 +30,10 @@ from luci_dl.events import Emit
     "--pull/--only-installed", default=True, help="Fetch what is asked for and missing (the default), or not."
 )
 @click.option(
-    "--allow", multiple=True, metavar="OWNER/REPO", help="Fetch only what matches, such as 'OWNER/*', at the Hub and at Ollama; may be repeated."
+    "--allow",
+    multiple=True,
+    metavar="OWNER/REPO",
+    help="Fetch only what matches, such as 'OWNER/*', at the Hub and at Ollama; may be repeated.",
 )
 @click.option(
     "--quota", metavar="SIZE", help="Disk space that fetched files may take, such as 500G; no finished file is evicted."
