@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from luci_dl.cancel import CancelToken
 from luci_dl.catalog import catalog
@@ -23,10 +22,6 @@ from luci_dl.sources.base import source_of
 from luci_dl.sources.context import ResolveContext
 from luci_dl.sources.endpoints import Endpoints, endpoints_of
 from luci_dl.sources.selection import FileSelection
-
-if TYPE_CHECKING:
-    from luci_dl.install.lan import Lan
-    from luci_dl.install.swarm import Swarm
 
 
 def network_for(options: Options, log: Emit | None = None) -> Network:
@@ -50,30 +45,33 @@ def context_for(
     """
     copies = Copies(os.environ, tuple(settings.every_folder), options.copies, caches=options.adopt, emit=emit)
     context = InstallContext(options, network_for(options, log), copies, token, emit)
-    if context.network.offline or not (options.lan or options.swarm):
+    if context.network.offline:
+        return context
+    shares = options.swarm and _can_share(context)
+    if not options.lan:
         return context
     from luci_dl.install.lan import Lan  # few have one
 
     lan = Lan(_endpoints(settings, options), context.network)
-    swarm = _swarm(lan, context) if options.swarm else None
-    return replace(context, lan=lan, swarm=swarm) if options.lan else context
-
-
-def _swarm(lan: Lan, context: InstallContext) -> Swarm | None:
-    """None where it cannot be, which is said."""
-    from importlib.util import find_spec  # slow to load
-
-    why = ""
-    if not any(base.startswith("http:") for base in context.options.lan):
-        why = "a server in plain http that names them: luci config set lan http://HOST:8480"
-    elif find_spec("libtorrent") is None:
-        why = "libtorrent: pip install 'luci-dl[swarm]'"
-    if why:
-        context.emit(Warned(f"sharing files with other hosts needs {why}; fetching from servers alone"))
-        return None
+    if not shares:
+        return replace(context, lan=lan)
     from luci_dl.install.swarm import Swarm  # few have one
 
-    return Swarm(lan, context.network)
+    return replace(context, lan=lan, swarm=Swarm(lan, context.network))
+
+
+def _can_share(context: InstallContext) -> bool:
+    """Whether files can be shared with other hosts. Says what is missing."""
+    from importlib.util import find_spec  # slow to load
+
+    if not any(base.startswith("http:") for base in context.options.lan):
+        missing = "a server in plain http that names them: luci config set lan http://HOST:8480"
+    elif find_spec("libtorrent") is None:
+        missing = "libtorrent: pip install 'luci-dl[swarm]'"
+    else:
+        return True
+    context.emit(Warned(f"sharing files with other hosts needs {missing}; fetching from servers alone"))
+    return False
 
 
 def _endpoints(settings: Settings, options: Options) -> Endpoints:

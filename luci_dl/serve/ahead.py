@@ -42,7 +42,7 @@ class Ahead:
             await self._desk.learn(*place)
 
     def _places(self) -> set[tuple[str, str]]:
-        """Repositories and revisions of files that are here, but those that not everybody may have.
+        """The repository and revision of each file that is here and not gated.
 
         Raises: StorageError.
         """

@@ -78,7 +78,7 @@ def serve(serving: ServeOptions, settings: Settings, options: Options, token: Ca
         if torrents:
             torrents.look()
 
-    pulls = Pulls(folder, context, suspects, lambda sha256, at_most: desk.stored(sha256, at_most), serving.quota, ended)
+    pulls = Pulls(folder, context, suspects, lambda but, at_most: desk.stored(but, at_most), serving.quota, ended)
     allow = serving.allow if serving.pull else None
     desk = Desk(shelf, pulls, suspects, ledger, upstream, home, folder, allow)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -38,6 +38,7 @@ T = TypeVar("T")
 QUESTIONS, MAX_QUESTIONS = 8, 500
 """Questions to servers upstream at the same time, and those that may wait for their turn with them."""
 _RESOLVE = re.compile("/([^/]+/[^/]+)/resolve/([^/]+)/")
+_OF_REPOSITORY = re.compile("/(?:v2/)?([^/]+/[^/]+)/(?:resolve|blobs)/")
 ACCEL = "X-Luci-Accel"
 """A header by which a web server in front says that it sends files itself, and where it has the models folder."""
 
@@ -149,30 +150,28 @@ class Desk:
         artifact, sha256 = wanted.artifact, wanted.artifact.sha256 or ""
         access = await self.access_of(artifact.urls[0], wanted.access)
         headers = await self.gate.check(request, wanted.repository, access, artifact.urls[0])
-        if file := await asyncio.to_thread(self.shelf.find, sha256):
-            if file.access == "gated":  # whoever names its digest need not have it
-                await self._check(request, file)
-            return await self._send_file(request, file, wanted.headers)
-        pull = self.pulls.find(sha256)
-        if pull is None:
+        found = await self._find(sha256)
+        if found is None:
             self.check_allowed(wanted.repository)
             if request.method == "HEAD":
                 return head(request, Answer(artifact.size or 0, self._etag(sha256), wanted.headers))
             given = replace(artifact, headers=headers, access=wanted.access)
-            pull = await asyncio.to_thread(self.pulls.get, given, wanted.reference)
-        return await self._send_pull(request, pull, wanted.headers)
+            found = await asyncio.to_thread(self.pulls.get, given, wanted.reference)
+        if found.access == "gated":  # whoever names its digest need not have it
+            await self._check(request, found)
+        return await self._send_found(request, found, wanted.headers)
 
     async def send_known(self, request: web.Request, sha256: str) -> web.StreamResponse:
         """Answer a GET or HEAD for what is here, or on its way. Raises: LuciError, when nothing was sent yet."""
-        file = await asyncio.to_thread(self.shelf.find, sha256)
-        pull = None if file else self.pulls.find(sha256)
-        if found := file or pull:
-            await self._check(request, found)
-        if file:
-            return await self._send_file(request, file, {})
-        if pull:
-            return await self._send_pull(request, pull, {})
-        raise NotFound(f"there is no file with the SHA-256 {sha256} here", "Ask its own server.")
+        found = await self._find(sha256)
+        if found is None:
+            raise NotFound(f"there is no file with the SHA-256 {sha256} here", "Ask its own server.")
+        await self._check(request, found)
+        return await self._send_found(request, found, {})
+
+    async def _find(self, sha256: str) -> ShelfFile | Pull | None:
+        """What is here, or on its way."""
+        return await asyncio.to_thread(self.shelf.find, sha256) or self.pulls.find(sha256)
 
     async def _check(self, request: web.Request, found: ShelfFile | Pull) -> None:
         """Raises: Gated; NetworkError: as of the gate."""
@@ -187,6 +186,13 @@ class Desk:
     def _answer(self, found: ShelfFile | Pull, headers: Mapping[str, str], attempt: str = "") -> Answer:
         sha256 = found.sha256
         return Answer(found.size, self._etag(sha256, attempt), headers, whole=bool(self._suspects.mark(sha256)))
+
+    async def _send_found(
+        self, request: web.Request, found: ShelfFile | Pull, headers: Mapping[str, str]
+    ) -> web.StreamResponse:
+        if isinstance(found, Pull):
+            return await self._send_pull(request, found, headers)
+        return await self._send_file(request, found, headers)
 
     async def _send_file(self, request: web.Request, file: ShelfFile, headers: Mapping[str, str]) -> web.StreamResponse:
         answer, peer = self._answer(file, headers), peer_of(request)
@@ -212,15 +218,15 @@ class Desk:
         """The file, if it is here and nobody can have wrong bytes of it from here. Reads the disk."""
         return None if self._suspects.mark(sha256) else self.shelf.find(sha256)
 
-    def stored(self, sha256: str, at_most: int) -> int:
-        """Bytes of all files that were pulled, and of those whose pull has stopped, but that with this digest.
+    def stored(self, but: Collection[str], at_most: int) -> int:
+        """Bytes of all files that were pulled, and of those whose pull has stopped, without those with these digests.
 
-        The latter are removed, if they are more than `at_most` together: nobody waits for them.
+        If that is more than `at_most`, the latter are removed, and do not count: nobody waits for them.
         """
-        ours, its = f"{FOLDER}/", f"{FOLDER}/{sha256[:16]}/"
+        names = tuple(f"{FOLDER}/{sha256[:16]}/" for sha256 in but)
+        parts = [part for part in partials((self._folder,)) if part.name.startswith(f"{FOLDER}/")]
+        stopped = {part.name: part.total or part.done for part in parts if not part.name.startswith(names)}
         found = sum(file.size for file in self.shelf.files() if file.path.is_relative_to(self._folder / FOLDER))
-        parts = [part for part in partials((self._folder,)) if part.name.startswith(ours) and not part.running]
-        stopped = {part.name: part.total or part.done for part in parts if not part.name.startswith(its)}
         if stopped and found + sum(stopped.values()) > at_most:
             clean(self._folder, stopped.keys(), dry_run=False, token=CancelToken(), emit=ignore)
             return found
@@ -239,5 +245,5 @@ def place_at(url: str, hub: str) -> tuple[str, str] | None:
 
 def repository_at(url: str, hub: str) -> str:
     """OWNER/REPO of a file's address at the Hub; empty for any other address."""
-    place = place_at(url, hub)
-    return place[0] if place else ""
+    found = _OF_REPOSITORY.match(url.removeprefix(hub)) if url.startswith(f"{hub}/") else None
+    return found[1] if found else ""

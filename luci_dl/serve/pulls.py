@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,8 +42,8 @@ class Pulls:
         folder: the models folder.
         context: what they install with.
         suspects: gets each digest of which upstream sent wrong bytes.
-        stored: returns the bytes that all pulled files take, but that with the given digest; what is unfinished and not
-            on its way is removed if they are more than the given number.
+        stored: returns the bytes that all pulled files take, but those with the given digests; what is unfinished is
+            removed if they are more than the given number.
         quota: how many they may be; None without a limit.
         on_end: called in the thread of a pull that has ended.
     """
@@ -53,7 +53,7 @@ class Pulls:
         folder: Path,
         context: InstallContext,
         suspects: Suspects,
-        stored: Callable[[str, int], int],
+        stored: Callable[[Collection[str], int], int],
         quota: int | None,
         on_end: Callable[[Pull], None],
     ) -> None:
@@ -65,7 +65,8 @@ class Pulls:
         self._on_end = on_end
         self._pulls: dict[str, Pull] = {}
         self._closed = False
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # the event loop waits for it, so it is never held for long
+        self._starting = threading.Lock()  # of two new pulls each counts for the other
 
     def get(self, artifact: Artifact, reference: str) -> Pull:
         """The pull of an artifact whose size and SHA-256 are known: one that runs or has just failed, or a new one.
@@ -73,13 +74,12 @@ class Pulls:
         Raises: Busy; NoRoom, for the quota.
         """
         sha256 = artifact.sha256 or ""
-        if known := self.find(sha256):
-            return known
-        self._check_quota(artifact)
+        with self._starting:
+            return self.find(sha256) or self._start(artifact, sha256, reference)
+
+    def _start(self, artifact: Artifact, sha256: str, reference: str) -> Pull:
+        self._check_quota(artifact, sha256)
         with self._lock:
-            known = self._find(sha256)
-            if known:
-                return known
             if self._closed or len(self._running()) >= MAX_PULLS:
                 raise Busy(f"{MAX_PULLS} files are being fetched, which is the limit", "Try again in a moment.")
             named = replace(artifact, name=f"{FOLDER}/{sha256[:16]}/{artifact.name}")
@@ -99,12 +99,13 @@ class Pulls:
         hold = WRONG_S if isinstance(known.error, IntegrityError) else FAILED_S
         return known if known.has_failed and time.monotonic() - known.ended_at < hold else None
 
-    def _check_quota(self, artifact: Artifact) -> None:
-        """It reads the disk, so not under the lock, for which the event loop waits."""
+    def _check_quota(self, artifact: Artifact, sha256: str) -> None:
+        """Raises: NoRoom. Reads the disk."""
         if self._quota is None:
             return
-        left = self._quota - (artifact.size or 0) - sum(pull.size for pull in self.running())
-        if (stored := self._stored(artifact.sha256 or "", left)) > left:
+        coming = {sha256: artifact.size or 0, **{pull.sha256: pull.size for pull in self.running()}}
+        left = self._quota - sum(coming.values())
+        if (stored := self._stored(coming, left)) > left:
             limit, size = human_size(self._quota), human_size(artifact.size or 0)
             raise NoRoom(
                 f"{artifact.name} needs {size}, but pulled files take {human_size(stored)} of the {limit} they may",

@@ -20,7 +20,7 @@ PULSE_S = 0.04
 CHUNKS = 256 << 10, 8 << 20
 """Bytes sent by one call, at least and at most."""
 CALL_S = 1.0
-"""About so long a call takes, so that a slow client is counted as steadily as a fast one."""
+"""About so long a call takes, so that a slow client is counted as steadily as a fast one; each costs the processor."""
 STALLED_S = 600.0
 """A client that takes no such call in this time is given up."""
 FIRST_BYTE_S = 8.0

@@ -99,7 +99,7 @@ async def _run(
     tend: Callable[[], None],
     ready: Callable[[str], None],
 ) -> None:
-    app = web.Application(middlewares=[_only_reads, _limit(), refuse])
+    app = web.Application(middlewares=[_only_reads, _only_links, _limit(), refuse])
     app.router.add_routes(routes)
     runner = web.AppRunner(
         app,
@@ -139,12 +139,18 @@ def _address(binding: Binding, runner: web.AppRunner, tls: bool) -> str:
 
 @web.middleware
 async def _only_reads(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """GET and HEAD only, and the one question that clients post. Pages of other sites may only link to it."""
-    if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.headers.get("Sec-Fetch-Dest") != "document":
-        raise web.HTTPForbidden(text="A page of another site may not use this server.\n")
+    """GET and HEAD only, and the one question that clients post."""
     if request.method in _METHODS or (request.method == "POST" and _POSTED in request.path):
         return await handler(request)
     raise web.HTTPMethodNotAllowed(request.method, sorted(_METHODS))
+
+
+@web.middleware
+async def _only_links(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """A page of another site may link to what is here. It could let this server fetch whatever it embeds otherwise."""
+    if request.headers.get("Sec-Fetch-Site") == "cross-site" and request.headers.get("Sec-Fetch-Dest") != "document":
+        raise web.HTTPForbidden(text="A page of another site may not use this server.\n")
+    return await handler(request)
 
 
 def _limit() -> Middleware:

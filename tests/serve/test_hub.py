@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -378,3 +379,16 @@ def test_a_gated_file_is_not_opened_by_another_name(
     with Lab(monkeypatch, models) as lab:
         assert lab.get("/you/public/resolve/main/m.gguf").status == 401
         assert lab.get("/you/public/resolve/main/m.gguf", **GOOD).body == MODEL
+
+
+def test_a_gated_file_on_its_way_is_not_opened_by_another_name(lab: Lab, hub: Hub, repo: Repo) -> None:
+    """Nor sent to who asks while it comes for somebody else."""
+    repo.gated, hub.rate = True, 0.1e6
+    hub.add("you/public", {"m.gguf": MODEL})
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(lab.get, f"{NAME}/resolve/main/m.gguf", **GOOD)
+        wait_until(lambda: lab.get("/luci/v1/status").json["fetching"], what="the fetch")
+        assert lab.get("/you/public/resolve/main/m.gguf").status == 401
+        hub.rate = None
+        hub.release.set()
+        assert coming.result().body == MODEL

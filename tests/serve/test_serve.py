@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,14 @@ def serving(port: int, models: Path, *more: str) -> Spawned:
 def store_bytes(hub: Hub) -> int:
     """How often the store was asked for the file."""
     return len([seen for seen in hub.seen("store") if seen.method == "GET"])
+
+
+def leave_early(lab: Lab) -> None:
+    """A client that takes the beginning of the file only."""
+    with closing(http.client.HTTPConnection(lab.address.partition("//")[2], timeout=20)) as client:
+        client.request("GET", FILE)
+        with client.getresponse() as response:
+            assert response.read(100_000)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -222,11 +231,7 @@ def test_a_fetch_goes_on_for_a_time_without_its_client(hub: Hub, models: Path, m
     monkeypatch.setattr(pulls, "LINGER_S", 0.5)
     hub.rate = 0.5e6
     with Lab(monkeypatch, models) as lab:
-        client = http.client.HTTPConnection(lab.address.partition("//")[2], timeout=20)
-        client.request("GET", FILE)
-        with client.getresponse() as response:
-            assert response.read(100_000)
-        client.close()
+        leave_early(lab)
         wait_until(lambda: lab.get("/luci/v1/status").json["fetching"], what="the fetch to be shown")
         wait_until(lambda: not lab.get("/luci/v1/status").json["fetching"], what="the fetch to stop")
         assert unfinished(models) == [f"{NAME}.journal", f"{NAME}.part"]
@@ -242,11 +247,7 @@ def test_what_stopped_makes_room(hub: Hub, models: Path, monkeypatch: pytest.Mon
     hub.add("me/other", {NAME: make_gguf(12_000_000, seed=2)})
     hub.rate = 0.5e6
     with Lab(monkeypatch, models, quota=20_000_000) as lab:
-        client = http.client.HTTPConnection(lab.address.partition("//")[2], timeout=20)
-        client.request("GET", FILE)
-        with client.getresponse() as response:
-            assert response.read(100_000)
-        client.close()
+        leave_early(lab)
         wait_until(lambda: not lab.get("/luci/v1/status").json["fetching"], what="the fetch to stop")
         assert unfinished(models)
         hub.rate = None
@@ -254,6 +255,16 @@ def test_what_stopped_makes_room(hub: Hub, models: Path, monkeypatch: pytest.Mon
         assert unfinished(models) == []
         refused = lab.get(FILE)
         assert (refused.status, refused.json["error"]) == (507, "no_room")
+
+
+def test_two_at_once_do_not_pass_the_quota(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each counts for the other."""
+    names = [f"me/m{number}" for number in range(6)]
+    for number, name in enumerate(names):
+        hub.add(name, {NAME: make_gguf(3_000_000, seed=number)})
+    with Lab(monkeypatch, models, quota=7_000_000) as lab, ThreadPoolExecutor(len(names)) as clients:
+        found = [*clients.map(lambda name: lab.get(FILE.replace("me/tiny", name)).status, names)]
+    assert sorted(found) == [200, 200, 507, 507, 507, 507]
 
 
 def test_one_client_cannot_take_all_turns(hub: Hub, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
