@@ -75,7 +75,7 @@ class RangeMap:
             return lease
 
     def want(self, offset: int) -> None:
-        """Somebody waits for the byte: unless it is there or about to be, a lease ends soon, and the next begins there."""
+        """Somebody waits for the byte: if it is neither there nor coming, a lease ends, and the next begins there."""
         with self._lock:
             for lease in self._leases:
                 if lease.stored <= offset and (lease.end is None or offset < lease.end):
